@@ -1,0 +1,95 @@
+"""What can go wrong, in three kinds: the user can mend it, it was interrupted, or the fault is ours.
+
+Every message says what was given, where, what would be right, and a command to type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_DIFFERENT = 3
+EXIT_REFUSED = 4
+EXIT_FAULT = 70
+EXIT_SIGINT = 130
+EXIT_SIGTERM = 143
+
+
+class AnewError(Exception):
+    """The base of every error that a user can mend; `exit_code` is what the command line exits with.
+
+    Keyword arguments become attributes, so that code can read what was wrong; pickling keeps them.
+    """
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, message: str, **fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.fields)
+
+
+def _rebuild(kind: type[AnewError], message: str, fields: dict[str, Any]) -> AnewError:
+    return kind(message, **fields)
+
+
+class ConfigError(AnewError, ValueError):
+    """A configuration that cannot be composed, or a main function that cannot become one."""
+
+
+class StoreError(AnewError, OSError):
+    """A store that cannot be opened, read or written."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class StoreFormatError(StoreError):
+    """A store, or a record in it, written by a newer version, or damaged beyond use."""
+
+
+class RunNotFoundError(AnewError, LookupError):
+    """A reference that matches no run."""
+
+
+class AmbiguousRefError(AnewError, LookupError):
+    """A reference that matches more than one run."""
+
+
+class RefSyntaxError(AnewError, ValueError):
+    """Text that is no reference to a run."""
+
+
+class MetricNotFoundError(AnewError, LookupError):
+    """A run that has no metric of that name."""
+
+
+class ObjectNotFoundError(AnewError, LookupError):
+    """Content that a record refers to and the store does not hold."""
+
+
+class ValueRefusedError(AnewError, TypeError):
+    """A value that a record cannot keep."""
+
+
+class ArtifactError(AnewError, ValueError):
+    """A file or a name that cannot become an artifact or an input."""
+
+
+class FilterError(AnewError, ValueError):
+    """A filter, sort key or column that cannot be understood."""
+
+
+class MissingExtraError(AnewError, ImportError):
+    """A feature whose library is not installed; the message names the extra."""
+
+
+class RunStateError(AnewError, RuntimeError):
+    """Something asked of a run that its state does not allow."""

@@ -1,0 +1,93 @@
+"""Uids and references: make them, read them.
+
+A uid is a ULID (github.com/ulid/spec) in lower case: 48 bits of milliseconds since the epoch, 80 random bits, in
+Crockford's base 32, so that text order is order of time. Its first character is 0 until the year 3084 or so, and a
+run number never begins with 0: no reference can mean both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from dataclasses import dataclass
+
+from anew.runner.errors import RefSyntaxError
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_UID_LENGTH = 26
+_RANDOM_BITS = 80
+
+_lock = threading.Lock()
+_newest = 0
+
+
+def new_uid() -> str:
+    """Return a fresh uid, greater than any that this process made before. Safe in threads and forked children."""
+    global _newest
+    with _lock:
+        value = (time.time_ns() // 1_000_000) << _RANDOM_BITS | int.from_bytes(os.urandom(10), "big")
+        if value <= _newest:
+            value = _newest + 1 + int.from_bytes(os.urandom(8), "big")
+        _newest = value
+    return "".join(_ALPHABET[value >> 5 * i & 31] for i in reversed(range(_UID_LENGTH)))
+
+
+os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class ByNumber:
+    """The run that the store calls by this number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ByUid:
+    """The run whose uid begins so."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByAge:
+    """The run started `back` runs before the newest."""
+
+    back: int
+
+
+@dataclass(frozen=True, slots=True)
+class BySweep:
+    """Job `index` of a sweep."""
+
+    sweep: int
+    index: int
+
+
+Ref = ByNumber | ByUid | ByAge | BySweep
+
+_PATTERNS = (
+    (re.compile(r"([1-9][0-9]*)"), lambda m: ByNumber(int(m[1]))),
+    (re.compile(r"last(?:~([0-9]+))?"), lambda m: ByAge(int(m[1] or 0))),
+    (re.compile(r"sweep:([1-9][0-9]*)/([0-9]+)"), lambda m: BySweep(int(m[1]), int(m[2]))),
+    (re.compile(r"([0-9a-hjkmnp-tv-z]{1,26})", re.IGNORECASE), lambda m: ByUid(m[1].lower())),
+)
+
+
+def parse_ref(text: str | int) -> Ref:
+    """
+    Read a reference: `42`, a uid or a beginning of one, `last`, `last~2`, `sweep:7/3`.
+
+    Raises:
+        RefSyntaxError: The text has none of these forms.
+    """
+    for pattern, build in _PATTERNS:
+        if match := pattern.fullmatch(str(text).strip()):
+            return build(match)
+    raise RefSyntaxError(
+        f"{str(text)!r} does not name a run. A run is named by its number (42), its uid or the beginning of it, "
+        "last, last~2, or sweep:7/3. To see the runs: anew list",
+        ref=str(text),
+    )

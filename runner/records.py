@@ -1,0 +1,313 @@
+"""A run's record and the facts inside it: frozen, plain, one meaning per field.
+
+Nothing here reads, writes or computes; `serial` turns these into JSON values and back, `replay` folds events
+into them. Sequences are tuples and mappings are never changed after they were handed over, so records
+can be shared between threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+FORMAT = 1
+
+
+class Status(str, Enum):
+    """The state of a run. LOST is worked out by readers from a death without an outcome, never written."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    INTERRUPTED = "INTERRUPTED"
+    LOST = "LOST"
+
+    @property
+    def final(self) -> bool:
+        """Whether a run in this state will not go on."""
+        return self not in (Status.QUEUED, Status.RUNNING)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandFacts:
+    """How the run was started.
+
+    Attributes:
+        argv: As the process got it, secrets redacted.
+        cwd: The working directory at the start.
+        entry: "script", "module" (python -m) or "call" (`main.run()` from Python).
+        target: The script's path or the module's name.
+        function: The qualified name of the main function.
+        interpreter: Path of the Python executable.
+    """
+
+    argv: tuple[str, ...]
+    cwd: str
+    entry: str = "script"
+    target: str = ""
+    function: str = ""
+    interpreter: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContentRef:
+    """One piece of content: where it was or what it is called, its SHA-256 (hex), its size in bytes.
+
+    Attributes:
+        path: For sources and inputs relative to the project's root (POSIX form) where inside it, else absolute;
+            for artifacts the artifact's name.
+        mode: POSIX permission bits, or None when unknown.
+        kept: Whether the content lies in the object store, or only its digest is known.
+        link: The target, when the file is a symbolic link inside the project; then sha256 is of the target text.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    mode: int | None = None
+    kept: bool = True
+    link: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GitFacts:
+    """The state of the repository that the source came from; remote has no password in it."""
+
+    commit: str | None
+    branch: str | None
+    dirty: bool
+    remote: str | None = None
+    diff: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFacts:
+    """The project's files that the run could reach.
+
+    Attributes:
+        root: Absolute path of the project's root at the time.
+        method: "git" or "imports": how the list of files was made.
+        notes: What was left out (limits, unreadable files) and files that seem to hold a secret, in sentences.
+    """
+
+    root: str | None = None
+    method: str = "imports"
+    git: GitFacts | None = None
+    files: tuple[ContentRef, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvironmentFacts:
+    """The software around a run.
+
+    Attributes:
+        python: Version, such as "3.11.7".
+        packages: Installed distribution -> version.
+        origins: Distribution -> where it came from, for editable and VCS installs only.
+        variables: Environment variables on the allow-list, secrets redacted.
+        threads: Thread settings: variables such as OMP_NUM_THREADS and what they were (None when unset).
+    """
+
+    python: str
+    implementation: str = "CPython"
+    executable: str = ""
+    prefix: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    threads: Mapping[str, str | None] = field(default_factory=dict)
+    locale: str = ""
+    encoding: str = ""
+    anew: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GpuFacts:
+    """One GPU as its driver names it; memory in bytes."""
+
+    name: str
+    memory_bytes: int
+    driver: str = ""
+    uuid: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HardwareFacts:
+    """The machine.
+
+    Attributes:
+        cpu_cores: Logical cores of the machine.
+        cpu_allowed: Cores that the process may use (affinity and cgroup quota), possibly fractional.
+        memory_bytes: Physical memory.
+        memory_allowed_bytes: The cgroup's limit, or None.
+        boot_id: Changes with every boot; with pid and its start time it tells whether a run is alive.
+        container: "docker", "podman", "kubernetes", ... or None.
+        scheduler: Scheduler job IDs, such as {"SLURM_JOB_ID": "17"}.
+    """
+
+    hostname: str
+    os: str
+    cpu_model: str = ""
+    cpu_cores: int = 1
+    cpu_allowed: float = 1.0
+    memory_bytes: int = 0
+    memory_allowed_bytes: int | None = None
+    gpus: tuple[GpuFacts, ...] = ()
+    boot_id: str = ""
+    container: str | None = None
+    scheduler: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeedFacts:
+    """What randomness was pinned.
+
+    Attributes:
+        root: In [0, 2**32); every other seed is derived from it.
+        origin: "config" when the configuration has a seed, else "drawn".
+        seeded: Library -> the seed it was given.
+        hash_randomization: PYTHONHASHSEED as it was, "random" when unset.
+    """
+
+    root: int
+    origin: str = "drawn"
+    seeded: Mapping[str, int] = field(default_factory=dict)
+    hash_randomization: str = "random"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessFacts:
+    """The process that runs main, in the terms that tell its death from a long silence.
+
+    Attributes:
+        pid: Process ID.
+        started_ticks: The process's start time in clock ticks since boot (/proc), or seconds since the epoch elsewhere.
+        boot_id: The boot it belongs to.
+        hostname: The host it belongs to.
+        monotonic_s: The machine's monotonic clock when the run started, so that children share the time base.
+    """
+
+    pid: int
+    started_ticks: float
+    boot_id: str
+    hostname: str
+    monotonic_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErrorFacts:
+    """How a run failed: the exception's type, its message and its traceback as text, redacted."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricSummary:
+    """A metric in four numbers; `count` points in all; min and max leave NaN out (None when nothing is left)."""
+
+    last: float | int
+    min: float | int | None
+    max: float | int | None
+    count: int
+    step: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RerunOf:
+    """The run that this one repeats: its number in the store it was read from, and its uid."""
+
+    id: int | None
+    uid: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepMembership:
+    """The sweep that a run belongs to and its index in there, from 0."""
+
+    id: int | None
+    index: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObserverState:
+    """How far an observer has got: "delivered", "behind", "failing"; `behind` counts events not delivered."""
+
+    state: str
+    behind: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """Where the configuration came from.
+
+    Attributes:
+        config_name: The primary config, or None.
+        sources: Search path entries in order, as "provider: path".
+        unresolved: The composed config before interpolation, as YAML text.
+        hydra_dir: Where Hydra's own output went.
+    """
+
+    config_name: str | None = None
+    sources: tuple[str, ...] = ()
+    unresolved: str = ""
+    hydra_dir: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRecord:
+    """What is known about one run: enough to read it, and to run it again.
+
+    Attributes:
+        uid: Made first of all; sorts by start time; unique everywhere. The number is the store's.
+        id: What the store calls the run; None until it has one.
+        overrides: What was typed, in order, before composition, without those of the `anew` node.
+        choices: Config group -> chosen option.
+        config: Composed and resolved, plain values only (see `serial.plain`), without the `anew` node.
+        seed: Root seed in [0, 2**32), also in `seeds`.
+        started_at, ended_at, heartbeat_at: Aware, UTC.
+        duration_s: Wall time in seconds; None while the run is going.
+        metrics: Name -> summary; the series are read with `RunStore.metrics`.
+        warnings: What the recorder had to say: limits that bit, values refused, damage found.
+    """
+
+    uid: str
+    experiment: str
+    started_at: datetime
+    format: int = FORMAT
+    id: int | None = None
+    status: Status = Status.RUNNING
+    ended_at: datetime | None = None
+    duration_s: float | None = None
+    heartbeat_at: datetime | None = None
+    command: CommandFacts
+    config: Mapping[str, Any] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+    result: Any = None
+    seed: int = 0
+    seeds: SeedFacts | None = None
+    source: SourceFacts = field(default_factory=SourceFacts)
+    environment: EnvironmentFacts | None = None
+    hardware: HardwareFacts | None = None
+    process: ProcessFacts | None = None
+    inputs: tuple[ContentRef, ...] = ()
+    artifacts: tuple[ContentRef, ...] = ()
+    metrics: Mapping[str, MetricSummary] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+    error: ErrorFacts | None = None
+    rerun_of: RerunOf | None = None
+    sweep: SweepMembership | None = None
+    observers: Mapping[str, ObserverState] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    signal: str | None = None
+    exit_code: int | None = None

@@ -1,0 +1,181 @@
+"""The one place where a record changes: events are folded into it.
+
+A store's record is what replaying its events gives, whichever backend keeps them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from anew.runner import events as ev
+from anew.runner.records import ContentRef, MetricSummary, RunRecord, SeedFacts
+
+
+def fold(record: RunRecord, event: ev.Event) -> RunRecord:
+    """Return *record* as it is after *event*."""
+    return replay(record, (event,))
+
+
+def replay(record: RunRecord, events: Iterable[ev.Event]) -> RunRecord:
+    """Return *record* as it is after *events*, which must be in order."""
+    state = Replay(record)
+    for event in events:
+        state.apply(event)
+    return state.record()
+
+
+@dataclass(slots=True)
+class _Series:
+    """A metric's summary in the making; NaN takes no part in min and max."""
+
+    last: float | int
+    min: float | int | None
+    max: float | int | None
+    count: int
+    step: int
+
+    def add(self, value: float | int, step: int) -> None:
+        self.last = value
+        self.step = step
+        self.count += 1
+        if value == value:
+            if self.min is None or value < self.min:
+                self.min = value
+            if self.max is None or value > self.max:
+                self.max = value
+
+
+def _begun(value: float | int, step: int) -> _Series:
+    bound = value if value == value else None
+    return _Series(value, bound, bound, 1, step)
+
+
+class Replay:
+    """A record that takes events in order, much faster for many of them than folding one by one. Not thread-safe."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self._record = record
+        self._newest = 0.0
+        self._metrics = {
+            name: _Series(item.last, item.min, item.max, item.count, item.step) for name, item in record.metrics.items()
+        }
+        self._inputs = {item.path: item for item in record.inputs}
+        self._artifacts = {item.path: item for item in record.artifacts}
+        self._sources = {item.path: item for item in record.source.files}
+        self._tags = dict.fromkeys(record.tags)
+        self._info: dict[str, Any] = dict(record.info)
+        self._note = record.note
+        self._seeded: dict[str, int] = {}
+        self._warnings = dict.fromkeys(record.warnings)
+        self._ended: ev.RunEnded | None = None
+
+    def metrics(self, values: Mapping[str, float | int], step: int, t: float) -> None:
+        """Take a MetricsLogged event without one having been made."""
+        series = self._metrics
+        for name, value in values.items():
+            known = series.get(name)
+            if known is None:
+                series[name] = _begun(value, step)
+            else:
+                known.add(value, step)
+        self._newest = max(self._newest, t)
+
+    def beat(self, t: float) -> None:
+        """Take a Heartbeat event without one having been made."""
+        self._newest = max(self._newest, t)
+
+    def warn(self, text: str) -> None:
+        """Add what a reader found, such as damage."""
+        self._warnings[text] = None
+
+    def apply(self, event: ev.Event) -> None:
+        """Take one event."""
+        if isinstance(event, ev.MetricsLogged):
+            self.metrics(event.values, event.step, event.t)
+            return
+        if not isinstance(event, ev.RunEnded):
+            self._newest = max(self._newest, event.t)
+        self._apply(event)
+
+    def _apply(self, event: ev.Event) -> None:
+        if isinstance(event, ev.InfoSet):
+            self._info = _merged(self._info, event.values)
+        elif isinstance(event, ev.ArtifactAdded):
+            self._artifacts[event.artifact.path] = event.artifact
+        elif isinstance(event, ev.InputUsed):
+            self._inputs[event.input.path] = event.input
+        elif isinstance(event, ev.TagsChanged):
+            self._tags.update(dict.fromkeys(event.added))
+            for tag in event.removed:
+                self._tags.pop(tag, None)
+        elif isinstance(event, ev.NoteSet):
+            self._note = event.text or None
+        elif isinstance(event, ev.SourceAdded):
+            self._sources.update({item.path: item for item in event.files})
+        elif isinstance(event, ev.SeedsSet):
+            self._seeded.update(event.seeded)
+        elif isinstance(event, ev.Warned):
+            self.warn(event.text)
+        elif isinstance(event, ev.RunEnded):
+            self._ended = event
+        elif isinstance(event, ev.RunStarted):
+            self.__init__(event.record)  # type: ignore[misc]  # a start begins the record anew
+
+    def record(self) -> RunRecord:
+        """Return the record as it is now."""
+        start = self._record
+        beat = start.started_at + timedelta(seconds=self._newest) if math.isfinite(self._newest) else None
+        changed = replace(
+            start,
+            heartbeat_at=beat,
+            metrics={
+                name: MetricSummary(last=s.last, min=s.min, max=s.max, count=s.count, step=s.step)
+                for name, s in self._metrics.items()
+            },
+            inputs=tuple(self._inputs.values()),
+            artifacts=tuple(self._artifacts.values()),
+            source=replace(start.source, files=_in_order(self._sources)),
+            tags=tuple(self._tags),
+            info=self._info,
+            note=self._note,
+            seeds=self._seeds(),
+            warnings=tuple(self._warnings),
+        )
+        return changed if self._ended is None else _ended(changed, self._ended)
+
+    def _seeds(self) -> SeedFacts | None:
+        seeds = self._record.seeds
+        if seeds is None or not self._seeded:
+            return seeds
+        return replace(seeds, seeded={**seeds.seeded, **self._seeded})
+
+
+def _ended(record: RunRecord, event: ev.RunEnded) -> RunRecord:
+    beat = max(record.heartbeat_at or event.ended_at, event.ended_at)
+    return replace(
+        record,
+        status=event.status,
+        ended_at=event.ended_at,
+        duration_s=event.duration_s,
+        heartbeat_at=beat,
+        result=event.result,
+        error=event.error,
+        signal=event.signal,
+        exit_code=event.exit_code,
+    )
+
+
+def _in_order(files: Mapping[str, ContentRef]) -> tuple[ContentRef, ...]:
+    return tuple(files[path] for path in sorted(files))
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(old)
+    for key, value in new.items():
+        before = result.get(key)
+        result[key] = _merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return result

@@ -1,0 +1,334 @@
+"""Records and events to JSON and back; sealing, which makes damage visible.
+
+A sealed line is a JSON object whose last member "c" is the CRC-32 of all bytes before it. The journal's lines,
+`run.json` and `outcome.json` are sealed. Loading ignores members it does not know and gives missing ones their
+default, so that neighbouring versions can read each other.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin
+from zlib import crc32
+
+from anew.runner import events as ev
+from anew.runner.errors import StoreFormatError
+from anew.runner.records import FORMAT, RunRecord
+from anew.runner.values import decode, encode, from_iso, iso, number_from_json, number_to_json, plain
+
+T = TypeVar("T")
+
+
+class DamagedError(ValueError):
+    """Bytes that are not what was written."""
+
+
+# --- sealing --------------------------------------------------------------------------------------------
+
+
+def dumps(value: Any) -> str:
+    """Return compact, ASCII, strict JSON: one line, whatever the value holds."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def seal(value: Mapping[str, Any]) -> bytes:
+    """Return a JSON object as one sealed line, newline included."""
+    head = dumps(value)[:-1].encode("ascii")
+    comma = b"," if value else b""
+    return b'%s%s"c":"%08x"}\n' % (head, comma, crc32(head))
+
+
+def unseal(line: bytes) -> dict[str, Any]:
+    """
+    Return the object of a sealed line, without its seal.
+
+    Raises:
+        DamagedError: The checksum is missing or wrong, or the line is no JSON object.
+    """
+    head, mark, tail = line.rstrip(b"\n").rpartition(b',"c":"')
+    if not mark or len(tail) != 10 or tail[8:] != b'"}':
+        raise DamagedError("the checksum is missing")
+    if b"%08x" % crc32(head) != tail[:8]:
+        raise DamagedError("the checksum is wrong")
+    try:
+        value = json.loads(head + b"}")
+    except ValueError as error:
+        raise DamagedError(f"no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise DamagedError("no JSON object")
+    return value
+
+
+# --- frozen dataclasses ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How values of one annotated type become JSON (stored and shown) and are read back."""
+
+    store: Callable[[Any], Any]
+    show: Callable[[Any], Any]
+    load: Callable[[Any], Any]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_SAME = _Codec(_same, _same, _same)
+_ANY = _Codec(encode, plain, decode)
+_NUMBER = _Codec(number_to_json, number_to_json, number_from_json)
+_TIME = _Codec(iso, iso, from_iso)
+
+
+@cache
+def _codec(kind: Any) -> _Codec:
+    """Return the codec of an annotation; the records use few forms, and a new form must be added here."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return _ANY
+    if origin in (Union, types.UnionType):
+        rest = [argument for argument in arguments if argument is not type(None)]
+        inner = _NUMBER if float in rest else _codec(rest[0])
+        return _optional(inner)
+    if origin is tuple:
+        return _many(_codec(arguments[0]))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _ANY if arguments[1] is Any else _mapped(_codec(arguments[1]))
+    if kind is datetime:
+        return _TIME
+    if kind is float:
+        return _NUMBER
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _Codec(lambda v: v.value, lambda v: v.value, kind)
+    if is_dataclass(kind):
+        return _object(kind)
+    return _SAME
+
+
+def _codec_of(kind: Any) -> _Codec:
+    return _codec(kind)
+
+
+def _optional(inner: _Codec) -> _Codec:
+    def guard(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return lambda value: None if value is None else function(value)
+
+    return _SAME if inner is _SAME else _Codec(guard(inner.store), guard(inner.show), guard(inner.load))
+
+
+def _many(inner: _Codec) -> _Codec:
+    return _Codec(
+        lambda values: [inner.store(value) for value in values],
+        lambda values: [inner.show(value) for value in values],
+        lambda values: tuple(inner.load(value) for value in values),
+    )
+
+
+def _mapped(inner: _Codec) -> _Codec:
+    return _Codec(
+        lambda values: {key: inner.store(value) for key, value in values.items()},
+        lambda values: {key: inner.show(value) for key, value in values.items()},
+        lambda values: {key: inner.load(value) for key, value in values.items()},
+    )
+
+
+def _object(kind: Any) -> _Codec:
+    hints = typing.get_type_hints(kind)
+    codecs = [(item.name, _codec(hints[item.name])) for item in fields(kind)]
+    stores = [(name, codec.store) for name, codec in codecs]
+    shows = [(name, codec.show) for name, codec in codecs]
+    loads = {name: codec.load for name, codec in codecs}
+
+    def load(data: Mapping[str, Any]) -> Any:
+        return kind(**{name: loads[name](value) for name, value in data.items() if name in loads})
+
+    return _Codec(
+        lambda value: {name: store(getattr(value, name)) for name, store in stores},
+        lambda value: {name: show(getattr(value, name)) for name, show in shows},
+        load,
+    )
+
+
+def to_json(value: Any) -> dict[str, Any]:
+    """Return a record or one of its facts in the stored, lossless form."""
+    result: dict[str, Any] = _codec_of(type(value)).store(value)
+    return result
+
+
+def from_json(kind: type[T], data: Mapping[str, Any]) -> T:
+    """Return what `to_json` was given. Raises DamagedError when members are missing or of a wrong type."""
+    try:
+        result: T = _codec_of(kind).load(data)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise DamagedError(f"not a {kind.__name__}: {error}") from error
+    return result
+
+
+# --- records --------------------------------------------------------------------------------------------
+
+_HEAVY = (
+    (("source",), "files"),
+    (("source", "git"), "diff"),
+    (("environment",), "packages"),
+    (("provenance",), "unresolved"),
+)
+_LATER = frozenset(
+    {
+        "id",
+        "status",
+        "ended_at",
+        "duration_s",
+        "heartbeat_at",
+        "result",
+        "artifacts",
+        "metrics",
+        "error",
+        "observers",
+    }
+)
+
+
+def record_to_json(record: RunRecord, *, full: bool = True) -> dict[str, Any]:
+    """Return a record as `--json` shows it: strict JSON. Unless *full*, without the bulk.
+
+    The bulk: source files and their diff, packages, the unresolved configuration.
+    """
+    data: dict[str, Any] = _codec(RunRecord).show(record)
+    hardware = data["hardware"]
+    if hardware is not None:
+        cpu = {"model": hardware.pop("cpu_model"), "cores": hardware.pop("cpu_cores")}
+        hardware["cpu"] = {**cpu, "allowed": hardware.pop("cpu_allowed")}
+    return data if full else _without_heavy(data)
+
+
+def light_to_json(record: RunRecord) -> dict[str, Any]:
+    """Return a record in the stored form without the bulk, for an index."""
+    return _without_heavy(to_json(record))
+
+
+def _without_heavy(data: dict[str, Any]) -> dict[str, Any]:
+    for section, member in _HEAVY:
+        holder: Any = data
+        for name in section:
+            holder = holder.get(name) or {}
+        holder.pop(member, None)
+    return data
+
+
+def start_to_json(record: RunRecord) -> dict[str, Any]:
+    """Return what `run.json` holds: the record as it is before user code starts."""
+    return {key: value for key, value in to_json(record).items() if key not in _LATER}
+
+
+def record_from_start(data: Mapping[str, Any]) -> RunRecord:
+    """
+    Return the record that `run.json` holds.
+
+    Raises:
+        StoreFormatError: A newer version wrote it.
+        DamagedError: It is no record.
+    """
+    if isinstance(data.get("format"), int) and data["format"] > FORMAT:
+        raise StoreFormatError(
+            f"This run was written in format {data['format']}; this version of anew reads up to {FORMAT}. "
+            "To read it: pip install --upgrade anew",
+            format=data["format"],
+        )
+    return from_json(RunRecord, {key: value for key, value in data.items() if key not in _LATER})
+
+
+# --- events ---------------------------------------------------------------------------------------------
+
+_KINDS: dict[str, type[ev.Event]] = {
+    "m": ev.MetricsLogged,
+    "i": ev.InfoSet,
+    "a": ev.ArtifactAdded,
+    "u": ev.InputUsed,
+    "g": ev.TagsChanged,
+    "n": ev.NoteSet,
+    "s": ev.SourceAdded,
+    "d": ev.SeedsSet,
+    "w": ev.Warned,
+    "h": ev.Heartbeat,
+}
+_MEMBERS = {
+    "m": {"s": "step", "m": "values"},
+    "i": {"v": "values"},
+    "a": {"f": "artifact"},
+    "u": {"f": "input"},
+    "g": {"add": "added", "remove": "removed"},
+    "n": {"x": "text"},
+    "s": {"f": "files"},
+    "d": {"v": "seeded"},
+    "w": {"x": "text"},
+    "h": {},
+}
+_KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
+
+
+@cache
+def _members(kind: str) -> tuple[tuple[str, str, _Codec, bool], ...]:
+    cls = _KINDS[kind]
+    hints = typing.get_type_hints(cls)
+    optional = {item.name for item in fields(cls) if item.default is not MISSING}
+    return tuple((short, name, _codec(hints[name]), name in optional) for short, name in _MEMBERS[kind].items())
+
+
+def event_to_body(event: ev.Event) -> tuple[str, dict[str, Any]]:
+    """Return a journal entry's kind and its members, without number, time and seal."""
+    kind = _KIND_OF[type(event)]
+    return kind, {short: codec.store(getattr(event, name)) for short, name, codec, _ in _members(kind)}
+
+
+def body(cls: type[ev.Event], **values: Any) -> tuple[str, dict[str, Any]]:
+    """Return kind and members of an entry that has no number yet. Raises ValueRefusedError."""
+    kind = _KIND_OF[cls]
+    return kind, {short: codec.store(values[name]) for short, name, codec, _ in _members(kind) if name in values}
+
+
+def event_from_entry(uid: str, writer: str, entry: Mapping[str, Any]) -> ev.Event | None:
+    """Return the event of a journal entry, or None for a kind that a newer version wrote. Raises DamagedError."""
+    kind = entry.get("k")
+    if kind not in _KINDS:
+        return None
+    try:
+        values = {
+            name: codec.load(entry[short])
+            for short, name, codec, optional in _members(kind)
+            if not optional or short in entry
+        }
+        return _KINDS[kind](uid=uid, writer=writer, q=entry["q"], t=entry["t"], **values)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise DamagedError(f"no entry of kind {kind!r}: {error}") from error
+
+
+_OUTCOME = ("status", "ended_at", "duration_s", "result", "error", "signal", "exit_code")
+
+
+@cache
+def _outcome_codecs() -> tuple[tuple[str, _Codec], ...]:
+    hints = typing.get_type_hints(ev.RunEnded)
+    return tuple((name, _codec(hints[name])) for name in _OUTCOME)
+
+
+def outcome_to_json(event: ev.RunEnded) -> dict[str, Any]:
+    """Return what `outcome.json` holds."""
+    members = {name: codec.store(getattr(event, name)) for name, codec in _outcome_codecs()}
+    return {"format": FORMAT, "uid": event.uid, **members}
+
+
+def outcome_from_json(uid: str, data: Mapping[str, Any]) -> ev.RunEnded:
+    """Return the end of a run. Raises DamagedError."""
+    try:
+        values = {name: codec.load(data[name]) for name, codec in _outcome_codecs() if name in data}
+        return ev.RunEnded(uid=uid, writer="outcome", q=0, t=values["duration_s"], **values)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DamagedError(f"no outcome: {error}") from error

@@ -1,0 +1,115 @@
+"""Every path inside a store, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout:
+    """The folder of one run."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """`run.json`: written once, complete before user code starts."""
+        return self.folder / "run.json"
+
+    @property
+    def config(self) -> Path:
+        """`config.yaml`, for people."""
+        return self.folder / "config.yaml"
+
+    @property
+    def overrides(self) -> Path:
+        """`overrides.yaml`, for people."""
+        return self.folder / "overrides.yaml"
+
+    @property
+    def hydra(self) -> Path:
+        """`hydra.yaml`, for people."""
+        return self.folder / "hydra.yaml"
+
+    @property
+    def events(self) -> Path:
+        """The folder of journals, one per writing process."""
+        return self.folder / "events"
+
+    def journal(self, writer: str) -> Path:
+        """The journal of one writer."""
+        return self.events / f"{writer}.jsonl"
+
+    @property
+    def output(self) -> Path:
+        """`output.log`: what the process and its children printed."""
+        return self.folder / "output.log"
+
+    @property
+    def observers(self) -> Path:
+        """The folder of cursors."""
+        return self.folder / "observers"
+
+    def cursor(self, observer: str) -> Path:
+        """How far one observer has got."""
+        return self.observers / f"{observer}.cursor"
+
+    @property
+    def outcome(self) -> Path:
+        """`outcome.json`: created once, exclusively, at the end."""
+        return self.folder / "outcome.json"
+
+    @property
+    def files(self) -> Path:
+        """`run.dir`: a folder of its own for what main writes."""
+        return self.folder / "files"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLayout:
+    """The folder of a store."""
+
+    root: Path
+
+    @property
+    def format(self) -> Path:
+        """The format's version, one integer."""
+        return self.root / "FORMAT"
+
+    @property
+    def gitignore(self) -> Path:
+        """Keeps the store out of the project's history."""
+        return self.root / ".gitignore"
+
+    def run(self, number: int) -> RunLayout:
+        """The folder of a run."""
+        return RunLayout(self.root / str(number))
+
+    @property
+    def objects(self) -> Path:
+        """Content by SHA-256."""
+        return self.root / "objects"
+
+    def object(self, sha256: str) -> Path:
+        """Where content of this digest lies."""
+        return self.objects / "sha256" / sha256[:2] / sha256[2:]
+
+    @property
+    def index(self) -> Path:
+        """Derived and disposable."""
+        return self.root / "index.sqlite"
+
+    @property
+    def sweeps(self) -> Path:
+        """One folder per sweep."""
+        return self.root / "sweeps"
+
+    @property
+    def trash(self) -> Path:
+        """Deleted runs, until they are purged."""
+        return self.root / "trash"
+
+    def trashed(self, number: int) -> RunLayout:
+        """The folder of a deleted run."""
+        return RunLayout(self.trash / str(number))

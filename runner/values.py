@@ -1,0 +1,252 @@
+"""Values of users, turned into JSON and back.
+
+Two forms. `encode` is lossless and is what the store keeps: what JSON lacks becomes an object with one member whose
+name begins with "~". `plain` is what people and programs are shown: strict JSON in which NaN and the infinities are
+the strings "NaN", "Infinity" and "-Infinity", a path or an enum member is its text, a tuple a list. Decoding builds
+plain Python values only and never imports or calls anything that the data names.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path, PurePath
+from typing import Any
+from uuid import UUID
+
+from anew.runner.errors import ValueRefusedError
+
+MAX_ARRAY = 100_000
+_MAX_DEPTH = 100
+_NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def number_to_json(value: float | int) -> float | int | str:
+    """Return a number as strict JSON can hold it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return _NON_FINITE[str(value)]
+    return value
+
+
+def number_from_json(value: float | int | str) -> float | int:
+    """Return the number that `number_to_json` was given."""
+    return float(value) if isinstance(value, str) else value
+
+
+def iso(moment: datetime) -> str:
+    """Return an aware time as ISO 8601 in UTC, to the microsecond, ending in Z."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_iso(text: str) -> datetime:
+    """Return the aware time that `iso` wrote. Raises ValueError."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def encode(value: Any, where: str = "value") -> Any:
+    """
+    Return *value* as JSON values from which `decode` gives it back.
+
+    Kept exactly: None, bool, int of any size, float (NaN and infinities too), str (surrogates too), bytes, list, tuple,
+    set, dict with any keys that can be kept, Path, date, datetime, time, timedelta, Decimal, Fraction, complex, UUID.
+    Scalars, 0-d arrays and small arrays of numpy, torch and the like become Python numbers and lists; dataclasses
+    become dicts; an enum member comes back as its name.
+
+    Raises:
+        ValueRefusedError: Something inside cannot be kept; the message says what and where.
+    """
+    return _Encoder(where, _TAGGED).value(value)
+
+
+def plain(value: Any, where: str = "value") -> Any:
+    """Return *value* as strict JSON for showing; see the module. Raises ValueRefusedError as `encode` does."""
+    return _Encoder(where, _SHOWN).value(value)
+
+
+def decode(value: Any) -> Any:
+    """Return what `encode` was given. Unknown tags are kept as they are, so that newer records can be read."""
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        [(tag, body)] = value.items()
+        if reader := _READERS.get(tag):
+            return reader(body)
+    return {key: decode(item) for key, item in value.items()}
+
+
+def _number(value: float) -> Any:
+    return value if math.isfinite(value) else {"~f": str(value)}
+
+
+def _sorted(values: Set[Any]) -> list[Any]:
+    return sorted(values, key=lambda item: (type(item).__name__, repr(item)))
+
+
+class _Encoder:
+    """One walk through a value; remembers the way, so that a refusal can name the place."""
+
+    def __init__(self, where: str, forms: Mapping[str, Callable[[Any], Any]]) -> None:
+        self._path = [where]
+        self._forms = forms
+
+    def value(self, value: Any) -> Any:
+        kind = type(value)
+        if value is None or kind is bool or kind is str or kind is int:
+            return value
+        if kind is float:
+            return value if math.isfinite(value) else self._forms["float"](value)
+        if len(self._path) > _MAX_DEPTH:
+            raise self._refusal(value, f"it is nested more than {_MAX_DEPTH} levels deep, or contains itself")
+        return self._other(value)
+
+    def _other(self, value: Any) -> Any:
+        if isinstance(value, Enum):
+            return self._forms["enum"](value)
+        if isinstance(value, Mapping):
+            return self._mapping(value)
+        if is_dataclass(value) and not isinstance(value, type):
+            return self._mapping({item.name: getattr(value, item.name) for item in fields(value)})
+        for kinds, form in _LEAVES:
+            if isinstance(value, kinds):
+                return self._forms[form](value)
+        if isinstance(value, tuple):
+            return self._forms["tuple"](self._items(value))
+        if isinstance(value, Set):
+            return self._forms["set"](self._items(_sorted(value)))
+        if isinstance(value, Sequence):
+            return self._items(value)
+        return self._array(value)
+
+    def _items(self, values: Sequence[Any]) -> list[Any]:
+        result = []
+        for index, item in enumerate(values):
+            self._path.append(f"[{index}]")
+            result.append(self.value(item))
+            self._path.pop()
+        return result
+
+    def _mapping(self, values: Mapping[Any, Any]) -> Any:
+        pairs = []
+        for key, item in values.items():
+            self._path.append(f".{key}")
+            pairs.append((key, self.value(item)))
+            self._path.pop()
+        if all(type(key) is str and not key.startswith("~") for key, _ in pairs):
+            return dict(pairs)
+        return self._forms["dict"]([(self.value(key), item) for key, item in pairs])
+
+    def _array(self, value: Any) -> Any:
+        if not hasattr(value, "dtype") or not hasattr(value, "shape"):
+            raise self._refusal(value, "it is no plain value")
+        try:
+            size = math.prod(value.shape)
+            if size > MAX_ARRAY:
+                raise self._refusal(value, f"it has {size} elements (at most {MAX_ARRAY})")
+            if hasattr(value, "detach"):
+                value = value.detach()
+            return self.value(value.tolist() if len(value.shape) else value.item())
+        except (TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, ValueRefusedError):
+                raise
+            raise self._refusal(value, str(error)) from error
+
+    def _refusal(self, value: Any, why: str) -> ValueRefusedError:
+        where = "".join(self._path)
+        kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+        return ValueRefusedError(
+            f"{where} cannot be kept: a value of type {kind}, and {why}. "
+            "Plain values, numbers, lists, dicts, paths and dates can; anything else belongs into a file: "
+            "run.log_artifact(path)",
+            where=where,
+        )
+
+
+_LEAVES: tuple[tuple[Any, str], ...] = (
+    ((bytes, bytearray, memoryview), "bytes"),
+    (PurePath, "path"),
+    (datetime, "datetime"),
+    (date, "date"),
+    (time, "time"),
+    (timedelta, "timedelta"),
+    (Decimal, "decimal"),
+    (Fraction, "fraction"),
+    (UUID, "uuid"),
+    (bool, "bool"),
+    (int, "int"),
+    (float, "float"),
+    (str, "str"),
+    (complex, "complex"),
+)
+
+_SAME: dict[str, Callable[[Any], Any]] = {"bool": bool, "int": int, "str": str}
+
+_TAGGED: dict[str, Callable[[Any], Any]] = {
+    **_SAME,
+    "float": lambda v: _number(float(v)),
+    "enum": lambda v: {"~enum": [f"{type(v).__module__}.{type(v).__qualname__}", v.name]},
+    "bytes": lambda v: {"~b": base64.b64encode(bytes(v)).decode()},
+    "path": lambda v: {"~path": str(v)},
+    "datetime": lambda v: {"~datetime": v.isoformat()},
+    "date": lambda v: {"~date": v.isoformat()},
+    "time": lambda v: {"~time": v.isoformat()},
+    "timedelta": lambda v: {"~timedelta": [v.days, v.seconds, v.microseconds]},
+    "decimal": lambda v: {"~decimal": str(v)},
+    "fraction": lambda v: {"~fraction": str(v)},
+    "uuid": lambda v: {"~uuid": str(v)},
+    "complex": lambda v: {"~complex": [_number(v.real), _number(v.imag)]},
+    "tuple": lambda v: {"~t": v},
+    "set": lambda v: {"~s": v},
+    "dict": lambda pairs: {"~d": [list(pair) for pair in pairs]},
+}
+
+_SHOWN: dict[str, Callable[[Any], Any]] = {
+    **_SAME,
+    "float": lambda v: number_to_json(float(v)),
+    "enum": lambda v: v.name,
+    "bytes": lambda v: base64.b64encode(bytes(v)).decode(),
+    "path": str,
+    "datetime": lambda v: iso(v) if v.tzinfo else v.isoformat(),
+    "date": lambda v: v.isoformat(),
+    "time": lambda v: v.isoformat(),
+    "timedelta": lambda v: v.total_seconds(),
+    "decimal": str,
+    "fraction": str,
+    "uuid": str,
+    "complex": str,
+    "tuple": lambda v: v,
+    "set": lambda v: v,
+    "dict": lambda pairs: {key if isinstance(key, str) else str(key): item for key, item in pairs},
+}
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_hashable(item) for item in value)
+    return value
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "~f": float,
+    "~enum": lambda v: v[1],
+    "~b": base64.b64decode,
+    "~path": Path,
+    "~datetime": datetime.fromisoformat,
+    "~date": date.fromisoformat,
+    "~time": time.fromisoformat,
+    "~timedelta": lambda v: timedelta(days=v[0], seconds=v[1], microseconds=v[2]),
+    "~decimal": Decimal,
+    "~fraction": Fraction,
+    "~uuid": UUID,
+    "~complex": lambda v: complex(decode(v[0]), decode(v[1])),
+    "~t": lambda v: tuple(decode(item) for item in v),
+    "~s": lambda v: {_hashable(decode(item)) for item in v},
+    "~d": lambda v: {_hashable(decode(key)): decode(item) for key, item in v},
+}
