@@ -24,7 +24,7 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|PASS|PASSWORD|PASSWD|SECRET|CREDENTIALS?|DSN)$", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(?P<head>\b[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s/:@'\"]*:)(?P<secret>[^\s@'\"]+?)(?=@[^\s@]*)")
+_URL_PASSWORD = re.compile(r"(?P<head>\b[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s/:@'\"]*:)(?P<secret>[^\s@/'\"]+)(?=@)")
 _URL_QUERY = re.compile(
     r"(?P<head>[?&](?:access_token|token|api_key|apikey|key|password|secret|sig|signature)=)(?P<secret>[^&\s'\"#]+)",
     re.IGNORECASE,
@@ -35,6 +35,10 @@ _KNOWN_FORM = re.compile(
     r"eyJ[A-Za-z0-9_\-]{10,}\.eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,})"
 )
 _OVERRIDE = re.compile(r"(?P<head>[+~\-]*(?P<key>[A-Za-z_][\w.@/\-]*)=)(?P<secret>.+)", re.DOTALL)
+
+_YAML_LINE = re.compile(r"(?P<head>\s*(?:- )*['\"]?(?P<key>[\w.\-]+)['\"]?:\s+)(?P<value>\S.*)")
+
+_NO_SECRET = ("${", "'${", '"${', "null", "???")
 
 
 def is_secret_name(name: str) -> bool:
@@ -122,6 +126,26 @@ class Redactor:
         if isinstance(value, str):
             self.learn([value])
         return REDACTED
+
+    def yaml(self, text: str) -> str:
+        """Return YAML text with what stands under a secret name replaced; interpolations stay, since they tell where."""
+        lines: list[str] = []
+        hidden_below: int | None = None
+        for line in text.split("\n"):
+            indent = len(line) - len(line.lstrip())
+            if hidden_below is not None and (not line.strip() or indent > hidden_below):
+                continue
+            hidden_below = None
+            match = _YAML_LINE.fullmatch(line)
+            if (
+                match
+                and is_secret_name(match["key"])
+                and not match["value"].startswith(("${", "null", "'${", '"${', "???"))
+            ):
+                hidden_below = indent
+                line = match["head"] + f"'{REDACTED}'"
+            lines.append(self.text(line))
+        return "\n".join(lines)
 
     def argument(self, argument: str) -> str:
         """Return a command-line word such as `db.password=x`, `+db.url=...` or `--token=x` as it may be stored."""

@@ -41,7 +41,7 @@ def number_from_json(value: float | int | str) -> float | int:
 
 def iso(moment: datetime) -> str:
     """Return an aware time as ISO 8601 in UTC, to the microsecond, ending in Z."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def from_iso(text: str) -> datetime:

@@ -1,3 +1,55 @@
-"""Anew: run an experiment, and run it anew."""
+"""
+Anew: run an experiment, and run it anew.
+
+The public names; each is loaded when it is first used, so that importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from anew.runner.contracts import Observer, RunStore
+    from anew.runner.errors import AnewError
+    from anew.runner.experiment import Experiment
+    from anew.runner.records import RunRecord
+    from anew.runner.run import Run, current_run
+    from anew.runner.store.locate import open_store
+
+_HOMES = {
+    "AnewError": "errors",
+    "Experiment": "experiment",
+    "Observer": "contracts",
+    "Run": "run",
+    "RunRecord": "records",
+    "RunStore": "contracts",
+    "current_run": "run",
+    "open_store": "store.locate",
+}
+
+__all__ = [
+    "AnewError",
+    "Experiment",
+    "Observer",
+    "Run",
+    "RunRecord",
+    "RunStore",
+    "current_run",
+    "open_store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'anew' has no attribute {name!r}; it has: {', '.join(__all__)}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"anew.runner.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,303 @@
+"""`Experiment` and `@experiment.main`. Nothing here holds the state of a run."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, overload
+
+from anew.runner import errors
+from anew.runner.errors import AnewError, ConfigError
+from anew.runner.records import CommandFacts, RunRecord, SweepMembership
+
+if TYPE_CHECKING:
+    from anew.runner.config.main import ComposedJob, TaskSpec
+    from anew.runner.lifecycle import Claim, Origin
+
+UNSET: Any = object()
+
+
+class Experiment:
+    """
+    A named experiment; its one main function is what its runs run.
+
+    Args:
+        name: What the runs are filed under, such as "digits".
+
+    Raises:
+        ConfigError: The name is empty or no text.
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name.strip() or any(ord(letter) < 32 for letter in name):
+            raise ConfigError(f"{name!r} cannot name an experiment; give a text, such as Experiment('digits').")
+        self.name = name
+        self._main: Main | None = None
+
+    def __repr__(self) -> str:
+        return f"Experiment({self.name!r})"
+
+    @overload
+    def main(self, config_path: Callable[..., Any], /) -> Main: ...
+
+    @overload
+    def main(
+        self,
+        config_path: str | None = UNSET,
+        config_name: str | None = None,
+        version_base: str | None = UNSET,
+        *,
+        config: Any = None,
+    ) -> Callable[[Callable[..., Any]], Main]: ...
+
+    def main(
+        self,
+        config_path: Any = UNSET,
+        config_name: str | None = None,
+        version_base: str | None = UNSET,
+        *,
+        config: Any = None,
+    ) -> Any:
+        """
+        Make a function the experiment's main; use bare, `@experiment.main`, or with arguments.
+
+        Args:
+            config_path: Folder of YAML files, relative to the function's file, as for `hydra.main`.
+            config_name: The primary config's name, as for `hydra.main`.
+            version_base: As for `hydra.main`; without it, the behaviour of the installed Hydra.
+            config: A dataclass (or an instance of one) that is the configuration's schema and defaults.
+
+        Returns:
+            A `Main`: called without arguments it is the command line.
+
+        Raises:
+            ConfigError: The experiment has a main already, or the function's parameters cannot become a configuration.
+        """
+        if callable(config_path):
+            return self._made_main(config_path, UNSET, None, UNSET, None)
+        return lambda function: self._made_main(function, config_path, config_name, version_base, config)
+
+    def _made_main(
+        self, function: Callable[..., Any], path: Any, name: str | None, version_base: Any, config: Any
+    ) -> Main:
+        try:
+            self._refuse_second(function)
+            arguments = {"config_name": name, "config": config}
+            given = {"config_path": path, "version_base": version_base}
+            arguments.update({key: value for key, value in given.items() if value is not UNSET})
+            self._main = Main(self, function, arguments)
+        except AnewError as error:
+            if function.__module__ == "__main__" and not hasattr(sys, "ps1"):
+                _leave(error)
+            raise
+        return self._main
+
+    def _refuse_second(self, function: Callable[..., Any]) -> None:
+        first = self._main.function if self._main else None
+        if first is None or (first.__module__, first.__qualname__) == (function.__module__, function.__qualname__):
+            return
+        raise ConfigError(
+            f"Experiment {self.name!r} has a main function already: {first.__qualname__} ({_place(first)}). "
+            f"Give {function.__qualname__} ({_place(function)}) an experiment of its own: Experiment('another name')"
+        )
+
+
+class Main:
+    """
+    An experiment's main function, recorded.
+
+    Called with no arguments it is the command line: it reads `sys.argv` and leaves as a command does. Called with
+    arguments it is the plain function, unrecorded, as with `hydra.main`. One run at a time in a process: runs from
+    several threads wait for each other.
+    """
+
+    def __init__(self, experiment: Experiment, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+        self.experiment = experiment
+        self.function = function
+        self._arguments = arguments
+        self._checked: TaskSpec | None = None
+        functools.update_wrapper(self, function)
+        _ = self._spec
+
+    @property
+    def _spec(self) -> TaskSpec:
+        if self._checked is None:
+            from anew.runner.config.main import task_spec
+
+            self._checked = task_spec(self.function, **self._arguments)
+        return self._checked
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:
+            return self.function(*args, **kwargs)
+        return self._command_line(sys.argv[1:])
+
+    def run(self, *overrides: str, store: str | os.PathLike[str] | None = None, quiet: bool = True) -> RunRecord:
+        """
+        Run once, from Python or a notebook.
+
+        Args:
+            overrides: As on the command line: "lr=0.1", "model=big".
+            store: A store's folder or URL; None for the default.
+            quiet: Leave out the run's two lines on stderr.
+
+        Returns:
+            The finished run's record.
+
+        Raises:
+            ConfigError: The configuration cannot be composed; nothing was recorded.
+            Exception: Whatever main raises, after it was recorded.
+        """
+        from anew.runner.config.main import run_app
+
+        session = _Session(self, entry="call", options={"store": store, "quiet": quiet or None})
+        run_app(self._spec, list(overrides), session, interactive=True)
+        return session.last_record()
+
+    def _command_line(self, argv: Sequence[str]) -> Any:
+        from anew.runner.config.main import run_app
+
+        try:
+            options, rest = _own_options(argv)
+            return run_app(self._spec, rest, _Session(self, entry=_entry_kind(), options=options), interactive=False)
+        except AnewError as error:
+            _leave(error)
+        except KeyboardInterrupt:
+            sys.exit(errors.EXIT_SIGINT)
+        except Exception:
+            _report_fault()
+
+
+class _Session:
+    """What happens between Hydra and the store while one command or one `Main.run` is going on."""
+
+    def __init__(self, main: Main, *, entry: str, options: Mapping[str, Any]) -> None:
+        self._main = main
+        self._options = options
+        self._origin = _origin(main, entry)
+        self._claims: list[Claim] = []
+        self._sweep: tuple[int, Path] | None = None
+
+    def claim(self, settings: Mapping[str, Any], multirun: bool, job_num: int | None) -> Path:
+        """Take a run number; return the folder for the job's output."""
+        from anew.runner.lifecycle import Claim
+
+        checked = self._settings(settings)
+        store = self._store(checked)
+        number, layout = store.claim()
+        sweep = SweepMembership(id=self._sweep[0] if self._sweep else None, index=job_num or 0) if multirun else None
+        self._claims.append(Claim(store=store, number=number, layout=layout, settings=checked, sweep=sweep))
+        return layout.files
+
+    def sweep_dir(self, settings: Mapping[str, Any]) -> Path:
+        """Take a sweep number; return the sweep's folder."""
+        if self._sweep is None:
+            self._sweep = self._store(self._settings(settings)).claim_sweep()
+        return self._sweep[1]
+
+    def execute(self, job: ComposedJob) -> Any:
+        """Record one job as a run."""
+        from anew.runner.lifecycle import execute
+
+        return execute(job, self._claims[-1], self._origin, job.call)
+
+    def last_record(self) -> RunRecord:
+        """Return the record of the run that ended last."""
+        claim = self._claims[-1]
+        return claim.store.get(claim.number)
+
+    def _settings(self, settings: Mapping[str, Any]) -> Any:
+        from anew.runner.settings import Settings
+
+        chosen = {key: value for key, value in self._options.items() if value is not None}
+        return Settings.from_mapping({**settings, **chosen})
+
+    def _store(self, settings: Any) -> Any:
+        from anew.runner.store.locate import open_store
+
+        return open_store(settings.store, create=True, start=self._origin.root)
+
+
+def _origin(main: Main, entry: str) -> Origin:
+    from anew.runner.capture.source import SourceScan, project_root
+    from anew.runner.lifecycle import Origin
+
+    file = _file_of(main.function)
+    root = project_root(file or Path.cwd() / "x")
+    return Origin(
+        experiment=main.experiment.name,
+        command=_command(main.function, entry),
+        root=root,
+        scan=SourceScan.start(file, root),
+        cache=_cache_folder(),
+    )
+
+
+def _cache_folder() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("anew")
+
+
+def _command(function: Callable[..., Any], entry: str) -> CommandFacts:
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    target = spec.name if spec is not None and entry == "module" else str(getattr(main, "__file__", "") or "")
+    return CommandFacts(
+        argv=tuple(sys.argv),
+        cwd=str(Path.cwd()),
+        entry=entry,
+        target=target,
+        function=f"{function.__module__}:{function.__qualname__}",
+        interpreter=sys.executable,
+    )
+
+
+def _entry_kind() -> str:
+    return "module" if getattr(sys.modules.get("__main__"), "__spec__", None) is not None else "script"
+
+
+def _file_of(function: Callable[..., Any]) -> Path | None:
+    name = inspect.unwrap(function).__code__.co_filename
+    path = Path(name)
+    return path.resolve() if path.is_file() else None
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = inspect.unwrap(function).__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _own_options(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Take `-q`, `--quiet` and `--store URL` out of a command line; the rest is Hydra's."""
+    options: dict[str, Any] = {}
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word in ("-q", "--quiet"):
+            options["quiet"] = True
+        elif word == "--store" or word.startswith("--store="):
+            options["store"] = word[8:] if "=" in word else next(words, None)
+            if not options["store"]:
+                raise ConfigError("--store takes a folder or a URL, such as: --store runs")
+        else:
+            rest.append(word)
+    return options, rest
+
+
+def _leave(error: AnewError) -> NoReturn:
+    sys.stderr.write(f"anew: {error}\n")
+    sys.exit(error.exit_code)
+
+
+def _report_fault() -> NoReturn:
+    from anew.runner.fault import fault_report
+
+    traceback.print_exc()
+    sys.stderr.write(fault_report())
+    sys.exit(errors.EXIT_FAULT)

@@ -1,0 +1,160 @@
+"""What one process writes about a run: its journal, and nothing else.
+
+Every process has a journal of its own. A forked child notices that it is another process and begins one; a spawned
+child attaches to the run's folder. No two processes ever write the same file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from anew.runner import events as ev
+from anew.runner import ids, serial
+from anew.runner.errors import StoreError
+from anew.runner.redact import Redactor
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.layout import RunLayout
+
+MAIN_WRITER = "main"
+
+
+def say(text: str) -> None:
+    """Write one line of ours to stderr; a closed stderr is no reason to fail."""
+    try:
+        sys.stderr.write(f"anew: {text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        return
+
+
+class Recorder:
+    """
+    Appends events of one run to this process's journal. Safe in threads and in forked children.
+
+    A journal that cannot be written (a full disk) does not stop the run: the point is given up, said once, and counted;
+    writing goes on as soon as there is space again.
+    """
+
+    def __init__(
+        self,
+        layout: RunLayout,
+        uid: str,
+        *,
+        started: Callable[[], float],
+        durability_ms: int,
+        redactor: Redactor,
+        writer: str = MAIN_WRITER,
+    ) -> None:
+        self.layout = layout
+        self.uid = uid
+        self.redactor = redactor
+        self._clock = started
+        self._durability_ms = durability_ms
+        self._lock = threading.Lock()
+        self._warned: set[str] = set()
+        self._lost = 0
+        self._journal = self._open(writer)
+        os.register_at_fork(after_in_child=self._lock_anew)
+
+    def _lock_anew(self) -> None:
+        self._lock = threading.Lock()
+
+    def _open(self, writer: str) -> JournalWriter:
+        return JournalWriter(self.layout.journal(writer), clock=self._clock, durability_ms=self._durability_ms)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run started."""
+        return self._clock()
+
+    def _current(self) -> JournalWriter:
+        """Return this process's journal, begun anew in a forked child."""
+        journal = self._journal
+        if journal.forked:
+            with self._lock:
+                if self._journal.forked:
+                    self._journal = self._journal.successor(self.layout.journal(child_writer()))
+                journal = self._journal
+        return journal
+
+    def log(self, values: Mapping[str, Any], step: int | None) -> None:
+        """Write one line of metrics; what is no number is refused by name, and the rest is kept."""
+        try:
+            refused = self._current().log(values, step)
+        except StoreError as error:
+            self._give_up(error)
+            return
+        if refused:
+            for name, why in refused.items():
+                self.warn_once(f"metric:{name}", f"the metric {name!r} was not kept: {why}")
+
+    def add(self, kind: type[ev.Event], **values: Any) -> bool:
+        """Write one event; return whether it was kept. Raises ValueRefusedError before anything is written."""
+        name, body = serial.body(kind, **values)
+        try:
+            self._current().append(name, body)
+        except StoreError as error:
+            self._give_up(error)
+            return False
+        return True
+
+    def warn_once(self, key: str, text: str) -> None:
+        """Say something on stderr and put it on record, the first time that *key* is given."""
+        if key in self._warned:
+            return
+        self._warned.add(key)
+        text = self.redactor.text(text)
+        say(text)
+        self.add(ev.Warned, text=text)
+
+    def _give_up(self, error: StoreError) -> None:
+        self._lost += 1
+        if "write" not in self._warned:
+            self._warned.add("write")
+            say(f"{error} The run goes on; what cannot be written is counted and reported at the end.")
+
+    def close(self) -> str | None:
+        """Sync and close the journal; return a sentence when something could not be written."""
+        problem = None
+        try:
+            if self._lost:
+                problem = f"{self._lost} records could not be written to {self.layout.events} and are missing."
+                self.add(ev.Warned, text=problem)
+            self._current().close()
+        except StoreError as error:
+            problem = str(error)
+        return problem
+
+
+def child_writer() -> str:
+    """Return a journal name that no other process uses, on any host."""
+    return f"p{os.getpid()}-{ids.new_uid()}"
+
+
+def attach(folder: Path) -> Recorder:
+    """
+    Return a recorder for a run that another process on this machine started.
+
+    Raises:
+        StoreError: There is no run in that folder.
+    """
+    layout = RunLayout(folder)
+    try:
+        record = serial.record_from_start(serial.unseal(layout.record.read_bytes()))
+    except (OSError, serial.DamagedError) as error:
+        raise StoreError(f"There is no run to attach to in {str(folder)!r}: {error}") from error
+    origin = record.process.monotonic_s if record.process else time.monotonic()
+    return Recorder(
+        layout,
+        record.uid,
+        started=lambda: time.monotonic() - origin,
+        durability_ms=500,
+        redactor=Redactor.of_environment(),
+        writer=child_writer(),
+    )

@@ -1,0 +1,202 @@
+"""The handle of a run: what the user's function is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anew.runner import events as ev
+from anew.runner.errors import AnewError, RunStateError, ValueRefusedError
+from anew.runner.recorder import Recorder, attach
+from anew.runner.settings import InputSettings
+from anew.runner.store.objects import ObjectStore
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RUN_VARIABLE = "ANEW_RUN"
+
+
+class Run:
+    """
+    One run, as seen by the code that it runs.
+
+    Every method may be called from any thread, from forked children, and from spawned children (a `Run` can be
+    pickled to them, and `anew.current_run()` finds it there). When `log` returns, the point survives the death of the
+    process.
+
+    Attributes:
+        uid: The run's name everywhere.
+        id: Its number in the store.
+        seed: Root seed in [0, 2**32).
+        dir: A folder of its own, for whatever main writes.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        number: int | None,
+        seed: int,
+        objects: ObjectStore,
+        root: Path,
+        inputs: InputSettings,
+    ) -> None:
+        self.uid = recorder.uid
+        self.id = number
+        self.seed = seed
+        self.dir = recorder.layout.files
+        self._recorder = recorder
+        self._objects = objects
+        self._root = root
+        self._inputs = inputs
+
+    def __repr__(self) -> str:
+        return f"Run(id={self.id}, uid={self.uid!r}, dir={str(self.dir)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _attached, (str(self._recorder.layout.folder),)
+
+    def log(self, values: Mapping[str, Any], step: int | None = None) -> None:
+        """
+        Log numbers under names, at one step.
+
+        Args:
+            values: Metric name -> number: int of any size, float (NaN and infinities too), bool, a scalar of numpy or
+                torch. Nested mappings become names with "/". What is no number is left out, said once on stderr and
+                kept in the record's warnings; the run goes on.
+            step: Any integer; steps may repeat and go back. Absent: one more than the greatest last step of these
+                metrics, from 0 on.
+        """
+        self._recorder.log(values, step)
+
+    def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """
+        Keep a file, or every file of a folder, in the store.
+
+        Args:
+            path: Absolute, or relative to the working directory, or else to `dir`.
+            name: What to call it, "/" allowed; the file's own name when absent. The same name again replaces it.
+                Files of a folder are called name/relative/path.
+
+        Raises:
+            ArtifactError: The path is missing or no file or folder, a link in the folder leads out of it or in
+                circles, or the name is not a relative path without "..".
+            StoreError: The content could not be written; nothing was recorded.
+        """
+        from anew.runner.artifacts import artifact_files
+
+        for file in artifact_files(Path(path), name, base=self.dir):
+            sha256, size = self._objects.put_file(file.path)
+            artifact = file.reference(sha256, size)
+            self._recorder.add(ev.ArtifactAdded, artifact=artifact)
+
+    def input(self, path: str | os.PathLike[str]) -> Path:
+        """
+        Declare a file or folder that the run reads; its digest goes on record, small content into the store.
+
+        Returns:
+            The path, to open.
+
+        Raises:
+            ArtifactError: There is no such file or folder, or it cannot be read.
+        """
+        from anew.runner.capture.inputs import declare_inputs
+
+        result = Path(path)
+        for reference in declare_inputs(result, self._root, self._objects, self._inputs.keep_bytes):
+            self._recorder.add(ev.InputUsed, input=reference)
+        return result
+
+    def info(self, values: Mapping[str, Any]) -> None:
+        """
+        Add facts to the record, merged key by key with those there.
+
+        A value that cannot be kept is left out, said on stderr and kept in the record's warnings; the run goes on.
+        """
+        for key, value in values.items():
+            try:
+                self._recorder.add(ev.InfoSet, values=self._recorder.redactor.value({str(key): value}))
+            except ValueRefusedError as error:
+                self._recorder.warn_once(f"info:{key}", f"info {key!r} was not kept: {error}")
+
+    def tag(self, *names: str) -> None:
+        """Add tags."""
+        self._recorder.add(ev.TagsChanged, added=tuple(str(name) for name in names))
+
+    def note(self, text: str) -> None:
+        """Set the run's note, in place of the one before."""
+        self._recorder.add(ev.NoteSet, text=self._recorder.redactor.text(str(text)))
+
+    def rng(self, name: str) -> np.random.Generator:
+        """
+        Return a numpy Generator of its own for *name*, derived from the root seed and the name alone.
+
+        The same name gives a fresh generator at the same starting point; different names are independent, whatever
+        the order of the calls.
+        """
+        from anew.runner.capture.seeds import rng
+
+        return rng(self.seed, name)
+
+
+_current: Run | None = None
+_attached_run: tuple[str, Run] | None = None
+
+
+def set_current(run: Run | None) -> Run | None:
+    """Make *run* the current one of this process, for its children too; return the one before."""
+    global _current
+    before, _current = _current, run
+    if run is None:
+        os.environ.pop(RUN_VARIABLE, None)
+    else:
+        os.environ[RUN_VARIABLE] = str(run.dir.parent)
+    return before
+
+
+def current_run() -> Run:
+    """
+    Return the run that this code runs in, at any depth, thread or child process.
+
+    Raises:
+        RunStateError: No run is going on.
+    """
+    if _current is not None:
+        return _current
+    folder = os.environ.get(RUN_VARIABLE)
+    if folder:
+        return _attached(folder)
+    raise RunStateError(
+        "No run is going on here: anew.current_run() works below a function decorated with @experiment.main. "
+        "Start the script's main(), or main.run() from Python."
+    )
+
+
+def _attached(folder: str) -> Run:
+    """Return the run in *folder*, attached to once per process."""
+    global _attached_run
+    if _current is not None and str(_current.dir.parent) == folder:
+        return _current
+    if _attached_run is not None and _attached_run[0] == folder:
+        return _attached_run[1]
+    from anew.runner import serial
+
+    recorder = attach(Path(folder))
+    record = serial.record_from_start(serial.unseal(recorder.layout.record.read_bytes()))
+    try:
+        objects = ObjectStore(recorder.layout.folder.parent / "objects")
+    except OSError as error:
+        raise AnewError(f"The store of {folder!r} cannot be opened: {error}") from error
+    run = Run(
+        recorder,
+        number=int(recorder.layout.folder.name),
+        seed=record.seed,
+        objects=objects,
+        root=Path(record.source.root or record.command.cwd),
+        inputs=InputSettings(),
+    )
+    _attached_run = (folder, run)
+    return run
