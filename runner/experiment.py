@@ -18,6 +18,8 @@ from anew.runner.records import CommandFacts, RunRecord, SweepMembership
 if TYPE_CHECKING:
     from anew.runner.config.main import ComposedJob, TaskSpec
     from anew.runner.lifecycle import Claim, Origin
+    from anew.runner.settings import Settings
+    from anew.runner.store.folder import FolderStore
 
 UNSET: Any = object()
 
@@ -211,30 +213,32 @@ class _Session:
         claim = self._claims[-1]
         return claim.store.get(claim.number)
 
-    def _settings(self, settings: Mapping[str, Any]) -> Any:
+    def _settings(self, settings: Mapping[str, Any]) -> Settings:
         from anew.runner.settings import Settings
 
         chosen = {key: value for key, value in self._options.items() if value is not None}
         return Settings.from_mapping({**settings, **chosen})
 
-    def _store(self, settings: Any) -> Any:
+    def _store(self, settings: Settings) -> FolderStore:
         from anew.runner.store.locate import open_store
 
         return open_store(settings.store, create=True, start=self._origin.root)
 
 
 def _origin(main: Main, entry: str) -> Origin:
-    from anew.runner.capture.source import SourceScan, project_root
+    from anew.runner.capture.source import SourceScan, cache_file
     from anew.runner.lifecycle import Origin
+    from anew.runner.project import project_root
 
     file = _file_of(main.function)
-    root = project_root(file or Path.cwd() / "x")
+    root = project_root(file.parent if file else Path.cwd())
+    cache = _cache_folder()
     return Origin(
         experiment=main.experiment.name,
         command=_command(main.function, entry),
         root=root,
-        scan=SourceScan.start(file, root),
-        cache=_cache_folder(),
+        scan=SourceScan(root, cache_file(cache, root)),
+        cache=cache,
     )
 
 

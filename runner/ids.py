@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from anew.runner.errors import RefSyntaxError
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_UID_LENGTH = 26
+UID_LENGTH = 26
 _RANDOM_BITS = 80
 
 _lock = threading.Lock()
@@ -31,7 +31,7 @@ def new_uid() -> str:
         if value <= _newest:
             value = _newest + 1 + int.from_bytes(os.urandom(8), "big")
         _newest = value
-    return "".join(_ALPHABET[value >> 5 * i & 31] for i in reversed(range(_UID_LENGTH)))
+    return "".join(_ALPHABET[value >> 5 * i & 31] for i in reversed(range(UID_LENGTH)))
 
 
 os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
-from anew.runner import ids, liveness, serial
+from anew.runner import ids, liveness
 from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.capture.output import OutputCapture
@@ -39,6 +39,7 @@ from anew.runner.run import Run, set_current
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.layout import RunLayout
+from anew.runner.values import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,8 +153,8 @@ def _live(
     guard = Guard.shared()
     watch = guard.watch(claim.layout.outcome, {"format": FORMAT, "uid": record.uid}, started_at=record.started_at)
     sampler = SystemSampler() if settings.system.enabled else None
-    seeds = seeder.apply(on_seeded=lambda name, seed: recorder.add(ev.SeedsSet, seeded={name: seed}) and None)
-    recorder.add(ev.SeedsSet, seeded=seeds.seeded)
+    seeds = seeder.apply(lambda name, seed: _seeded(recorder, {name: seed}))
+    _seeded(recorder, seeds.seeded)
     return _Live(
         claim=claim,
         record=record,
@@ -185,6 +186,10 @@ def _live(
             every_tick=watch.check_handlers,
         ),
     )
+
+
+def _seeded(recorder: Recorder, seeded: Mapping[str, int]) -> None:
+    recorder.add(ev.SeedsSet, seeded=seeded)
 
 
 def _record(job: ComposedJob, claim: Claim, origin: Origin, redactor: Redactor, seeder: Seeder) -> RunRecord:
@@ -280,9 +285,8 @@ def _finish(live: _Live, result: Any, failure: BaseException | None) -> None:
     for problem in problems:
         say(problem)
     if not claim.settings.quiet:
-        say(
-            f"run {claim.number} {ended.status.value} after {_duration(ended.duration_s)}, see: anew show {claim.number}"
-        )
+        length = _duration(ended.duration_s)
+        say(f"run {claim.number} {ended.status.value} after {length}, see: anew show {claim.number}")
 
 
 def _add_modules(live: _Live) -> None:
@@ -294,7 +298,7 @@ def _add_modules(live: _Live) -> None:
 
 def _kept_result(recorder: Recorder, result: Any) -> Any:
     try:
-        serial.encode(result, "the result of main")
+        encode(result, "the result of main")
     except ValueRefusedError as error:
         recorder.warn_once("result", str(error))
         return None

@@ -128,7 +128,7 @@ class Redactor:
         return REDACTED
 
     def yaml(self, text: str) -> str:
-        """Return YAML text with what stands under a secret name replaced; interpolations stay, since they tell where."""
+        """Return YAML text with what stands under a secret name replaced; interpolations stay."""
         lines: list[str] = []
         hidden_below: int | None = None
         for line in text.split("\n"):
@@ -165,3 +165,8 @@ class Redactor:
             else:
                 result.append(self.argument(argument))
         return tuple(result)
+
+
+def has_known_form(text: str) -> bool:
+    """Whether there is a token of well-known form in *text*."""
+    return _KNOWN_FORM.search(text) is not None

@@ -1,0 +1,225 @@
+"""
+What git knows of a project, asked without running anything that the repository's configuration names.
+
+A cloned repository is somebody else's data, yet its configuration and attributes can name programs: file system
+monitors, hooks, filters, text converters, external diffs, transport helpers. Each way is closed by an option or a
+variable that has precedence over the repository's own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from anew.runner.records import GitFacts
+
+TIMEOUT_S = 5.0
+DIFF_LIMIT_BYTES = 2**20
+_SUBMODULE = "160000"
+_LFS = {
+    "clean": "git-lfs clean -- %f",
+    "smudge": "git-lfs smudge -- %f",
+    "process": "git-lfs filter-process",
+}
+_SAFE = {
+    "core.fsmonitor": "false",
+    "core.untrackedCache": "false",
+    "core.hooksPath": os.devnull,
+    "core.pager": "cat",
+    "core.quotePath": "false",
+    "diff.external": "",
+    "diff.ignoreSubmodules": "all",
+    "status.submoduleSummary": "false",
+    "protocol.allow": "never",
+    "credential.helper": "",
+    "submodule.recurse": "false",
+}
+_FILTER = re.compile(r"filter\.(?P<name>.+)\.(?P<key>clean|smudge|process|required)", re.DOTALL | re.IGNORECASE)
+
+
+class GitError(Exception):
+    """Git is missing, refuses, takes too long, or must not be trusted with this repository; says why in a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """
+    What git answered.
+
+    Attributes:
+        facts: Commit, branch, remote, whether there are changes, and which.
+        tracked: Paths relative to the folder asked about; bytes that are no UTF-8 as surrogates.
+        untracked: The same, for files that git neither tracks nor ignores.
+        submodules: Folders that are repositories of their own.
+        notes: What was cut short.
+    """
+
+    facts: GitFacts
+    tracked: tuple[str, ...]
+    untracked: tuple[str, ...]
+    submodules: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def query(folder: Path) -> Listing | None:
+    """
+    Ask git about *folder*; None when it is in no repository. Four short processes at most, whatever its size.
+
+    Raises:
+        GitError: There is a repository, but git cannot or must not answer.
+    """
+    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+        return None
+    config = _config(folder)
+    closed = _closed_filters(config)
+    status = _start(folder, closed, "status", "--porcelain=v2", "--branch", "-z", "-uno", "--no-renames", "--", ".")
+    listing = _start(folder, closed, "ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard", "--", ".")
+    heads, dirty = _read_status(_answer(status))
+    tracked, untracked, submodules = _read_listing(_answer(listing))
+    diff, notes = _diff(folder, closed) if dirty and heads.get("oid") else (None, ())
+    facts = GitFacts(
+        commit=heads.get("oid"),
+        branch=heads.get("head"),
+        dirty=dirty,
+        remote=_remote(config, heads.get("upstream")),
+        diff=diff,
+    )
+    return Listing(facts=facts, tracked=tracked, untracked=untracked, submodules=submodules, notes=notes)
+
+
+# --- running git ------------------------------------------------------------------------------------------------
+
+
+def _environment() -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return {
+        **clean,
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ASKPASS": "",
+        "SSH_ASKPASS": "",
+        "LC_ALL": "C",
+    }
+
+
+def _start(folder: Path, options: Mapping[str, str], *command: str) -> subprocess.Popen[bytes]:
+    settings = [word for key, value in {**_SAFE, **options}.items() for word in ("-c", f"{key}={value}")]
+    try:
+        return subprocess.Popen(
+            ["git", "--no-pager", "--literal-pathspecs", *settings, *command],
+            cwd=folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise GitError(f"git cannot be started ({error.strerror})") from error
+
+
+def _answer(process: subprocess.Popen[bytes]) -> bytes:
+    with process:
+        try:
+            output, complaint = process.communicate(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            raise GitError(f"git did not answer within {TIMEOUT_S:.0f} s") from error
+    if process.returncode:
+        words = complaint.decode(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
+        raise GitError(f"git refuses: {words[0].removeprefix('fatal: ')}")
+    return output
+
+
+# --- reading its answers ----------------------------------------------------------------------------------------
+
+
+def _config(folder: Path) -> list[tuple[str, str]]:
+    output = os.fsdecode(_answer(_start(folder, {}, "config", "-z", "--list")))
+    pairs = (item.partition("\n") for item in output.split("\0") if item)
+    return [(key, value) for key, _, value in pairs]
+
+
+def _closed_filters(config: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return settings that take the command out of every filter; git-lfs's own may stay, as it is published."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for key, value in config:
+        if match := _FILTER.fullmatch(key):
+            found.setdefault(match["name"], {}).setdefault(match["key"].lower(), set()).add(value)
+    closed: dict[str, str] = {}
+    for name, commands in found.items():
+        if "=" in name or "\n" in name:
+            raise GitError(f"its configuration has a filter with the unusual name {name!r}, and is not trusted")
+        if name == "lfs" and all(commands.get(key, set()) <= {command} for key, command in _LFS.items()):
+            continue
+        closed.update({f"filter.{name}.{key}": "" for key in ("clean", "smudge", "process")})
+        closed[f"filter.{name}.required"] = "false"
+    return closed
+
+
+def _read_status(output: bytes) -> tuple[dict[str, str], bool]:
+    heads: dict[str, str] = {}
+    dirty = False
+    for item in os.fsdecode(output).split("\0"):
+        if item.startswith("# branch."):
+            key, _, value = item.removeprefix("# branch.").partition(" ")
+            heads[key] = value
+        elif item:
+            dirty = True
+    absent = {"oid": "(initial)", "head": "(detached)"}
+    return {key: value for key, value in heads.items() if value != absent.get(key)}, dirty
+
+
+def _read_listing(output: bytes) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    tracked: dict[str, None] = {}
+    untracked: list[str] = []
+    submodules: list[str] = []
+    for item in os.fsdecode(output).split("\0"):
+        tag, _, rest = item.partition(" ")
+        if tag == "?":
+            untracked.append(rest)
+        elif rest:
+            mode, _, path = rest.partition("\t")
+            if mode.startswith(_SUBMODULE):
+                submodules.append(path)
+            else:
+                tracked[path] = None
+    return tuple(tracked), tuple(untracked), tuple(submodules)
+
+
+def _diff(folder: Path, closed: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
+    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=all")
+    output = _answer(_start(folder, closed, "diff", *options, "HEAD", "--", "."))
+    text = output[:DIFF_LIMIT_BYTES].decode(errors="backslashreplace")
+    if len(output) <= DIFF_LIMIT_BYTES:
+        return text, ()
+    return text, (f"The diff to the commit has {len(output)} bytes; the first {DIFF_LIMIT_BYTES} are kept.",)
+
+
+def _remote(config: Sequence[tuple[str, str]], upstream: str | None) -> str | None:
+    urls = {
+        key.removeprefix("remote.").removesuffix(".url"): value
+        for key, value in config
+        if key.startswith("remote.") and key.endswith(".url")
+    }
+    name = (upstream or "").partition("/")[0]
+    url = urls.get(name) or urls.get("origin") or next(iter(urls.values()), None)
+    return strip_url(url) if url else None
+
+
+def strip_url(url: str) -> str:
+    """Return a remote's URL without user name, password, query and fragment; `git@host:path` stays as it is."""
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    keep_user = parts.scheme in ("ssh", "git+ssh") and "@" in parts.netloc
+    user = f"{parts.netloc.rpartition('@')[0].partition(':')[0]}@" if keep_user else ""
+    return urlunsplit((parts.scheme, f"{user}{host}", parts.path, "", ""))

@@ -1,0 +1,167 @@
+"""The machine that a run is on, from /proc and cgroups on Linux, from the standard library and psutil elsewhere."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import socket
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from anew.runner.liveness import boot_id
+from anew.runner.records import GpuFacts, HardwareFacts
+
+_SCHEDULER_VARIABLES = (
+    "SLURM_JOB_ID",
+    "SLURM_ARRAY_JOB_ID",
+    "SLURM_ARRAY_TASK_ID",
+    "SLURM_PROCID",
+    "PBS_JOBID",
+    "LSB_JOBID",
+    "JOB_ID",
+    "SGE_TASK_ID",
+    "KUBERNETES_SERVICE_HOST",
+    "POD_NAME",
+)
+_UNLIMITED = 2**60
+
+
+@cache
+def capture_hardware() -> HardwareFacts:
+    """Return the machine; asked once per process. A driver that fails or is missing leaves its part empty."""
+    limit = _memory_limit()
+    memory = _memory()
+    return HardwareFacts(
+        hostname=socket.gethostname(),
+        os=_system(),
+        cpu_model=_cpu_model(),
+        cpu_cores=os.cpu_count() or 1,
+        cpu_allowed=_cpu_allowed(),
+        memory_bytes=memory,
+        memory_allowed_bytes=limit if limit is not None and limit < memory else None,
+        gpus=gpus(),
+        boot_id=boot_id(),
+        container=_container(),
+        scheduler={name: os.environ[name] for name in _SCHEDULER_VARIABLES if name in os.environ},
+    )
+
+
+def _system() -> str:
+    system = os.uname()
+    return f"{system.sysname} {system.release} {system.machine}"
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _cpu_model() -> str:
+    match = re.search(r"^(?:model name|Model|cpu model)\s*:\s*(.+)$", _text("/proc/cpuinfo"), re.MULTILINE)
+    return match[1].strip() if match else platform.processor() or platform.machine()
+
+
+def _memory() -> int:
+    match = re.search(r"^MemTotal:\s+(\d+) kB", _text("/proc/meminfo"), re.MULTILINE)
+    if match:
+        return int(match[1]) * 1024
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def _cgroup_folders() -> list[str]:
+    """Return the folders of this process's cgroup and those above it, the nearest first (version 2, else 1)."""
+    folders: list[str] = []
+    for line in _text("/proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            root = Path("/sys/fs/cgroup", controller)
+            nearest = root / path.lstrip("/")
+            folders += [str(folder) for folder in (nearest, *nearest.parents) if folder.is_relative_to(root)]
+    return folders
+
+
+def _cpu_allowed() -> float:
+    allowed = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    for folder in _cgroup_folders():
+        quota, _, period = _text(f"{folder}/cpu.max").strip().partition(" ")
+        if not period:
+            quota, period = _text(f"{folder}/cpu.cfs_quota_us").strip(), _text(f"{folder}/cpu.cfs_period_us").strip()
+        if quota.isdigit() and period.isdigit() and int(period):
+            allowed = min(allowed, int(quota) / int(period))
+    return allowed
+
+
+def _memory_limit() -> int | None:
+    limits = [
+        int(text)
+        for folder in _cgroup_folders()
+        for name in ("memory.max", "memory.limit_in_bytes")
+        if (text := _text(f"{folder}/{name}").strip()).isdigit()
+    ]
+    least = min(limits, default=_UNLIMITED)
+    return least if least < _UNLIMITED else None
+
+
+def _container() -> str | None:
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return "kubernetes"
+    if Path("/.dockerenv").exists():
+        return "docker"
+    if Path("/run/.containerenv").exists():
+        return "podman"
+    if "SINGULARITY_CONTAINER" in os.environ or "APPTAINER_CONTAINER" in os.environ:
+        return "apptainer"
+    return os.environ.get("container")
+
+
+# --- GPUs -------------------------------------------------------------------------------------------------------
+
+
+def load_nvml() -> Any | None:
+    """
+    Return the initialised `pynvml` module, or None: no NVIDIA device, no nvidia-ml-py, or a driver that fails.
+
+    The module is only imported where there is a device, since importing it costs a few milliseconds.
+    """
+    if "pynvml" not in sys.modules and not any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg")):
+        return None
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:
+        # the library has an exception class per fault of the driver, and none of them is the run's concern
+        return None
+    return pynvml
+
+
+def gpus() -> tuple[GpuFacts, ...]:
+    """Return the NVIDIA GPUs, in the driver's order."""
+    nvml = load_nvml()
+    if nvml is None:
+        return ()
+    try:
+        driver = _decoded(nvml.nvmlSystemGetDriverVersion())
+        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        return tuple(
+            GpuFacts(
+                name=_decoded(nvml.nvmlDeviceGetName(handle)),
+                memory_bytes=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
+                driver=driver,
+                uuid=_decoded(nvml.nvmlDeviceGetUUID(handle)),
+            )
+            for handle in handles
+        )
+    except nvml.NVMLError:
+        return ()
+
+
+def _decoded(text: str | bytes) -> str:
+    return text.decode() if isinstance(text, bytes) else text

@@ -1,0 +1,338 @@
+"""
+The files of the project that a run can reach.
+
+In a git repository: what git tracks, and Python and configuration files that it neither tracks nor ignores. Elsewhere:
+the modules imported from below the project's root, and configuration files there. Modules imported from below the root
+are always among them, ignored or not, also those imported while main runs.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from anew.runner.capture.git import GitError, Listing, query
+from anew.runner.records import ContentRef, SourceFacts
+from anew.runner.redact import has_known_form
+from anew.runner.settings import SourceSettings
+
+PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyx", ".ipynb", ".sh"})
+CONFIG_SUFFIXES = frozenset({".yaml", ".yml", ".toml", ".json", ".cfg", ".ini", ".gin", ".jsonnet", ".txt"})
+_NAMES = frozenset({"Makefile", "Dockerfile", "Pipfile", "Snakefile", "uv.lock", "poetry.lock"})
+_SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "outputs", "multirun", "site-packages", "build", "dist"})
+_MOST_WALKED = 50_000
+_LARGEST_UNTRACKED_TEXT = 2**20
+_GRANULE_NS = 50_000_000
+_SECRET = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|"
+    rb"(?i:\b[\w.]*(?:password|passwd|secret|api_?key|auth_?token|access_?token)[\"']?\s*[:=]\s*)"
+    rb"[\"'](?![\"'<${]|(?i:your|change|example|dummy|test|xxx|none|null))[^\"'\s]{8,}[\"']"
+)
+
+
+class Objects(Protocol):
+    """A place for content."""
+
+    def put_bytes(self, data: bytes, *, sync: bool = True) -> str:
+        """Keep content; return its digest."""
+        ...
+
+    def has(self, sha256: str) -> bool:
+        """Whether content is here."""
+        ...
+
+
+class SourceScan:
+    """
+    A scan under way. Git is asked in a thread, so that its answer costs nothing while the configuration is composed.
+
+    Args:
+        root: The project's root.
+        cache: A file that remembers digests by size and times of files; it may be missing or damaged.
+    """
+
+    def __init__(self, root: Path, cache: Path) -> None:
+        self._root = root
+        self._cache = cache
+        self._listing: Listing | None = None
+        self._note: str | None = None
+        self._thread = threading.Thread(target=self._ask, name="anew-git", daemon=True)
+        self._thread.start()
+
+    def _ask(self) -> None:
+        try:
+            self._listing = query(self._root)
+        except GitError as error:
+            self._note = f"The source was not listed by git, since {error}; imported modules were kept instead."
+
+    def finish(self, objects: Objects, settings: SourceSettings, *, exclude: tuple[Path, ...] = ()) -> SourceFacts:
+        """
+        Keep the content of the files found, and return what they are.
+
+        Args:
+            objects: Where content goes.
+            settings: Limits and globs to leave out.
+            exclude: Folders that are no source, such as the store's.
+
+        Raises:
+            StoreError: The content cannot be written.
+        """
+        self._thread.join()
+        keeper = _Keeper(self._root, objects, settings, exclude, _StatCache.load(self._cache))
+        listing = self._listing
+        if listing is not None:
+            keeper.take(listing.tracked)
+            keeper.take(path for path in listing.untracked if _is_source(path))
+            for submodule in listing.submodules:
+                keeper.take(_walk(self._root / submodule, self._root, keeper.excluded))
+        else:
+            keeper.take(_walk(self._root, self._root, keeper.excluded, CONFIG_SUFFIXES))
+        keeper.take(_imported(self._root))
+        keeper.cache.save(self._cache)
+        notes = [self._note] if self._note else []
+        return SourceFacts(
+            root=str(self._root),
+            method="git" if listing is not None else "imports",
+            git=listing.facts if listing is not None else None,
+            files=tuple(keeper.files[path] for path in sorted(keeper.files)),
+            notes=(*notes, *(listing.notes if listing is not None else ()), *keeper.notes()),
+        )
+
+
+def added_modules(
+    facts: SourceFacts, objects: Objects, settings: SourceSettings, *, exclude: tuple[Path, ...] = ()
+) -> tuple[ContentRef, ...]:
+    """Keep and return modules below the root that were imported since *facts* were captured. Raises StoreError."""
+    if facts.root is None:
+        return ()
+    root = Path(facts.root)
+    known = {file.path for file in facts.files}
+    keeper = _Keeper(root, objects, settings, exclude, _StatCache())
+    keeper.take(path for path in _imported(root) if path not in known)
+    return tuple(keeper.files[path] for path in sorted(keeper.files))
+
+
+# --- which files ------------------------------------------------------------------------------------------------
+
+
+def _is_source(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return os.path.splitext(name)[1] in PYTHON_SUFFIXES | CONFIG_SUFFIXES or name in _NAMES
+
+
+def _imported(root: Path) -> Iterator[str]:
+    """Yield the files of imported modules below *root*, relative to it, without installed packages."""
+    prefix = f"{root}{os.sep}"
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str):
+            continue
+        path = os.path.realpath(file) if not file.startswith(prefix) else file
+        if path.startswith(prefix) and not path.endswith(".pyc"):
+            relative = path[len(prefix) :]
+            if "site-packages" not in relative and "dist-packages" not in relative:
+                yield relative.replace(os.sep, "/")
+
+
+def _walk(
+    folder: Path, root: Path, excluded: frozenset[str], suffixes: frozenset[str] = PYTHON_SUFFIXES | CONFIG_SUFFIXES
+) -> Iterator[str]:
+    """Yield files with one of *suffixes* below *folder*, relative to *root*; not in hidden or foreign folders."""
+    seen = 0
+    for current, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if _belongs(current, name, excluded))
+        for name in files:
+            seen += 1
+            if os.path.splitext(name)[1] in suffixes or name in _NAMES:
+                yield os.path.relpath(os.path.join(current, name), root).replace(os.sep, "/")
+        if seen > _MOST_WALKED:
+            return
+
+
+def _belongs(parent: str, name: str, excluded: frozenset[str]) -> bool:
+    if name.startswith(".") or name in _SKIPPED_FOLDERS:
+        return False
+    path = os.path.join(parent, name)
+    return path not in excluded and not any(
+        os.path.exists(os.path.join(path, mark)) for mark in ("pyvenv.cfg", "conda-meta", ".git")
+    )
+
+
+# --- keeping them -----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Keeper:
+    """Keeps files within the limits and counts what was left out, by reason."""
+
+    root: Path
+    objects: Objects
+    settings: SourceSettings
+    exclude: tuple[Path, ...]
+    cache: _StatCache
+    files: dict[str, ContentRef] = field(default_factory=dict)
+    total: int = 0
+    large: list[str] = field(default_factory=list)
+    beyond: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    secret: list[str] = field(default_factory=list)
+
+    @property
+    def excluded(self) -> frozenset[str]:
+        return frozenset(str(path) for path in self.exclude)
+
+    def take(self, paths: Iterable[str]) -> None:
+        prefixes = tuple(f"{os.path.relpath(path, self.root)}/" for path in self.exclude)
+        for path in paths:
+            if path in self.files or path.startswith(prefixes or "\0") or self._is_left_out(path):
+                continue
+            try:
+                self._take(path)
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                continue
+            except OSError:
+                self.unreadable.append(path)
+
+    def _is_left_out(self, path: str) -> bool:
+        return any(fnmatch.fnmatch(path, pattern) for pattern in self.settings.exclude)
+
+    def _take(self, path: str) -> None:
+        full = f"{self.root}/{path}"
+        status = os.lstat(full)
+        name = path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+        if stat.S_ISLNK(status.st_mode):
+            target = os.readlink(full)
+            inside = os.path.realpath(full).startswith(f"{os.path.realpath(self.root)}{os.sep}")
+            if inside and not os.path.isabs(target):
+                data = os.fsencode(target)
+                digest = self.objects.put_bytes(data, sync=False)
+                self.files[name] = ContentRef(path=name, sha256=digest, size=len(data), link=target)
+                return
+            status = os.stat(full)
+        if not stat.S_ISREG(status.st_mode):
+            return
+        if status.st_size > self.settings.max_file_bytes:
+            self.large.append(name)
+            return
+        if len(self.files) >= self.settings.max_files or self.total + status.st_size > self.settings.max_total_bytes:
+            self.beyond += 1
+            return
+        self.total += status.st_size
+        self.files[name] = self._kept(full, name, status)
+
+    def _kept(self, full: str, name: str, status: os.stat_result) -> ContentRef:
+        known = self.cache.known(full, status)
+        if known is not None and self.objects.has(known[0]):
+            digest, secret = known
+        else:
+            with open(full, "rb") as file:
+                data = file.read()
+            digest = self.objects.put_bytes(data, sync=False)
+            secret = seems_secret(data)
+            self.cache.remember(full, status, digest, secret)
+        if secret:
+            self.secret.append(name)
+        return ContentRef(path=name, sha256=digest, size=status.st_size, mode=stat.S_IMODE(status.st_mode))
+
+    def notes(self) -> list[str]:
+        limit = self.settings
+        found = []
+        if self.large:
+            found.append(
+                f"{_some(self.large)} larger than anew.source.max_file_bytes={limit.max_file_bytes} "
+                "and not kept as source."
+            )
+        if self.beyond:
+            found.append(
+                f"{self.beyond} source files are beyond anew.source.max_files={limit.max_files} or "
+                f"anew.source.max_total_bytes={limit.max_total_bytes} and were not kept."
+            )
+        if self.unreadable:
+            found.append(f"{_some(self.unreadable)} unreadable and not kept as source.")
+        if self.secret:
+            found.append(
+                f"{_some(self.secret)} kept as source and seem to hold a secret; to leave such files out: "
+                "anew.source.exclude=[PATTERN]"
+            )
+        return found
+
+
+def _some(paths: list[str]) -> str:
+    shown = ", ".join(repr(path) for path in paths[:3])
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return f"{shown}{more} {'is' if len(paths) == 1 else 'are'}"
+
+
+def seems_secret(data: bytes) -> bool:
+    """Whether a file's content seems to hold a private key, a well-known token, or a password written out."""
+    if b"\0" in data[:1024] or len(data) > _LARGEST_UNTRACKED_TEXT:
+        return False
+    return bool(_SECRET.search(data)) or has_known_form(data.decode("utf-8", "replace"))
+
+
+# --- remembering them -------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _StatCache:
+    """
+    Digests by a file's size, times and inode.
+
+    A file that changed so recently that it might change again within one tick of the clock is not remembered, as in
+    git's own index ("racy git").
+    """
+
+    entries: dict[str, list[Any]] = field(default_factory=dict)
+    used: dict[str, list[Any]] = field(default_factory=dict)
+    changed: bool = False
+
+    @classmethod
+    def load(cls, path: Path) -> _StatCache:
+        try:
+            entries = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            return cls()
+        return cls(entries=entries if isinstance(entries, dict) else {})
+
+    @staticmethod
+    def _key(status: os.stat_result) -> list[int]:
+        return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+    def known(self, path: str, status: os.stat_result) -> tuple[str, bool] | None:
+        entry = self.entries.get(path)
+        if not isinstance(entry, list) or len(entry) != 6 or entry[:4] != self._key(status):
+            return None
+        self.used[path] = entry
+        return entry[4], entry[5]
+
+    def remember(self, path: str, status: os.stat_result, digest: str, secret: bool) -> None:
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _GRANULE_NS:
+            self.used[path] = [*self._key(status), digest, secret]
+            self.changed = True
+
+    def save(self, path: Path) -> None:
+        """Replace the file; failing to costs only time, so it is silent."""
+        if not self.changed:
+            return
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(self.used))
+            temporary.replace(path)
+
+
+def cache_file(folder: Path, root: Path) -> Path:
+    """Return the file in *folder* that remembers the digests of the project at *root*."""
+    return folder / f"source-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.json"

@@ -1,0 +1,213 @@
+"""Tags and notes given later, deleting, restoring, purging."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anew.runner import events as ev
+from anew.runner import ids, serial
+from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
+from anew.runner.records import ContentRef, RunRecord, Status
+from anew.runner.store.files import cannot
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.reading import read_run
+
+GRACE_S = 3600.0
+_GOING = ".purging-"
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge removed: runs, objects, and bytes of content."""
+
+    runs: tuple[int, ...]
+    objects: int
+    bytes_freed: int
+
+
+def tag(store: FolderStore, ref: str | int, add: Sequence[str] = (), remove: Sequence[str] = ()) -> RunRecord:
+    """Add and take away tags; return the record. Raises as `FolderStore.resolve`, and StoreError."""
+    return _add(store, ref, ev.TagsChanged, added=tuple(add), removed=tuple(remove))
+
+
+def note(store: FolderStore, ref: str | int, text: str) -> RunRecord:
+    """Set a run's note; empty text takes it away. Returns and raises as `tag`."""
+    return _add(store, ref, ev.NoteSet, text=text)
+
+
+def _add(store: FolderStore, ref: str | int, kind: type[ev.Event], **values: Any) -> RunRecord:
+    """Write one event into a journal of its own, so that no file of the run changes."""
+    record = store.get(ref)
+    layout = store.layout.run(record.id or 0)
+    name, body = serial.body(kind, **values)
+    writer = JournalWriter(
+        layout.journal(f"curate-{ids.new_uid()}"), clock=lambda: time.time() - record.started_at.timestamp()
+    )
+    try:
+        writer.append(name, body)
+    finally:
+        writer.close()
+    return store.get(record.id or 0)
+
+
+def delete(store: FolderStore, ref: str | int) -> int:
+    """
+    Move a run into the trash; return its number.
+
+    Raises:
+        RunStateError: It is going on.
+        StoreError: The store cannot be written.
+    """
+    record = store.get(ref)
+    number = record.id or 0
+    if record.status is Status.RUNNING:
+        raise RunStateError(
+            f"Run {number} is going on and cannot be deleted. Stop it first, or wait until it has ended."
+        )
+    _move(store.layout.run(number).folder, store.layout.trashed(number).folder)
+    return number
+
+
+def restore(store: FolderStore, ref: str | int) -> int:
+    """
+    Bring a deleted run back under its number; return that.
+
+    Raises:
+        RunNotFoundError: The trash holds no such run.
+        StoreError: The store cannot be written.
+    """
+    number = _resolve_trashed(store, ref)
+    _move(store.layout.trashed(number).folder, store.layout.run(number).folder)
+    return number
+
+
+def trashed(store: FolderStore) -> list[RunRecord]:
+    """Return the deleted runs, newest first."""
+    numbers = sorted(store._numbers_in(store.layout.trash), reverse=True)
+    records = [read_run(store.layout.trashed(number), number) for number in numbers]
+    return [record for record in records if record is not None]
+
+
+def _resolve_trashed(store: FolderStore, ref: str | int) -> int:
+    parsed = ids.parse_ref(ref)
+    records = trashed(store)
+    if isinstance(parsed, ids.ByNumber):
+        found = [record for record in records if record.id == parsed.number]
+    elif isinstance(parsed, ids.ByUid):
+        found = [record for record in records if record.uid.startswith(parsed.prefix)]
+    else:
+        found = records[parsed.back : parsed.back + 1] if isinstance(parsed, ids.ByAge) else []
+    if len(found) != 1:
+        held = ", ".join(str(record.id) for record in records[:20]) or "nothing"
+        raise RunNotFoundError(f"The trash of {store.url} holds no run {str(ref)!r}; it holds: {held}.", ref=str(ref))
+    return found[0].id or 0
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+            raise StoreError(f"{str(target)!r} is there already; move it away first.")
+        source.rename(target)
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise cannot("move", source, error) from error
+
+
+def purge(
+    store: FolderStore, refs: Iterable[str | int] | None = None, *, progress: Callable[[str], None] | None = None
+) -> Purged:
+    """
+    Remove deleted runs for good, and then the content that no run refers to any more.
+
+    Content put within the last hour stays, since a run that is starting may be about to refer to it. Interrupted half
+    way, the next purge goes on.
+
+    Args:
+        store: The store.
+        refs: Which deleted runs; None for all.
+        progress: Called with a sentence now and then.
+
+    Raises:
+        RunNotFoundError: The trash holds no such run.
+        StoreError: The store cannot be written.
+    """
+    numbers = [record.id or 0 for record in trashed(store)] if refs is None else []
+    numbers += [_resolve_trashed(store, ref) for ref in refs or ()]
+    _remember_greatest(store, numbers)
+    for number in numbers:
+        _remove(store, number)
+    _remove_leftovers(store)
+    if progress is not None and numbers:
+        progress(f"removed {len(numbers)} runs; looking for content that nothing refers to")
+    objects, freed = _sweep_objects(store)
+    return Purged(tuple(numbers), objects, freed)
+
+
+def _remember_greatest(store: FolderStore, numbers: Sequence[int]) -> None:
+    """Write down the greatest number purged, before it is, so that it is never given again."""
+    if not numbers:
+        return
+    path = store.layout.trash / "PURGED"
+    try:
+        before = int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        before = 0
+    temporary = path.with_name(f".PURGED.{ids.new_uid()}")
+    temporary.write_text(f"{max(before, *numbers)}\n")
+    temporary.replace(path)
+
+
+def _remove(store: FolderStore, number: int) -> None:
+    folder = store.layout.trashed(number).folder
+    going = folder.with_name(f"{_GOING}{number}-{ids.new_uid()}")
+    try:
+        folder.rename(going)
+        shutil.rmtree(going)
+    except OSError as error:
+        raise cannot("remove", folder, error) from error
+
+
+def _remove_leftovers(store: FolderStore) -> None:
+    for path in store.layout.trash.glob(f"{_GOING}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _sweep_objects(store: FolderStore) -> tuple[int, int]:
+    limit = time.time() - GRACE_S
+    unused = set(store.objects.all()) - referenced(store)
+    removed = freed = 0
+    for sha256 in unused:
+        if store.objects.used_since(sha256) < limit:
+            removed += 1
+            freed += store.objects.remove(sha256)
+    for path in store.objects.temporaries(GRACE_S):
+        with suppress(OSError):
+            path.unlink()
+    return removed, freed
+
+
+def referenced(store: FolderStore) -> set[str]:
+    """Return the digests that any run refers to, deleted ones too."""
+    found: set[str] = set()
+    layouts = [store.layout.run(number) for number in store.numbers()]
+    layouts += [store.layout.trashed(number) for number in store._numbers_in(store.layout.trash)]
+    for layout in layouts:
+        record = read_run(layout, int(layout.folder.name))
+        if record is not None:
+            found |= {file.sha256 for file in contents(record)}
+    return found
+
+
+def contents(record: RunRecord) -> list[ContentRef]:
+    """Return everything of a run whose content is kept: sources, inputs, artifacts."""
+    files = (*record.source.files, *record.inputs, *record.artifacts)
+    return [file for file in files if file.kept]

@@ -1,0 +1,382 @@
+"""The embedded store: a folder of runs and of content."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from anew.runner import events as ev
+from anew.runner import filters, ids, serial
+from anew.runner.contracts import MetricSeries
+from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError, StoreError
+from anew.runner.records import FORMAT, RunRecord
+from anew.runner.store.files import cannot, create_whole
+from anew.runner.store.index import Index
+from anew.runner.store.journal import read_points
+from anew.runner.store.layout import RunLayout, StoreLayout
+from anew.runner.store.objects import ObjectStore
+from anew.runner.store.reading import check_format, is_alive, journals, read_events, read_run
+from anew.runner.store.tabular import as_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_FOLLOW_S = 0.2
+
+
+class FolderStore:
+    """
+    Runs in a folder. Safe between threads, processes and hosts that share the folder; there are no locks.
+
+    Attributes:
+        root: The folder, absolute.
+        url: The same, as text.
+        objects: Content by digest.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.url = str(root)
+        self.layout = StoreLayout(root)
+        self.objects = ObjectStore(self.layout.objects)
+        self._index = Index(self.layout.index, root)
+        self._hint = 0
+        self._hint_lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"FolderStore({self.url!r})"
+
+    @classmethod
+    def open(cls, root: Path, *, create: bool = False) -> FolderStore:
+        """
+        Open the store in *root*; with *create*, make it when the folder is missing or empty, safely in a crowd.
+
+        Raises:
+            StoreError: There is none, or the folder is something else, or it cannot be read or made.
+            StoreFormatError: A newer version made it.
+        """
+        store = cls(root)
+        try:
+            if not store.layout.format.exists():
+                store._make(create)
+            check_format(root, store.layout.format.read_text(), FORMAT)
+        except OSError as error:
+            if isinstance(error, StoreError):
+                raise
+            raise cannot("open the store", root, error) from error
+        return store
+
+    def _make(self, create: bool) -> None:
+        if self.root.exists() and not self.root.is_dir():
+            raise StoreError(f"{self.url!r} is a file; a store is a folder. Name another: --store FOLDER")
+        if not create:
+            raise StoreError(
+                f"There is no store of runs in {self.url!r}. To make one, run an experiment; to use another, name it: "
+                "--store FOLDER or ANEW_STORE=FOLDER"
+            )
+        self.root.mkdir(parents=True, exist_ok=True)
+        foreign = [name for name in os.listdir(self.root) if not name.startswith(".") and name != "FORMAT"]
+        if foreign and not self.layout.format.exists():
+            raise StoreError(
+                f"{self.url!r} holds files that are none of anew's, such as {sorted(foreign)[0]!r}, and is left alone. "
+                "Name an empty or new folder: --store FOLDER"
+            )
+        create_whole(self.layout.gitignore, b"*\n", sync=False)
+        create_whole(self.layout.format, b"%d\n" % FORMAT)
+
+    # --- recording ----------------------------------------------------------------------------------------------
+
+    def claim(self) -> tuple[int, RunLayout]:
+        """
+        Take the next run number, by making its folder; a number once given is never given again.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        with self._hint_lock:
+            number = max(self._hint, self._greatest()) + 1
+        while True:
+            layout = self.layout.run(number)
+            try:
+                layout.folder.mkdir()
+                layout.events.mkdir()
+                layout.files.mkdir()
+            except FileExistsError:
+                number += 1
+                continue
+            except OSError as error:
+                with suppress(OSError):
+                    layout.folder.rmdir()
+                raise cannot("write", layout.folder, error) from error
+            with self._hint_lock:
+                self._hint = max(self._hint, number)
+            return number, layout
+
+    def _greatest(self) -> int:
+        """Return the greatest number in use, deleted or purged."""
+        if self._hint and not self.layout.run(self._hint + 1).folder.exists():
+            return self._hint
+        return max((*self._index.numbers()[:1], *self._numbers_in(self.layout.trash), _purged(self.layout)), default=0)
+
+    @staticmethod
+    def _numbers_in(folder: Path) -> list[int]:
+        try:
+            return [int(name) for name in os.listdir(folder) if name.isdigit()]
+        except FileNotFoundError:
+            return []
+
+    def claim_sweep(self) -> tuple[int, Path]:
+        """Take the next sweep number, by making its folder. Raises StoreError."""
+        try:
+            self.layout.sweeps.mkdir(exist_ok=True)
+            number = max(self._numbers_in(self.layout.sweeps), default=0) + 1
+            while True:
+                try:
+                    folder = self.layout.sweeps / str(number)
+                    folder.mkdir()
+                    return number, folder
+                except FileExistsError:
+                    number += 1
+        except OSError as error:
+            raise cannot("write", self.layout.sweeps, error) from error
+
+    def start(self, number: int, record: RunRecord, *, views: Mapping[str, str] | None = None) -> None:
+        """
+        Write the record of a claimed run, complete and synced, before user code starts.
+
+        Args:
+            number: What `claim` gave.
+            record: The run's record.
+            views: File name -> text, for people.
+
+        Raises:
+            StoreError: It cannot be written, or there is a record already.
+        """
+        layout = self.layout.run(number)
+        for name, text in (views or {}).items():
+            try:
+                (layout.folder / name).write_text(text, encoding="utf-8", errors="surrogateescape")
+            except OSError as error:
+                raise cannot("write", layout.folder / name, error) from error
+        if not create_whole(layout.record, serial.seal(serial.start_to_json(record))):
+            raise StoreError(f"Run {number} in {self.url!r} has started already.")
+
+    def abandon(self, number: int) -> None:
+        """Give up a claimed run that never started; its number stays used. Never raises."""
+        layout = self.layout.run(number)
+        if layout.record.exists():
+            return
+        for path in sorted(layout.folder.rglob("*"), reverse=True):
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        with suppress(OSError):
+            layout.folder.rmdir()
+
+    def finish(self, number: int, ended: ev.RunEnded) -> bool:
+        """Write how a run ended, synced; return False when that is on record already. Raises StoreError."""
+        return create_whole(self.layout.run(number).outcome, serial.seal(serial.outcome_to_json(ended)))
+
+    # --- finding ------------------------------------------------------------------------------------------------
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of all runs, newest first; claimed ones that never started are among them."""
+        return self._index.numbers()
+
+    def resolve(self, ref: str | int) -> int:
+        """
+        Return the number of the run that *ref* names.
+
+        Raises:
+            RunNotFoundError, AmbiguousRefError, RefSyntaxError: It names none, several, or is no reference.
+        """
+        parsed = ids.parse_ref(ref)
+        if isinstance(parsed, ids.ByNumber):
+            found = [parsed.number] if self._read(parsed.number) is not None else []
+        elif isinstance(parsed, ids.ByUid):
+            found = self._by_uid(parsed.prefix)
+        elif isinstance(parsed, ids.ByAge):
+            found = [record.id or 0 for record in self._started()][parsed.back : parsed.back + 1]
+        else:
+            found = [
+                record.id or 0
+                for record in self._started()
+                if record.sweep and (record.sweep.id, record.sweep.index) == (parsed.sweep, parsed.index)
+            ][:1]
+        if len(found) == 1:
+            return found[0]
+        raise self._ambiguous(ref, found) if found else self._not_found(ref)
+
+    def _by_uid(self, prefix: str) -> list[int]:
+        found = {number for number in self._index.find_uid(prefix) if self.layout.run(number).record.exists()}
+        if not (len(found) == 1 and len(prefix) == ids.UID_LENGTH):
+            found |= {record.id or 0 for record in self._started() if record.uid.startswith(prefix)}
+        return sorted(found)
+
+    def _started(self) -> Iterator[RunRecord]:
+        return self.records()
+
+    def _not_found(self, ref: str | int) -> RunNotFoundError:
+        numbers = [record.id or 0 for record in self.records()]
+        if not numbers:
+            held = "it holds no runs"
+        elif len(numbers) == 1:
+            held = f"it holds one run, {numbers[0]}"
+        else:
+            held = f"it holds {len(numbers)} runs, {min(numbers)} to {max(numbers)}"
+        trashed = ids.parse_ref(ref)
+        hint = ""
+        if isinstance(trashed, ids.ByNumber) and self.layout.trashed(trashed.number).folder.exists():
+            hint = f" Run {ref} was deleted; to have it back: anew restore {ref}."
+        return RunNotFoundError(
+            f"No run {str(ref)!r} in {self.url} ({held}).{hint} To see them: anew list", ref=str(ref), store=self.url
+        )
+
+    def _ambiguous(self, ref: str | int, found: Sequence[int]) -> AmbiguousRefError:
+        uids = [f"{number} ({record.uid})" for number in found[:5] if (record := self._read(number)) is not None]
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        return AmbiguousRefError(
+            f"{str(ref)!r} is the beginning of several uids: runs {', '.join(uids)}{more}. "
+            "Give more of it, or the number.",
+            ref=str(ref),
+            candidates=tuple(found),
+        )
+
+    def _read(self, number: int) -> RunRecord | None:
+        return read_run(self.layout.run(number), number)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def get(self, ref: str | int) -> RunRecord:
+        """Return one run's record, whole. Raises as `resolve`."""
+        record = self._read(self.resolve(ref))
+        if record is None:
+            raise self._not_found(ref)
+        return record
+
+    def records(self) -> Iterator[RunRecord]:
+        """Yield the light records of all runs, newest first (by number)."""
+        return self._index.records(self.numbers(), self._read)
+
+    def find(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> list[RunRecord]:
+        """Return the runs that match; see `RunStore.find`. Raises FilterError."""
+        matches = filters.parse_filter(where).matches if where.strip() else None
+        if matches is None and sort is None and limit is not None:
+            return self._newest(limit)
+        found: Iterable[RunRecord] = self.records() if matches is None else filter(matches, self.records())
+        if sort is not None:
+            return filters.sort_records(list(found), sort)[:limit]
+        return list(found)[:limit]
+
+    def _newest(self, limit: int) -> list[RunRecord]:
+        """Return the newest runs without looking at the others."""
+        numbers = self.numbers()
+        found: list[RunRecord] = []
+        while numbers and len(found) < limit:
+            missing = limit - len(found)
+            found += self._index.records(numbers[:missing], self._read)
+            numbers = numbers[missing:]
+        return found
+
+    def metrics(self, ref: str | int, name: str) -> MetricSeries:
+        """Return a series; see `RunStore.metrics`."""
+        import numpy as np
+
+        number = self.resolve(ref)
+        paths = journals(self.layout.run(number))
+        points = list(heapq.merge(*(read_points(path, name) for path in paths), key=lambda point: point[0]))
+        if not points:
+            raise self._no_metric(number, name)
+        times, steps, values = zip(*points, strict=True)
+        return MetricSeries(
+            name=name,
+            steps=np.asarray(steps, dtype=np.int64),
+            values=np.asarray([_as_float(value) for value in values], dtype=np.float64),
+            times=np.asarray(times, dtype=np.float64),
+            exact=values,
+        )
+
+    def _no_metric(self, number: int, name: str) -> MetricNotFoundError:
+        known = sorted(self.get(number).metrics)
+        near = filters.nearest(name, known)
+        hint = f" Did you mean {near!r}?" if near else ""
+        shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+        has = f"it has: {shown}" if known else "it has none"
+        return MetricNotFoundError(
+            f"Run {number} has no metric {name!r}; {has}.{hint} To see them: anew metrics {number}",
+            ref=number,
+            name=name,
+            candidates=tuple(known),
+        )
+
+    def output(self, ref: str | int, *, follow: bool = False) -> Iterator[str]:
+        """Yield captured output in pieces; with *follow*, until the run has ended. Raises as `resolve`."""
+        number = self.resolve(ref)
+        return _output(self.layout.run(number), lambda: self._going_on(number), follow)
+
+    def _going_on(self, number: int) -> bool:
+        layout = self.layout.run(number)
+        if layout.outcome.exists():
+            return False
+        record = self._read(number)
+        return record is not None and is_alive(layout, record)
+
+    def events(self, ref: str | int) -> Iterator[ev.Event]:
+        """Yield a run's events from start to end, in order. Raises as `resolve`."""
+        number = self.resolve(ref)
+        record = self.get(number)
+        return read_events(self.layout.run(number), record)
+
+    def open_object(self, sha256: str) -> BinaryIO:
+        """Open content for reading. Raises ObjectNotFoundError."""
+        return self.objects.open(sha256)
+
+    def table(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> Any:
+        """Return runs as a pandas DataFrame, a row each; see `tabular.as_table`. Raises MissingExtraError."""
+        return as_table(self.find(where, sort=sort, limit=limit))
+
+
+def _purged(layout: StoreLayout) -> int:
+    """Return the greatest number that was ever purged."""
+    try:
+        return int((layout.trash / "PURGED").read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _as_float(value: float | int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> Iterator[str]:
+    """Yield the log; what is still being rewritten at its end (a progress bar) is held back while following."""
+    import codecs
+
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    offset = 0
+    while True:
+        alive = follow and going_on()
+        try:
+            with layout.output.open("rb") as file:
+                file.seek(offset)
+                while block := file.read(1 << 20):
+                    if alive:
+                        block = block[: block.rfind(b"\n") + 1]
+                    if not block:
+                        break
+                    offset += len(block)
+                    yield decoder.decode(block)
+                    file.seek(offset)
+        except FileNotFoundError:
+            pass
+        if not alive:
+            return
+        time.sleep(_FOLLOW_S)

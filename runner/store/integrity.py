@@ -1,0 +1,88 @@
+"""Is everything in a store what it should be? What is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from anew.runner.errors import AnewError
+from anew.runner.records import RunRecord, Status
+from anew.runner.store.curate import contents
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.reading import read_run
+
+_STARTING_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    One thing that check found.
+
+    Attributes:
+        severity: "note" (nothing lost), "warning" (something is unfinished), "error" (something is lost or damaged).
+        what: A sentence.
+        where: A path or run.
+        mend: What to type or do about it.
+    """
+
+    severity: Literal["note", "warning", "error"]
+    what: str
+    where: str
+    mend: str
+
+
+def check_store(store: FolderStore, *, deep: bool = False) -> Iterator[Finding]:
+    """Yield what is wrong with a store; *deep* reads every piece of content and compares its digest."""
+    damaged: dict[str, bool] = {}
+    for number in store.numbers():
+        yield from _check_run(store, number, deep, damaged)
+    old = store.objects.temporaries(3600)
+    if old:
+        yield Finding("note", f"{len(old)} temporary files of killed writers", str(old[0].parent), "anew purge")
+    leftovers = list(store.layout.trash.glob(".purging-*"))
+    if leftovers:
+        yield Finding("note", "a purge was interrupted", str(store.layout.trash), "anew purge")
+
+
+def _check_run(store: FolderStore, number: int, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:
+    layout = store.layout.run(number)
+    where = f"run {number}"
+    try:
+        record = read_run(layout, number)
+    except AnewError as error:
+        yield Finding("error", str(error), where, "see the message")
+        return
+    if record is None:
+        if time.time() - layout.folder.stat().st_mtime > _STARTING_S:
+            yield Finding("note", "claimed, but its run never started", str(layout.folder), f"rm -r {layout.folder}")
+        return
+    if record.status is Status.LOST:
+        yield Finding("warning", "LOST: its process died without an outcome", where, f"anew show {number}")
+    for warning in record.warnings:
+        if "damage" in warning or "missing" in warning:
+            yield Finding("error", warning, where, f"what is intact can be read: anew show {number}")
+    yield from _check_contents(store, record, deep, damaged)
+
+
+def _check_contents(store: FolderStore, record: RunRecord, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:
+    for file in contents(record):
+        if file.sha256 not in damaged:
+            whole = store.objects.verify(file.sha256) if deep else _has(store, file.sha256, file.size)
+            damaged[file.sha256] = not whole
+        if damaged[file.sha256]:
+            yield Finding(
+                "error",
+                f"the content of {file.path} ({file.sha256[:12]}) is missing or damaged",
+                f"run {record.id}",
+                "copy the file back from a backup of objects/, or run the experiment again",
+            )
+
+
+def _has(store: FolderStore, sha256: str, size: int) -> bool:
+    try:
+        return store.objects.size(sha256) == size
+    except AnewError:
+        return False

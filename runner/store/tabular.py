@@ -1,0 +1,53 @@
+"""Records as a table for analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from anew.runner.errors import MissingExtraError
+from anew.runner.records import RunRecord
+
+
+def as_table(records: Iterable[RunRecord]) -> Any:
+    """
+    Return a pandas DataFrame with a row per run, in the order given.
+
+    Columns: id, uid, experiment, status, started_at, duration_s, result, tags, then config.* (flattened with dots) and
+    the last value of every metric under its own name.
+
+    Raises:
+        MissingExtraError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtraError("A table of runs needs pandas. To install it: pip install 'anew[pandas]'") from error
+    return pd.DataFrame([_row(record) for record in records])
+
+
+def _row(record: RunRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "uid": record.uid,
+        "experiment": record.experiment,
+        "status": record.status.value,
+        "started_at": record.started_at,
+        "duration_s": record.duration_s,
+        "result": record.result,
+        "tags": list(record.tags),
+        **{f"config.{key}": value for key, value in flatten(record.config).items()},
+        **{name: metric.last for name, metric in record.metrics.items()},
+    }
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, its keys joined by dots; an empty mapping stays a value."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat.update(flatten(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,59 @@
+"""
+Look into a built wheel: is all of the package in it, and nothing else?
+
+    python scripts/check_wheel.py dist/anew-0.1.0-py3-none-any.whl
+
+Prints what is wrong, a line each; the exit code is 1 when anything is.
+"""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOMES = {
+    "src/anew": "anew",
+    "runner/hydra_plugin": "hydra_plugins/anew",
+    "runner": "anew/runner",
+    "observers": "anew/observers",
+    "configs": "anew/configs",
+}
+KINDS = (".py", ".yaml", ".typed")
+
+
+def main() -> int:
+    """Read the command line; return the exit code."""
+    with zipfile.ZipFile(sys.argv[1]) as wheel:
+        found = problems(set(wheel.namelist()))
+    for problem in found:
+        print(f"{sys.argv[1]}: {problem}")
+    return 1 if found else 0
+
+
+def problems(names: set[str]) -> list[str]:
+    """Return what is wrong with a wheel of these file names."""
+    held = {name for name in names if ".dist-info/" not in name}
+    wanted = {installed_name(path) for path in source_files()}
+    found = [f"{name} is missing" for name in sorted(wanted - held)]
+    found += [f"{name} does not belong there" for name in sorted(held - wanted)]
+    if not any(name.endswith(".dist-info/licenses/LICENSE") for name in names):
+        found.append("the licence is missing")
+    return found
+
+
+def source_files() -> list[Path]:
+    """Return the files that the package consists of, relative to the working copy."""
+    paths = (path for folder in HOMES for path in (ROOT / folder).rglob("*"))
+    return sorted({path.relative_to(ROOT) for path in paths if path.suffix in KINDS})
+
+
+def installed_name(path: Path) -> str:
+    """Return where a source file is once installed."""
+    folder = next(folder for folder in HOMES if path.is_relative_to(folder))
+    return (Path(HOMES[folder]) / path.relative_to(folder)).as_posix()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""What every test stands on: an environment that is nobody's, and a project of its own when it asks for one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+FOREIGN_PREFIXES = ("ANEW_", "GIT_", "HYDRA_", "XDG_")
+FOREIGN = ("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS")
+GIT_CONFIG = """\
+[user]
+    name = Nobody
+    email = nobody@example.invalid
+[init]
+    defaultBranch = main
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """
+    A home folder for this test process and its children, so that nobody's own files are read or written.
+
+    Caches lie beside it, and it has to be at the end as it was at the beginning: whoever uses anew did not ask for
+    files in their home.
+    """
+    base = tmp_path_factory.mktemp("nobody")
+    folder = base / "home"
+    folder.mkdir()
+    (folder / ".gitconfig").write_text(GIT_CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(FOREIGN_PREFIXES) or name in FOREIGN:
+                patch.delenv(name)
+        patch.setenv("HOME", str(folder))
+        for kind in ("CACHE", "CONFIG", "DATA", "STATE"):
+            patch.setenv(f"XDG_{kind}_HOME", str(base / kind.lower()))
+        yield folder
+    strays = sorted(path.name for path in folder.iterdir() if path.name != ".gitconfig")
+    assert not strays, f"the tests left something in the home folder: {strays}"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project, and the working directory: a folder with a pyproject.toml, so that `runs/` comes to lie in it."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "pyproject.toml").touch()
+    monkeypatch.chdir(folder)
+    return folder
