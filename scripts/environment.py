@@ -59,7 +59,7 @@ def bring_up_to_date(folder, extras, requirements):
     if {**found, "files": None} == {**wanted, "files": None}:
         install(folder, ["--no-deps"], f"{folder.name}: linking new files ...")
     else:
-        make(folder, clear=any(found.get(key, wanted[key]) != wanted[key] for key in ("python", "place")))
+        make(folder, clear=python_of(folder) != wanted["python"] or found.get("place", str(folder)) != str(folder))
         pip(folder, "install", "pip>=23.1", "setuptools>=77")
         options = ["--requirement", str(requirements)] if requirements else []
         install(folder, options, f"{folder.name}: installing what is needed (once; a minute or so) ...", extras)
@@ -70,7 +70,7 @@ def wanted_state(folder, extras, requirements):
     """Return what an up-to-date environment was made from."""
     texts = [ROOT / "pyproject.toml", *([ROOT / requirements] if requirements else [])]
     return {
-        "python": f"{sys.version} {sys.base_prefix}",
+        "python": f"{sys.base_prefix} {sys.version}",
         "place": str(folder),
         "extras": sorted(extras),
         "requirements": [digest(path.read_bytes()) for path in texts],
@@ -84,6 +84,15 @@ def found_state(folder):
         return json.loads((folder / STATE).read_text())
     except (OSError, ValueError):
         return {}
+
+
+def python_of(folder):
+    """Return which Python an environment is of, whoever made it; None when there is none that works."""
+    probe = [str(folder / "bin" / "python"), "-c", "import sys; print(sys.base_prefix, sys.version)"]
+    try:
+        return subprocess.run(probe, stdout=subprocess.PIPE).stdout.decode().rstrip("\n")
+    except OSError:
+        return None
 
 
 def package_files():
@@ -119,11 +128,16 @@ def install(folder, options, saying, extras=()):
 
 
 def pip(folder, command, *arguments):
-    """Run the environment's own pip, quietly."""
+    """Run the environment's own pip; what it prints is shown when it fails."""
     python = str(folder / "bin" / "python")
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    line = [python, "-m", "pip", command, "--quiet", *arguments]
-    subprocess.run(line, check=True, stdout=2, cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL)
+    line = [python, "-m", "pip", command, "--no-input", *arguments]
+    done = subprocess.run(
+        line, cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if done.returncode:
+        sys.stderr.write(done.stdout.decode(errors="replace"))
+        done.check_returncode()
 
 
 if __name__ == "__main__":

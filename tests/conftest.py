@@ -45,7 +45,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project, and the working directory: a folder with a pyproject.toml, so that `runs/` comes to lie in it."""
+    """A new project, and the working directory: a folder with a pyproject.toml, so that `runs/` comes to lie in it."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "pyproject.toml").touch()

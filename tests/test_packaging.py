@@ -1,0 +1,146 @@
+"""What is installed: all of the package, nothing beside it, and light to import."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ["click", "hydra", "matplotlib", "numpy", "omegaconf", "pandas", "platformdirs", "psutil", "rich", "yaml"]
+
+
+@pytest.fixture(scope="module")
+def settings() -> Any:
+    """What pyproject.toml says."""
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    return toml.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of this working copy, built from a copy of it so that no build folder comes to lie here."""
+    copy = tmp_path_factory.mktemp("wheel") / "copy"
+    unneeded = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "runs", "*.egg-info")
+    shutil.copytree(ROOT, copy, ignore=unneeded)
+    build = "import setuptools.build_meta as backend; print(backend.build_wheel('.'))"
+    done = run(sys.executable, "-c", build, cwd=copy)
+    return copy / done.stdout.splitlines()[-1]
+
+
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a command that has to succeed."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def loaded_after(code: str) -> set[str]:
+    """Those of the heavy libraries that a fresh interpreter has loaded after running *code*."""
+    report = f"import sys, json; print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    return set(json.loads(run(sys.executable, "-c", f"{code}\n{report}").stdout))
+
+
+def test_importing_anew_loads_nothing_heavy() -> None:
+    assert loaded_after("import anew") == set()
+
+
+def test_the_names_for_a_script_load_nothing_heavy() -> None:
+    """Hydra comes when main is decorated, numpy when `rng` is called, rich when a table is drawn."""
+    assert loaded_after("from anew import AnewError, Experiment, Run, RunRecord, RunStore, Observer") == set()
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    import anew
+
+    with pytest.raises(AttributeError, match=r"no attribute 'Experimnt'; it has: .*Experiment"):
+        _ = anew.Experimnt
+
+
+def test_every_public_name_can_be_had() -> None:
+    import anew
+
+    for name in anew.__all__:
+        assert getattr(anew, name) is not None
+    assert set(anew.__all__) <= set(dir(anew))
+
+
+def test_the_version_has_one_place(settings: Any) -> None:
+    import anew
+
+    assert settings["project"]["dynamic"] == ["version"]
+    assert settings["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "anew.__version__"}
+    lines = (ROOT / "src/anew/__init__.py").read_text().splitlines()
+    assert f'__version__ = "{anew.__version__}"' in lines
+
+
+def test_every_package_of_the_source_is_listed(settings: Any) -> None:
+    """The list in pyproject.toml is typed by hand; a package forgotten there is missed by those who install only."""
+    homes = {folder: name for name, folder in settings["tool"]["setuptools"]["package-dir"].items()}
+    found = set()
+    for init in ROOT.glob("*/**/__init__.py"):
+        folder = init.parent.relative_to(ROOT)
+        home = next((str(path) for path in (folder, *folder.parents) if str(path) in homes), None)
+        if home is not None:
+            found.add(".".join([homes[home], *folder.relative_to(home).parts]))
+
+    assert found == set(settings["tool"]["setuptools"]["packages"])
+
+
+def test_the_command_leads_to_a_function(settings: Any) -> None:
+    scripts = settings["project"]["scripts"]
+    assert list(scripts) == ["anew"]
+
+    point = importlib.metadata.EntryPoint("anew", scripts["anew"], "console_scripts")
+    assert callable(point.load())
+
+
+def test_extras_that_messages_name_exist(settings: Any) -> None:
+    assert {"gpu", "pandas", "plot"} <= set(settings["project"]["optional-dependencies"])
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/check_wheel.py", wheel], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_wheel_with_something_missing_or_foreign_is_noticed(wheel: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.whl"
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(other, "w") as changed:
+        for name in whole.namelist():
+            changed.writestr(name.replace("anew/runner/ids.py", "runner/ids.py"), whole.read(name))
+
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/check_wheel.py", other], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "anew/runner/ids.py is missing" in done.stdout
+    assert "runner/ids.py does not belong there" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_wheel_states_version_licence_and_limits(wheel: Path) -> None:
+    import anew
+
+    with zipfile.ZipFile(wheel) as held:
+        name = next(name for name in held.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = importlib.metadata.PathDistribution(zipfile.Path(held, f"{Path(name).parent}/")).metadata
+
+    assert metadata["Version"] == anew.__version__
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert "hydra-core<1.4,>=1.3.2" in metadata.get_all("Requires-Dist", [])
