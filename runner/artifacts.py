@@ -38,9 +38,12 @@ def artifact_files(path: Path, name: str | None, *, base: Path) -> list[Artifact
         ArtifactError: See `Run.log_artifact`.
     """
     found = _find(path, base)
-    label = _checked_name(name if name is not None else found.resolve().name or found.name)
+    own_name = found.name if found.name not in ("", "..") else found.resolve().name
+    label = _checked_name(name if name is not None else own_name)
     if found.is_dir():
         files = [ArtifactFile(file, f"{label}/{below}", mode) for file, below, mode in _walk(found)]
+        if not files:
+            raise ArtifactError(f"The folder {str(path)!r} is empty; an artifact needs a file at least.")
         return sorted(files, key=lambda file: file.name)
     return [ArtifactFile(found, label, _regular(found))]
 
@@ -51,8 +54,9 @@ def _find(path: Path, base: Path) -> Path:
             candidate.stat()
         except FileNotFoundError:
             continue
-        except OSError as error:
-            raise ArtifactError(f"The artifact {str(candidate)!r} cannot be read: {error.strerror}.") from error
+        except (OSError, ValueError) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            raise ArtifactError(f"The artifact {str(candidate)!r} cannot be read: {why}.") from error
         return candidate
     places = str(Path.cwd()) if path.is_absolute() else f"{Path.cwd()} or {base}"
     where = "" if path.is_absolute() else f" in {places}"

@@ -136,7 +136,9 @@ def _value(kind: Any, value: Any, where: str) -> Any:
 
 def _scalar(kind: Any, value: Any, where: str) -> Any:
     if type(None) in get_args(kind):
-        return None if value is None else str(value)
+        if value is None or isinstance(value, (str, int, float)):
+            return None if value is None else str(value)
+        raise ConfigError(f"{where} is {value!r}; it takes a text, or null.", key=where)
     if kind is bool and isinstance(value, bool):
         return value
     if kind in (int, float) and type(value) in (int, float) and value >= 0 and (kind is float or value % 1 == 0):

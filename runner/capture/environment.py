@@ -6,10 +6,13 @@ import fnmatch
 import json
 import os
 import platform
+import re
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from anew.runner.records import EnvironmentFacts
 from anew.runner.redact import redact_name_value, redact_text
 from anew.runner.settings import EnvironmentSettings
 
+_TICK_NS = 50_000_000
+_SEPARATORS = re.compile(r"[-_.]+")
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -62,7 +67,14 @@ VARIABLES = (
     "SLURM_JOB_*",
     "SLURM_NODELIST",
     "SLURM_NTASKS",
-    "TF_*",
+    "TF_CPP_*",
+    "TF_CUDNN_*",
+    "TF_DETERMINISTIC_OPS",
+    "TF_ENABLE_*",
+    "TF_FORCE_*",
+    "TF_GPU_*",
+    "TF_NUM_*",
+    "TF_XLA_*",
     "TORCH_*",
     "TORCHINDUCTOR_*",
     "TZ",
@@ -74,17 +86,17 @@ VARIABLES = (
 )
 
 
-def capture_environment(settings: EnvironmentSettings, cache: Path) -> EnvironmentFacts:
+def capture_environment(settings: EnvironmentSettings, memory: Path) -> EnvironmentFacts:
     """
     Return the software around this process.
 
     Args:
         settings: Further variables to record.
-        cache: A file that remembers the distributions for a state of `sys.path`; it may be missing or damaged.
+        memory: A file that remembers the distributions for a state of `sys.path`; it may be missing or damaged.
     """
     import anew
 
-    packages, origins = _distributions(cache)
+    packages, origins = _distributions(memory)
     return EnvironmentFacts(
         python=platform.python_version(),
         implementation=platform.python_implementation(),
@@ -101,11 +113,14 @@ def capture_environment(settings: EnvironmentSettings, cache: Path) -> Environme
 
 
 def _variables(allowed: tuple[str, ...]) -> dict[str, str]:
-    return {
-        name: redact_name_value(name, value)
-        for name, value in sorted(os.environ.items())
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed)
-    }
+    listed = _pattern(allowed)
+    names = sorted(name for name in os.environ if listed.fullmatch(name))
+    return {name: redact_name_value(name, os.environ[name]) for name in names}
+
+
+@cache
+def _pattern(allowed: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(fnmatch.translate(pattern) for pattern in allowed))
 
 
 def _threads() -> dict[str, str | None]:
@@ -126,28 +141,42 @@ def _locale() -> str:
 # --- distributions ----------------------------------------------------------------------------------------------
 
 
-def _distributions(cache: Path) -> tuple[dict[str, str], dict[str, str]]:
+def _distributions(memory: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Return what is installed on `sys.path`; folders that did not change since the last time are not read again."""
-    remembered = _load(cache)
-    folders: dict[str, dict[str, Any]] = {}
+    remembered = _load(memory)
+    scanned: dict[str, dict[str, Any]] = {}
+    found: list[list[Any]] = []
     for entry in dict.fromkeys(sys.path):
         path = entry or os.getcwd()
         state = _state(path)
         if state is None:
             continue
         known = remembered.get(path)
-        folders[path] = known if known and known.get("state") == state else {"state": state, "found": _scan(path)}
-    if folders != {path: remembered.get(path) for path in folders}:
-        _save(cache, {**remembered, **folders})
+        if known is None or known.get("state") != state:
+            now_ns = time.time_ns()
+            known = {"state": state, "found": _scan(path)}
+            # what is installed within the same tick of the clock would not change the state
+            if now_ns - state[0] > _TICK_NS:
+                scanned[path] = known
+        found += known["found"]
+    if scanned:
+        _save(memory, {path: known for path, known in remembered.items() if os.path.isdir(path)} | scanned)
     packages: dict[str, str] = {}
     origins: dict[str, str] = {}
-    for folder in folders.values():
-        for name, version, origin in folder["found"]:
-            if name not in packages:
-                packages[name] = version
-                if origin:
-                    origins[name] = origin
+    seen: set[str] = set()
+    for name, version, origin in found:
+        normal = _normal(name)
+        if normal not in seen:
+            seen.add(normal)
+            packages[name] = version
+            if origin:
+                origins[name] = origin
     return dict(sorted(packages.items(), key=lambda item: item[0].lower())), origins
+
+
+def _normal(name: str) -> str:
+    """Return a distribution's name as indexes compare it (PEP 503)."""
+    return _SEPARATORS.sub("-", name).lower()
 
 
 def _state(path: str) -> list[int] | None:
@@ -160,8 +189,9 @@ def _state(path: str) -> list[int] | None:
 
 def _scan(path: str) -> list[list[str | None]]:
     found: list[list[str | None]] = []
+    ends = (".dist-info", ".egg-info", *(("egg-info",) if path.endswith(".egg") else ()))
     try:
-        names = sorted(entry.name for entry in os.scandir(path) if entry.name.endswith((".dist-info", ".egg-info")))
+        names = sorted(entry.name for entry in os.scandir(path) if entry.name.lower().endswith(ends))
     except OSError:
         return found
     for name in names:
@@ -195,27 +225,32 @@ def _origin(file: str) -> str | None:
     try:
         data = json.loads(Path(file).read_bytes())
         url = redact_text(str(data["url"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        if vcs := data.get("vcs_info"):
+            return f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
+        return f"editable {url}" if data.get("dir_info", {}).get("editable") else url
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    vcs = data.get("vcs_info") or {}
-    if vcs:
-        return f"{vcs.get('vcs', 'vcs')}+{url}@{vcs.get('commit_id', '')}"
-    return f"editable {url}" if (data.get("dir_info") or {}).get("editable") else url
 
 
-def _load(cache: Path) -> dict[str, Any]:
+def _load(memory: Path) -> dict[str, Any]:
     try:
-        data = json.loads(cache.read_bytes())
+        data = json.loads(memory.read_bytes())
     except (OSError, ValueError):
         return {}
-    sound = isinstance(data, dict) and all(isinstance(item, dict) and "found" in item for item in data.values())
-    return data if sound else {}
+    return data if isinstance(data, dict) and all(map(_is_sound, data.values())) else {}
 
 
-def _save(cache: Path, folders: Mapping[str, Any]) -> None:
+def _is_sound(item: Any) -> bool:
+    found = item.get("found") if isinstance(item, dict) else None
+    return isinstance(found, list) and all(
+        isinstance(row, list) and [type(word) for word in row[:2]] == [str, str] and len(row) == 3 for row in found
+    )
+
+
+def _save(memory: Path, folders: Mapping[str, Any]) -> None:
     """Replace the file; failing to costs only time, so it is silent."""
-    temporary = cache.with_name(f".{cache.name}.{os.getpid()}.{threading.get_ident()}")
+    temporary = memory.with_name(f".{memory.name}.{os.getpid()}.{threading.get_ident()}")
     with suppress(OSError):
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        memory.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(folders))
-        temporary.replace(cache)
+        temporary.replace(memory)

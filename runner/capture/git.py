@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import IO
 
 from anew.runner.records import GitFacts
 
@@ -39,6 +43,15 @@ _SAFE = {
     "credential.helper": "",
     "submodule.recurse": "false",
 }
+_STATUS = (
+    *("status", "--porcelain=v2", "--branch", "-z", "-uno"),
+    *("--no-renames", "--ignore-submodules=all", "--", "."),
+)
+_LIST = ("ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard", "--", ".")
+_DIFF = (
+    *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"),
+    *("--ignore-submodules=all", "HEAD", "--", "."),
+)
 _FILTER = re.compile(r"filter\.(?P<name>.+)\.(?P<key>clean|smudge|process|required)", re.DOTALL | re.IGNORECASE)
 
 
@@ -77,10 +90,10 @@ def query(folder: Path) -> Listing | None:
         return None
     config = _config(folder)
     closed = _closed_filters(config)
-    status = _start(folder, closed, "status", "--porcelain=v2", "--branch", "-z", "-uno", "--no-renames", "--", ".")
-    listing = _start(folder, closed, "ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard", "--", ".")
-    heads, dirty = _read_status(_answer(status))
-    tracked, untracked, submodules = _read_listing(_answer(listing))
+    with ExitStack() as running:
+        status, listing = (running.enter_context(_started(folder, closed, *command)) for command in (_STATUS, _LIST))
+        heads, dirty = _read_status(status.answer())
+        tracked, untracked, submodules = _read_listing(listing.answer())
     diff, notes = _diff(folder, closed) if dirty and heads.get("oid") else (None, ())
     facts = GitFacts(
         commit=heads.get("oid"),
@@ -109,55 +122,96 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _start(folder: Path, options: Mapping[str, str], *command: str) -> subprocess.Popen[bytes]:
-    settings = [word for key, value in {**_SAFE, **options}.items() for word in ("-c", f"{key}={value}")]
-    try:
-        return subprocess.Popen(
-            ["git", "--no-pager", "--literal-pathspecs", *settings, *command],
-            cwd=folder,
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise GitError(f"git cannot be started ({error.strerror})") from error
+@dataclass(slots=True)
+class _Git:
+    """A git at work; its complaints go to a file, since a full pipe that nobody reads would stop it."""
 
+    process: subprocess.Popen[bytes]
+    complaints: IO[bytes]
+    _is_late: threading.Event = field(default_factory=threading.Event)
 
-def _answer(process: subprocess.Popen[bytes]) -> bytes:
-    with process:
+    def answer(self, most: int = -1) -> bytes:
+        """Return what it writes, or the first *most* bytes of it. Raises GitError."""
+        assert self.process.stdout is not None
+        watch = threading.Timer(TIMEOUT_S, self._expire)
+        watch.start()
         try:
-            output, complaint = process.communicate(timeout=TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            process.kill()
-            raise GitError(f"git did not answer within {TIMEOUT_S:.0f} s") from error
-    if process.returncode:
-        words = complaint.decode(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
-        raise GitError(f"git refuses: {words[0].removeprefix('fatal: ')}")
-    return output
+            output = self.process.stdout.read(most)
+            if len(output) == most:
+                return output
+            code = self.process.wait()
+        finally:
+            watch.cancel()
+        if self._is_late.is_set():
+            raise GitError(f"git did not answer within {TIMEOUT_S:.0f} s")
+        if code:
+            self.complaints.seek(0)
+            words = self.complaints.read().decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
+            raise GitError(f"git refuses: {words[0].removeprefix('fatal: ')}")
+        return output
+
+    def _expire(self) -> None:
+        self._is_late.set()
+        self.stop()
+
+    def stop(self) -> None:
+        """End it and whatever it started, unless it has ended by itself."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _started(folder: Path, options: Mapping[str, str], *command: str) -> Iterator[_Git]:
+    settings = [word for key, value in {**_SAFE, **options}.items() for word in ("-c", f"{key}={value}")]
+    with tempfile.TemporaryFile() as complaints:
+        try:
+            process = subprocess.Popen(
+                ["git", "--no-pager", "--literal-pathspecs", *settings, *command],
+                cwd=folder,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise GitError(f"git cannot be started ({error.strerror})") from error
+        git = _Git(process, complaints)
+        with process:
+            try:
+                yield git
+            finally:
+                git.stop()
 
 
 # --- reading its answers ----------------------------------------------------------------------------------------
 
 
 def _config(folder: Path) -> list[tuple[str, str]]:
-    output = os.fsdecode(_answer(_start(folder, {}, "config", "-z", "--list")))
+    with _started(folder, {}, "config", "-z", "--list") as git:
+        output = os.fsdecode(git.answer())
     pairs = (item.partition("\n") for item in output.split("\0") if item)
     return [(key, value) for key, _, value in pairs]
 
 
 def _closed_filters(config: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return settings that take the command out of every filter; git-lfs's own may stay, as it is published."""
+    """
+    Return settings that take the command out of every filter.
+
+    That of git-lfs may stay, as it is published, unless it is told to run further programs.
+    """
+    lfs_is_plain = not any(key.startswith("lfs.extension.") for key, _ in config)
     found: dict[str, dict[str, set[str]]] = {}
     for key, value in config:
         if match := _FILTER.fullmatch(key):
             found.setdefault(match["name"], {}).setdefault(match["key"].lower(), set()).add(value)
     closed: dict[str, str] = {}
     for name, commands in found.items():
-        if "=" in name or "\n" in name:
+        if "=" in name:
             raise GitError(f"its configuration has a filter with the unusual name {name!r}, and is not trusted")
-        if name == "lfs" and all(commands.get(key, set()) <= {command} for key, command in _LFS.items()):
+        published = all(commands.get(key, set()) <= {command} for key, command in _LFS.items())
+        if name == "lfs" and lfs_is_plain and published:
             continue
         closed.update({f"filter.{name}.{key}": "" for key in ("clean", "smudge", "process")})
         closed[f"filter.{name}.required"] = "false"
@@ -195,12 +249,15 @@ def _read_listing(output: bytes) -> tuple[tuple[str, ...], tuple[str, ...], tupl
 
 
 def _diff(folder: Path, closed: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=all")
-    output = _answer(_start(folder, closed, "diff", *options, "HEAD", "--", "."))
+    try:
+        with _started(folder, closed, *_DIFF) as git:
+            output = git.answer(DIFF_LIMIT_BYTES + 1)
+    except GitError as error:
+        return None, (f"The diff to the commit was not kept, since {error}.",)
     text = output[:DIFF_LIMIT_BYTES].decode(errors="backslashreplace")
     if len(output) <= DIFF_LIMIT_BYTES:
         return text, ()
-    return text, (f"The diff to the commit has {len(output)} bytes; the first {DIFF_LIMIT_BYTES} are kept.",)
+    return text, (f"The diff to the commit is long; its first {DIFF_LIMIT_BYTES} bytes are kept.",)
 
 
 def _remote(config: Sequence[tuple[str, str]], upstream: str | None) -> str | None:
@@ -218,7 +275,12 @@ def strip_url(url: str) -> str:
     """Return a remote's URL without user name, password, query and fragment; `git@host:path` stays as it is."""
     if "://" not in url:
         return url
-    parts = urlsplit(url)
+    from urllib.parse import urlsplit, urlunsplit
+
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{url.partition('://')[0]}://"
     host = parts.netloc.rpartition("@")[2]
     keep_user = parts.scheme in ("ssh", "git+ssh") and "@" in parts.netloc
     user = f"{parts.netloc.rpartition('@')[0].partition(':')[0]}@" if keep_user else ""

@@ -7,6 +7,7 @@ import platform
 import re
 import socket
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def _cgroup_folders() -> list[str]:
     """Return the folders of this process's cgroup and those above it, the nearest first (version 2, else 1)."""
     folders: list[str] = []
     for line in _text("/proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
+        controllers, _, path = line.partition(":")[2].partition(":")
         for controller in controllers.split(","):
             root = Path("/sys/fs/cgroup", controller)
             nearest = root / path.lstrip("/")
@@ -137,7 +138,7 @@ def load_nvml() -> Any | None:
 
         pynvml.nvmlInit()
     except Exception:
-        # the library has an exception class per fault of the driver, and none of them is the run's concern
+        # a broken installation or driver is not the run's concern
         return None
     return pynvml
 
@@ -147,21 +148,31 @@ def gpus() -> tuple[GpuFacts, ...]:
     nvml = load_nvml()
     if nvml is None:
         return ()
-    try:
-        driver = _decoded(nvml.nvmlSystemGetDriverVersion())
-        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-        return tuple(
-            GpuFacts(
-                name=_decoded(nvml.nvmlDeviceGetName(handle)),
-                memory_bytes=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
-                driver=driver,
-                uuid=_decoded(nvml.nvmlDeviceGetUUID(handle)),
+    driver = asked(nvml.nvmlSystemGetDriverVersion)
+    found = []
+    for index in range(asked(nvml.nvmlDeviceGetCount) or 0):
+        handle = asked(nvml.nvmlDeviceGetHandleByIndex, index)
+        if handle is not None:
+            memory = asked(nvml.nvmlDeviceGetMemoryInfo, handle)
+            found.append(
+                GpuFacts(
+                    name=_decoded(asked(nvml.nvmlDeviceGetName, handle)),
+                    memory_bytes=int(memory.total) if memory is not None else 0,
+                    driver=_decoded(driver),
+                    uuid=_decoded(asked(nvml.nvmlDeviceGetUUID, handle)),
+                )
             )
-            for handle in handles
-        )
-    except nvml.NVMLError:
-        return ()
+    return tuple(found)
 
 
-def _decoded(text: str | bytes) -> str:
-    return text.decode() if isinstance(text, bytes) else text
+def asked(question: Callable[..., Any], *arguments: Any) -> Any | None:
+    """Return the driver's answer, or None: not every GPU, and no slice of one, has an answer to everything."""
+    try:
+        return question(*arguments)
+    except Exception:
+        # an exception class per fault of the driver, and none of them is the run's concern
+        return None
+
+
+def _decoded(text: str | bytes | None) -> str:
+    return text.decode(errors="replace") if isinstance(text, bytes) else text or ""

@@ -27,6 +27,9 @@ def declare_inputs(path: Path, root: Path, objects: Objects, keep_bytes: int) ->
     """
     Yield the files of an input, a file or a folder, in order of their names.
 
+    Links in a folder are followed, unless to a folder whose files are in the input anyway. What is neither file nor
+    folder, such as a pipe, has no content and is left out.
+
     Args:
         path: As the user gave it.
         root: The project's root; paths inside it are recorded relative to it.
@@ -38,12 +41,11 @@ def declare_inputs(path: Path, root: Path, objects: Objects, keep_bytes: int) ->
         StoreError: The content cannot be written.
     """
     for file in _files(path):
-        status = file.stat()
+        status = _status(file)
         if status.st_size <= keep_bytes:
-            sha256, size = objects.put_file(file)
-            kept = True
+            (sha256, size), kept = objects.put_file(file), True
         else:
-            sha256, size, kept = _digest(file), status.st_size, False
+            (sha256, size), kept = _digest(file), False
         yield ContentRef(
             path=_named(file, root), sha256=sha256, size=size, mode=stat.S_IMODE(status.st_mode), kept=kept
         )
@@ -52,37 +54,70 @@ def declare_inputs(path: Path, root: Path, objects: Objects, keep_bytes: int) ->
 def _files(path: Path) -> list[Path]:
     try:
         status = path.stat()
-    except OSError as error:
-        why = "There is no file or folder" if isinstance(error, FileNotFoundError) else f"{error.strerror}:"
-        raise ArtifactError(f"{why} {str(path)!r} to use as an input (looked for in {Path.cwd()}).") from error
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"There is no file or folder {str(path)!r} to use as an input (looked for in {Path.cwd()})."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"The input {str(path)!r} cannot be read: {_why(error)}.") from error
     if stat.S_ISREG(status.st_mode):
         return [path]
     if not stat.S_ISDIR(status.st_mode):
         raise ArtifactError(f"{str(path)!r} is no regular file or folder and cannot be declared as an input.")
-    found = []
-    for current, folders, files in os.walk(path, onerror=_refuse):
-        folders.sort()
-        found += [Path(current, name) for name in sorted(files) if Path(current, name).is_file()]
-    return found
+    return sorted(_walk(path))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    root = os.path.realpath(folder)
+    followed: set[str] = set()
+    for current, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        folders[:] = [name for name in folders if _leads_on(os.path.join(current, name), root, followed)]
+        for name in files:
+            file = Path(current, name)
+            if stat.S_ISREG(_status(file).st_mode):
+                yield file
+
+
+def _leads_on(path: str, root: str, followed: set[str]) -> bool:
+    """Whether a folder is to be gone into: not by a link to where its files are found anyway."""
+    if not os.path.islink(path):
+        return True
+    real = os.path.realpath(path)
+    if os.path.commonpath([real, root]) in (real, root) or real in followed:
+        return False
+    followed.add(real)
+    return True
+
+
+def _status(file: Path) -> os.stat_result:
+    try:
+        return file.stat()
+    except OSError as error:
+        raise ArtifactError(f"The input {str(file)!r} cannot be read: {_why(error)}.") from error
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _refuse(error: OSError) -> None:
     raise ArtifactError(f"The input folder {error.filename!r} cannot be read: {error.strerror}.") from error
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
+def _digest(path: Path) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
     try:
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
+                size += len(block)
     except OSError as error:
         raise ArtifactError(f"The input {str(path)!r} cannot be read: {error.strerror}.") from error
-    return digest.hexdigest()
+    return digest.hexdigest(), size
 
 
 def _named(path: Path, root: Path) -> str:
-    full = path.absolute()
+    full = path.resolve() if ".." in path.parts else path.absolute()
     for base in (root, root.resolve()):
         if full.is_relative_to(base):
             return full.relative_to(base).as_posix()

@@ -140,12 +140,14 @@ class Seeder:
         """Stop watching imports."""
         with suppress(ValueError):
             if self._hook is not None:
+                self._hook.close()
                 sys.meta_path.remove(self._hook)
 
     def _seed(self, name: str, module: Any) -> None:
         library, seed_library = _LIBRARIES[name]
         seed = derive_seed(self.root, library)
-        with suppress(AttributeError, RuntimeError, TypeError):
+        # whatever goes wrong here, an import that worked without us works with us
+        with suppress(Exception):
             seed_library(module, seed)
             self._seeded[library] = seed
             if self._on_seeded is not None:
@@ -174,19 +176,31 @@ class _ImportHook(importlib.abc.MetaPathFinder):
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                    self._waiting.discard(fullname)
-                    spec.loader = _SeedingLoader(spec.loader, fullname, self._seed)
+                    spec.loader = _SeedingLoader(spec.loader, fullname, self)
                 return spec
         return None
+
+    def close(self) -> None:
+        """Seed nothing any more, not even what was found and is loaded later."""
+        self._waiting.clear()
+
+    def loaded(self, name: str, module: ModuleType) -> None:
+        """Have a module seeded; not found but loaded, since many a program only asks whether a library is there."""
+        if name in self._waiting:
+            self._waiting.discard(name)
+            self._seed(name, module)
 
 
 class _SeedingLoader(importlib.abc.Loader):
     """Loads as the original does, leaves the original in its place, and then seeds."""
 
-    def __init__(self, original: Any, name: str, seed: Callable[[str, Any], None]) -> None:
+    def __init__(self, original: Any, name: str, hook: _ImportHook) -> None:
         self._original = original
         self._name = name
-        self._seed = seed
+        self._hook = hook
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self).get("_original"), name)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         created: ModuleType | None = self._original.create_module(spec)
@@ -197,4 +211,4 @@ class _SeedingLoader(importlib.abc.Loader):
             module.__spec__.loader = self._original
         module.__loader__ = self._original
         self._original.exec_module(module)
-        self._seed(self._name, module)
+        self._hook.loaded(self._name, module)

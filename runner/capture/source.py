@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from anew.runner.capture.git import GitError, Listing, query
+from anew.runner.errors import StoreError
 from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.redact import has_known_form
 from anew.runner.settings import SourceSettings
@@ -35,11 +36,15 @@ _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "outputs", "multiru
 _MOST_WALKED = 50_000
 _LARGEST_UNTRACKED_TEXT = 2**20
 _GRANULE_NS = 50_000_000
+_RECENT_S = 2.0
 _SECRET = re.compile(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|"
     rb"(?i:\b[\w.]*(?:password|passwd|secret|api_?key|auth_?token|access_?token)[\"']?\s*[:=]\s*)"
     rb"[\"'](?![\"'<${]|(?i:your|change|example|dummy|test|xxx|none|null))[^\"'\s]{8,}[\"']"
 )
+
+_recent: dict[Path, tuple[float, Listing | None]] = {}
+_places: dict[tuple[str, str], str | None] = {}
 
 
 class Objects(Protocol):
@@ -49,8 +54,8 @@ class Objects(Protocol):
         """Keep content; return its digest."""
         ...
 
-    def has(self, sha256: str) -> bool:
-        """Whether content is here."""
+    def touch(self, sha256: str) -> bool:
+        """Mark content as used, so that a purge under way spares it; return whether it is here."""
         ...
 
 
@@ -58,22 +63,38 @@ class SourceScan:
     """
     A scan under way. Git is asked in a thread, so that its answer costs nothing while the configuration is composed.
 
+    What git answered within the last two seconds is used again, unless a file has changed since: many short runs of one
+    process do not ask each time.
+
     Args:
         root: The project's root.
         cache: A file that remembers digests by size and times of files; it may be missing or damaged.
+
+    Attributes:
+        news: Those of the notes found that should be said aloud: not, each time anew, that a file that has not changed
+            seems to hold a secret.
     """
 
     def __init__(self, root: Path, cache: Path) -> None:
+        self.news: tuple[str, ...] = ()
         self._root = root
         self._cache = cache
         self._listing: Listing | None = None
         self._note: str | None = None
+        self._reused = False
         self._thread = threading.Thread(target=self._ask, name="anew-git", daemon=True)
         self._thread.start()
 
     def _ask(self) -> None:
+        asked_at, listing = _recent.get(self._root, (0.0, None))
+        self._reused = listing is not None and time.monotonic() - asked_at < _RECENT_S
+        if self._reused:
+            self._listing = listing
+            return
+        asked_at = time.monotonic()
         try:
             self._listing = query(self._root)
+            _recent[self._root] = (asked_at, self._listing)
         except GitError as error:
             self._note = f"The source was not listed by git, since {error}; imported modules were kept instead."
 
@@ -90,25 +111,36 @@ class SourceScan:
             StoreError: The content cannot be written.
         """
         self._thread.join()
+        keeper = self._kept(objects, settings, exclude)
+        if self._reused and keeper.has_read:
+            _recent.pop(self._root, None)
+            self._ask()
+            keeper = self._kept(objects, settings, exclude)
+        listing = self._listing
+        notes = [self._note] if self._note else []
+        notes += [*(listing.notes if listing is not None else ()), *keeper.limits()]
+        self.news = (*notes, *(keeper.secrets() if keeper.new_secret else ()))
+        return SourceFacts(
+            root=str(self._root),
+            method="git" if listing is not None else "imports",
+            git=listing.facts if listing is not None else None,
+            files=tuple(keeper.files[path] for path in sorted(keeper.files)),
+            notes=(*notes, *keeper.secrets()),
+        )
+
+    def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
         keeper = _Keeper(self._root, objects, settings, exclude, _StatCache.load(self._cache))
         listing = self._listing
         if listing is not None:
             keeper.take(listing.tracked)
             keeper.take(path for path in listing.untracked if _is_source(path))
             for submodule in listing.submodules:
-                keeper.take(_walk(self._root / submodule, self._root, keeper.excluded))
+                keeper.take(_walk(self._root / submodule, keeper, PYTHON_SUFFIXES | CONFIG_SUFFIXES))
         else:
-            keeper.take(_walk(self._root, self._root, keeper.excluded, CONFIG_SUFFIXES))
+            keeper.take(_walk(self._root, keeper, CONFIG_SUFFIXES))
         keeper.take(_imported(self._root))
         keeper.cache.save(self._cache)
-        notes = [self._note] if self._note else []
-        return SourceFacts(
-            root=str(self._root),
-            method="git" if listing is not None else "imports",
-            git=listing.facts if listing is not None else None,
-            files=tuple(keeper.files[path] for path in sorted(keeper.files)),
-            notes=(*notes, *(listing.notes if listing is not None else ()), *keeper.notes()),
-        )
+        return keeper
 
 
 def added_modules(
@@ -134,31 +166,53 @@ def _is_source(path: str) -> bool:
 
 def _imported(root: Path) -> Iterator[str]:
     """Yield the files of imported modules below *root*, relative to it, without installed packages."""
-    prefix = f"{root}{os.sep}"
+    letters = str(root)
     for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
+        file = _file_of(module)
         if not isinstance(file, str):
             continue
-        path = os.path.realpath(file) if not file.startswith(prefix) else file
-        if path.startswith(prefix) and not path.endswith(".pyc"):
-            relative = path[len(prefix) :]
-            if "site-packages" not in relative and "dist-packages" not in relative:
-                yield relative.replace(os.sep, "/")
+        key = letters, file
+        if key not in _places:
+            _places[key] = _place(letters, file)
+        place = _places[key]
+        if place is not None:
+            yield place
 
 
-def _walk(
-    folder: Path, root: Path, excluded: frozenset[str], suffixes: frozenset[str] = PYTHON_SUFFIXES | CONFIG_SUFFIXES
-) -> Iterator[str]:
-    """Yield files with one of *suffixes* below *folder*, relative to *root*; not in hidden or foreign folders."""
-    seen = 0
+def _place(root: str, file: str) -> str | None:
+    """Return a module's file relative to *root*; None when it is not below it, or of an installed package."""
+    if "site-packages" in file or "dist-packages" in file or file.endswith(".pyc"):
+        return None
+    folder, _, name = file.rpartition(os.sep)
+    # a path on sys.path such as root/scripts/.. is inside by its letters only
+    inside = file.startswith(f"{root}{os.sep}") and f"{os.sep}.." not in folder
+    path = file if inside else f"{os.path.realpath(folder)}{os.sep}{name}"
+    for start in (f"{root}{os.sep}", f"{os.path.realpath(root)}{os.sep}"):
+        if path.startswith(start):
+            return path[len(start) :].replace(os.sep, "/")
+    return None
+
+
+def _file_of(module: Any) -> Any:
+    """Return a module's file without waking one that is loaded at the first look at it."""
+    try:
+        return object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:
+        return None
+
+
+def _walk(folder: Path, keeper: _Keeper, suffixes: frozenset[str]) -> Iterator[str]:
+    """Yield files with one of *suffixes* below *folder*, relative to the root; not in hidden or foreign folders."""
+    seen, excluded = 0, keeper.excluded
     for current, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if _belongs(current, name, excluded))
-        for name in files:
+        for name in sorted(files):
             seen += 1
+            if seen > _MOST_WALKED:
+                keeper.unwalked.append(str(folder))
+                return
             if os.path.splitext(name)[1] in suffixes or name in _NAMES:
-                yield os.path.relpath(os.path.join(current, name), root).replace(os.sep, "/")
-        if seen > _MOST_WALKED:
-            return
+                yield os.path.relpath(os.path.join(current, name), keeper.root).replace(os.sep, "/")
 
 
 def _belongs(parent: str, name: str, excluded: frozenset[str]) -> bool:
@@ -186,8 +240,11 @@ class _Keeper:
     total: int = 0
     large: list[str] = field(default_factory=list)
     beyond: int = 0
+    unwalked: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     secret: list[str] = field(default_factory=list)
+    new_secret: bool = False
+    has_read: bool = False
 
     @property
     def excluded(self) -> frozenset[str]:
@@ -202,51 +259,58 @@ class _Keeper:
                 self._take(path)
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 continue
+            except StoreError:
+                raise
             except OSError:
                 self.unreadable.append(path)
 
     def _is_left_out(self, path: str) -> bool:
-        return any(fnmatch.fnmatch(path, pattern) for pattern in self.settings.exclude)
+        return any(
+            fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(path, f"{pattern.rstrip('/')}/*")
+            for pattern in self.settings.exclude
+        )
 
     def _take(self, path: str) -> None:
         full = f"{self.root}/{path}"
         status = os.lstat(full)
-        name = path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
         if stat.S_ISLNK(status.st_mode):
             target = os.readlink(full)
             inside = os.path.realpath(full).startswith(f"{os.path.realpath(self.root)}{os.sep}")
             if inside and not os.path.isabs(target):
                 data = os.fsencode(target)
                 digest = self.objects.put_bytes(data, sync=False)
-                self.files[name] = ContentRef(path=name, sha256=digest, size=len(data), link=target)
+                self.files[path] = ContentRef(path=path, sha256=digest, size=len(data), link=target)
                 return
             status = os.stat(full)
         if not stat.S_ISREG(status.st_mode):
             return
         if status.st_size > self.settings.max_file_bytes:
-            self.large.append(name)
+            self.large.append(path)
             return
         if len(self.files) >= self.settings.max_files or self.total + status.st_size > self.settings.max_total_bytes:
             self.beyond += 1
             return
         self.total += status.st_size
-        self.files[name] = self._kept(full, name, status)
+        self.files[path] = self._kept(full, path, status)
 
-    def _kept(self, full: str, name: str, status: os.stat_result) -> ContentRef:
+    def _kept(self, full: str, path: str, status: os.stat_result) -> ContentRef:
         known = self.cache.known(full, status)
-        if known is not None and self.objects.has(known[0]):
-            digest, secret = known
+        if known is not None and self.objects.touch(known[0]):
+            (digest, secret), size = known, status.st_size
         else:
+            read_at_ns = time.time_ns()
             with open(full, "rb") as file:
                 data = file.read()
             digest = self.objects.put_bytes(data, sync=False)
-            secret = seems_secret(data)
-            self.cache.remember(full, status, digest, secret)
+            secret, size = seems_secret(data), len(data)
+            self.new_secret |= secret
+            self.has_read = True
+            self.cache.remember(full, status, digest, secret, read_at_ns)
         if secret:
-            self.secret.append(name)
-        return ContentRef(path=name, sha256=digest, size=status.st_size, mode=stat.S_IMODE(status.st_mode))
+            self.secret.append(path)
+        return ContentRef(path=path, sha256=digest, size=size, mode=stat.S_IMODE(status.st_mode))
 
-    def notes(self) -> list[str]:
+    def limits(self) -> list[str]:
         limit = self.settings
         found = []
         if self.large:
@@ -259,14 +323,18 @@ class _Keeper:
                 f"{self.beyond} source files are beyond anew.source.max_files={limit.max_files} or "
                 f"anew.source.max_total_bytes={limit.max_total_bytes} and were not kept."
             )
+        found += [f"Below {folder!r} only the first {_MOST_WALKED} files were looked at." for folder in self.unwalked]
         if self.unreadable:
             found.append(f"{_some(self.unreadable)} unreadable and not kept as source.")
-        if self.secret:
-            found.append(
-                f"{_some(self.secret)} kept as source and seem to hold a secret; to leave such files out: "
-                "anew.source.exclude=[PATTERN]"
-            )
         return found
+
+    def secrets(self) -> list[str]:
+        if not self.secret:
+            return []
+        return [
+            f"{_some(self.secret)} kept as source, with what looks like a secret inside; to leave such files out: "
+            "anew.source.exclude=[PATTERN]"
+        ]
 
 
 def _some(paths: list[str]) -> str:
@@ -290,8 +358,8 @@ class _StatCache:
     """
     Digests by a file's size, times and inode.
 
-    A file that changed so recently that it might change again within one tick of the clock is not remembered, as in
-    git's own index ("racy git").
+    A file that had changed so recently when it was read that it might change again within one tick of the clock is not
+    remembered, as in git's own index ("racy git").
     """
 
     entries: dict[str, list[Any]] = field(default_factory=dict)
@@ -314,11 +382,13 @@ class _StatCache:
         entry = self.entries.get(path)
         if not isinstance(entry, list) or len(entry) != 6 or entry[:4] != self._key(status):
             return None
+        if not isinstance(entry[4], str) or not isinstance(entry[5], bool):
+            return None
         self.used[path] = entry
         return entry[4], entry[5]
 
-    def remember(self, path: str, status: os.stat_result, digest: str, secret: bool) -> None:
-        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _GRANULE_NS:
+    def remember(self, path: str, status: os.stat_result, digest: str, secret: bool, read_at_ns: int) -> None:
+        if read_at_ns - max(status.st_mtime_ns, status.st_ctime_ns) > _GRANULE_NS:
             self.used[path] = [*self._key(status), digest, secret]
             self.changed = True
 

@@ -7,9 +7,8 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from anew.runner.capture.hardware import load_nvml
+from anew.runner.capture.hardware import asked, load_nvml
 
 
 class SystemSampler:
@@ -41,11 +40,14 @@ class SystemSampler:
         nvml = self._nvml
         if nvml is None:
             return values
-        with suppress(nvml.NVMLError):
-            for index in range(nvml.nvmlDeviceGetCount()):
-                handle: Any = nvml.nvmlDeviceGetHandleByIndex(index)
-                values[f"system/gpu_percent/{index}"] = float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-                values[f"system/gpu_memory_bytes/{index}"] = float(nvml.nvmlDeviceGetMemoryInfo(handle).used)
+        for index in range(asked(nvml.nvmlDeviceGetCount) or 0):
+            handle = asked(nvml.nvmlDeviceGetHandleByIndex, index)
+            use = asked(nvml.nvmlDeviceGetUtilizationRates, handle)
+            memory = asked(nvml.nvmlDeviceGetMemoryInfo, handle)
+            if use is not None:
+                values[f"system/gpu_percent/{index}"] = float(use.gpu)
+            if memory is not None:
+                values[f"system/gpu_memory_bytes/{index}"] = float(memory.used)
         return values
 
 
