@@ -1,0 +1,334 @@
+"""
+What a run prints, kept in its log, while it goes where it was going.
+
+Two ways, together where needed. The descriptors 1 and 2 are replaced by a pipe, or by a pseudo-terminal where they were
+a terminal, so that child processes and C code are heard, too; the guard process carries what comes. And Python's own
+streams are wrapped where they do not lead to these descriptors (notebooks, test runners), or in the mode "sys".
+
+What is not as without a capture: `ttyname(1)` names another terminal; a program that sets the terminal's modes on its
+output, not its input, sets those of the pseudo-terminal; a reader that goes away (`| head`) is not noticed, the run
+goes on; a new window size is seen up to half a second late.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from anew.runner.capture.tee import Tee
+from anew.runner.guard import Guard, GuardGoneError
+from anew.runner.pump import Capture, Source
+
+_DRAIN_S = 2.0
+_PIPE_BYTES = 1 << 20
+_NAMES = {1: "stdout", 2: "stderr"}
+
+Mode = Literal["fd", "sys", "off"]
+Identity = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Redirection:
+    """A descriptor that leads into a stream of ours; `ours` tells if it still does."""
+
+    descriptor: int
+    before: int
+    ours: Identity
+
+
+class OutputCapture:
+    """
+    The capture of one run's output, from `start` to `stop`. Both belong in the thread that runs main.
+
+    In a forked child, `stop` leaves everything as it is: what the child prints goes on into the log, for as long as it
+    lives. Nobody waits for it.
+    """
+
+    def __init__(self, guard: Guard, mode: Mode) -> None:
+        self._guard = guard
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._problem: str | None = None
+        self._stopped = mode == "off"
+        self._limit_bytes = 0
+        self._secrets: Sequence[str] = ()
+        self._log: int | None = None
+        self._sources: list[Source] = []
+        self._redirections: list[_Redirection] = []
+        self._tees: dict[str, Tee] = {}
+        self._copies: int | None = None
+        self._number: int | None = None
+        self._local: Capture | None = None
+        self._caught_up = threading.Event()
+
+    @classmethod
+    def start(
+        cls, log: Path, *, mode: Mode, limit_bytes: int, guard: Guard, secrets: Sequence[str] = ()
+    ) -> OutputCapture:
+        """
+        Begin to capture.
+
+        Args:
+            log: The file to make. If that fails, nothing is captured, and `stop` says why.
+            mode: "fd": descriptors 1 and 2, children included; "sys": `sys.stdout` and `sys.stderr` alone; "off":
+                nothing. Without a guard process "fd" is "sys": only another process can read a pipe into which a C call
+                that holds the GIL writes.
+            limit_bytes: How large the log may become; of more, the head and the tail are kept.
+            guard: Carries the streams.
+            secrets: Texts that the log must not hold.
+        """
+        capture = cls(guard, mode)
+        if mode != "off":
+            capture._limit_bytes, capture._secrets = limit_bytes, secrets
+            try:
+                with capture._lock:
+                    capture._begin(log, mode)
+            except OSError as error:
+                capture._problem = f"The output is not captured in {str(log)!r}: {error.strerror or error}"
+                capture._stopped = True
+                capture._restore()
+                capture._close()
+        return capture
+
+    def stop(self) -> str | None:
+        """
+        End the capture; what was printed before, by children too, is then where it was going and in the log.
+
+        Waits for that at most 2 s, as long as a stopped terminal may last. Returns a sentence if something is not as it
+        should be.
+        """
+        _flush()
+        if os.getpid() != self._pid:
+            return None
+        with self._lock:
+            if self._stopped:
+                return self._problem
+            self._stopped = True
+            self._restore()
+        self._guard.forget(self._take_over)
+        try:
+            problem = self._wait()
+        finally:
+            self._close()
+        return self._problem or problem
+
+    # --- start --------------------------------------------------------------------------------------------------
+
+    def _begin(self, log: Path, mode: Mode) -> None:
+        self._log = os.open(log, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        _flush()
+        redirected = self._plan_redirections() if mode == "fd" and self._guard.alive else {}
+        self._wrap_streams(covered=set(redirected))
+        self._guard.on_death(self._take_over)
+        self._number = self._guard.capture(
+            self._log, self._sources, limit_bytes=self._limit_bytes, secrets=self._secrets
+        )
+        if self._number is None and redirected:
+            raise OSError("the guard process has ended")
+        if self._number is None:
+            self._carry_here()
+        self._redirect(redirected)
+        if self._number is not None and not self._guard.alive:
+            self._take_over()
+
+    def _plan_redirections(self) -> dict[int, int]:
+        """Make a stream for each place that 1 and 2 lead to; return the writing end for each descriptor."""
+        ends: dict[Identity, int] = {}
+        planned: dict[int, int] = {}
+        for descriptor, name in _NAMES.items():
+            if getattr(sys, f"__{name}__") is None:
+                continue  # closed from the start; what is open under that number now is something else
+            try:
+                place = _identity(descriptor)
+            except OSError:
+                continue
+            if place not in ends:
+                destination = os.dup(descriptor)
+                source, ends[place] = _stream_to(destination)
+                self._sources.append(source)
+            planned[descriptor] = ends[place]
+        return planned
+
+    def _redirect(self, planned: dict[int, int]) -> None:
+        for descriptor, end in planned.items():
+            self._redirections.append(_Redirection(descriptor, os.dup(descriptor), _identity(end)))
+            os.dup2(end, descriptor)
+        for end in set(planned.values()):
+            os.close(end)
+
+    def _wrap_streams(self, covered: set[int]) -> None:
+        for descriptor, name in _NAMES.items():
+            stream = getattr(sys, name)
+            if stream is None or (descriptor in covered and _leads_to(stream, descriptor)):
+                continue
+            if self._copies is None:
+                read, self._copies = _pipe()
+                self._sources.append(Source(read))
+            self._tees[name] = Tee(stream, self._copy)
+            setattr(sys, name, self._tees[name])
+
+    def _copy(self, data: bytes) -> None:
+        rest = memoryview(data)
+        with suppress(OSError):
+            while rest and self._copies is not None:
+                rest = rest[os.write(self._copies, rest) :]
+
+    # --- the guard process is missing -------------------------------------------------------------------------------
+
+    def _take_over(self) -> None:
+        """
+        Go on without the guard process, which was killed.
+
+        What main prints goes its own way again. What still comes through the streams, from children and from before, is
+        carried by threads of this process.
+        """
+        with self._lock:
+            if self._local is not None or self._log is None:
+                return
+            self._problem = "The guard process was killed: what main printed after that is not in the output log."
+            self._restore()
+            self._carry_here()
+
+    def _carry_here(self) -> None:
+        assert self._log is not None
+        own = [
+            Source(os.dup(item.read), None if item.destination is None else os.dup(item.destination), item.terminal)
+            for item in self._sources
+        ]
+        self._local = Capture(
+            os.dup(self._log),
+            own,
+            limit_bytes=self._limit_bytes,
+            secrets=self._secrets,
+            on_change=self._caught_up.set,
+        )
+
+    # --- stop -------------------------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        """Put descriptors and streams back where they are still ours."""
+        for item in self._redirections:
+            with suppress(OSError):
+                if _identity(item.descriptor) == item.ours:
+                    os.dup2(item.before, item.descriptor)
+            os.close(item.before)
+        self._redirections.clear()
+        for name, tee in self._tees.items():
+            if getattr(sys, name) is tee:
+                setattr(sys, name, tee.original)
+        self._tees.clear()
+        if self._copies is not None:
+            copies, self._copies = self._copies, None
+            os.close(copies)
+
+    def _wait(self) -> str | None:
+        """Wait until what was printed has arrived."""
+        deadline = time.monotonic() + _DRAIN_S
+        if self._local is None and self._number is not None:
+            try:
+                arrived, problem = self._guard.drain(self._number, _DRAIN_S)
+                return problem if arrived else self._late()
+            except GuardGoneError:
+                self._take_over()
+        local = self._local
+        if local is None:
+            return None
+        local.watched = True
+        while not local.caught_up():
+            self._caught_up.clear()
+            if time.monotonic() > deadline:
+                return self._late()
+            self._caught_up.wait(0.01)
+        return local.problem
+
+    def _late(self) -> str:
+        return f"Output was not taken within {_DRAIN_S:g} s; what is left of it follows, in the log, too."
+
+    def _close(self) -> None:
+        with self._lock:
+            for source in self._sources:
+                os.close(source.read)
+                if source.destination is not None:
+                    os.close(source.destination)
+            self._sources.clear()
+            if self._log is not None:
+                os.close(self._log)
+                self._log = None
+            if self._local is not None and self._local.ended:
+                self._local.close()
+
+
+def _identity(descriptor: int) -> Identity:
+    """Return what tells the file behind a descriptor from others; for a terminal, the terminal."""
+    status = os.fstat(descriptor)
+    return (0, 0, status.st_rdev) if os.isatty(descriptor) else (status.st_dev, status.st_ino, 0)
+
+
+def _stream_to(destination: int) -> tuple[Source, int]:
+    """Return a stream that leads to *destination* and looks like it, and its writing end."""
+    if os.isatty(destination):
+        with suppress(OSError):  # no pseudo-terminals to be had: then a pipe
+            master, end = _pseudo_terminal(destination)
+            return Source(master, destination, terminal=True), end
+    read, end = _pipe()
+    return Source(read, destination), end
+
+
+def _pipe() -> tuple[int, int]:
+    read, write = os.pipe()
+    with suppress(OSError):  # more than an unprivileged user may have
+        _enlarge(write)
+    return read, write
+
+
+def _enlarge(pipe: int) -> None:
+    import fcntl
+
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _pseudo_terminal(real: int) -> tuple[int, int]:
+    """Return master and slave, with modes and size of *real*, except that bytes pass unchanged: *real* is next."""
+    import fcntl
+    import termios
+
+    master, slave = os.openpty()
+    try:
+        modes: list[Any] = termios.tcgetattr(real)
+        modes[1] &= ~termios.OPOST
+        termios.tcsetattr(slave, termios.TCSANOW, modes)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, fcntl.ioctl(real, termios.TIOCGWINSZ, bytes(8)))
+    except (OSError, termios.error) as error:
+        os.close(master)
+        os.close(slave)
+        raise OSError(str(error)) from error
+    return master, slave
+
+
+def _leads_to(stream: Any, descriptor: int) -> bool:
+    try:
+        return bool(stream.fileno() == descriptor)
+    except (AttributeError, OSError, ValueError, TypeError):
+        return False
+
+
+def _flush() -> None:
+    """Write out what Python and the C library hold back."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    # Not fflush(NULL): that waits for a thread that is reading standard input.
+    for name in ("stdout", "stderr", "__stdoutp", "__stderrp"):  # the latter on macOS
+        with suppress(ValueError):
+            library.fflush(ctypes.c_void_p.in_dll(library, name))

@@ -1,0 +1,209 @@
+"""
+Carries what was printed to where it was going, and to the log.
+
+Runs in the guard process; in the process itself only when there is no guard (any longer).
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from anew.runner.output_log import OutputLog
+
+_READ_BYTES = 1 << 18
+_WINDOW_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    One captured stream, as descriptors.
+
+    Attributes:
+        read: Where what was printed comes out: a pipe's end, or a pseudo-terminal's master.
+        destination: Where it was going; None if it went there by itself.
+        terminal: Whether both are terminals, whose size is to be kept the same.
+    """
+
+    read: int
+    destination: int | None = None
+    terminal: bool = False
+
+
+class Capture:
+    """
+    The streams of one run and their log, a thread for each stream.
+
+    A destination that does not take more holds its own stream up, and no other. One that takes nothing ever again (a
+    closed pipe, a terminal gone) is given up: the log goes on, and the writer is not told, since a run is worth more
+    than its listener.
+
+    Args:
+        log: Descriptor of the log, open for reading and writing.
+        on_change: Called from the threads when a stream has ended, and while `watched`, whenever one has caught up.
+    """
+
+    def __init__(
+        self,
+        log: int,
+        sources: Sequence[Source],
+        *,
+        limit_bytes: int,
+        secrets: Sequence[str],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.watched = False
+        self._descriptor = log
+        self._on_change = on_change
+        self._log = OutputLog(log, limit_bytes, secrets)
+        self._pumps = [Pump(source, self._log, self._changed) for source in sources]
+        for pump in self._pumps:
+            threading.Thread(target=pump.run, name="anew-output", daemon=True).start()
+
+    def _changed(self, ended: bool) -> None:
+        if ended or self.watched:
+            self._on_change()
+
+    @property
+    def ended(self) -> bool:
+        """Whether no stream can bring anything more."""
+        return all(pump.ended for pump in self._pumps)
+
+    def caught_up(self) -> bool:
+        """Return whether everything printed before the call has arrived; then it is on disk, too."""
+        if not all(pump.caught_up() for pump in self._pumps):
+            return False
+        self._log.flush()
+        return True
+
+    @property
+    def problem(self) -> str | None:
+        """What could not be written, as a sentence."""
+        return self._log.problem or next((pump.problem for pump in self._pumps if pump.problem), None)
+
+    def close(self) -> None:
+        """Finish the log and close every descriptor; to be called once, when all streams have ended."""
+        self._log.close()
+        os.close(self._descriptor)
+        for pump in self._pumps:
+            pump.close()
+
+
+class Pump:
+    """One stream on its way."""
+
+    def __init__(self, source: Source, log: OutputLog, on_change: Callable[[bool], None]) -> None:
+        self.ended = False
+        self.problem: str | None = None
+        self._source = source
+        self._destination = source.destination
+        self._log: OutputLog | None = log
+        self._stream = log.stream()
+        self._on_change = on_change
+        self._busy = False
+        self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
+        self._looked = time.monotonic()
+        self._readable = select.poll()
+        self._readable.register(source.read, select.POLLIN)
+
+    def run(self) -> None:
+        """Carry until the last writer has gone."""
+        try:
+            while self._turn():
+                self._on_change(False)
+        finally:
+            self.ended = True
+            self._on_change(True)
+
+    def caught_up(self) -> bool:
+        """Return whether everything printed before the call was carried."""
+        if self.ended:
+            return True
+        # In this order: `_busy` is set before the bytes leave the pipe.
+        return not _ready(self._source.read, select.POLLIN, 0) and not self._busy
+
+    def close(self) -> None:
+        """Close the descriptors; to be called after the end."""
+        os.close(self._source.read)
+        if self._source.destination is not None:
+            os.close(self._source.destination)
+
+    def _turn(self) -> bool:
+        ready = self._readable.poll(self._patience_ms())
+        if self._source.terminal and time.monotonic() - self._looked > _WINDOW_S:
+            self._copy_window()
+        if not ready:
+            return True
+        self._busy = True
+        data = self._read()
+        if not data:
+            self._print(self._decode(b"", True))
+            return False
+        self._deliver(data)
+        self._print(self._decode(data))
+        self._busy = False
+        return True
+
+    def _patience_ms(self) -> int | None:
+        due = self._log.tick() if self._log else None
+        if self._source.terminal:
+            due = min(_WINDOW_S, due or _WINDOW_S)
+        return None if due is None else int(due * 1000) + 1
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._source.read, _READ_BYTES)
+        except OSError as error:
+            if error.errno != errno.EIO:  # a pseudo-terminal's way of saying that its last writer has gone
+                self.problem = f"Captured output could not be read: {error.strerror}"
+            return b""
+
+    def _print(self, text: str) -> None:
+        if self._log is None:
+            return
+        try:
+            self._log.print(self._stream, text)
+        except Exception as error:
+            # A fault of ours in the log must not stop what the user sees, nor block who prints.
+            self.problem = f"The output log ends early: {type(error).__name__}: {error}"
+            self._log = None
+
+    def _deliver(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest and self._destination is not None:
+            try:
+                rest = rest[os.write(self._destination, rest) :]
+            except BlockingIOError:
+                _ready(self._destination, select.POLLOUT, None)
+            except OSError as error:
+                self._destination = None
+                if error.errno != errno.EPIPE:
+                    self.problem = f"Output could not be passed on: {error.strerror}; it is in the log"
+
+    def _copy_window(self) -> None:
+        """Give the pseudo-terminal the size of the real one; nobody else can, since its signal goes to the process."""
+        self._looked = time.monotonic()
+        if self._destination is None:
+            return
+        import fcntl
+        import termios
+
+        try:
+            real = fcntl.ioctl(self._destination, termios.TIOCGWINSZ, bytes(8))
+            if fcntl.ioctl(self._source.read, termios.TIOCGWINSZ, bytes(8)) != real:
+                fcntl.ioctl(self._source.read, termios.TIOCSWINSZ, real)
+        except OSError:
+            return
+
+
+def _ready(descriptor: int, event: int, timeout_ms: int | None) -> bool:
+    poller = select.poll()
+    poller.register(descriptor, event)
+    return bool(poller.poll(timeout_ms))
