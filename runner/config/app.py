@@ -1,0 +1,300 @@
+"""Drive Hydra for one command line, or one call from Python.
+
+This is what `hydra.main` does, with the same parser, loader, sweepers, launchers and job runner of Hydra 1.3. Ours are
+the order (a place is claimed once the configuration is sound), the arguments (given, `sys.argv` is not touched), and
+one message for every error before a job starts.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+import warnings
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra._internal.hydra as hydra_module
+from hydra import version
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.core_plugins import basic_sweeper
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, _flush_loggers, configure_log, run_job, validate_config_path
+from hydra.errors import SearchPathException
+from hydra.main import _get_rerun_conf
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from anew.runner.config.inprocess import run_here
+from anew.runner.config.job import JobHooks
+from anew.runner.config.jobs import HookFailedError, Jobs
+from anew.runner.config.loader import OUR_RUN_DIR, OUR_SWEEP_DIR, PROVIDER, Loader, is_ours, search_path
+from anew.runner.config.messages import Circumstances, explained, is_our_fault, report_failure
+from anew.runner.config.origin import config_dir, task_name
+from anew.runner.config.quick import Primary, is_own
+from anew.runner.config.spec import TaskSpec
+from anew.runner.config.state import hydra_kept, logging_kept, resolve_job_dir, stored_primary
+from anew.runner.config.turns import Turns
+from anew.runner.config.values import declared
+from anew.runner.errors import AnewError, ConfigError
+
+_turns = Turns()
+
+
+def run(spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive: bool) -> Any:
+    """Do one command line; see `anew.runner.config.main.run_app`."""
+    with ExitStack() as stack:
+        stack.enter_context(_turns.turn())
+        stack.enter_context(hydra_kept())
+        if interactive:
+            stack.enter_context(logging_kept())
+        args = _parser(interactive).parse_args(list(argv))
+        return _App(spec, args, hooks, interactive).main()
+
+
+def _parser(interactive: bool) -> ArgumentParser:
+    parser = get_args_parser()
+    if interactive:
+
+        def refuse(message: str) -> NoReturn:
+            raise ConfigError(f"The overrides cannot be read: {message}")
+
+        parser.error = refuse  # type: ignore[method-assign]  # argparse would leave the process
+    return parser
+
+
+class _App:
+    """One command line, or one call."""
+
+    def __init__(self, spec: TaskSpec, args: Any, hooks: JobHooks, interactive: bool) -> None:
+        self.spec = spec
+        self.args = args
+        self.interactive = interactive
+        self.ours = [each for each in args.overrides if is_ours(each)]
+        self.overrides = [each for each in args.overrides if not is_ours(each)]
+        self.config_name = args.config_name if args.config_name is not None else spec.config_name
+        self.loader: Loader | None = None
+        self.jobs = Jobs(spec, hooks, tuple(self.overrides), lambda: self.loader.settings if self.loader else {})
+
+    def main(self) -> Any:
+        """Do it; tell main's failure, Hydra's refusal and a fault of ours apart."""
+        stopped: Exception
+        try:
+            version.setbase(self.spec.version_base)
+            return self._rerun() if self.args.experimental_rerun is not None else self._command()
+        except HookFailedError as error:
+            stopped = error.error
+        except Exception as error:
+            stopped = self._told(error)
+        finally:
+            self.jobs.abandon()
+        if not self.interactive and any(stopped is each for each in self.jobs.raised):
+            report_failure(stopped)
+        raise stopped
+
+    def _told(self, error: Exception) -> Exception:
+        if isinstance(error, AnewError) or any(error is each for each in self.jobs.raised) or is_our_fault(error):
+            return error
+        seen = Circumstances(self.spec, self.loader, self.config_name, tuple(self.overrides))
+        return explained(error, seen)
+
+    # --- what was asked for ---------------------------------------------------------------------------------------
+
+    def _command(self) -> Any:
+        if self.spec.schema is None or self.config_name is not None:
+            self.hydra = self._made_hydra(Primary(None, None) if self.config_name is None else None)
+            return self._asked_for()
+        primary = Primary(_schema_name(self.spec), declared(self.spec.schema))
+        self.config_name = primary.name
+        with stored_primary(primary):
+            self.hydra = self._made_hydra(primary)
+            return self._asked_for()
+
+    def _made_hydra(self, primary: Primary | None) -> Hydra:
+        """Build the search path and the loader; *primary* is the primary configuration, if it is in no file."""
+        path = self.args.config_path if self.args.config_path is not None else self.spec.config_path
+        validate_config_path(path)
+        searched = search_path(config_dir(self.spec.function, path))
+        if self.args.config_dir is not None:
+            folder = Path(self.args.config_dir).absolute()
+            if not folder.is_dir():
+                raise SearchPathException(f"Additional config directory '{folder}' not found")
+            searched.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+        self.loader = Loader(
+            searched,
+            self.ours,
+            schema=self.spec.schema if primary is None else None,
+            check=self.jobs.check,
+            primary=primary if primary is not None and self._is_quick(primary, searched) else None,
+        )
+        hydra = Hydra(task_name=task_name(self.spec.function), config_loader=self.loader)
+        GlobalHydra.instance().initialize(hydra)
+        return hydra
+
+    def _is_quick(self, primary: Primary, searched: ConfigSearchPathImpl) -> bool:
+        """Whether more than one composition is to come, all of the same parts but the overrides."""
+        repeated = self.interactive or self.args.multirun
+        has_defaults_list = primary.node is not None and "defaults" in set(primary.node)
+        return repeated and not has_defaults_list and is_own(searched, ("hydra", "schema", PROVIDER))
+
+    def _asked_for(self) -> Any:
+        args = self.args
+        if args.help or args.hydra_help:
+            show = self.hydra.app_help if args.help else self.hydra.hydra_help
+            show(config_name=self.config_name, args_parser=get_args_parser(), args=self._plain_args())
+            return None if self.interactive else sys.exit(0)
+        self._refuse_contradictions()
+        if args.cfg:
+            return self._show_cfg()
+        if args.shell_completion:
+            return self.hydra.shell_completion(config_name=self.config_name, overrides=self.overrides)
+        if args.info:
+            return self.hydra.show_info(args.info, config_name=self.config_name, overrides=self.overrides)
+        return self._run_or_sweep()
+
+    def _plain_args(self) -> Any:
+        """Return the arguments without overrides of the `anew` node."""
+        self.args.overrides = self.overrides
+        return self.args
+
+    def _refuse_contradictions(self) -> None:
+        args = self.args
+        if args.resolve and not args.cfg:
+            raise ConfigError("The --resolve flag can only be used in conjunction with --cfg or --help")
+        if args.run + bool(args.cfg) + args.multirun + args.shell_completion + (args.info is not None) > 1:
+            raise ConfigError("Only one of --run, --multirun, --cfg, --info and --shell_completion can be specified")
+
+    def _show_cfg(self) -> None:
+        self.hydra.show_cfg(
+            config_name=self.config_name,
+            overrides=self.overrides,
+            cfg_type=self.args.cfg,
+            package=self.args.package,
+            resolve=self.args.resolve,
+        )
+
+    # --- run and sweep --------------------------------------------------------------------------------------------
+
+    def _run_or_sweep(self) -> Any:
+        """Composed once where `hydra.main` composes twice, the first time for the mode alone."""
+        if self.args.multirun:
+            return self._sweep()
+        try:
+            cfg = self._composed(RunMode.RUN)
+        except Exception:
+            if self.hydra.get_mode(config_name=self.config_name, overrides=self.overrides) != RunMode.MULTIRUN:
+                raise
+            return self._sweep()
+        return self._sweep() if cfg.hydra.mode == RunMode.MULTIRUN else self._run(cfg)
+
+    def _composed(self, mode: RunMode) -> DictConfig:
+        """Compose; a configuration that names no mode gets this one, and Hydra's record of it."""
+        cfg = self.hydra.compose_config(config_name=self.config_name, overrides=self.overrides, run_mode=mode)
+        if mode is RunMode.MULTIRUN and cfg.hydra.mode == RunMode.RUN:
+            warnings.warn(
+                "\n\tRunning Hydra app with --multirun, overriding with `hydra.mode=MULTIRUN`.",
+                UserWarning,
+                stacklevel=1,
+            )
+            cfg.hydra.mode = None
+        if cfg.hydra.mode is None:
+            cfg.hydra.mode = mode
+            cfg.hydra.overrides.hydra.append(f"hydra.mode={mode.name}")
+        return cfg
+
+    def _configure_log(self, cfg: DictConfig, mode: RunMode) -> None:
+        configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
+        hydra_module.log = logging.getLogger(hydra_module.__name__)
+        self.hydra._print_debug_info(self.config_name, self.overrides, mode)
+
+    def _context(self, cfg: DictConfig) -> HydraContext:
+        assert self.loader is not None
+        return HydraContext(config_loader=self.loader, callbacks=Callbacks(cfg))
+
+    def _task(self) -> Callable[[DictConfig], Any]:
+        @functools.wraps(self.spec.function)
+        def task(cfg: DictConfig) -> Any:
+            return self.jobs.execute(cfg)
+
+        return task
+
+    def _run(self, cfg: DictConfig) -> Any:
+        self.jobs.check(cfg)
+        if not self.interactive:
+            self._configure_log(cfg, RunMode.RUN)
+        context = self._context(cfg)
+        folder = self.jobs.claim()
+        if cfg.hydra.run._get_node("dir")._value() == OUR_RUN_DIR:
+            cfg.hydra.run.dir = str(folder)
+        context.callbacks.on_run_start(config=cfg, config_name=self.config_name)
+        done = self._job_done(cfg, context)
+        context.callbacks.on_run_end(config=cfg, config_name=self.config_name, job_return=done)
+        return done.return_value
+
+    def _job_done(self, cfg: DictConfig, context: HydraContext) -> JobReturn:
+        if self.interactive:
+            return run_here(self._task(), cfg, context.callbacks, self.jobs.have_texts)
+        return run_job(
+            task_function=self._task(),
+            config=cfg,
+            job_dir_key="hydra.run.dir",
+            job_subdir_key=None,
+            hydra_context=context,
+        )
+
+    def _sweep(self) -> Any:
+        cfg = self._composed(RunMode.MULTIRUN)
+        self._configure_log(cfg, RunMode.MULTIRUN)
+        resolve_job_dir(self.jobs.job_dir)
+        context = self._context(cfg)
+        context.callbacks.on_multirun_start(config=cfg, config_name=self.config_name)
+        sweeper = Plugins.instance().instantiate_sweeper(config=cfg, hydra_context=context, task_function=self._task())
+        arguments: Any = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
+        _check_first(sweeper, arguments)
+        if cfg.hydra.sweep._get_node("dir")._value() == OUR_SWEEP_DIR:
+            cfg.hydra.sweep.dir = str(self.jobs.sweep_dir())
+        sweeper.sweep(arguments=arguments)
+        context.callbacks.on_multirun_end(config=cfg, config_name=self.config_name)
+        return self.jobs.returned
+
+    def _rerun(self) -> Any:
+        """Hydra's own, experimental: a job from a pickled configuration. As there, the other arguments are ignored."""
+        cfg = _get_rerun_conf(self.args.experimental_rerun, self.args.overrides)
+        result = self.jobs.execute(cfg)
+        _flush_loggers()
+        return result
+
+
+def _schema_name(spec: TaskSpec) -> str:
+    """Name a primary configuration that is main's signature (`main()`), or a class."""
+    if spec.roles.fields:
+        return f"{spec.function.__name__}()"
+    cls = spec.schema if isinstance(spec.schema, type) else type(spec.schema)
+    return cls.__name__
+
+
+def _check_first(sweeper: Sweeper, arguments: list[str]) -> None:
+    """
+    Compose all jobs before the sweeper writes its first file.
+
+    The basic sweeper composes them for the check itself, batch by batch, but makes its folder before.
+    """
+    # By way of the module: Hydra's plugin scan executes it again and makes another class.
+    if type(sweeper) is not basic_sweeper.BasicSweeper:
+        return
+    assert sweeper.hydra_context is not None
+    parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
+    overrides = parser.parse_overrides([*sweeper._parse_config(), *arguments])
+    for batch in sweeper.split_arguments(overrides, sweeper.max_batch_size):
+        sweeper.validate_batch_is_legal(batch)
+    sweeper.validate_batch_is_legal = lambda batch: None  # type: ignore[method-assign]  # done

@@ -1,0 +1,160 @@
+"""From a configuration that Hydra composed to a job that is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from anew.runner.config.job import ComposedJob, JobHooks
+from anew.runner.config.spec import TaskSpec
+from anew.runner.config.values import recorded, refuse_missing
+from anew.runner.config.yamltext import dump, to_yaml
+from anew.runner.records import Provenance
+
+R = TypeVar("R")
+
+
+class HookFailedError(BaseException):
+    """Carries what a hook raised past Hydra, which would take it for main's failure and go on with the next job."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Jobs:
+    """
+    The jobs of one command: places claimed for them, and main called for each through the hooks.
+
+    Attributes:
+        settings: Gives the `anew` node that was composed with the job at hand.
+        raised: What main raised, job by job.
+        returned: What main returned, job by job.
+    """
+
+    def __init__(
+        self, spec: TaskSpec, hooks: JobHooks, typed: tuple[str, ...], settings: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self.spec = spec
+        self.settings = settings
+        self.raised: list[BaseException] = []
+        self.returned: list[Any] = []
+        self._hooks = hooks
+        self._typed = typed
+        self._folders: dict[int | None, Path] = {}
+        self._pending = False
+        self._texts: Mapping[str, str] | None = None
+
+    def check(self, cfg: DictConfig) -> None:
+        """Refuse a configuration that main cannot be called with. Raises ConfigError."""
+        if self.spec.typed:
+            refuse_missing(self.spec, cfg)
+            self.spec.arguments(cfg)
+
+    def claim(self, num: int | None = None) -> Path:
+        """Return the folder of a job, claimed when it is first asked for; *num* is its index in a sweep."""
+        if num not in self._folders:
+            self._folders[num] = _hooked(self._hooks.claim, self.settings(), num is not None, num)
+            self._pending = True
+        return self._folders[num]
+
+    def job_dir(self, num: int) -> str:
+        """Return the output folder of a sweep's job, for the resolver of that name."""
+        return str(self.claim(num))
+
+    def sweep_dir(self) -> Path:
+        """Claim a sweep; return its folder."""
+        return _hooked(self._hooks.sweep_dir, self.settings())
+
+    def abandon(self) -> None:
+        """Give up the place that was claimed for a job which will not be executed, if there is one."""
+        if self._pending:
+            self._pending = False
+            self._hooks.abandon()
+
+    def have_texts(self, texts: Mapping[str, str]) -> None:
+        """Take the texts of Hydra's three files of the next job, so that they need not be read or made again."""
+        self._texts = texts
+
+    def execute(self, cfg: DictConfig) -> Any:
+        """Run one job; Hydra's task function, given what main is given in `hydra.main`."""
+        hydra: Any = HydraConfig.get()
+        num = int(hydra.job.num) if hydra.mode == RunMode.MULTIRUN else None
+        self.claim(num)
+        job = self._composed(cfg, hydra, num)
+        self._pending = False
+        result = _hooked(self._hooks.execute, job, expected=self.raised)
+        self.returned.append(result)
+        return result
+
+    def _composed(self, cfg: DictConfig, hydra: Any, num: int | None) -> ComposedJob:
+        arguments = self.spec.arguments(cfg)
+        folder = Path(hydra.runtime.output_dir)
+        texts = self._texts or _texts(cfg, hydra)
+        self._texts = None
+        config = recorded(cfg)
+        unresolved = texts["config.yaml"]
+        return ComposedJob(
+            call=self._call(arguments),
+            arguments=arguments,
+            config=config,
+            unresolved=unresolved,
+            overrides=self._overrides(hydra, num),
+            choices=_choices(hydra),
+            settings=self.settings(),
+            provenance=Provenance(
+                config_name=hydra.job.config_name,
+                sources=tuple(f"{each.provider}: {each.schema}://{each.path}" for each in hydra.runtime.config_sources),
+                unresolved=unresolved,
+                hydra_dir=str(folder),
+            ),
+            views={**texts, "config.yaml": dump(config)},
+            multirun=num is not None,
+            job_num=num,
+        )
+
+    def _call(self, arguments: Mapping[str, Any]) -> Callable[[Any], Any]:
+        def call(run: Any) -> Any:
+            try:
+                return self.spec.call(arguments, run)
+            except BaseException as error:
+                self.raised.append(error)
+                raise
+
+        return call
+
+    def _overrides(self, hydra: Any, num: int | None) -> tuple[str, ...]:
+        """Outside a sweep as typed; a job of a sweep has Hydra's, less the mode that Hydra itself appended."""
+        if num is None and self._typed:
+            return self._typed
+        hydras = [each for each in hydra.overrides.hydra if not each.startswith("hydra.mode=") or each in self._typed]
+        return (*hydras, *hydra.overrides.task)
+
+
+def _hooked(hook: Callable[..., R], *args: Any, expected: list[BaseException] | None = None) -> R:
+    try:
+        return hook(*args)
+    except Exception as error:
+        if any(error is each for each in expected or ()):
+            raise
+        raise HookFailedError(error) from error
+
+
+def _texts(cfg: DictConfig, hydra: Any) -> dict[str, str]:
+    """Return Hydra's three files of a job, as text."""
+    return {
+        "config.yaml": to_yaml(cfg),
+        "hydra.yaml": dump({"hydra": OmegaConf.to_container(hydra, enum_to_str=True)}),
+        "overrides.yaml": to_yaml(hydra.overrides.task),
+    }
+
+
+def _choices(hydra: Any) -> dict[str, Any]:
+    found = OmegaConf.to_container(hydra.runtime.choices)
+    assert isinstance(found, dict)
+    return {str(group): option for group, option in found.items() if not str(group).startswith("hydra/")}

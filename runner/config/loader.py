@@ -1,0 +1,272 @@
+"""Hydra's config loader, with the `anew` node composed beside the user's configuration and taken out again.
+
+Everything downstream (jobs, sweepers, launchers, callbacks, `.hydra/`, `--cfg`, `--help`) sees the user's own
+configuration only. Works with the internals of Hydra 1.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_repository import IConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.defaults_list import DefaultsList
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.default_element import DefaultsTreeNode, InputDefault, ResultDefault
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
+
+from anew.runner.config import quick
+from anew.runner.errors import ConfigError
+
+PROVIDER = "anew"
+OUR_RUN_DIR = "<run>/files"
+OUR_SWEEP_DIR = "<sweep>"
+JOB_DIR_RESOLVER = "anew.job_dir"
+_BRINGER = "hydra/env/default"
+
+_OURS = re.compile(r"[+~]*anew(?:[./@=].*|$)", re.DOTALL)
+_OUR_VALUE = re.compile(r"\+{0,2}(anew\..*)", re.DOTALL)
+
+
+def is_ours(override: str) -> bool:
+    """Whether an override is about the `anew` node."""
+    return _OURS.fullmatch(override) is not None
+
+
+def search_path(main: str | None) -> ConfigSearchPathImpl:
+    """Return Hydra's search path with ours around it: the shadow of its output folders first, our groups last."""
+    import anew.configs
+
+    assert anew.configs.__file__
+    path = create_config_search_path(main)
+    assert isinstance(path, ConfigSearchPathImpl)
+    path.prepend(PROVIDER, f"file://{Path(anew.configs.__file__).parent / 'shadow'}")
+    path.prepend(PROVIDER, "pkg://anew.configs", anchor=SearchPathQuery(provider="schema"))
+    return path
+
+
+class Loader(ConfigLoaderImpl):
+    """
+    Composes a user's configuration and, apart from it, the settings of the run.
+
+    Args:
+        path: What `search_path` gives.
+        ours: Overrides of the `anew` node that were typed.
+        schema: A dataclass (or instance) that the YAML configuration must fit, or None.
+        check: Called with the configuration of every job of a sweep as it is composed.
+        primary: The primary configuration, when all compositions are to be made the quick way.
+
+    Attributes:
+        settings: The `anew` node of the configuration composed last, as plain values.
+    """
+
+    def __init__(
+        self,
+        path: ConfigSearchPathImpl,
+        ours: Sequence[str],
+        *,
+        schema: Any,
+        check: Callable[[DictConfig], object],
+        primary: quick.Primary | None = None,
+    ) -> None:
+        super().__init__(path)
+        self._path = path
+        self._primary = primary
+        self.settings: dict[str, Any] = {}
+        self._ours = tuple(ours)
+        self._schema = schema
+        self._schema_due = False
+        self._check = check
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """Compose, and take the `anew` node and every trace of it out."""
+        ours = [_forced(each) for each in (*self._ours, *filter(is_ours, overrides))]
+        self._refuse_sweeps(ours)
+        theirs = [each for each in overrides if not is_ours(each)]
+        cfg = super().load_configuration(config_name, [*theirs, *ours], run_mode, from_shell, validate_sweep_overrides)
+        self._take_out(cfg, ours)
+        return cfg
+
+    def _load_configuration_impl(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        if self._primary is not None and config_name == self._primary.name:
+            parsed = OverridesParser.create().parse_overrides(overrides)
+            if not any(each.is_sweep_override() for each in parsed) and quick.is_plain(parsed):
+                return quick.compose(
+                    self._primary,
+                    parsed,
+                    path=self._path,
+                    lower=self._lower,
+                    apply=ConfigLoaderImpl._apply_overrides_to_config,
+                )
+        return super()._load_configuration_impl(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+
+    def _lower(self) -> DictConfig:
+        """Compose Hydra's own part, and the `anew` node."""
+        cfg = super()._load_configuration_impl(None, [], RunMode.RUN)
+        _remove_traces(cfg.hydra, [])
+        return cfg
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Compose one job of a sweep; its output folder is asked for when the job starts."""
+        cfg = super().load_sweep_config(master_config, sweep_overrides)
+        self._check(cfg)
+        sweep = _raw(cfg, "sweep")
+        if sweep["dir"] == OUR_SWEEP_DIR:
+            cfg.hydra.sweep.dir = _raw(master_config, "sweep")["dir"]
+            if sweep["subdir"] == OUR_RUN_DIR:
+                cfg.hydra.sweep.subdir = f"${{{JOB_DIR_RESOLVER}:${{hydra.job.num}}}}"
+        return cfg
+
+    def get_group_options(
+        self,
+        group_name: str,
+        results_filter: ObjectType | None = ObjectType.CONFIG,
+        config_name: str | None = None,
+        overrides: list[str] | None = None,
+    ) -> list[str]:
+        """List a group's options; at the top, of the user's own folders only."""
+        if group_name:
+            return super().get_group_options(group_name, results_filter, config_name, overrides)
+        _, repo = self._parse_overrides_and_create_caching_repo(config_name, overrides or [])
+        names = {
+            name
+            for source in repo.get_sources()
+            if source.provider != PROVIDER and source.is_group("")
+            for name in source.list("", results_filter)
+        }
+        return sorted(names)
+
+    def compute_defaults_list(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DefaultsList:
+        """Return the defaults list as `--info` shows it: the user's own."""
+        found = super().compute_defaults_list(config_name, [each for each in overrides if not is_ours(each)], run_mode)
+        found.defaults = [_unshadowed(each) for each in found.defaults if not _is_our_config(each.config_path)]
+        _prune(found.defaults_tree)
+        return found
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        self._schema_due = self._schema is not None
+        return super()._compose_config_from_defaults_list(defaults, repo)
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        """Put the schema under the first configuration of the user's, so that all the others are checked against it."""
+        found = super()._load_single_config(default, repo)
+        if self._schema_due and not _is_our_config(default.config_path, "hydra/"):
+            self._schema_due = False
+            found.config = _over_schema(self._schema, found.config)
+        return found
+
+    def _refuse_sweeps(self, ours: list[str]) -> None:
+        for parsed in OverridesParser.create().parse_overrides(ours) if ours else ():
+            if parsed.is_sweep_override():
+                raise ConfigError(
+                    f"{parsed.input_line!r} would sweep over a setting of the recording. For a list write [a,b], "
+                    "for a text with commas quote it: anew.note='\"a, b\"'",
+                    override=parsed.input_line,
+                )
+
+    def _take_out(self, cfg: DictConfig, ours: list[str]) -> None:
+        node = cfg._get_node("anew")
+        found = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else {}
+        self.settings = {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+        with flag_override(cfg, ["struct", "readonly"], [False, False]):
+            cfg.pop("anew", None)
+        _remove_traces(cfg.hydra, ours)
+        sweep = _raw(cfg, "sweep")
+        if sweep["subdir"] == OUR_RUN_DIR and sweep["dir"] != OUR_SWEEP_DIR:
+            cfg.hydra.sweep.subdir = "${hydra.job.num}"
+
+
+def _remove_traces(hydra: Any, ours: list[str]) -> None:
+    with open_dict(hydra):
+        sources = hydra.runtime.config_sources
+        if any(each._get_node("provider")._value() == PROVIDER for each in sources._iter_ex(resolve=False)):
+            hydra.runtime.config_sources = [each for each in sources if each.provider != PROVIDER]
+        for group in [each for each in hydra.runtime.choices if each == "anew" or each.startswith("anew/")]:
+            del hydra.runtime.choices[group]
+        if not ours:
+            return
+        theirs = [each for each in hydra.overrides.task if each not in ours]
+        hydra.overrides.task = theirs
+        shape = hydra.job.config.override_dirname
+        hydra.job.override_dirname = get_overrides_dirname(
+            overrides=OverridesParser.create().parse_overrides(theirs),
+            kv_sep=shape.kv_sep,
+            item_sep=shape.item_sep,
+            exclude_keys=shape.exclude_keys,
+        )
+
+
+def _forced(override: str) -> str:
+    """Let a value be set whether the project's own anew/default.yaml has its key or not; the settings are checked."""
+    found = _OUR_VALUE.fullmatch(override)
+    return f"++{found[1]}" if found else override
+
+
+def _raw(cfg: DictConfig, name: str) -> dict[str, Any]:
+    node = cfg.hydra._get_node(name)
+    return {key: node._get_node(key)._value() for key in node}
+
+
+def _over_schema(schema: Any, config: Any) -> Any:
+    """Merge a configuration over the schema; the nodes `hydra` and `anew` are not the schema's business."""
+    merged = OmegaConf.structured(schema)
+    with flag_override(config, ["struct", "readonly"], [False, False]):
+        aside = {key: config.pop(key) for key in ("hydra", "anew") if key in config}
+    merged.merge_with(config)
+    with open_dict(merged):
+        for key, node in aside.items():
+            merged[key] = node
+    if config._get_flag("HYDRA_REMOVE_TOP_LEVEL_DEFAULTS"):
+        merged._set_flag("HYDRA_REMOVE_TOP_LEVEL_DEFAULTS", True)
+    return merged
+
+
+def _is_our_config(path: str | None, *others: str) -> bool:
+    return (path or "").startswith(("anew/", *others))
+
+
+def _unshadowed(default: ResultDefault) -> ResultDefault:
+    """Show the file that brings our node in as the empty one of Hydra's that it stands before."""
+    return replace(default, is_self=False, parent="hydra/config") if default.config_path == _BRINGER else default
+
+
+def _prune(tree: DefaultsTreeNode) -> None:
+    """Take our nodes out; a node that had no other children is a leaf again."""
+    kept = []
+    for child in tree.children or ():
+        node = _node(child)
+        if not node.is_self() and _is_our_config(node.get_config_path()):
+            continue
+        if isinstance(child, DefaultsTreeNode):
+            _prune(child)
+        kept.append(child)
+    ours_alone = len(kept) < len(tree.children or ()) and all(_node(child).is_self() for child in kept)
+    tree.children = None if ours_alone else kept
+
+
+def _node(child: DefaultsTreeNode | InputDefault) -> InputDefault:
+    return child.node if isinstance(child, DefaultsTreeNode) else child

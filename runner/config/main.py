@@ -1,0 +1,35 @@
+"""The room's door: read what was decorated, and run it. Importing this module imports no Hydra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anew.runner.config.job import ComposedJob, JobHooks
+from anew.runner.config.spec import UNSET, Form, TaskSpec, task_spec
+
+__all__ = ["UNSET", "ComposedJob", "Form", "JobHooks", "TaskSpec", "run_app", "task_spec"]
+
+
+def run_app(spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive: bool) -> Any:
+    """
+    Do what `python train.py ARGV` does, or the same from Python. Calls from several threads wait for each other.
+
+    Args:
+        spec: Main and where its configuration comes from.
+        argv: Hydra's flags and overrides, without the program's name.
+        hooks: Records the jobs.
+        interactive: Called from Python: what main raises is raised as it is, nothing is printed, and the logging of the
+            process is put back. Otherwise main's failure is printed as Hydra prints it.
+
+    Returns:
+        What main returned; for a sweep a list of that; None for `--cfg`, `--help` and the like.
+
+    Raises:
+        ConfigError: The configuration cannot be composed, or main cannot be called with it; nothing was written.
+        SystemExit: With 1 after main failed, unless *interactive*; as argparse and Hydra leave after `--help`.
+        Exception: Whatever a hook raises; whatever main raises, when *interactive*.
+    """
+    from anew.runner.config.app import run
+
+    return run(spec, argv, hooks, interactive=interactive)

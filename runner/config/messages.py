@@ -1,0 +1,217 @@
+"""What stopped an app before its job started, in one message; and main's own failure, as Hydra prints it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import yaml
+from hydra._internal.utils import run_and_report
+from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from anew.runner.config.signature import RESERVED
+from anew.runner.config.spec import TaskSpec
+from anew.runner.config.text import nearest
+from anew.runner.errors import ConfigError
+
+if TYPE_CHECKING:
+    from anew.runner.config.loader import Loader
+
+_NO_KEY = re.compile(r"Could not override '([^']+)'\.\n(To append to your config use .*)", re.DOTALL)
+_NO_GROUP = re.compile(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list")
+_NO_OPTION = re.compile(r"Could not find '([^']+)'")
+_NO_VALUE = re.compile(r"Error merging override (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What was asked for when an app stopped; *loader* is None before there was one."""
+
+    spec: TaskSpec
+    loader: Loader | None
+    config_name: str | None
+    overrides: tuple[str, ...]
+
+
+def explained(error: Exception, seen: Circumstances) -> ConfigError:
+    """Return the error to show for whatever Hydra, OmegaConf or PyYAML raised before a job started."""
+    told = ConfigError(_explanation(error, seen))
+    told.__cause__ = error
+    return told
+
+
+def is_our_fault(error: Exception) -> bool:
+    """Whether an exception is a mistake in a program, not the refusal of what it was given."""
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        return False
+    if isinstance(error, (AssertionError, AttributeError, NameError)):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and _is_ours(trace)
+
+
+def full_traceback_wanted() -> bool:
+    """Whether Hydra's HYDRA_FULL_ERROR=1 is set, or a debugger runs."""
+    return os.environ.get("HYDRA_FULL_ERROR") == "1" or sys.gettrace() is not None
+
+
+def report_failure(error: BaseException) -> NoReturn:
+    """Print what main raised as Hydra does, from main's own frame on, and leave with 1."""
+    if full_traceback_wanted():
+        traceback.print_exception(type(error), error, error.__traceback__)
+        sys.exit(1)
+    trace = _from_job(error.__traceback__)
+
+    def fail() -> None:
+        raise error.with_traceback(trace)
+
+    run_and_report(fail)
+    raise AssertionError("run_and_report leaves the process")
+
+
+# --- what main raised ---------------------------------------------------------------------------------------------
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return str(trace.tb_frame.f_globals.get("__name__", "")).startswith("anew.runner.")
+
+
+def _from_job(trace: TracebackType | None) -> TracebackType | None:
+    """Cut a traceback to Hydra's `run_job`, by which Hydra finds where main begins, and what follows our frames."""
+    whole = trace
+    while trace is not None and trace.tb_frame.f_code.co_name != "run_job":
+        trace = trace.tb_next
+    if trace is None:
+        return whole
+    rest = trace.tb_next
+    while rest is not None and rest.tb_frame.f_code is not TaskSpec.call.__code__:
+        rest = rest.tb_next
+    # Called with the wrong arguments, main has no frame: ours stays.
+    rest = trace.tb_next if rest is None else rest.tb_next or rest
+    return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+
+
+# --- what stopped the composition ---------------------------------------------------------------------------------
+
+
+def _explanation(error: Exception, seen: Circumstances) -> str:
+    text = _text(error)
+    if isinstance(error, OverrideParseException):
+        return f"The override {error.override!r} cannot be read: {text}"
+    if isinstance(error, yaml.MarkedYAMLError):
+        return _yaml_error(error)
+    if isinstance(error, MissingConfigException):
+        return f"{_without_our_paths(text)}{_options(error, text, seen)}"
+    if found := _NO_KEY.match(str(error)):
+        return _unknown_key(found[1], found[2], error, seen)
+    if found := _NO_GROUP.match(str(error)):
+        return f"{text}{nearest(found[1], _groups(seen))}"
+    if (found := _NO_VALUE.match(str(error))) and isinstance(error.__cause__, OmegaConfBaseException):
+        return f"{text}{_wanted(found[1], seen)}"
+    return text
+
+
+def _text(error: Exception) -> str:
+    """Return an exception's message and the reason under it, without OmegaConf's notes about its own types."""
+    parts = [_lines(error)]
+    if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
+        parts.append(_lines(error.__cause__))
+    text = "\n".join(part for part in parts if part)
+    return text if isinstance(error, (HydraException, OmegaConfBaseException)) else f"{type(error).__name__}: {text}"
+
+
+def _lines(error: BaseException) -> str:
+    lines = str(error).strip().split("\n")
+    return "\n".join(line for line in lines if not line.strip().startswith(("object_type=", "reference_type=")))
+
+
+def _yaml_error(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    where = f"{mark.name}:{mark.line + 1}: " if mark else ""
+    context = f"{error.context}: " if error.context else ""
+    return f"{where}this is no YAML: {context}{error.problem}"
+
+
+def _without_our_paths(text: str) -> str:
+    return "\n".join(line for line in text.split("\n") if "provider=anew," not in line)
+
+
+def _options(error: MissingConfigException, text: str, seen: Circumstances) -> str:
+    if error.options and (found := _NO_OPTION.search(text)):
+        group, _, option = found[1].rpartition("/")
+        return nearest(option, error.options, f"{group}=", line=True)
+    if seen.loader is None or error.missing_cfg_file is None:
+        return ""
+    offered = seen.loader.get_group_options("", ObjectType.CONFIG)
+    names = [name for name in offered if not name.startswith("_") and name != error.missing_cfg_file]
+    listed = f"\nThere {'is' if len(names) == 1 else 'are'}: {', '.join(names)}." if names else ""
+    return f"{listed}{nearest(str(error.missing_cfg_file), names, line=True)}"
+
+
+def _unknown_key(key: str, advice: str, error: Exception, seen: Circumstances) -> str:
+    names = [each.name for each in seen.spec.roles.fields]
+    if names and "." not in key and key not in names:
+        return (
+            f"{seen.spec.function.__qualname__} ({seen.spec.place}) has no parameter {key!r}."
+            f"{nearest(key, names)} It has: {', '.join(names)}."
+        )
+    level, wrong, names = _level(key, seen)
+    prefix = f"{level}." if level else ""
+    groups = [] if level else _groups(seen)
+    reason = _lines(error.__cause__).split("\n")[0] if error.__cause__ else ""
+    listed = f" {level or 'The configuration'} has: {', '.join(names)}." if names else ""
+    return (
+        f"Could not override {key!r}. {f'{reason}.' if reason else ''}"
+        f"{nearest(wrong, [*names, *groups], prefix)}{listed}\n{advice.strip()}"
+    )
+
+
+def _level(key: str, seen: Circumstances) -> tuple[str, str, list[str]]:
+    """Return the innermost node that a dotted key reaches, the name it lacks, and the names it has."""
+    cfg = _composed_without(key, seen)
+    path: list[str] = []
+    parts = re.split(r"[.\[]", key.replace("]", ""))
+    node: Any = cfg
+    for part in parts:
+        below = OmegaConf.select(node, part, throw_on_missing=False) if isinstance(node, DictConfig) else None
+        if not isinstance(below, DictConfig):
+            names = [str(name) for name in node if name not in RESERVED] if isinstance(node, DictConfig) else []
+            return ".".join(path), part, names
+        path.append(part)
+        node = below
+    return ".".join(path[:-1]), parts[-1], []
+
+
+def _composed_without(key: str, seen: Circumstances) -> DictConfig | None:
+    """Compose again without the override that stopped it; None if something else stops it too."""
+    rest = [each for each in seen.overrides if each.lstrip("+~").partition("=")[0] != key]
+    try:
+        assert seen.loader is not None
+        return seen.loader.load_configuration(seen.config_name, rest, RunMode.RUN, validate_sweep_overrides=False)
+    except Exception:
+        return None
+
+
+def _groups(seen: Circumstances) -> list[str]:
+    if seen.loader is None:
+        return []
+    return [group for group in seen.loader.list_groups("") if group != "hydra"]
+
+
+def _wanted(override: str, seen: Circumstances) -> str:
+    name = override.lstrip("+~").partition("=")[0]
+    for each in seen.spec.roles.fields:
+        if each.name == re.split(r"[.\[]", name)[0]:
+            return f"\n{seen.spec.function.__qualname__} ({seen.spec.place}) takes: {each.text}"
+    return ""

@@ -1,0 +1,78 @@
+"""Hydra's state in the process: kept while one of our apps is active, and put back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hydra.core.config_store import ConfigNode, ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobRuntime
+from hydra.version import VersionBase
+from omegaconf.basecontainer import BaseContainer
+
+from anew.runner.config.loader import JOB_DIR_RESOLVER
+from anew.runner.config.quick import Primary
+
+
+@contextmanager
+def hydra_kept() -> Iterator[None]:
+    """Let an app have Hydra to itself; afterwards an app around it finds its own state again."""
+    hydra = GlobalHydra.instance().hydra
+    config = HydraConfig.instance().cfg
+    job = JobRuntime.instance().conf.copy()
+    version_base = VersionBase.instance().getbase()
+    resolver = BaseContainer._resolvers.get(JOB_DIR_RESOLVER)
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = hydra
+        HydraConfig.instance().cfg = config
+        JobRuntime.instance().conf = job
+        VersionBase.instance().version_base = version_base
+        if resolver is None:
+            BaseContainer._resolvers.pop(JOB_DIR_RESOLVER, None)
+        else:
+            BaseContainer._resolvers[JOB_DIR_RESOLVER] = resolver
+
+
+@contextmanager
+def logging_kept() -> Iterator[None]:
+    """Put the root logger's handlers and level back: a notebook goes on after a run."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            if handler not in handlers:
+                handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+@contextmanager
+def stored_primary(primary: Primary) -> Iterator[None]:
+    """Have a primary configuration in Hydra's store while an app is active; what else had its name comes back."""
+    repo = ConfigStore.instance().repo
+    key = f"{primary.name}.yaml"
+    before = repo.get(key)
+    # Not by `store`, which copies: loading copies anyway.
+    repo[key] = ConfigNode(name=key, node=primary.node, group=None, package=None, provider="main")  # type: ignore[arg-type]  # DictConfig will do
+    try:
+        yield
+    finally:
+        if before is None:
+            del repo[key]
+        else:
+            repo[key] = before
+
+
+def resolve_job_dir(resolver: Callable[[int], str]) -> None:
+    """Register what gives the output folder of a sweep's job."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver(JOB_DIR_RESOLVER, resolver, replace=True)

@@ -1,0 +1,196 @@
+"""From a composed configuration to values: what main is given, and what the record keeps."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from anew.runner.config.annotations import Kind, WrongValueError
+from anew.runner.config.signature import RESERVED
+from anew.runner.config.text import nearest
+from anew.runner.errors import ConfigError
+
+if TYPE_CHECKING:
+    from anew.runner.config.spec import TaskSpec
+
+
+def declared(schema: Any) -> DictConfig:
+    """
+    Return a class, or an instance, as the primary configuration that declares it.
+
+    Its dictionaries take new keys as they are (`sizes={a: 1}`, where Hydra would want a +): their type says so.
+    """
+    node = OmegaConf.structured(schema)
+    assert isinstance(node, DictConfig)
+    _open_dicts(node)
+    return node
+
+
+def _open_dicts(node: DictConfig) -> None:
+    for key in node:
+        below = node._get_node(key)
+        if not isinstance(below, DictConfig):
+            continue
+        if is_dataclass(OmegaConf.get_type(below)) or hasattr(OmegaConf.get_type(below), "__attrs_attrs__"):
+            if not (below._is_missing() or below._is_none() or below._is_interpolation()):
+                _open_dicts(below)
+        else:
+            below._set_flag("struct", False)
+
+
+def users_part(cfg: DictConfig) -> DictConfig:
+    """Return a copy of a configuration, its type and flags too, without the node `hydra`, which is not copied."""
+    content = cfg.__dict__["_content"]
+    hydra = content.pop("hydra", None)
+    try:
+        return copy.deepcopy(cfg)
+    finally:
+        if hydra is not None:
+            content["hydra"] = hydra
+
+
+def signature_values(spec: TaskSpec, cfg: DictConfig) -> dict[str, Any]:
+    """Return main's typed parameters. Raises ConfigError."""
+    names = [each.name for each in spec.roles.fields]
+    unknown = [str(key) for key in cfg if key not in names and key not in RESERVED]
+    if unknown:
+        raise _no_parameter(spec, unknown[0], names)
+    kept = set(cfg)  # `in` would leave out what is missing; a key taken out by ~key leaves main its default
+    given = [each for each in spec.roles.fields if each.name in kept or each.make is None]
+    _refuse_missing(spec, cfg, [each.name for each in given])
+    return {each.name: _restored(spec, each.kind, cfg, each.name) for each in given}
+
+
+def schema_values(spec: TaskSpec, kind: Kind, cfg: DictConfig) -> Any:
+    """Return the instance of the dataclass that main is annotated with. Raises ConfigError."""
+    refuse_missing(spec, cfg)
+    try:
+        return kind.restore(OmegaConf.to_object(users_part(cfg)), "config")
+    except WrongValueError as error:
+        raise ConfigError(f"{str(error).removeprefix('config.')} ({spec.place})") from None
+
+
+def refuse_missing(spec: TaskSpec, cfg: DictConfig) -> None:
+    """Refuse a typed configuration in which something that must be given is not. Raises ConfigError."""
+    _refuse_missing(spec, cfg, [str(key) for key in cfg if key not in RESERVED])
+
+
+def _refuse_missing(spec: TaskSpec, cfg: DictConfig, names: list[str]) -> None:
+    missing = [key for name in names for key in _missing_below(cfg, name)]
+    if missing:
+        words = " ".join(f"{key}=VALUE" for key in missing)
+        verb = "is" if len(missing) == 1 else "are"
+        raise ConfigError(
+            f"{', '.join(f'{key}=' for key in missing)} {verb} needed: python {_script(spec)} {words}",
+            keys=tuple(missing),
+        )
+
+
+def _missing_below(cfg: DictConfig, name: str) -> list[str]:
+    if name not in set(cfg) or OmegaConf.is_missing(cfg, name):
+        return [name]
+    node = cfg._get_node(name)
+    if not isinstance(node, (DictConfig, ListConfig)) or node._is_interpolation() or node._is_none():
+        return []
+    return sorted(OmegaConf.missing_keys(node))
+
+
+def _script(spec: TaskSpec) -> str:
+    return spec.place.rpartition(":")[0].rpartition("/")[2]
+
+
+def _no_parameter(spec: TaskSpec, key: str, names: list[str]) -> ConfigError:
+    return ConfigError(
+        f"{spec.function.__qualname__} ({spec.place}) has no parameter {key!r}.{nearest(key, names)} "
+        f"It has: {', '.join(names)}.",
+        key=key,
+    )
+
+
+def _restored(spec: TaskSpec, kind: Kind, cfg: DictConfig, name: str) -> Any:
+    value = cfg[name]
+    if isinstance(value, (DictConfig, ListConfig)):
+        value = OmegaConf.to_object(value)
+    try:
+        return value if kind.plain else kind.restore(value, name)
+    except WrongValueError as error:
+        raise ConfigError(f"{error} (a parameter of {spec.function.__qualname__}, {spec.place})") from None
+
+
+# --- for the record -----------------------------------------------------------------------------------------------
+
+
+def recorded(cfg: DictConfig) -> dict[str, Any]:
+    """
+    Return a configuration as plain values: interpolations resolved, enums by name, paths as text, "???" as it is.
+
+    What cannot be resolved is kept as it is written: main may never ask for it, or register its resolver first.
+    """
+    try:
+        found = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    except Exception:
+        found = _one_by_one(cfg)
+    plain = _plain(found, cfg)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _one_by_one(node: Any) -> Any:
+    if not isinstance(node, (DictConfig, ListConfig)):
+        return node
+    if node._is_none() or node._is_missing():
+        return None if node._is_none() else "???"
+    keys = range(len(node)) if isinstance(node, ListConfig) else list(node.keys())
+    values = {key: _one(node, key) for key in keys}
+    return list(values.values()) if isinstance(node, ListConfig) else values
+
+
+def _one(node: DictConfig | ListConfig, key: Any) -> Any:
+    if OmegaConf.is_missing(node, key):
+        return "???"
+    try:
+        return _one_by_one(node[key])
+    except Exception:
+        return _written(node, key)
+
+
+def _written(node: Any, key: Any) -> str:
+    """Return a value as it stands in the configuration, unresolved."""
+    try:
+        return str(node._get_node(key)._value())
+    except (AttributeError, OmegaConfBaseException):
+        return f"<{type(node).__name__}>"
+
+
+def _plain(value: Any, node: Any) -> Any:
+    """Turn what resolvers and types put there into plain values; an object becomes the text that made it."""
+    if value is None or (isinstance(value, (bool, int, float, str, bytes)) and not isinstance(value, Enum)):
+        return value
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_plain_key(key): _plain(item, _below(node, key)) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, _below(node, index)) for index, item in enumerate(value)]
+    raw = getattr(node, "_value", lambda: None)()
+    return raw if isinstance(raw, str) else repr(value)
+
+
+def _plain_key(key: Any) -> Any:
+    return key.name if isinstance(key, Enum) else key
+
+
+def _below(node: Any, key: Any) -> Any:
+    try:
+        return node._get_node(key) if isinstance(node, (DictConfig, ListConfig)) else None
+    except Exception:
+        return None

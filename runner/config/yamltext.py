@@ -1,0 +1,35 @@
+"""YAML text, as `OmegaConf.to_yaml` writes it, by libyaml where PyYAML was built with it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf._utils import get_omega_conf_dumper
+
+
+@lru_cache(maxsize=1)
+def _dumper() -> Any:
+    if not hasattr(yaml, "CDumper"):
+        return get_omega_conf_dumper()
+
+    class FastDumper(yaml.CDumper):
+        """The same texts in quotes as OmegaConf's own dumper."""
+
+    representer: Any = get_omega_conf_dumper().str_representer
+    FastDumper.add_representer(str, representer)
+    return FastDumper
+
+
+def to_yaml(node: Any) -> str:
+    """Return a configuration as YAML, unresolved."""
+    return dump(OmegaConf.to_container(node, enum_to_str=True))
+
+
+def dump(values: Any) -> str:
+    """Return plain values as YAML, in their order."""
+    text = yaml.dump(values, Dumper=_dumper(), default_flow_style=False, allow_unicode=True, sort_keys=False)
+    assert isinstance(text, str)
+    return text
