@@ -1,15 +1,441 @@
-"""Stub."""
+"""
+The filter language: `loss < 0.1 and config.model.name == mlp and not tag in [broken, old]`.
+
+Names: a metric's name (its last value), or else a key of the configuration; `config.KEY`, `metric.NAME` where that
+could be taken for the other or for one of these: `status`, `experiment`, `tag`, `started`, `ended`, `duration`,
+`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `rerun_of`. Comparisons: `< <= > >= == != ~ in`, `not in`; `~`
+searches a regular expression, without regard to case. Words: `and`, `or`, `not`, parentheses. Values: numbers, `true`,
+`false`, `none`, quoted or bare words, lists `[a, b]`. For times: dates such as `2026-11-01`, local unless they say
+otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h` again.
+
+A value is read as the kind of thing it is compared with; texts are equal without regard to case, and a quoted value is
+always a text. A list, such as the tags, equals each of its items, and a list with the same items. What a run lacks, or
+cannot be compared, matches nothing but `!=` and `not in`. Nothing is ever evaluated as code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+from typing import Any
+
+from anew.runner.errors import FilterError
+from anew.runner.records import RunRecord, Status
+
+Test = Callable[[RunRecord], bool]
+
+_MISSING: Any = object()
+_TOKEN = re.compile(
+    r"\s*(?:(?P<op><=|>=|==|!=|<|>|~|=)|(?P<mark>[()\[\],])|(?P<quoted>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
+    r"|(?P<word>[^\s()\[\],<>=!~\"']+)|(?P<end>$))"
+)
+_AGE = re.compile(r"-?(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)(?:\s*ago)?")
+_AGES = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_OPERATORS = ("<", "<=", ">", ">=", "==", "!=", "~", "in", "not in")
+_DEEPEST = 50
 
 
-def parse_filter(text):
-    raise NotImplementedError
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the name most like the one given, if there is one."""
+    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
 
 
-def sort_records(records, key):
-    raise NotImplementedError
+# --- what names mean --------------------------------------------------------------------------------------------
 
 
-def nearest(name, names):
-    import difflib
+def _sweep(record: RunRecord) -> Any:
+    return record.sweep.id if record.sweep else None
 
-    return (difflib.get_close_matches(name, names, 1) or [None])[0]
+
+def _duration(record: RunRecord) -> Any:
+    return record.duration_s
+
+
+_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
+    "id": lambda record: record.id,
+    "uid": lambda record: record.uid,
+    "status": lambda record: record.status.value,
+    "experiment": lambda record: record.experiment,
+    "tag": lambda record: record.tags,
+    "tags": lambda record: record.tags,
+    "started": lambda record: record.started_at,
+    "ended": lambda record: record.ended_at,
+    "duration": _duration,
+    "duration_s": _duration,
+    "result": lambda record: record.result,
+    "host": lambda record: record.hardware.hostname if record.hardware else None,
+    "note": lambda record: record.note,
+    "seed": lambda record: record.seed,
+    "sweep": _sweep,
+    "rerun_of": lambda record: record.rerun_of.id if record.rerun_of else None,
+}
+FIELD_NAMES = frozenset(_FIELDS)
+_TIMES = ("started", "ended")
+_TREES: dict[str, Callable[[RunRecord], Any]] = {
+    "config": lambda record: record.config,
+    "result": lambda record: record.result,
+    "info": lambda record: record.info,
+    "choices": lambda record: record.choices,
+}
+
+
+def value_of(record: RunRecord, name: str) -> Any:
+    """Return what *name* is for a run, or None when it lacks it."""
+    value = _lookup(record, name)
+    return None if value is _MISSING else value
+
+
+def _lookup(record: RunRecord, name: str) -> Any:
+    if name.startswith("metric."):
+        return _metric(record, name.removeprefix("metric."))
+    tree, dot, path = name.partition(".")
+    if dot and tree in _TREES:
+        return _below(_TREES[tree](record), path)
+    if name in _FIELDS:
+        return _FIELDS[name](record)
+    value = _metric(record, name)
+    return _below(record.config, name) if value is _MISSING else value
+
+
+def _metric(record: RunRecord, name: str) -> Any:
+    metric = record.metrics.get(name)
+    return _MISSING if metric is None else metric.last
+
+
+def _below(value: Any, path: str) -> Any:
+    """Return what stands at a dotted path; a key with a dot in it is found too."""
+    if not path:
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        head, _, rest = path.partition(".")
+        inside = head.isdigit() and int(head) < len(value)
+        return _below(value[int(head)], rest) if inside else _MISSING
+    if not isinstance(value, Mapping):
+        return _MISSING
+    if path in value:
+        return value[path]
+    head, dot, rest = path.partition(".")
+    return _below(value[head], rest) if dot and head in value else _MISSING
+
+
+# --- comparing --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Literal:
+    """A value as typed: its text, and whether it was quoted and so is a text whatever it looks like."""
+
+    text: str
+    quoted: bool
+
+    def like(self, other: Any) -> Any:
+        """Return the value, read as the kind of thing that it is compared with."""
+        if isinstance(other, str) and not isinstance(other, Enum):
+            return self.text
+        if isinstance(other, datetime):
+            return _moment(self.text)
+        if isinstance(other, (int, float)) and (age := _AGE.fullmatch(self.text)):
+            return float(age[1]) * _AGES[age[2]]
+        return self.text if self.quoted else _plain(self.text)
+
+
+def _plain(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _moment(text: str) -> datetime | None:
+    if age := _AGE.fullmatch(text):
+        return datetime.now(timezone.utc) - timedelta(seconds=float(age[1]) * _AGES[age[2]])
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.astimezone()
+
+
+def _compare(value: Any, operator: str, literal: _Literal) -> bool:
+    if isinstance(value, (list, tuple)) and operator in ("==", "!=", "~"):
+        found = any(_compare(item, "==" if operator == "!=" else operator, literal) for item in value)
+        return found != (operator == "!=")
+    if operator == "~":
+        return value is not None and re.search(literal.text, str(value), re.IGNORECASE) is not None
+    other = literal.like(value)
+    if operator in ("==", "!="):
+        same = value.lower() == other.lower() if isinstance(value, str) and isinstance(other, str) else value == other
+        return bool(same and isinstance(value, bool) == isinstance(other, bool)) == (operator == "==")
+    try:
+        return bool(_ORDER[operator](value, other))
+    except TypeError:
+        return False
+
+
+_ORDER: dict[str, Callable[[Any, Any], Any]] = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def _comparison(name: str, operator: str, literal: _Literal) -> Test:
+    def test(record: RunRecord) -> bool:
+        value = _lookup(record, name)
+        return operator == "!=" if value is _MISSING else _compare(value, operator, literal)
+
+    return test
+
+
+def _membership(name: str, literals: Sequence[_Literal]) -> Test:
+    def test(record: RunRecord) -> bool:
+        value = _lookup(record, name)
+        return value is not _MISSING and any(_compare(value, "==", literal) for literal in literals)
+
+    return test
+
+
+def _equal_lists(name: str, literals: Sequence[_Literal]) -> Test:
+    def test(record: RunRecord) -> bool:
+        value = _lookup(record, name)
+        return (
+            isinstance(value, (list, tuple))
+            and len(value) == len(literals)
+            and all(_compare(item, "==", literal) for item, literal in zip(value, literals, strict=True))
+        )
+
+    return test
+
+
+def _negated(test: Test) -> Test:
+    return lambda record: not test(record)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter, read; `matches` tells whether a run passes it, `names` are those it mentions."""
+
+    text: str
+    matches: Test
+    names: tuple[str, ...]
+
+
+def parse_filter(text: str) -> Filter:
+    """
+    Read a filter; the empty one matches every run.
+
+    Raises:
+        FilterError: The text is no filter; the message shows where and says what would be right.
+    """
+    if not text.strip():
+        return Filter(text, lambda record: True, ())
+    parser = _Parser(text)
+    test = parser.alternatives()
+    if parser.kind != "end":
+        raise parser.error("expected 'and', 'or' or the end")
+    return Filter(text, test, tuple(parser.names))
+
+
+class _Parser:
+    """Recursive descent; one token ahead."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._start = 0
+        self._depth = 0
+        self.names: list[str] = []
+        self.kind = ""
+        self.token = ""
+        self._advance()
+
+    def _advance(self) -> None:
+        match = _TOKEN.match(self._text, self._at)
+        if match is None or match.lastgroup is None:
+            self._start = len(self._text) - len(self._text[self._at :].lstrip())
+            raise self.error("expected a quote to end, or another character")
+        self.kind = match.lastgroup
+        self.token = match[self.kind]
+        self._start = match.start(self.kind)
+        self._at = match.end()
+
+    def error(self, what: str) -> FilterError:
+        return FilterError(
+            f"The filter cannot be read, {what}:\n  {self._text}\n  {' ' * self._start}^\n"
+            "A filter looks like: loss < 0.1 and config.lr == 0.01 and not tag == broken",
+            filter=self._text,
+            position=self._start,
+        )
+
+    def _is(self, *words: str) -> bool:
+        return self.kind in ("word", "mark", "op") and self.token.lower() in words
+
+    def alternatives(self) -> Test:
+        tests = [self._conjunction()]
+        while self._is("or"):
+            self._advance()
+            tests.append(self._conjunction())
+        return tests[0] if len(tests) == 1 else lambda record: any(test(record) for test in tests)
+
+    def _conjunction(self) -> Test:
+        tests = [self._negation()]
+        while self._is("and"):
+            self._advance()
+            tests.append(self._negation())
+        return tests[0] if len(tests) == 1 else lambda record: all(test(record) for test in tests)
+
+    def _negation(self) -> Test:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self.error(f"more than {_DEEPEST} parentheses and nots are inside each other")
+        if self._is("not"):
+            self._advance()
+            test = _negated(self._negation())
+        elif self._is("("):
+            self._advance()
+            test = self.alternatives()
+            self._expect(")")
+        else:
+            test = self._comparison()
+        self._depth -= 1
+        return test
+
+    def _comparison(self) -> Test:
+        if self.kind not in ("word", "quoted") or self._is("and", "or", "in"):
+            raise self.error("expected a name such as loss, status or config.lr")
+        name = _unquoted(self.token) if self.kind == "quoted" else self.token
+        self._check_name(name)
+        self.names.append(name)
+        self._advance()
+        operator = self._operator(name)
+        if operator in ("in", "not in"):
+            test = _membership(name, self._list(name))
+            return test if operator == "in" else _negated(test)
+        if operator in ("==", "!=") and self._is("["):
+            test = _equal_lists(name, self._list(name))
+            return test if operator == "==" else _negated(test)
+        if operator == "~":
+            self._check_pattern()
+            return _comparison(name, operator, self._literal())
+        self._check_value(name)
+        return _comparison(name, operator, self._literal())
+
+    def _operator(self, name: str) -> str:
+        operator = self.token.lower()
+        if operator == "=":
+            raise self.error("use '==' to compare")
+        if operator == "not":
+            self._advance()
+            operator = f"not {self.token.lower()}"
+        if operator not in _OPERATORS:
+            raise self.error(f"expected a comparison after {name!r}: {', '.join(_OPERATORS)}")
+        self._advance()
+        return operator
+
+    def _check_name(self, name: str) -> None:
+        if self.kind == "word" and name[-1].isdigit() and isinstance(_plain(name), (int, float)):
+            raise self.error("expected a name, and the value after it, as in: loss < 0.1")
+        head, dot, _ = name.partition(".")
+        if dot and head not in (*_TREES, "metric") and (near := nearest(head, (*_TREES, "metric"))):
+            raise self.error(f"there is no {head!r}; did you mean {near!r}?")
+        if not dot and name not in _FIELDS and (near := nearest(name, _FIELDS)) and _close(name, near):
+            raise self.error(f"there is no {name!r}; did you mean {near!r}? (for a metric of that name: metric.{name})")
+
+    def _value(self) -> str:
+        if self.kind not in ("quoted", "word"):
+            raise self.error("expected a value")
+        return _unquoted(self.token) if self.kind == "quoted" else self.token
+
+    def _check_pattern(self) -> None:
+        pattern = self._value()
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise self.error(f"{pattern!r} is no regular expression ({error})") from error
+
+    def _check_value(self, name: str) -> None:
+        """Refuse what the name can never be."""
+        text = self._value()
+        if name in _TIMES and text.lower() not in ("none", "null") and _moment(text) is None:
+            raise self.error("expected a time, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago")
+        if name == "status" and text.upper() not in Status.__members__:
+            raise self.error(f"there is no status {text!r}; there are: {', '.join(Status.__members__)}")
+
+    def _literal(self) -> _Literal:
+        literal = _Literal(self._value(), self.kind == "quoted")
+        self._advance()
+        if self._is("ago") and _AGE.fullmatch(literal.text):
+            self._advance()
+        return literal
+
+    def _list(self, name: str) -> list[_Literal]:
+        closing = {"[": "]", "(": ")"}.get(self.token)
+        if self.kind != "mark" or closing is None:
+            raise self.error("expected a list such as [a, b]")
+        self._advance()
+        items: list[_Literal] = []
+        while not self._is(closing):
+            self._check_value(name)
+            items.append(self._literal())
+            if not self._is(","):
+                break
+            self._advance()
+        self._expect(closing)
+        return items
+
+    def _expect(self, mark: str) -> None:
+        if not self._is(mark):
+            raise self.error(f"expected {mark!r}")
+        self._advance()
+
+
+def _close(name: str, near: str) -> bool:
+    return len(name) > 3 and difflib.SequenceMatcher(None, name, near).ratio() > 0.8
+
+
+def _unquoted(token: str) -> str:
+    return re.sub(r"\\(.)", r"\1", token[1:-1])
+
+
+# --- sorting ----------------------------------------------------------------------------------------------------
+
+
+def sort_records(records: Iterable[RunRecord], key: str) -> list[RunRecord]:
+    """
+    Return records sorted by a name of the filter language, the least first; with "-" before it, the greatest first.
+
+    Runs that lack it, and NaN, come last either way; numbers come before texts.
+
+    Raises:
+        FilterError: The key is empty.
+    """
+    name = key.lstrip("-").strip()
+    if not name:
+        raise FilterError("The key to sort by is empty. Give a name, such as: --sort loss or --sort=-config.lr")
+    ranked = [(record, _rank(value_of(record, name))) for record in records]
+    present = [(record, rank) for record, rank in ranked if rank is not None]
+    present.sort(key=lambda item: item[1], reverse=key.startswith("-"))
+    return [record for record, _ in present] + [record for record, rank in ranked if rank is None]
+
+
+def _rank(value: Any) -> tuple[int, Any] | None:
+    if value is None or value != value or value == ():
+        return None
+    if isinstance(value, (int, float)):
+        return 0, value
+    if isinstance(value, datetime):
+        return 0, value.timestamp()
+    return 1, str(value)

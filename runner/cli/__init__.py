@@ -1,0 +1,94 @@
+"""The `anew` command: its entry point, and what each kind of failure says and exits with."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+
+from anew.runner import errors
+from anew.runner.errors import AnewError
+
+_COMPLETE_VARIABLE = "_ANEW_COMPLETE"
+# what the machine refuses is no fault of ours; most often it is what stdout leads to
+_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run one command line and return its exit code; see `errors`. Raises nothing.
+
+    Args:
+        argv: The words after `anew`; None for those of this process.
+    """
+    import click
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(sys.argv[1:] if argv is None else [*argv])
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        return _leave(_usage(error), errors.EXIT_USAGE)
+    except AnewError as error:
+        return _leave(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return errors.EXIT_SIGINT
+    except BrokenPipeError:
+        # whoever read our output has had enough of it
+        _silence_stdout()
+        return errors.EXIT_OK
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            _silence_stdout()
+            return _leave(str(error), errors.EXIT_USAGE)
+        return _report()
+    return code
+
+
+def _run(words: list[str]) -> int:
+    from anew.runner.cli.group import workbench
+
+    if instruction := os.environ.get(_COMPLETE_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(workbench, {}, "anew", _COMPLETE_VARIABLE, instruction)
+    # `workbench.main` would do this too, but exits with 1 when a pipe breaks
+    with workbench.make_context("anew", words) as context:
+        code = workbench.invoke(context)
+    return code if isinstance(code, int) else errors.EXIT_OK
+
+
+def _usage(error: Exception) -> str:
+    import click
+
+    assert isinstance(error, click.ClickException)
+    message = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None and "anew " not in message:
+        message = f"{message} To see how: {error.ctx.command_path} --help"
+    return message
+
+
+def _leave(message: str, code: int) -> int:
+    with suppress(OSError):
+        sys.stderr.write(f"anew: {message}\n")
+    return code
+
+
+def _report() -> int:
+    from anew.runner.fault import fault_report
+
+    traceback.print_exc()
+    sys.stderr.write(fault_report())
+    return errors.EXIT_FAULT
+
+
+def _silence_stdout() -> None:
+    """Let go of what could not be written: Python would try, and complain, once more while it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

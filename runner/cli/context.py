@@ -1,0 +1,69 @@
+"""What all commands share: the store that was named, their options, and JSON."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from anew.runner.store.folder import FolderStore
+
+
+class Workbench:
+    """
+    What commands are given.
+
+    Attributes:
+        url: The store that `--store` names, before or after the command; None for the default.
+    """
+
+    def __init__(self) -> None:
+        self.url: str | None = None
+
+    @property
+    def store(self) -> FolderStore:
+        """The store that was named, or the default. Raises StoreError."""
+        from anew.runner.store.locate import open_store
+
+        return open_store(self.url)
+
+
+def _named_store(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(Workbench).url = value
+
+
+store_option = click.option(
+    "--store",
+    metavar="URL",
+    expose_value=False,
+    callback=_named_store,
+    help="The store's folder; else ANEW_STORE, else runs/ of this project.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout, and nothing else there.")
+_pass_workbench = click.make_pass_decorator(Workbench, ensure=True)
+
+
+def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    r"""
+    Make a function a command that also takes `--store` and is handed the workbench; its docstring is the help.
+
+    A line of `\b` in it keeps the lines that follow as they are, up to the next empty one.
+    """
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        text = inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
+        made: click.Command = click.command(name, help=text)(store_option(_pass_workbench(function)))
+        return made
+
+    return decorate
+
+
+def print_json(value: Any) -> None:
+    """Print one strict JSON value, as a line of ASCII."""
+    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")

@@ -1,0 +1,82 @@
+"""`anew tag`, `note`, `delete`, `restore` and `purge`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from anew.runner.cli import offers
+from anew.runner.cli.context import Workbench, command
+from anew.runner.cli.render import say
+from anew.runner.query.text import printable, size
+from anew.runner.store import curate
+
+
+@command("tag")
+@click.argument("ref", shell_complete=offers.runs)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--remove", is_flag=True, help="Take these tags away.")
+def tag_command(workbench: Workbench, ref: str, names: tuple[str, ...], remove: bool) -> None:
+    """Add tags to the run REF."""
+    added, removed = ((), names) if remove else (names, ())
+    record = curate.tag(workbench.store, ref, added, removed)
+    say(f"Run {record.id}: {printable(' '.join(record.tags)) or 'no tags'}")
+
+
+@command("note")
+@click.argument("ref", shell_complete=offers.runs)
+@click.argument("text")
+def note_command(workbench: Workbench, ref: str, text: str) -> None:
+    """Set the note of the run REF to TEXT; "-" reads it from stdin, and an empty text takes the note away."""
+    record = curate.note(workbench.store, ref, sys.stdin.read().strip() if text == "-" else text)
+    say(f"Run {record.id}: {'noted' if record.note else 'no note'}")
+
+
+@command("delete")
+@click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs)
+def delete_command(workbench: Workbench, refs: tuple[str, ...]) -> None:
+    """Move runs into the trash, from where `anew restore` brings them back."""
+    store = workbench.store
+    numbers = [store.resolve(ref) for ref in refs]
+    for number in dict.fromkeys(numbers):
+        curate.delete(store, number)
+        say(f"Run {number} deleted. To have it back: anew restore {number}")
+
+
+@command("restore")
+@click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.deleted_runs)
+def restore_command(workbench: Workbench, refs: tuple[str, ...]) -> None:
+    """Bring deleted runs back."""
+    store = workbench.store
+    for ref in refs:
+        say(f"Run {curate.restore(store, ref)} is back.")
+
+
+@command("purge")
+@click.argument("refs", metavar="[REF]...", nargs=-1, shell_complete=offers.deleted_runs)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge_command(workbench: Workbench, refs: tuple[str, ...], yes: bool) -> None:
+    """Remove deleted runs for good, all or those named, and the content that no run refers to any more."""
+    store = workbench.store
+    if not yes and not _agreed(len(curate.trashed(store)), refs):
+        say("Nothing was removed.")
+        return
+    purged = curate.purge(store, refs or None)
+    runs = f"{len(purged.runs)} run{'' if len(purged.runs) == 1 else 's'}"
+    say(f"Removed {runs} and {purged.objects} pieces of content ({size(purged.bytes_freed)}).")
+    if purged.content_kept:
+        say(f"{purged.content_kept} To see what is damaged: anew check")
+
+
+def _agreed(deleted: int, refs: tuple[str, ...]) -> bool:
+    if refs:
+        what = f"the deleted runs {' '.join(refs)}"
+    else:
+        what = {0: "content that no run refers to", 1: "the deleted run"}.get(deleted, f"all {deleted} deleted runs")
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"This would remove {what} for good, and there is no terminal to ask on. "
+            f"To do it without being asked: anew purge {''.join(f'{ref} ' for ref in refs)}--yes"
+        )
+    return click.confirm(f"Remove {what} for good?", err=True)

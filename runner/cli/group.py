@@ -1,0 +1,83 @@
+"""The group of commands, each loaded when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+import anew
+from anew.runner.cli.context import Workbench, store_option
+from anew.runner.filters import nearest
+
+_SECTIONS = {
+    "Look": {
+        "list": ("list", "Runs, newest first, with the keys that vary"),
+        "show": ("show", "Everything known of a run"),
+        "diff": ("diff", "What differs between two runs"),
+        "logs": ("logs", "What a run printed, live with -f"),
+        "metrics": ("metrics", "Series of numbers, as a table or CSV"),
+        "plot": ("plot", "Curves in the terminal, or as a picture"),
+    },
+    "Curate": {
+        "tag": ("curate", "Add tags to a run, or take them away"),
+        "note": ("curate", "Set a run's note"),
+        "delete": ("curate", "Move runs into the trash"),
+        "restore": ("curate", "Bring deleted runs back"),
+        "purge": ("curate", "Remove deleted runs for good"),
+    },
+    "Keep in order": {
+        "check": ("check", "Is all well? What is not, and how to mend it"),
+        "completion": ("completion", "Completion for bash, zsh or fish"),
+    },
+}
+_COMMANDS = {name: entry for section in _SECTIONS.values() for name, entry in section.items()}
+
+
+class _Lazy(click.Group):
+    """Knows its commands by name, and imports one's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, text = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"anew.runner.cli.{module}"), f"{cmd_name}_command")
+        command.short_help = text
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        typed = args[0] if args and not ctx.resilient_parsing else "-"
+        if typed not in _COMMANDS and not typed.startswith("-"):
+            near = nearest(typed, _COMMANDS)
+            hint = f" Did you mean: anew {near}?" if near else ""
+            raise click.UsageError(f"There is no command {typed!r}.{hint} To see them: anew --help", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        widest = max(map(len, _COMMANDS))
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                # every section is filled to the same width, so that all texts begin in one column
+                formatter.write_dl([(name.ljust(widest), text) for name, (_, text) in commands.items()])
+
+
+@click.group(
+    cls=_Lazy,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="REF is a run's number, its uid or the beginning of it, last, last~2, or sweep:7/3.",
+)
+@store_option
+@click.version_option(anew.__version__, prog_name="anew", message="%(prog)s %(version)s")
+@click.pass_context
+def workbench(context: click.Context) -> None:
+    """Look at recorded runs, compare and curate them."""
+    if context.invoked_subcommand is None:
+        from anew.runner.cli.welcome import welcome
+
+        welcome(context.ensure_object(Workbench))

@@ -1,0 +1,108 @@
+"""`anew list`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+import click
+
+from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.render import remark, say, status_style, styled, table
+from anew.runner.filters import parse_filter, value_of
+from anew.runner.query.columns import shared_metrics, strangers, varying_inputs
+from anew.runner.query.text import ago, duration, printable, short
+from anew.runner.records import RunRecord
+
+_NEWEST = 50
+_SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag"})
+
+
+@command("list")
+@click.argument("where", metavar="[FILTER]", nargs=-1)
+@click.option(
+    "--sort", metavar="KEY", help="Sort by a name of the filter language; --sort=-loss for the largest first."
+)
+@click.option("--columns", metavar="A,B", help="These columns in place of the ones chosen: loss,config.lr,host")
+@click.option("--limit", metavar="N", type=click.IntRange(min=0), help=f"At most N runs; {_NEWEST} unless said.")
+@click.option("--all", "everything", is_flag=True, help="All runs.")
+@json_option
+def list_command(
+    workbench: Workbench,
+    where: tuple[str, ...],
+    sort: str | None,
+    columns: str | None,
+    limit: int | None,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    r"""
+    List runs, newest first, with the configuration keys that vary between them.
+
+    \b
+    FILTER compares names with values, such as
+      anew list 'loss < 0.1 and config.model.name == mlp'
+      anew list 'status == FAILED and started > 2d'
+    Names: a metric, config.KEY, status, experiment, tag, started, duration, result, id, note, host, seed, sweep.
+    Comparisons: < <= > >= == != ~ in, joined by and, or, not and parentheses.
+    """
+    text = " ".join(where)
+    most = limit if limit is not None else None if everything or as_json else _NEWEST
+    store = workbench.store
+    # one more than is shown tells whether there are more
+    found = store.find(text, sort=sort, limit=None if most is None else most + 1)
+    records = found if most is None else found[:most]
+    if as_json:
+        from anew.runner.serial import record_to_json
+
+        print_json([record_to_json(record, full=False) for record in records])
+        return
+    filtered = parse_filter(text).names
+    if not records:
+        matching = " that match" if text else ""
+        say(f"No runs{matching} in {store.url}.")
+        _doubt(store.find() if text else [], filtered)
+        return
+    sorted_by = [sort.lstrip("-").strip()] if sort else []
+    wanted = [name.strip() for name in columns.split(",")] if columns else []
+    _print(records, wanted or _chosen(records, (*sorted_by, *filtered)))
+    if len(found) > len(records):
+        say(styled(f"The {'first' if sort else 'newest'} {len(records)}. For more: --limit N or --all", "dim"))
+    _doubt(records, (*sorted_by, *wanted))
+
+
+def _doubt(records: Sequence[RunRecord], names: Sequence[str]) -> None:
+    """Say which names mean nothing to any of these runs: most likely they are mistyped."""
+    for name, near in strangers(records, names).items() if records else ():
+        remark(f"None of these runs has {name!r}.{f' Did you mean {near!r}?' if near else ''}")
+
+
+def _print(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
+    now = datetime.now(timezone.utc)
+    several = len({record.experiment for record in records}) > 1
+    header = ["run", "started", *(["experiment"] if several else []), "status", "took", *map(_heading, chosen)]
+    rows, styles = [], []
+    for record in records:
+        took = duration(
+            record.duration_s if record.duration_s is not None else max((now - record.started_at).total_seconds(), 0)
+        )
+        row = [str(record.id), ago(record.started_at, now), *([printable(record.experiment)] if several else [])]
+        row += [record.status.value, took, *(short(value_of(record, name)) for name in chosen)]
+        rows.append(row)
+        styles.append([status_style(record.status) if text == record.status.value else None for text in row])
+    table(header, rows, keep=len(header) - len(chosen), widest=30, styles=styles)
+
+
+def _chosen(records: Sequence[RunRecord], asked: Sequence[str]) -> list[str]:
+    """Return what was asked about, and the columns that tell these runs apart, the most telling first."""
+    inputs = varying_inputs(records)
+    metrics = shared_metrics(records)
+    has_result = any(isinstance(record.result, (int, float, str)) for record in records)
+    labels = [name for name in ("tags", "note") if any(getattr(record, name) for record in records)]
+    telling = [*inputs[:4], *(["result"] if has_result else []), *metrics, *labels, *inputs[4:]]
+    named = [name for name in dict.fromkeys(asked) if name not in _SHOWN_ANYWAY]
+    return [*named, *(name for name in telling if name not in named and _heading(name) not in named)]
+
+
+def _heading(column: str) -> str:
+    return printable(column.removeprefix("config.").removeprefix("choices."))

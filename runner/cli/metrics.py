@@ -1,0 +1,73 @@
+"""`anew metrics`."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+
+import click
+
+from anew.runner.cli import offers
+from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.render import say, table
+from anew.runner.contracts import MetricSeries
+from anew.runner.query.text import printable, short
+from anew.runner.values import number_to_json
+
+
+@command("metrics")
+@click.argument("ref", shell_complete=offers.runs)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=offers.metrics)
+@click.option("--csv", "as_csv", is_flag=True, help="All points as CSV: metric,step,value,time.")
+@json_option
+def metrics_command(workbench: Workbench, ref: str, names: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
+    """
+    Show the metrics of the run REF: without a NAME a summary of each, with one every point.
+
+    Times are in seconds since the run's start.
+    """
+    store = workbench.store
+    record = store.get(ref)
+    wanted = names or tuple(record.metrics) if as_csv or as_json else names
+    series = [store.metrics(record.uid or ref, name) for name in wanted]
+    if as_json:
+        print_json({item.name: series_to_json(item) for item in series})
+    elif as_csv:
+        _print_csv(series)
+    elif series:
+        _print_points(series)
+    elif record.metrics:
+        rows = [
+            [printable(name), short(m.last), short(m.min), short(m.max), str(m.count), str(m.step)]
+            for name, m in record.metrics.items()
+        ]
+        table(["name", "last", "min", "max", "points", "last step"], rows)
+    else:
+        say(f"Run {record.id} has no metrics.")
+
+
+def series_to_json(series: MetricSeries) -> dict[str, list[object]]:
+    """Return a series as `--json` shows it."""
+    return {
+        "steps": series.steps.tolist(),
+        "values": [number_to_json(value) for value in series.exact],
+        "times": series.times.tolist(),
+    }
+
+
+def _print_csv(series: Sequence[MetricSeries]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["metric", "step", "value", "time"])
+    for item in series:
+        for step, value, time in zip(item.steps.tolist(), item.exact, item.times.tolist(), strict=True):
+            writer.writerow([item.name, step, value, time])
+
+
+def _print_points(series: Sequence[MetricSeries]) -> None:
+    rows = [
+        [printable(item.name), str(step), repr(value), f"{time:.3f}"]
+        for item in series
+        for step, value, time in zip(item.steps.tolist(), item.exact, item.times.tolist(), strict=True)
+    ]
+    table(["name", "step", "value", "time"], rows)

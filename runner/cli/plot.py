@@ -1,0 +1,66 @@
+"""`anew plot`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from anew.runner.cli import offers
+from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.metrics import series_to_json
+from anew.runner.cli.render import coloured, on_terminal, remark, say
+from anew.runner.errors import StoreError
+from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
+from anew.runner.query.text import printable
+
+_WIDEST = 140
+_HIGHEST = 30
+_INTO_PIPE = (100, 24)
+
+
+@command("plot")
+@click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs_or_metrics)
+@click.argument("name")
+@click.option("--png", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture.")
+@click.option("--log", is_flag=True, help="A logarithmic scale.")
+@json_option
+def plot_command(
+    workbench: Workbench, refs: tuple[str, ...], name: str, png: Path | None, log: bool, as_json: bool
+) -> None:
+    """
+    Draw the metric NAME of one or more runs over its steps.
+
+    In the terminal, or as a picture whose format follows from the ending of FILE (png, pdf, svg, ...); with --json a
+    series per run.
+    """
+    store = workbench.store
+    curves = []
+    for ref in refs:
+        record = store.get(ref)
+        curves.append(Curve(f"run {record.id}", store.metrics(record.uid or ref, name)))
+    title = printable(name) if len(curves) > 1 else f"{printable(name)}, {curves[0].label}"
+    if png is not None:
+        try:
+            picture(curves, title, png, log=log)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"The picture {str(png)!r} cannot be written: {error}") from error
+    if as_json:
+        print_json({curve.label.removeprefix("run "): series_to_json(curve.series) for curve in curves})
+        return
+    if png is not None:
+        say(f"Written: {png}")
+    else:
+        _print_plot(curves, title, log)
+    if missing := left_out(curves, log=log):
+        remark(missing)
+
+
+def _print_plot(curves: list[Curve], title: str, log: bool) -> None:
+    size = shutil.get_terminal_size()
+    wide, high = (size.columns, max(size.lines - 3, 10)) if on_terminal() else _INTO_PIPE
+    text = terminal_plot(
+        curves, title, width=min(wide, _WIDEST), height=min(high, _HIGHEST), colours=coloured(), log=log
+    )
+    say(text or f"{title}: no point can be drawn.")

@@ -1,0 +1,153 @@
+"""
+Printing for people.
+
+On a terminal: colour, and tables cut to its width. Into a pipe: the same words, plain, aligned and whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+from anew.runner.records import Status
+
+_STYLES = {
+    "dim": "2",
+    "bold": "1",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "cyan": "36",
+}
+_STATUS = {
+    Status.RUNNING: "blue",
+    Status.QUEUED: "dim",
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+    Status.INTERRUPTED: "yellow",
+    Status.LOST: "red",
+}
+_GAP = "  "
+
+
+def on_terminal() -> bool:
+    """Whether stdout is a terminal."""
+    return sys.stdout.isatty()
+
+
+def coloured() -> bool:
+    """Whether colour is wanted: on a terminal that has it, unless NO_COLOR is set; FORCE_COLOR overrules."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (on_terminal() and os.environ.get("TERM") != "dumb")
+
+
+def width() -> int:
+    """Return the columns that a line may have; a pipe has no end."""
+    return shutil.get_terminal_size().columns if on_terminal() else 10_000
+
+
+def styled(text: str, style: str) -> str:
+    """Return text in a style, where colour is wanted."""
+    return f"\033[{_STYLES[style]}m{text}\033[0m" if text and coloured() else text
+
+
+def status_style(status: Status) -> str:
+    """Return the style of a status."""
+    return _STATUS[status]
+
+
+def say(text: str = "") -> None:
+    """Print a line."""
+    sys.stdout.write(f"{text}\n")
+
+
+def remark(text: str) -> None:
+    """Print a line that is no part of the answer: on stderr, so that it gets into no file."""
+    sys.stdout.flush()
+    sys.stderr.write(f"{text}\n")
+
+
+def heading(text: str) -> None:
+    """Print a section's heading, an empty line before it."""
+    say()
+    say(styled(text, "bold"))
+
+
+def cells(text: str) -> int:
+    """Return how many columns text takes on a terminal: wide letters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def fitted(text: str, columns: int) -> str:
+    """Return text that takes exactly so many columns, cut with an ellipsis or filled."""
+    taken = cells(text)
+    if taken > columns:
+        from rich.cells import set_cell_size
+
+        text = set_cell_size(text, max(columns - 1, 0)) + "…"
+        taken = cells(text)
+    return text + " " * (columns - taken)
+
+
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    keep: int = 1,
+    widest: int = 40,
+    styles: Sequence[Sequence[str | None]] | None = None,
+) -> None:
+    """
+    Print a table.
+
+    On a terminal the columns that do not fit are left out from the right, those before *keep* never, and a line says
+    so; long cells are cut at *widest*.
+
+    Args:
+        header: Column names.
+        rows: Texts, as many as there are columns.
+        keep: How many columns must stay.
+        widest: In columns of the terminal.
+        styles: A style or None for every cell.
+    """
+    limit = widest if on_terminal() else 10_000
+    wide = [min(limit, max(cells(line[i]) for line in (header, *rows))) for i in range(len(header))]
+    shown = _fitting(wide, keep)
+    say(_GAP.join(styled(fitted(header[i], wide[i]), "dim") for i in range(shown)).rstrip())
+    for number, row in enumerate(rows):
+        texts = []
+        for i in range(shown):
+            text = fitted(row[i], wide[i])
+            style = styles[number][i] if styles else None
+            texts.append(styled(text, style) if style else text)
+        say(_GAP.join(texts).rstrip())
+    if shown < len(header):
+        say(styled(f"Not shown for want of width: {', '.join(header[shown:])}", "dim"))
+
+
+def _fitting(wide: Sequence[int], keep: int) -> int:
+    room = width() + len(_GAP)
+    for count, column in enumerate(wide):
+        room -= column + len(_GAP)
+        if room < 0 and count >= keep:
+            return count
+    return len(wide)
+
+
+def pairs(items: Sequence[tuple[str, str]]) -> None:
+    """Print names and what they are, aligned; empty ones are left out, long ones go on below themselves."""
+    present = [(name, text) for name, text in items if text]
+    indent = max((cells(name) for name, _ in present), default=0) + 2
+    for name, text in present:
+        first, *rest = text.split("\n")
+        say(f"  {styled(fitted(name, indent), 'dim')}{first}")
+        for line in rest:
+            say(f"  {' ' * indent}{line}")

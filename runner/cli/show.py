@@ -1,0 +1,186 @@
+"""`anew show`."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from anew.runner.cli import offers
+from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.render import heading, pairs, say, status_style, styled, table
+from anew.runner.query.columns import UNINTERESTING
+from anew.runner.query.text import ago, duration, exact, printable, short, size
+from anew.runner.records import ContentRef, RunRecord, Status
+from anew.runner.store.tabular import flatten
+
+_MOST_METRICS = 40
+
+
+@command("show")
+@click.argument("ref", shell_complete=offers.runs)
+@click.option("--full", is_flag=True, help="All files, packages and variables, not only how many there are.")
+@json_option
+def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> None:
+    """Show everything known of the run REF."""
+    store = workbench.store
+    record = store.get(ref)
+    if as_json:
+        from anew.runner.serial import record_to_json
+
+        print_json(record_to_json(record))
+        return
+    _head(record)
+    for text in record.warnings:
+        say(styled(f"  warning: {printable(text)}", "yellow"))
+    _error(record)
+    _section("Configuration", ((key, exact(value)) for key, value in flatten(record.config).items()))
+    _metrics(record, full)
+    _section("Info", ((key, exact(value)) for key, value in flatten(record.info).items()))
+    _files("Artifacts", record.artifacts)
+    _files("Inputs", record.inputs)
+    _source(record, full)
+    _environment(record, full)
+    _hardware(record)
+    _next(record, store.layout.run(record.id or 0).folder)
+
+
+def _head(record: RunRecord) -> None:
+    say(f"Run {styled(str(record.id), 'bold')} of {styled(printable(record.experiment), 'bold')}")
+    ended = f", exit code {record.exit_code}" if record.exit_code else ""
+    stopped = f" by {record.signal}" if record.signal else ""
+    pairs(
+        [
+            ("status", styled(record.status.value, status_style(record.status)) + stopped + ended),
+            ("started", f"{record.started_at.astimezone():%Y-%m-%d %H:%M:%S} ({ago(record.started_at)})"),
+            ("took", duration(record.duration_s)),
+            ("last sign of life", ago(record.heartbeat_at) if _unfinished(record) and record.heartbeat_at else ""),
+            ("result", exact(record.result) if record.result is not None else ""),
+            ("command", printable(" ".join(record.command.argv))),
+            ("in", printable(record.command.cwd)),
+            ("overrides", printable(" ".join(record.overrides))),
+            ("choices", printable(" ".join(f"{key}={value}" for key, value in record.choices.items()))),
+            ("seed", f"{record.seed} ({record.seeds.origin})" if record.seeds else str(record.seed)),
+            ("tags", printable(" ".join(record.tags))),
+            ("note", "\n".join(printable(line) for line in (record.note or "").splitlines())),
+            ("sweep", f"{record.sweep.id}, job {record.sweep.index}" if record.sweep else ""),
+            ("re-run of", str(record.rerun_of.id or record.rerun_of.uid) if record.rerun_of else ""),
+            ("uid", record.uid),
+        ]
+    )
+
+
+def _unfinished(record: RunRecord) -> bool:
+    return record.status in (Status.RUNNING, Status.LOST)
+
+
+def _section(title: str, items: Iterable[tuple[str, str]]) -> None:
+    present = list(items)
+    if present:
+        heading(title)
+        pairs([(printable(name), text) for name, text in present])
+
+
+def _error(record: RunRecord) -> None:
+    if record.error is None:
+        return
+    heading("Error")
+    for line in record.error.traceback.rstrip().splitlines():
+        say(f"  {printable(line)}")
+
+
+def _metrics(record: RunRecord, full: bool) -> None:
+    if not record.metrics:
+        return
+    heading("Metrics")
+    ordered = sorted(record.metrics.items(), key=lambda item: item[0].startswith(UNINTERESTING))
+    shown = ordered if full else ordered[:_MOST_METRICS]
+    table(
+        ["  name", "last", "min", "max", "points", "last step"],
+        [
+            [f"  {printable(name)}", short(m.last), short(m.min), short(m.max), str(m.count), str(m.step)]
+            for name, m in shown
+        ],
+    )
+    if len(shown) < len(ordered):
+        say(styled(f"  and {len(ordered) - len(shown)} more; all of them: anew metrics {record.id}", "dim"))
+
+
+def _files(title: str, files: tuple[ContentRef, ...]) -> None:
+    if files:
+        heading(title)
+        pairs([(printable(file.path), f"{size(file.size):>10}  {file.sha256[:12]}{_remark(file)}") for file in files])
+
+
+def _remark(file: ContentRef) -> str:
+    return "" if file.kept else "  (its content was not kept)"
+
+
+def _source(record: RunRecord, full: bool) -> None:
+    source = record.source
+    heading("Source")
+    git = source.git
+    hint = "" if full or not source.files else " (to list them: --full)"
+    state = f"{git.commit or 'no commit yet'} on {git.branch or 'no branch'}" if git else ""
+    pairs(
+        [
+            ("root", printable(source.root or "")),
+            ("git", f"{printable(state)}{', with changes' if git and git.dirty else ''}"),
+            ("remote", printable(git.remote or "") if git else ""),
+            ("files", f"{len(source.files)}, {size(sum(file.size for file in source.files))}{hint}"),
+        ]
+    )
+    if full:
+        _files("Source files", source.files)
+
+
+def _environment(record: RunRecord, full: bool) -> None:
+    environment = record.environment
+    if environment is None:
+        return
+    heading("Environment")
+    threads = " ".join(f"{name}={value}" for name, value in environment.threads.items() if value is not None)
+    pairs(
+        [
+            ("python", f"{environment.implementation} {environment.python} ({printable(environment.executable)})"),
+            ("packages", f"{len(environment.packages)}{'' if full else ' (to list them: --full)'}"),
+            ("not from an index", printable(", ".join(f"{name}: {url}" for name, url in environment.origins.items()))),
+            ("threads", printable(threads)),
+            ("anew", environment.anew),
+        ]
+    )
+    if full:
+        _section("Packages", ((name, printable(version)) for name, version in environment.packages.items()))
+        _section("Variables", ((name, printable(value)) for name, value in environment.variables.items()))
+
+
+def _hardware(record: RunRecord) -> None:
+    hardware = record.hardware
+    if hardware is None:
+        return
+    allowed = f", {hardware.cpu_allowed:g} allowed" if hardware.cpu_allowed != hardware.cpu_cores else ""
+    gpus = Counter(f"{gpu.name}, {size(gpu.memory_bytes)}, driver {gpu.driver}" for gpu in hardware.gpus)
+    heading("Machine")
+    pairs(
+        [
+            ("host", printable(hardware.hostname)),
+            ("system", printable(hardware.os)),
+            ("cpu", f"{printable(hardware.cpu_model)}, {hardware.cpu_cores} cores{allowed}"),
+            ("memory", size(hardware.memory_bytes)),
+            ("gpu", "\n".join(f"{count} x {printable(name)}" for name, count in gpus.items())),
+            ("container", printable(hardware.container or "")),
+            ("scheduler", printable(" ".join(f"{name}={value}" for name, value in hardware.scheduler.items()))),
+        ]
+    )
+
+
+def _next(record: RunRecord, folder: Path) -> None:
+    say()
+    hints = [f"anew logs {record.id}"]
+    if record.metrics:
+        name = next((name for name in record.metrics if not name.startswith(UNINTERESTING)), next(iter(record.metrics)))
+        hints.append(f"anew plot {record.id} {shlex.quote(printable(name))}")
+    say(styled(f"Its folder: {folder}. Next: {'; '.join(hints)}", "dim"))

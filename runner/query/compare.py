@@ -1,0 +1,160 @@
+"""What differs between two runs."""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from anew.runner.contracts import MetricSeries
+from anew.runner.errors import AnewError
+from anew.runner.query.columns import UNINTERESTING
+from anew.runner.records import ContentRef, RunRecord
+from anew.runner.serial import record_to_json
+from anew.runner.store.tabular import flatten
+from anew.runner.values import number_to_json, plain
+
+LONGEST_DIFF_BYTES = 2**20
+Section = dict[str, Any]
+
+
+class Source(Protocol):
+    """Where content and series come from."""
+
+    def open_object(self, sha256: str) -> Any:
+        """Open content for reading."""
+        ...
+
+    def metrics(self, ref: str | int, name: str) -> MetricSeries:
+        """Return a series."""
+        ...
+
+
+def compare(a: RunRecord, b: RunRecord, store: Source) -> dict[str, Section]:
+    """
+    Return the differences of two runs of one store, JSON values, a member per section, empty when equal.
+
+    Sections: config, choices, overrides, seed, source (per file its digests and a unified diff), packages (with
+    python), variables, hardware, inputs, artifacts, result, metrics (per series both summaries and the first point
+    that differs). Series that measure time or the machine are left out.
+    """
+    first, second = record_to_json(a), record_to_json(b)
+    return {
+        "config": _mapping(flatten(first["config"]), flatten(second["config"])),
+        "choices": _mapping(first["choices"], second["choices"]),
+        "overrides": _single(first["overrides"], second["overrides"]),
+        "seed": _single(a.seed, b.seed),
+        "source": _contents(a.source.files, b.source.files, lambda x, y: _text_diff(x, y, store)),
+        "packages": _mapping(_packages(first), _packages(second)),
+        "variables": _mapping(_part(first, "environment", "variables"), _part(second, "environment", "variables")),
+        "hardware": _mapping(_hardware(first), _hardware(second)),
+        "inputs": _contents(a.inputs, b.inputs),
+        "artifacts": _contents(a.artifacts, b.artifacts),
+        "result": _single(first["result"], second["result"]),
+        "metrics": _metrics(a, b, store),
+    }
+
+
+def _single(a: Any, b: Any) -> Section:
+    return {} if a == b else {"a": a, "b": b}
+
+
+def _mapping(a: Mapping[str, Any], b: Mapping[str, Any]) -> Section:
+    """Return the keys whose values differ; a side that lacks the key has none of it."""
+    found: Section = {}
+    for key in dict.fromkeys((*a, *b)):
+        if key not in a or key not in b or plain(a[key]) != plain(b[key]):
+            found[key] = {side: plain(values[key]) for side, values in (("a", a), ("b", b)) if key in values}
+    return found
+
+
+def _part(record: Mapping[str, Any], section: str, member: str) -> Mapping[str, Any]:
+    return (record.get(section) or {}).get(member) or {}
+
+
+def _packages(record: Mapping[str, Any]) -> dict[str, Any]:
+    environment = record.get("environment") or {}
+    return {"python": environment.get("python"), **environment.get("packages", {})}
+
+
+def _hardware(record: Mapping[str, Any]) -> dict[str, Any]:
+    hardware = {
+        key: value for key, value in (record.get("hardware") or {}).items() if key not in ("boot_id", "scheduler")
+    }
+    return flatten(hardware)
+
+
+def _contents(
+    a: Sequence[ContentRef],
+    b: Sequence[ContentRef],
+    explain: Callable[[ContentRef | None, ContentRef | None], str | None] | None = None,
+) -> Section:
+    left, right = {file.path: file for file in a}, {file.path: file for file in b}
+    found: Section = {}
+    for path in sorted({*left, *right}):
+        old, new = left.get(path), right.get(path)
+        if old is not None and new is not None and old.sha256 == new.sha256:
+            continue
+        found[path] = {side: file.sha256 for side, file in (("a", old), ("b", new)) if file is not None}
+        if explain is not None and (text := explain(old, new)) is not None:
+            found[path]["diff"] = text
+    return found
+
+
+def _text_diff(old: ContentRef | None, new: ContentRef | None, store: Source) -> str | None:
+    texts = [_lines(file, store) for file in (old, new)]
+    if any(text is None for text in texts):
+        return None
+    name = (old or new or ContentRef(path="", sha256="", size=0)).path
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        for line in difflib.unified_diff(texts[0] or [], texts[1] or [], f"a/{name}", f"b/{name}")
+    )
+
+
+def _lines(file: ContentRef | None, store: Source) -> list[str] | None:
+    """Return a file's lines; none for one that is not there, None for one that is no text or cannot be had."""
+    if file is None:
+        return []
+    if file.size > LONGEST_DIFF_BYTES or not file.kept:
+        return None
+    try:
+        with store.open_object(file.sha256) as content:
+            text: str = content.read().decode()
+    except (AnewError, UnicodeDecodeError):
+        return None
+    # str.splitlines would also break lines at form feeds and the like
+    return list(io.StringIO(text, newline="\n"))
+
+
+def _metrics(a: RunRecord, b: RunRecord, store: Source) -> Section:
+    found: Section = {}
+    first, second = record_to_json(a, full=False)["metrics"], record_to_json(b, full=False)["metrics"]
+    for name in dict.fromkeys((*first, *second)):
+        if name.startswith(UNINTERESTING):
+            continue
+        sides = {side: values[name] for side, values in (("a", first), ("b", second)) if name in values}
+        if len(sides) < 2:
+            found[name] = sides
+            continue
+        point = _first_difference(*(store.metrics(record.uid or record.id or "", name) for record in (a, b)))
+        if point is not None:
+            found[name] = {**sides, "first_difference": point}
+    return found
+
+
+def _first_difference(a: MetricSeries, b: MetricSeries) -> Section | None:
+    """Return where two series part, in steps or in values; NaN equals NaN."""
+    if a.exact == b.exact and a.steps.tolist() == b.steps.tolist():
+        return None
+    for index, (x, y) in enumerate(zip(_points(a), _points(b), strict=False)):
+        if x != y:
+            return {"index": index, "a": {"step": x[0], "value": x[1]}, "b": {"step": y[0], "value": y[1]}}
+    if len(a.exact) != len(b.exact):
+        return {"index": min(len(a.exact), len(b.exact)), "a": {"count": len(a.exact)}, "b": {"count": len(b.exact)}}
+    return None
+
+
+def _points(series: MetricSeries) -> Iterable[tuple[int, Any]]:
+    return ((int(step), number_to_json(value)) for step, value in zip(series.steps, series.exact, strict=True))

@@ -1,0 +1,181 @@
+"""The filter language, its mistakes, and sorting."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anew.runner.errors import FilterError
+from anew.runner.filters import parse_filter, sort_records, value_of
+from anew.runner.records import CommandFacts, MetricSummary, RunRecord, Status, SweepMembership
+
+NOW = datetime.now(timezone.utc)
+RUN = RunRecord(
+    id=7,
+    uid="01abc",
+    experiment="digits",
+    status=Status.COMPLETED,
+    started_at=NOW - timedelta(hours=1),
+    duration_s=12.5,
+    command=CommandFacts(argv=(), cwd="/"),
+    config={"lr": 0.01, "model": {"name": "mlp", "layers": [64, 32]}, "a.b": 1, "debug": False, "none": None, "n": 5},
+    metrics={
+        "loss": MetricSummary(last=0.05, min=0.05, max=1.0, count=3),
+        "train/acc": MetricSummary(last=0.9, min=0.1, max=0.9, count=3),
+        "status": MetricSummary(last=1.0, min=1.0, max=1.0, count=1),
+        "nan": MetricSummary(last=math.nan, min=None, max=None, count=1),
+    },
+    result={"acc": 0.93},
+    tags=("paper", "good"),
+    note="a fine run",
+    sweep=SweepMembership(id=3, index=0),
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "loss < 0.1",
+        "loss <= 0.05 and train/acc >= 0.9",
+        "'train/acc' > 0.5",
+        "metric.status == 1",
+        "status == completed",
+        "status in [COMPLETED, FAILED]",
+        "config.lr == 0.01",
+        "config.lr==1e-2",
+        "config.model.name == 'mlp'",
+        "config.model.layers.1 == 32",
+        "config.a.b == 1",
+        "config.debug == false",
+        "config.none == none",
+        "not config.debug == true",
+        "tag == paper",
+        "tag in (paper, other)",
+        "tag != broken",
+        "tag ~ ^pap",
+        "started > 2h",
+        "started < 1m",
+        "started > 2020-01-01",
+        "started < '2099-01-01T00:00:00Z'",
+        "id == 7 and experiment ~ dig",
+        "result.acc > 0.9",
+        "duration > 10",
+        "note ~ fine",
+        "sweep == 3",
+        "missing != 1",
+        "loss > 1 or (loss < 1 and not (status == FAILED or status == LOST))",
+        "LOSS != 1 and loss < 1 AND NOT loss > 1",
+        "uid == 01abc",
+        "lr == 0.01 and model.name == mlp",
+        "config.model.layers == [64, 32]",
+        "config.model.layers != [64]",
+        "config.model.layers == 64",
+        "tag == [paper, good]",
+        "tag not in [broken, old]",
+        "missing not in [1]",
+        "started > 2h ago and started > -2h and started > '2h ago'",
+        "duration < 1m and duration > 12s",
+        "ended == none and status in [completed]",
+    ],
+)
+def test_filters_that_match(text: str) -> None:
+    assert parse_filter(text).matches(RUN)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "loss > 0.1",
+        "nan < 1",
+        "nan > 1",
+        "missing == 1",
+        "missing < 1",
+        "config.lr == abc",
+        "config.lr < abc",
+        "config.model < 1",
+        "config.debug == 0",
+        "config.n == '5'",
+        "tag == broken",
+        "tag != paper",
+        "started > 1m",
+        "tag == [paper]",
+        "tag not in [paper]",
+        "config.model.layers == [64]",
+        "config.model.layers == 65",
+        "missing in [1]",
+        "missing == [1]",
+        "duration > 1m",
+        "config.model.layers.9 == 1",
+    ],
+)
+def test_filters_that_do_not(text: str) -> None:
+    assert not parse_filter(text).matches(RUN)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("loss <", "expected a value"),
+        ("loss", "expected a comparison after 'loss'"),
+        ("loss = 1", "use '==' to compare"),
+        ("< 1", "expected a name"),
+        ("(loss < 1", "expected ')'"),
+        ("loss < 1 loss > 2", "expected 'and', 'or' or the end"),
+        ("tag in paper", "expected a list"),
+        ("tag in [paper", "expected ']'"),
+        ("statsu == 1", "did you mean 'status'"),
+        ("confg.lr == 1", "did you mean 'config'"),
+        ("note ~ (", "expected a value"),
+        ("note ~ '('", "is no regular expression"),
+        ("note == 'open", "expected a quote to end"),
+        ("started > nonsense", "expected a time"),
+        ("status == DONE", "there is no status 'DONE'; there are: QUEUED"),
+        ("status in [LOST, GONE]", "there is no status 'GONE'"),
+        ("0.1 > loss", "expected a name, and the value after it"),
+        ("tag not paper", "expected a comparison after 'tag'"),
+        ("(" * 60 + "loss < 1" + ")" * 60, "more than 50 parentheses"),
+        ("not " * 5000 + "loss < 1", "more than 50 parentheses"),
+    ],
+)
+def test_mistakes_are_shown_with_their_place(text: str, said: str) -> None:
+    with pytest.raises(FilterError) as caught:
+        parse_filter(text)
+    message = str(caught.value)
+    assert said in message
+    assert f"\n  {text}\n" in message
+    assert "^" in message.splitlines()[2]
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with suppress(FilterError):
+        parse_filter(text).matches(RUN)
+
+
+def test_filters_never_run_code() -> None:
+    with pytest.raises(FilterError):
+        parse_filter("__import__('os').system('true')")
+
+
+def test_sorting_puts_what_is_lacking_last() -> None:
+    runs = [
+        replace(RUN, id=index, metrics={"loss": MetricSummary(last=value, min=None, max=None, count=1)})
+        for index, value in enumerate([3.0, math.nan, 1.0, 2.0])
+    ]
+    runs.append(replace(RUN, id=4, metrics={}))
+    assert [run.id for run in sort_records(runs, "loss")] == [2, 3, 0, 1, 4]
+    assert [run.id for run in sort_records(runs, "-loss")] == [0, 3, 2, 1, 4]
+    with pytest.raises(FilterError):
+        sort_records(runs, "-")
+
+
+def test_values_by_name() -> None:
+    assert value_of(RUN, "config.model.name") == "mlp"
+    assert value_of(RUN, "config.nothing") is None
