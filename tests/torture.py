@@ -1,4 +1,4 @@
-"""Ten thousand kills: `python tests/torture.py [--kills N]`, or `make torture`."""
+"""Ten thousand kills: `python -m tests.torture [--kills N]`, or `make torture`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from test_journal import kill_at_random
+from tests.test_journal import kill_at_random
 
 
 def main() -> None:

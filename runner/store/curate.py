@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from anew.runner.records import ContentRef, RunRecord, Status
 from anew.runner.store.files import cannot
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.journal import JournalWriter
-from anew.runner.store.reading import read_run
+from anew.runner.store.reading import is_damaged, read_run
 
 GRACE_S = 3600.0
 _GOING = ".purging-"
@@ -25,11 +25,20 @@ _GOING = ".purging-"
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a purge removed: runs, objects, and bytes of content."""
+    """
+    What a purge removed.
+
+    Attributes:
+        runs: Their numbers.
+        objects: Pieces of content.
+        bytes_freed: Of content.
+        content_kept: Why no content was removed, as a sentence; empty when it was.
+    """
 
     runs: tuple[int, ...]
     objects: int
     bytes_freed: int
+    content_kept: str = ""
 
 
 def tag(store: FolderStore, ref: str | int, add: Sequence[str] = (), remove: Sequence[str] = ()) -> RunRecord:
@@ -90,8 +99,7 @@ def restore(store: FolderStore, ref: str | int) -> int:
 
 def trashed(store: FolderStore) -> list[RunRecord]:
     """Return the deleted runs, newest first."""
-    numbers = sorted(store._numbers_in(store.layout.trash), reverse=True)
-    records = [read_run(store.layout.trashed(number), number) for number in numbers]
+    records = [read_run(store.layout.trashed(number), number) for number in store.trashed_numbers()]
     return [record for record in records if record is not None]
 
 
@@ -142,28 +150,15 @@ def purge(
     """
     numbers = [record.id or 0 for record in trashed(store)] if refs is None else []
     numbers += [_resolve_trashed(store, ref) for ref in refs or ()]
-    _remember_greatest(store, numbers)
+    if numbers:
+        store.retire(max(numbers))
     for number in numbers:
         _remove(store, number)
     _remove_leftovers(store)
     if progress is not None and numbers:
         progress(f"removed {len(numbers)} runs; looking for content that nothing refers to")
-    objects, freed = _sweep_objects(store)
-    return Purged(tuple(numbers), objects, freed)
-
-
-def _remember_greatest(store: FolderStore, numbers: Sequence[int]) -> None:
-    """Write down the greatest number purged, before it is, so that it is never given again."""
-    if not numbers:
-        return
-    path = store.layout.trash / "PURGED"
-    try:
-        before = int(path.read_text())
-    except (FileNotFoundError, ValueError):
-        before = 0
-    temporary = path.with_name(f".PURGED.{ids.new_uid()}")
-    temporary.write_text(f"{max(before, *numbers)}\n")
-    temporary.replace(path)
+    objects, freed, why_not = _sweep_objects(store)
+    return Purged(tuple(numbers), objects, freed, why_not)
 
 
 def _remove(store: FolderStore, number: int) -> None:
@@ -181,30 +176,32 @@ def _remove_leftovers(store: FolderStore) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _sweep_objects(store: FolderStore) -> tuple[int, int]:
-    limit = time.time() - GRACE_S
-    unused = set(store.objects.all()) - referenced(store)
-    removed = freed = 0
-    for sha256 in unused:
-        if store.objects.used_since(sha256) < limit:
-            removed += 1
-            freed += store.objects.remove(sha256)
+def _sweep_objects(store: FolderStore) -> tuple[int, int, str]:
     for path in store.objects.temporaries(GRACE_S):
         with suppress(OSError):
             path.unlink()
-    return removed, freed
+    records = list(_all_records(store))
+    damaged = [str(record.id) for record in records if is_damaged(record)]
+    if damaged:
+        return 0, 0, f"No content was removed, since what the damaged runs {', '.join(damaged)} refer to is not known."
+    limit = time.time() - GRACE_S
+    used = {file.sha256 for record in records for file in contents(record)}
+    removed = freed = 0
+    for sha256 in set(store.objects.all()) - used:
+        if store.objects.used_since(sha256) < limit:
+            freed += store.objects.remove(sha256, unless_used_since=limit)
+            removed += not store.objects.has(sha256)
+    return removed, freed, ""
 
 
-def referenced(store: FolderStore) -> set[str]:
-    """Return the digests that any run refers to, deleted ones too."""
-    found: set[str] = set()
+def _all_records(store: FolderStore) -> Iterator[RunRecord]:
+    """Yield all runs, deleted ones too."""
     layouts = [store.layout.run(number) for number in store.numbers()]
-    layouts += [store.layout.trashed(number) for number in store._numbers_in(store.layout.trash)]
+    layouts += [store.layout.trashed(number) for number in store.trashed_numbers()]
     for layout in layouts:
         record = read_run(layout, int(layout.folder.name))
         if record is not None:
-            found |= {file.sha256 for file in contents(record)}
-    return found
+            yield record
 
 
 def contents(record: RunRecord) -> list[ContentRef]:

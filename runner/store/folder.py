@@ -17,17 +17,19 @@ from anew.runner.contracts import MetricSeries
 from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError, StoreError
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.files import cannot, create_whole
-from anew.runner.store.index import Index
+from anew.runner.store.index import Index, is_number
 from anew.runner.store.journal import read_points
 from anew.runner.store.layout import RunLayout, StoreLayout
 from anew.runner.store.objects import ObjectStore
-from anew.runner.store.reading import check_format, is_alive, journals, read_events, read_run
+from anew.runner.store.reading import check_format, has_begun, is_alive, journals, read_events, read_run
 from anew.runner.store.tabular import as_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _FOLLOW_S = 0.2
+_PIECE = 1 << 20
+_RETIRED = "retired-"
 
 
 class FolderStore:
@@ -114,28 +116,55 @@ class FolderStore:
                 with suppress(OSError):
                     layout.folder.rmdir()
                 raise cannot("write", layout.folder, error) from error
+            retired = self._greatest_retired()
+            if number <= retired:
+                # others have used it since, and thrown it away
+                self._take_away(layout)
+                number = retired + 1
+                continue
             with self._hint_lock:
                 self._hint = max(self._hint, number)
             return number, layout
 
     def _greatest(self) -> int:
-        """Return the greatest number in use, deleted or purged."""
+        """Return the greatest number in use or used before."""
         if self._hint and not self.layout.run(self._hint + 1).folder.exists():
             return self._hint
-        return max((*self._index.numbers()[:1], *self._numbers_in(self.layout.trash), _purged(self.layout)), default=0)
+        return max(self._greatest_retired(), *self._index.numbers()[:1], 0)
 
-    @staticmethod
-    def _numbers_in(folder: Path) -> list[int]:
+    def _greatest_retired(self) -> int:
+        """Return the greatest number that was deleted, purged, or given to a run that never started."""
+        names = (name.removeprefix(_RETIRED) for name in _names(self.layout.trash))
+        return max((int(name) for name in names if is_number(name)), default=0)
+
+    def retire(self, number: int) -> None:
+        """
+        Have a number never given again although no folder will hold it. Safe in a crowd: marks are only ever added,
+        and removed when there is a greater one.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        mark = self.layout.trash / f"{_RETIRED}{number}"
         try:
-            return [int(name) for name in os.listdir(folder) if name.isdigit()]
-        except FileNotFoundError:
-            return []
+            mark.parent.mkdir(exist_ok=True)
+            mark.touch()
+            for name in _names(self.layout.trash):
+                older = name.removeprefix(_RETIRED)
+                if older != name and is_number(older) and int(older) < number:
+                    (self.layout.trash / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot("write", mark, error) from error
+
+    def trashed_numbers(self) -> list[int]:
+        """Return the numbers of deleted runs, newest first."""
+        return sorted((int(name) for name in _names(self.layout.trash) if is_number(name)), reverse=True)
 
     def claim_sweep(self) -> tuple[int, Path]:
         """Take the next sweep number, by making its folder. Raises StoreError."""
         try:
             self.layout.sweeps.mkdir(exist_ok=True)
-            number = max(self._numbers_in(self.layout.sweeps), default=0) + 1
+            number = max((int(name) for name in _names(self.layout.sweeps) if is_number(name)), default=0) + 1
             while True:
                 try:
                     folder = self.layout.sweeps / str(number)
@@ -172,6 +201,12 @@ class FolderStore:
         layout = self.layout.run(number)
         if layout.record.exists():
             return
+        with suppress(StoreError):
+            self.retire(number)
+        self._take_away(layout)
+
+    @staticmethod
+    def _take_away(layout: RunLayout) -> None:
         for path in sorted(layout.folder.rglob("*"), reverse=True):
             with suppress(OSError):
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -197,15 +232,15 @@ class FolderStore:
         """
         parsed = ids.parse_ref(ref)
         if isinstance(parsed, ids.ByNumber):
-            found = [parsed.number] if self._read(parsed.number) is not None else []
+            found = [parsed.number] if has_begun(self.layout.run(parsed.number)) else []
         elif isinstance(parsed, ids.ByUid):
             found = self._by_uid(parsed.prefix)
         elif isinstance(parsed, ids.ByAge):
-            found = [record.id or 0 for record in self._started()][parsed.back : parsed.back + 1]
+            found = [record.id or 0 for record in self._newest(parsed.back + 1)[parsed.back :]]
         else:
             found = [
                 record.id or 0
-                for record in self._started()
+                for record in self.records()
                 if record.sweep and (record.sweep.id, record.sweep.index) == (parsed.sweep, parsed.index)
             ][:1]
         if len(found) == 1:
@@ -215,11 +250,8 @@ class FolderStore:
     def _by_uid(self, prefix: str) -> list[int]:
         found = {number for number in self._index.find_uid(prefix) if self.layout.run(number).record.exists()}
         if not (len(found) == 1 and len(prefix) == ids.UID_LENGTH):
-            found |= {record.id or 0 for record in self._started() if record.uid.startswith(prefix)}
+            found |= {record.id or 0 for record in self.records() if record.uid.startswith(prefix)}
         return sorted(found)
-
-    def _started(self) -> Iterator[RunRecord]:
-        return self.records()
 
     def _not_found(self, ref: str | int) -> RunNotFoundError:
         numbers = [record.id or 0 for record in self.records()]
@@ -341,12 +373,11 @@ class FolderStore:
         return as_table(self.find(where, sort=sort, limit=limit))
 
 
-def _purged(layout: StoreLayout) -> int:
-    """Return the greatest number that was ever purged."""
+def _names(folder: Path) -> list[str]:
     try:
-        return int((layout.trash / "PURGED").read_text())
-    except (FileNotFoundError, ValueError):
-        return 0
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
 
 def _as_float(value: float | int) -> float:
@@ -366,9 +397,11 @@ def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> It
         alive = follow and going_on()
         try:
             with layout.output.open("rb") as file:
+                # the tail of a log that has reached its limit is rewritten, and may become shorter
+                offset = min(offset, os.fstat(file.fileno()).st_size)
                 file.seek(offset)
-                while block := file.read(1 << 20):
-                    if alive:
+                while block := file.read(_PIECE):
+                    if alive and (len(block) < _PIECE or b"\n" in block):
                         block = block[: block.rfind(b"\n") + 1]
                     if not block:
                         break
@@ -378,5 +411,7 @@ def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> It
         except FileNotFoundError:
             pass
         if not alive:
+            if rest := decoder.decode(b"", final=True):
+                yield rest
             return
         time.sleep(_FOLLOW_S)

@@ -22,6 +22,11 @@ _SCHEMA = "CREATE TABLE runs (id INTEGER PRIMARY KEY, uid TEXT, stamp INTEGER, r
 Reader = Callable[[int], "RunRecord | None"]
 
 
+def is_number(name: str) -> bool:
+    """Whether a folder's name is a run number: ASCII digits, the first of them no 0."""
+    return name.isascii() and name.isdigit() and name[0] != "0"
+
+
 class Index:
     """
     Light records of a store's runs, by number.
@@ -40,7 +45,10 @@ class Index:
 
     def numbers(self) -> list[int]:
         """Return the numbers of all run folders, newest first."""
-        return sorted((int(name) for name in os.listdir(self._runs) if name.isdigit() and name[0] != "0"), reverse=True)
+        with os.scandir(self._runs) as entries:
+            return sorted(
+                (int(entry.name) for entry in entries if is_number(entry.name) and entry.is_dir()), reverse=True
+            )
 
     def records(self, numbers: Iterable[int], read: Reader) -> Iterator[RunRecord]:
         """

@@ -8,48 +8,50 @@ background thread makes it survive a power cut. The reader trusts nothing: a lin
 
 from __future__ import annotations
 
-import json
-import math
+import errno
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 from zlib import crc32
 
 from anew.runner import serial
 from anew.runner.errors import StoreError
 from anew.runner.serial import DamagedError
 from anew.runner.store.durability import forget, keep_synced, sync_descriptor
-from anew.runner.store.files import cannot
-from anew.runner.values import number_from_json, number_to_json
+from anew.runner.store.files import cannot, sync_folder
+from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, flattened, json_number, whole_step
+from anew.runner.values import number_from_json
 
 MAX_LINE = 64 * 2**20
 _CHUNK = 1 << 20
-_LEAST_STEP, _GREATEST_STEP = -(2**63), 2**63 - 1
-
-_forks = 0
-
-
-def _count_fork() -> None:
-    global _forks
-    _forks += 1
-
-
-os.register_at_fork(after_in_child=_count_fork)
+_QUICK = 2**63
 
 
 class JournalWriter:
     """
-    Appends to one journal. Safe in threads; a forked child must go on with a `successor`.
+    Appends to one journal. Safe in threads and in signal handlers; a forked child goes on with a `successor`.
+
+    A call from a signal handler (or a finaliser) that came while its own thread was in another call is written when
+    that other one is, in place of waiting for it for ever.
 
     Args:
         path: A file that does not exist.
         clock: Seconds since the run started.
         durability_ms: How long a line may be without being synced to disk; 0 syncs in every call.
+
+    Attributes:
+        path: As given.
+        forked: Whether this process is a fork of the one that the journal belongs to; nothing can be written then.
+        descriptor: What it is written through; -1 when it is closed or belongs to another process.
+        fault: Why a sync in the background failed, when one did.
 
     Raises:
         StoreError: The file cannot be made.
@@ -57,45 +59,51 @@ class JournalWriter:
 
     def __init__(self, path: Path, *, clock: Callable[[], float], durability_ms: int = 500) -> None:
         self.path = path
+        self.forked = False
+        self.fault: OSError | None = None
         self._clock = clock
         self._durability_ms = durability_ms
-        self._lock = threading.Lock()
-        self._forks = _forks
-        self._q = 0
-        self._length = 0
+        self._lock = threading.RLock()
+        self._inside = False
+        self._later: deque[Callable[[], None]] = deque()
+        # (number, where its line ends) of the latest line that is there, and of the latest that was tried: when they
+        # are not the same object, a write was interrupted and the file has to be asked
+        self._done = self._tried = (0, 0)
         self._torn = False
         self._t = 0.0
-        self._names: dict[str, str] = {}
-        self._next: dict[str, int] = {}
+        self._keys: dict[str, str] = {}
+        self._next_steps: dict[str, int] = {}
         try:
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            if not durability_ms:
+                sync_folder(path.parent)
         except OSError as error:
             raise cannot("write", path, error) from error
+        _writers.add(self)
         if durability_ms:
             keep_synced(self, durability_ms / 1000)
 
     @property
-    def forked(self) -> bool:
-        """Whether this process is a fork of the one that the journal belongs to."""
-        return self._forks != _forks
+    def length(self) -> int:
+        """How many bytes have been written."""
+        return self._done[1]
 
     def successor(self, path: Path) -> JournalWriter:
         """Return a journal for this process that goes on counting steps where this one stood at the fork."""
         writer = JournalWriter(path, clock=self._clock, durability_ms=self._durability_ms)
-        writer._next = dict(self._next)
+        writer._next_steps = dict(self._next_steps)
         return writer
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+    def append(self, kind: str, body: Mapping[str, Any]) -> None:
         """
-        Write one entry whose members are JSON values; return its number.
+        Write one entry whose members are JSON values.
 
         Raises:
             StoreError: It could not be written; the journal is as it was before and can be written to again.
         """
         members = serial.dumps(body)[1:-1]
-        with self._lock:
-            tail = f',"k":"{kind}","t":{self._now()!r}' + (f",{members}" if members else "")
-            return self._write(tail)
+        tail = f",{members}" if members else ""
+        self._in_turn(lambda: self._write(f',"k":"{kind}","t":{self._now()}{tail}'))
 
     def log(self, values: Mapping[str, Any], step: int | None = None) -> dict[str, str] | None:
         """
@@ -107,166 +115,212 @@ class JournalWriter:
         Raises:
             StoreError: As for `append`.
         """
-        names = self._names
-        parts: list[str] = []
-        kept: list[str] = []
-        odd: dict[str, Any] | None = None
+        keys = self._keys
+        texts: list[str] = []
+        names: list[str] = []
+        odd: dict[Any, Any] = {}
         for name, value in values.items():
-            key = names.get(name) if type(name) is str else None
-            if key is None or not (type(value) is float and value - value == 0.0):
-                odd = odd or {}
+            kind = type(value)
+            if name in keys and (
+                (kind is float and value - value == 0.0) or (kind is int and -_QUICK < value < _QUICK)
+            ):
+                texts.append(f"{keys[name]}{value!r}")
+                names.append(name)
+            else:
                 odd[name] = value
-                continue
-            parts.append(f"{key}{value!r}")
-            kept.append(name)
-        refused = self._take_odd(odd, parts, kept) if odd else None
-        if not parts:
+        refused = self._take_odd(odd, texts, names) if odd else None
+        if step is not None and not (type(step) is int and LEAST_STEP <= step <= GREATEST_STEP):
+            try:
+                step = whole_step(step)
+            except NotANumberError as error:
+                return {**(refused or {}), **dict.fromkeys(names, str(error))}
+        if not texts:
             return refused
-        if step is not None and not (type(step) is int and _LEAST_STEP <= step <= _GREATEST_STEP):
-            step, why = _whole(step)
-            if why:
-                return {**(refused or {}), **dict.fromkeys(kept, why)}
         with self._lock:
-            following = self._next
-            if step is None:
-                step = max([following.get(name, 0) for name in kept]) if len(kept) > 1 else following.get(kept[0], 0)
-            self._write(f',"k":"m","t":{self._now()!r},"s":{step},"m":{{{",".join(parts)}}}')
-            after = step + 1
-            for name in kept:
-                following[name] = after
-        return refused or None
+            # As `_in_turn`, without its cost.
+            if self._inside or self._later:
+                self._in_turn(lambda: self._write_metrics(names, texts, step))
+                return refused
+            self._inside = True
+            try:
+                self._write_metrics(names, texts, step)
+            finally:
+                self._inside = False
+            if self._later:
+                self._in_turn(None)
+        return refused
 
     def sync(self) -> None:
         """Make everything written survive a power cut. Raises StoreError."""
-        try:
-            sync_descriptor(self._descriptor)
-        except OSError as error:
-            raise cannot("sync", self.path, error) from error
+        with self._lock:
+            self._check_open()
+            self._sync()
 
     def close(self) -> None:
-        """Sync and close; a second time does nothing. Raises StoreError when the disk reports a fault."""
+        """
+        Sync and close; a second time does nothing.
+
+        Raises:
+            StoreError: The disk reports a fault, now or in the background before; it is closed nevertheless.
+        """
         with self._lock:
-            if self._descriptor < 0:
+            if self.descriptor < 0:
                 return
             forget(self)
             try:
-                self.sync()
+                self._in_turn(None)
+                self._sync()
             finally:
-                os.close(self._descriptor)
-                self._descriptor = -1
+                descriptor, self.descriptor = self.descriptor, -1
+                os.close(descriptor)
+        if self.fault is not None:
+            raise cannot("sync", self.path, self.fault) from self.fault
 
-    def _now(self) -> float:
-        self._t = max(self._t, round(self._clock(), 6))
-        return self._t
+    # --- one call at a time -------------------------------------------------------------------------------------
 
-    def _write(self, tail: str) -> int:
-        """Write `{"q":N` + *tail* + seal as one line; the lock is held."""
-        if self._descriptor < 0:
-            raise StoreError(f"The journal {str(self.path)!r} is closed: its run has ended.")
-        q = self._q + 1
-        head = f'{{"q":{q}{tail}'.encode("ascii")
+    def _in_turn(self, write: Callable[[], None] | None) -> None:
+        """Do one write, and those that signal handlers asked for meanwhile."""
+        with self._lock:
+            if write is not None:
+                self._later.append(write)
+            if self._inside:
+                return
+            self._inside = True
+            try:
+                while self._later:
+                    self._later.popleft()()
+            finally:
+                self._inside = False
+
+    def _write_metrics(self, names: Sequence[str], texts: Sequence[str], step: int | None) -> None:
+        following = self._next_steps
+        if step is None:
+            step = max([following.get(name, 0) for name in names])
+        self._write(f',"k":"m","t":{self._now()},"s":{step},"m":{{{",".join(texts)}}}')
+        after = min(step + 1, GREATEST_STEP)
+        for name in names:
+            following[name] = after
+
+    def _now(self) -> str:
+        """Return the time, never less than before, to the microsecond."""
+        t = self._clock()
+        if t > self._t:
+            self._t = t
+        return f"{self._t:.6f}"
+
+    def _write(self, tail: str) -> None:
+        """Write `{"q":N` + *tail* + seal as one line; it is this call's turn."""
+        if self._done is not self._tried:
+            self._settle()
+        self._check_open()
+        number, start = self._done
+        number += 1
+        head = f'{{"q":{number}{tail}'.encode("ascii")
         line = b'%s,"c":"%08x"}\n' % (head, crc32(head))
         if self._torn:
             line = b"\n" + line
+        length = len(line)
+        if length > MAX_LINE:
+            raise StoreError(f"{length} bytes in one call are too many for the journal: it takes {MAX_LINE} at a time.")
+        self._tried = tried = (number, start + length)
         try:
-            written = os.write(self._descriptor, line)
-            if written != len(line):
-                os.write(self._descriptor, line[written:])
+            written = os.write(self.descriptor, line)
+            if written != length:
+                self._write_rest(line[written:])
         except OSError as error:
             self._take_back()
             raise cannot("write", self.path, error) from error
-        except BaseException:
-            # a signal handler raised after the write: the line is there, and its number is used up
-            if os.fstat(self._descriptor).st_size >= self._length + len(line):
-                self._torn, self._length, self._q = False, self._length + len(line), q
-            else:
-                self._take_back()
-            raise
-        self._torn, self._length, self._q = False, self._length + len(line), q
+        # From here on nothing is called: an exception out of a signal handler cannot come between.
+        self._done = tried
+        self._torn = False
         if not self._durability_ms:
-            self.sync()
-        return q
+            self._sync()
+
+    def _write_rest(self, rest: bytes) -> None:
+        while rest:
+            written = os.write(self.descriptor, rest)
+            if not written:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            rest = rest[written:]
+
+    def _settle(self) -> None:
+        """Find out what became of a write that was interrupted by an exception out of a signal handler."""
+        if os.fstat(self.descriptor).st_size >= self._tried[1]:
+            self._done, self._torn = self._tried, False
+        else:
+            self._take_back()
 
     def _take_back(self) -> None:
         """Cut off what a failed write left; where that fails too, the next line begins on a line of its own."""
+        number, length = self._done
         try:
-            os.ftruncate(self._descriptor, self._length)
+            os.ftruncate(self.descriptor, length)
         except OSError:
+            length = os.fstat(self.descriptor).st_size
             self._torn = True
+        self._done = self._tried = (number, length)
 
-    def _take_odd(self, values: Mapping[Any, Any], parts: list[str], kept: list[str]) -> dict[str, str]:
+    def _sync(self) -> None:
+        try:
+            sync_descriptor(self.descriptor)
+        except OSError as error:
+            raise cannot("sync", self.path, error) from error
+
+    def _check_open(self) -> None:
+        if self.forked:
+            raise StoreError(f"The journal {str(self.path)!r} belongs to the process that this one was forked from.")
+        if self.descriptor < 0:
+            raise StoreError(f"The journal {str(self.path)!r} is closed: its run has ended.")
+
+    # --- values -------------------------------------------------------------------------------------------------
+
+    def _take_odd(self, values: Mapping[Any, Any], texts: list[str], names: list[str]) -> dict[str, str] | None:
         """Take what the quick way of `log` does not: new names, other numbers, nested mappings; refuse the rest."""
         refused: dict[str, str] = {}
-        for name, value in values.items():
+        taken = set(names)
+        for name, value in flattened(values):
             if not isinstance(name, str):
                 refused[repr(name)] = f"a metric's name is a text, not {type(name).__name__}"
-            elif isinstance(value, Mapping):
-                self._take_odd_nested(name, value, parts, kept, refused)
-            else:
-                number, why = as_number(value)
-                if why:
-                    refused[name] = why
-                else:
-                    parts.append(f"{self._key(name)}{number}")
-                    kept.append(name)
-        return refused
-
-    def _take_odd_nested(
-        self, name: str, values: Mapping[Any, Any], parts: list[str], kept: list[str], refused: dict[str, str]
-    ) -> None:
-        inner = {f"{name}/{key}" if isinstance(key, str) else key: value for key, value in values.items()}
-        refused.update(self._take_odd(inner, parts, kept))
+                continue
+            if name in taken:
+                refused[name] = "it was given twice in one call"
+                continue
+            try:
+                number = json_number(value)
+            except NotANumberError as error:
+                refused[name] = str(error)
+                continue
+            texts.append(f"{self._key(name)}{number}")
+            names.append(name)
+            taken.add(name)
+        return refused or None
 
     def _key(self, name: str) -> str:
-        key = self._names.get(name)
+        key = self._keys.get(name)
         if key is None:
-            key = self._names[name] = f"{quoted(name)}:"
+            key = self._keys[name] = f"{quoted(name)}:"
         return key
 
-
-def as_number(value: Any) -> tuple[str, str]:
-    """Return a number as JSON text and "", or "" and why it is none. Calls nothing but the value's own methods."""
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        try:
-            value = value.item()
-        except Exception as error:
-            return "", f"its item() failed: {error}"
-    if isinstance(value, bool):
-        return str(int(value)), ""
-    if isinstance(value, int):
-        return _digits(int(value)), ""
-    if isinstance(value, float):
-        return json.dumps(number_to_json(float(value))), ""
-    kind = type(value)
-    if kind.__module__ in ("decimal", "_decimal", "fractions", "_pydecimal"):
-        return json.dumps(number_to_json(float(value))), ""
-    return "", f"a metric is one number, not {_described(value)}"
+    def _disown(self) -> None:
+        """In a forked child: let go of the parent's file. Its lock may be held by a thread that is not here."""
+        self.forked = True
+        self._lock = threading.RLock()
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.close(descriptor)
 
 
-def _digits(value: int) -> str:
-    try:
-        return str(value)
-    except ValueError:
-        return json.dumps(number_to_json(math.inf if value > 0 else -math.inf))
+_writers: WeakSet[JournalWriter] = WeakSet()
 
 
-def _described(value: Any) -> str:
-    if getattr(value, "ndim", 0):
-        return f"an array of shape {tuple(value.shape)}"
-    return "None" if value is None else f"a value of type {type(value).__name__}"
+def _after_fork() -> None:
+    for writer in list(_writers):
+        writer._disown()
+    _writers.clear()
 
 
-def _whole(step: Any) -> tuple[int, str]:
-    """Return a step as an int and "", or 0 and why it is none."""
-    number, why = as_number(step)
-    if why or isinstance(step, bool):
-        return 0, f"its step is {step!r}, not a whole number"
-    value = float(number.strip('"')) if not number.lstrip("-").isdigit() else int(number)
-    if value != value or value in (math.inf, -math.inf) or value != int(value):
-        return 0, f"its step is {step!r}, not a whole number"
-    if not _LEAST_STEP <= value <= _GREATEST_STEP:
-        return 0, f"its step {step!r} does not fit into 64 bits"
-    return int(value), ""
+os.register_at_fork(after_in_child=_after_fork)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
@@ -280,12 +334,10 @@ class Damage:
     Attributes:
         offset: Where, in bytes from the start.
         what: A sentence.
-        torn: Whether it is only the unfinished last line of a writer that lives or was killed.
     """
 
     offset: int
     what: str
-    torn: bool = False
 
     def __str__(self) -> str:
         return f"at byte {self.offset}: {self.what}"
@@ -293,15 +345,16 @@ class Damage:
 
 def iter_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
     """
-    Yield every entry that is intact, in order, and a `Damage` wherever something is missing or wrong.
+    Yield every entry that is intact, once, and a `Damage` wherever something is missing or wrong.
 
-    An unfinished last line is passed over. Never raises on account of the content; memory stays bounded.
+    Entries come as they lie in the file. An unfinished last line is what a killed or living writer leaves: it was not
+    acknowledged, and is passed over. Never raises on account of the content; memory stays bounded.
 
     Raises:
         OSError: The file cannot be read.
     """
-    expected = 1
-    for offset, line, whole in _lines(path):
+    order = _Order()
+    for offset, line, ended in _lines(path):
         if line is None:
             yield Damage(offset, f"a line longer than {MAX_LINE} bytes was passed over")
             continue
@@ -309,21 +362,49 @@ def iter_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
             continue
         try:
             entry = serial.unseal(line)
-            q = entry["q"]
-        except (DamagedError, KeyError) as error:
-            if whole:
+            number = _number(entry)
+        except DamagedError as error:
+            if ended:
                 yield Damage(offset, f"a damaged line was passed over: {error}")
             continue
-        if q != expected:
-            yield Damage(offset, _gap(expected, q))
-        expected = q + 1 if isinstance(q, int) else expected
+        if number == order.expected:
+            order.expected += 1
+        else:
+            what, again = order.surprised_by(number)
+            yield Damage(offset, what)
+            if again:
+                continue
         yield entry
 
 
-def _gap(expected: int, found: Any) -> str:
-    if isinstance(found, int) and found > expected:
-        return f"the entries {expected} to {found - 1} are missing"
-    return f"entry {found} stands where {expected} should"
+class _Order:
+    """Knows which numbers have come and which are missing."""
+
+    def __init__(self) -> None:
+        self.expected = 1
+        self._missing: list[range] = []
+        self._late: set[int] = set()
+
+    def surprised_by(self, number: int) -> tuple[str, bool]:
+        """Return what is wrong with a number that was not expected, and whether its entry has been here before."""
+        if number > self.expected:
+            missing = range(self.expected, number)
+            self._missing.append(missing)
+            self.expected = number + 1
+            if len(missing) == 1:
+                return f"entry {missing[0]} is missing", False
+            return f"the entries {missing[0]} to {missing[-1]} are missing", False
+        if number in self._late or not any(number in missing for missing in self._missing):
+            return f"entry {number} is here a second time", True
+        self._late.add(number)
+        return f"entry {number} stands behind entry {self.expected - 1}", False
+
+
+def _number(entry: Mapping[str, Any]) -> int:
+    number = entry.get("q")
+    if type(number) is not int or number < 1:
+        raise DamagedError("it has no number")
+    return number
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes | None, bool]]:
@@ -346,17 +427,22 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes | None, bool]]:
 
 def tail(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
     """
-    Return the intact entries from *offset* on, and where to go on; a line without its end is left for the next time.
+    Return the next intact entries from *offset* on, and where to go on; the same offset when there is nothing new.
+
+    For followers: a line without its end is left for the next time, what is damaged is passed over (`iter_journal`
+    reports it), and one call reads at most 64 MiB.
 
     Raises:
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         file.seek(offset)
-        data = file.read()
+        data = file.read(MAX_LINE)
     end = data.rfind(b"\n") + 1
+    if not end and len(data) == MAX_LINE:
+        return [], offset + MAX_LINE
     entries = []
-    for line in data[:end].splitlines():
+    for line in data[:end].split(b"\n"):
         with suppress(DamagedError):
             entries.append(serial.unseal(line))
     return entries, offset + end
@@ -370,12 +456,19 @@ def read_points(path: Path, name: str) -> Iterator[tuple[float, int, float | int
         OSError: The file cannot be read.
     """
     mark = f"{quoted(name)}:".encode("ascii")
+    seen = array("q")
+    latest = 0
     for _, line, _ in _lines(path):
         if line is None or mark not in line:
             continue
         try:
             entry = serial.unseal(line)
-            if entry.get("k") == "m" and name in entry["m"]:
-                yield entry["t"], entry["s"], number_from_json(entry["m"][name])
+            number = _number(entry)
+            if entry.get("k") != "m" or name not in entry["m"] or (number <= latest and number in seen):
+                continue
+            point = entry["t"], entry["s"], number_from_json(entry["m"][name])
         except (DamagedError, KeyError, TypeError, ValueError):
             continue
+        seen.append(number)
+        latest = max(latest, number)
+        yield point

@@ -10,27 +10,32 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
+import re
 import stat
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from anew.runner import ids
-from anew.runner.errors import ArtifactError, ObjectNotFoundError
+from anew.runner.errors import ArtifactError, ObjectNotFoundError, StoreError
+from anew.runner.store.durability import sync_later
 from anew.runner.store.files import cannot, sync_folder, write_new
 
 _SMALL = 1 << 20
 _BLOCK = 1 << 20
 _FICLONE = 0x40049409
 _ATTEMPTS = 3
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class ObjectStore:
     """
     A folder of content. Safe between threads and processes.
+
+    What is put survives a power cut when the call returns, or with `sync=False` about half a second later.
 
     Args:
         root: The folder; made when something is first put.
@@ -40,12 +45,15 @@ class ObjectStore:
         self.root = root
 
     def path(self, sha256: str) -> Path:
-        """Return where content of this digest lies, or would."""
+        """Return where content of this digest lies, or would. Raises ObjectNotFoundError for what is no digest."""
+        # Records may come from elsewhere: "../../x" must not lead out of the store.
+        if not _DIGEST.fullmatch(sha256):
+            raise self._missing(sha256)
         return self.root / "sha256" / sha256[:2] / sha256[2:]
 
     def has(self, sha256: str) -> bool:
         """Whether the content is here."""
-        return self.path(sha256).exists()
+        return _DIGEST.fullmatch(sha256) is not None and self.path(sha256).exists()
 
     def size(self, sha256: str) -> int:
         """Return the size in bytes. Raises ObjectNotFoundError."""
@@ -68,6 +76,13 @@ class ObjectStore:
             sha256=sha256,
         )
 
+    def _damaged(self, sha256: str) -> StoreError:
+        return StoreError(
+            f"The content {sha256[:12]} in {str(self.root.parent)!r} is damaged: its digest is another. "
+            "To see what else is: anew check",
+            path=str(self.path(sha256)),
+        )
+
     # --- putting ------------------------------------------------------------------------------------------------
 
     def put_bytes(self, data: bytes, *, sync: bool = True) -> str:
@@ -86,46 +101,38 @@ class ObjectStore:
 
     def put_file(self, path: Path, *, sync: bool = True) -> tuple[str, int]:
         """
-        Keep a regular file's content; return its digest and its size in bytes.
+        Keep a regular file's content, read once; return its digest and its size in bytes. A link is followed.
 
         Raises:
             ArtifactError: It is missing, unreadable, no regular file, or changes while it is read.
             StoreError: It cannot be written; nothing is left behind.
         """
         for _ in range(_ATTEMPTS):
-            before = _status(path)
-            if before.st_size <= _SMALL:
-                data = _read(path)
-                kept = self.put_bytes(data, sync=sync), len(data)
-            else:
-                kept = self._put_large(path, sync)
-            after = _status(path)
+            with _regular(path) as source:
+                before = os.fstat(source.fileno())
+                if before.st_size <= _SMALL:
+                    data = _read(source, path, before.st_size + 1)
+                    kept = self.put_bytes(data, sync=sync), len(data)
+                else:
+                    kept = self._put_large(source, path, before.st_size, sync)
+                after = os.fstat(source.fileno())
             if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and kept[1] == after.st_size:
                 return kept
         raise ArtifactError(f"{str(path)!r} keeps changing while it is read. Close it before it is logged.")
 
-    def _put_large(self, path: Path, sync: bool) -> tuple[str, int]:
+    def _put_large(self, source: BinaryIO, path: Path, expected: int, sync: bool) -> tuple[str, int]:
         temporary = self._temporary()
-        digest, size = hashlib.sha256(), 0
         try:
-            with path.open("rb") as source, temporary.open("xb", buffering=0) as target:
-                cloned = _clone(source.fileno(), target.fileno())
-                with temporary.open("rb") if cloned else source as blocks:
-                    while block := blocks.read(_BLOCK):
-                        digest.update(block)
-                        size += len(block)
-                        if not cloned:
-                            _write_all(target.fileno(), block)
+            with temporary.open("x+b", buffering=0) as target:
+                sha256, size = _copy(source, target, lambda file, size: _read(file, path, size), expected + 1)
                 if sync:
                     os.fsync(target.fileno())
-            self._keep(temporary, digest.hexdigest(), size, sync)
+            self._keep(temporary, sha256, size, sync)
         except OSError as error:
-            if isinstance(error, PermissionError) and error.filename == str(path):
-                raise ArtifactError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
-            raise cannot("write", temporary, error) from error
+            raise cannot("write", self.root, error) from error
         finally:
             _remove(temporary)
-        return digest.hexdigest(), size
+        return sha256, size
 
     def _temporary(self) -> Path:
         folder = self.root / "tmp"
@@ -136,13 +143,19 @@ class ObjectStore:
         return folder / ids.new_uid()
 
     def _is_whole(self, sha256: str, size: int) -> bool:
-        """Whether the content is here in full length; marks it as used now, so that a purge under way spares it."""
+        """Whether the content is here in full length; marks it as used now."""
         path = self.path(sha256)
         try:
-            if path.stat().st_size != size:
-                return False
-            with suppress(PermissionError):
-                os.utime(path)
+            return path.stat().st_size == size and self.touch(sha256)
+        except OSError:
+            return False
+
+    def touch(self, sha256: str) -> bool:
+        """Mark content as used now, so that a purge under way spares it; return whether it is here."""
+        try:
+            os.utime(self.path(sha256))
+        except PermissionError:
+            return True
         except OSError:
             return False
         return True
@@ -157,39 +170,66 @@ class ObjectStore:
         temporary.replace(path)
         if sync:
             sync_folder(path.parent)
+        else:
+            sync_later(path)
 
     # --- laying out ---------------------------------------------------------------------------------------------
 
     def lay_out(self, sha256: str, target: Path, *, mode: int | None = None, writable: bool = True) -> None:
         """
-        Put content at *target*, which must not exist.
+        Put content at *target*, which must not exist, having compared its digest.
 
         A reflink where the file system has them; else, for a target that nobody writes to, a hard link (it shares the
-        object's read-only inode); else a copy.
+        object's read-only inode); else a copy. On an error nothing is left at *target*.
+
+        Args:
+            sha256: Which content.
+            target: Where; missing folders are made.
+            mode: Permission bits; 0o644 when absent. Without *writable* nobody gets leave to write.
+            writable: Whether somebody may write to it later, which must not reach the object.
 
         Raises:
             ObjectNotFoundError: The content is not here.
-            StoreError: It cannot be written.
+            StoreError: The content is damaged, the target exists, or it cannot be written.
         """
-        target.parent.mkdir(parents=True, exist_ok=True)
+        bits = 0o644 if mode is None else mode
+        if not writable:
+            bits &= ~0o222
         try:
-            with self.open(sha256) as source:
-                if not writable and mode in (None, 0o444) and _linked(self.path(sha256), target):
-                    return
-                with target.open("xb") as copy:
-                    if not _clone(source.fileno(), copy.fileno()):
-                        shutil.copyfileobj(source, copy, _BLOCK)
-            target.chmod((0o644 if mode is None else mode) if writable else (mode or 0o444) & ~0o222)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not (bits == 0o444 and not writable and self._link(sha256, target)):
+                self._copy_out(sha256, target, bits)
         except OSError as error:
+            if isinstance(error, StoreError):
+                raise
             raise cannot("write", target, error) from error
+
+    def _link(self, sha256: str, target: Path) -> bool:
+        """Link intact content to *target*; return whether the file system could. Raises FileExistsError."""
+        if not self.verify(sha256):
+            raise self._damaged(sha256) if self.has(sha256) else self._missing(sha256)
+        return _linked(self.path(sha256), target)
+
+    def _copy_out(self, sha256: str, target: Path, bits: int) -> None:
+        with self.open(sha256) as source, target.open("x+b", buffering=0) as copy:
+            try:
+                found, _ = _copy(source, copy, lambda file, size: file.read(size), sys.maxsize)
+                if found != sha256:
+                    raise self._damaged(sha256)
+                os.fchmod(copy.fileno(), bits)
+            except BaseException:
+                _remove(target)
+                raise
 
     # --- upkeep -------------------------------------------------------------------------------------------------
 
     def verify(self, sha256: str) -> bool:
         """Whether the content is here and is what its name says."""
+        if not self.has(sha256):
+            return False
+        digest = hashlib.sha256()
         try:
-            digest = hashlib.sha256()
-            with self.path(sha256).open("rb") as file:
+            with self.path(sha256).open("rb", buffering=0) as file:
                 while block := file.read(_BLOCK):
                     digest.update(block)
         except OSError:
@@ -200,17 +240,36 @@ class ObjectStore:
         """Yield every digest here."""
         for folder in sorted((self.root / "sha256").glob("??")):
             for path in sorted(folder.iterdir()):
-                yield folder.name + path.name
+                if _DIGEST.fullmatch(folder.name + path.name):
+                    yield folder.name + path.name
 
-    def remove(self, sha256: str) -> int:
-        """Remove content; return the bytes freed."""
-        path = self.path(sha256)
+    def remove(self, sha256: str, *, unless_used_since: float | None = None) -> int:
+        """
+        Remove content; return the bytes freed, 0 when nothing was removed.
+
+        Args:
+            sha256: Which content.
+            unless_used_since: Seconds since the epoch: content put or touched since then stays, also when that
+                happens during this call.
+
+        Raises:
+            StoreError: It cannot be removed.
+        """
+        path, aside = self.path(sha256), self._temporary()
         try:
-            size = path.stat().st_size
-            path.unlink()
+            path.rename(aside)
+            status = aside.stat()
+            if unless_used_since is not None and status.st_mtime >= unless_used_since:
+                with suppress(FileExistsError):
+                    os.link(aside, path)
+                return 0
+            return status.st_size
         except FileNotFoundError:
             return 0
-        return size
+        except OSError as error:
+            raise cannot("remove", path, error) from error
+        finally:
+            _remove(aside)
 
     def used_since(self, sha256: str) -> float:
         """Return when the content was last put, in seconds since the epoch; 0 when it is not here."""
@@ -222,24 +281,49 @@ class ObjectStore:
     def temporaries(self, older_than_s: float) -> list[Path]:
         """Return what killed writers left."""
         limit = time.time() - older_than_s
-        return [path for path in (self.root / "tmp").glob("*") if path.stat().st_mtime < limit]
+        found = []
+        for path in (self.root / "tmp").glob("*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < limit:
+                    found.append(path)
+        return found
 
 
-def _status(path: Path) -> os.stat_result:
+def _regular(path: Path) -> BinaryIO:
+    """Open a regular file. Raises ArtifactError for anything else, and does not wait for a pipe's other end."""
     try:
-        status = path.stat()
+        if stat.S_ISREG(path.stat().st_mode):
+            # It may have become something else by now, hence O_NONBLOCK and the second look.
+            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file
+            file.close()
     except OSError as error:
         raise ArtifactError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise ArtifactError(f"{str(path)!r} is no regular file, and only files have content to keep.")
-    return status
+    raise ArtifactError(f"{str(path)!r} is no regular file, and only files have content to keep.")
 
 
-def _read(path: Path) -> bytes:
+def _read(file: BinaryIO, path: Path, size: int) -> bytes:
     try:
-        return path.read_bytes()
+        return file.read(size)
     except OSError as error:
         raise ArtifactError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
+
+
+def _copy(source: BinaryIO, target: BinaryIO, read: Callable[[BinaryIO, int], bytes], limit: int) -> tuple[str, int]:
+    """
+    Copy a file into an empty one, sharing its blocks where that is possible; return digest and size.
+
+    No more than *limit* bytes: a file that grows as fast as it is read would have no end.
+    """
+    cloned = _clone(source.fileno(), target.fileno())
+    digest, size = hashlib.sha256(), 0
+    while block := read(target if cloned else source, min(_BLOCK, limit - size)):
+        digest.update(block)
+        size += len(block)
+        if not cloned:
+            _write_all(target.fileno(), block)
+    return digest.hexdigest(), size
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -250,11 +334,13 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 def _clone(source: int, target: int) -> bool:
     """Share the blocks of one file with another (Linux FICLONE); return whether the file system could."""
+    if sys.platform != "linux":
+        return False
     try:
         import fcntl
 
         fcntl.ioctl(target, _FICLONE, source)
-    except (ImportError, OSError):
+    except OSError:
         return False
     return True
 

@@ -73,16 +73,22 @@ def _unfinished(layout: RunLayout, start: RunRecord, state: Replay) -> RunRecord
 def _start(layout: RunLayout) -> tuple[RunRecord | None, list[str]]:
     try:
         data = layout.record.read_bytes()
-    except FileNotFoundError:
-        return (None, []) if not _has_begun(layout) else (_stand_in(layout), ["run.json is missing"])
+    except (FileNotFoundError, NotADirectoryError):
+        return (None, []) if not has_begun(layout) else (_stand_in(layout), ["run.json is missing"])
     try:
         return serial.record_from_start(serial.unseal(data)), []
     except DamagedError as error:
         return _stand_in(layout), [f"run.json is damaged ({error}); what it held is not shown"]
 
 
-def _has_begun(layout: RunLayout) -> bool:
-    return layout.outcome.exists() or any(layout.events.glob("*.jsonl"))
+def has_begun(layout: RunLayout) -> bool:
+    """Whether there is more than the claim of a number: a record, or what is left of one."""
+    return layout.record.exists() or layout.outcome.exists() or any(layout.events.glob("*.jsonl"))
+
+
+def is_damaged(record: RunRecord) -> bool:
+    """Whether something of a record as it was read is lost, so that it may refer to more content than it says."""
+    return any(text.startswith(("run.json is ", "events/")) for text in record.warnings)
 
 
 def _stand_in(layout: RunLayout) -> RunRecord:
@@ -207,7 +213,7 @@ def _file_clock(folder: Path) -> float:
 
 def check_format(root: Path, text: str, newest: int) -> None:
     """Refuse a store of a newer format, or one whose FORMAT file makes no sense. Raises StoreFormatError."""
-    if not text.strip().isdigit():
+    if not (text.strip().isascii() and text.strip().isdigit()):
         raise StoreFormatError(f"{str(root / 'FORMAT')!r} holds {text[:40]!r}, not a number: this is no store of anew.")
     if int(text) > newest:
         raise StoreFormatError(

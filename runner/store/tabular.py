@@ -8,13 +8,15 @@ from typing import Any
 from anew.runner.errors import MissingExtraError
 from anew.runner.records import RunRecord
 
+_COLUMNS = ("id", "uid", "experiment", "status", "started_at", "duration_s", "result", "tags")
+
 
 def as_table(records: Iterable[RunRecord]) -> Any:
     """
     Return a pandas DataFrame with a row per run, in the order given.
 
     Columns: id, uid, experiment, status, started_at, duration_s, result, tags, then config.* (flattened with dots) and
-    the last value of every metric under its own name.
+    the last value of every metric under its own name, or as metrics.NAME when that is a column already.
 
     Raises:
         MissingExtraError: pandas is not installed.
@@ -23,7 +25,8 @@ def as_table(records: Iterable[RunRecord]) -> Any:
         import pandas as pd
     except ImportError as error:
         raise MissingExtraError("A table of runs needs pandas. To install it: pip install 'anew[pandas]'") from error
-    return pd.DataFrame([_row(record) for record in records])
+    rows = [_row(record) for record in records]
+    return pd.DataFrame(rows, columns=list(dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)])))
 
 
 def _row(record: RunRecord) -> dict[str, Any]:
@@ -37,8 +40,12 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "result": record.result,
         "tags": list(record.tags),
         **{f"config.{key}": value for key, value in flatten(record.config).items()},
-        **{name: metric.last for name, metric in record.metrics.items()},
+        **{_metric_column(name): metric.last for name, metric in record.metrics.items()},
     }
+
+
+def _metric_column(name: str) -> str:
+    return f"metrics.{name}" if name in _COLUMNS or name.startswith(("config.", "metrics.")) else name
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
