@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from anew.runner.store.folder import FolderStore
 
 UNSET: Any = object()
+# flags of Hydra's that ask for something to be shown; no run comes of them
+_ASKING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
 
 class Experiment:
@@ -157,7 +159,9 @@ class Main:
         """
         from anew.runner.config.main import run_app
 
-        session = _Session(self, entry="call", options={"store": store, "quiet": quiet or None})
+        session = _Session(
+            self, entry="call", options={"store": None if store is None else os.fspath(store), "quiet": quiet or None}
+        )
         run_app(self._spec, list(overrides), session, interactive=True)
         return session.last_record()
 
@@ -166,6 +170,8 @@ class Main:
 
         try:
             options, rest = _own_options(argv)
+            if not _ASKING & set(rest):
+                _start_guard()
             return run_app(self._spec, rest, _Session(self, entry=_entry_kind(), options=options), interactive=False)
         except AnewError as error:
             _leave(error)
@@ -208,6 +214,11 @@ class _Session:
 
         return execute(job, self._claims[-1], self._origin, job.call)
 
+    def abandon(self) -> None:
+        """Give up the number taken last."""
+        claim = self._claims.pop()
+        claim.store.abandon(claim.number)
+
     def last_record(self) -> RunRecord:
         """Return the record of the run that ended last."""
         claim = self._claims[-1]
@@ -240,6 +251,13 @@ def _origin(main: Main, entry: str) -> Origin:
         scan=SourceScan(root, cache_file(cache, root)),
         cache=cache,
     )
+
+
+def _start_guard() -> None:
+    """Start the guard process now: it is up by the time that the configuration is composed."""
+    from anew.runner.guard import Guard
+
+    Guard.shared()
 
 
 def _cache_folder() -> Path:

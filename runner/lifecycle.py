@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -102,6 +102,7 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
         raise
     result: Any = None
     failure: BaseException | None = None
+    process = os.getpid()
     before = set_current(live.run)
     try:
         with _thread_failures_on_record(live.recorder):
@@ -111,9 +112,11 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
         failure = error
         raise
     finally:
-        live.watch.mark_done()
         set_current(before)
-        _finish(live, result, failure)
+        # a forked child that falls out of main is not the run, and must not end it
+        if os.getpid() == process:
+            live.watch.mark_done()
+            _finish(live, result, failure)
 
 
 # --- start ------------------------------------------------------------------------------------------------------
@@ -126,6 +129,7 @@ def _start(job: ComposedJob, claim: Claim, origin: Origin) -> _Live:
     record = _record(job, claim, origin, redactor, seeder)
     started = record.process.monotonic_s if record.process else time.monotonic()
     claim.store.start(claim.number, record, views=_views(job, redactor))
+    _redact_hydra(claim, redactor)
     if not claim.settings.quiet:
         say(f"run {claim.number} of {record.experiment} in {_shown(claim.layout.folder)}")
     recorder = Recorder(
@@ -148,8 +152,9 @@ def _live(
     origin: Origin,
 ) -> _Live:
     settings = claim.settings
-    for note in record.source.notes:
-        recorder.warn_once(f"source:{note}", note)
+    if origin.scan is not None and not settings.quiet:
+        for note in origin.scan.news:
+            say(note)
     guard = Guard.shared()
     watch = guard.watch(claim.layout.outcome, {"format": FORMAT, "uid": record.uid}, started_at=record.started_at)
     sampler = SystemSampler() if settings.system.enabled else None
@@ -194,8 +199,8 @@ def _seeded(recorder: Recorder, seeded: Mapping[str, int]) -> None:
 
 def _record(job: ComposedJob, claim: Claim, origin: Origin, redactor: Redactor, seeder: Seeder) -> RunRecord:
     settings = claim.settings
-    source = _source(origin, claim)
     config = redactor.value(job.config)
+    source = _source(origin, claim, redactor)
     environment = capture_environment(settings.environment, origin.cache / "environment.json")
     unresolved = redactor.yaml(job.unresolved)
     return RunRecord(
@@ -217,17 +222,34 @@ def _record(job: ComposedJob, claim: Claim, origin: Origin, redactor: Redactor, 
         tags=settings.tags,
         note=settings.note,
         sweep=claim.sweep,
+        warnings=source.notes,
     )
 
 
-def _source(origin: Origin, claim: Claim) -> SourceFacts:
+def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:
     if origin.scan is None or not claim.settings.source.enabled:
         return SourceFacts(root=str(origin.root))
-    return origin.scan.finish(claim.store.objects, claim.settings.source, exclude=(claim.store.root,))
+    source = origin.scan.finish(claim.store.objects, claim.settings.source, exclude=(claim.store.root,))
+    if source.git is None or source.git.diff is None:
+        return source
+    return replace(source, git=replace(source.git, diff=redactor.text(source.git.diff)))
 
 
 def _views(job: ComposedJob, redactor: Redactor) -> Mapping[str, str]:
     return {name: redactor.yaml(text) for name, text in job.views.items()}
+
+
+def _redact_hydra(claim: Claim, redactor: Redactor) -> None:
+    """Take secrets out of what Hydra wrote into the store."""
+    paths = list((claim.layout.files / ".hydra").glob("*.yaml"))
+    if claim.sweep is not None and claim.sweep.id is not None:
+        paths.append(claim.store.layout.sweeps / str(claim.sweep.id) / "multirun.yaml")
+    for path in paths:
+        with suppress(OSError):
+            text = path.read_text()
+            redacted = redactor.yaml(text)
+            if redacted != text:
+                path.write_text(redacted)
 
 
 def _shown(path: Path) -> str:
@@ -281,17 +303,19 @@ def _finish(live: _Live, result: Any, failure: BaseException | None) -> None:
             ended = replace(ended, status=Status.INTERRUPTED)
     except AnewError as error:
         problems.append(str(error))
-    live.watch.close()
     for problem in problems:
         say(problem)
     if not claim.settings.quiet:
         length = _duration(ended.duration_s)
         say(f"run {claim.number} {ended.status.value} after {length}, see: anew show {claim.number}")
+    # last of all: a signal that has waited acts now
+    live.watch.close()
 
 
 def _add_modules(live: _Live) -> None:
     if live.claim.settings.source.enabled:
-        files = added_modules(live.record.source, live.claim.store.objects, live.claim.settings.source)
+        store = live.claim.store
+        files = added_modules(live.record.source, store.objects, live.claim.settings.source, exclude=(store.root,))
         if files:
             live.recorder.add(ev.SourceAdded, files=files)
 
@@ -342,7 +366,7 @@ def _error(failure: BaseException | None, redactor: Redactor) -> ErrorFacts | No
     kind = type(failure)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     trace = failure.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("anew.runner."):
         trace = trace.tb_next
     text = "".join(traceback.TracebackException(kind, failure, trace).format())
     return ErrorFacts(type=name, message=redactor.text(_message(failure)), traceback=redactor.text(text))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from anew.runner import events as ev
 from anew.runner import ids, serial
@@ -60,10 +61,7 @@ class Recorder:
         self._warned: set[str] = set()
         self._lost = 0
         self._journal = self._open(writer)
-        os.register_at_fork(after_in_child=self._lock_anew)
-
-    def _lock_anew(self) -> None:
-        self._lock = threading.Lock()
+        _recorders.add(self)
 
     def _open(self, writer: str) -> JournalWriter:
         return JournalWriter(self.layout.journal(writer), clock=self._clock, durability_ms=self._durability_ms)
@@ -130,6 +128,18 @@ class Recorder:
         except StoreError as error:
             problem = str(error)
         return problem
+
+
+_recorders: WeakSet[Recorder] = WeakSet()
+
+
+def _after_fork() -> None:
+    """Give a child locks of its own: those it inherits may be held by threads that it does not have."""
+    for recorder in _recorders:
+        recorder._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def child_writer() -> str:

@@ -38,12 +38,15 @@ _OVERRIDE = re.compile(r"(?P<head>[+~\-]*(?P<key>[A-Za-z_][\w.@/\-]*)=)(?P<secre
 
 _YAML_LINE = re.compile(r"(?P<head>\s*(?:- )*['\"]?(?P<key>[\w.\-]+)['\"]?:\s+)(?P<value>\S.*)")
 
+_NO_SECRET_NAMES = ("PWD",)
+_YAML_ITEM = re.compile(r"(?P<head>\s*- ['\"]?)(?P<value>[^\s=:]+=.*)")
 _NO_SECRET = ("${", "'${", '"${', "null", "???")
 
 
 def is_secret_name(name: str) -> bool:
     """Whether values of this name are secrets: `db.password`, `OPENAI_API_KEY`; but not `pad_token` or `sort_key`."""
-    return bool(_SECRET_NAME.match(name))
+    last = name.rpartition(".")[2]
+    return name not in _NO_SECRET_NAMES and any(_SECRET_NAME.match(part) for part in (name, last))
 
 
 def redact_text(text: str) -> str:
@@ -144,6 +147,8 @@ class Redactor:
             ):
                 hidden_below = indent
                 line = match["head"] + f"'{REDACTED}'"
+            elif item := _YAML_ITEM.fullmatch(line):
+                line = item["head"] + self.argument(item["value"])
             lines.append(self.text(line))
         return "\n".join(lines)
 

@@ -12,6 +12,7 @@ from anew.runner.errors import AnewError, RunStateError, ValueRefusedError
 from anew.runner.recorder import Recorder, attach
 from anew.runner.settings import InputSettings
 from anew.runner.store.objects import ObjectStore
+from anew.runner.values import encode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,9 +119,10 @@ class Run:
         """
         for key, value in values.items():
             try:
+                encode(value, f"info.{key}")
                 self._recorder.add(ev.InfoSet, values=self._recorder.redactor.value({str(key): value}))
             except ValueRefusedError as error:
-                self._recorder.warn_once(f"info:{key}", f"info {key!r} was not kept: {error}")
+                self._recorder.warn_once(f"info:{key}", str(error))
 
     def tag(self, *names: str) -> None:
         """Add tags."""
