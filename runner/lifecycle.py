@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,7 +21,7 @@ from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
 from anew.runner.capture.source import SourceScan, added_modules
 from anew.runner.capture.system import SystemSampler
-from anew.runner.errors import AnewError, ValueRefusedError
+from anew.runner.errors import AnewError
 from anew.runner.guard import Guard, Terminated, Watch
 from anew.runner.pulse import Pulse
 from anew.runner.recorder import Recorder, say
@@ -69,17 +69,24 @@ class Origin:
     cache: Path
 
 
-@dataclass(kw_only=True, slots=True)
-class _Live:
-    """A run that is going on, with what must be stopped at its end."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Started:
+    """A run whose record is written; `began_s` is the monotonic time of its start."""
 
     claim: Claim
     record: RunRecord
-    started: float
+    began_s: float
     redactor: Redactor
+    seeder: Seeder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Live:
+    """A run that is going on, with what must be stopped at its end."""
+
+    started: _Started
     recorder: Recorder
     run: Run
-    seeder: Seeder
     watch: Watch
     output: OutputCapture
     pulse: Pulse
@@ -96,9 +103,14 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
         AnewError: The run could not be started; nothing of it is left.
     """
     try:
-        live = _start(job, claim, origin)
+        started = _start(job, claim, origin)
     except BaseException:
         claim.store.abandon(claim.number)
+        raise
+    try:
+        live = _go_live(started, origin)
+    except BaseException as error:
+        _end_at_once(started, error)
         raise
     result: Any = None
     failure: BaseException | None = None
@@ -122,75 +134,81 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
 # --- start ------------------------------------------------------------------------------------------------------
 
 
-def _start(job: ComposedJob, claim: Claim, origin: Origin) -> _Live:
+def _start(job: ComposedJob, claim: Claim, origin: Origin) -> _Started:
+    """Capture, and write the record."""
     redactor = Redactor.of_environment()
     seed = seed_from_config(job.config)
     seeder = Seeder(draw_seed() if seed is None else seed, "drawn" if seed is None else "config")
     record = _record(job, claim, origin, redactor, seeder)
-    started = record.process.monotonic_s if record.process else time.monotonic()
     claim.store.start(claim.number, record, views=_views(job, redactor))
-    _redact_hydra(claim, redactor)
-    if not claim.settings.quiet:
-        say(f"run {claim.number} of {record.experiment} in {_shown(claim.layout.folder)}")
-    recorder = Recorder(
-        claim.layout,
-        record.uid,
-        started=lambda: time.monotonic() - started,
-        durability_ms=claim.settings.durability_ms,
-        redactor=redactor,
-    )
-    return _live(claim, record, started, redactor, recorder, seeder, origin)
-
-
-def _live(
-    claim: Claim,
-    record: RunRecord,
-    started: float,
-    redactor: Redactor,
-    recorder: Recorder,
-    seeder: Seeder,
-    origin: Origin,
-) -> _Live:
-    settings = claim.settings
-    if origin.scan is not None and not settings.quiet:
-        for note in origin.scan.news:
-            say(note)
-    guard = Guard.shared()
-    watch = guard.watch(claim.layout.outcome, {"format": FORMAT, "uid": record.uid}, started_at=record.started_at)
-    sampler = SystemSampler() if settings.system.enabled else None
-    seeds = seeder.apply(lambda name, seed: _seeded(recorder, {name: seed}))
-    _seeded(recorder, seeds.seeded)
-    return _Live(
+    return _Started(
         claim=claim,
         record=record,
-        started=started,
+        began_s=record.process.monotonic_s if record.process else time.monotonic(),
         redactor=redactor,
-        recorder=recorder,
-        run=Run(
+        seeder=seeder,
+    )
+
+
+def _go_live(started: _Started, origin: Origin) -> _Live:
+    """Begin to guard, seed, capture output and sample; what has begun is undone when the next fails."""
+    claim, record, settings = started.claim, started.record, started.claim.settings
+    _redact_hydra(claim, started.redactor)
+    _announce(started, origin)
+    with ExitStack() as undo:
+        recorder = Recorder(
+            claim.layout,
+            record.uid,
+            started=lambda: time.monotonic() - started.began_s,
+            durability_ms=settings.durability_ms,
+            redactor=started.redactor,
+        )
+        undo.callback(recorder.close)
+        guard = Guard.shared()
+        watch = guard.watch(claim.layout.outcome, {"format": FORMAT, "uid": record.uid}, started_at=record.started_at)
+        undo.callback(watch.close)
+        undo.callback(started.seeder.close)
+        seeds = started.seeder.apply(lambda name, seed: _seeded(recorder, {name: seed}))
+        _seeded(recorder, seeds.seeded)
+        run = Run(
             recorder,
             number=claim.number,
             seed=record.seed,
             objects=claim.store.objects,
             root=origin.root,
             inputs=settings.inputs,
-        ),
-        seeder=seeder,
-        watch=watch,
-        output=OutputCapture.start(
+        )
+        output = OutputCapture.start(
             claim.layout.output,
             mode=settings.output.mode,
             limit_bytes=settings.output.limit_bytes,
             guard=guard,
-            secrets=redactor.secrets,
-        ),
-        pulse=Pulse(
+            secrets=started.redactor.secrets,
+        )
+        undo.callback(output.stop)
+        pulse = Pulse(
             recorder,
             heartbeat_s=settings.heartbeat_s,
-            sample=sampler.sample if sampler else None,
+            sample=SystemSampler().sample if settings.system.enabled else None,
             interval_s=settings.system.interval_s,
             every_tick=watch.check_handlers,
-        ),
-    )
+        )
+        undo.pop_all()
+    return _Live(started=started, recorder=recorder, run=run, watch=watch, output=output, pulse=pulse)
+
+
+def _announce(started: _Started, origin: Origin) -> None:
+    if started.claim.settings.quiet:
+        return
+    say(f"run {started.claim.number} of {started.record.experiment} in {_shown(started.claim.layout.folder)}")
+    for note in origin.scan.news if origin.scan is not None else ():
+        say(note)
+
+
+def _end_at_once(started: _Started, error: BaseException) -> None:
+    """Write the outcome of a run whose main was never called."""
+    with suppress(AnewError):
+        started.claim.store.finish(started.claim.number, _ended(started, None, error, None))
 
 
 def _seeded(recorder: Recorder, seeded: Mapping[str, int]) -> None:
@@ -285,19 +303,16 @@ def _thread_failures_on_record(recorder: Recorder) -> Iterator[None]:
 
 def _finish(live: _Live, result: Any, failure: BaseException | None) -> None:
     """Stop what was started, in reverse, and write the outcome; one part's failure does not stop the next."""
-    claim, recorder = live.claim, live.recorder
+    claim, recorder = live.started.claim, live.recorder
     problems: list[str] = []
-    for stop in (live.pulse.stop, live.seeder.close, lambda: _add_modules(live), live.output.stop):
-        try:
-            problem = stop()
-        except (AnewError, OSError) as error:
-            problem = str(error)
+    for stop in (live.pulse.stop, live.started.seeder.close, lambda: _add_modules(live), live.output.stop):
+        problem = _stopped(stop)
         if problem:
             problems.append(problem)
             recorder.add(ev.Warned, text=problem)
     kept = _kept_result(recorder, result)
     problems += filter(None, [recorder.close()])
-    ended = _ended(live, kept, failure)
+    ended = _ended(live.started, kept, failure, live.watch.received)
     try:
         if not claim.store.finish(claim.number, ended):
             ended = replace(ended, status=Status.INTERRUPTED)
@@ -312,10 +327,21 @@ def _finish(live: _Live, result: Any, failure: BaseException | None) -> None:
     live.watch.close()
 
 
+def _stopped(stop: Callable[[], str | None]) -> str | None:
+    """Stop one part; return what went wrong. Whatever it is, the outcome has to be written."""
+    try:
+        return stop()
+    except AnewError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
 def _add_modules(live: _Live) -> None:
-    if live.claim.settings.source.enabled:
-        store = live.claim.store
-        files = added_modules(live.record.source, store.objects, live.claim.settings.source, exclude=(store.root,))
+    claim = live.started.claim
+    if claim.settings.source.enabled:
+        store = claim.store
+        files = added_modules(live.started.record.source, store.objects, claim.settings.source, exclude=(store.root,))
         if files:
             live.recorder.add(ev.SourceAdded, files=files)
 
@@ -323,17 +349,18 @@ def _add_modules(live: _Live) -> None:
 def _kept_result(recorder: Recorder, result: Any) -> Any:
     try:
         encode(result, "the result of main")
-    except ValueRefusedError as error:
-        recorder.warn_once("result", str(error))
+        return recorder.redactor.value(result)
+    except Exception as error:
+        # the user's object may raise anything when it is looked at
+        recorder.warn_once("result", f"The result of main was not kept: {error}")
         return None
-    return recorder.redactor.value(result)
 
 
-def _ended(live: _Live, result: Any, failure: BaseException | None) -> ev.RunEnded:
-    duration = time.monotonic() - live.started
-    status, signal, code = _verdict(failure, live.watch.received)
+def _ended(started: _Started, result: Any, failure: BaseException | None, received: str | None) -> ev.RunEnded:
+    duration = time.monotonic() - started.began_s
+    status, signal, code = _verdict(failure, received)
     return ev.RunEnded(
-        uid=live.record.uid,
+        uid=started.record.uid,
         writer="outcome",
         q=0,
         t=duration,
@@ -341,7 +368,7 @@ def _ended(live: _Live, result: Any, failure: BaseException | None) -> ev.RunEnd
         ended_at=datetime.now(timezone.utc),
         duration_s=duration,
         result=result,
-        error=_error(failure, live.redactor) if status is Status.FAILED else None,
+        error=_error(failure, started.redactor) if status is Status.FAILED else None,
         signal=signal,
         exit_code=code,
     )

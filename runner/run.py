@@ -123,6 +123,9 @@ class Run:
                 self._recorder.add(ev.InfoSet, values=self._recorder.redactor.value({str(key): value}))
             except ValueRefusedError as error:
                 self._recorder.warn_once(f"info:{key}", str(error))
+            except Exception as error:
+                # the user's object may raise anything when it is looked at
+                self._recorder.warn_once(f"info:{key}", f"info.{key} was not kept: {type(error).__name__}: {error}")
 
     def tag(self, *names: str) -> None:
         """Add tags."""

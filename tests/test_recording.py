@@ -154,7 +154,7 @@ def main(lr: float = 0.1, *, run: Run):
 
 def test_a_result_that_cannot_be_kept_is_said_and_the_run_is_complete(trial: Project) -> None:
     trial.write("@experiment.main\ndef main(lr: float = 0.1): return object()")
-    assert "the result of main cannot be kept" in trial.run().stderr
+    assert "the result of main cannot be kept: a value of type object" in trial.run().stderr
     assert trial.record().status is Status.COMPLETED
     assert trial.record().result is None
 
@@ -653,3 +653,36 @@ def test_a_traceback_begins_with_the_users_code(trial: Project) -> None:
     assert error is not None
     assert error.traceback.splitlines()[1].strip().startswith('File "')
     assert "train.py" in error.traceback.splitlines()[1]
+
+
+def test_values_that_fail_when_looked_at_cost_only_themselves(trial: Project) -> None:
+    trial.write("""
+    from collections.abc import Mapping
+    class Broken(Mapping):
+        def __getitem__(self, key): raise RuntimeError("no")
+        def __iter__(self): raise RuntimeError("no")
+        def __len__(self): raise RuntimeError("no")
+    @experiment.main
+    def main(lr: float = 0.1, *, run: Run):
+        run.info({"bad": Broken(), "good": 1})
+        return Broken()
+    """)
+    err = trial.run().stderr
+    assert "info.bad was not kept: RuntimeError: no" in err
+    assert "The result of main was not kept: no" in err
+    assert trial.record().status is Status.COMPLETED
+    assert trial.record().info == {"good": 1}
+
+
+def test_a_run_that_fails_between_its_record_and_main_has_an_outcome(trial: Project) -> None:
+    trial.write("""
+    import anew.runner.lifecycle as lifecycle
+    def fail(*args, **options): raise KeyboardInterrupt
+    lifecycle.Pulse = fail
+    @experiment.main
+    def main(lr: float = 0.1): raise SystemError
+    """)
+    trial.run(code=130)
+    record = trial.record()
+    assert record.status is Status.INTERRUPTED
+    assert record.error is None
