@@ -26,6 +26,9 @@ class Status(str, Enum):
     INTERRUPTED = "INTERRUPTED"
     LOST = "LOST"
 
+    def __str__(self) -> str:
+        return self.value
+
     @property
     def final(self) -> bool:
         """Whether a run in this state will not go on."""
