@@ -53,7 +53,12 @@ class Curve:
             chosen = {
                 int(index)
                 for start, end in pairwise(bounds)
-                for index in (start, start + values[start:end].argmin(), start + values[start:end].argmax(), end - 1)
+                for index in (
+                    start,
+                    start + np.argmin(values[start:end]),
+                    start + np.argmax(values[start:end]),
+                    end - 1,
+                )
             }
             picked = np.array(sorted(chosen))
             steps, values = steps[picked], values[picked]
