@@ -28,7 +28,7 @@ LINE = (
     ("experiment", "query"),
     ("lifecycle",),
     ("run", "pulse"),
-    ("recorder", "artifacts", "observers", "testing"),
+    ("recorder", "artifacts", "observers"),
     ("config", "capture", "store"),
     ("guard",),
     ("guard_link", "interrupts"),
