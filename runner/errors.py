@@ -93,3 +93,13 @@ class MissingExtraError(AnewError, ImportError):
 
 class RunStateError(AnewError, RuntimeError):
     """Something asked of a run that its state does not allow."""
+
+
+class RerunError(AnewError, RuntimeError):
+    """A run that cannot be run again as it was asked for."""
+
+
+class RefusedError(AnewError, RuntimeError):
+    """A re-run that `--strict` or the want of `--trust` did not let start."""
+
+    exit_code = EXIT_REFUSED

@@ -8,11 +8,11 @@ started, on the machine's monotonic clock where the writer shares it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Status
+from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Status, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,9 +93,17 @@ class SourceAdded(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedsSet(Event):
-    """Libraries seeded after the start."""
+    """Libraries seeded, or made deterministic, after the start."""
 
     seeded: Mapping[str, int]
+    deterministic: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged(Event):
+    """How a re-run came out; written after its end by whoever compared."""
+
+    verdict: Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

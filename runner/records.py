@@ -44,8 +44,10 @@ class CommandFacts:
         cwd: The working directory at the start.
         entry: "script", "module" (python -m) or "call" (`main.run()` from Python).
         target: The script's path or the module's name.
-        function: The qualified name of the main function.
+        function: Module and qualified name of the main function, as "module:name".
         interpreter: Path of the Python executable.
+        options: What the interpreter was given before the script, such as ("-O",).
+        import_paths: Folders of the project that modules are imported from, absolute, in the order of `sys.path`.
     """
 
     argv: tuple[str, ...]
@@ -54,6 +56,8 @@ class CommandFacts:
     target: str = ""
     function: str = ""
     interpreter: str = ""
+    options: tuple[str, ...] = ()
+    import_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,15 +176,17 @@ class SeedFacts:
 
     Attributes:
         root: In [0, 2**32); every other seed is derived from it.
-        origin: "config" when the configuration has a seed, else "drawn".
+        origin: "config" when the configuration has a seed, "recorded" in the re-run of a run without one, else "drawn".
         seeded: Library -> the seed it was given.
         hash_randomization: PYTHONHASHSEED as it was, "random" when unset.
+        deterministic: Library -> what `anew.deterministic` turned on there.
     """
 
     root: int
     origin: str = "drawn"
     seeded: Mapping[str, int] = field(default_factory=dict)
     hash_randomization: str = "random"
+    deterministic: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,6 +237,32 @@ class RerunOf:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """
+    How a re-run came out beside the run that it repeats.
+
+    Attributes:
+        verdict: "identical", "close" or "different".
+        overrides: What was changed on purpose; then "different" is a finding, not a failure.
+        rtol: The relative tolerance that "close" was judged by; None when only identity counted.
+        differences: Section -> name -> {"recorded", "now", "restored"}: what differed before main started.
+        first_difference: Where the two part: {"what", "name", "step", "recorded", "now"}; None when they do not.
+        max_deviation: The largest relative deviation of a number; None when the two cannot be compared by numbers.
+        max_deviation_at: Where it is, in the form of `first_difference`.
+        causes: What may explain a difference, likeliest first, in sentences.
+    """
+
+    verdict: str
+    overrides: tuple[str, ...] = ()
+    rtol: float | None = None
+    differences: Mapping[str, Any] = field(default_factory=dict)
+    first_difference: Mapping[str, Any] | None = None
+    max_deviation: float | None = None
+    max_deviation_at: Mapping[str, Any] | None = None
+    causes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SweepMembership:
     """The sweep that a run belongs to and its index in there, from 0."""
 
@@ -255,12 +287,16 @@ class Provenance:
         sources: Search path entries in order, as "provider: path".
         unresolved: The composed config before interpolation, as YAML text.
         hydra_dir: Where Hydra's own output went.
+        flags: Hydra's flags that chose the configuration, such as ("--config-name", "big").
+        settings: Overrides of the `anew` node, as typed.
     """
 
     config_name: str | None = None
     sources: tuple[str, ...] = ()
     unresolved: str = ""
     hydra_dir: str | None = None
+    flags: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -277,6 +313,8 @@ class RunRecord:
         started_at, ended_at, heartbeat_at: Aware, UTC.
         duration_s: Wall time in seconds; None while the run is going.
         metrics: Name -> summary; the series are read with `RunStore.metrics`.
+        verdict: How it came out beside the run that it repeats, once that was judged.
+        origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.marks`.
         warnings: What the recorder had to say: limits that bit, values refused, damage found.
     """
 
@@ -309,6 +347,8 @@ class RunRecord:
     note: str | None = None
     error: ErrorFacts | None = None
     rerun_of: RerunOf | None = None
+    verdict: Verdict | None = None
+    origin_mark: str = ""
     sweep: SweepMembership | None = None
     observers: Mapping[str, ObserverState] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner.records import ContentRef, MetricSummary, RunRecord, SeedFacts
+from anew.runner.records import ContentRef, MetricSummary, RunRecord, SeedFacts, Verdict
 
 
 def fold(record: RunRecord, event: ev.Event) -> RunRecord:
@@ -70,6 +70,8 @@ class Replay:
         self._info: dict[str, Any] = dict(record.info)
         self._note = record.note
         self._seeded: dict[str, int] = {}
+        self._deterministic: dict[str, str] = {}
+        self._verdict: Verdict | None = record.verdict
         self._warnings = dict.fromkeys(record.warnings)
         self._ended: ev.RunEnded | None = None
 
@@ -118,6 +120,9 @@ class Replay:
             self._sources.update({item.path: item for item in event.files})
         elif isinstance(event, ev.SeedsSet):
             self._seeded.update(event.seeded)
+            self._deterministic.update(event.deterministic)
+        elif isinstance(event, ev.Judged):
+            self._verdict = event.verdict
         elif isinstance(event, ev.Warned):
             self.warn(event.text)
         elif isinstance(event, ev.RunEnded):
@@ -143,15 +148,20 @@ class Replay:
             info=self._info,
             note=self._note,
             seeds=self._seeds(),
+            verdict=self._verdict,
             warnings=tuple(self._warnings),
         )
         return changed if self._ended is None else _ended(changed, self._ended)
 
     def _seeds(self) -> SeedFacts | None:
         seeds = self._record.seeds
-        if seeds is None or not self._seeded:
+        if seeds is None or not (self._seeded or self._deterministic):
             return seeds
-        return replace(seeds, seeded={**seeds.seeded, **self._seeded})
+        return replace(
+            seeds,
+            seeded={**seeds.seeded, **self._seeded},
+            deterministic={**seeds.deterministic, **self._deterministic},
+        )
 
 
 def _ended(record: RunRecord, event: ev.RunEnded) -> RunRecord:

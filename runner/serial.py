@@ -191,6 +191,7 @@ _LATER = frozenset(
         "artifacts",
         "metrics",
         "error",
+        "verdict",
         "observers",
     }
 )
@@ -256,6 +257,7 @@ _KINDS: dict[str, type[ev.Event]] = {
     "n": ev.NoteSet,
     "s": ev.SourceAdded,
     "d": ev.SeedsSet,
+    "v": ev.Judged,
     "w": ev.Warned,
     "h": ev.Heartbeat,
 }
@@ -267,7 +269,8 @@ _MEMBERS = {
     "g": {"add": "added", "remove": "removed"},
     "n": {"x": "text"},
     "s": {"f": "files"},
-    "d": {"v": "seeded"},
+    "d": {"v": "seeded", "x": "deterministic"},
+    "v": {"v": "verdict"},
     "w": {"x": "text"},
     "h": {},
 }
@@ -278,7 +281,7 @@ _KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
 def _members(kind: str) -> tuple[tuple[str, str, _Codec, bool], ...]:
     cls = _KINDS[kind]
     hints = typing.get_type_hints(cls)
-    optional = {item.name for item in fields(cls) if item.default is not MISSING}
+    optional = {item.name for item in fields(cls) if item.default is not MISSING or item.default_factory is not MISSING}
     return tuple((short, name, _codec(hints[name]), name in optional) for short, name in _MEMBERS[kind].items())
 
 

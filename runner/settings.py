@@ -45,9 +45,20 @@ class SourceSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputSettings:
-    """Inputs up to `keep_bytes` are kept in the store; of larger ones the digest alone."""
+    """
+    Which files that main reads are recorded, and how.
+
+    Attributes:
+        keep_bytes: Inputs up to this size are kept in the store; of larger ones the digest alone.
+        notice: Whether files that main opens for reading are noticed without having been declared.
+        roots: Folders of data outside the project in which files are noticed too.
+        max_files: No more files than this are noticed.
+    """
 
     keep_bytes: int = 10 * 2**20
+    notice: bool = True
+    roots: tuple[str, ...] = ()
+    max_files: int = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +66,13 @@ class EnvironmentSettings:
     """Names of environment variables to record beside those on the built-in list; a trailing * matches any rest."""
 
     variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RerunSettings:
+    """How a re-run is judged: `ignore` lists patterns of metrics that need not come out the same."""
+
+    ignore: tuple[str, ...] = ("time/*", "system/*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +86,7 @@ class Settings:
         tags, note: Given to the run at its start.
         durability_ms: A power cut costs at most so many milliseconds of points; 0 syncs in every call.
         heartbeat_s: Seconds between signs of life, for readers on other hosts.
+        deterministic: Whether libraries are told to compute the same each time, where they can.
     """
 
     store: str | None = None
@@ -76,11 +95,13 @@ class Settings:
     note: str | None = None
     durability_ms: int = 500
     heartbeat_s: float = 10.0
+    deterministic: bool = False
     output: OutputSettings = field(default_factory=OutputSettings)
     system: SystemSettings = field(default_factory=SystemSettings)
     source: SourceSettings = field(default_factory=SourceSettings)
     inputs: InputSettings = field(default_factory=InputSettings)
     environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
+    rerun: RerunSettings = field(default_factory=RerunSettings)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Settings:

@@ -81,7 +81,7 @@ def test_a_note_that_looks_like_a_number_is_text() -> None:
             {"quite": True},
             "anew.quite",
             "There is no setting anew.quite. Did you mean anew.quiet? anew has: store, quiet, tags, note, "
-            "durability_ms, heartbeat_s, output, system, source, inputs, environment.",
+            "durability_ms, heartbeat_s, deterministic, output, system, source, inputs, environment, rerun.",
         ),
         (
             {"source": {"zzz": 1}},
