@@ -13,6 +13,7 @@ import pytest
 
 from anew.runner.capture.inputs import declare_inputs
 from anew.runner.errors import ArtifactError
+from anew.runner.places import Places
 from anew.runner.records import ContentRef
 from anew.runner.store.objects import ObjectStore
 
@@ -35,7 +36,7 @@ class Declare:
         self.objects = objects
 
     def __call__(self, path: Path | str, keep_bytes: int = 2**20) -> list[ContentRef]:
-        return list(declare_inputs(Path(path), self.root, self.objects, keep_bytes))
+        return list(declare_inputs(Path(path), Places(self.root), self.objects, keep_bytes))
 
     def names(self, path: Path | str) -> list[str]:
         return [reference.path for reference in self(path)]
@@ -218,10 +219,11 @@ import sys
 from pathlib import Path
 from anew.runner.capture.inputs import declare_inputs
 from anew.runner.errors import ArtifactError
+from anew.runner.places import Places
 from anew.runner.store.objects import ObjectStore
 for path in ("pipe", "/dev/zero"):
     try:
-        list(declare_inputs(Path(path), Path.cwd(), ObjectStore(Path("objects")), 10))
+        list(declare_inputs(Path(path), Places(Path.cwd()), ObjectStore(Path("objects")), 10))
     except ArtifactError as error:
         print(error)
 """

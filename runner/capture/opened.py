@@ -1,0 +1,250 @@
+"""
+Files that main opens for reading, noticed without having been declared.
+
+Python tells an audit hook (PEP 578) of every file that it opens. The hook notes paths below the folders that matter;
+what they are is looked at after main. Children made by fork are noticed too, by way of a file that they inherit. Not
+noticed are files that C libraries open by themselves (HDF5, SQLite), and those of processes started anew.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO, Protocol
+
+from anew.runner.capture.digests import DigestCache
+from anew.runner.capture.inputs import digest_of
+from anew.runner.errors import ArtifactError
+from anew.runner.places import Places
+from anew.runner.records import ContentRef
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
+_LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", ".git")
+_ENDS = (".pyc", ".so", ".pyd")
+
+
+class Objects(Protocol):
+    """A place for content."""
+
+    def put_file(self, path: Path, *, sync: bool = True) -> tuple[str, int]:
+        """Keep a file's content; return digest and size."""
+        ...
+
+    def touch(self, sha256: str) -> bool:
+        """Mark content as used; return whether it is here."""
+        ...
+
+
+class OpenedFiles:
+    """
+    Notes the files that this process, and children that it forks, open below some folders.
+
+    One at a time in a process. Safe between threads. The hook stays in the process for good, as hooks do; at rest it
+    costs one comparison per audit event.
+
+    Args:
+        folders: Only files below these count.
+        exclude: Folders below them that do not count.
+        most: No more files than this are noted.
+    """
+
+    def __init__(self, folders: Sequence[Path], *, exclude: Sequence[Path] = (), most: int = 10_000) -> None:
+        self._folders = tuple(f"{os.path.abspath(folder)}{os.sep}" for folder in folders)
+        self._exclude = tuple(f"{os.path.abspath(folder)}{os.sep}" for folder in exclude)
+        self._most = most
+        self._seen: set[Any] = set()
+        self._count = 0
+        self._spool: BinaryIO | None = None
+
+    def start(self) -> None:
+        """Begin to note files."""
+        global _watching
+        # unlinked, and inherited by forked children, whose writes append to it as ours do
+        self._spool = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115  # closed in `close`
+        _install()
+        _watching = self
+
+    def stop(self) -> None:
+        """Note no more. May be called again."""
+        global _watching
+        if _watching is self:
+            _watching = None
+
+    def close(self) -> None:
+        """Stop, and forget what was noted."""
+        self.stop()
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+
+    def note(self, path: Any, mode: Any, flags: Any) -> None:
+        """Take one opening; called by the hook, for every file that is opened."""
+        writes = bool(flags & _WRITING) if mode is None else mode not in ("r", "rb", "rt")
+        if (path, writes) in self._seen or type(path) is int:
+            return
+        # made whole here, since a relative path may be another file after a chdir
+        full = os.path.normpath(os.path.join(os.getcwd(), os.fsdecode(path)))
+        if self._counts(full) and (full, writes) not in self._seen:
+            self._seen.add((full, writes))
+            self._write(full, writes)
+
+    def _counts(self, full: str) -> bool:
+        if not full.startswith(self._folders) or full.startswith(self._exclude or "\0"):
+            return False
+        return not full.endswith(_ENDS) and not any(f"{os.sep}{name}{os.sep}" in full for name in _LEFT_OUT)
+
+    def _write(self, full: str, writes: bool) -> None:
+        self._count += 1
+        if self._spool is None or self._count > self._most + 1:
+            return
+        before: tuple[int, int] | None = None
+        with suppress(OSError):
+            status = os.stat(full)
+            before = status.st_size, status.st_mtime_ns
+        size, changed = before or (-1, -1)
+        line = b"%d %d %d %s\0" % (writes, size, changed, os.fsencode(full))
+        self._spool.write(line)
+
+    def noted(self) -> Iterator[_Noted]:
+        """Yield what was noted, in order, by this process and its children."""
+        if self._spool is None:
+            return
+        self._spool.seek(0)
+        for line in self._spool.read().split(b"\0")[:-1]:
+            writes, size, changed, name = line.split(b" ", 3)
+            yield _Noted(os.fsdecode(name), writes == b"1", int(size), int(changed))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there were more files than may be noted."""
+        return self._count > self._most
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """One file at its first opening; size and time are -1 when it was not there."""
+
+    path: str
+    writes: bool
+    size: int
+    changed_ns: int
+
+
+def noticed_inputs(
+    opened: OpenedFiles, places: Places, objects: Objects, keep_bytes: int, cache: Path, known: Collection[str]
+) -> tuple[tuple[ContentRef, ...], tuple[str, ...]]:
+    """
+    Return the inputs among the files that were opened, their content kept up to a size, and what there is to say.
+
+    An input was there before main opened it, and is no module. One that main or somebody else changed after it was
+    first opened is named, since what main read is not known.
+
+    Args:
+        opened: What was noted; stopped.
+        places: Say what files are called on record.
+        objects: Where content goes.
+        keep_bytes: Of larger files the digest alone is taken.
+        cache: A file that remembers digests.
+        known: The recorded names of declared inputs, which are left out.
+
+    Raises:
+        StoreError: Content cannot be written.
+    """
+    digests = DigestCache.load(cache)
+    modules = _module_files()
+    own: set[str] = set()
+    done: set[str] = set()
+    changed: list[str] = []
+    found: list[ContentRef] = []
+    for item in opened.noted():
+        if item.writes and item.size < 0:
+            own.add(item.path)  # made by the run
+        if item.path in done or item.path in own or item.size < 0 or item.path in modules or _in_venv(item.path):
+            continue
+        if item.writes:
+            own.add(item.path)
+            continue
+        done.add(item.path)
+        name = places.name(Path(item.path))
+        if name in known:
+            continue
+        try:
+            status = os.stat(item.path)
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            if (status.st_size, status.st_mtime_ns) != (item.size, item.changed_ns):
+                changed.append(name)
+                continue
+            found.append(_kept(item.path, name, status, objects, keep_bytes, digests))
+        except (FileNotFoundError, NotADirectoryError):
+            changed.append(name)
+        except (ArtifactError, PermissionError):
+            continue
+    digests.save(cache)
+    return tuple(sorted(found, key=lambda ref: ref.path)), tuple(_notes(changed, opened.is_full))
+
+
+def _kept(
+    path: str, name: str, status: os.stat_result, objects: Objects, keep_bytes: int, digests: DigestCache
+) -> ContentRef:
+    keep = status.st_size <= keep_bytes
+    known = digests.known(path, status)
+    if known is not None and (not keep or objects.touch(known[0])):
+        sha256, size = known[0], status.st_size
+    else:
+        read_at_ns = digests.now_ns()
+        sha256, size = objects.put_file(Path(path), sync=False) if keep else digest_of(Path(path))
+        digests.remember(path, status, sha256, False, read_at_ns)
+    return ContentRef(path=name, sha256=sha256, size=size, mode=stat.S_IMODE(status.st_mode), kept=keep)
+
+
+def _notes(changed: list[str], is_full: bool) -> Iterator[str]:
+    if changed:
+        shown = ", ".join(repr(name) for name in changed[:3]) + (f" and {len(changed) - 3} more" if changed[3:] else "")
+        yield f"{shown} changed after main had opened it, so what was read is not on record as an input."
+    if is_full:
+        yield "More files were opened than anew.inputs.max_files; the others are not on record as inputs."
+
+
+def _module_files() -> set[str]:
+    """Return the files of loaded modules: they are source."""
+    found = set()
+    for module in list(sys.modules.values()):
+        if type(module) is ModuleType and isinstance(file := vars(module).get("__file__"), str):
+            found.add(os.path.abspath(file))
+    return found
+
+
+def _in_venv(path: str) -> bool:
+    folder = os.path.dirname(path)
+    return path.startswith((f"{sys.prefix}{os.sep}", f"{sys.base_prefix}{os.sep}")) or os.path.exists(
+        os.path.join(folder, "pyvenv.cfg")
+    )
+
+
+# --- the hook -----------------------------------------------------------------------------------------------------
+
+_watching: OpenedFiles | None = None
+_installed = False
+
+
+def _install() -> None:
+    global _installed
+    if not _installed:
+        _installed = True
+        sys.addaudithook(_hook)
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _watching is not None:
+        try:
+            _watching.note(*arguments)
+        except Exception:
+            return  # an error here would stop the program from opening its file
