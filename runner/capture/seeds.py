@@ -9,16 +9,13 @@ are made for independent streams.
 from __future__ import annotations
 
 import hashlib
-import importlib.abc
-import importlib.machinery
 import os
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from types import ModuleType
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from anew.runner.capture.importing import ImportWatch
 from anew.runner.errors import ConfigError
 from anew.runner.records import SeedFacts
 
@@ -103,7 +100,7 @@ class Seeder:
         self.root = root
         self.origin = origin
         self._seeded: dict[str, int] = {}
-        self._hook: _ImportHook | None = None
+        self._watch = ImportWatch(_LIBRARIES, self._seed)
         self._on_seeded: Callable[[str, int], None] | None = None
 
     def facts(self) -> SeedFacts:
@@ -124,91 +121,18 @@ class Seeder:
         """
         self._seeded["random"] = derive_seed(self.root, "random")
         random.seed(self._seeded["random"])
-        waiting = set()
-        for name in _LIBRARIES:
-            module = sys.modules.get(name)
-            if module is not None and hasattr(module, "__spec__") and not _is_loading(module):
-                self._seed(name, module)
-            else:
-                waiting.add(name)
+        self._watch.start()
         self._on_seeded = on_seeded
-        self._hook = _ImportHook(waiting, self._seed)
-        sys.meta_path.insert(0, self._hook)
         return self.facts()
 
     def close(self) -> None:
         """Stop watching imports."""
-        with suppress(ValueError):
-            if self._hook is not None:
-                self._hook.close()
-                sys.meta_path.remove(self._hook)
+        self._watch.close()
 
     def _seed(self, name: str, module: Any) -> None:
         library, seed_library = _LIBRARIES[name]
         seed = derive_seed(self.root, library)
-        # whatever goes wrong here, an import that worked without us works with us
-        with suppress(Exception):
-            seed_library(module, seed)
-            self._seeded[library] = seed
-            if self._on_seeded is not None:
-                self._on_seeded(library, seed)
-
-
-def _is_loading(module: ModuleType) -> bool:
-    return bool(getattr(module.__spec__, "_initializing", False))
-
-
-class _ImportHook(importlib.abc.MetaPathFinder):
-    """Finds the awaited modules as the other finders do, and has them seeded once they are loaded."""
-
-    def __init__(self, waiting: set[str], seed: Callable[[str, Any], None]) -> None:
-        self._waiting = waiting
-        self._seed = seed
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in self._waiting:
-            return None
-        for finder in sys.meta_path:
-            if finder is self or not hasattr(finder, "find_spec"):
-                continue
-            spec = finder.find_spec(fullname, path, target)
-            if spec is not None:
-                if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                    spec.loader = _SeedingLoader(spec.loader, fullname, self)
-                return spec
-        return None
-
-    def close(self) -> None:
-        """Seed nothing any more, not even what was found and is loaded later."""
-        self._waiting.clear()
-
-    def loaded(self, name: str, module: ModuleType) -> None:
-        """Have a module seeded; not found but loaded, since many a program only asks whether a library is there."""
-        if name in self._waiting:
-            self._waiting.discard(name)
-            self._seed(name, module)
-
-
-class _SeedingLoader(importlib.abc.Loader):
-    """Loads as the original does, leaves the original in its place, and then seeds."""
-
-    def __init__(self, original: Any, name: str, hook: _ImportHook) -> None:
-        self._original = original
-        self._name = name
-        self._hook = hook
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(vars(self).get("_original"), name)
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        created: ModuleType | None = self._original.create_module(spec)
-        return created
-
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._original
-        module.__loader__ = self._original
-        self._original.exec_module(module)
-        self._hook.loaded(self._name, module)
+        seed_library(module, seed)
+        self._seeded[library] = seed
+        if self._on_seeded is not None:
+            self._on_seeded(library, seed)
