@@ -33,15 +33,16 @@ from hydra.errors import SearchPathException
 from hydra.main import _get_rerun_conf
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 from anew.runner.config.inprocess import run_here
-from anew.runner.config.job import JobHooks
-from anew.runner.config.jobs import HookFailedError, Jobs
+from anew.runner.config.job import JobHooks, Recorded
+from anew.runner.config.jobs import HookFailedError, Jobs, Typed
 from anew.runner.config.loader import OUR_RUN_DIR, OUR_SWEEP_DIR, PROVIDER, Loader, is_ours, search_path
 from anew.runner.config.messages import Circumstances, explained, is_our_fault, report_failure
 from anew.runner.config.origin import config_dir, task_name
 from anew.runner.config.quick import Primary, is_own
+from anew.runner.config.replayed import replay
 from anew.runner.config.spec import TaskSpec
 from anew.runner.config.state import hydra_kept, logging_kept, resolve_job_dir, stored_primary
 from anew.runner.config.turns import Turns
@@ -51,7 +52,9 @@ from anew.runner.errors import AnewError, ConfigError
 _turns = Turns()
 
 
-def run(spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive: bool) -> Any:
+def run(
+    spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive: bool, recorded: Recorded | None = None
+) -> Any:
     """Do one command line; see `anew.runner.config.main.run_app`."""
     with ExitStack() as stack:
         stack.enter_context(_turns.turn())
@@ -59,7 +62,7 @@ def run(spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive: bo
         if interactive:
             stack.enter_context(logging_kept())
         args = _parser(interactive).parse_args(list(argv))
-        return _App(spec, args, hooks, interactive).main()
+        return _App(spec, args, hooks, interactive, recorded).main()
 
 
 def _parser(interactive: bool) -> ArgumentParser:
@@ -74,17 +77,23 @@ def _parser(interactive: bool) -> ArgumentParser:
 
 
 class _App:
-    """One command line, or one call."""
+    """One command line, one call, or a recorded configuration once more."""
 
-    def __init__(self, spec: TaskSpec, args: Any, hooks: JobHooks, interactive: bool) -> None:
+    def __init__(
+        self, spec: TaskSpec, args: Any, hooks: JobHooks, interactive: bool, recorded: Recorded | None = None
+    ) -> None:
         self.spec = spec
         self.args = args
         self.interactive = interactive
+        self.recorded = recorded
         self.ours = [each for each in args.overrides if is_ours(each)]
         self.overrides = [each for each in args.overrides if not is_ours(each)]
+        if recorded is not None:
+            self.overrides = [*recorded.overrides, *recorded.changes]
         self.config_name = args.config_name if args.config_name is not None else spec.config_name
         self.loader: Loader | None = None
-        self.jobs = Jobs(spec, hooks, tuple(self.overrides), lambda: self.loader.settings if self.loader else {})
+        typed = Typed(tuple(self.overrides), tuple(self.ours), _flags(args))
+        self.jobs = Jobs(spec, hooks, typed, lambda: self.loader.settings if self.loader else {})
 
     def main(self) -> Any:
         """Do it; tell main's failure, Hydra's refusal and a fault of ours apart."""
@@ -143,6 +152,8 @@ class _App:
 
     def _is_quick(self, primary: Primary, searched: ConfigSearchPathImpl) -> bool:
         """Whether more than one composition is to come, all of the same parts but the overrides."""
+        if self.recorded is not None:
+            return False
         repeated = self.interactive or self.args.multirun
         has_defaults_list = primary.node is not None and "defaults" in set(primary.node)
         return repeated and not has_defaults_list and is_own(searched, ("hydra", "schema", PROVIDER))
@@ -187,6 +198,8 @@ class _App:
 
     def _run_or_sweep(self) -> Any:
         """Composed once where `hydra.main` composes twice, the first time for the mode alone."""
+        if self.recorded is not None:
+            return self._run(self._as_recorded(self.recorded))
         if self.args.multirun:
             return self._sweep()
         try:
@@ -196,6 +209,23 @@ class _App:
                 raise
             return self._sweep()
         return self._sweep() if cfg.hydra.mode == RunMode.MULTIRUN else self._run(cfg)
+
+    def _as_recorded(self, was: Recorded) -> DictConfig:
+        """Return a recorded configuration, in a job of its own."""
+        assert self.loader is not None
+        loader = self.loader
+
+        def compose(overrides: Sequence[str] | None) -> DictConfig:
+            name = None if overrides is None else self.config_name
+            return loader.load_configuration(name, list(overrides or ()), RunMode.RUN)
+
+        cfg, self.jobs.notes = replay(was, compose, loader.apply)
+        has_own_folder = cfg.hydra.job.chdir and cfg.hydra.run._get_node("dir")._value() != OUR_RUN_DIR
+        with flag_override(cfg, ["struct", "readonly"], [False, False]):
+            cfg.hydra.mode = RunMode.RUN
+            if not has_own_folder:
+                cfg.hydra.run.dir = OUR_RUN_DIR
+        return cfg
 
     def _composed(self, mode: RunMode) -> DictConfig:
         """Compose; a configuration that names no mode gets this one, and Hydra's record of it."""
@@ -273,6 +303,12 @@ class _App:
         result = self.jobs.execute(cfg)
         _flush_loggers()
         return result
+
+
+def _flags(args: Any) -> tuple[str, ...]:
+    """Return the flags that choose the configuration, as they could be typed."""
+    given = {"--config-path": args.config_path, "--config-name": args.config_name, "--config-dir": args.config_dir}
+    return tuple(word for flag, value in given.items() if value is not None for word in (flag, str(value)))
 
 
 def _schema_name(spec: TaskSpec) -> str:

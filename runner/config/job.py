@@ -24,6 +24,7 @@ class ComposedJob:
         choices: Config group -> chosen option, Hydra's own groups left out.
         settings: The `anew` node, as plain values.
         views: File name -> text, for people: config.yaml (resolved), overrides.yaml, hydra.yaml.
+        notes: What of a recorded configuration could not be had again, in sentences.
         multirun: Whether the job is part of a sweep.
         job_num: Its index in the sweep, from 0; None outside one.
     """
@@ -37,8 +38,27 @@ class ComposedJob:
     settings: Mapping[str, Any]
     provenance: Provenance
     views: Mapping[str, str]
+    notes: tuple[str, ...] = ()
     multirun: bool = False
     job_num: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recorded:
+    """
+    What a run's configuration was, and what is to be another.
+
+    Attributes:
+        ref: How to name the run in a message.
+        config: Plain values, as `values.recorded` gives them, secrets redacted.
+        overrides: As typed, secrets redacted.
+        changes: Overrides on top.
+    """
+
+    ref: str
+    config: Mapping[str, Any]
+    overrides: tuple[str, ...]
+    changes: tuple[str, ...] = ()
 
 
 class JobHooks(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,15 @@ class HookFailedError(BaseException):
         self.error = error
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A command line: overrides, those of the `anew` node, and Hydra's flags that choose the configuration."""
+
+    overrides: tuple[str, ...]
+    ours: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
 class Jobs:
     """
     The jobs of one command: places claimed for them, and main called for each through the hooks.
@@ -35,10 +45,11 @@ class Jobs:
         settings: Gives the `anew` node that was composed with the job at hand.
         raised: What main raised, job by job.
         returned: What main returned, job by job.
+        notes: What of a recorded configuration could not be had again.
     """
 
     def __init__(
-        self, spec: TaskSpec, hooks: JobHooks, typed: tuple[str, ...], settings: Callable[[], Mapping[str, Any]]
+        self, spec: TaskSpec, hooks: JobHooks, typed: Typed, settings: Callable[[], Mapping[str, Any]]
     ) -> None:
         self.spec = spec
         self.settings = settings
@@ -49,6 +60,7 @@ class Jobs:
         self._folders: dict[int | None, Path] = {}
         self._pending = False
         self._texts: Mapping[str, str] | None = None
+        self.notes: tuple[str, ...] = ()
 
     def check(self, cfg: DictConfig) -> None:
         """Refuse a configuration that main cannot be called with. Raises ConfigError."""
@@ -112,8 +124,11 @@ class Jobs:
                 sources=tuple(f"{each.provider}: {each.schema}://{each.path}" for each in hydra.runtime.config_sources),
                 unresolved=unresolved,
                 hydra_dir=str(folder),
+                flags=self._typed.flags,
+                settings=self._typed.ours,
             ),
             views={**texts, "config.yaml": dump(config)},
+            notes=self.notes,
             multirun=num is not None,
             job_num=num,
         )
@@ -130,9 +145,10 @@ class Jobs:
 
     def _overrides(self, hydra: Any, num: int | None) -> tuple[str, ...]:
         """Outside a sweep as typed; a job of a sweep has Hydra's, less the mode that Hydra itself appended."""
-        if num is None and self._typed:
-            return self._typed
-        hydras = [each for each in hydra.overrides.hydra if not each.startswith("hydra.mode=") or each in self._typed]
+        typed = self._typed.overrides
+        if num is None and typed:
+            return typed
+        hydras = [each for each in hydra.overrides.hydra if not each.startswith("hydra.mode=") or each in typed]
         return (*hydras, *hydra.overrides.task)
 
 

@@ -124,6 +124,11 @@ class Loader(ConfigLoaderImpl):
                 )
         return super()._load_configuration_impl(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
 
+    def apply(self, overrides: Sequence[str], cfg: DictConfig) -> None:
+        """Apply overrides of values to a composed configuration. Raises as Hydra does."""
+        parsed = OverridesParser.create(config_loader=self).parse_overrides(list(overrides))
+        ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
+
     def _lower(self) -> DictConfig:
         """Compose Hydra's own part, and the `anew` node."""
         cfg = super()._load_configuration_impl(None, [], RunMode.RUN)

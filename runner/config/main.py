@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anew.runner.config.job import ComposedJob, JobHooks
+from anew.runner.config.job import ComposedJob, JobHooks, Recorded
 from anew.runner.config.spec import UNSET, Form, TaskSpec, task_spec
 
-__all__ = ["UNSET", "ComposedJob", "Form", "JobHooks", "TaskSpec", "run_app", "task_spec"]
+__all__ = ["UNSET", "ComposedJob", "Form", "JobHooks", "Recorded", "TaskSpec", "run_app", "task_spec"]
 
 
-def run_app(spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive: bool) -> Any:
+def run_app(
+    spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive: bool, recorded: Recorded | None = None
+) -> Any:
     """
     Do what `python train.py ARGV` does, or the same from Python. Calls from several threads wait for each other.
 
@@ -21,6 +23,8 @@ def run_app(spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive
         hooks: Records the jobs.
         interactive: Called from Python: what main raises is raised as it is, nothing is printed, and the logging of the
             process is put back. Otherwise main's failure is printed as Hydra prints it.
+        recorded: What a run's configuration was, to have it again; *argv* then holds flags and overrides of the `anew`
+            node alone.
 
     Returns:
         What main returned; for a sweep a list of that; None for `--cfg`, `--help` and the like.
@@ -32,4 +36,4 @@ def run_app(spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive
     """
     from anew.runner.config.app import run
 
-    return run(spec, argv, hooks, interactive=interactive)
+    return run(spec, argv, hooks, interactive=interactive, recorded=recorded)

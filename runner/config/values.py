@@ -133,13 +133,27 @@ def recorded(cfg: DictConfig) -> dict[str, Any]:
 
     What cannot be resolved is kept as it is written: main may never ask for it, or register its resolver first.
     """
-    try:
-        found = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
-    except Exception:
-        found = _one_by_one(cfg)
-    plain = _plain(found, cfg)
+    plain = _plain_node(cfg)
     assert isinstance(plain, dict)
     return plain
+
+
+def recorded_value(parent: DictConfig | ListConfig, key: Any) -> Any:
+    """Return one value of a configuration as `recorded` does. Raises OmegaConfBaseException."""
+    if OmegaConf.is_missing(parent, key):
+        return "???"
+    value = parent[key]
+    if isinstance(value, (DictConfig, ListConfig)):
+        return _plain_node(value)
+    return _plain(value, _below(parent, key))
+
+
+def _plain_node(node: DictConfig | ListConfig) -> Any:
+    try:
+        found = OmegaConf.to_container(node, resolve=True, enum_to_str=True)
+    except Exception:
+        found = _one_by_one(node)
+    return _plain(found, node)
 
 
 def _one_by_one(node: Any) -> Any:
