@@ -8,16 +8,21 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
 from anew.runner.errors import AnewError, ConfigError
+from anew.runner.places import Places
+from anew.runner.plan import Report, active
 from anew.runner.records import CommandFacts, RunRecord, SweepMembership
 
 if TYPE_CHECKING:
     from anew.runner.config.main import ComposedJob, TaskSpec
     from anew.runner.lifecycle import Claim, Origin
+    from anew.runner.plan import Plan
     from anew.runner.settings import Settings
     from anew.runner.store.folder import FolderStore
 
@@ -159,6 +164,9 @@ class Main:
         """
         from anew.runner.config.main import run_app
 
+        if plan := self._planned():
+            self._do(plan, interactive=True)
+            sys.exit()
         session = _Session(
             self, entry="call", options={"store": None if store is None else os.fspath(store), "quiet": quiet or None}
         )
@@ -169,6 +177,8 @@ class Main:
         from anew.runner.config.main import run_app
 
         try:
+            if plan := self._planned():
+                return self._do(plan, interactive=False)
             options, rest = _own_options(argv)
             if not _ASKING & set(rest):
                 _start_guard()
@@ -180,14 +190,37 @@ class Main:
         except Exception:
             _report_fault()
 
+    def _planned(self) -> Plan | None:
+        """Return the re-run that this process was started for, when it is one of this function."""
+        plan = active()
+        name = self.function.__qualname__
+        return plan if plan is not None and plan.command.function.rpartition(":")[2] == name else None
+
+    def _do(self, plan: Plan, *, interactive: bool) -> Any:
+        """Run as planned, once; a script that would go on to a second run of its main is at its end."""
+        from anew.runner.config.main import Recorded, run_app
+
+        if Path(plan.report).exists():
+            sys.exit()
+        _start_guard()
+        was = Recorded(
+            ref=str(plan.rerun_of.id or plan.rerun_of.uid),
+            config=plan.config,
+            overrides=plan.overrides,
+            changes=plan.changes,
+        )
+        session = _Session(self, entry=plan.command.entry, options={"store": plan.store}, plan=plan)
+        return run_app(self._spec, [*plan.flags, *plan.settings], session, interactive=interactive, recorded=was)
+
 
 class _Session:
     """What happens between Hydra and the store while one command or one `Main.run` is going on."""
 
-    def __init__(self, main: Main, *, entry: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, main: Main, *, entry: str, options: Mapping[str, Any], plan: Plan | None = None) -> None:
         self._main = main
         self._options = options
-        self._origin = _origin(main, entry)
+        self._plan = plan
+        self._origin = _origin(main, entry) if plan is None else _planned_origin(main, plan)
         self._claims: list[Claim] = []
         self._sweep: tuple[int, Path] | None = None
 
@@ -212,6 +245,9 @@ class _Session:
         """Record one job as a run."""
         from anew.runner.lifecycle import execute
 
+        if self._plan is not None:
+            claim = self._claims[-1]
+            Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._plan.report))
         return execute(job, self._claims[-1], self._origin, job.call)
 
     def abandon(self) -> None:
@@ -228,12 +264,14 @@ class _Session:
         from anew.runner.settings import Settings
 
         chosen = {key: value for key, value in self._options.items() if value is not None}
-        return Settings.from_mapping({**settings, **chosen})
+        # what a run was called is no part of what is repeated
+        unnamed = {"tags": (), "note": None} if self._plan is not None else {}
+        return Settings.from_mapping({**settings, **chosen, **unnamed})
 
     def _store(self, settings: Settings) -> FolderStore:
         from anew.runner.store.locate import open_store
 
-        return open_store(settings.store, create=True, start=self._origin.root)
+        return open_store(settings.store, create=True, start=self._origin.places.root)
 
 
 def _origin(main: Main, entry: str) -> Origin:
@@ -246,10 +284,30 @@ def _origin(main: Main, entry: str) -> Origin:
     cache = _cache_folder()
     return Origin(
         experiment=main.experiment.name,
-        command=_command(main.function, entry),
-        root=root,
+        command=_command(main.function, entry, root),
+        places=Places(root),
         scan=SourceScan(root, cache_file(cache, root)),
         cache=cache,
+    )
+
+
+def _planned_origin(main: Main, plan: Plan) -> Origin:
+    """Return what starts a re-run: everything as on record, but for the interpreter."""
+    from anew.runner.capture.source import SourceScan, cache_file
+    from anew.runner.lifecycle import Origin
+
+    cache = _cache_folder()
+    root = Path(plan.root)
+    return Origin(
+        experiment=main.experiment.name,
+        command=replace(plan.command, interpreter=sys.executable),
+        places=plan.places,
+        scan=SourceScan(root, cache_file(cache, root)) if plan.source is None else None,
+        cache=cache,
+        source=plan.source,
+        rerun_of=plan.rerun_of,
+        seed=plan.seed,
+        torch_threads=plan.torch_threads,
     )
 
 
@@ -266,7 +324,7 @@ def _cache_folder() -> Path:
     return user_cache_path("anew")
 
 
-def _command(function: Callable[..., Any], entry: str) -> CommandFacts:
+def _command(function: Callable[..., Any], entry: str, root: Path) -> CommandFacts:
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     target = spec.name if spec is not None and entry == "module" else str(getattr(main, "__file__", "") or "")
@@ -277,7 +335,26 @@ def _command(function: Callable[..., Any], entry: str) -> CommandFacts:
         target=target,
         function=f"{function.__module__}:{function.__qualname__}",
         interpreter=sys.executable,
+        options=_interpreter_options(),
+        import_paths=_import_paths(root),
     )
+
+
+def _interpreter_options() -> tuple[str, ...]:
+    """Return what stands between the interpreter and the script on its command line."""
+    words = sys.orig_argv[1 : max(1, len(sys.orig_argv) - len(sys.argv))]
+    return tuple(word for word in words if word not in ("-m", "-c"))
+
+
+def _import_paths(root: Path) -> tuple[str, ...]:
+    """Return the folders of the project that modules come from: on `sys.path`, or by an installer's own finder."""
+    prefix = f"{root}{os.sep}"
+    inside = [path for path in sys.path if path == str(root) or path.startswith(prefix)]
+    for name, module in list(sys.modules.items()):
+        paths = vars(module).get("__path__") if "." not in name and type(module) is ModuleType else None
+        if isinstance(paths, list) and paths and str(paths[0]).startswith(prefix):
+            inside.append(os.path.dirname(paths[0]))
+    return tuple(path for path in dict.fromkeys(inside) if "site-packages" not in path)
 
 
 def _entry_kind() -> str:

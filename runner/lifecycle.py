@@ -14,21 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
-from anew.runner import ids, liveness
+from anew.runner import ids, liveness, marks
+from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
+from anew.runner.capture.opened import OpenedFiles, noticed_inputs
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
 from anew.runner.capture.source import SourceScan, added_modules
 from anew.runner.capture.system import SystemSampler
 from anew.runner.errors import AnewError
 from anew.runner.guard import Guard, Terminated, Watch
+from anew.runner.places import Places
 from anew.runner.pulse import Pulse
 from anew.runner.recorder import Recorder, say
 from anew.runner.records import (
     FORMAT,
     CommandFacts,
     ErrorFacts,
+    RerunOf,
     RunRecord,
     SourceFacts,
     Status,
@@ -60,13 +64,30 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """What starts runs: the experiment, how it was started, and the scan of its source under way."""
+    """
+    What starts runs.
+
+    Attributes:
+        experiment: Its name.
+        command: How it was started.
+        places: Where the project's files are.
+        scan: The scan of its source under way; None where the source is given.
+        source: The source, in a re-run of the recorded one.
+        cache: A folder for what only saves time.
+        rerun_of: The run that is repeated.
+        seed: The root seed of a configuration without one; None to draw it.
+        torch_threads: What torch's thread count is to be; None to leave it.
+    """
 
     experiment: str
     command: CommandFacts
-    root: Path
+    places: Places
     scan: SourceScan | None
     cache: Path
+    source: SourceFacts | None = None
+    rerun_of: RerunOf | None = None
+    seed: int | None = None
+    torch_threads: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +99,7 @@ class _Started:
     began_s: float
     redactor: Redactor
     seeder: Seeder
+    origin: Origin
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +112,8 @@ class _Live:
     watch: Watch
     output: OutputCapture
     pulse: Pulse
+    determinism: Determinism
+    opened: OpenedFiles | None
 
 
 def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run], Any]) -> Any:
@@ -137,8 +161,7 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
 def _start(job: ComposedJob, claim: Claim, origin: Origin) -> _Started:
     """Capture, and write the record."""
     redactor = Redactor.of_environment()
-    seed = seed_from_config(job.config)
-    seeder = Seeder(draw_seed() if seed is None else seed, "drawn" if seed is None else "config")
+    seeder = _seeder(seed_from_config(job.config), origin.seed)
     record = _record(job, claim, origin, redactor, seeder)
     claim.store.start(claim.number, record, views=_views(job, redactor))
     return _Started(
@@ -147,7 +170,14 @@ def _start(job: ComposedJob, claim: Claim, origin: Origin) -> _Started:
         began_s=record.process.monotonic_s if record.process else time.monotonic(),
         redactor=redactor,
         seeder=seeder,
+        origin=origin,
     )
+
+
+def _seeder(configured: int | None, recorded: int | None) -> Seeder:
+    if configured is not None:
+        return Seeder(configured, "config")
+    return Seeder(draw_seed()) if recorded is None else Seeder(recorded, "recorded")
 
 
 def _go_live(started: _Started, origin: Origin) -> _Live:
@@ -167,6 +197,13 @@ def _go_live(started: _Started, origin: Origin) -> _Live:
         guard = Guard.shared()
         watch = guard.watch(claim.layout.outcome, {"format": FORMAT, "uid": record.uid}, started_at=record.started_at)
         undo.callback(watch.close)
+        determinism = Determinism(
+            deterministic=settings.deterministic,
+            torch_threads=origin.torch_threads,
+            on_set=lambda facts: recorder.add(ev.SeedsSet, seeded={}, deterministic=facts),
+        )
+        undo.callback(determinism.close)
+        determinism.start()
         undo.callback(started.seeder.close)
         seeds = started.seeder.apply(lambda name, seed: _seeded(recorder, {name: seed}))
         _seeded(recorder, seeds.seeded)
@@ -175,7 +212,7 @@ def _go_live(started: _Started, origin: Origin) -> _Live:
             number=claim.number,
             seed=record.seed,
             objects=claim.store.objects,
-            root=origin.root,
+            places=origin.places,
             inputs=settings.inputs,
         )
         output = OutputCapture.start(
@@ -193,8 +230,31 @@ def _go_live(started: _Started, origin: Origin) -> _Live:
             interval_s=settings.system.interval_s,
             every_tick=watch.check_handlers,
         )
+        opened = _opened(claim, origin)
         undo.pop_all()
-    return _Live(started=started, recorder=recorder, run=run, watch=watch, output=output, pulse=pulse)
+    return _Live(
+        started=started,
+        recorder=recorder,
+        run=run,
+        watch=watch,
+        output=output,
+        pulse=pulse,
+        determinism=determinism,
+        opened=opened,
+    )
+
+
+def _opened(claim: Claim, origin: Origin) -> OpenedFiles | None:
+    """Begin to notice the files that main opens, when that is wanted."""
+    settings = claim.settings.inputs
+    if not settings.notice:
+        return None
+    roots = [Path(root).expanduser() for root in settings.roots]
+    mirrored = [origin.places.mirrored(root) for root in roots if root.is_absolute()]
+    folders = [origin.places.project, *roots, *mirrored]
+    opened = OpenedFiles(folders, exclude=(claim.store.root,), most=settings.max_files)
+    opened.start()
+    return opened
 
 
 def _announce(started: _Started, origin: Origin) -> None:
@@ -221,8 +281,9 @@ def _record(job: ComposedJob, claim: Claim, origin: Origin, redactor: Redactor, 
     source = _source(origin, claim, redactor)
     environment = capture_environment(settings.environment, origin.cache / "environment.json")
     unresolved = redactor.yaml(job.unresolved)
+    uid = ids.new_uid()
     return RunRecord(
-        uid=ids.new_uid(),
+        uid=uid,
         id=claim.number,
         experiment=origin.experiment,
         started_at=datetime.now(timezone.utc),
@@ -230,7 +291,7 @@ def _record(job: ComposedJob, claim: Claim, origin: Origin, redactor: Redactor, 
         config=config,
         overrides=redactor.arguments(job.overrides),
         choices=job.choices,
-        provenance=replace(job.provenance, unresolved=unresolved),
+        provenance=replace(job.provenance, unresolved=unresolved, settings=redactor.arguments(job.provenance.settings)),
         seed=seeder.root,
         seeds=seeder.facts(),
         source=source,
@@ -240,13 +301,17 @@ def _record(job: ComposedJob, claim: Claim, origin: Origin, redactor: Redactor, 
         tags=settings.tags,
         note=settings.note,
         sweep=claim.sweep,
-        warnings=source.notes,
+        rerun_of=origin.rerun_of,
+        origin_mark=marks.mark(uid),
+        warnings=(*source.notes, *job.notes),
     )
 
 
 def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:
+    if origin.source is not None:
+        return origin.source
     if origin.scan is None or not claim.settings.source.enabled:
-        return SourceFacts(root=str(origin.root))
+        return SourceFacts(root=str(origin.places.root))
     source = origin.scan.finish(claim.store.objects, claim.settings.source, exclude=(claim.store.root,))
     if source.git is None or source.git.diff is None:
         return source
@@ -305,7 +370,18 @@ def _finish(live: _Live, result: Any, failure: BaseException | None) -> None:
     """Stop what was started, in reverse, and write the outcome; one part's failure does not stop the next."""
     claim, recorder = live.started.claim, live.recorder
     problems: list[str] = []
-    for stop in (live.pulse.stop, live.started.seeder.close, lambda: _add_modules(live), live.output.stop):
+    if live.opened is not None:
+        live.opened.stop()
+    for text in live.determinism.warnings:
+        recorder.warn_once(text, text)
+    parts = (
+        live.pulse.stop,
+        live.started.seeder.close,
+        live.determinism.close,
+        lambda: _add_modules(live),
+        lambda: _add_inputs(live),
+    )
+    for stop in (*parts, live.output.stop):
         problem = _stopped(stop)
         if problem:
             problems.append(problem)
@@ -341,9 +417,29 @@ def _add_modules(live: _Live) -> None:
     claim = live.started.claim
     if claim.settings.source.enabled:
         store = claim.store
-        files = added_modules(live.started.record.source, store.objects, claim.settings.source, exclude=(store.root,))
+        source, root = live.started.record.source, live.started.origin.places.project
+        files = added_modules(source, root, store.objects, claim.settings.source, exclude=(store.root,))
         if files:
             live.recorder.add(ev.SourceAdded, files=files)
+
+
+def _add_inputs(live: _Live) -> None:
+    """Put the files that main opened on record, those that were declared apart."""
+    opened, recorder = live.opened, live.recorder
+    if opened is None:
+        return
+    started = live.started
+    try:
+        cache = started.origin.cache / "inputs.json"
+        keep = started.claim.settings.inputs.keep_bytes
+        objects = started.claim.store.objects
+        found, notes = noticed_inputs(opened, started.origin.places, objects, keep, cache, live.run.declared)
+        for reference in found:
+            recorder.add(ev.InputUsed, input=reference)
+        for note in notes:
+            recorder.warn_once(note, note)
+    finally:
+        opened.close()
 
 
 def _kept_result(recorder: Recorder, result: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.errors import AnewError, RunStateError, ValueRefusedError
+from anew.runner.places import Places
 from anew.runner.recorder import Recorder, attach
 from anew.runner.settings import InputSettings
 from anew.runner.store.objects import ObjectStore
@@ -33,6 +34,7 @@ class Run:
         id: Its number in the store.
         seed: Root seed in [0, 2**32).
         dir: A folder of its own, for whatever main writes.
+        declared: The recorded names of the inputs that this process declared.
     """
 
     def __init__(
@@ -42,16 +44,17 @@ class Run:
         number: int | None,
         seed: int,
         objects: ObjectStore,
-        root: Path,
+        places: Places,
         inputs: InputSettings,
     ) -> None:
         self.uid = recorder.uid
         self.id = number
         self.seed = seed
         self.dir = recorder.layout.files
+        self.declared: set[str] = set()
         self._recorder = recorder
         self._objects = objects
-        self._root = root
+        self._places = places
         self._inputs = inputs
 
     def __repr__(self) -> str:
@@ -99,15 +102,16 @@ class Run:
         Declare a file or folder that the run reads; its digest goes on record, small content into the store.
 
         Returns:
-            The path, to open.
+            The path, to open. In a re-run it leads to the recorded content, where that was put back.
 
         Raises:
             ArtifactError: There is no such file or folder, or it cannot be read.
         """
         from anew.runner.capture.inputs import declare_inputs
 
-        result = Path(path)
-        for reference in declare_inputs(result, self._root, self._objects, self._inputs.keep_bytes):
+        result = self._places.here(Path(path))
+        for reference in declare_inputs(result, self._places, self._objects, self._inputs.keep_bytes):
+            self.declared.add(reference.path)
             self._recorder.add(ev.InputUsed, input=reference)
         return result
 
@@ -200,7 +204,7 @@ def _attached(folder: str) -> Run:
         number=int(recorder.layout.folder.name),
         seed=record.seed,
         objects=objects,
-        root=Path(record.source.root or record.command.cwd),
+        places=Places(Path(record.source.root or record.command.cwd)),
         inputs=InputSettings(),
     )
     _attached_run = (folder, run)

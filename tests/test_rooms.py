@@ -25,6 +25,7 @@ HOMES = {
 # Each room may import those of the lines below its own. Rooms of one line do not know each other.
 LINE = (
     ("cli",),
+    ("rerun",),
     ("experiment", "query"),
     ("lifecycle",),
     ("run", "pulse"),
@@ -32,7 +33,8 @@ LINE = (
     ("config", "capture", "store"),
     ("guard",),
     ("guard_link", "interrupts"),
-    ("filters", "liveness", "settings", "project"),
+    ("plan",),
+    ("filters", "liveness", "settings", "project", "places", "marks"),
     ("replay",),
     ("serial", "contracts"),
     ("redact", "values"),

@@ -104,18 +104,24 @@ def capture_environment(settings: EnvironmentSettings, memory: Path) -> Environm
         prefix=sys.prefix,
         packages=packages,
         origins=origins,
-        variables=_variables((*VARIABLES, *settings.variables)),
-        threads=_threads(),
+        variables=listed_variables(os.environ, settings.variables),
+        threads={**thread_variables(os.environ), **_torch_threads()},
         locale=_locale(),
         encoding=sys.getfilesystemencoding(),
         anew=anew.__version__,
     )
 
 
-def _variables(allowed: tuple[str, ...]) -> dict[str, str]:
-    listed = _pattern(allowed)
-    names = sorted(name for name in os.environ if listed.fullmatch(name))
-    return {name: redact_name_value(name, os.environ[name]) for name in names}
+def listed_variables(environ: Mapping[str, str], further: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return those variables of an environment that go on record, secrets redacted; *further* names or patterns too."""
+    listed = _pattern((*VARIABLES, *further))
+    names = sorted(name for name in environ if listed.fullmatch(name))
+    return {name: redact_name_value(name, environ[name]) for name in names}
+
+
+def thread_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the variables of an environment that set thread counts, None for those that are unset."""
+    return {name: environ.get(name) for name in THREAD_VARIABLES}
 
 
 @cache
@@ -123,13 +129,12 @@ def _pattern(allowed: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(fnmatch.translate(pattern) for pattern in allowed))
 
 
-def _threads() -> dict[str, str | None]:
-    threads = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+def _torch_threads() -> dict[str, str | None]:
     torch = sys.modules.get("torch")
     with suppress(AttributeError, RuntimeError):
         if torch is not None:
-            threads["torch"] = str(torch.get_num_threads())
-    return threads
+            return {"torch": str(torch.get_num_threads())}
+    return {}
 
 
 def _locale() -> str:

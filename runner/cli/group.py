@@ -19,6 +19,10 @@ _SECTIONS = {
         "metrics": ("metrics", "Series of numbers, as a table or CSV"),
         "plot": ("plot", "Curves in the terminal, or as a picture"),
     },
+    "Repeat": {
+        "rerun": ("rerun", "Run a recorded run again; did it come out the same?"),
+        "verify": ("rerun", "Run several again, for CI"),
+    },
     "Curate": {
         "tag": ("curate", "Add tags to a run, or take them away"),
         "note": ("curate", "Set a run's note"),
@@ -76,7 +80,7 @@ class _Lazy(click.Group):
 @click.version_option(anew.__version__, prog_name="anew", message="%(prog)s %(version)s")
 @click.pass_context
 def workbench(context: click.Context) -> None:
-    """Look at recorded runs, compare and curate them."""
+    """Look at recorded runs, compare, repeat and curate them."""
     if context.invoked_subcommand is None:
         from anew.runner.cli.welcome import welcome
 

@@ -30,6 +30,7 @@ _STATUS = {
     Status.INTERRUPTED: "yellow",
     Status.LOST: "red",
 }
+VERDICT_STYLES = {"identical": "green", "close": "yellow", "different": "red"}
 _GAP = "  "
 
 

@@ -11,7 +11,7 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import heading, pairs, say, status_style, styled, table
+from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, say, status_style, styled, table
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.text import ago, duration, exact, printable, short, size
 from anew.runner.records import ContentRef, RunRecord, Status
@@ -67,10 +67,20 @@ def _head(record: RunRecord) -> None:
             ("tags", printable(" ".join(record.tags))),
             ("note", "\n".join(printable(line) for line in (record.note or "").splitlines())),
             ("sweep", f"{record.sweep.id}, job {record.sweep.index}" if record.sweep else ""),
-            ("re-run of", str(record.rerun_of.id or record.rerun_of.uid) if record.rerun_of else ""),
+            ("re-run of", _rerun_of(record)),
             ("uid", record.uid),
         ]
     )
+
+
+def _rerun_of(record: RunRecord) -> str:
+    if record.rerun_of is None:
+        return ""
+    number = str(record.rerun_of.id or record.rerun_of.uid)
+    if record.verdict is None:
+        return number
+    changed = f" ({printable(' '.join(record.verdict.overrides))})" if record.verdict.overrides else ""
+    return f"{number}{changed}: {styled(record.verdict.verdict, VERDICT_STYLES.get(record.verdict.verdict, 'bold'))}"
 
 
 def _unfinished(record: RunRecord) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from anew.runner import events as ev
 from anew.runner import ids, serial
 from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
-from anew.runner.records import ContentRef, RunRecord, Status
+from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.journal import JournalWriter
@@ -49,6 +49,11 @@ def tag(store: FolderStore, ref: str | int, add: Sequence[str] = (), remove: Seq
 def note(store: FolderStore, ref: str | int, text: str) -> RunRecord:
     """Set a run's note; empty text takes it away. Returns and raises as `tag`."""
     return _add(store, ref, ev.NoteSet, text=text)
+
+
+def judge(store: FolderStore, ref: str | int, verdict: Verdict) -> RunRecord:
+    """Write down how a re-run came out; return its record. Raises as `tag`."""
+    return _add(store, ref, ev.Judged, verdict=verdict)
 
 
 def _add(store: FolderStore, ref: str | int, kind: type[ev.Event], **values: Any) -> RunRecord:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from anew.runner.errors import AnewError
     from anew.runner.experiment import Experiment
     from anew.runner.records import RunRecord
+    from anew.runner.rerun.conduct import RerunResult, rerun
     from anew.runner.run import Run, current_run
     from anew.runner.store.locate import open_store
 
@@ -22,22 +23,26 @@ _HOMES = {
     "AnewError": "errors",
     "Experiment": "experiment",
     "Observer": "contracts",
+    "RerunResult": "rerun.conduct",
     "Run": "run",
     "RunRecord": "records",
     "RunStore": "contracts",
     "current_run": "run",
     "open_store": "store.locate",
+    "rerun": "rerun.conduct",
 }
 
 __all__ = [
     "AnewError",
     "Experiment",
     "Observer",
+    "RerunResult",
     "Run",
     "RunRecord",
     "RunStore",
     "current_run",
     "open_store",
+    "rerun",
 ]
 
 

@@ -1,0 +1,119 @@
+"""
+The process that runs main once more. Started by path with a plan as its argument; never imported.
+
+It makes this interpreter what the recorded one was (import paths, argv), with the laid-out files in place of the
+project's, and then starts the recorded script, module or function; `Main` finds the plan and does it.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__" and sys.path and os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
+    del sys.path[0]  # this folder's modules are the package's, not top-level ones
+
+import importlib
+import runpy
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from anew.runner.errors import EXIT_USAGE
+from anew.runner.places import Places
+from anew.runner.plan import Plan, activate, read_plan, read_report
+
+
+def main(path: str) -> None:
+    """Do the plan in the file *path*. Leaves as the recorded program does."""
+    plan = read_plan(Path(path))
+    places = plan.places
+    activate(plan)
+    if places.moved:
+        _redirect_imports(places)
+    _set_up(plan, places)
+    try:
+        _start(plan, places)
+    finally:
+        _note_leaks(plan, places)
+
+
+def _start(plan: Plan, places: Places) -> None:
+    command = plan.command
+    module, _, name = command.function.partition(":")
+    script = Path(command.target)
+    if command.entry == "module":
+        runpy.run_module(command.target, run_name="__main__", alter_sys=True)
+    elif module != "__main__":
+        _call(module, name)
+    elif script.is_absolute() and places.here(script).is_file():
+        runpy.run_path(str(places.here(script)), run_name="__main__")
+    else:
+        _refuse(f"Its main function {name!r} was made in no file (a console or a notebook), and cannot be had again.")
+
+
+def _call(module: str, name: str) -> None:
+    """Import the module of a main function that was not in the script itself, and call it."""
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        _refuse(f"There is no function {name!r} in the module {module!r}; one made inside another cannot be had again.")
+    found()
+
+
+def _refuse(text: str) -> None:
+    sys.stderr.write(f"anew: {text}\n")
+    sys.exit(EXIT_USAGE)
+
+
+# --- this interpreter ---------------------------------------------------------------------------------------------
+
+
+def _set_up(plan: Plan, places: Places) -> None:
+    """Set argv and the import path as they were."""
+    command = plan.command
+    first, *rest = command.argv or ("",)
+    sys.argv = [str(places.here(Path(first))) if os.path.isabs(first) else first, *rest]
+    folders = [str(places.here(Path(path))) for path in command.import_paths]
+    if command.entry == "module":
+        folders.insert(0, os.getcwd())
+    elif command.target:
+        folders.insert(0, str(places.here(Path(command.target)).parent))
+    sys.path[:0] = [folder for folder in dict.fromkeys(folders) if folder not in sys.path and os.path.isdir(folder)]
+
+
+def _redirect_imports(places: Places) -> None:
+    """Have installs in place (editable ones) of the project lead to the laid-out files."""
+    sys.path[:] = [_moved(path, places) for path in sys.path]
+    for finder in sys.meta_path:
+        module = sys.modules.get(getattr(finder, "__module__", ""))
+        mapping = getattr(module, "MAPPING", None)
+        if isinstance(mapping, dict):
+            mapping.update({name: _moved(path, places) for name, path in mapping.items() if isinstance(path, str)})
+
+
+def _moved(path: str, places: Places) -> str:
+    inside = path == str(places.root) or path.startswith(f"{places.root}{os.sep}")
+    if not inside or "site-packages" in path:
+        return path
+    return str(places.mirrored(Path(path)))
+
+
+def _note_leaks(plan: Plan, places: Places) -> None:
+    """Say which modules came from today's project all the same."""
+    report = read_report(Path(plan.report))
+    if report is None or not places.moved:
+        return
+    prefix = f"{places.root}{os.sep}"
+    files = [vars(module).get("__file__") for module in list(sys.modules.values()) if type(module) is ModuleType]
+    leaked = sorted(
+        file for file in files if isinstance(file, str) and file.startswith(prefix) and "site-packages" not in file
+    )
+    if leaked:
+        shown = ", ".join(leaked[:3]) + (f" and {len(leaked) - 3} more" if len(leaked) > 3 else "")
+        note = f"Modules came from today's project, not from the recorded source: {shown}."
+        replace(report, notes=(*report.notes, note)).write(Path(plan.report))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,481 @@
+"""A re-run from beginning to end: prepare, say what differs, run in a process of its own, judge."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from anew.runner import errors, ids
+from anew.runner.capture.environment import capture_environment, listed_variables, thread_variables
+from anew.runner.capture.hardware import capture_hardware
+from anew.runner.errors import RefusedError, RerunError, StoreError
+from anew.runner.places import Places
+from anew.runner.plan import Plan, Report, read_report
+from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
+from anew.runner.rerun import differences, trust
+from anew.runner.rerun.layout import InputState, lay_out_source, restore_inputs, written
+from anew.runner.rerun.report import difference_lines
+from anew.runner.rerun.verdict import judge
+from anew.runner.serial import from_json
+from anew.runner.settings import EnvironmentSettings
+from anew.runner.store import curate
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.locate import open_store
+from anew.runner.store.reading import is_damaged
+
+_CHILD = Path(__file__).with_name("child.py")
+_NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
+_SETTLED_S = 3.0
+_PROBE = """
+import json, sys
+from pathlib import Path
+from anew.runner.capture.environment import capture_environment
+from anew.runner.serial import to_json
+from anew.runner.settings import EnvironmentSettings
+print(json.dumps(to_json(capture_environment(EnvironmentSettings(), Path(sys.argv[1])))))
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RerunResult:
+    """
+    How a re-run came out.
+
+    Attributes:
+        run: The new run's number.
+        uid: Its uid.
+        rerun_of: The run that was repeated.
+        status: How the new run ended.
+        judged: The verdict, with the differences and what may explain them.
+        notes: What could not be as on record, in sentences.
+        signal: The signal that stopped the new run, or None.
+    """
+
+    run: int
+    uid: str
+    rerun_of: RerunOf
+    status: Status
+    judged: Verdict
+    notes: tuple[str, ...] = ()
+    signal: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """One of "identical", "close", "different"."""
+        return self.judged.verdict
+
+    @property
+    def exit_code(self) -> int:
+        """What `anew rerun` exits with."""
+        if self.status is Status.INTERRUPTED:
+            return errors.EXIT_SIGTERM if self.signal == "SIGTERM" else errors.EXIT_SIGINT
+        if self.judged.overrides:
+            return errors.EXIT_OK if self.status is Status.COMPLETED else errors.EXIT_FAILED
+        return errors.EXIT_DIFFERENT if self.verdict == "different" else errors.EXIT_OK
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        judged = self.judged
+        return {
+            "run": self.run,
+            "uid": self.uid,
+            "rerun_of": {"id": self.rerun_of.id, "uid": self.rerun_of.uid},
+            "verdict": judged.verdict,
+            "status": self.status.value,
+            "overrides": list(judged.overrides),
+            "differences": judged.differences,
+            "first_difference": judged.first_difference,
+            "max_deviation": judged.max_deviation,
+            "max_deviation_at": judged.max_deviation_at,
+            "causes": list(judged.causes),
+            "notes": list(self.notes),
+        }
+
+
+def rerun(
+    ref: str | int,
+    *overrides: str,
+    store: str | os.PathLike[str] | FolderStore | None = None,
+    code: str = "recorded",
+    env: str = "current",
+    strict: bool = False,
+    rtol: float | None = None,
+    ignore: Sequence[str] = (),
+    trust_source: bool = False,
+    keep: bool = False,
+    stdout: int | None = None,
+    stderr: int | None = None,
+    tell: Callable[[str], object] | None = None,
+) -> RerunResult:
+    """
+    Run a recorded run again, in a process of its own, and compare the two.
+
+    Args:
+        ref: A run number, a uid or its beginning, "last", ...
+        overrides: What is to be another this time, as on the command line: "lr=0.2".
+        store: The store's folder or URL, or the store; None for the default.
+        code: "recorded" lays the recorded source out; "current" uses today's project.
+        env: "current" uses this Python; "recorded" one with the recorded distributions, built by uv.
+        strict: Refuse when anything differs that the re-run does not put right.
+        rtol: Relative tolerance for numbers; None for identity.
+        ignore: Patterns of metrics that need not come out the same, beside the run's own.
+        trust_source: Trust the source of a record that came from elsewhere, from now on.
+        keep: Leave the laid-out files where they are, and say where.
+        stdout: Where what main prints goes, as for `subprocess`; it is on record in any case.
+        stderr: The same for its stderr.
+        tell: Called with each line of what differs and what could not be had; None for silence.
+
+    Raises:
+        RunNotFoundError: No such run (and the other errors of `RunStore.get`).
+        RerunError: It cannot be run again as asked for.
+        RefusedError: `strict` or the want of trust did not let it start.
+        StoreError: Files cannot be laid out.
+    """
+    _check_choice("code", code)
+    _check_choice("env", env)
+    opened = store if isinstance(store, FolderStore) else open_store(store)
+    record = opened.get(ref)
+    _refuse_unfit(record, code)
+    trust.require(record, given=trust_source)
+    again = _Again(opened, record, overrides, code, tell or (lambda text: None))
+    with _sandbox(keep, again.tell) as folder:
+        again.prepare(folder, env, strict)
+        report = again.run(folder, stdout, stderr)
+        return again.judged(report, rtol, ignore)
+
+
+def _check_choice(name: str, value: str) -> None:
+    if value not in ("recorded", "current"):
+        raise RerunError(f"{name}={value!r} is neither 'recorded' nor 'current'.")
+
+
+def _refuse_unfit(record: RunRecord, code: str) -> None:
+    ref = record.id
+    if not record.uid:
+        raise RerunError(f"Run {ref} cannot be run again: {'; '.join(record.warnings)}. To look into it: anew check")
+    if not record.status.final:
+        where = f" (process {record.process.pid} on {record.process.hostname})" if record.process else ""
+        raise RerunError(f"Run {ref} is still going on{where}. Wait for its end, or follow it: anew logs {ref} -f")
+    if not record.command.function:
+        raise RerunError(f"It is not on record which function run {ref} called, so it cannot be called again.")
+    root = record.source.root
+    if root is None or (code == "current" and not Path(root).is_dir()):
+        raise RerunError(f"There is no project at {root!r} any more. To run the recorded source: --code recorded")
+    if code == "recorded" and not record.source.files:
+        raise RerunError(
+            f"The source of run {ref} is not on record (anew.source.enabled was false, or its files were left out). "
+            f"To run today's: anew rerun {ref} --code current"
+        )
+
+
+@contextmanager
+def _sandbox(keep: bool, tell: Callable[[str], object]) -> Iterator[Path]:
+    """Give a folder of this re-run's own, outside of any project, and remove it afterwards."""
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("anew") / "reruns" / ids.new_uid()
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise RerunError(
+            f"Cannot make {str(folder)!r}: {error.strerror}. Another place: XDG_CACHE_HOME=FOLDER"
+        ) from error
+    try:
+        yield folder.resolve()
+    finally:
+        if keep:
+            tell(f"the laid-out files are in {folder / 'files'}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Again:
+    """One re-run under way."""
+
+    def __init__(
+        self,
+        store: FolderStore,
+        record: RunRecord,
+        changes: tuple[str, ...],
+        code: str,
+        tell: Callable[[str], object],
+    ) -> None:
+        self.store = store
+        self.record = record
+        self.changes = changes
+        self.recorded_code = code == "recorded"
+        self.tell = tell
+        self.notes: list[str] = []
+        self.differences: dict[str, dict[str, Any]] = {}
+        self.python = sys.executable
+        self.variables: dict[str, str] = {}
+
+    # --- before main ----------------------------------------------------------------------------------------------
+
+    def prepare(self, folder: Path, env: str, strict: bool) -> None:
+        """Lay out files, find what differs, say it; refuse under *strict*. Raises as `rerun`."""
+        record = self.record
+        if is_damaged(record):
+            self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
+        self.places = Places(Path(record.source.root or ""), folder / "files", moved=self.recorded_code)
+        self.variables = self._child_variables(folder)
+        if env == "recorded":
+            self._rebuild(strict)
+        inputs = self._lay_out()
+        environment = self._environment(folder, env)
+        self.differences = differences.find(record, environment, capture_hardware(), inputs)
+        self._note_paths()
+        for line in difference_lines(record.id or 0, self.differences):
+            self.tell(line)
+        left = differences.standing(self.differences)
+        if strict and (left or self.notes):
+            what = ", ".join(f"{name} ({section})" for section, entries in left.items() for name in entries)
+            raise RefusedError(
+                f"Run {record.id} was not run again, since --strict was given and this differs: "
+                f"{what or ' '.join(self.notes)}. To run it all the same: anew rerun {record.id}",
+                differences=self.differences,
+            )
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        self.tell(text)
+
+    def _child_variables(self, folder: Path) -> dict[str, str]:
+        further = tuple(self.record.environment.variables) if self.record.environment else ()
+        variables = differences.child_variables(self.record, os.environ, listed_variables(os.environ, further))
+        for name in ("ANEW_RUN", "ANEW_STORE"):
+            variables.pop(name, None)
+        # no repository around the laid-out files is theirs
+        variables["GIT_CEILING_DIRECTORIES"] = str(folder)
+        return variables
+
+    def _rebuild(self, strict: bool) -> None:
+        from platformdirs import user_cache_path
+
+        from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
+
+        facts = self.record.environment
+        if facts is None:
+            raise RerunError(f"The environment of run {self.record.id} is not on record. To use today's: --env current")
+        if strict and (lost := self._beside_the_project(cannot_rebuild(facts))):
+            raise RefusedError(f"{' '.join(lost)} Under --strict run {self.record.id} is not run again without it.")
+        found = rebuilt(facts, user_cache_path("anew"), say=self.tell)
+        for text in self._beside_the_project(found.missing):
+            self._note(text)
+        self.python = str(found.python)
+
+    def _beside_the_project(self, sentences: Sequence[str]) -> list[str]:
+        """Leave out what is said of the project itself, whose files are laid out, and of anew."""
+        root = self.record.source.root or "\0"
+        return [text for text in sentences if not (self.recorded_code and f"{root}" in text)]
+
+    def _lay_out(self) -> list[InputState]:
+        try:
+            if self.recorded_code:
+                lay_out_source(self.record, self.places, self.store.objects)
+            inputs = restore_inputs(self.record, self.places, self.store.objects)
+            self.cwd = self._working_dir()
+        except (OSError, StoreError) as error:
+            reason = (error.__cause__ if isinstance(error.__cause__, OSError) else error) or error
+            raise RerunError(
+                f"The files of run {self.record.id} cannot be laid out in {str(self.places.mirror)!r}: {reason}. "
+                "Free some space, or name another place: XDG_CACHE_HOME=FOLDER"
+            ) from error
+        return inputs
+
+    def _working_dir(self) -> Path:
+        """Return where the child starts: in the laid-out project where the run did, else where it was."""
+        recorded = Path(self.record.command.cwd)
+        mirrored = self.places.mirrored(recorded)
+        if self.recorded_code and recorded.is_relative_to(self.places.root):
+            mirrored.mkdir(parents=True, exist_ok=True)
+            return mirrored
+        if recorded.is_dir():
+            return recorded
+        mirrored.mkdir(parents=True, exist_ok=True)
+        return mirrored
+
+    def _environment(self, folder: Path, env: str) -> EnvironmentFacts:
+        if env == "recorded":
+            facts = self._probed(folder)
+        else:
+            facts = capture_environment(EnvironmentSettings(), folder.parent.parent / "environment.json")
+        further = tuple(self.record.environment.variables) if self.record.environment else ()
+        return replace(
+            facts, variables=listed_variables(self.variables, further), threads=thread_variables(self.variables)
+        )
+
+    def _probed(self, folder: Path) -> EnvironmentFacts:
+        command = [self.python, "-c", _PROBE, str(folder / "environment.json")]
+        done = subprocess.run(command, env=self.variables, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise RerunError(
+                f"In the rebuilt environment ({self.python}) anew itself does not work: {last}. "
+                "To use today's: --env current"
+            )
+        return from_json(EnvironmentFacts, json.loads(done.stdout))
+
+    def _note_paths(self) -> None:
+        """Say which values of the configuration lead into the project as it is today."""
+        if not self.recorded_code:
+            return
+        root = self.record.source.root or "\0"
+        inside = [key for key, text in _texts(self.record.config, "") if text == root or text.startswith(f"{root}/")]
+        known = {f"{root}/{item.path}" for item in self.record.inputs}
+        if inside and not all(text in known for key, text in _texts(self.record.config, "") if key in inside):
+            self.tell(
+                f"note: {', '.join(inside)} in the configuration lead into {root} as it is today; "
+                "what main reads there by run.input() comes from the record, if it is there."
+            )
+
+    # --- main -----------------------------------------------------------------------------------------------------
+
+    def run(self, folder: Path, stdout: int | None, stderr: int | None) -> Report:
+        """Run main in a process of its own; return what it reported. Raises RerunError when it never came to main."""
+        plan = self._plan(folder)
+        plan.write(folder / "plan.json")
+        command = [self.python, *self.record.command.options, str(_CHILD), str(folder / "plan.json")]
+        code = _supervised(command, cwd=self.cwd, env=self.variables, stdout=stdout, stderr=stderr)
+        report = read_report(Path(plan.report))
+        if report is None:
+            raise RerunError(
+                f"The re-run of {self.record.id} ended with exit code {code} before its main function was called; "
+                "what it said is above." + _hint(self.differences),
+                process_exit_code=code,
+            )
+        return report
+
+    def _plan(self, folder: Path) -> Plan:
+        record = self.record
+        threads = record.environment.threads.get("torch") if record.environment else None
+        return Plan(
+            store=self.store.url,
+            rerun_of=RerunOf(id=record.id, uid=record.uid),
+            command=record.command,
+            config=record.config,
+            flags=record.provenance.flags,
+            overrides=record.overrides,
+            changes=self.changes,
+            settings=tuple(each for each in record.provenance.settings if not each.lstrip("+~").startswith(_NAMES)),
+            seed=record.seed,
+            source=record.source if self.recorded_code else None,
+            root=str(self.places.root),
+            mirror=str(self.places.mirror),
+            torch_threads=int(threads) if threads and threads.isdigit() else None,
+            report=str(folder / "report.json"),
+        )
+
+    # --- after main -----------------------------------------------------------------------------------------------
+
+    def judged(self, report: Report, rtol: float | None, ignore: Sequence[str]) -> RerunResult:
+        """Compare, and put the verdict on record."""
+        new = self._ended(report.number)
+        for note in report.notes:
+            self._note(note)
+        self._keep_written(new)
+        verdict = judge(
+            self.record,
+            new,
+            self.store,
+            rtol=rtol,
+            ignore=(*report.ignore, *ignore),
+            overrides=self.changes,
+            differences=self.differences,
+        )
+        curate.judge(self.store, report.number, verdict)
+        return RerunResult(
+            run=report.number,
+            uid=new.uid,
+            rerun_of=RerunOf(id=self.record.id, uid=self.record.uid),
+            status=new.status,
+            judged=verdict,
+            notes=tuple(self.notes),
+            signal=new.signal,
+        )
+
+    def _ended(self, number: int) -> RunRecord:
+        """Return the new run once its outcome is there; its guard may be a moment behind its process."""
+        end = time.monotonic() + _SETTLED_S
+        record = self.store.get(number)
+        while record.status is Status.RUNNING and time.monotonic() < end:
+            time.sleep(0.05)
+            record = self.store.get(number)
+        return record
+
+    def _keep_written(self, new: RunRecord) -> None:
+        """Move what main wrote beside its source into the new run's folder, where it stays."""
+        if not self.recorded_code or new.id is None:
+            return
+        known = {file.path for file in (*self.record.source.files, *self.record.inputs)}
+        found = list(written(self.places, known))
+        target = self.store.layout.run(new.id).files / "written"
+        for relative in found:
+            (target / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(self.places.project / relative, target / relative)
+        if found:
+            self.tell(f"what main wrote into the project ({len(found)} files) is in {target}")
+
+
+def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(item, f"{where}.{key}".lstrip("."))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{where}[{index}]")
+    elif isinstance(value, str):
+        yield where, value
+
+
+def _hint(found: Mapping[str, Mapping[str, Any]]) -> str:
+    gone = [name for name, entry in found.get("packages", {}).items() if entry["now"] is None]
+    if gone:
+        return f" Not installed any more: {', '.join(gone)}. To have the recorded packages: --env recorded"
+    return ""
+
+
+def _supervised(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdout: int | None, stderr: int | None
+) -> int:
+    """Run a process to its end. A Ctrl-C is the child's, which has it from the terminal; SIGTERM is handed on."""
+    sys.stdout.flush()
+    with _deaf() as told:
+        process = subprocess.Popen(command, cwd=cwd, env=dict(env), stdout=stdout, stderr=stderr)
+        while True:
+            try:
+                return process.wait(timeout=0.2 if told is not None else None)
+            except subprocess.TimeoutExpired:
+                if told:
+                    told.clear()
+                    process.terminate()
+
+
+@contextmanager
+def _deaf() -> Iterator[list[int] | None]:
+    """Leave SIGINT to the child and note SIGTERM; elsewhere than in the main thread signals are not ours to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    told: list[int] = []
+    # handlers of Python's own, since a child inherits a signal that is ignored
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: told.append(number)),
+    }
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,133 @@
+"""What is different today from what is on record, before main starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from anew.runner.capture.environment import THREAD_VARIABLES
+from anew.runner.records import EnvironmentFacts, HardwareFacts, RunRecord
+from anew.runner.redact import REDACTED
+from anew.runner.rerun.layout import InputState
+
+Differences = dict[str, dict[str, Any]]
+
+# Variables that say where a process is, not what it computes.
+_OF_THE_PLACE = re.compile(
+    r"CONDA_.*|VIRTUAL_ENV|UV_PROJECT_ENVIRONMENT|SLURM_.*|RANK|LOCAL_RANK|WORLD_SIZE|MASTER_.*|LD_LIBRARY_PATH|"
+    r"LD_PRELOAD|PYTHON(?!HASHSEED|OPTIMIZE).*|HF_HOME|TORCH_HOME|(?:CUDA|NVIDIA|HIP|ROCR)_VISIBLE_DEVICES|.*_CACHE.*"
+)
+_HARDWARE = ("os", "cpu_model", "cpu_cores", "cpu_allowed")
+_MEMORY_TOLERANCE = 0.02
+
+
+def child_variables(record: RunRecord, today: Mapping[str, str], listed: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return the environment for a re-run: today's, with what was recorded and bears on the computation put back.
+
+    Put back are the hash seed, thread counts and the other recorded variables, but for those that say where the process
+    is (virtual environment, scheduler, device numbers, library paths) and secrets.
+
+    Args:
+        record: The run.
+        today: This process's environment.
+        listed: Those of today's variables that a run would record.
+    """
+    result = dict(today)
+    facts = record.environment
+    if facts is None:
+        return result
+    recorded = {**facts.variables, **{name: value for name, value in facts.threads.items() if name.isupper()}}
+    for name in {*listed, *recorded, *THREAD_VARIABLES, "PYTHONHASHSEED"}:
+        value = recorded.get(name)
+        if _OF_THE_PLACE.fullmatch(name) or (value is not None and REDACTED in value):
+            continue
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = value
+    if record.seeds is not None and record.seeds.hash_randomization.isdigit():
+        result["PYTHONHASHSEED"] = record.seeds.hash_randomization
+    return result
+
+
+def find(
+    record: RunRecord, environment: EnvironmentFacts, hardware: HardwareFacts, inputs: Sequence[InputState]
+) -> Differences:
+    """
+    Return what differs: section -> name -> {"recorded", "now", "restored"}; sections without differences are left out.
+
+    Args:
+        record: The run.
+        environment: As the re-run will find it.
+        hardware: This machine.
+        inputs: The recorded inputs, as they are found today.
+    """
+    found: Differences = {}
+    was = record.environment
+    if was is not None:
+        python = {"version": (was.python, environment.python), "implementation": _implementations(was, environment)}
+        found["python"] = _pairs(python)
+        found["packages"] = _mapping(_packages(was), _packages(environment))
+        found["origins"] = _mapping(_without_anew(was.origins), _without_anew(environment.origins))
+        found["variables"] = {
+            name: entry
+            for name, entry in _mapping(was.variables, environment.variables).items()
+            if not _OF_THE_PLACE.fullmatch(name)
+        }
+        threads = _mapping(was.threads, environment.threads)
+        found["threads"] = {name: entry for name, entry in threads.items() if name.isupper()}
+    if record.hardware is not None:
+        found["hardware"] = _hardware(record.hardware, hardware)
+    found["inputs"] = {
+        state.ref.path: {"recorded": state.ref.sha256, "now": state.now, "restored": state.restored}
+        for state in inputs
+        if state.now != state.ref.sha256
+    }
+    return {section: entries for section, entries in found.items() if entries}
+
+
+def standing(found: Mapping[str, Mapping[str, Any]]) -> Differences:
+    """Return the differences that the re-run does not put right."""
+    kept = {
+        section: {name: entry for name, entry in entries.items() if not entry["restored"]}
+        for section, entries in found.items()
+    }
+    return {section: entries for section, entries in kept.items() if entries}
+
+
+def _packages(facts: EnvironmentFacts) -> dict[str, Any]:
+    """Return the distributions; anew's own version is known also where it is no distribution."""
+    return {**_without_anew(facts.packages), "anew": facts.anew}
+
+
+def _without_anew(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name != "anew"}
+
+
+def _implementations(was: EnvironmentFacts, now: EnvironmentFacts) -> tuple[str, str]:
+    return was.implementation, now.implementation
+
+
+def _pairs(values: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    return {name: _entry(was, now) for name, (was, now) in values.items() if was != now}
+
+
+def _entry(was: Any, now: Any) -> dict[str, Any]:
+    return {"recorded": was, "now": now, "restored": False}
+
+
+def _mapping(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    names = dict.fromkeys((*was, *now))
+    return _pairs({name: (was.get(name), now.get(name)) for name in names})
+
+
+def _hardware(was: HardwareFacts, now: HardwareFacts) -> dict[str, Any]:
+    values: dict[str, tuple[Any, Any]] = {name: (getattr(was, name), getattr(now, name)) for name in _HARDWARE}
+    if abs(was.memory_bytes - now.memory_bytes) > _MEMORY_TOLERANCE * was.memory_bytes:
+        values["memory_bytes"] = (was.memory_bytes, now.memory_bytes)
+    values["gpus"] = ([gpu.name for gpu in was.gpus], [gpu.name for gpu in now.gpus])
+    drivers = sorted({gpu.driver for gpu in was.gpus}), sorted({gpu.driver for gpu in now.gpus})
+    values["gpu driver"] = drivers
+    return _pairs(values)

@@ -1,0 +1,149 @@
+"""Recorded files, laid out again in a folder of their own: the source byte for byte, and inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from anew.runner.errors import ObjectNotFoundError, RerunError, StoreError
+from anew.runner.places import Places
+from anew.runner.records import ContentRef, RunRecord
+from anew.runner.store.objects import ObjectStore
+
+_BLOCK = 1 << 20
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class InputState:
+    """
+    How a recorded input is found today.
+
+    Attributes:
+        ref: As on record.
+        now: Today's digest; None when the file is not there, or unreadable.
+        restored: Whether main finds the recorded content, whatever today's is.
+    """
+
+    ref: ContentRef
+    now: str | None
+    restored: bool
+
+
+def lay_out_source(record: RunRecord, places: Places, objects: ObjectStore) -> None:
+    """
+    Lay out the recorded source in the mirror: contents, modes and links.
+
+    Raises:
+        RerunError: Content is missing or damaged, and which files need it; or a path leads out of the project.
+        StoreError: The disk is full, or cannot be written.
+    """
+    lost: list[str] = []
+    project = places.project
+    folders: set[str] = set()
+    for file in record.source.files:
+        target = _inside(project, file.path)
+        folder = os.path.dirname(target)
+        if folder not in folders:
+            os.makedirs(folder, exist_ok=True)
+            folders.add(folder)
+        try:
+            if file.link is not None:
+                os.symlink(file.link, target)
+            else:
+                objects.lay_out(file.sha256, Path(target), mode=file.mode)
+        except (ObjectNotFoundError, StoreError) as error:
+            if isinstance(error, StoreError) and isinstance(error.__cause__, OSError):
+                raise
+            lost.append(f"{file.path} ({file.sha256[:12]})")
+    if lost:
+        raise _lost(record, lost)
+
+
+def _lost(record: RunRecord, lost: list[str]) -> RerunError:
+    shown = ", ".join(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "")
+    return RerunError(
+        f"The recorded source of run {record.id} is not whole: the content of {shown} is missing from the store, or "
+        f"damaged. To run today's source with the recorded configuration: anew rerun {record.id} --code current",
+        files=tuple(lost),
+    )
+
+
+def _inside(root: Path, path: str) -> str:
+    """Return where a recorded path lies below *root*, which it must not leave. Raises RerunError."""
+    target = os.path.normpath(f"{root}/{path}")
+    parent = os.path.realpath(os.path.dirname(target))
+    real = os.path.realpath(root)
+    if os.path.isabs(path) or not (target.startswith(f"{root}/") and f"{parent}/".startswith(f"{real}/")):
+        raise RerunError(
+            f"The record names a source file {path!r}, which leads out of the project. It is not laid out."
+        )
+    return target
+
+
+# --- inputs -------------------------------------------------------------------------------------------------------
+
+
+def restore_inputs(record: RunRecord, places: Places, objects: ObjectStore) -> list[InputState]:
+    """
+    Look at each recorded input, and put back the content of those that changed, where the store has it.
+
+    In a mirrored project all of its inputs are put in place: from the store, or else as a link to today's file. Those
+    outside are linked from the mirror, for relative paths that lead to them.
+
+    Raises:
+        StoreError: The disk is full, or cannot be written.
+    """
+    return [_restored(ref, places, objects) for ref in record.inputs]
+
+
+def _restored(ref: ContentRef, places: Places, objects: ObjectStore) -> InputState:
+    origin = Path(ref.path) if os.path.isabs(ref.path) else places.root / ref.path
+    now = digest(origin)
+    target = places.mirrored(origin)
+    if os.path.lexists(target):
+        # the source holds it; what main read may have been another state of it
+        if digest(target) == ref.sha256:
+            return InputState(ref, now, True)
+        target.unlink()
+    changed = now != ref.sha256
+    wanted = changed or (places.moved and not os.path.isabs(ref.path))
+    if wanted and ref.kept and objects.verify(ref.sha256):
+        objects.lay_out(ref.sha256, target, mode=ref.mode)
+        return InputState(ref, now, True)
+    if places.moved and now is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(origin)
+    return InputState(ref, now, not changed)
+
+
+def digest(path: Path) -> str | None:
+    """Return a file's SHA-256, None when it cannot be read."""
+    try:
+        if not path.is_file():
+            return None
+        found = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                found.update(block)
+        return found.hexdigest()
+    except OSError:
+        return None
+
+
+# --- what main left -----------------------------------------------------------------------------------------------
+
+
+def written(places: Places, known: Iterable[str]) -> Iterator[Path]:
+    """Yield the files that main wrote into the laid-out project, relative to it."""
+    known = set(known)
+    for current, folders, files in os.walk(places.project):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in files:
+            path = Path(current, name)
+            relative = path.relative_to(places.project)
+            if relative.as_posix() not in known and not path.is_symlink():
+                yield relative

@@ -1,0 +1,84 @@
+"""Whose code is it? A record that somebody else made, or another machine, needs the user's word once per source."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from anew.runner import marks
+from anew.runner.errors import RefusedError
+from anew.runner.records import RunRecord
+
+
+def require(record: RunRecord, *, given: bool) -> None:
+    """
+    Return if this user's key marked the record on this machine, or its source is trusted; with *given*, trust it.
+
+    Raises:
+        RefusedError: The record came from elsewhere; the message shows what would be run.
+    """
+    host = record.hardware.hostname if record.hardware else ""
+    if marks.is_own(record.uid, record.origin_mark) and host == socket.gethostname():
+        return
+    source, path = _source(record, host), marks.state_folder() / "trusted.json"
+    trusted = _trusted(path)
+    if source in trusted:
+        return
+    if not given:
+        raise _refusal(record, host)
+    _remember(path, [*trusted, source])
+
+
+def _source(record: RunRecord, host: str) -> str:
+    """Return what is trusted as a whole: a project, on a machine, by whoever marks their runs there."""
+    git = record.source.git
+    own = "own" if marks.is_own(record.uid, record.origin_mark) else "foreign"
+    return json.dumps([own, host, record.source.root, git.remote if git else None])
+
+
+def _refusal(record: RunRecord, host: str) -> RefusedError:
+    git = record.source.git
+    origin = f"{record.source.root} on {host or 'an unknown machine'}"
+    targets = sorted(set(_targets(record.config)))
+    lines = [
+        f"Run {record.id} was recorded elsewhere, and to run it again is to run somebody's code:",
+        f"  command   {' '.join(record.command.argv)}",
+        f"  function  {record.command.function}",
+        f"  source    {origin}{f', {git.remote} at {git.commit}' if git and git.remote else ''}",
+        *([f"  _target_  {', '.join(targets)}"] if targets else []),
+        f"If you trust that source: anew rerun {record.id} --trust",
+    ]
+    return RefusedError("\n".join(lines), ref=record.id)
+
+
+def _targets(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if isinstance(value.get("_target_"), str):
+            yield value["_target_"]
+        for item in value.values():
+            yield from _targets(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _targets(item)
+
+
+def _trusted(path: Path) -> list[str]:
+    with suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, list):
+            return [item for item in found if isinstance(item, str)]
+    return []
+
+
+def _remember(path: Path, sources: list[str]) -> None:
+    """Keep the list; where that is impossible the word holds for this time."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(sources), encoding="utf-8")
+        temporary.replace(path)
