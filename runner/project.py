@@ -15,7 +15,12 @@ def project_root(start: Path) -> Path:
     whoever keeps their dotfiles in git does not mean all of their files to be one project.
     """
     for folder in (start, *start.parents):
-        if any((folder / mark).exists() for mark in _MARKS):
+        if is_marked(folder):
             too_wide = folder != start and folder in (Path.home(), Path(folder.anchor))
             return start if too_wide else folder
     return start
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether a folder is marked as the root of a project."""
+    return any((folder / mark).exists() for mark in _MARKS)

@@ -302,7 +302,7 @@ def test_a_walk_that_ends_early_says_so(folder: Project, monkeypatch: pytest.Mon
 # --- git that does not answer -----------------------------------------------------------------------------------
 
 
-def test_without_git_imported_modules_are_kept_and_a_note_says_why(
+def test_without_git_a_marked_project_is_kept_whole_and_a_note_says_why(
     repository: Project, load: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository.write("imported_anyway.py")
@@ -311,7 +311,7 @@ def test_without_git_imported_modules_are_kept_and_a_note_says_why(
     monkeypatch.setenv("PATH", "/nowhere")
     facts = repository.scan()
     assert (facts.method, facts.git) == ("imports", None)
-    assert paths(facts) == ["config.yaml", "imported_anyway.py"]
+    assert paths(facts) == ["config.yaml", "imported_anyway.py", "train.py"]
     assert facts.notes == (
         "The source was not listed by git, since git cannot be started (No such file or directory); "
         "imported modules were kept instead.",

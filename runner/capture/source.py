@@ -1,8 +1,9 @@
 """
 The files of the project that a run can reach.
 
-In a git repository: what git tracks, and Python and configuration files that it neither tracks nor ignores. Elsewhere:
-the modules imported from below the project's root, and configuration files there. Modules imported from below the root
+In a git repository: what git tracks, and Python and configuration files that it neither tracks nor ignores. In another
+folder that is marked as a project: its Python and configuration files. Elsewhere: the modules imported from below the
+script's folder, and configuration files there. Modules imported from below the root
 are always among them, ignored or not, also those imported while main runs.
 """
 
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.git import GitError, Listing, query
 from anew.runner.errors import StoreError
+from anew.runner.project import is_marked
 from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.redact import has_known_form
 from anew.runner.settings import SourceSettings
@@ -135,7 +137,9 @@ class SourceScan:
             for submodule in listing.submodules:
                 keeper.take(_walk(self._root / submodule, keeper, PYTHON_SUFFIXES | CONFIG_SUFFIXES))
         else:
-            keeper.take(_walk(self._root, keeper, CONFIG_SUFFIXES))
+            # a folder that is marked as a project holds nothing else; scripts that main starts are among its files
+            suffixes = CONFIG_SUFFIXES | (PYTHON_SUFFIXES if is_marked(self._root) else frozenset())
+            keeper.take(_walk(self._root, keeper, suffixes))
         keeper.take(_imported(self._root))
         keeper.cache.save(self._cache)
         return keeper

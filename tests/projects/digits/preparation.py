@@ -1,0 +1,5 @@
+"""What is done to the pixels."""
+
+
+def scaled(x):
+    return x / 16
