@@ -20,7 +20,7 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import Finding, check_store
 from anew.runner.store.locate import default_store_path
 
-_EXTRAS = {"gpu": "nvidia-ml-py", "pandas": "pandas", "plot": "matplotlib"}
+_EXTRAS = {"gpu": "nvidia-ml-py", "pandas": "pandas", "plot": "matplotlib", "uv": "uv"}
 _NAMED = 8
 _STYLES = {"note": "dim", "warning": "yellow", "error": "red"}
 
