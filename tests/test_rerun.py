@@ -469,3 +469,181 @@ def test_ctrl_c_reaches_main_and_the_rerun_is_interrupted(trial: Again) -> None:
         process.communicate(timeout=30)
     assert process.returncode == 130
     assert trial.record(2).status is Status.INTERRUPTED
+
+
+TYPED = """
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, OmegaConf
+
+OmegaConf.register_new_resolver("twice", lambda value: 2 * value)
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+@dataclass
+class Optimiser:
+    lr: float = 0.1
+    kind: Colour = Colour.RED
+
+@dataclass
+class Conf:
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    where: Path = Path("/x")
+    size: tuple[int, int] = (1, 2)
+    rows: list[Any] = field(default_factory=lambda: [{"a": 1}, {"b": [1, 2]}])
+    must: int = MISSING
+    gone: int = 3
+    double: int = "${twice:${must}}"
+    folder: str = "${hydra:runtime.output_dir}"
+    job: str = "${hydra:job.name}"
+    at: str = "${now:%S.%f}"
+    text: str = "\\\\${literal}"
+
+ConfigStore.instance().store("conf", Conf)
+
+@experiment.main(config_path=None, config_name="conf")
+def main(cfg, run: Run):
+    kinds = [type(cfg.optimiser.kind).__name__, type(cfg.where).__name__, OmegaConf.get_type(cfg.optimiser).__name__]
+    return [kinds, "gone" in cfg, OmegaConf.to_container(cfg, resolve=True, enum_to_str=True), sys.argv]
+"""
+
+
+def test_types_and_every_kind_of_value_come_back_exactly(trial: Again) -> None:
+    trial.write(TYPED)
+    trial.run("must=4", "optimiser.kind=BLUE", "~gone", '+extra={q: [1, "${must}"]}', "size=[5,6]")
+    was = trial.record(1)
+    assert was.config["text"] == "${literal}"
+    assert "gone" not in was.config
+    trial.wreck()
+    assert trial.again("1")["verdict"] == "identical"
+    assert trial.record(2).config == was.config
+    trial.again("1", "must=5")
+    changed = trial.record(3).config
+    assert (changed["double"], changed["extra"]) == (10, {"q": [1, 5]})
+    assert {**changed, "must": 4, "double": 8, "extra": {"q": [1, 4]}} == was.config
+
+
+def test_an_unknown_key_on_top_is_refused_and_nothing_is_recorded(trial: Again) -> None:
+    trial.write(FIT)
+    trial.run()
+    refused = trial.anew("rerun", "1", "nokey=3", code=2)
+    assert "has no parameter 'nokey'" in refused.stderr
+    assert len(trial.store.find()) == 1
+
+
+def test_an_install_in_place_of_the_project_does_not_let_todays_modules_in(trial: Again, tmp_path: Path) -> None:
+    """As a `.pth` file of an editable install does, `PYTHONPATH` leads into the project."""
+    source = trial.folder / "src" / "fitting"
+    source.mkdir(parents=True)
+    (source / "__init__.py").write_text("VALUE = 'then'\n")
+    trial.write("""
+    from fitting import VALUE
+    @experiment.main
+    def main(*, run: Run):
+        import fitting
+        return [VALUE, os.path.relpath(fitting.__file__)]
+    """)
+    installed = {"PYTHONPATH": f"{trial.folder / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    trial.run(env=installed)
+    (source / "__init__.py").write_text("VALUE = 'today'\n")
+    assert trial.again("1", **installed)["verdict"] == "identical"
+    assert trial.again("1")["verdict"] == "identical"
+
+
+def test_the_same_rerun_started_twice_at_once_gives_two_runs(trial: Again) -> None:
+    trial.write(FIT)
+    trial.run()
+    words = [sys.executable, "-c", ANEW, "rerun", "1", "--json"]
+    started = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(2)]
+    shown = [json.loads(process.communicate(timeout=60)[0]) for process in started]
+    assert sorted(each["run"] for each in shown) == [2, 3]
+    assert [each["verdict"] for each in shown] == ["identical", "identical"]
+
+
+def test_a_full_disk_is_said_and_nothing_is_left(trial: Again, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a file system of a few pages cannot be mounted here (no leave to)")
+    try:
+        (trial.folder / "big.json").write_bytes(os.urandom(200_000).hex().encode())
+        trial.write(FIT)
+        trial.run()
+        refused = trial.anew("rerun", "1", code=2, XDG_CACHE_HOME=str(small))
+        assert "No space left on device" in refused.stderr
+        assert "XDG_CACHE_HOME=FOLDER" in refused.stderr
+        assert list((small / "anew" / "reruns").iterdir()) == []
+        assert len(trial.store.find()) == 1
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_damaged_record_says_which_part(trial: Again) -> None:
+    trial.write(FIT)
+    trial.run()
+    trial.store.layout.run(1).record.write_bytes(b"garbage")
+    assert "run.json is damaged" in trial.anew("rerun", "1", code=2).stderr
+
+
+def test_a_function_that_lies_in_no_file_cannot_be_had_again(trial: Again) -> None:
+    code = "from anew import Experiment\ndef f(x: int = 1): return x\nExperiment('console').main(f).run()\n"
+    (trial.folder / "note.json").write_text("{}")
+    subprocess.run([sys.executable, "-c", code], cwd=trial.folder, check=True, timeout=60)
+    assert "in no file" in trial.anew("rerun", "1", code=2).stderr
+
+
+def test_a_configuration_that_no_longer_composes_is_given_untyped(trial: Again) -> None:
+    (trial.folder / "conf" / "model").mkdir(parents=True)
+    (trial.folder / "conf" / "config.yaml").write_text("defaults:\n  - model: big\n")
+    (trial.folder / "conf" / "model" / "big.yaml").write_text("size: 3\n")
+    trial.write("""
+    @experiment.main(config_path="conf", config_name="config")
+    def main(cfg, run: Run):
+        return cfg.model.size
+    """)
+    trial.run("model.size=4")
+    (trial.folder / "conf" / "model" / "big.yaml").unlink()
+    assert trial.again("1", "--code", "current")["verdict"] == "identical"
+    assert any("does not compose any more" in text for text in trial.record(2).warnings)
+    shown = trial.again("1", "--code", "current", "model.size=5")
+    assert shown["first_difference"] == {"what": "result", "name": "", "step": None, "recorded": 4, "now": 5}
+
+
+def test_determinism_is_on_record_and_turned_on_again(trial: Again) -> None:
+    trial.write("""
+    @experiment.main
+    def main(*, run: Run):
+        return os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    """)
+    trial.run("anew.deterministic=true", env={"PYTHONHASHSEED": "0"})
+    was = trial.record(1)
+    assert was.result == ":4096:8"
+    assert was.seeds is not None
+    assert was.seeds.deterministic["cublas"] == "CUBLAS_WORKSPACE_CONFIG=:4096:8"
+    assert trial.again("1", "--strict")["verdict"] == "identical"
+    again = trial.record(2)
+    assert again.seeds is not None
+    assert again.seeds.deterministic == was.seeds.deterministic
+
+
+def test_what_main_opens_without_declaring_it_is_put_back_too(trial: Again) -> None:
+    trial.write("""
+    @experiment.main
+    def main(*, run: Run):
+        with open("data.csv") as file:
+            return file.read()
+    """)
+    trial.run()
+    assert [ref.path for ref in trial.record(1).inputs] == ["data.csv"]
+    (trial.folder / "data.csv").write_text("today")
+    assert trial.again("1")["verdict"] == "identical"
+    trial.run("anew.inputs.notice=false")
+    assert trial.record("last").inputs == ()

@@ -11,9 +11,12 @@ import sys
 if __name__ == "__main__" and sys.path and os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     del sys.path[0]  # this folder's modules are the package's, not top-level ones
 
+import builtins
 import importlib
+import io
 import runpy
 from dataclasses import replace
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,9 +49,19 @@ def _start(plan: Plan, places: Places) -> None:
     elif module != "__main__":
         _call(module, name)
     elif script.is_absolute() and places.here(script).is_file():
-        runpy.run_path(str(places.here(script)), run_name="__main__")
+        _run_script(places.here(script))
     else:
         _refuse(f"Its main function {name!r} was made in no file (a console or a notebook), and cannot be had again.")
+
+
+def _run_script(path: Path) -> None:
+    """Run a script as the interpreter does; not by `runpy`, which would set `sys.argv[0]`."""
+    module = ModuleType("__main__")
+    vars(module).update(__file__=str(path), __loader__=SourceFileLoader("__main__", str(path)), __builtins__=builtins)
+    sys.modules["__main__"] = module
+    with io.open_code(str(path)) as file:
+        code = compile(file.read(), str(path), "exec", dont_inherit=True)
+    exec(code, vars(module))
 
 
 def _call(module: str, name: str) -> None:
