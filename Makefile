@@ -9,7 +9,7 @@ SOURCES := src runner observers configs tests benchmarks examples scripts
 .NOTPARALLEL:
 
 help:
-	@echo "make demo      train the example twice and look at both runs"
+	@echo "make demo      train the example twice, look at both runs, run one again"
 	@echo "make test      everything a change has to pass: style, types, tests"
 	@echo "make dev       prepare .venv for working on anew; again after adding a file"
 	@echo "make lint      style alone; make types: types alone"

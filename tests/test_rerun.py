@@ -647,3 +647,32 @@ def test_what_main_opens_without_declaring_it_is_put_back_too(trial: Again) -> N
     assert trial.again("1")["verdict"] == "identical"
     trial.run("anew.inputs.notice=false")
     assert trial.record("last").inputs == ()
+
+
+def test_one_that_is_killed_leaves_a_run_on_record_and_its_files_go_with_the_next(trial: Again) -> None:
+    trial.write("""
+    @experiment.main
+    def main(*, run: Run):
+        if os.environ.get("SLOW"):
+            print("begun", flush=True)
+            time.sleep(3)
+    """)
+    trial.run()
+    words = [sys.executable, "-c", ANEW, "rerun", "1"]
+    reruns = Path(os.environ["XDG_CACHE_HOME"], "anew", "reruns")
+    with subprocess.Popen(words, env={**os.environ, "SLOW": "1"}, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.kill()
+        process.wait()
+        trial.again("1")
+        # main goes on without its parent, and keeps its files
+        assert len([path for path in reruns.iterdir() if path.is_dir()]) == 1
+        process.stdout.read()
+    end = time.monotonic() + 20
+    while trial.record(2).status is Status.RUNNING and time.monotonic() < end:
+        time.sleep(0.1)
+    assert (trial.record(2).status, trial.record(2).verdict) == (Status.COMPLETED, None)
+    assert trial.record(2).rerun_of is not None
+    trial.again("1")
+    assert list(reruns.iterdir()) == []

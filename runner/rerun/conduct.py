@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anew.runner import errors, ids
+from anew.runner import errors
 from anew.runner.capture.environment import capture_environment, listed_variables, thread_variables
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.errors import RefusedError, RerunError, StoreError
@@ -26,6 +26,7 @@ from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status, Ve
 from anew.runner.rerun import differences, trust
 from anew.runner.rerun.layout import InputState, lay_out_source, restore_inputs, written
 from anew.runner.rerun.report import difference_lines
+from anew.runner.rerun.sandbox import Sandbox, sandbox
 from anew.runner.rerun.verdict import judge
 from anew.runner.serial import from_json
 from anew.runner.settings import EnvironmentSettings
@@ -149,9 +150,9 @@ def rerun(
     _refuse_unfit(record, code)
     trust.require(record, given=trust_source)
     again = _Again(opened, record, overrides, code, tell or (lambda text: None))
-    with _sandbox(keep, again.tell) as folder:
-        again.prepare(folder, env, strict)
-        report = again.run(folder, stdout, stderr)
+    with sandbox(keep, again.tell) as place:
+        again.prepare(place.folder, env, strict)
+        report = again.run(place, stdout, stderr)
         return again.judged(report, rtol, ignore)
 
 
@@ -177,27 +178,6 @@ def _refuse_unfit(record: RunRecord, code: str) -> None:
             f"The source of run {ref} is not on record (anew.source.enabled was false, or its files were left out). "
             f"To run today's: anew rerun {ref} --code current"
         )
-
-
-@contextmanager
-def _sandbox(keep: bool, tell: Callable[[str], object]) -> Iterator[Path]:
-    """Give a folder of this re-run's own, outside of any project, and remove it afterwards."""
-    from platformdirs import user_cache_path
-
-    folder = user_cache_path("anew") / "reruns" / ids.new_uid()
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise RerunError(
-            f"Cannot make {str(folder)!r}: {error.strerror}. Another place: XDG_CACHE_HOME=FOLDER"
-        ) from error
-    try:
-        yield folder.resolve()
-    finally:
-        if keep:
-            tell(f"the laid-out files are in {folder / 'files'}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Again:
@@ -342,12 +322,14 @@ class _Again:
 
     # --- main -----------------------------------------------------------------------------------------------------
 
-    def run(self, folder: Path, stdout: int | None, stderr: int | None) -> Report:
+    def run(self, place: Sandbox, stdout: int | None, stderr: int | None) -> Report:
         """Run main in a process of its own; return what it reported. Raises RerunError when it never came to main."""
-        plan = self._plan(folder)
-        plan.write(folder / "plan.json")
-        command = [self.python, *self.record.command.options, str(_CHILD), str(folder / "plan.json")]
-        code = _supervised(command, cwd=self.cwd, env=self.variables, stdout=stdout, stderr=stderr)
+        plan, path = self._plan(place.folder), place.folder / "plan.json"
+        plan.write(path)
+        command = [self.python, *self.record.command.options, str(_CHILD), str(path)]
+        code = _supervised(
+            command, cwd=self.cwd, env=self.variables, stdout=stdout, stderr=stderr, pass_fds=(place.lock,)
+        )
         report = read_report(Path(plan.report))
         if report is None:
             raise RerunError(
@@ -446,13 +428,11 @@ def _hint(found: Mapping[str, Mapping[str, Any]]) -> str:
     return ""
 
 
-def _supervised(
-    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdout: int | None, stderr: int | None
-) -> int:
+def _supervised(command: Sequence[str], **options: Any) -> int:
     """Run a process to its end. A Ctrl-C is the child's, which has it from the terminal; SIGTERM is handed on."""
     sys.stdout.flush()
     with _deaf() as told:
-        process = subprocess.Popen(command, cwd=cwd, env=dict(env), stdout=stdout, stderr=stderr)
+        process = subprocess.Popen(command, **options)
         while True:
             try:
                 return process.wait(timeout=0.2 if told is not None else None)

@@ -233,6 +233,8 @@ def _causes(
     for section in ("variables", "threads", "hardware"):
         for name, entry in differences.get(section, {}).items():
             yield f"{name} was {entry['recorded']}, now {entry['now']}."
+    if overrides:
+        return
     if was.seeds is not None and was.seeds.hash_randomization == "random":
         yield (
             "Hash randomisation was on, so sets of texts come in another order in every process. To pin it: "
