@@ -90,7 +90,7 @@ def test_the_script_fits_one_screen() -> None:
     assert len((ROOT / "examples/digits/train.py").read_text().splitlines()) < 60
 
 
-def test_the_demo_shows_two_runs_and_what_differs(tmp_path: Path) -> None:
+def test_the_demo_shows_two_runs_what_differs_and_one_run_again(tmp_path: Path) -> None:
     environment = {**os.environ, "COLUMNS": "100"}
     done = subprocess.run(
         ["sh", "scripts/demo.sh", BIN, tmp_path / "demo"],
@@ -107,4 +107,10 @@ def test_the_demo_shows_two_runs_and_what_differs(tmp_path: Path) -> None:
     assert listed.count("COMPLETED") == 2
     assert "MLPClassifier" in rest
     assert "test/acc" in rest.partition("$ anew plot")[2]
-    assert len(FolderStore.open(tmp_path / "demo").numbers()) == 2
+    store = FolderStore.open(tmp_path / "demo")
+    again = store.get("3")
+    assert again.rerun_of is not None
+    assert again.rerun_of.uid == store.get("2").uid
+    assert again.verdict is not None
+    assert again.verdict.verdict == "identical"
+    assert len(store.numbers()) == 3
