@@ -17,19 +17,49 @@ if TYPE_CHECKING:
 @runtime_checkable
 class Observer(Protocol):
     """
-    Keeps, shows or forwards what happens in a run.
+    Keeps, shows or forwards what happens in a run. An instance serves one run, and is called from one thread at a time.
 
-    Events arrive in order, one at a time, frozen, at least once; `(uid, writer, q)` tells a repeat.
-    An error is retried and noted, never seen by the run; `required` observers alone can stop a
-    start. `close` is called once, also after a failure.
+    Events are frozen and come one at a time, each writer's in the order of `q`. The first is `RunStarted`, also when an
+    instance takes up a run midway. `RunEnded` comes after all that was written before the end; tags, notes and verdicts
+    given later come after it. Every event comes at least once: after an error, or a restart, the latest come again, and
+    `(uid, writer, q)` tells a repeat from news.
+
+    What is raised never reaches the run. `UnavailableError`, or any other OSError, says that the other side cannot be
+    reached: the event is delivered again, for as long as it takes. After any other error it is delivered again a few
+    times, then set aside and reported, and the next one is delivered. `required` observers alone can stop a start.
+
+    Two more methods are called where an observer has them; see `Beginning` and `Batching`.
     """
 
     def handle(self, event: Event, /) -> None:
-        """Take one event. Raise to have it delivered again later."""
+        """Take one event. When this returns, the event counts as delivered."""
         ...
 
     def close(self) -> None:
-        """Finish and let go of files and connections."""
+        """Finish and let go of files and connections. Called once, also after a failure, and before a restart."""
+        ...
+
+
+@runtime_checkable
+class Beginning(Protocol):
+    """An observer that wants more than events."""
+
+    def begin(self, store: RunStore, /) -> None:
+        """Take the store that the run is recorded in, before the first event; content is read from it by digest."""
+        ...
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """An observer that takes many events at a time."""
+
+    def handle_many(self, events: Sequence[Event], /) -> None:
+        """
+        Take events as one; when this returns all of them count as delivered, and when it raises none does.
+
+        A batch that is delivered again has the same events, unless others take its place (one at a time, by `handle`)
+        to find which of them cannot be taken.
+        """
         ...
 
 

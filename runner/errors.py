@@ -103,3 +103,10 @@ class RefusedError(AnewError, RuntimeError):
     """A re-run that `--strict` or the want of `--trust` did not let start."""
 
     exit_code = EXIT_REFUSED
+
+
+class UnavailableError(AnewError, ConnectionError):
+    """An observer's other side cannot be reached now; what it was handed is to be delivered again."""
+
+    def __str__(self) -> str:
+        return self.message
