@@ -40,6 +40,7 @@ from anew.runner.records import (
 )
 from anew.runner.redact import Redactor
 from anew.runner.run import Run, set_current
+from anew.runner.serial import start_to_json
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.layout import RunLayout
@@ -281,9 +282,8 @@ def _record(job: ComposedJob, claim: Claim, origin: Origin, redactor: Redactor, 
     source = _source(origin, claim, redactor)
     environment = capture_environment(settings.environment, origin.cache / "environment.json")
     unresolved = redactor.yaml(job.unresolved)
-    uid = ids.new_uid()
-    return RunRecord(
-        uid=uid,
+    record = RunRecord(
+        uid=ids.new_uid(),
         id=claim.number,
         experiment=origin.experiment,
         started_at=datetime.now(timezone.utc),
@@ -302,9 +302,9 @@ def _record(job: ComposedJob, claim: Claim, origin: Origin, redactor: Redactor, 
         note=settings.note,
         sweep=claim.sweep,
         rerun_of=origin.rerun_of,
-        origin_mark=marks.mark(uid),
         warnings=(*source.notes, *job.notes),
     )
+    return replace(record, origin_mark=marks.mark(start_to_json(record)))
 
 
 def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:

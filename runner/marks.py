@@ -1,7 +1,8 @@
 """The mark by which a user's own runs are told from somebody else's.
 
-A random key lies in the user's state folder, readable by them alone. A run's mark is the HMAC-SHA256 of its uid under
-that key: who does not have the key cannot make a record that passes for one of this user's.
+A random key lies in the user's state folder, readable by them alone. A run's mark is the HMAC-SHA256 under that key of
+all that `run.json` holds: who does not have the key can neither make a record that passes for one of this user's, nor
+change what such a record says is to be run.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from anew.runner.serial import dumps
 
 _KEY_BYTES = 32
 
@@ -23,15 +28,23 @@ def state_folder() -> Path:
     return user_state_path("anew")
 
 
-def mark(uid: str) -> str:
-    """Return the mark of a run recorded by this user; empty when no key can be kept. Never raises."""
+def mark(start: Mapping[str, Any]) -> str:
+    """
+    Return the mark of a run recorded by this user; empty when no key can be kept. Never raises.
+
+    Args:
+        start: What `run.json` holds; its member `origin_mark` is passed over.
+    """
     key = _key(state_folder() / "key")
-    return hmac.new(key, uid.encode(), hashlib.sha256).hexdigest() if key else ""
+    told = dumps({name: value for name, value in start.items() if name != "origin_mark"})
+    return hmac.new(key, told.encode("ascii"), hashlib.sha256).hexdigest() if key else ""
 
 
-def is_own(uid: str, found: str) -> bool:
-    """Whether a run's mark is one that this user's key gives; where no key can be kept, none is. Never raises."""
-    return hmac.compare_digest(mark(uid), found)
+def is_own(start: Mapping[str, Any]) -> bool:
+    """Whether a record's mark is what this user's key gives; where no key can be kept, none is. Never raises."""
+    found = start.get("origin_mark")
+    expected = mark(start)
+    return bool(expected) and isinstance(found, str) and hmac.compare_digest(expected.encode(), found.encode())
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import anew
-from anew.runner import marks
+from anew.runner import marks, serial
 from anew.runner.errors import RefusedError, RerunError
 from anew.runner.records import Status
 from tests.scripts import Project
@@ -378,9 +378,58 @@ def test_a_record_from_elsewhere_needs_trust_once(trial: Again, tmp_path: Path) 
 
 
 def test_a_forged_mark_is_none() -> None:
-    assert marks.is_own("a", marks.mark("a"))
-    assert not marks.is_own("a", marks.mark("b"))
-    assert not marks.is_own("a", "")
+    start = {"uid": "a", "seed": 1}
+    assert marks.is_own({**start, "origin_mark": marks.mark(start)})
+    assert not marks.is_own({**start, "seed": 2, "origin_mark": marks.mark(start)})
+    assert not marks.is_own({**start, "origin_mark": ""})
+    assert not marks.is_own({**start, "origin_mark": None})
+    assert not marks.is_own({**start, "origin_mark": "\xe9"})
+    assert not marks.is_own(start)
+
+
+def edited(trial: Again, **members: object) -> None:
+    """Change what `run.json` says, with a checksum that is right again."""
+    path = trial.store.layout.run(1).record
+    start = serial.unseal(path.read_bytes())
+    path.chmod(0o644)
+    path.write_bytes(serial.seal({**start, **members}))
+
+
+def test_a_record_of_ones_own_that_was_changed_since_needs_trust(trial: Again) -> None:
+    trial.write(FIT)
+    trial.run()
+    command = serial.to_json(trial.record(1).command)
+    edited(trial, command={**command, "options": ["-c", "print('\x1b[2J')"]})
+    refused = trial.anew("rerun", "1", code=4)
+    assert "changed since" in refused.stderr
+    assert "-c print('\\x1b[2J')" in refused.stderr
+    assert len(trial.store.find()) == 1
+
+
+def test_an_input_of_a_hostile_record_is_written_nowhere_outside(trial: Again, tmp_path: Path) -> None:
+    trial.write(FIT)
+    trial.run()
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    content = trial.record(1).source.files[0]
+    up = "../" * 30
+    paths = [f"{up}{victim}", f"/{up}{victim}", f"{up}{tmp_path}/made"]
+    lines = [
+        serial.seal({"q": q, "k": "u", "t": 0.1, "f": {"path": path, "sha256": content.sha256, "size": content.size}})
+        for q, path in enumerate(paths, 1)
+    ]
+    (trial.store.layout.run(1).events / "other.jsonl").write_bytes(b"".join(lines))
+    trial.anew("rerun", "1", "--json")
+    assert victim.read_text() == "precious"
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("rtol", ["nan", "-1"])
+def test_a_tolerance_that_is_none_is_refused(trial: Again, rtol: str) -> None:
+    trial.write(FIT)
+    trial.run()
+    trial.anew("rerun", "1", "--rtol", rtol, code=2)
+    assert len(trial.store.find()) == 1
 
 
 def test_a_script_that_ends_before_main_says_so(trial: Again) -> None:

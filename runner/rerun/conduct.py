@@ -145,10 +145,12 @@ def rerun(
     """
     _check_choice("code", code)
     _check_choice("env", env)
+    if rtol is not None and not rtol >= 0:
+        raise RerunError(f"rtol={rtol!r} is no tolerance; give a number from 0 on, such as 1e-6.")
     opened = store if isinstance(store, FolderStore) else open_store(store)
     record = opened.get(ref)
     _refuse_unfit(record, code)
-    trust.require(record, given=trust_source)
+    trust.require(record, opened.layout.run(record.id or 0), given=trust_source)
     again = _Again(opened, record, overrides, code, tell or (lambda text: None))
     with sandbox(keep, again.tell) as place:
         again.prepare(place.folder, env, strict)
@@ -430,7 +432,8 @@ def _hint(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _supervised(command: Sequence[str], **options: Any) -> int:
     """Run a process to its end. A Ctrl-C is the child's, which has it from the terminal; SIGTERM is handed on."""
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     with _deaf() as told:
         process = subprocess.Popen(command, **options)
         while True:

@@ -104,6 +104,8 @@ def _restored(ref: ContentRef, places: Places, objects: ObjectStore) -> InputSta
     origin = Path(ref.path) if os.path.isabs(ref.path) else places.root / ref.path
     now = digest(origin)
     target = places.mirrored(origin)
+    if not _is_in_mirror(target, places):
+        return InputState(ref, now, now == ref.sha256)
     if os.path.lexists(target):
         # the source holds it; what main read may have been another state of it
         if digest(target) == ref.sha256:
@@ -118,6 +120,13 @@ def _restored(ref: ContentRef, places: Places, objects: ObjectStore) -> InputSta
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(origin)
     return InputState(ref, now, not changed)
+
+
+def _is_in_mirror(target: Path, places: Places) -> bool:
+    """Whether a file written at *target* lies in the mirror: a record's paths and links may lead anywhere."""
+    if places.mirror is None or ".." in target.parts:
+        return False
+    return Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(places.mirror))
 
 
 def digest(path: Path) -> str | None:

@@ -12,20 +12,29 @@ from typing import Any
 
 from anew.runner import marks
 from anew.runner.errors import RefusedError
+from anew.runner.query.text import printable
 from anew.runner.records import RunRecord
+from anew.runner.serial import DamagedError, unseal
+from anew.runner.store.layout import RunLayout
 
 
-def require(record: RunRecord, *, given: bool) -> None:
+def require(record: RunRecord, layout: RunLayout, *, given: bool) -> None:
     """
     Return if this user's key marked the record on this machine, or its source is trusted; with *given*, trust it.
+
+    Args:
+        record: The run.
+        layout: Its folder, where the record is as it was marked.
+        given: The user's word.
 
     Raises:
         RefusedError: The record came from elsewhere; the message shows what would be run.
     """
     host = record.hardware.hostname if record.hardware else ""
-    if marks.is_own(record.uid, record.origin_mark) and host == socket.gethostname():
+    own = _is_own(layout)
+    if own and host == socket.gethostname():
         return
-    source, path = _source(record, host), marks.state_folder() / "trusted.json"
+    source, path = _source(record, host, own), marks.state_folder() / "trusted.json"
     trusted = _trusted(path)
     if source in trusted:
         return
@@ -34,26 +43,33 @@ def require(record: RunRecord, *, given: bool) -> None:
     _remember(path, [*trusted, source])
 
 
-def _source(record: RunRecord, host: str) -> str:
+def _is_own(layout: RunLayout) -> bool:
+    try:
+        return marks.is_own(unseal(layout.record.read_bytes()))
+    except (OSError, DamagedError):
+        return False
+
+
+def _source(record: RunRecord, host: str, own: bool) -> str:
     """Return what is trusted as a whole: a project, on a machine, by whoever marks their runs there."""
     git = record.source.git
-    own = "own" if marks.is_own(record.uid, record.origin_mark) else "foreign"
-    return json.dumps([own, host, record.source.root, git.remote if git else None])
+    return json.dumps(["own" if own else "foreign", host, record.source.root, git.remote if git else None])
 
 
 def _refusal(record: RunRecord, host: str) -> RefusedError:
     git = record.source.git
     origin = f"{record.source.root} on {host or 'an unknown machine'}"
     targets = sorted(set(_targets(record.config)))
+    command = record.command
     lines = [
-        f"Run {record.id} was recorded elsewhere, and to run it again is to run somebody's code:",
-        f"  command   {' '.join(record.command.argv)}",
-        f"  function  {record.command.function}",
+        f"Run {record.id} was recorded elsewhere, or changed since, and to run it again is to run somebody's code:",
+        f"  command   {' '.join(('python', *command.options, *command.argv))}",
+        f"  function  {command.function}",
         f"  source    {origin}{f', {git.remote} at {git.commit}' if git and git.remote else ''}",
         *([f"  _target_  {', '.join(targets)}"] if targets else []),
         f"If you trust that source: anew rerun {record.id} --trust",
     ]
-    return RefusedError("\n".join(lines), ref=record.id)
+    return RefusedError("\n".join(map(printable, lines)), ref=record.id)
 
 
 def _targets(value: Any) -> Iterator[str]:
