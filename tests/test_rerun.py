@@ -517,7 +517,12 @@ def test_ctrl_c_reaches_main_and_the_rerun_is_interrupted(trial: Again) -> None:
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=30)
     assert process.returncode == 130
-    assert trial.record(2).status is Status.INTERRUPTED
+    again = trial.record(2)
+    assert again.status is Status.INTERRUPTED
+    assert again.verdict is not None
+    assert [cause[: cause.index(",")] for cause in again.verdict.causes] == [
+        "The re-run was stopped by SIGINT before its end"
+    ]
 
 
 TYPED = """

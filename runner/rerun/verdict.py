@@ -217,7 +217,11 @@ def _artifacts(was: RunRecord, now: RunRecord) -> Iterator[Part]:
 def _causes(
     was: RunRecord, now: RunRecord, differences: Mapping[str, Any], overrides: tuple[str, ...]
 ) -> Iterator[str]:
-    """Yield what may explain a difference, likeliest first."""
+    """Yield what may explain a difference, likeliest first; a re-run that was cut short needs no other reason."""
+    if now.status in _NOT_ENDED:
+        how = f"stopped by {now.signal}" if now.signal else "killed"
+        yield f"The re-run was {how} before its end, so the two cannot be compared. Run it whole: anew rerun {was.id}"
+        return
     if overrides:
         yield f"{' '.join(overrides)} was given on top."
     if was.result is not None and was.source.files and _sources(was) != _sources(now):
