@@ -28,7 +28,7 @@ class Observer(Protocol):
     reached: the event is delivered again, for as long as it takes. After any other error it is delivered again a few
     times, then set aside and reported, and the next one is delivered. `required` observers alone can stop a start.
 
-    Two more methods are called where an observer has them; see `Beginning` and `Batching`.
+    More methods are called where an observer has them; see `Beginning`, `Batching` and `Checking`.
     """
 
     def handle(self, event: Event, /) -> None:
@@ -59,6 +59,19 @@ class Batching(Protocol):
 
         A batch that is delivered again has the same events, unless others take its place (one at a time, by `handle`)
         to find which of them cannot be taken.
+        """
+        ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """An observer that can say whether it would work, for `anew check`."""
+
+    def check(self) -> str:
+        """
+        Look whether the other side can be reached and lets us in, without a trace; return where it is, without secrets.
+
+        Raises whatever stands against it.
         """
         ...
 
@@ -114,6 +127,6 @@ class RunStore(Protocol):
         """Open content for reading. Raises ObjectNotFoundError."""
         ...
 
-    def table(self, where: str = "", **options: Any) -> Any:
+    def table(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> Any:
         """Return the runs as a pandas DataFrame. Raises MissingExtraError without pandas."""
         ...

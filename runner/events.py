@@ -42,7 +42,12 @@ class MetricsLogged(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputCaptured(Event):
-    """A piece of captured output, already in its final form; `offset` in bytes from the log's start."""
+    """
+    A piece of captured output, already in its final form; `offset` in bytes from the log's start.
+
+    It takes the place of everything from its offset on, which is where a piece before it began or ended: rows that a
+    progress bar wrote anew come again. Writer "output"; `q` counts what one observer was handed.
+    """
 
     text: str
     offset: int

@@ -285,6 +285,11 @@ def _members(kind: str) -> tuple[tuple[str, str, _Codec, bool], ...]:
     return tuple((short, name, _codec(hints[name]), name in optional) for short, name in _MEMBERS[kind].items())
 
 
+def has_entry(event: ev.Event) -> bool:
+    """Whether an event is of a kind that journals hold; a later version may have others."""
+    return type(event) in _KIND_OF
+
+
 def event_to_body(event: ev.Event) -> tuple[str, dict[str, Any]]:
     """Return a journal entry's kind and its members, without number, time and seal."""
     kind = _KIND_OF[type(event)]

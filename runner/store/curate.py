@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner import ids, serial
+from anew.runner import ids
 from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.journal import JournalWriter
 from anew.runner.store.reading import is_damaged, read_run
 
 GRACE_S = 3600.0
@@ -57,17 +56,9 @@ def judge(store: FolderStore, ref: str | int, verdict: Verdict) -> RunRecord:
 
 
 def _add(store: FolderStore, ref: str | int, kind: type[ev.Event], **values: Any) -> RunRecord:
-    """Write one event into a journal of its own, so that no file of the run changes."""
+    """Add one event; return the record as it is then."""
     record = store.get(ref)
-    layout = store.layout.run(record.id or 0)
-    name, body = serial.body(kind, **values)
-    writer = JournalWriter(
-        layout.journal(f"curate-{ids.new_uid()}"), clock=lambda: time.time() - record.started_at.timestamp()
-    )
-    try:
-        writer.append(name, body)
-    finally:
-        writer.close()
+    store.add_event(record, kind, **values)
     return store.get(record.id or 0)
 
 
@@ -79,6 +70,7 @@ def delete(store: FolderStore, ref: str | int) -> int:
         RunStateError: It is going on.
         StoreError: The store cannot be written.
     """
+    store.refuse_removal()
     record = store.get(ref)
     number = record.id or 0
     if record.status is Status.RUNNING:
@@ -97,6 +89,7 @@ def restore(store: FolderStore, ref: str | int) -> int:
         RunNotFoundError: The trash holds no such run.
         StoreError: The store cannot be written.
     """
+    store.refuse_removal()
     number = _resolve_trashed(store, ref)
     _move(store.layout.trashed(number).folder, store.layout.run(number).folder)
     return number
@@ -153,6 +146,7 @@ def purge(
         RunNotFoundError: The trash holds no such run.
         StoreError: The store cannot be written.
     """
+    store.refuse_removal()
     numbers = [record.id or 0 for record in trashed(store)] if refs is None else []
     numbers += [_resolve_trashed(store, ref) for ref in refs or ()]
     if numbers:

@@ -8,20 +8,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from anew.runner import events as ev
 from anew.runner import filters, ids, serial
-from anew.runner.contracts import MetricSeries
+from anew.runner.contracts import MetricSeries, Observer
 from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError, StoreError
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.files import cannot, create_whole
 from anew.runner.store.index import Index, is_number
-from anew.runner.store.journal import read_points
+from anew.runner.store.journal import JournalWriter, read_points
 from anew.runner.store.layout import RunLayout, StoreLayout
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.reading import check_format, has_begun, is_alive, journals, read_events, read_run
+from anew.runner.store.source import observer_states
 from anew.runner.store.tabular import as_table
 
 if TYPE_CHECKING:
@@ -217,6 +219,29 @@ class FolderStore:
         """Write how a run ended, synced; return False when that is on record already. Raises StoreError."""
         return create_whole(self.layout.run(number).outcome, serial.seal(serial.outcome_to_json(ended)))
 
+    def add_event(self, record: RunRecord, kind: type[ev.Event], **values: Any) -> None:
+        """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
+        name, body = serial.body(kind, **values)
+        writer = JournalWriter(
+            self.layout.run(record.id or 0).journal(f"curate-{ids.new_uid()}"),
+            clock=lambda: time.time() - record.started_at.timestamp(),
+        )
+        try:
+            writer.append(name, body)
+        finally:
+            writer.close()
+
+    def recording(self) -> FolderStore:
+        """Return the store that runs which belong here are recorded in: this one. Raises StoreError."""
+        return self
+
+    def observer(self, *, keep_number: bool = False) -> Observer:
+        """Return what sends a run from where it was recorded to here. Raises StoreError: that is here."""
+        raise StoreError(f"Runs are recorded in {self.url} itself.")
+
+    def refuse_removal(self) -> None:
+        """Raise StoreError where runs cannot be deleted."""
+
     # --- finding ------------------------------------------------------------------------------------------------
 
     def numbers(self) -> list[int]:
@@ -232,7 +257,7 @@ class FolderStore:
         """
         parsed = ids.parse_ref(ref)
         if isinstance(parsed, ids.ByNumber):
-            found = [parsed.number] if has_begun(self.layout.run(parsed.number)) else []
+            found = [parsed.number] if has_begun(self.present(parsed.number)) else []
         elif isinstance(parsed, ids.ByUid):
             found = self._by_uid(parsed.prefix)
         elif isinstance(parsed, ids.ByAge):
@@ -280,16 +305,22 @@ class FolderStore:
         )
 
     def _read(self, number: int) -> RunRecord | None:
-        return read_run(self.layout.run(number), number)
+        return read_run(self.present(number), number)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
+    def present(self, number: int) -> RunLayout:
+        """Return a run's folder, with all that is there to be read. Raises StoreError."""
+        return self.layout.run(number)
+
     def get(self, ref: str | int) -> RunRecord:
         """Return one run's record, whole. Raises as `resolve`."""
-        record = self._read(self.resolve(ref))
+        number = self.resolve(ref)
+        record = self._read(number)
         if record is None:
             raise self._not_found(ref)
-        return record
+        layout = self.layout.run(number)
+        return replace(record, observers=observer_states(layout)) if layout.observers.exists() else record
 
     def records(self) -> Iterator[RunRecord]:
         """Yield the light records of all runs, newest first (by number)."""
@@ -320,7 +351,7 @@ class FolderStore:
         import numpy as np
 
         number = self.resolve(ref)
-        paths = journals(self.layout.run(number))
+        paths = journals(self.present(number))
         points = list(heapq.merge(*(read_points(path, name) for path in paths), key=lambda point: point[0]))
         if not points:
             raise self._no_metric(number, name)
@@ -349,10 +380,10 @@ class FolderStore:
     def output(self, ref: str | int, *, follow: bool = False) -> Iterator[str]:
         """Yield captured output in pieces; with *follow*, until the run has ended. Raises as `resolve`."""
         number = self.resolve(ref)
-        return _output(self.layout.run(number), lambda: self._going_on(number), follow)
+        return _output(self.present(number), lambda: self._going_on(number), follow)
 
     def _going_on(self, number: int) -> bool:
-        layout = self.layout.run(number)
+        layout = self.present(number)
         if layout.outcome.exists():
             return False
         record = self._read(number)
@@ -362,7 +393,7 @@ class FolderStore:
         """Yield a run's events from start to end, in order. Raises as `resolve`."""
         number = self.resolve(ref)
         record = self.get(number)
-        return read_events(self.layout.run(number), record)
+        return read_events(self.present(number), record)
 
     def open_object(self, sha256: str) -> BinaryIO:
         """Open content for reading. Raises ObjectNotFoundError."""

@@ -425,27 +425,29 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes | None, bool]]:
                 yield start, None, True
 
 
-def tail(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
+def tail(path: Path, offset: int, *, end: int | None = None, most: int = MAX_LINE) -> tuple[list[dict[str, Any]], int]:
     """
     Return the next intact entries from *offset* on, and where to go on; the same offset when there is nothing new.
 
-    For followers: a line without its end is left for the next time, what is damaged is passed over (`iter_journal`
-    reports it), and one call reads at most 64 MiB.
+    For followers: a line without its end is left for the next time, and what is damaged is passed over (`iter_journal`
+    reports it). One call reads about *most* bytes (more for a longer line, 64 MiB at the most), or up to *end*.
 
     Raises:
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         file.seek(offset)
-        data = file.read(MAX_LINE)
-    end = data.rfind(b"\n") + 1
-    if not end and len(data) == MAX_LINE:
+        data = file.read(min(most, MAX_LINE) if end is None else max(0, end - offset))
+        if end is None and len(data) == most and b"\n" not in data:
+            data += file.read(MAX_LINE - len(data))
+    whole = data.rfind(b"\n") + 1
+    if not whole and len(data) == MAX_LINE:
         return [], offset + MAX_LINE
     entries = []
-    for line in data[:end].split(b"\n"):
+    for line in data[:whole].split(b"\n"):
         with suppress(DamagedError):
             entries.append(serial.unseal(line))
-    return entries, offset + end
+    return entries, offset + whole
 
 
 def read_points(path: Path, name: str) -> Iterator[tuple[float, int, float | int]]:

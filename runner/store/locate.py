@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 from anew.runner.errors import StoreError
@@ -10,6 +11,8 @@ from anew.runner.project import project_root
 from anew.runner.store.folder import FolderStore
 
 STORE_VARIABLE = "ANEW_STORE"
+# Kinds of store that are kept by an observer, by name since they build on this one.
+_OPENERS = {"mongodb": "anew.observers.mongo_store", "mongodb+srv": "anew.observers.mongo_store"}
 
 
 def default_store_path(start: Path) -> Path:
@@ -24,7 +27,7 @@ def open_store(
     Open a store of runs.
 
     Args:
-        url: A folder; None for `ANEW_STORE` in the environment, or else the default.
+        url: A folder, or mongodb://...; None for `ANEW_STORE` in the environment, or else the default.
         create: Make it when it is not there.
         start: The folder whose project the default belongs to; None for the working directory.
 
@@ -34,10 +37,13 @@ def open_store(
     named = os.fspath(url) if url is not None else os.environ.get(STORE_VARIABLE)
     if named and "://" in named:
         scheme, _, rest = named.partition("://")
+        if scheme in _OPENERS:
+            opened: FolderStore = import_module(_OPENERS[scheme]).open_url(named)
+            return opened
         if scheme != "file":
             raise StoreError(
-                f"A store at {scheme}:// cannot be opened by this version of anew; it opens folders. "
-                "Name one: --store FOLDER or ANEW_STORE=FOLDER",
+                f"A store at {scheme}:// cannot be opened by this version of anew; it opens folders and MongoDB. "
+                "Name one: --store FOLDER or ANEW_STORE=FOLDER, or mongodb://HOST/DATABASE",
                 url=scheme,
             )
         named = rest

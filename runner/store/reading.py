@@ -37,7 +37,7 @@ def read_run(layout: RunLayout, number: int) -> RunRecord | None:
         StoreError: It cannot be read.
     """
     try:
-        start, damage = _start(layout)
+        start, damage = read_start(layout)
         if start is None:
             return None
         state = Replay(replace(start, id=number))
@@ -70,7 +70,8 @@ def _unfinished(layout: RunLayout, start: RunRecord, state: Replay) -> RunRecord
     return replace(record, status=Status.LOST, duration_s=(beat - record.started_at).total_seconds())
 
 
-def _start(layout: RunLayout) -> tuple[RunRecord | None, list[str]]:
+def read_start(layout: RunLayout) -> tuple[RunRecord | None, list[str]]:
+    """Return a run's record as it was at the start, a stand-in when that is lost, and what is damaged."""
     try:
         data = layout.record.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -156,7 +157,7 @@ def _entries(paths: list[Path], damage: list[str]) -> Iterator[tuple[str, dict[s
 
 def read_events(layout: RunLayout, record: RunRecord) -> Iterator[ev.Event]:
     """Yield a run's events in order, from its start to its end; damaged entries are passed over."""
-    start, _ = _start(layout)
+    start, _ = read_start(layout)
     if start is None:
         return
     yield ev.RunStarted(uid=record.uid, writer="run", q=0, t=0.0, record=replace(start, id=record.id))

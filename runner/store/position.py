@@ -1,0 +1,143 @@
+"""How far an observer has got in a run, and the file that says so."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from anew.runner.serial import dumps, from_json, to_json
+from anew.runner.store.files import cannot
+from anew.runner.store.layout import RunLayout
+
+_LOOK_S = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mark:
+    """A stretch of the captured output that was delivered: where it lies, and the CRC-32 of its bytes."""
+
+    begin: int
+    end: int
+    crc: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """
+    A place in a run's files; everything before it counts as delivered.
+
+    Attributes:
+        started, ended: Whether the start and the outcome lie before it.
+        journals: Writer -> bytes.
+        pieces: How many `OutputCaptured` events lie before it.
+        output: What was delivered of the captured output, in order and without gaps.
+        events: How many events lie before it.
+    """
+
+    started: bool = False
+    ended: bool = False
+    journals: Mapping[str, int] = field(default_factory=dict)
+    pieces: int = 0
+    output: tuple[Mark, ...] = ()
+    events: int = 0
+
+    @property
+    def output_end(self) -> int:
+        """How many bytes of the captured output were delivered."""
+        return self.output[-1].end if self.output else 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cursor:
+    """
+    What is known about one observer of a run.
+
+    Attributes:
+        done: What counts as delivered.
+        trying: Where the batch ends that is being delivered, so that a repeat after a crash is the same batch.
+        aside: How many events the observer could not take.
+        error: What went wrong last; empty once something was delivered after it.
+        sink: What the observer calls the run, such as a number in a database.
+    """
+
+    done: Position = field(default_factory=Position)
+    trying: Position | None = None
+    aside: int = 0
+    error: str = ""
+    sink: str = ""
+
+
+class CursorFile:
+    """
+    The cursor of one observer of a run, on disk. Whoever delivers holds it; others may read it at any time.
+
+    Attributes:
+        cursor: As it was read or saved last.
+    """
+
+    def __init__(self, layout: RunLayout, name: str) -> None:
+        self.path = layout.cursor(name)
+        self._aside = layout.observers / f"{name}.aside.jsonl"
+        self.cursor = read_cursor(self.path)
+
+    def save(self, **changes: Any) -> None:
+        """Change the cursor, at once complete on disk. Raises StoreError."""
+        self.cursor = replace(self.cursor, **changes)
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            temporary.write_text(dumps(to_json(self.cursor)), encoding="ascii")
+            temporary.replace(self.path)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink()
+            raise cannot("write", self.path, error) from error
+
+    def set_aside(self, writer: str, number: int, kind: str, error: str) -> None:
+        """Note that an event could not be taken. Raises StoreError."""
+        line = dumps({"writer": writer, "q": number, "event": kind, "error": error})
+        try:
+            with self._aside.open("a", encoding="ascii") as file:
+                file.write(f"{line}\n")
+        except OSError as problem:
+            raise cannot("write", self._aside, problem) from problem
+        self.save(aside=self.cursor.aside + 1)
+
+
+def read_cursor(path: Path) -> Cursor:
+    """Return a cursor; one that is missing or damaged is at the start, since repeats are harmless."""
+    try:
+        return from_json(Cursor, json.loads(path.read_bytes()))
+    except (OSError, ValueError):
+        return Cursor()
+
+
+@contextmanager
+def held(layout: RunLayout, name: str, *, wait_s: float = 0.0) -> Iterator[bool]:
+    """Be the only one who delivers to this observer; gives False when somebody else still is. Ends with the process."""
+    until = time.monotonic() + wait_s
+    path = layout.observers / f"{name}.lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise cannot("write", path, error) from error
+    try:
+        while not (mine := _locked(descriptor)) and time.monotonic() < until:
+            time.sleep(_LOOK_S)
+        yield mine
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
