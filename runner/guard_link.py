@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner import kill_switch
+from anew.runner.detached import can_start, start_python
 from anew.runner.guard_protocol import ABSENT
 
 _SEND_S = 2.0
@@ -152,7 +152,7 @@ def _start() -> tuple[socket.socket, int, int, list[int]]:
     Raises:
         OSError: It could not be started. (One that starts and fails looks like one that has died.)
     """
-    if not _can_start():
+    if not can_start():
         raise OSError("there is no Python to be started")
     switch = kill_switch.arm()
     pidfd = _own_pidfd()
@@ -162,7 +162,8 @@ def _start() -> tuple[socket.socket, int, int, list[int]]:
     try:
         os.set_blocking(wakeup, False)
         given = [theirs.fileno(), wakeup_read, question_write, ABSENT if switch is None else switch, os.getpid(), pidfd]
-        _spawn([str(word) for word in given], [number for number in (*given[:4], pidfd) if number != ABSENT])
+        words = ["-c", _PROGRAM, str(Path(__file__).resolve().parent), *map(str, given)]
+        start_python(["-I", "-S", "-E"], words, [number for number in (*given[:4], pidfd) if number != ABSENT])
     except OSError:
         ours.close()
         os.close(wakeup)
@@ -178,34 +179,8 @@ def _start() -> tuple[socket.socket, int, int, list[int]]:
     return ours, wakeup, questions, [] if switch is None else [switch]
 
 
-def _can_start() -> bool:
-    """Whether `sys.executable` is an interpreter; in a frozen or embedding application it is the application."""
-    return "py" in Path(sys.executable or "").name.lower() and not getattr(sys, "frozen", False)
-
-
 def _own_pidfd() -> int:
     try:
         return os.pidfd_open(os.getpid())
     except (AttributeError, OSError):
         return ABSENT
-
-
-def _spawn(words: list[str], descriptors: list[int]) -> None:
-    """
-    Start the guard as nobody's child, so that a user's loop around `os.wait` does not wait for it.
-
-    The shell goes on at once and ends; that costs a millisecond, where a fork of the guard's own would cost its start.
-    """
-    import subprocess
-
-    options = ["-I", "-S", "-E"] + ["-B"] * sys.dont_write_bytecode
-    guard = [sys.executable, *options, "-c", _PROGRAM, str(Path(__file__).resolve().parent), *words]
-    shell = subprocess.Popen(
-        ["/bin/sh", "-c", '"$@" &', "sh", *guard],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=descriptors,
-        start_new_session=True,
-    )
-    shell.wait()

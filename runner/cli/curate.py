@@ -9,8 +9,8 @@ import click
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command
 from anew.runner.cli.render import say
-from anew.runner.query.text import printable, size
 from anew.runner.store import curate
+from anew.runner.wording import printable, size
 
 
 @command("tag")

@@ -11,7 +11,7 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, say, styled, table
 from anew.runner.query.compare import compare
-from anew.runner.query.text import exact, printable, short
+from anew.runner.wording import exact, printable, short
 
 _LONGEST_CELL = 40
 

@@ -10,8 +10,8 @@ from click.shell_completion import CompletionItem
 
 from anew.runner.cli.context import Workbench
 from anew.runner.errors import AnewError
-from anew.runner.query.text import ago, printable
 from anew.runner.records import RunRecord
+from anew.runner.wording import ago, printable
 
 _OFFERED = 50
 

@@ -13,7 +13,7 @@ from anew.runner.cli.metrics import series_to_json
 from anew.runner.cli.render import coloured, on_terminal, remark, say
 from anew.runner.errors import StoreError
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
-from anew.runner.query.text import printable
+from anew.runner.wording import printable
 
 _WIDEST = 140
 _HIGHEST = 30

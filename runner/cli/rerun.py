@@ -13,10 +13,10 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, remark, say, styled, table
 from anew.runner.errors import AnewError, RunNotFoundError
-from anew.runner.query.text import printable
 from anew.runner.rerun.conduct import RerunResult, rerun
 from anew.runner.rerun.report import verdict_lines
 from anew.runner.store.folder import FolderStore
+from anew.runner.wording import printable
 
 _TAG = "tag:"
 _STDERR = 2

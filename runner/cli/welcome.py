@@ -5,7 +5,7 @@ from __future__ import annotations
 from anew.runner.cli.context import Workbench
 from anew.runner.cli.render import pairs, say, status_style, styled
 from anew.runner.errors import StoreError
-from anew.runner.query.text import ago, printable
+from anew.runner.wording import ago, printable
 
 
 def welcome(workbench: Workbench) -> None:

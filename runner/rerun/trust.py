@@ -12,10 +12,10 @@ from typing import Any
 
 from anew.runner import marks
 from anew.runner.errors import RefusedError
-from anew.runner.query.text import printable
 from anew.runner.records import RunRecord
 from anew.runner.serial import DamagedError, unseal
 from anew.runner.store.layout import RunLayout
+from anew.runner.wording import printable
 
 
 def require(record: RunRecord, layout: RunLayout, *, given: bool) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from anew.runner.query.text import ago, duration, exact, printable, short, size
+from anew.runner.wording import ago, duration, exact, printable, short, size
 
 NOW = datetime(2026, 11, 23, 6, 18, tzinfo=timezone.utc)
 
