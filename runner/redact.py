@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 REDACTED = "<redacted>"
 _SHORTEST_SECRET = 6
@@ -66,6 +67,23 @@ def redact_name_value(name: str, value: str) -> str:
 
 def _keep_head(match: re.Match[str]) -> str:
     return match["head"] + REDACTED
+
+
+def secrets_in(value: Any, name: str = "") -> Iterator[str]:
+    """Yield the secrets in a tree of plain values: what stands under a secret name, and passwords in URLs."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from secrets_in(item, str(key))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from secrets_in(item, name)
+    elif isinstance(value, str):
+        if is_secret_name(name):
+            yield value
+        for pattern in (_URL_PASSWORD, _URL_QUERY):
+            for match in pattern.finditer(value):
+                yield match["secret"]
+                yield unquote(match["secret"])
 
 
 class Redactor:

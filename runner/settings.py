@@ -6,14 +6,19 @@ The node is composed with the user's configuration and taken out of it before ma
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from anew.runner.errors import ConfigError
 
 S = TypeVar("S")
+KEPT = "files"
+WRITTEN = "_written_"
+COMMON = ("required", "host", WRITTEN)
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +81,26 @@ class RerunSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ObserverSettings:
+    """
+    One observer, as configured.
+
+    Attributes:
+        name: Its key under `anew.observers`.
+        spec: `_target_` and its arguments, resolved: secrets are in it.
+        written: The same before interpolation, such as `${oc.env:MONGO_URL}`.
+        required: Whether a run does not start without it.
+        host: "process": in a process beside the run; "thread": in a thread of the run's own process.
+    """
+
+    name: str
+    spec: Mapping[str, Any]
+    written: Mapping[str, Any]
+    required: bool = False
+    host: Literal["process", "thread"] = "process"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """
     How a run is recorded.
@@ -87,6 +112,9 @@ class Settings:
         durability_ms: A power cut costs at most so many milliseconds of points; 0 syncs in every call.
         heartbeat_s: Seconds between signs of life, for readers on other hosts.
         deterministic: Whether libraries are told to compute the same each time, where they can.
+        drain_s: How long the end of a run waits for its observers.
+        keep: Whether the run's folder stays in the store (the observer "files"), or is gone once the others have it.
+        observers: What else follows the run.
     """
 
     store: str | None = None
@@ -96,6 +124,9 @@ class Settings:
     durability_ms: int = 500
     heartbeat_s: float = 10.0
     deterministic: bool = False
+    drain_s: float = 10.0
+    keep: bool = True
+    observers: tuple[ObserverSettings, ...] = ()
     output: OutputSettings = field(default_factory=OutputSettings)
     system: SystemSettings = field(default_factory=SystemSettings)
     source: SourceSettings = field(default_factory=SourceSettings)
@@ -104,14 +135,74 @@ class Settings:
     rerun: RerunSettings = field(default_factory=RerunSettings)
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Settings:
+    def from_mapping(cls, values: Any) -> Settings:
         """
-        Read the composed node.
+        Read the composed node, resolved; an observer may have what it was before interpolation under `_written_`.
 
         Raises:
             ConfigError: A key is unknown or a value has the wrong type; the message names it and what would be right.
         """
-        return _build(cls, values, "anew")
+        if not isinstance(values, Mapping):
+            return _build(cls, values, "anew")
+        rest = {key: value for key, value in values.items() if key != "observers"}
+        chosen = _chosen(values.get("observers", {KEPT: {}}))
+        keep = chosen.pop(KEPT, None) is not None
+        observers = tuple(_observer(name, spec) for name, spec in chosen.items())
+        if not keep and not observers:
+            raise ConfigError(
+                "Nothing would keep the run: anew.observers is empty. Choose some, such as: 'anew/observers=[files]'",
+                key="anew.observers",
+            )
+        return replace(_build(cls, rest, "anew"), keep=keep, observers=observers)
+
+
+def _chosen(values: Any) -> dict[str, Mapping[str, Any]]:
+    """Return the observers that are not switched off."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"anew.observers is {values!r}; it holds observers by name. To choose some: 'anew/observers=[files,mongo]'",
+            key="anew.observers",
+        )
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, spec in values.items():
+        if spec is None or spec is False:
+            continue
+        if not isinstance(spec, Mapping):
+            raise ConfigError(
+                f"anew.observers.{name} is {spec!r}; it holds _target_ and its arguments, or null for none.",
+                key=f"anew.observers.{name}",
+            )
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+            raise ConfigError(f"{name!r} cannot name an observer: letters, digits, _ and - can.", key="anew.observers")
+        found[name] = spec
+    return found
+
+
+def _observer(name: str, spec: Mapping[str, Any]) -> ObserverSettings:
+    written = spec.get(WRITTEN)
+    where = f"anew.observers.{name}"
+    host = spec.get("host", "process")
+    required = spec.get("required", False)
+    target = spec.get("_target_")
+    if host not in ("process", "thread"):
+        raise ConfigError(f"{where}.host is {host!r}; it takes process or thread.", key=f"{where}.host")
+    if not isinstance(required, bool):
+        raise ConfigError(f"{where}.required is {required!r}; it takes true or false.", key=f"{where}.required")
+    if not isinstance(target, str) or not target:
+        raise ConfigError(
+            f"{where} has no _target_, the dotted name of a class. Choose one of anew's: "
+            f"'anew/observers=[files,mongo]', or name yours: {where}._target_=mymodule.MyObserver",
+            key=where,
+        )
+    if target.startswith("__main__."):
+        host = "thread"
+    return ObserverSettings(
+        name=name,
+        spec={key: value for key, value in spec.items() if key not in COMMON},
+        written=dict(written) if isinstance(written, Mapping) else dict(spec),
+        required=required,
+        host=host,
+    )
 
 
 def _build(cls: type[S], values: Any, where: str) -> S:
@@ -120,14 +211,14 @@ def _build(cls: type[S], values: Any, where: str) -> S:
     hints = typing.get_type_hints(cls)
     read: dict[str, Any] = {}
     for key, value in values.items():
-        if key not in hints:
+        if key not in hints or key not in _names(cls):
             raise ConfigError(_unknown(cls, str(key), where), key=f"{where}.{key}")
         read[key] = _value(hints[key], value, f"{where}.{key}")
     return cls(**read)
 
 
 def _names(cls: type[Any]) -> list[str]:
-    return [item.name for item in fields(cls)]
+    return [item.name for item in fields(cls) if (cls, item.name) != (Settings, "keep")]
 
 
 def _unknown(cls: type[Any], key: str, where: str) -> str:

@@ -43,7 +43,8 @@ def test_the_file_that_ships_says_what_the_settings_are_by_default(tmp_path: Pat
     _, hooks = run(tmp_path, main)
 
     assert Settings.from_mapping(hooks.job.settings) == Settings()
-    assert set(hooks.job.settings) == set(Settings.__dataclass_fields__)
+    assert set(hooks.job.settings) == set(Settings.__dataclass_fields__) - {"keep"}
+    assert set(hooks.job.settings["observers"]) == {"files"}
     for name in ("output", "system", "source", "inputs", "environment"):
         assert set(hooks.job.settings[name]) == set(getattr(Settings(), name).__dataclass_fields__)
 

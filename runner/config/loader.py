@@ -27,14 +27,17 @@ from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from anew.runner.config import quick
 from anew.runner.errors import ConfigError
+from anew.runner.settings import WRITTEN
 
 PROVIDER = "anew"
 OUR_RUN_DIR = "<run>/files"
 OUR_SWEEP_DIR = "<sweep>"
 JOB_DIR_RESOLVER = "anew.job_dir"
 _BRINGER = "hydra/env/default"
+_OBSERVERS = "anew/observers/"
 
 _OURS = re.compile(r"[+~]*anew(?:[./@=].*|$)", re.DOTALL)
+_BARE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'$\\{}]+")
 _OUR_VALUE = re.compile(r"\+{0,2}(anew\..*)", re.DOTALL)
 
 
@@ -67,7 +70,8 @@ class Loader(ConfigLoaderImpl):
         primary: The primary configuration, when all compositions are to be made the quick way.
 
     Attributes:
-        settings: The `anew` node of the configuration composed last, as plain values.
+        settings: The `anew` node of the configuration composed last, as plain values. An observer has what it was
+            before interpolation under `_written_`.
     """
 
     def __init__(
@@ -179,6 +183,8 @@ class Loader(ConfigLoaderImpl):
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         """Put the schema under the first configuration of the user's, so that all the others are checked against it."""
         found = super()._load_single_config(default, repo)
+        if (default.config_path or "").startswith(_OBSERVERS):
+            _under_its_name(found.config, (default.config_path or "").rpartition("/")[2])
         if self._schema_due and not _is_our_config(default.config_path, "hydra/"):
             self._schema_due = False
             found.config = _over_schema(self._schema, found.config)
@@ -195,14 +201,36 @@ class Loader(ConfigLoaderImpl):
 
     def _take_out(self, cfg: DictConfig, ours: list[str]) -> None:
         node = cfg._get_node("anew")
-        found = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else {}
-        self.settings = {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+        self.settings = _plain(node, resolve=True)
+        _add_written(self.settings.get("observers"), node)
         with flag_override(cfg, ["struct", "readonly"], [False, False]):
             cfg.pop("anew", None)
         _remove_traces(cfg.hydra, ours)
         sweep = _raw(cfg, "sweep")
         if sweep["subdir"] == OUR_RUN_DIR and sweep["dir"] != OUR_SWEEP_DIR:
             cfg.hydra.sweep.subdir = "${hydra.job.num}"
+
+
+def _plain(node: Any, *, resolve: bool) -> dict[str, Any]:
+    found = OmegaConf.to_container(node, resolve=resolve) if isinstance(node, DictConfig) else {}
+    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _add_written(observers: Any, node: Any) -> None:
+    if not isinstance(observers, dict):
+        return
+    written = _plain(node._get_node("observers"), resolve=False)
+    for name, spec in observers.items():
+        if isinstance(spec, dict):
+            spec[WRITTEN] = written.get(name)
+
+
+def _under_its_name(config: Any, name: str) -> None:
+    """Put what a file of the group anew/observers holds under the file's name, so that several can be chosen."""
+    node = OmegaConf.select(config, "anew.observers")
+    if isinstance(node, DictConfig) and set(node) != {name}:
+        with flag_override(config, ["struct", "readonly"], [False, False]):
+            config.anew.observers = {name: node}
 
 
 def _remove_traces(hydra: Any, ours: list[str]) -> None:
@@ -214,7 +242,10 @@ def _remove_traces(hydra: Any, ours: list[str]) -> None:
             del hydra.runtime.choices[group]
         if not ours:
             return
-        theirs = [each for each in hydra.overrides.task if each not in ours]
+        # as written: `${...}` in an override of ours would be resolved, and what it gives may be a secret
+        task = hydra.overrides.task
+        typed = [task._get_node(index)._value() for index in range(len(task))]
+        theirs = [each for each in typed if each not in ours]
         hydra.overrides.task = theirs
         shape = hydra.job.config.override_dirname
         hydra.job.override_dirname = get_overrides_dirname(
@@ -228,7 +259,13 @@ def _remove_traces(hydra: Any, ours: list[str]) -> None:
 def _forced(override: str) -> str:
     """Let a value be set whether the project's own anew/default.yaml has its key or not; the settings are checked."""
     found = _OUR_VALUE.fullmatch(override)
-    return f"++{found[1]}" if found else override
+    if not found:
+        return override
+    key, _, value = found[1].partition("=")
+    if _BARE_URL.fullmatch(value):
+        # the options of a URL have characters that Hydra wants to be quoted
+        value = f'"{value}"'
+    return f"++{key}={value}"
 
 
 def _raw(cfg: DictConfig, name: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from anew.runner.config.signature import RESERVED
 from anew.runner.config.spec import TaskSpec
 from anew.runner.config.text import nearest
 from anew.runner.errors import ConfigError
+from anew.runner.redact import redact_text
 
 if TYPE_CHECKING:
     from anew.runner.config.loader import Loader
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _NO_KEY = re.compile(r"Could not override '([^']+)'\.\n(To append to your config use .*)", re.DOTALL)
 _NO_GROUP = re.compile(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list")
 _NO_OPTION = re.compile(r"Could not find '([^']+)'")
+_NO_OBSERVER = re.compile(r"Could not load 'anew/observers/([^']+)'")
 _NO_VALUE = re.compile(r"Error merging override (.*)", re.DOTALL)
 
 
@@ -44,9 +46,16 @@ class Circumstances:
 
 def explained(error: Exception, seen: Circumstances) -> ConfigError:
     """Return the error to show for whatever Hydra, OmegaConf or PyYAML raised before a job started."""
-    told = ConfigError(_explanation(error, seen))
+    told = ConfigError(redact_text(_explanation(error, seen)))
     told.__cause__ = error
     return told
+
+
+def explained_node(error: Exception, loader: Loader) -> ConfigError:
+    """Return the error to show for settings that were composed without an app."""
+    text = _text(error)
+    found = _NO_OBSERVER.search(text)
+    return ConfigError(_unknown_observer(found[1], loader) if found else text)
 
 
 def is_our_fault(error: Exception) -> bool:
@@ -112,6 +121,8 @@ def _explanation(error: Exception, seen: Circumstances) -> str:
     if isinstance(error, yaml.MarkedYAMLError):
         return _yaml_error(error)
     if isinstance(error, MissingConfigException):
+        if found := _NO_OBSERVER.search(text):
+            return _unknown_observer(found[1], seen.loader)
         return f"{_without_our_paths(text)}{_options(error, text, seen)}"
     if found := _NO_KEY.match(str(error)):
         return _unknown_key(found[1], found[2], error, seen)
@@ -157,6 +168,15 @@ def _options(error: MissingConfigException, text: str, seen: Circumstances) -> s
     names = [name for name in offered if not name.startswith("_") and name != error.missing_cfg_file]
     listed = f"\nThere {'is' if len(names) == 1 else 'are'}: {', '.join(names)}." if names else ""
     return f"{listed}{nearest(str(error.missing_cfg_file), names, line=True)}"
+
+
+def _unknown_observer(name: str, loader: Loader | None) -> str:
+    names = loader.get_group_options("anew/observers") if loader is not None else []
+    return (
+        f"There is no observer {name!r}.{nearest(name, names)} There are: {', '.join(names)}. One of yours is a file "
+        f"anew/observers/{name}.yaml in your configuration folder, or: "
+        f"anew.observers.{name}._target_=mymodule.MyObserver"
+    )
 
 
 def _unknown_key(key: str, advice: str, error: Exception, seen: Circumstances) -> str:

@@ -1,0 +1,47 @@
+"""The `anew` node alone, composed for whoever has no experiment at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anew.runner.errors import ConfigError
+
+
+def compose_node(settings: Sequence[str], config_dir: str | None) -> dict[str, Any]:
+    """
+    Return the `anew` node as overrides make it.
+
+    Args:
+        settings: Overrides of the node, as typed.
+        config_dir: A configuration folder, or None.
+
+    Raises:
+        ConfigError: An override is about something else, or it cannot be composed.
+    """
+    from hydra.core.config_search_path import SearchPathQuery
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf.errors import OmegaConfBaseException
+
+    from anew.runner.config.loader import Loader, is_ours, search_path
+    from anew.runner.config.messages import explained_node
+    from anew.runner.config.state import hydra_kept
+
+    for each in settings:
+        if not is_ours(each):
+            raise ConfigError(f"{each!r} is no setting of the recording; they begin with anew. or anew/")
+    path = search_path(None)
+    if config_dir is not None:
+        folder = Path(config_dir).absolute()
+        if not folder.is_dir():
+            raise ConfigError(f"There is no folder {config_dir!r}.")
+        path.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+    with hydra_kept():
+        loader = Loader(path, settings, schema=None, check=lambda cfg: None)
+        try:
+            loader.load_configuration(None, [], RunMode.RUN)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explained_node(error, loader) from error
+    return loader.settings
