@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -37,15 +39,19 @@ class Experiment:
 
     Args:
         name: What the runs are filed under, such as "digits".
+        observers: Observers of all its runs, beside those configured, in a thread of the run's process: functions of
+            one event, classes (made anew for each run) or instances. They have a tenth of a thread's time, and are
+            waited for at the end like all others.
 
     Raises:
-        ConfigError: The name is empty or no text.
+        ConfigError: The name is empty or no text, or what is given is no observer.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, observers: Sequence[Any] = ()) -> None:
         if not isinstance(name, str) or not name.strip() or any(ord(letter) < 32 for letter in name):
             raise ConfigError(f"{name!r} cannot name an experiment; give a text, such as Experiment('digits').")
         self.name = name
+        self.observers = _named(observers)
         self._main: Main | None = None
 
     def __repr__(self) -> str:
@@ -223,6 +229,7 @@ class _Session:
         self._origin = _origin(main, entry) if plan is None else _planned_origin(main, plan)
         self._claims: list[Claim] = []
         self._sweep: tuple[int, Path] | None = None
+        self._last: RunRecord | None = None
 
     def claim(self, settings: Mapping[str, Any], multirun: bool, job_num: int | None) -> Path:
         """Take a run number; return the folder for the job's output."""
@@ -248,7 +255,12 @@ class _Session:
         if self._plan is not None:
             claim = self._claims[-1]
             Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._plan.report))
-        return execute(job, self._claims[-1], self._origin, job.call)
+        claim = self._claims[-1]
+        try:
+            return execute(job, claim, self._origin, job.call)
+        finally:
+            if not claim.settings.keep:
+                self._last = self._unspooled(claim)
 
     def abandon(self) -> None:
         """Give up the number taken last."""
@@ -258,12 +270,26 @@ class _Session:
     def last_record(self) -> RunRecord:
         """Return the record of the run that ended last."""
         claim = self._claims[-1]
-        return claim.store.get(claim.number)
+        return claim.store.get(claim.number) if claim.settings.keep or self._last is None else self._last
+
+    def _unspooled(self, claim: Claim) -> RunRecord | None:
+        """Return the record of a run that no folder keeps; the spool is gone once every observer has all of it."""
+        from anew.runner.dispatch.spool import remove_delivered
+
+        try:
+            record = claim.store.get(claim.number)
+            remove_delivered(claim.store, claim.number)
+        except AnewError:
+            return None
+        return record
 
     def _settings(self, settings: Mapping[str, Any]) -> Settings:
-        from anew.runner.settings import Settings
+        from anew.runner.settings import KEPT, Settings
 
         chosen = {key: value for key, value in self._options.items() if value is not None}
+        if self._plan is not None and isinstance(observers := settings.get("observers"), Mapping):
+            # what is compared afterwards has to be in the store
+            chosen["observers"] = {**observers, KEPT: {}}
         # what a run was called is no part of what is repeated
         unnamed = {"tags": (), "note": None} if self._plan is not None else {}
         return Settings.from_mapping({**settings, **chosen, **unnamed})
@@ -271,7 +297,24 @@ class _Session:
     def _store(self, settings: Settings) -> FolderStore:
         from anew.runner.store.locate import open_store
 
+        if not settings.keep:
+            return open_store(self._origin.cache / "spool", create=True)
         return open_store(settings.store, create=True, start=self._origin.places.root)
+
+
+def _named(observers: Sequence[Any]) -> dict[str, Any]:
+    """Return observers under names that are file names, each its own."""
+    named: dict[str, Any] = {}
+    for observer in observers:
+        if not callable(observer) and not callable(getattr(observer, "handle", None)):
+            raise ConfigError(
+                f"{observer!r} is no observer: give a function of one event, or a class or instance with handle(event) "
+                "and close(); see anew.Observer"
+            )
+        stem = re.sub(r"\W+", "_", getattr(observer, "__name__", type(observer).__name__)) or "observer"
+        numbered = (f"{stem}_{number}" for number in itertools.count(2))
+        named[stem if stem not in named else next(name for name in numbered if name not in named)] = observer
+    return named
 
 
 def _origin(main: Main, entry: str) -> Origin:
@@ -288,6 +331,7 @@ def _origin(main: Main, entry: str) -> Origin:
         places=Places(root),
         scan=SourceScan(root, cache_file(cache, root)),
         cache=cache,
+        observers=main.experiment.observers,
     )
 
 
@@ -308,6 +352,7 @@ def _planned_origin(main: Main, plan: Plan) -> Origin:
         rerun_of=plan.rerun_of,
         seed=plan.seed,
         torch_threads=plan.torch_threads,
+        observers=main.experiment.observers,
     )
 
 

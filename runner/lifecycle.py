@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ from anew.runner.records import (
     Status,
     SweepMembership,
 )
-from anew.runner.redact import Redactor
+from anew.runner.redact import Redactor, secrets_in
 from anew.runner.run import Run, set_current
 from anew.runner.serial import start_to_json
 from anew.runner.settings import Settings
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anew.runner.config.main import ComposedJob
+    from anew.runner.dispatch.follow import Followers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +79,7 @@ class Origin:
         rerun_of: The run that is repeated.
         seed: The root seed of a configuration without one; None to draw it.
         torch_threads: What torch's thread count is to be; None to leave it.
+        observers: Those given in Python: name -> instance, class or function.
     """
 
     experiment: str
@@ -89,6 +91,7 @@ class Origin:
     rerun_of: RerunOf | None = None
     seed: int | None = None
     torch_threads: int | None = None
+    observers: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +118,7 @@ class _Live:
     pulse: Pulse
     determinism: Determinism
     opened: OpenedFiles | None
+    followers: Followers | None
 
 
 def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run], Any]) -> Any:
@@ -162,6 +166,7 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
 def _start(job: ComposedJob, claim: Claim, origin: Origin) -> _Started:
     """Capture, and write the record."""
     redactor = Redactor.of_environment()
+    redactor.learn(secret for each in claim.settings.observers for secret in secrets_in(each.spec))
     seeder = _seeder(seed_from_config(job.config), origin.seed)
     record = _record(job, claim, origin, redactor, seeder)
     claim.store.start(claim.number, record, views=_views(job, redactor))
@@ -187,6 +192,7 @@ def _go_live(started: _Started, origin: Origin) -> _Live:
     _redact_hydra(claim, started.redactor)
     _announce(started, origin)
     with ExitStack() as undo:
+        followers = _followed(started)
         recorder = Recorder(
             claim.layout,
             record.uid,
@@ -232,6 +238,8 @@ def _go_live(started: _Started, origin: Origin) -> _Live:
             every_tick=watch.check_handlers,
         )
         opened = _opened(claim, origin)
+        if followers is not None:
+            followers.require()
         undo.pop_all()
     return _Live(
         started=started,
@@ -242,6 +250,24 @@ def _go_live(started: _Started, origin: Origin) -> _Live:
         pulse=pulse,
         determinism=determinism,
         opened=opened,
+        followers=followers,
+    )
+
+
+def _followed(started: _Started) -> Followers | None:
+    """Have the run followed by its observers."""
+    claim, given = started.claim, started.origin.observers
+    if not claim.settings.observers and not given:
+        return None
+    from anew.runner.dispatch.follow import Followers
+
+    return Followers(
+        claim.layout,
+        claim.settings.observers,
+        given,
+        drain_s=claim.settings.drain_s,
+        redactor=started.redactor,
+        say=say,
     )
 
 
@@ -394,13 +420,29 @@ def _finish(live: _Live, result: Any, failure: BaseException | None) -> None:
             ended = replace(ended, status=Status.INTERRUPTED)
     except AnewError as error:
         problems.append(str(error))
+    if live.followers is not None:
+        problems += _stopped_followers(live.followers)
     for problem in problems:
         say(problem)
     if not claim.settings.quiet:
-        length = _duration(ended.duration_s)
-        say(f"run {claim.number} {ended.status.value} after {length}, see: anew show {claim.number}")
+        say(f"run {claim.number} {ended.status.value} after {_duration(ended.duration_s)}, {_where(live)}")
     # last of all: a signal that has waited acts now
     live.watch.close()
+
+
+def _stopped_followers(followers: Followers) -> list[str]:
+    try:
+        return followers.finish()
+    except Exception as error:
+        return [f"the observers could not be waited for: {type(error).__name__}: {error}"]
+
+
+def _where(live: _Live) -> str:
+    claim = live.started.claim
+    if claim.settings.keep:
+        return f"see: anew show {claim.number}"
+    sinks = live.followers.sinks if live.followers is not None else ()
+    return f"kept by {', '.join(sinks)}" if sinks else f"spooled in {_shown(claim.layout.folder)}"
 
 
 def _stopped(stop: Callable[[], str | None]) -> str | None:

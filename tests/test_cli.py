@@ -311,7 +311,8 @@ def test_check_source_shows_what_a_run_would_keep(project: Path, anew: Anew) -> 
         (["metrics", "1", "lss"], "Did you mean 'loss'?"),
         (["plot", "2", "nothing"], "it has: loss"),
         (["list", "--store", "/nowhere/at/all"], "There is no store of runs in '/nowhere/at/all'"),
-        (["--store", "mongodb://me:secret@host/x", "list"], "cannot be opened by this version"),
+        (["--store", "redis://me:secret@host/x", "list"], "cannot be opened by this version"),
+        (["--store", "mongodb://me:secret@127.0.0.1:1/x", "list"], "127.0.0.1:1/x cannot be reached"),
     ],
 )
 def test_mistakes_get_one_message_and_exit_with_2(store: FolderStore, anew: Anew, args: list[str], said: str) -> None:

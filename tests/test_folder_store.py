@@ -129,8 +129,8 @@ def test_the_place_is_named_or_in_the_environment_or_in_the_project(
     assert open_store(create=True).url == str(tmp_path / "other")
     assert open_store("here", create=True).root == project / "here"
     assert open_store(f"file://{project}/here").root == project / "here"
-    with pytest.raises(StoreError, match=r"mongodb://.*it opens folders.*--store FOLDER") as caught:
-        open_store("mongodb://me:secret@host/db")
+    with pytest.raises(StoreError, match=r"redis://.*it opens folders.*--store FOLDER") as caught:
+        open_store("redis://me:secret@host/db")
     assert "secret" not in str(caught.value)
 
 

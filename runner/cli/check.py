@@ -14,36 +14,66 @@ from anew.runner import errors
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, pairs, say, styled
 from anew.runner.errors import StoreError
-from anew.runner.query.text import printable, size
 from anew.runner.records import SourceFacts
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import Finding, check_store
 from anew.runner.store.locate import default_store_path
+from anew.runner.wording import printable, size
 
-_EXTRAS = {"gpu": "nvidia-ml-py", "pandas": "pandas", "plot": "matplotlib", "uv": "uv"}
+_EXTRAS = {
+    "gpu": "nvidia-ml-py",
+    "mongo": "pymongo",
+    "pandas": "pandas",
+    "parquet": "pyarrow",
+    "plot": "matplotlib",
+    "sql": "sqlalchemy",
+    "tensorboard": "tensorboard",
+    "uv": "uv",
+}
 _NAMED = 8
 _STYLES = {"note": "dim", "warning": "yellow", "error": "red"}
 
 
 @command("check")
+@click.argument("settings", metavar="[SETTING]...", nargs=-1)
+@click.option("--config-dir", metavar="DIR", help="A configuration folder, for the observers of a project.")
 @click.option("--source", is_flag=True, help="Show which source files a run from here would keep.")
 @click.option("--deep", is_flag=True, help="Read every piece of content and compare its digest.")
 @json_option
-def check_command(workbench: Workbench, source: bool, deep: bool, as_json: bool) -> int:
-    """Check the installation and the store; exits with 2 when something is lost or damaged."""
+def check_command(
+    workbench: Workbench, settings: tuple[str, ...], config_dir: str | None, source: bool, deep: bool, as_json: bool
+) -> int:
+    r"""
+    Check the installation, the store and the observers; exits with 2 when something is lost, damaged or out of reach.
+
+    Observers are those of the settings given, as on the command line of an experiment, or else of the newest run:
+
+    \b
+      anew check
+      anew check 'anew/observers=[mongo]' anew.observers.mongo.url=mongodb://db/anew
+      anew check --config-dir conf 'anew/observers=[mine]'
+    """
     if source:
         return _check_source(workbench, as_json)
     store, missing = _store(workbench)
     findings = list(check_store(store, deep=deep)) if store else []
-    lost = any(finding.severity == "error" for finding in findings)
+    tried = _tried(store, settings, config_dir)
+    lost = any(finding.severity == "error" for finding in findings) or any(problem for _, _, problem in tried)
     if as_json:
         items = [{name: getattr(item, name) for name in ("severity", "what", "where", "mend")} for item in findings]
-        print_json({"store": store.url if store else None, "installation": dict(_installation()), "findings": items})
+        observers = [{"name": name, "where": where, "error": problem or None} for name, where, problem in tried]
+        rows = dict(_installation())
+        print_json(
+            {"store": store.url if store else None, "installation": rows, "findings": items, "observers": observers}
+        )
     else:
         heading("Installation")
         pairs(_installation())
         heading("Store")
         _print_findings(store, missing, findings, deep)
+        if tried:
+            heading("Observers")
+            pairs([(name, styled(printable(problem), "red") if problem else where) for name, where, problem in tried])
     return errors.EXIT_USAGE if lost else errors.EXIT_OK
 
 
@@ -55,6 +85,19 @@ def _store(workbench: Workbench) -> tuple[FolderStore | None, str]:
         if workbench.url is not None:
             raise
         return None, str(error)
+
+
+def _tried(store: FolderStore | None, settings: tuple[str, ...], config_dir: str | None) -> list[tuple[str, str, str]]:
+    """Try observers; return name, where it delivers to, and what is wrong."""
+    from functools import partial
+
+    from anew.runner.dispatch.trial import configured, of_newest_run, tried
+
+    if settings or config_dir is not None:
+        return [
+            (each.name, *tried(each.name, partial(dict, each.spec))) for each in configured(list(settings), config_dir)
+        ]
+    return [(name, *tried(name, resolve)) for name, resolve in of_newest_run(store)] if store is not None else []
 
 
 def _installation() -> list[tuple[str, str]]:

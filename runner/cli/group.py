@@ -31,6 +31,7 @@ _SECTIONS = {
         "purge": ("curate", "Remove deleted runs for good"),
     },
     "Keep in order": {
+        "sync": ("sync", "Deliver what observers lack; copy runs between stores"),
         "check": ("check", "Is all well? What is not, and how to mend it"),
         "completion": ("completion", "Completion for bash, zsh or fish"),
     },

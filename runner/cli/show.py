@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -13,9 +13,9 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, say, status_style, styled, table
 from anew.runner.query.columns import UNINTERESTING
-from anew.runner.query.text import ago, duration, exact, printable, short, size
 from anew.runner.records import ContentRef, RunRecord, Status
 from anew.runner.store.tabular import flatten
+from anew.runner.wording import ago, duration, exact, printable, short, size
 
 _MOST_METRICS = 40
 
@@ -45,6 +45,7 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
     _source(record, full)
     _environment(record, full)
     _hardware(record)
+    _section("Observers", _observers(record))
     _next(record, store.layout.run(record.id or 0).folder)
 
 
@@ -92,6 +93,12 @@ def _section(title: str, items: Iterable[tuple[str, str]]) -> None:
     if present:
         heading(title)
         pairs([(printable(name), text) for name, text in present])
+
+
+def _observers(record: RunRecord) -> Iterator[tuple[str, str]]:
+    for name, state in record.observers.items():
+        rest = f"; {state.behind} events are pending, to deliver them: anew sync {record.id}" if state.behind else ""
+        yield name, f"{state.state}{rest}"
 
 
 def _error(record: RunRecord) -> None:

@@ -19,10 +19,13 @@ from typing import Any
 from anew.runner import errors
 from anew.runner.capture.environment import capture_environment, listed_variables, thread_variables
 from anew.runner.capture.hardware import capture_hardware
+from anew.runner.contracts import MetricSeries
+from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import RefusedError, RerunError, StoreError
 from anew.runner.places import Places
 from anew.runner.plan import Plan, Report, read_report
 from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
+from anew.runner.redact import REDACTED
 from anew.runner.rerun import differences, trust
 from anew.runner.rerun.layout import InputState, lay_out_source, restore_inputs, written
 from anew.runner.rerun.report import difference_lines
@@ -150,7 +153,7 @@ def rerun(
     opened = store if isinstance(store, FolderStore) else open_store(store)
     record = opened.get(ref)
     _refuse_unfit(record, code)
-    trust.require(record, opened.layout.run(record.id or 0), given=trust_source)
+    trust.require(record, opened.present(record.id or 0), given=trust_source)
     again = _Again(opened, record, overrides, code, tell or (lambda text: None))
     with sandbox(keep, again.tell) as place:
         again.prepare(place.folder, env, strict)
@@ -182,6 +185,18 @@ def _refuse_unfit(record: RunRecord, code: str) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """Series of the old run from its store, of the new one from where it was recorded."""
+
+    old: FolderStore
+    new: FolderStore
+    uid: str
+
+    def metrics(self, ref: str | int, name: str) -> MetricSeries:
+        return (self.new if ref == self.uid else self.old).metrics(ref, name)
+
+
 class _Again:
     """One re-run under way."""
 
@@ -194,6 +209,8 @@ class _Again:
         tell: Callable[[str], object],
     ) -> None:
         self.store = store
+        # where the new run is recorded
+        self.target = store.recording()
         self.record = record
         self.changes = changes
         self.recorded_code = code == "recorded"
@@ -345,14 +362,14 @@ class _Again:
         record = self.record
         threads = record.environment.threads.get("torch") if record.environment else None
         return Plan(
-            store=self.store.url,
+            store=self.target.url,
             rerun_of=RerunOf(id=record.id, uid=record.uid),
             command=record.command,
             config=record.config,
             flags=record.provenance.flags,
             overrides=record.overrides,
             changes=self.changes,
-            settings=tuple(each for each in record.provenance.settings if not each.lstrip("+~").startswith(_NAMES)),
+            settings=self._settings(),
             seed=record.seed,
             source=record.source if self.recorded_code else None,
             root=str(self.places.root),
@@ -360,6 +377,15 @@ class _Again:
             torch_threads=int(threads) if threads and threads.isdigit() else None,
             report=str(folder / "report.json"),
         )
+
+    def _settings(self) -> tuple[str, ...]:
+        """Return the settings to record by; one that held a secret is not on record, and left out."""
+        typed = [each for each in self.record.provenance.settings if not each.lstrip("+~").startswith(_NAMES)]
+        hidden = [each for each in typed if REDACTED in each]
+        if hidden:
+            keys = ", ".join(each.lstrip("+~").partition("=")[0] for each in hidden)
+            self._note(f"Left out, since they held secrets, which are not on record: {keys}.")
+        return tuple(each for each in typed if each not in hidden)
 
     # --- after main -----------------------------------------------------------------------------------------------
 
@@ -372,15 +398,15 @@ class _Again:
         verdict = judge(
             self.record,
             new,
-            self.store,
+            _Both(self.store, self.target, new.uid),
             rtol=rtol,
             ignore=(*report.ignore, *ignore),
             overrides=self.changes,
             differences=self.differences,
         )
-        curate.judge(self.store, report.number, verdict)
+        curate.judge(self.target, report.number, verdict)
         return RerunResult(
-            run=report.number,
+            run=self._handed_over(report.number),
             uid=new.uid,
             rerun_of=RerunOf(id=self.record.id, uid=self.record.uid),
             status=new.status,
@@ -389,13 +415,29 @@ class _Again:
             signal=new.signal,
         )
 
+    def _handed_over(self, number: int) -> int:
+        """Deliver the new run to a store that nothing is recorded in directly; return its number there."""
+        if self.target is self.store:
+            return number
+        uid = self.target.get(number).uid
+        done = deliver_to(self.target, number, "rerun", self.store.observer)
+        if done.behind:
+            self._note(
+                f"The new run could not be sent to {self.store.url} ({done.error}); it is run {number} in "
+                f"{self.target.url}. To send it: anew sync {self.target.url} mongodb://..."
+            )
+            return number
+        curate.delete(self.target, number)
+        curate.purge(self.target, [number])
+        return self.store.get(uid).id or 0
+
     def _ended(self, number: int) -> RunRecord:
         """Return the new run once its outcome is there; its guard may be a moment behind its process."""
         end = time.monotonic() + _SETTLED_S
-        record = self.store.get(number)
+        record = self.target.get(number)
         while record.status is Status.RUNNING and time.monotonic() < end:
             time.sleep(0.05)
-            record = self.store.get(number)
+            record = self.target.get(number)
         return record
 
     def _keep_written(self, new: RunRecord) -> None:
@@ -404,7 +446,7 @@ class _Again:
             return
         known = {file.path for file in (*self.record.source.files, *self.record.inputs)}
         found = list(written(self.places, known))
-        target = self.store.layout.run(new.id).files / "written"
+        target = self.target.layout.run(new.id).files / "written"
         for relative in found:
             (target / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(self.places.project / relative, target / relative)

@@ -1,0 +1,143 @@
+"""`anew sync`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from anew.runner import errors
+from anew.runner.cli import offers
+from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.render import say
+from anew.runner.config.build import read_settings
+from anew.runner.dispatch.pending import Delivered, deliver, pending
+from anew.runner.dispatch.spool import remove_delivered, spool_folder
+from anew.runner.dispatch.transfer import Moved, to_folder, to_observer
+from anew.runner.errors import StoreError
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.locate import open_store
+from anew.runner.wording import printable
+
+_PREFIX = "anew.observers."
+
+
+@command("sync")
+@click.argument("words", metavar="[REF]... | SOURCE TARGET", nargs=-1, shell_complete=offers.runs)
+@click.option("--watch", is_flag=True, help="Go on, as long as it is not stopped (Ctrl-C).")
+@click.option("--every", default=2.0, metavar="SECONDS", show_default=True, help="With --watch: how often to look.")
+@json_option
+def sync_command(workbench: Workbench, words: tuple[str, ...], watch: bool, every: float, as_json: bool) -> int:
+    r"""
+    Deliver what observers have not got yet, or copy whole runs from one store to another.
+
+    Without a REF everything that is pending in the store, and runs that no folder keeps. Safe at any time, also while
+    runs are going on; nothing is delivered twice. Exits with 1 when something is still pending.
+
+    \b
+      anew sync                              all that is pending
+      anew sync 42                           of run 42
+      anew sync 42 anew.observers.mongo.url=mongodb://ada:secret@db/anew
+      anew sync runs/ mongodb://db/anew      whole runs, content included; the other way round as well
+    """
+    refs = [word for word in words if not word.startswith(_PREFIX)]
+    changes = read_settings([word for word in words if word.startswith(_PREFIX)])
+    while True:
+        if len(refs) == 2 and all(_is_place(word) for word in refs):
+            left = _transfer(refs[0], refs[1], as_json)
+        else:
+            left = _deliver(workbench, refs, changes, as_json, quiet=watch)
+        if not watch:
+            return errors.EXIT_FAILED if left else errors.EXIT_OK
+        time.sleep(max(0.1, every))
+
+
+def _is_place(word: str) -> bool:
+    return "://" in word or "/" in word or Path(word).is_dir()
+
+
+# --- what is pending ------------------------------------------------------------------------------------------
+
+
+def _deliver(
+    workbench: Workbench, refs: list[str], changes: Mapping[str, Mapping[str, Any]], as_json: bool, *, quiet: bool
+) -> bool:
+    """Deliver; return whether something is left."""
+    results: list[Delivered] = []
+    for store, numbers, spooled in _work(workbench, refs):
+        for number in numbers:
+            for result in deliver(store, number, changes):
+                results.append(result)
+                if not as_json and not (quiet and not result.events):
+                    say(_told(result, store))
+            if spooled:
+                remove_delivered(store, number)
+    if as_json:
+        print_json([asdict(result) for result in results])
+    elif not results and not quiet:
+        say("Nothing is pending.")
+    return any(result.behind or result.aside for result in results)
+
+
+def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[FolderStore, Iterable[int], bool]]:
+    if refs:
+        store = workbench.store
+        yield store, [store.resolve(ref) for ref in refs], False
+        return
+    spool = spool_folder()
+    has_spool = (spool / "FORMAT").exists()
+    try:
+        store = workbench.store
+    except StoreError:
+        if workbench.url is not None or not has_spool:
+            raise
+    else:
+        yield store, pending(store), False
+    if has_spool:
+        kept = open_store(spool)
+        yield kept, pending(kept), True
+
+
+def _told(result: Delivered, store: FolderStore) -> str:
+    text = f"run {result.number}, {result.observer}: {result.events} events delivered"
+    if result.sink:
+        text += f" ({printable(result.sink)})"
+    if result.aside:
+        path = store.layout.run(result.number).observers / f"{result.observer}.aside.jsonl"
+        text += f"; it could not take {result.aside}, which are listed in {path}"
+    if result.behind:
+        text += f"; {result.behind} are still pending: {printable(result.error)}"
+    return text
+
+
+# --- whole runs -----------------------------------------------------------------------------------------------
+
+
+def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
+    """Copy all runs; return whether something is left."""
+    source = open_store(source_url)
+    moved: list[Moved] = []
+    for each in _moves(source, target_url):
+        moved.append(each)
+        if not as_json and each.what != "there already":
+            where = f" -> {printable(each.to)}" if each.to else ""
+            say(f"run {each.number}{where}: {each.what}{f' ({printable(each.detail)})' if each.detail else ''}")
+    if as_json:
+        print_json([asdict(each) for each in moved])
+    else:
+        new = sum(each.what in ("copied", "updated") for each in moved)
+        there = sum(each.what == "there already" for each in moved)
+        say(f"{new} runs copied{f'; {there} were there already' if there else ''}.")
+    return any(each.what in ("going on", "failed") for each in moved)
+
+
+def _moves(source: FolderStore, target_url: str) -> Iterable[Moved]:
+    target = open_store(target_url, create=True)
+    if target.recording() is target:
+        return to_folder(source, target)
+    known = {record.uid for record in target.records()}
+    return to_observer(source, target.url, lambda: target.observer(keep_number=True), known.__contains__)

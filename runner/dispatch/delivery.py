@@ -1,0 +1,238 @@
+"""One observer of one run: batches handed over, errors told apart, the cursor moved."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from anew.runner import events as ev
+from anew.runner.contracts import Batching, Beginning, Observer, RunStore
+from anew.runner.errors import AnewError
+from anew.runner.redact import Redactor
+from anew.runner.store.position import Cursor, CursorFile, Position
+from anew.runner.store.source import Batch, RunSource
+
+LEAST_WAIT_S = 0.25
+GREATEST_WAIT_S = 30.0
+_TRIES = 4
+_TRY_AGAIN_S = (0.05, 0.25, 1.0)
+_MOST_ASIDE_IN_A_ROW = 20
+# of what is handed over one by one, so that little has to be repeated
+_FEW_BYTES = 4096
+
+
+class BrokenObserverError(AnewError, RuntimeError):
+    """An observer that cannot be built, or that takes nothing; trying again later is all that is left."""
+
+
+class OutOfReachError(AnewError, ConnectionError):
+    """What an observer delivers to cannot be reached now."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class OutOfTimeError(Exception):
+    """There was no time for the rest of a batch; it is delivered again by whoever goes on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backoff:
+    """How long to wait after failures in a row: doubled each time, with jitter, so that many do not come together."""
+
+    failures: int = 0
+
+    def longer(self) -> Backoff:
+        """Return it after one more failure."""
+        return replace(self, failures=self.failures + 1)
+
+    @property
+    def seconds(self) -> float:
+        """A time to wait, different at each look."""
+        return min(GREATEST_WAIT_S, LEAST_WAIT_S * 2.0**self.failures) * random.uniform(0.5, 1.0)
+
+
+class Delivery:
+    """
+    Hands a run's events to one observer, from where its cursor stands. One thread at a time.
+
+    Args:
+        source: The run.
+        file: The observer's cursor, held by the caller.
+        name: What the observer is called.
+        build: Makes the observer; called when there is something to deliver.
+        store: Where the run's content is read from.
+        redactor: Takes secrets out of errors before they are written down.
+        is_over: Whether there is no time left; asked between events that are handed over one by one.
+    """
+
+    def __init__(
+        self,
+        source: RunSource,
+        file: CursorFile,
+        *,
+        name: str,
+        build: Callable[[], Observer],
+        store: RunStore,
+        redactor: Redactor,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.name = name
+        self.source = source
+        self._file = file
+        self._build = build
+        self._store = store
+        self._redactor = redactor
+        self._is_over = is_over
+        self._observer: Observer | None = None
+
+    @property
+    def cursor(self) -> Cursor:
+        """How far it has got."""
+        return self._file.cursor
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run's end, and all that is there behind it, was delivered."""
+        return self.cursor.done.ended and not self.source.next(self.cursor.done).events
+
+    def step(self) -> int:
+        """
+        Deliver what is next; return how many events that were.
+
+        Raises:
+            OutOfReachError: The other side cannot be reached; nothing is lost, and `step` can be called again.
+            BrokenObserverError: The observer cannot be built, or takes nothing at all.
+            OutOfTimeError: `is_over` said so.
+            OSError: The run cannot be read, or the cursor not be written.
+        """
+        observer = self._opened()
+        done = self.cursor.done
+        if not done.started:
+            self._moved(replace(done, started=True, events=1), observer)
+            return 1
+        batch = self._next(done)
+        if not batch.events:
+            if batch.after != done:
+                self._moved(batch.after, observer)
+            return 0
+        self._hand_over(observer, batch.events)
+        self._moved(batch.after, observer)
+        return len(batch.events)
+
+    def close(self) -> None:
+        """Close the observer, if there is one. Never raises."""
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            with suppress(Exception):
+                observer.close()
+
+    def note(self, error: str) -> None:
+        """Write down what went wrong, for `anew show`. Never raises."""
+        if error != self.cursor.error:
+            with suppress(OSError):
+                self._file.save(error=error)
+
+    # --- one session --------------------------------------------------------------------------------------------
+
+    def _opened(self) -> Observer:
+        """Return the observer, built if there is none; it has been told of the start."""
+        if self._observer is not None:
+            return self._observer
+        try:
+            observer = self._build()
+        except Exception as error:
+            raise self._broken("cannot be built", error) from error
+        try:
+            if isinstance(observer, Beginning):
+                observer.begin(self._store)
+            observer.handle(self.source.start())
+        except Exception as error:
+            with suppress(Exception):
+                observer.close()
+            if isinstance(error, OSError):
+                raise self._out_of_reach(error) from error
+            raise self._broken("did not take the start of the run", error) from error
+        self._observer = observer
+        return observer
+
+    def _next(self, done: Position) -> Batch:
+        """Return the batch that is next: the one that was tried last, if it may have arrived."""
+        trying = self.cursor.trying
+        if trying is not None:
+            return self.source.next(done, trying)
+        many = isinstance(self._observer, Batching)
+        batch = self.source.next(done) if many else self.source.next(done, most_bytes=_FEW_BYTES)
+        if batch.events:
+            self._file.save(trying=batch.after)
+        return batch
+
+    def _moved(self, after: Position, observer: Observer) -> None:
+        self._file.save(done=after, trying=None, error="", sink=str(getattr(observer, "sink", "") or ""))
+
+    # --- handing over -------------------------------------------------------------------------------------------
+
+    def _hand_over(self, observer: Observer, events: Sequence[ev.Event]) -> None:
+        if isinstance(observer, Batching):
+            try:
+                observer.handle_many(events)
+                return
+            except OSError as error:
+                raise self._out_of_reach(error) from error
+            except Exception:
+                # which of them it is shows when they come one at a time
+                pass
+        self._one_at_a_time(observer, events)
+
+    def _one_at_a_time(self, observer: Observer, events: Sequence[ev.Event]) -> None:
+        refused: list[tuple[ev.Event, Exception]] = []
+        in_a_row = 0
+        for event in events:
+            if self._is_over():
+                raise OutOfTimeError
+            error = self._try(observer, event)
+            in_a_row = in_a_row + 1 if error is not None else 0
+            if error is not None:
+                refused.append((event, error))
+            if in_a_row >= _MOST_ASIDE_IN_A_ROW:
+                assert error is not None
+                raise self._broken(f"has refused {in_a_row} events in a row", error) from error
+        for event, problem in refused:
+            self._file.set_aside(event.writer, event.q, type(event).__name__, self.described(problem))
+
+    def _try(self, observer: Observer, event: ev.Event) -> Exception | None:
+        """Hand over one event; return why it could not be taken, however often it was tried."""
+        problem: Exception | None = None
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(_TRY_AGAIN_S[attempt - 1])
+            try:
+                observer.handle(event)
+            except OSError as error:
+                raise self._out_of_reach(error) from error
+            except Exception as error:
+                problem = error
+            else:
+                return None
+        return problem
+
+    # --- errors -------------------------------------------------------------------------------------------------
+
+    def described(self, error: BaseException) -> str:
+        """Return an error as one line that may be kept."""
+        text = str(error) or "no reason given"
+        kind = "" if isinstance(error, AnewError) else f"{type(error).__name__}: "
+        return self._redactor.text(f"{kind}{' '.join(text.split())}"[:1000])
+
+    def _out_of_reach(self, error: OSError) -> OutOfReachError:
+        text = self.described(error)
+        self.note(text)
+        return OutOfReachError(text)
+
+    def _broken(self, what: str, error: Exception) -> BrokenObserverError:
+        text = f"The observer {self.name!r} {what}: {self.described(error)}"
+        self.note(text)
+        return BrokenObserverError(text)

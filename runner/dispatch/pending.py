@@ -1,0 +1,141 @@
+"""Deliver what observers have not got yet: after an outage, a crash, or from another machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from anew.runner.config.build import build_observer, resolved_spec
+from anew.runner.contracts import Observer
+from anew.runner.dispatch.delivery import BrokenObserverError, Delivery, OutOfReachError
+from anew.runner.dispatch.specs import read_specs
+from anew.runner.errors import AnewError
+from anew.runner.redact import Redactor, secrets_in
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.layout import RunLayout
+from anew.runner.store.position import CursorFile, held, read_cursor
+from anew.runner.store.source import RunSource
+
+_TRIES = 3
+_WAIT_S = 0.5
+_GOING_S = 3.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivered:
+    """
+    What came of delivering to one observer of a run.
+
+    Attributes:
+        number: The run.
+        observer: Its name.
+        events: How many were delivered now.
+        behind: How many are still to be delivered.
+        aside: How many the observer could not take, in all.
+        sink: What the observer calls the run.
+        error: Why not all of it was delivered; empty when it was.
+    """
+
+    number: int
+    observer: str
+    events: int = 0
+    behind: int = 0
+    aside: int = 0
+    sink: str = ""
+    error: str = ""
+
+
+def pending(store: FolderStore) -> Iterator[int]:
+    """Yield the runs, oldest first, that observers have not all of. Raises StoreError."""
+    for number in reversed(store.numbers()):
+        layout = store.layout.run(number)
+        if layout.observers.exists() and any(behind(layout, name) for name in read_specs(layout)):
+            yield number
+
+
+def behind(layout: RunLayout, name: str) -> int:
+    """Return how many events an observer has not got. Raises StoreError, OSError."""
+    return RunSource(layout, None).behind(read_cursor(layout.cursor(name)).done)
+
+
+def deliver(store: FolderStore, number: int, changes: Mapping[str, Mapping[str, Any]]) -> list[Delivered]:
+    """
+    Deliver to every observer of a run what is there. Safe beside a run that goes on, and beside others that do this.
+
+    Args:
+        store: The store.
+        number: The run.
+        changes: Observer -> settings that take the place of those on record, such as an URL with its password.
+
+    Raises:
+        StoreError: The run cannot be read, or its cursors not be written.
+    """
+    layout = store.layout.run(number)
+    return [
+        _deliver_configured(store, number, name, {**written, **changes.get(name, {})})
+        for name, written in read_specs(layout).items()
+        if behind(layout, name)
+    ]
+
+
+def _deliver_configured(store: FolderStore, number: int, name: str, written: Mapping[str, Any]) -> Delivered:
+    layout = store.layout.run(number)
+    try:
+        spec = resolved_spec(name, written, RunSource(layout, number).record.config)
+    except AnewError as error:
+        return Delivered(number=number, observer=name, behind=behind(layout, name), error=str(error))
+    return deliver_to(store, number, name, partial(build_observer, name, spec), secrets=tuple(secrets_in(spec)))
+
+
+def deliver_to(
+    store: FolderStore, number: int, name: str, build: Callable[[], Observer], *, secrets: tuple[str, ...] = ()
+) -> Delivered:
+    """Deliver to one observer of a run what is there; see `deliver`."""
+    layout = store.layout.run(number)
+    layout.observers.mkdir(exist_ok=True)
+    redactor = Redactor.of_environment()
+    redactor.learn(secrets)
+    # the process beside a run that has just ended may be about to go
+    with held(layout, name, wait_s=_GOING_S if layout.outcome.exists() else 0.0) as mine:
+        if not mine:
+            waiting = behind(layout, name)
+            return Delivered(number=number, observer=name, behind=waiting, error="another process delivers it now")
+        source = RunSource(layout, number)
+        delivery = Delivery(source, CursorFile(layout, name), name=name, build=build, store=store, redactor=redactor)
+        try:
+            events, error = _deliver_all(delivery)
+        finally:
+            delivery.close()
+        cursor = delivery.cursor
+        return Delivered(
+            number=number,
+            observer=name,
+            events=events,
+            behind=source.behind(cursor.done),
+            aside=cursor.aside,
+            sink=cursor.sink,
+            error=error,
+        )
+
+
+def _deliver_all(delivery: Delivery) -> tuple[int, str]:
+    """Deliver until there is nothing more; return how many events that were, and what stopped it."""
+    events = failures = 0
+    while True:
+        try:
+            count = delivery.step()
+        except OutOfReachError as error:
+            failures += 1
+            if failures >= _TRIES:
+                return events, str(error)
+            time.sleep(_WAIT_S)
+            continue
+        except BrokenObserverError as error:
+            return events, str(error)
+        failures = 0
+        if not count:
+            return events, ""
+        events += count
