@@ -1,0 +1,154 @@
+"""A database behind a URL, and what can go wrong with it in our own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from anew.runner.errors import ConfigError, MissingExtraError, UnavailableError
+from anew.runner.redact import redact_text
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+DEFAULT_DATABASE = "anew"
+_EXAMPLE = "mongodb://localhost:27017/anew"
+
+
+def connect(url: str, *, database: str | None = None, timeout_s: float = 5.0) -> Database[dict[str, Any]]:
+    """
+    Return a database, without a connection having been made yet.
+
+    Args:
+        url: As MongoDB's drivers take it; replica sets, authentication and TLS are options in it.
+        database: Its name; None for the one in the URL, or else "anew".
+        timeout_s: How long a server is looked for, and how long a reply is waited for, where the URL does not say.
+
+    Raises:
+        MissingExtraError: pymongo is not installed.
+        ConfigError: The URL or an option in it cannot be understood.
+    """
+    try:
+        from bson.codec_options import CodecOptions
+        from pymongo import MongoClient
+        from pymongo.errors import ConfigurationError, InvalidURI
+    except ImportError as error:
+        raise MissingExtraError(
+            "MongoDB needs the library pymongo: pip install 'anew[mongo]'", extra="mongo"
+        ) from error
+    if not isinstance(url, str) or not url.startswith(("mongodb://", "mongodb+srv://")):
+        raise ConfigError(f"{redact_text(str(url))!r} is no URL of a MongoDB; give one such as {_EXAMPLE}")
+    milliseconds = max(1, int(timeout_s * 1000))
+    waits = {
+        "serverSelectionTimeoutMS": milliseconds,
+        "connectTimeoutMS": milliseconds,
+        "socketTimeoutMS": milliseconds,
+    }
+    given = {name.partition("=")[0].lower() for name in url.partition("?")[2].split("&")}
+    options: dict[str, Any] = {name: value for name, value in waits.items() if name.lower() not in given}
+    try:
+        client: MongoClient[dict[str, Any]] = MongoClient(url, appname="anew", connect=False, **options)
+        named = database or client.get_default_database(DEFAULT_DATABASE).name
+        return client.get_database(named, codec_options=CodecOptions(tz_aware=True))
+    except (ConfigurationError, InvalidURI, ValueError, TypeError, OSError) as error:
+        raise ConfigError(
+            f"The MongoDB URL {redact_text(url)!r} cannot be used: {redact_text(str(error))}. It looks like: {_EXAMPLE}"
+        ) from None
+
+
+def durable(database: Database[dict[str, Any]]) -> Database[dict[str, Any]]:
+    """
+    Return a database as writers need it, which compare and set.
+
+    What was written survives the death of a server, unless the URL says what is wanted of writes, and what is read is
+    what was written last, whatever the URL says of reading.
+    """
+    from pymongo import ReadPreference, WriteConcern
+
+    given = database.client.write_concern
+    concern = WriteConcern(w="majority", j=True) if given.is_server_default else given
+    return database.with_options(read_preference=ReadPreference.PRIMARY, write_concern=concern)
+
+
+def insert_missing(
+    collection: Collection[dict[str, Any]], documents: Sequence[dict[str, Any]], *, ordered: bool = False
+) -> list[dict[str, Any]]:
+    """
+    Insert documents that have an `_id`; return those that were not inserted because it, or a unique key, was there.
+
+    With *ordered*, nothing behind the first of these is inserted.
+    """
+    from pymongo.errors import BulkWriteError
+
+    if not documents:
+        return []
+    try:
+        collection.insert_many(documents, ordered=ordered)
+    except BulkWriteError as error:
+        problems = error.details["writeErrors"]
+        if error.details.get("writeConcernErrors") or any(problem["code"] != _DUPLICATE for problem in problems):
+            raise
+        return [documents[problem["index"]] for problem in problems]
+    return []
+
+
+def place(database: Database[dict[str, Any]]) -> str:
+    """Return where a database is, for messages: "HOST:PORT/NAME", without anything secret."""
+    seeds = ",".join(sorted(f"{host}:{port}" for host, port in database.client._topology_settings.seeds))
+    return f"{seeds}/{database.name}"
+
+
+@contextmanager
+def in_our_words(database: Database[dict[str, Any]]) -> Iterator[None]:
+    """
+    Raise errors of pymongo as ours; text of secrets is no part of them.
+
+    Raises:
+        UnavailableError: The server cannot be reached, is not ready, or does not let us in: to be tried again.
+    """
+    from pymongo.errors import (
+        ConfigurationError,
+        ConnectionFailure,
+        OperationFailure,
+        PyMongoError,
+        WaitQueueTimeoutError,
+    )
+
+    try:
+        yield
+    except OperationFailure as error:
+        if _passes(error):
+            raise UnavailableError(f"MongoDB at {place(database)}: {_reason(error)}") from None
+        raise
+    # a name that is not resolved, a server that is too old: found out only when the server is first needed
+    except (ConnectionFailure, WaitQueueTimeoutError, ConfigurationError) as error:
+        raise UnavailableError(f"MongoDB at {place(database)} cannot be reached: {_reason(error)}") from None
+    except PyMongoError as error:
+        if error.has_error_label("RetryableWriteError") or error.timeout:
+            raise UnavailableError(f"MongoDB at {place(database)}: {_reason(error)}") from None
+        raise
+
+
+_DUPLICATE = 11000
+# 13, 18: not allowed, not logged in; 50, 262: out of time; 91, 189, 10107, 11600, 11602, 13435, 13436: shutting down or
+# no primary; 6, 7, 89, 9001: network between servers; 14031: disk full; 8000: as Atlas calls a refused login
+_PASSING = {6, 7, 13, 18, 50, 89, 91, 189, 262, 8000, 9001, 10107, 11600, 11602, 13435, 13436, 14031}
+
+
+def _passes(error: Any) -> bool:
+    """Whether a refusal may be over when it is tried again, or somebody has to mend the server first."""
+    details = error.details if isinstance(error.details, dict) else {}
+    concern = details.get("writeConcernErrors") or details.get("writeConcernError")
+    codes = {error.code, *(each.get("code") for each in details.get("writeErrors") or ())}
+    return bool(codes & _PASSING or error.has_error_label("RetryableWriteError") or error.timeout or concern)
+
+
+def _reason(error: Any) -> str:
+    text = " ".join(str(error).split())
+    # what the driver adds for its developers
+    return redact_text(
+        text.partition(", Timeout:")[0].partition(" (configured timeouts")[0].partition(", full error:")[0]
+    )[:300]

@@ -1,0 +1,314 @@
+"""Runs read back from MongoDB, with all that can be done with runs in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from anew.observers import mongo_sacred
+from anew.observers.mongo import MongoObserver
+from anew.observers.mongo_chunks import chunk_documents
+from anew.observers.mongo_client import connect, durable, in_our_words, insert_missing, place
+from anew.observers.mongo_copy import Copy
+from anew.observers.mongo_fold import unpack
+from anew.observers.mongo_objects import MongoObjects
+from anew.observers.mongo_view import escape_key, pack
+from anew.runner import events as ev
+from anew.runner import ids
+from anew.runner.errors import StoreError, UnavailableError
+from anew.runner.liveness import process_alive
+from anew.runner.records import RunRecord, Status
+from anew.runner.replay import fold
+from anew.runner.serial import DamagedError
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.layout import RunLayout
+from anew.runner.store.reading import SILENT_S, read_run
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+
+_GREATEST = 2**53 - 1
+_MOST_RUNS = 1_000_000
+_MOST_S = 120.0
+_MOST_TAGS = 1_000
+_MOST_NOTE = 100_000
+_FRESH_S = 0.2
+_ATTEMPTS = 20
+
+
+def open_url(url: str) -> MongoStore:
+    """
+    Open the runs in a database.
+
+    Args:
+        url: As MongoDB's drivers take it, such as "mongodb://localhost:27017/anew".
+
+    Raises:
+        MissingExtraError: pymongo is not installed.
+        ConfigError: The URL cannot be understood.
+        StoreError: The server cannot be reached, or does not let us in.
+    """
+    from platformdirs import user_cache_path
+
+    database = durable(connect(url))
+    name = hashlib.sha256(place(database).encode()).hexdigest()[:20]
+    try:
+        with reading(database):
+            database.client.admin.command("ping")
+        return MongoStore(url, database, user_cache_path("anew") / "mongodb" / name)
+    except BaseException:
+        database.client.close()
+        raise
+
+
+@contextmanager
+def reading(database: Database[dict[str, Any]]) -> Iterator[None]:
+    """Raise whatever a server does as a StoreError; it may be anybody's, and answer anything."""
+    from bson.errors import BSONError
+    from pymongo.errors import PyMongoError
+
+    try:
+        with in_our_words(database):
+            yield
+    except UnavailableError as error:
+        raise StoreError(f"{error} To see what is wrong: anew check --store mongodb://...") from None
+    except (PyMongoError, BSONError, RecursionError, OverflowError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise StoreError(f"MongoDB at {place(database)} answers what cannot be read: {text}") from None
+
+
+class MongoStore(FolderStore):
+    """
+    Runs in a database that MongoObserver or Sacred wrote to.
+
+    A folder store in the user's cache, filled with what is wanted when it is wanted: lists are made from the runs'
+    documents alone, a run's journal and output are fetched when it is looked at, and again only what is new; content
+    when it is opened. So everything that reads a folder reads this. Safe between threads and processes. Nothing in the
+    database is trusted: what is nonsense is left out, and said.
+
+    Tags and notes that were given in Omniboard are shown beside our own. A run's number is its `_id`; runs whose `_id`
+    is none are left out.
+
+    Args:
+        url: As it was given, for observers; nothing secret in it is shown.
+        database: Where the runs are.
+        root: The folder in the cache.
+    """
+
+    def __init__(self, url: str, database: Database[dict[str, Any]], root: Path) -> None:
+        super().__init__(FolderStore.open(root, create=True).root)
+        self._given_url = url
+        self.database = database
+        self.url = f"mongodb://{place(database)}"
+        self._content = self.objects = MongoObjects(self.layout.objects, database, lambda: reading(database))
+        self._fresh: dict[int, float] = {}
+        weakref.finalize(self, database.client.close)
+
+    def __repr__(self) -> str:
+        return f"MongoStore({self.url!r})"
+
+    # --- finding ------------------------------------------------------------------------------------------------
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of all runs, newest first."""
+        with reading(self.database):
+            cursor = self.database["runs"].find({}, {"_id": 1}).sort("_id", -1)
+            return [document["_id"] for document in self._bounded(cursor) if _is_number(document.get("_id"))]
+
+    def records(self) -> Iterator[RunRecord]:
+        """Yield the light records of all runs, newest first, from their documents alone."""
+        left_out = {"captured_out": 0, "artifacts": 0, "resources": 0, "experiment.dependencies": 0}
+        with reading(self.database):
+            for document in self._bounded(self.database["runs"].find({}, left_out).sort("_id", -1)):
+                if _is_number(document.get("_id")):
+                    record = self._light(document)
+                    if record is not None:
+                        yield record
+
+    def _newest(self, limit: int) -> list[RunRecord]:
+        return list(islice(self.records(), limit))
+
+    def _by_uid(self, prefix: str) -> list[int]:
+        with reading(self.database):
+            query = {"anew.uid": {"$gte": prefix, "$lt": f"{prefix}~"}}
+            found = [each.get("_id") for each in islice(self.database["runs"].find(query, {"_id": 1}), 100)]
+        numbers = sorted(number for number in found if isinstance(number, int) and _is_number(number))
+        return numbers or sorted(each.id or 0 for each in self.records() if each.uid.startswith(prefix))
+
+    def _bounded(self, cursor: Any) -> Iterator[dict[str, Any]]:
+        """Yield documents; a cursor that does not end ends here."""
+        until = time.monotonic() + _MOST_S
+        for count, document in enumerate(cursor):
+            if count >= _MOST_RUNS or time.monotonic() > until:
+                raise StoreError(
+                    f"MongoDB at {place(self.database)} goes on sending runs after {count:,}; it is not read further."
+                )
+            yield document
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def present(self, number: int) -> RunLayout:
+        """Return the folder of a run, fetched as far as it is in the database. Raises StoreError."""
+        layout = self.layout.run(number)
+        if time.monotonic() - self._fresh.get(number, -_FRESH_S) < _FRESH_S:
+            return layout
+        document = self._document(number)
+        if document is None:
+            Copy(self.database, layout).remove()
+            return layout
+        with reading(self.database):
+            copy = Copy(self.database, layout)
+            if _uid(document) is None:
+                copy.of_events(mongo_sacred.events(self.database, document, self._content.put_stream), document)
+            else:
+                copy.of_journal(_uid(document) or "", document)
+        self._fresh[number] = time.monotonic()
+        return layout
+
+    def _document(self, number: int) -> dict[str, Any] | None:
+        if not _is_number(number):
+            return None
+        with reading(self.database):
+            return self.database["runs"].find_one({"_id": number})
+
+    def _read(self, number: int) -> RunRecord | None:
+        document = self._document(number)
+        if document is None:
+            return None
+        record = read_run(self.present(number), number)
+        return None if record is None else _as_in_omniboard(record, document)
+
+    def _light(self, document: Mapping[str, Any]) -> RunRecord | None:
+        """Return a run as its document has it; None for one that is nonsense."""
+        uid = _uid(document)
+        try:
+            if uid is None:
+                record: RunRecord | None = mongo_sacred.light_record(self.database, document)
+            else:
+                record = unpack(document["anew"].get("record"), uid)
+                if record is None:
+                    return self._read(document["_id"])
+                record = _as_it_is_now(replace(record, id=document["_id"]), document)
+        except (StoreError, DamagedError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            return None
+        return None if record is None else _as_in_omniboard(record, document)
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def add_event(self, record: RunRecord, kind: type[ev.Event], **values: Any) -> None:
+        """
+        Add an event to a run: a tag, a note, a verdict.
+
+        Raises:
+            StoreError: The database cannot be written, or Sacred recorded the run.
+        """
+        number = record.id or 0
+        document = self._document(number)
+        if document is None or _uid(document) != record.uid:
+            raise StoreError(f"Run {number} was recorded by Sacred; tags and notes are given to it in Omniboard.")
+        writer = f"curate-{ids.new_uid()}"
+        t = max(0.0, time.time() - record.started_at.timestamp())
+        event = kind(uid=record.uid, writer=writer, q=1, t=t, **values)
+        with reading(self.database):
+            insert_missing(self.database["anew_journal"], chunk_documents([event]))
+            self._fold_in(number, event)
+        self._fresh.pop(number, None)
+
+    def _fold_in(self, number: int, event: ev.Event) -> None:
+        """Have the run's document say it, too; whoever delivers the run at this moment sees that it was changed."""
+        for _ in range(_ATTEMPTS):
+            document = self._document(number) or {}
+            ours = document.get("anew") or {}
+            changes: dict[str, Any] = {"anew.rev": _whole(ours.get("rev")) + 1}
+            record = unpack(ours.get("record"), event.uid)
+            if record is not None:
+                beat = record.heartbeat_at
+                changed = fold(record, event)
+                changes["anew.record"] = pack(replace(changed, heartbeat_at=beat) if record.status.final else changed)
+                changes[f"anew.at.{escape_key(event.writer, top=True)}"] = event.q
+            known = {"_id": number, "anew.rev": ours.get("rev")}
+            if self.database["runs"].update_one(known, {"$set": changes}).matched_count:
+                return
+
+    def claim(self) -> NoReturn:
+        """Refuse: runs are recorded in folders. Raises StoreError."""
+        raise StoreError(
+            "A run is not recorded in MongoDB but in a folder, and sent on from there while it goes on: "
+            "'anew/observers=[files,mongo]' anew.observers.mongo.url=mongodb://... (without files, no folder stays)"
+        )
+
+    def claim_sweep(self) -> NoReturn:
+        """Refuse, as `claim`."""
+        self.claim()
+
+    def recording(self) -> FolderStore:
+        """Return the spool in the user's cache: a run is sent on from there."""
+        from platformdirs import user_cache_path
+
+        return FolderStore.open(user_cache_path("anew") / "spool", create=True)
+
+    def observer(self, *, keep_number: bool = False) -> MongoObserver:
+        """Return an observer that writes here; with *keep_number* runs have their own numbers where these are free."""
+        return MongoObserver(self._given_url, keep_number=keep_number)
+
+    def refuse_removal(self) -> None:
+        """Say how runs are deleted. Raises StoreError."""
+        raise StoreError(
+            f"Runs in {self.url} are deleted in MongoDB or in Omniboard. To have them in a folder: "
+            f"anew sync {self.url} FOLDER"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 < value <= _GREATEST
+
+
+def _whole(value: Any) -> int:
+    return value if type(value) is int else 0
+
+
+def _uid(document: Mapping[str, Any]) -> str | None:
+    """Return the uid of a run of ours; None for one that Sacred wrote."""
+    ours = document.get("anew")
+    uid = ours.get("uid") if isinstance(ours, dict) else None
+    return uid if isinstance(uid, str) and uid.isascii() and uid.isalnum() and len(uid) == ids.UID_LENGTH else None
+
+
+def _as_it_is_now(record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
+    """Return a run that has not ended as LOST when nothing was heard of it."""
+    if record.status.final:
+        return record
+    alive = process_alive(record.process) if record.process else None
+    beat = document.get("heartbeat")
+    if alive is None:
+        now = datetime.now(beat.tzinfo) if isinstance(beat, datetime) else None
+        alive = now is not None and isinstance(beat, datetime) and (now - beat).total_seconds() < SILENT_S
+    if alive:
+        return record
+    last = record.heartbeat_at or record.started_at
+    return replace(record, status=Status.LOST, duration_s=(last - record.started_at).total_seconds())
+
+
+def _as_in_omniboard(record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
+    """Return a record with the tags and the note that were given in Omniboard."""
+    board = document.get("omniboard")
+    if not isinstance(board, dict):
+        return record
+    given = board.get("tags")
+    tags = [tag for tag in given[:_MOST_TAGS] if isinstance(tag, str)] if isinstance(given, list) else []
+    note = board.get("notes")
+    text = note[:_MOST_NOTE] if isinstance(note, str) else ""
+    if not record.note:
+        both = text or None
+    else:
+        both = record.note if not text or text in record.note else f"{record.note}\n{text}"
+    return replace(record, tags=tuple(dict.fromkeys((*record.tags, *tags))), note=both)
