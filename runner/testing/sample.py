@@ -1,0 +1,151 @@
+"""A recorded run with everything in it that observers have to cope with."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from anew.runner import events as ev
+from anew.runner import ids
+from anew.runner.records import (
+    CommandFacts,
+    ContentRef,
+    EnvironmentFacts,
+    ErrorFacts,
+    HardwareFacts,
+    RunRecord,
+    SeedFacts,
+    SourceFacts,
+    Status,
+)
+from anew.runner.replay import replay
+from anew.runner.store.folder import FolderStore
+
+ARTIFACT = b"weights" * 1000
+STEPS = (0, 1, 2, 2, 1, 7, -3)
+LOSSES = (1.0, 0.5, math.nan, math.inf, -0.0, 0.1, 1e-300)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """
+    A run and its store.
+
+    Attributes:
+        store: Holds the content that the events refer to.
+        record: As it was at the start.
+        events: All of them in order, the start first and the end last.
+        final: The record as it is after them.
+        points: Name -> (step, value), in logging order.
+        output: What was printed, as it is at last.
+    """
+
+    store: FolderStore
+    record: RunRecord
+    events: tuple[ev.Event, ...]
+    final: RunRecord
+    points: dict[str, list[tuple[int, float | int]]]
+    output: str
+
+
+def sample_run(folder: Path, ending: Status = Status.COMPLETED) -> Sample:
+    """
+    Return a run: two writers, numbers of all kinds, steps that repeat and go back, output that is rewritten.
+
+    Args:
+        folder: For a new store.
+        ending: COMPLETED, FAILED or INTERRUPTED.
+    """
+    store = FolderStore.open(folder, create=True)
+    number, _ = store.claim()
+    source = ContentRef(path="train.py", sha256=store.objects.put_bytes(b"print('hi')\n"), size=12)
+    record = _record(number, source)
+    artifact = ContentRef(path="out/model.bin", sha256=store.objects.put_bytes(ARTIFACT), size=len(ARTIFACT))
+    store.start(number, record)
+    events = tuple(_events(record, artifact, ending))
+    points: dict[str, list[tuple[int, float | int]]] = {}
+    for event in events:
+        if isinstance(event, ev.MetricsLogged):
+            for name, value in event.values.items():
+                points.setdefault(name, []).append((event.step, value))
+    return Sample(
+        store=store,
+        record=record,
+        events=events,
+        final=replay(record, events[1:]),
+        points=points,
+        output="epoch 1\nepoch 2 \u2713\n",
+    )
+
+
+def _record(number: int, source: ContentRef) -> RunRecord:
+    return RunRecord(
+        uid=ids.new_uid(),
+        id=number,
+        experiment="sample",
+        started_at=datetime.now(timezone.utc) - timedelta(seconds=30),
+        command=CommandFacts(argv=("train.py", "lr=0.1"), cwd="/project", target="train.py", function="train:main"),
+        config={"lr": 0.1, "model": {"name": "mlp", "sizes": [8, 8]}, "odd.$key": None, "seed": 7},
+        overrides=("lr=0.1",),
+        seed=7,
+        seeds=SeedFacts(root=7),
+        source=SourceFacts(root="/project", files=(source,)),
+        environment=EnvironmentFacts(python="3.11.7", packages={"numpy": "2.0"}),
+        hardware=HardwareFacts(hostname="node1", os="Linux 6.1 x86_64"),
+        tags=("first",),
+        note="a sample",
+    )
+
+
+class _Writer:
+    """Numbers the events of one writer."""
+
+    def __init__(self, uid: str, name: str) -> None:
+        self._uid, self._name, self._q = uid, name, 0
+
+    def __call__(self, kind: type[ev.Event], t: float, **values: object) -> ev.Event:
+        self._q += 1
+        return kind(uid=self._uid, writer=self._name, q=self._q, t=t, **values)
+
+
+def _events(record: RunRecord, artifact: ContentRef, ending: Status) -> list[ev.Event]:
+    main, child, output = (_Writer(record.uid, name) for name in ("main", f"p7-{ids.new_uid()}", "output"))
+    events: list[ev.Event] = [ev.RunStarted(uid=record.uid, writer="run", q=0, t=0.0, record=record)]
+    events.append(main(ev.SeedsSet, 0.01, seeded={"python": 7}))
+    events += [
+        main(ev.MetricsLogged, 0.1 + index / 100, step=step, values={"loss": loss, "train/acc": index})
+        for index, (step, loss) in enumerate(zip(STEPS, LOSSES, strict=True))
+    ]
+    events += [
+        output(ev.OutputCaptured, 0.2, offset=0, text="epoch 1\n"),
+        output(ev.OutputCaptured, 0.25, offset=8, text="epoch 2 ..."),
+        output(ev.OutputCaptured, 0.3, offset=8, text="epoch 2 \u2713\n"),
+        child(ev.MetricsLogged, 0.35, step=1, values={"odd.$näme": 2**70, "with,comma": -(2**63)}),
+        main(ev.InfoSet, 0.4, values={"best": {"epoch": 3}}),
+        main(ev.InfoSet, 0.41, values={"best": {"acc": 0.9}, "a.b": {"$c": [1, math.nan]}}),
+        main(ev.ArtifactAdded, 0.5, artifact=artifact),
+        main(ev.InputUsed, 0.51, input=ContentRef(path="/data/x.csv", sha256="0" * 64, size=3, kept=False)),
+        main(ev.TagsChanged, 0.6, added=("second",), removed=("first",)),
+        main(ev.NoteSet, 0.61, text="noted"),
+        main(ev.Warned, 0.62, text="mind the step"),
+        main(ev.Heartbeat, 10.0),
+    ]
+    error = None
+    if ending is Status.FAILED:
+        error = ErrorFacts(type="ValueError", message="diverged", traceback="Traceback ...\nValueError: diverged\n")
+    ended = ev.RunEnded(
+        uid=record.uid,
+        writer="outcome",
+        q=0,
+        t=12.5,
+        status=ending,
+        ended_at=record.started_at + timedelta(seconds=12.5),
+        duration_s=12.5,
+        result={"acc": 0.9} if ending is Status.COMPLETED else None,
+        error=error,
+        signal="SIGINT" if ending is Status.INTERRUPTED else None,
+        exit_code={Status.COMPLETED: 0, Status.FAILED: 1}.get(ending, 130),
+    )
+    return [*events, ended]
