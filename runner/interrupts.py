@@ -49,6 +49,11 @@ class Interruptible:
         self._done = True
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether a signal has come since main returned: somebody is in a hurry."""
+        return self._later is not None
+
+    @property
     def overdue(self) -> signal.Signals | None:
         """The signal that has waited, unless one interrupted main already, which is then on its way out."""
         return self._later if self.received is None else None

@@ -421,7 +421,7 @@ def _finish(live: _Live, result: Any, failure: BaseException | None) -> None:
     except AnewError as error:
         problems.append(str(error))
     if live.followers is not None:
-        problems += _stopped_followers(live.followers)
+        problems += _stopped_followers(live.followers, live.watch)
     for problem in problems:
         say(problem)
     if not claim.settings.quiet:
@@ -430,9 +430,9 @@ def _finish(live: _Live, result: Any, failure: BaseException | None) -> None:
     live.watch.close()
 
 
-def _stopped_followers(followers: Followers) -> list[str]:
+def _stopped_followers(followers: Followers, watch: Watch) -> list[str]:
     try:
-        return followers.finish()
+        return followers.finish(in_a_hurry=lambda: watch.is_waiting)
     except Exception as error:
         return [f"the observers could not be waited for: {type(error).__name__}: {error}"]
 

@@ -253,6 +253,18 @@ def test_a_slow_observer_does_not_hold_the_end_longer_than_it_may(trial: Project
     assert points(seen(trial)) == expected(200)
 
 
+def test_a_ctrl_c_ends_the_waiting_for_observers(trial: Project) -> None:
+    with trial.start(TARGET, "anew.observers.mine.slow=0.5", "anew.drain_s=50") as process:
+        until(lambda: (trial.folder / "runs/1/outcome.json").exists())
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=40)
+    assert time.monotonic() - begun < 20  # all of it would take 50 s
+    assert process.returncode == 130
+    assert "anew sync 1" in err
+    assert trial.record().status is Status.COMPLETED
+
+
 def test_sync_watches_until_it_is_stopped(trial: Project) -> None:
     (trial.folder / "down").touch()
     trial.run(TARGET, "anew.observers.mine.trouble=.")

@@ -22,6 +22,7 @@ from anew.runner.store.source import RunSource
 
 REQUIRED_S = 5.0
 _GRACE_S = 0.5
+_LOOK_S = 0.1
 # an observer in the run's own process has a tenth of a thread's time
 _SHARE = 0.1
 
@@ -108,13 +109,19 @@ class Followers:
                     f"wrong: anew check. To run without it: anew.observers.{follower.name}.required=false"
                 )
 
-    def finish(self) -> list[str]:
-        """Wait until all is delivered, at most `drain_s`; return a sentence for each observer that has not all."""
+    def finish(self, in_a_hurry: Callable[[], bool] = lambda: False) -> list[str]:
+        """
+        Wait until all is delivered, at most `drain_s`; return a sentence for each observer that has not all.
+
+        Args:
+            in_a_hurry: Asked while waiting; True ends it.
+        """
         deadline = time.monotonic() + self._drain_s
         for follower in self._followers:
-            follower.end(self._drain_s)
+            follower.end(max(self._drain_s - _GRACE_S, self._drain_s / 2))
         for follower in self._followers:
-            follower.is_over.wait(max(0.0, deadline + _GRACE_S - time.monotonic()))
+            while not follower.is_over.is_set() and (rest := deadline - time.monotonic()) > 0 and not in_a_hurry():
+                follower.is_over.wait(min(rest, _LOOK_S))
         return [sentence for follower in self._followers if (sentence := self._remains(follower))]
 
     @property
