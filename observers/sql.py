@@ -109,6 +109,24 @@ class SQLObserver:
         """The database's URL without its password; empty before the first event."""
         return self._database.shown if self._database else ""
 
+    def check(self) -> str:
+        """
+        Look whether the database lets us in, and whether its tables are ours or can be made; return where it is.
+
+        Nothing is left behind: what is made is taken back, and a SQLite file that is not there yet is not made.
+
+        Raises:
+            UnavailableError, SQLError: See `handle_many`.
+        """
+        if self._url is None:
+            return f"{FILE} in the store's folder"
+        database = self._opened()
+        try:
+            database.try_out()
+        finally:
+            database.close()
+        return database.shown
+
     def begin(self, store: RunStore, /) -> None:
         """Take the store that the run is recorded in: its address is kept with the run."""
         self._store = store

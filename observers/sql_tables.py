@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,10 @@ _COMES_BACK = ("42501", "42P01", "3F000", "3D000")
 
 class SQLError(AnewError, RuntimeError):
     """Tables that cannot be written to, or values that a table does not take."""
+
+
+class _TakenBackError(Exception):
+    """Ends a transaction so that nothing of it stays."""
 
 
 # --- what stands where ------------------------------------------------------------------------------------------
@@ -321,6 +326,23 @@ class Database:
             raise
         if quiet_s > _QUIET_S:
             self.close()
+
+    def try_out(self) -> None:
+        """
+        Make the tables, and take it back; of a SQLite file that is not there, look whether it could be made.
+
+        Raises:
+            UnavailableError: See `SQLObserver.handle_many`.
+            SQLError: See `prepare`.
+        """
+        if self._file is not None and not Path(self._file).exists():
+            folder = next(each for each in Path(self._file).parents if each.exists())
+            if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+                raise UnavailableError(f"{self.shown} cannot be made: no file can be written in {str(folder)!r}")
+            return
+        with suppress(_TakenBackError), self.transaction() as connection:
+            self.prepare(connection)
+            raise _TakenBackError
 
     def prepare(self, connection: Connection) -> None:
         """

@@ -72,7 +72,7 @@ class WebhookObserver:
 
     Args:
         url: Where to, "https://..."; best as `${oc.env:WEBHOOK_URL}`.
-        on: When: "start", "end" (however it ended), "failure" (failed or interrupted). An end is told once.
+        when: "start", "end" (however it ended), "failure" (failed or interrupted), or several. An end is told once.
         template: What to send: nested mappings and lists, in whose texts `{NAME}` stands for text (the whole sentence),
             run (number, or the beginning of the uid), uid, experiment, status, host, started_at, ended_at, duration,
             result, error, metrics or store. What there is not (yet) is empty. `{{` and `}}` are braces.
@@ -92,7 +92,7 @@ class WebhookObserver:
     def __init__(
         self,
         url: str | None = None,
-        on: Sequence[str] | str = OCCASIONS,
+        when: Sequence[str] | str = OCCASIONS,
         template: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         *,
@@ -103,7 +103,7 @@ class WebhookObserver:
     ) -> None:
         self._place = _place(_split(url))
         self._url = str(url)
-        self._on = _occasions(on)
+        self._when = _occasions(when)
         self._template = _DEFAULT if template is None else _checked(template)
         self._headers = {
             "Content-Type": "application/json",
@@ -123,11 +123,22 @@ class WebhookObserver:
         self._opener = _opener()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._place!r}, on={list(self._on)!r})"
+        return f"{type(self).__name__}({self._place!r}, when={list(self._when)!r})"
 
     @property
     def sink(self) -> str:
         """Scheme and host of the URL."""
+        return self._place
+
+    def check(self) -> str:
+        """
+        Look whether something answers there, by a HEAD request, which posts nothing; return where it is.
+
+        Whether it is the right webhook shows only when something is sent. Raises UnavailableError.
+        """
+        answer = self._answer("HEAD")
+        if isinstance(answer, str):
+            raise UnavailableError(f"{self._place} cannot be reached: {answer}")
         return self._place
 
     def begin(self, store: RunStore, /) -> None:
@@ -157,7 +168,7 @@ class WebhookObserver:
         self._record = record
         self._metrics = {name: summary.last for name, summary in known.metrics.items()}
         age_s = (datetime.now(timezone.utc) - record.started_at).total_seconds()
-        if "start" in self._on and not known.status.final and age_s <= self._start_within_s:
+        if "start" in self._when and not known.status.final and age_s <= self._start_within_s:
             host = _host(record)
             text = f"{glance.title(record)} started" + (f" on {host}" if host else "")
             self._send("start", record, self._fields(record, text=text, status=str(Status.RUNNING)))
@@ -172,7 +183,7 @@ class WebhookObserver:
     def _end(self, ended: ev.RunEnded) -> None:
         record = self._record
         assert record is not None, "the first event is RunStarted"
-        if "end" not in self._on and ("failure" not in self._on or ended.status is Status.COMPLETED):
+        if "end" not in self._when and ("failure" not in self._when or ended.status is Status.COMPLETED):
             return
         metrics = glance.metrics_line(self._metrics, self._patterns)
         text = f"{glance.title(record)} {glance.outcome_line(ended)}"
@@ -209,7 +220,7 @@ class WebhookObserver:
         if (record.uid, occasion) in self._sent:
             return
         body = json.dumps(_filled(self._template, fields), allow_nan=False).encode("ascii")
-        answer = self._post(body)
+        answer = self._answer("POST", body)
         # raised here and not where it was caught: an error that is shown with its causes would show the URL
         if isinstance(answer, str):
             raise UnavailableError(f"{self._place} cannot be reached: {answer}")
@@ -227,9 +238,9 @@ class WebhookObserver:
             )
         self._sent.add((record.uid, occasion))
 
-    def _post(self, body: bytes) -> int | str:
-        """Return the answer's status, or why there is none."""
-        request = urllib.request.Request(self._url, body, self._headers, method="POST")
+    def _answer(self, method: str, body: bytes | None = None) -> int | str:
+        """Return the status of the answer, or why there is none."""
+        request = urllib.request.Request(self._url, body, self._headers, method=method)
         try:
             with self._opener.open(request, timeout=self._timeout_s) as response:
                 return int(response.status)
@@ -300,7 +311,7 @@ def _occasions(given: Sequence[str] | str) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given)
     wrong = [name for name in names if name not in OCCASIONS]
     if wrong or not names:
-        raise ConfigError(f"on={list(names)!r}: a webhook can be sent on {', '.join(OCCASIONS)}")
+        raise ConfigError(f"when={list(names)!r}: a webhook can be sent at {', '.join(OCCASIONS)}")
     return names
 
 

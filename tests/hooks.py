@@ -100,6 +100,9 @@ class HookServer:
                 hooks.posted.append(Posted(self.path, dict(self.headers), None))
                 self.send_error(405)
 
+            def do_HEAD(self) -> None:
+                self.send_error(405)
+
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
 

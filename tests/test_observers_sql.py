@@ -978,6 +978,43 @@ def test_the_class_keeps_the_contracts() -> None:
     assert observer.sink == ""
 
 
+def test_a_check_says_where_the_database_is_and_leaves_nothing(base: Base) -> None:
+    with closing(SQLObserver(base.url)) as observer:
+        assert observer.check() in (base.url, re.sub(r":[^:@/]+@", ":***@", base.url))
+
+    if base.is_sqlite:
+        assert not Path(base.url.removeprefix("sqlite:///")).exists()
+        base.ask("CREATE TABLE theirs (x)")
+        with closing(SQLObserver(base.url)) as observer:
+            observer.check()
+        assert base.ask("SELECT name FROM sqlite_master") == [("theirs",)]
+    else:
+        assert base.ask("SELECT tablename FROM pg_tables WHERE tablename LIKE 'anew%'") == []
+
+
+def test_a_check_finds_tables_of_others(base: Base) -> None:
+    base.ask("CREATE TABLE anew_runs (uid INTEGER)")
+    with closing(SQLObserver(base.url)) as observer, pytest.raises(SQLError, match="anew_runs already"):
+        observer.check()
+
+
+def test_a_check_says_what_is_wrong_without_the_password(postgres: Base) -> None:
+    url = sa.make_url(postgres.url).set(password="s3cretword")
+    with (
+        closing(SQLObserver(url.render_as_string(hide_password=False))) as observer,
+        pytest.raises(UnavailableError, match="cannot be written to now") as caught,
+    ):
+        observer.check()
+    assert "s3cretword" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_check_of_a_file_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "blocked").touch()
+    for url in (f"sqlite:///{tmp_path}/blocked/runs.sqlite", f"sqlite:///{tmp_path}/blocked/deeper/runs.sqlite"):
+        with closing(SQLObserver(url)) as observer, pytest.raises(UnavailableError, match="blocked"):
+            observer.check()
+
+
 def test_the_configuration_that_comes_along_builds_the_observer(project: Path) -> None:
     text = (Path(anew.configs.__file__).parent / "anew" / "observers" / "sql.yaml").read_text()
     spec = yaml.safe_load(text)

@@ -20,7 +20,10 @@ from anew.runner.store.source import RunSource
 
 POLL_S = 0.1
 _LIVENESS_S = 1.0
+# once nobody but the exit waits: a hiccup is outlasted, an outage is not waited for
 _LAST_TRIES = 2
+_LAST_TRIES_S = 1.5
+_BETWEEN_LAST_TRIES_S = 0.3
 _MOST_REST_S = 5.0
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -122,7 +125,7 @@ class Host:
     def _deliver(self, task: Task, delivery: Delivery, life: _Life) -> None:
         backoff = Backoff()
         started = False
-        last_tries = _LAST_TRIES
+        last_tries, last_since = _LAST_TRIES, float("inf")
         while True:
             began = time.monotonic()
             try:
@@ -130,11 +133,13 @@ class Host:
             except OutOfReachError as error:
                 backoff = backoff.longer()
                 self._say(task, "failing", error=str(error))
-                last_tries -= task.finish.is_set() or not life.has_owner
-                if last_tries <= 0 or life.is_over:
+                if task.finish.is_set() or not life.has_owner:
+                    last_tries, last_since = last_tries - 1, min(last_since, began)
+                had_enough = last_tries <= 0 and time.monotonic() - last_since > _LAST_TRIES_S
+                if had_enough or life.is_over:
                     self._say(task, "left", error=str(error))
                     return
-                task.finish.wait(backoff.seconds) if not task.finish.is_set() else time.sleep(0.2)
+                task.finish.wait(backoff.seconds) if not task.finish.is_set() else time.sleep(_BETWEEN_LAST_TRIES_S)
                 continue
             except OutOfTimeError:
                 self._say(task, "left", error="there was no time for the rest")
@@ -142,7 +147,7 @@ class Host:
             except BrokenObserverError as error:
                 self._say(task, "left", error=str(error))
                 return
-            backoff, last_tries = Backoff(), _LAST_TRIES
+            backoff, last_tries, last_since = Backoff(), _LAST_TRIES, float("inf")
             if not started:
                 started = True
                 self._say(task, "started")
