@@ -86,7 +86,7 @@ from tests.wire import HAS_OPENSSL, FaultyProxy, Message, MongoServer, free_port
 pytest_plugins = ("tests.wire",)
 
 ROOT = Path(__file__).resolve().parent.parent
-SEEDS = int(os.environ.get("ANEW_TEST_SEEDS", "2"))
+SEEDS = int(os.environ.get("ANEW_TEST_SEEDS", "1"))
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MOST_DOCUMENT = 16 * 2**20
 STARTERS = """\
