@@ -109,10 +109,10 @@ def is_key(document: Mapping[str, Any]) -> bool:
     numbers = [document.get(name) for name in ("q", "last", "part", "parts")]
     return (
         all(type(number) is int and 0 <= number < 2**53 for number in numbers)
-        and isinstance(document.get("_id"), str)
-        and isinstance(document.get("w"), str)
+        and type(document.get("_id")) is str
+        and type(document.get("w")) is str
         and _WRITER.fullmatch(document["w"]) is not None
-        and isinstance(document.get("run"), str)
+        and type(document.get("run")) is str
         and _UID.fullmatch(document["run"]) is not None
         and document["part"] < document["parts"] <= MOST_BYTES // _PART_BYTES
     )

@@ -57,7 +57,7 @@ class Journal:
             seen: Up to where nothing is wanted of what lies before the position.
         """
         writers = self._chunks.distinct("w", {"run": self._uid})
-        known = sorted(each for each in writers if isinstance(each, str) and each not in (START, OUTPUT))
+        known = sorted(each for each in writers if type(each) is str and each not in (START, OUTPUT))
         streams = [self._events(each, at.get(each, -1), seen.get(each, -1)) for each in known[:_MOST_WRITERS]]
         yield from heapq.merge(*streams, key=lambda event: event.t)
 

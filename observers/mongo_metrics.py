@@ -251,7 +251,7 @@ class Metrics:
 def _state(document: Mapping[str, Any]) -> tuple[str, int, int, dict[str, int]] | None:
     """Return name, part, count and positions of a document; None for one that is not ours."""
     name, ours = document.get("name"), document.get("anew")
-    if not isinstance(name, str) or not isinstance(ours, dict):
+    if type(name) is not str or not isinstance(ours, dict):
         return None
     part, n, at = ours.get("part"), ours.get("n"), ours.get("at")
     if not (type(part) is int and type(n) is int and isinstance(at, dict)):

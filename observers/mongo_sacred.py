@@ -263,7 +263,7 @@ def _reference(value: Any) -> int | str | ObjectId | None:
     """Return the identifier of a document, or None for what is none."""
     from bson import ObjectId
 
-    if isinstance(value, ObjectId) or (isinstance(value, str) and 0 < len(value) <= _MOST_NAME and "\0" not in value):
+    if isinstance(value, ObjectId) or (type(value) is str and 0 < len(value) <= _MOST_NAME and "\0" not in value):
         return value
     return _whole(value)
 
@@ -358,7 +358,8 @@ def _times(document: Mapping[str, Any]) -> _Times:
 def _ended(document: Mapping[str, Any]) -> Status | None:
     """Return how a run ended, None if it has not; a status of a program's own is that of an interrupt."""
     status = document.get("status")
-    if not isinstance(status, str) or status in _GOING:
+    # code is a kind of str to pymongo, one without a hash
+    if type(status) is not str or status in _GOING:
         return None
     known = _ENDED.get(status)
     return Status.INTERRUPTED if known is None and _moment(document.get("stop_time")) else known
@@ -631,7 +632,7 @@ def _all_series(
     left = MOST_POINTS
     for document in _metric_documents(database, identity, notes):
         name = document.get("name")
-        if not isinstance(name, str) or not 0 < len(name) <= _MOST_NAME:
+        if type(name) is not str or not 0 < len(name) <= _MOST_NAME:
             notes.add(f"A metric was left out: its name is {_named(name)}.")
             continue
         if left <= 0 or (name not in series and len(series) >= MOST_METRICS):

@@ -280,7 +280,7 @@ def _uid(document: Mapping[str, Any]) -> str | None:
     """Return the uid of a run of ours; None for one that Sacred wrote."""
     ours = document.get("anew")
     uid = ours.get("uid") if isinstance(ours, dict) else None
-    return uid if isinstance(uid, str) and uid.isascii() and uid.isalnum() and len(uid) == ids.UID_LENGTH else None
+    return uid if type(uid) is str and uid.isascii() and uid.isalnum() and len(uid) == ids.UID_LENGTH else None
 
 
 def _as_it_is_now(record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
@@ -304,7 +304,7 @@ def _as_in_omniboard(record: RunRecord, document: Mapping[str, Any]) -> RunRecor
     if not isinstance(board, dict):
         return record
     given = board.get("tags")
-    tags = [tag for tag in given[:_MOST_TAGS] if isinstance(tag, str)] if isinstance(given, list) else []
+    tags = [tag for tag in given[:_MOST_TAGS] if type(tag) is str] if isinstance(given, list) else []
     note = board.get("notes")
     text = note[:_MOST_NOTE] if isinstance(note, str) else ""
     if not record.note:

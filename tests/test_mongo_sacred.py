@@ -792,6 +792,7 @@ def test_only_a_number_that_a_run_may_have_is_its_number(
         ({"status": "RUNNING"}, Status.LOST),
         ({"status": "QUEUED", "start_time": None, "heartbeat": None}, Status.LOST),
         ({"status": {"$ne": 1}}, Status.LOST),
+        ({"status": Code("COMPLETED", {})}, Status.LOST),
     ],
 )
 def test_every_status_means_one_of_ours(
