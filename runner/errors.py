@@ -13,6 +13,7 @@ EXIT_USAGE = 2
 EXIT_DIFFERENT = 3
 EXIT_REFUSED = 4
 EXIT_FAULT = 70
+EXIT_TAKEN = 75
 EXIT_SIGINT = 130
 EXIT_SIGTERM = 143
 
@@ -59,6 +60,10 @@ class RunNotFoundError(AnewError, LookupError):
     """A reference that matches no run."""
 
 
+class SweepNotFoundError(AnewError, LookupError):
+    """A number that no sweep has."""
+
+
 class AmbiguousRefError(AnewError, LookupError):
     """A reference that matches more than one run."""
 
@@ -89,6 +94,18 @@ class FilterError(AnewError, ValueError):
 
 class MissingExtraError(AnewError, ImportError):
     """A feature whose library is not installed; the message names the extra."""
+
+
+class SweepStoppedError(AnewError):
+    """A sweep that came to an end before its plan; `reason` says why, `exit_code` what the command exits with."""
+
+    reason: str = "stopped"
+
+
+class JobTakenError(AnewError, RuntimeError):
+    """A job of a sweep that another process has taken."""
+
+    exit_code = EXIT_TAKEN
 
 
 class RunStateError(AnewError, RuntimeError):

@@ -19,14 +19,17 @@ from anew.runner import errors
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.places import Places
 from anew.runner.plan import Report, active
-from anew.runner.records import CommandFacts, RunRecord, SweepMembership
+from anew.runner.records import CommandFacts, RunRecord, SourceFacts, Status, SweepMembership
+from anew.runner.sweeps import SweepRecord
 
 if TYPE_CHECKING:
-    from anew.runner.config.main import ComposedJob, TaskSpec
+    from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket
     from anew.runner.lifecycle import Claim, Origin
     from anew.runner.plan import Plan
     from anew.runner.settings import Settings
     from anew.runner.store.folder import FolderStore
+    from anew.runner.sweep.reference import Attachment, MainReference
+    from anew.runner.sweep.session import SweepSession
 
 UNSET: Any = object()
 # flags of Hydra's that ask for something to be shown; no run comes of them
@@ -170,6 +173,7 @@ class Main:
         """
         from anew.runner.config.main import run_app
 
+        self._refuse_import()
         if plan := self._planned():
             self._do(plan, interactive=True)
             sys.exit()
@@ -179,16 +183,87 @@ class Main:
         run_app(self._spec, list(overrides), session, interactive=True)
         return session.last_record()
 
+    def sweep(
+        self,
+        *overrides: str,
+        store: str | os.PathLike[str] | None = None,
+        workers: int | None = None,
+        quiet: bool = True,
+    ) -> SweepRecord:
+        """
+        Run a sweep, from Python or a notebook, to its end.
+
+        Args:
+            overrides: As after `-m` on the command line: "lr=0.1,0.01", "model=svm,mlp", "seed=range(5)".
+            store: A store's folder or URL; None for the default.
+            workers: How many jobs at a time, in processes of their own; None for one after the other in this process.
+            quiet: Leave out what is said on stderr.
+
+        Returns:
+            The sweep, with its jobs. That jobs failed is in there, and not raised.
+
+        Raises:
+            ConfigError: A configuration cannot be composed; nothing was recorded.
+            SweepStoppedError: It was stopped before its end.
+        """
+        from anew.runner.config.main import run_app
+
+        self._refuse_import()
+        entry = "call"
+        options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
+        given = [] if workers is None else [f"anew.sweep.workers={workers}"]
+        session = _Session(self, entry=entry, options=options)
+        done = run_app(self._spec, ["-m", *overrides, *given], session, interactive=True)
+        assert isinstance(done, SweepRecord)
+        return done
+
+    def _refuse_import(self) -> None:
+        """Refuse to start runs in a process that imports the script in order to run a job of it."""
+        if self.function.__module__ == "__mp_main__":
+            raise ConfigError(
+                "This script starts runs when it is imported, and the processes that jobs run in import it. Put what "
+                'starts them below: if __name__ == "__main__":'
+            )
+
+    def run_job(self, ticket: Ticket, attachment: Attachment) -> None:
+        """
+        Run one job of a sweep in this process, for whoever started it to do so. How it ends is on record.
+
+        Raises:
+            AnewError: It could not be begun; JobTakenError among them.
+        """
+        from anew.runner.config.main import run_job
+
+        run_job(self._spec, ticket, self.attached(attachment))
+
+    def attached(self, attachment: Attachment) -> _Session:
+        """Return what records jobs of a sweep in this process."""
+        session = _Session(self, entry=attachment.command.entry, options=attachment.options, sweep=attachment)
+        session.record_as(attachment)
+        return session
+
+    @property
+    def spec(self) -> TaskSpec:
+        """The function and where its configuration comes from."""
+        return self._spec
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        observers = tuple(self.experiment.observers.values())
+        return _main_again, (self.experiment.name, observers, self.function, dict(self._arguments))
+
     def _command_line(self, argv: Sequence[str]) -> Any:
         from anew.runner.config.main import run_app
 
+        if self.function.__module__ == "__mp_main__":
+            return None  # a script without `if __name__ == "__main__":`, imported by a process that a job runs in
         try:
             if plan := self._planned():
                 return self._do(plan, interactive=False)
             options, rest = _own_options(argv)
             if not _ASKING & set(rest):
                 _start_guard()
-            return run_app(self._spec, rest, _Session(self, entry=_entry_kind(), options=options), interactive=False)
+            session = _Session(self, entry=_entry_kind(), options=options)
+            return _left(run_app(self._spec, rest, session, interactive=False))
         except AnewError as error:
             _leave(error)
         except KeyboardInterrupt:
@@ -203,63 +278,117 @@ class Main:
         return plan if plan is not None and plan.command.function.rpartition(":")[2] == name else None
 
     def _do(self, plan: Plan, *, interactive: bool) -> Any:
-        """Run as planned, once; a script that would go on to a second run of its main is at its end."""
-        from anew.runner.config.main import Recorded, run_app
+        """Do as planned, once; a script that would go on to a second run of its main is at its end."""
+        from anew.runner.config.main import run_app
 
         if Path(plan.report).exists():
             sys.exit()
         _start_guard()
-        was = Recorded(
-            ref=str(plan.rerun_of.id or plan.rerun_of.uid),
-            config=plan.config,
-            overrides=plan.overrides,
-            changes=plan.changes,
-        )
         session = _Session(self, entry=plan.command.entry, options={"store": plan.store}, plan=plan)
-        return run_app(self._spec, [*plan.flags, *plan.settings], session, interactive=interactive, recorded=was)
+        if plan.sweep is not None and plan.job is None:
+            Report(number=0).write(Path(plan.report))
+            words = ["-m", *plan.flags, *plan.overrides, *plan.settings]
+            return _left(run_app(self._spec, words, session, interactive=False))
+        words = [*plan.flags, *plan.settings]
+        return run_app(self._spec, words, session, interactive=interactive, recorded=_recorded(plan))
 
 
 class _Session:
     """What happens between Hydra and the store while one command or one `Main.run` is going on."""
 
-    def __init__(self, main: Main, *, entry: str, options: Mapping[str, Any], plan: Plan | None = None) -> None:
+    def __init__(
+        self,
+        main: Main,
+        *,
+        entry: str,
+        options: Mapping[str, Any],
+        plan: Plan | None = None,
+        sweep: Attachment | None = None,
+    ) -> None:
         self._main = main
         self._options = options
         self._plan = plan
         self._origin = _origin(main, entry) if plan is None else _planned_origin(main, plan)
         self._claims: list[Claim] = []
-        self._sweep: tuple[int, Path] | None = None
+        self._sweep: SweepSession | Attachment | None = sweep if plan is None else _attachment(plan)
         self._last: RunRecord | None = None
+
+    @property
+    def _is_rerun(self) -> bool:
+        return self._plan is not None and self._plan.sweep is None
+
+    def record_as(self, attachment: Attachment) -> None:
+        """Record the command of a sweep, not of this process; and its source, where that was laid out."""
+        command = replace(attachment.command, interpreter=sys.executable)
+        self._origin = replace(self._origin, command=command)
+        if attachment.places is not None:
+            self._origin = replace(self._origin, places=attachment.places, source=attachment.source, scan=None)
 
     def claim(self, settings: Mapping[str, Any], multirun: bool, job_num: int | None) -> Path:
         """Take a run number; return the folder for the job's output."""
         from anew.runner.lifecycle import Claim
+        from anew.runner.sweep.session import take
 
         checked = self._settings(settings)
         store = self._store(checked)
         number, layout = store.claim()
-        sweep = SweepMembership(id=self._sweep[0] if self._sweep else None, index=job_num or 0) if multirun else None
+        sweep = None
+        if self._plan is not None and self._plan.job is not None:
+            multirun, job_num = True, self._plan.job
+        if multirun and self._sweep is not None and job_num is not None:
+            sweep = SweepMembership(id=take(store, self._sweep, job_num, number), index=job_num)
         self._claims.append(Claim(store=store, number=number, layout=layout, settings=checked, sweep=sweep))
         return layout.files
 
-    def sweep_dir(self, settings: Mapping[str, Any]) -> Path:
-        """Take a sweep number; return the sweep's folder."""
-        if self._sweep is None:
-            self._sweep = self._store(self._settings(settings)).claim_sweep()
-        return self._sweep[1]
+    def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
+        """Take a sweep number; return the sweep's folder, and what conducts it."""
+        from anew.runner.sweep.reference import reference_to
+        from anew.runner.sweep.session import SweepSession
+
+        checked = self._settings(settings)
+        store = self._store(checked)
+        session = SweepSession(
+            store,
+            checked,
+            experiment=self._origin.experiment,
+            command=self._origin.command,
+            source=lambda: self._source(store, checked),
+            main=lambda: reference_to(self._main),
+            options={"store": store.url} if checked.keep else {},
+            resume=self._plan.sweep if self._plan is not None else None,
+            only=[Status(each) for each in self._plan.only] if self._plan is not None else (),
+            places=self._origin.places if self._origin.source is not None else None,
+            quiet=checked.quiet,
+        )
+        self._sweep = session
+        return session.folder.layout.folder, session
+
+    def task(self) -> Callable[[], tuple[TaskSpec, _Session]]:
+        """Return what another process makes main and its session by."""
+        from anew.runner.sweep.reference import reference_to
+        from anew.runner.sweep.session import SweepSession
+
+        assert isinstance(self._sweep, SweepSession)
+        return functools.partial(_attach, reference_to(self._main), self._sweep.attachment())
+
+    def _source(self, store: FolderStore, settings: Settings) -> SourceFacts:
+        if self._origin.scan is None or not settings.source.enabled:
+            return self._origin.source or SourceFacts(root=str(self._origin.places.root))
+        return self._origin.scan.finish(store.objects, settings.source, exclude=(store.root,))
 
     def execute(self, job: ComposedJob) -> Any:
         """Record one job as a run."""
         from anew.runner.lifecycle import execute
 
-        if self._plan is not None:
+        if self._plan is not None and (self._plan.sweep is None or self._plan.job is not None):
             claim = self._claims[-1]
             Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._plan.report))
         claim = self._claims[-1]
         try:
             return execute(job, claim, self._origin, job.call)
         finally:
-            if not claim.settings.keep:
+            # what became of a sweep's jobs is read from their runs
+            if not claim.settings.keep and claim.sweep is None:
                 self._last = self._unspooled(claim)
 
     def abandon(self) -> None:
@@ -287,11 +416,11 @@ class _Session:
         from anew.runner.settings import KEPT, Settings
 
         chosen = {key: value for key, value in self._options.items() if value is not None}
-        if self._plan is not None and isinstance(observers := settings.get("observers"), Mapping):
+        if self._is_rerun and isinstance(observers := settings.get("observers"), Mapping):
             # what is compared afterwards has to be in the store
             chosen["observers"] = {**observers, KEPT: {}}
         # what a run was called is no part of what is repeated
-        unnamed = {"tags": (), "note": None} if self._plan is not None else {}
+        unnamed = {"tags": (), "note": None} if self._is_rerun else {}
         return Settings.from_mapping({**settings, **chosen, **unnamed})
 
     def _store(self, settings: Settings) -> FolderStore:
@@ -300,6 +429,26 @@ class _Session:
         if not settings.keep:
             return open_store(self._origin.cache / "spool", create=True)
         return open_store(settings.store, create=True, start=self._origin.places.root)
+
+
+def _main_again(name: str, observers: Sequence[Any], function: Callable[..., Any], arguments: Any) -> Main:
+    """Make a main function in another process."""
+    return Main(Experiment(name, observers=observers), function, arguments)
+
+
+def _attach(reference: MainReference, attachment: Attachment) -> tuple[TaskSpec, _Session]:
+    """Make main and a session for one sweep in a process that somebody else started."""
+    main = reference.load()
+    return main.spec, main.attached(attachment)
+
+
+def _left(done: Any) -> Any:
+    """Leave with 1 when a job of a sweep failed; pass on what is none."""
+    if not isinstance(done, SweepRecord):
+        return done
+    if done.status is not Status.COMPLETED:
+        sys.exit(errors.EXIT_FAILED)
+    return done
 
 
 def _named(observers: Sequence[Any]) -> dict[str, Any]:
@@ -333,6 +482,28 @@ def _origin(main: Main, entry: str) -> Origin:
         cache=cache,
         observers=main.experiment.observers,
     )
+
+
+def _recorded(plan: Plan) -> Recorded:
+    from anew.runner.config.main import Recorded
+
+    of = plan.rerun_of
+    return Recorded(
+        ref=str(of.id or of.uid) if of is not None else f"sweep:{plan.sweep}/{plan.job}",
+        config=plan.config,
+        overrides=plan.overrides,
+        changes=plan.changes,
+        job=plan.job,
+    )
+
+
+def _attachment(plan: Plan) -> Attachment | None:
+    """Return the sweep that a plan's one job is of."""
+    if plan.sweep is None or plan.job is None:
+        return None
+    from anew.runner.sweep.reference import Attachment
+
+    return Attachment(root=plan.store, sweep=plan.sweep, command=plan.command, attempts={plan.job: plan.attempt})
 
 
 def _planned_origin(main: Main, plan: Plan) -> Origin:

@@ -16,18 +16,22 @@ from anew.runner.serial import from_json, to_json
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """
-    One re-run, prepared.
+    What a process is to do once it comes to main: one re-run, one job of a sweep, or what is left of a sweep.
 
     Attributes:
         store: The store that the new run goes to.
-        rerun_of: The run that is repeated.
+        rerun_of: The run that is repeated; None in a sweep.
+        sweep: The sweep's number; None in a re-run.
+        job: The job that is to be run; None in a sweep that is taken up again.
+        attempt: What the job is taken by.
+        only: In a sweep that is taken up again: statuses of the jobs that are run; none for all that did not complete.
         command: As on record; `places` says where its files are now.
         config: As on record, secrets redacted.
         flags: Hydra's flags that chose the configuration.
         overrides: As on record, secrets redacted.
         changes: Overrides on top.
         settings: Overrides of the `anew` node.
-        seed: The root seed.
+        seed: The root seed; None to have it drawn.
         source: As on record, where the recorded source is run; None for today's.
         root: The project's root, as on record.
         mirror: The folder that files were laid out in.
@@ -36,14 +40,18 @@ class Plan:
     """
 
     store: str
-    rerun_of: RerunOf
+    rerun_of: RerunOf | None = None
+    sweep: int | None = None
+    job: int | None = None
+    attempt: int = 0
+    only: tuple[str, ...] = ()
     command: CommandFacts
     config: Mapping[str, Any]
     flags: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
-    seed: int = 0
+    seed: int | None = None
     source: SourceFacts | None = None
     root: str
     mirror: str

@@ -18,6 +18,7 @@ S = TypeVar("S")
 KEPT = "files"
 WRITTEN = "_written_"
 COMMON = ("required", "host", WRITTEN)
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
 
@@ -81,6 +82,36 @@ class RerunSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SweepSettings:
+    """
+    How the jobs of a sweep are run.
+
+    Attributes:
+        workers: How many at a time, each in a process of its own kind; None for one after the other in this process.
+        skip: "done": a job whose experiment, source, configuration, seed and inputs are those of a COMPLETED run is
+            not run again; "none": all are run.
+        stop_on_failure: Whether no further job begins after one has failed.
+        max_jobs: No more jobs than this are begun, in this sweep or in one resumption of it; None for all.
+        max_time: No job begins after this: seconds, or a text such as "90s", "30m", "2h"; None for no end.
+        direction: Which result is best.
+        gpus: "auto": the GPUs there are, or those of CUDA_VISIBLE_DEVICES, are handed out one to each worker; "none".
+    """
+
+    workers: int | None = None
+    skip: Literal["none", "done"] = "none"
+    stop_on_failure: bool = False
+    max_jobs: int | None = None
+    max_time: str | None = None
+    direction: Literal["maximize", "minimize"] = "maximize"
+    gpus: Literal["auto", "none"] = "auto"
+
+    @property
+    def max_time_s(self) -> float | None:
+        """`max_time` in seconds."""
+        return None if self.max_time is None else seconds(self.max_time, "anew.sweep.max_time")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ObserverSettings:
     """
     One observer, as configured.
@@ -133,6 +164,7 @@ class Settings:
     inputs: InputSettings = field(default_factory=InputSettings)
     environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     rerun: RerunSettings = field(default_factory=RerunSettings)
+    sweep: SweepSettings = field(default_factory=SweepSettings)
 
     @classmethod
     def from_mapping(cls, values: Any) -> Settings:
@@ -153,7 +185,17 @@ class Settings:
                 "Nothing would keep the run: anew.observers is empty. Choose some, such as: 'anew/observers=[files]'",
                 key="anew.observers",
             )
-        return replace(_build(cls, rest, "anew"), keep=keep, observers=observers)
+        built = replace(_build(cls, rest, "anew"), keep=keep, observers=observers)
+        _ = built.sweep.max_time_s
+        return built
+
+
+def seconds(text: str, where: str) -> float:
+    """Read a time such as "90", "90s", "30m", "1.5h", "2d", in seconds. Raises ConfigError."""
+    found = _TIME.fullmatch(text.strip())
+    if not found:
+        raise ConfigError(f"{where} is {text!r}; it takes seconds, or a time such as 90s, 30m, 2h or 1d.", key=where)
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 
 
 def _chosen(values: Any) -> dict[str, Mapping[str, Any]]:
@@ -247,6 +289,10 @@ def _value(kind: Any, value: Any, where: str) -> Any:
 
 
 def _scalar(kind: Any, value: Any, where: str) -> Any:
+    if int in get_args(kind):
+        if value is None or (type(value) is int and value > 0):
+            return value
+        raise ConfigError(f"{where} is {value!r}; it takes a whole number from 1 on, or null.", key=where)
     if type(None) in get_args(kind):
         if value is None or isinstance(value, (str, int, float)):
             return None if value is None else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,13 @@ GIT_CONFIG = """\
 [init]
     defaultBranch = main
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals() -> None:
+    """Hear Ctrl-C as from a terminal: a shell has what it starts in the background, and all its children, ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

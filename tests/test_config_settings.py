@@ -130,9 +130,9 @@ def test_a_setting_that_is_wrong_is_refused_before_anything_is_recorded(conf: Pa
             Settings.from_mapping(settings)
             return super().claim(settings, multirun, job_num)
 
-        def sweep_dir(self, settings: Any) -> Path:
+        def sweep(self, settings: Any) -> Any:
             Settings.from_mapping(settings)
-            return super().sweep_dir(settings)
+            return super().sweep(settings)
 
     spec = task_spec(main, config_path=str(conf), config_name="config")
     for line in ([override], ["-m", override, "n=1,2"]):

@@ -22,6 +22,7 @@ _SECTIONS = {
     "Repeat": {
         "rerun": ("rerun", "Run a recorded run again; did it come out the same?"),
         "verify": ("rerun", "Run several again, for CI"),
+        "sweep": ("sweep", "Sweeps: list, show, resume, stop"),
     },
     "Curate": {
         "tag": ("curate", "Add tags to a run, or take them away"),

@@ -21,24 +21,21 @@ import hydra._internal.hydra as hydra_module
 from hydra import version
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
-from hydra._internal.core_plugins import basic_sweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, _flush_loggers, configure_log, run_job, validate_config_path
 from hydra.errors import SearchPathException
 from hydra.main import _get_rerun_conf
-from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from anew.runner.config.inprocess import run_here
 from anew.runner.config.job import JobHooks, Recorded
 from anew.runner.config.jobs import HookFailedError, Jobs, Typed
-from anew.runner.config.loader import OUR_RUN_DIR, OUR_SWEEP_DIR, PROVIDER, Loader, is_ours, search_path
+from anew.runner.config.loader import OUR_RUN_DIR, PROVIDER, Loader, is_ours, search_path
 from anew.runner.config.messages import Circumstances, explained, is_our_fault, report_failure
 from anew.runner.config.origin import config_dir, task_name
 from anew.runner.config.quick import Primary, is_own
@@ -92,8 +89,9 @@ class _App:
             self.overrides = [*recorded.overrides, *recorded.changes]
         self.config_name = args.config_name if args.config_name is not None else spec.config_name
         self.loader: Loader | None = None
-        typed = Typed(tuple(self.overrides), tuple(self.ours), _flags(args))
-        self.jobs = Jobs(spec, hooks, typed, lambda: self.loader.settings if self.loader else {})
+        self.hooks = hooks
+        self.typed = Typed(tuple(self.overrides), tuple(self.ours), _flags(args))
+        self.jobs = Jobs(spec, hooks, self.typed, lambda: self.loader.settings if self.loader else {})
 
     def main(self) -> Any:
         """Do it; tell main's failure, Hydra's refusal and a fault of ours apart."""
@@ -223,6 +221,8 @@ class _App:
         has_own_folder = cfg.hydra.job.chdir and cfg.hydra.run._get_node("dir")._value() != OUR_RUN_DIR
         with flag_override(cfg, ["struct", "readonly"], [False, False]):
             cfg.hydra.mode = RunMode.RUN
+            if was.job is not None:
+                cfg.hydra.job.id, cfg.hydra.job.num = str(was.job), was.job
             if not has_own_folder:
                 cfg.hydra.run.dir = OUR_RUN_DIR
         return cfg
@@ -283,6 +283,9 @@ class _App:
         )
 
     def _sweep(self) -> Any:
+        from anew.runner.config.sweeping import Sweeping
+
+        assert self.loader is not None
         cfg = self._composed(RunMode.MULTIRUN)
         self._configure_log(cfg, RunMode.MULTIRUN)
         resolve_job_dir(self.jobs.job_dir)
@@ -290,12 +293,15 @@ class _App:
         context.callbacks.on_multirun_start(config=cfg, config_name=self.config_name)
         sweeper = Plugins.instance().instantiate_sweeper(config=cfg, hydra_context=context, task_function=self._task())
         arguments: Any = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
-        _check_first(sweeper, arguments)
-        if cfg.hydra.sweep._get_node("dir")._value() == OUR_SWEEP_DIR:
-            cfg.hydra.sweep.dir = str(self.jobs.sweep_dir())
-        sweeper.sweep(arguments=arguments)
+        sweeping = Sweeping(self.spec, self.loader, cfg, sweeper, self.hooks, self.typed)
+        done = sweeping.run(arguments)
         context.callbacks.on_multirun_end(config=cfg, config_name=self.config_name)
-        return self.jobs.returned
+        if sweeping.failure is not None and not self.interactive:
+            # told at the end, as Hydra does, and in its words
+            sys.stderr.write(f"Error executing job with overrides: {list(sweeping.failed)}\n")
+            self.jobs.raised.append(sweeping.failure)
+            raise sweeping.failure
+        return done
 
     def _rerun(self) -> Any:
         """Hydra's own, experimental: a job from a pickled configuration. As there, the other arguments are ignored."""
@@ -317,20 +323,3 @@ def _schema_name(spec: TaskSpec) -> str:
         return f"{spec.function.__name__}()"
     cls = spec.schema if isinstance(spec.schema, type) else type(spec.schema)
     return cls.__name__
-
-
-def _check_first(sweeper: Sweeper, arguments: list[str]) -> None:
-    """
-    Compose all jobs before the sweeper writes its first file.
-
-    The basic sweeper composes them for the check itself, batch by batch, but makes its folder before.
-    """
-    # By way of the module: Hydra's plugin scan executes it again and makes another class.
-    if type(sweeper) is not basic_sweeper.BasicSweeper:
-        return
-    assert sweeper.hydra_context is not None
-    parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
-    overrides = parser.parse_overrides([*sweeper._parse_config(), *arguments])
-    for batch in sweeper.split_arguments(overrides, sweeper.max_batch_size):
-        sweeper.validate_batch_is_legal(batch)
-    sweeper.validate_batch_is_legal = lambda batch: None  # type: ignore[method-assign]  # done

@@ -27,15 +27,17 @@ def run_here(
     cfg: DictConfig,
     callbacks: Callbacks,
     on_saved: Callable[[Mapping[str, str]], object],
+    folder: Callable[[DictConfig], Path] = lambda cfg: Path(str(OmegaConf.select(cfg, "hydra.run.dir"))),
 ) -> JobReturn:
     """
-    Run *task* with a composed configuration, whose `hydra.run.dir` says where its output goes.
+    Run *task* with a composed configuration.
 
     Args:
         task: Called with the user's part of the configuration.
         cfg: All of it; becomes read-only in Hydra's part.
         callbacks: Told of the job's start and end.
         on_saved: Given the texts of Hydra's three files, by name, before *task* is called.
+        folder: Says where the job's output goes.
 
     Returns:
         What Hydra's runner returns, for callbacks; the status is COMPLETED.
@@ -43,7 +45,7 @@ def run_here(
     Raises:
         Exception: What *task* raised, after the callbacks were told.
     """
-    with _shown(cfg) as hydra, _working_dir(hydra):
+    with _placed(cfg, folder) as hydra, _working_dir(hydra):
         done = JobReturn(
             cfg=users_part(cfg),
             hydra_cfg=HydraConfig.instance().cfg,  # type: ignore[arg-type]  # Hydra's annotation says the node's class
@@ -70,9 +72,9 @@ def run_here(
 
 
 @contextmanager
-def _shown(cfg: DictConfig) -> Iterator[Any]:
+def shown_hydra(cfg: DictConfig) -> Iterator[None]:
     """
-    Make a configuration the one that `HydraConfig` and `${hydra:...}` show, and its output folder.
+    Make a configuration the one that `HydraConfig` and `${hydra:...}` show.
 
     `HydraConfig.set_config` would do it with three copies; here the node itself is shown, its parent unchanged so that
     it can refer to the user's part.
@@ -82,14 +84,21 @@ def _shown(cfg: DictConfig) -> Iterator[Any]:
     before = HydraConfig.instance().cfg
     HydraConfig.instance().cfg = shown  # type: ignore[assignment]  # Hydra's annotation says the node's class
     try:
-        folder = Path(os.path.abspath(str(OmegaConf.select(cfg, "hydra.run.dir"))))  # may not exist
+        yield
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+@contextmanager
+def _placed(cfg: DictConfig, place: Callable[[DictConfig], Path]) -> Iterator[Any]:
+    """Show a configuration, with its output folder, which is made."""
+    with shown_hydra(cfg):
+        folder = Path(os.path.abspath(place(cfg)))  # may not exist
         with open_dict(cfg.hydra.runtime):
             cfg.hydra.runtime.output_dir = str(folder)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.set_readonly(cfg.hydra, True)
         yield cfg.hydra
-    finally:
-        HydraConfig.instance().cfg = before
 
 
 @contextmanager

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner.records import Provenance
+from anew.runner.sweeps import PlannedJob, SweepJob, SweepRecord
+
+if TYPE_CHECKING:
+    from anew.runner.config.spec import TaskSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,12 +57,104 @@ class Recorded:
         config: Plain values, as `values.recorded` gives them, secrets redacted.
         overrides: As typed, secrets redacted.
         changes: Overrides on top.
+        job: The index of a sweep's job, where it is one.
     """
 
     ref: str
     config: Mapping[str, Any]
     overrides: tuple[str, ...]
     changes: tuple[str, ...] = ()
+    job: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ticket:
+    """
+    One job of a sweep, to be run once.
+
+    Attributes:
+        index: The job.
+        attempt: From 1; what the job is taken by.
+        overrides: Those of the job.
+        packed: The job's configuration, for a process on this machine that trusts this one; see `packed`.
+        shared: What all jobs of the sweep have of that.
+    """
+
+    index: int
+    attempt: int
+    overrides: tuple[str, ...]
+    packed: bytes
+    shared: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launching:
+    """
+    What runs the jobs of a sweep.
+
+    Attributes:
+        engine: "local", or another engine of ours; None for a launcher of Hydra's, which runs them in its own way.
+        option: The launcher's name as it is chosen.
+        options: The engine's, plain values.
+        sweeper: The dotted name of the sweeper's class.
+        planned_ahead: Whether the sweeper says all jobs before the first begins.
+        direction: What the sweeper calls best, where it says; "maximize" or "minimize".
+    """
+
+    engine: str | None
+    option: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    sweeper: str = ""
+    planned_ahead: bool = True
+    direction: str | None = None
+
+
+class SweepHooks(Protocol):
+    """
+    Records a sweep and has its jobs run. Called from one thread.
+
+    What a hook raises leaves `run_app` as it is.
+    """
+
+    def begin(self, launching: Launching, overrides: Sequence[str], flags: Sequence[str], ours: Sequence[str]) -> None:
+        """Begin, or take up again, before the first job."""
+        ...
+
+    def plan(self, jobs: Sequence[PlannedJob]) -> list[bool]:
+        """Put jobs on record; return of each whether it is planned as it was before, where it was planned before."""
+        ...
+
+    def due(self, index: int) -> int | None:
+        """Return the attempt that a job is to be run in now; 0 while another process runs it; None for not at all."""
+        ...
+
+    def conduct(
+        self,
+        following: Callable[[], Ticket | None],
+        run_here: Callable[[Ticket], object],
+        told: Callable[[int], object],
+    ) -> None:
+        """
+        Run jobs until there are no more.
+
+        Args:
+            following: Gives the next job that is due; None for no more, for the time being or at all.
+            run_here: Runs a job in this process.
+            told: Called with a job's index once it has ended.
+        """
+        ...
+
+    def watch(self, launch: Callable[[], object], indices: Sequence[int]) -> None:
+        """Have a launcher of Hydra's run these jobs; what it raises is not what becomes of them."""
+        ...
+
+    def job(self, index: int) -> SweepJob:
+        """Return how a job stands."""
+        ...
+
+    def end(self, reason: str, detail: str = "") -> SweepRecord:
+        """End, and return how it went. `reason` as in `ConductorEnded`."""
+        ...
 
 
 class JobHooks(Protocol):
@@ -76,8 +172,12 @@ class JobHooks(Protocol):
         """
         ...
 
-    def sweep_dir(self, settings: Mapping[str, Any]) -> Path:
-        """Take a place for a sweep and return its folder. Called at most once, before the sweep's first job."""
+    def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
+        """Take a place for a sweep; return its folder, and what records it. Called at most once, before any job."""
+        ...
+
+    def task(self) -> Callable[[], tuple[TaskSpec, JobHooks]]:
+        """Return what another process makes main and hooks of its own by; it can be pickled."""
         ...
 
     def execute(self, job: ComposedJob) -> Any:

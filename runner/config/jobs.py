@@ -71,7 +71,7 @@ class Jobs:
     def claim(self, num: int | None = None) -> Path:
         """Return the folder of a job, claimed when it is first asked for; *num* is its index in a sweep."""
         if num not in self._folders:
-            self._folders[num] = _hooked(self._hooks.claim, self.settings(), num is not None, num)
+            self._folders[num] = hooked(self._hooks.claim, self.settings(), num is not None, num)
             self._pending = True
         return self._folders[num]
 
@@ -79,15 +79,15 @@ class Jobs:
         """Return the output folder of a sweep's job, for the resolver of that name."""
         return str(self.claim(num))
 
-    def sweep_dir(self) -> Path:
-        """Claim a sweep; return its folder."""
-        return _hooked(self._hooks.sweep_dir, self.settings())
-
     def abandon(self) -> None:
         """Give up the place that was claimed for a job which will not be executed, if there is one."""
         if self._pending:
             self._pending = False
             self._hooks.abandon()
+
+    def forget(self) -> None:
+        """Forget the places of jobs that were executed: the same job may be run again."""
+        self._folders.clear()
 
     def have_texts(self, texts: Mapping[str, str]) -> None:
         """Take the texts of Hydra's three files of the next job, so that they need not be read or made again."""
@@ -100,7 +100,7 @@ class Jobs:
         self.claim(num)
         job = self._composed(cfg, hydra, num)
         self._pending = False
-        result = _hooked(self._hooks.execute, job, expected=self.raised)
+        result = hooked(self._hooks.execute, job, expected=self.raised)
         self.returned.append(result)
         return result
 
@@ -152,7 +152,8 @@ class Jobs:
         return (*hydras, *hydra.overrides.task)
 
 
-def _hooked(hook: Callable[..., R], *args: Any, expected: list[BaseException] | None = None) -> R:
+def hooked(hook: Callable[..., R], *args: Any, expected: list[BaseException] | None = None) -> R:
+    """Call a hook; what it raises, but for what is *expected*, is carried past Hydra. Raises HookFailedError."""
     try:
         return hook(*args)
     except Exception as error:

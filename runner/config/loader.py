@@ -72,6 +72,7 @@ class Loader(ConfigLoaderImpl):
     Attributes:
         settings: The `anew` node of the configuration composed last, as plain values. An observer has what it was
             before interpolation under `_written_`.
+        planned: Holds a job that is composed once more to what was planned, given the function that composes it.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Loader(ConfigLoaderImpl):
         self._schema = schema
         self._schema_due = False
         self._check = check
+        self.planned: Callable[[DictConfig, Sequence[str], Callable[[], DictConfig]], DictConfig] | None = None
 
     def load_configuration(
         self,
@@ -141,6 +143,13 @@ class Loader(ConfigLoaderImpl):
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Compose one job of a sweep; its output folder is asked for when the job starts."""
+
+        def compose() -> DictConfig:
+            return self._sweep_config(master_config, sweep_overrides)
+
+        return compose() if self.planned is None else self.planned(master_config, sweep_overrides, compose)
+
+    def _sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         cfg = super().load_sweep_config(master_config, sweep_overrides)
         self._check(cfg)
         sweep = _raw(cfg, "sweep")

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anew.runner.config.job import ComposedJob, JobHooks, Recorded
+from anew.runner.config.job import ComposedJob, JobHooks, Launching, Recorded, SweepHooks, Ticket
 from anew.runner.config.spec import UNSET, Form, TaskSpec, task_spec
 
-__all__ = ["UNSET", "ComposedJob", "Form", "JobHooks", "Recorded", "TaskSpec", "run_app", "task_spec"]
+__all__ = [
+    "UNSET",
+    "ComposedJob",
+    "Form",
+    "JobHooks",
+    "Launching",
+    "Recorded",
+    "SweepHooks",
+    "TaskSpec",
+    "Ticket",
+    "run_app",
+    "run_job",
+    "task_spec",
+]
 
 
 def run_app(
@@ -27,7 +40,7 @@ def run_app(
             node alone.
 
     Returns:
-        What main returned; for a sweep a list of that; None for `--cfg`, `--help` and the like.
+        What main returned; for a sweep its record; None for `--cfg`, `--help` and the like.
 
     Raises:
         ConfigError: The configuration cannot be composed, or main cannot be called with it; nothing was written.
@@ -37,3 +50,16 @@ def run_app(
     from anew.runner.config.app import run
 
     return run(spec, argv, hooks, interactive=interactive, recorded=recorded)
+
+
+def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> None:
+    """
+    Run one job of a sweep in this process, as it was composed when it was planned. How it ends is on record.
+
+    Raises:
+        AnewError: It could not be begun; JobTakenError among them.
+        KeyboardInterrupt, SystemExit: It was interrupted, by SIGINT or SIGTERM, which is on record too.
+    """
+    from anew.runner.config import ticket as room
+
+    room.run_job(spec, ticket, hooks)

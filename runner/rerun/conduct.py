@@ -38,7 +38,7 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store
 from anew.runner.store.reading import is_damaged
 
-_CHILD = Path(__file__).with_name("child.py")
+CHILD = Path(__file__).with_name("child.py")
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
 _SETTLED_S = 3.0
 _PROBE = """
@@ -345,8 +345,8 @@ class _Again:
         """Run main in a process of its own; return what it reported. Raises RerunError when it never came to main."""
         plan, path = self._plan(place.folder), place.folder / "plan.json"
         plan.write(path)
-        command = [self.python, *self.record.command.options, str(_CHILD), str(path)]
-        code = _supervised(
+        command = [self.python, *self.record.command.options, str(CHILD), str(path)]
+        code = supervised(
             command, cwd=self.cwd, env=self.variables, stdout=stdout, stderr=stderr, pass_fds=(place.lock,)
         )
         report = read_report(Path(plan.report))
@@ -472,7 +472,7 @@ def _hint(found: Mapping[str, Mapping[str, Any]]) -> str:
     return ""
 
 
-def _supervised(command: Sequence[str], **options: Any) -> int:
+def supervised(command: Sequence[str], **options: Any) -> int:
     """Run a process to its end. A Ctrl-C is the child's, which has it from the terminal; SIGTERM is handed on."""
     if sys.stdout is not None:
         sys.stdout.flush()

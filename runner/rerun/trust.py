@@ -14,11 +14,13 @@ from anew.runner import marks
 from anew.runner.errors import RefusedError
 from anew.runner.records import RunRecord
 from anew.runner.serial import DamagedError, unseal
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.layout import RunLayout, SweepLayout
 from anew.runner.wording import printable
 
 
-def require(record: RunRecord, layout: RunLayout, *, given: bool) -> None:
+def require(
+    record: RunRecord, layout: RunLayout | SweepLayout, *, given: bool, what: str = "Run", again: str = "anew rerun"
+) -> None:
     """
     Return if this user's key marked the record on this machine, or its source is trusted; with *given*, trust it.
 
@@ -26,6 +28,8 @@ def require(record: RunRecord, layout: RunLayout, *, given: bool) -> None:
         record: The run.
         layout: Its folder, where the record is as it was marked.
         given: The user's word.
+        what: What is recorded: "Run", or "Sweep".
+        again: The command that is to be typed.
 
     Raises:
         RefusedError: The record came from elsewhere; the message shows what would be run.
@@ -39,11 +43,11 @@ def require(record: RunRecord, layout: RunLayout, *, given: bool) -> None:
     if source in trusted:
         return
     if not given:
-        raise _refusal(record, host)
+        raise _refusal(record, host, what, again)
     _remember(path, [*trusted, source])
 
 
-def _is_own(layout: RunLayout) -> bool:
+def _is_own(layout: RunLayout | SweepLayout) -> bool:
     try:
         return marks.is_own(unseal(layout.record.read_bytes()))
     except (OSError, DamagedError):
@@ -56,18 +60,18 @@ def _source(record: RunRecord, host: str, own: bool) -> str:
     return json.dumps(["own" if own else "foreign", host, record.source.root, git.remote if git else None])
 
 
-def _refusal(record: RunRecord, host: str) -> RefusedError:
+def _refusal(record: RunRecord, host: str, what: str, again: str) -> RefusedError:
     git = record.source.git
     origin = f"{record.source.root} on {host or 'an unknown machine'}"
     targets = sorted(set(_targets(record.config)))
     command = record.command
     lines = [
-        f"Run {record.id} was recorded elsewhere, or changed since, and to run it again is to run somebody's code:",
+        f"{what} {record.id} was recorded elsewhere, or changed since, and to run it again is to run somebody's code:",
         f"  command   {' '.join(('python', *command.options, *command.argv))}",
         f"  function  {command.function}",
         f"  source    {origin}{f', {git.remote} at {git.commit}' if git and git.remote else ''}",
         *([f"  _target_  {', '.join(targets)}"] if targets else []),
-        f"If you trust that source: anew rerun {record.id} --trust",
+        f"If you trust that source: {again} {record.id} --trust",
     ]
     return RefusedError("\n".join(map(printable, lines)), ref=record.id)
 

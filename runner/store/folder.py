@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from anew.runner import events as ev
 from anew.runner import filters, ids, serial
 from anew.runner.contracts import MetricSeries, Observer
-from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError, StoreError
+from anew.runner.errors import (
+    AmbiguousRefError,
+    MetricNotFoundError,
+    RunNotFoundError,
+    StoreError,
+    SweepNotFoundError,
+)
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.files import cannot, create_whole
 from anew.runner.store.index import Index, is_number
@@ -24,7 +30,9 @@ from anew.runner.store.layout import RunLayout, StoreLayout
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.reading import check_format, has_begun, is_alive, journals, read_events, read_run
 from anew.runner.store.source import observer_states
+from anew.runner.store.sweeps import SweepFolder, read_sweep
 from anew.runner.store.tabular import as_table
+from anew.runner.sweeps import SweepRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -176,6 +184,36 @@ class FolderStore:
                     number += 1
         except OSError as error:
             raise cannot("write", self.layout.sweeps, error) from error
+
+    def sweep_folder(self, ref: str | int) -> SweepFolder:
+        """
+        Return a sweep's folder: by number, or "last" for the newest.
+
+        Raises:
+            SweepNotFoundError: There is none of this number.
+        """
+        numbers = self.sweep_numbers()
+        text = str(ref).removeprefix("sweep:")
+        number = numbers[0] if text == "last" and numbers else int(text) if is_number(text) else 0
+        if number not in numbers:
+            held = f"it holds sweeps {numbers[-1]} to {numbers[0]}" if numbers else "it holds no sweeps"
+            raise SweepNotFoundError(
+                f"No sweep {str(ref)!r} in {self.url} ({held}). To see them: anew sweep list", ref=str(ref)
+            )
+        return SweepFolder(self.layout.sweep(number), number)
+
+    def sweep_numbers(self) -> list[int]:
+        """Return the numbers of all sweeps, newest first."""
+        return sorted((int(name) for name in _names(self.layout.sweeps) if is_number(name)), reverse=True)
+
+    def sweep(self, ref: str | int) -> SweepRecord:
+        """Return a sweep and its jobs, as they stand. Raises as `sweep_folder`, StoreError."""
+        return read_sweep(self.sweep_folder(ref), self.runs)
+
+    def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
+        """Return the light records of some runs, those that there are, by number."""
+        wanted = [number for number in numbers if self.layout.run(number).folder.exists()]
+        return {record.id: record for record in self._index.records(wanted, self._read) if record.id is not None}
 
     def start(self, number: int, record: RunRecord, *, views: Mapping[str, str] | None = None) -> None:
         """

@@ -67,6 +67,63 @@ class RunLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepLayout:
+    """The folder of one sweep."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """`sweep.json`: written once, before the first job."""
+        return self.folder / "sweep.json"
+
+    @property
+    def jobs(self) -> Path:
+        """`jobs.jsonl`: the planned jobs, a sealed line each."""
+        return self.folder / "jobs.jsonl"
+
+    @property
+    def taken(self) -> Path:
+        """The folder of what was taken: a file per job and attempt, each made exclusively."""
+        return self.folder / "taken"
+
+    def attempt(self, index: int, attempt: int) -> Path:
+        """The file of one attempt at one job."""
+        return self.taken / f"{index}.{attempt}.json"
+
+    def death(self, index: int, attempt: int) -> Path:
+        """What ended the process of an attempt, where that is known."""
+        return self.taken / f"{index}.{attempt}.death"
+
+    @property
+    def conductors(self) -> Path:
+        """The folder of those who handed out jobs."""
+        return self.folder / "conductors"
+
+    def conductor(self, number: int) -> Path:
+        """The file of one of them; touched every few seconds while it lives."""
+        return self.conductors / f"{number}.json"
+
+    def ended(self, number: int) -> Path:
+        """How that one ended; absent while it lives, and when it was killed."""
+        return self.conductors / f"{number}.ended.json"
+
+    @property
+    def stop(self) -> Path:
+        """There while somebody wants the sweep to stop: "now", or "finish" to let running jobs come to their end."""
+        return self.folder / "stop"
+
+    @property
+    def search(self) -> Path:
+        """What a sweeper that learns has learnt."""
+        return self.folder / "search"
+
+    def worker_log(self, number: int) -> Path:
+        """What a worker printed outside of any run."""
+        return self.folder / "workers" / f"{number}.log"
+
+
+@dataclass(frozen=True, slots=True)
 class StoreLayout:
     """The folder of a store."""
 
@@ -104,6 +161,10 @@ class StoreLayout:
     def sweeps(self) -> Path:
         """One folder per sweep."""
         return self.root / "sweeps"
+
+    def sweep(self, number: int) -> SweepLayout:
+        """The folder of a sweep."""
+        return SweepLayout(self.sweeps / str(number))
 
     @property
     def trash(self) -> Path:

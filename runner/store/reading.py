@@ -186,7 +186,7 @@ def is_alive(layout: RunLayout, record: RunRecord) -> bool:
     alive = process_alive(record.process) if record.process else None
     if alive is not None:
         return alive
-    return _file_clock(layout.folder) - _newest_change(layout) < SILENT_S
+    return file_clock(layout.folder) - _newest_change(layout) < SILENT_S
 
 
 def _newest_change(layout: RunLayout) -> float:
@@ -199,8 +199,8 @@ def _newest_change(layout: RunLayout) -> float:
     return max(times)
 
 
-def _file_clock(folder: Path) -> float:
-    """Return the time as the file system has it, since a server's clock may differ from ours."""
+def file_clock(folder: Path) -> float:
+    """Return the time as the file system of *folder* has it, since a server's clock may differ from ours."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=".clock-", dir=folder.parent)
     except OSError:

@@ -1,0 +1,267 @@
+"""`anew sweep`: list, show, resume, stop."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.render import remark, say, status_style, styled, table
+from anew.runner.errors import FilterError
+from anew.runner.records import Status
+from anew.runner.sweeps import SweepJob, SweepRecord
+from anew.runner.values import iso, plain
+from anew.runner.wording import ago, duration, printable, short
+
+_MOST_METRICS = 4
+_WATCH_S = 1.0
+
+
+@click.group("sweep", invoke_without_command=False)
+def sweep_command() -> None:
+    """Many runs from one line: python train.py -m lr=0.1,0.01"""
+
+
+@command("list")
+@json_option
+def list_command(workbench: Workbench, as_json: bool) -> None:
+    """List sweeps, newest first."""
+    store = workbench.store
+    sweeps = [sweep for number in store.sweep_numbers() if (sweep := _begun(store, number)) is not None]
+    if as_json:
+        print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
+        return
+    if not sweeps:
+        remark(f"No sweeps in {store.url}. To make one: python train.py -m KEY=VALUE,VALUE")
+        return
+    rows = [
+        [
+            str(sweep.id),
+            sweep.experiment,
+            sweep.status.value,
+            ago(sweep.start.started_at),
+            _counts(sweep),
+            short(sweep.best.result) if sweep.best else "",
+            " ".join(sweep.overrides),
+        ]
+        for sweep in sweeps
+    ]
+    table(["sweep", "experiment", "status", "started", "jobs", "best", "overrides"], rows)
+
+
+@command("show")
+@click.argument("ref", default="last")
+@json_option
+@click.option("--watch", is_flag=True, help="Show it again each second until it has ended.")
+@click.option("--min/--max", "smallest", default=None, help="Which result is best; else as the sweep has it.")
+@click.option("--by", metavar="METRIC", help="Order by the last value of a metric, not by the result.")
+@click.option("--all", "everything", is_flag=True, help="All jobs, also those beyond the first 50.")
+def show_command(
+    workbench: Workbench, ref: str, as_json: bool, watch: bool, smallest: bool | None, by: str | None, everything: bool
+) -> None:
+    """Show a sweep's jobs: the keys that vary with result and metrics, best first. REF is its number, or last."""
+    store = workbench.store
+    while True:
+        sweep = store.sweep(ref)
+        jobs = ranked(sweep, by=by, smallest=smallest)
+        if as_json:
+            print_json(_to_json(sweep, jobs=True))
+        else:
+            if watch and sys.stdout.isatty():
+                click.clear()
+            _print(sweep, jobs if everything else jobs[:50], left_out=0 if everything else max(0, len(jobs) - 50))
+        if not watch or sweep.status is not Status.RUNNING:
+            return
+        time.sleep(_WATCH_S)
+
+
+@command("resume")
+@click.argument("ref", default="last")
+@click.option("--failed", is_flag=True, help="Jobs that failed, were lost or interrupted; none that never began.")
+@click.option("--missing", is_flag=True, help="Jobs that never began, were lost or interrupted; none that failed.")
+@click.option("--workers", type=click.IntRange(min=1), help="Jobs at a time, in processes of their own.")
+@click.option("--code", type=click.Choice(["recorded", "current"]), help="Which source, when it changed since.")
+@click.option("--trust", is_flag=True, help="Trust the source of a record that came from elsewhere.")
+@click.argument("settings", nargs=-1)
+def resume_command(
+    workbench: Workbench,
+    ref: str,
+    failed: bool,
+    missing: bool,
+    workers: int | None,
+    code: str | None,
+    trust: bool,
+    settings: tuple[str, ...],
+) -> int:
+    """
+    Run what has not completed of a sweep, once more each: what failed, was lost or interrupted, and what never began.
+
+    SETTINGS are overrides of the recording, such as anew.sweep.max_time=1h. Completed jobs are left as they are.
+    """
+    from anew.runner.rerun.resume import resume
+
+    wrong = next((each for each in settings if not each.lstrip("+~").startswith("anew.")), None)
+    if wrong is not None:
+        raise click.UsageError(
+            f"{wrong!r} is no setting of anew's. What the jobs are was planned; for others begin another sweep."
+        )
+    chosen = [*settings, *([f"anew.sweep.workers={workers}"] if workers else [])]
+    return resume(
+        ref,
+        store=workbench.store,
+        failed=failed,
+        missing=missing,
+        settings=chosen,
+        code=code,
+        trust_source=trust,
+        tell=lambda text: remark(f"anew: {printable(text)}"),
+    )
+
+
+@command("stop")
+@click.argument("ref", default="last")
+@click.option("--finish", is_flag=True, help="Let the jobs that are running come to their end.")
+def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
+    """Stop a sweep: running jobs are interrupted, as by a Ctrl-C, the others stay planned. Resume goes on with it."""
+    folder = workbench.store.sweep_folder(ref)
+    if not folder.conductor_alive():
+        say(f"sweep {folder.number} is not going on: nobody hands out its jobs")
+        return
+    folder.ask_to_stop("finish" if finish else "now")
+    number, what = folder.number, "finish" if finish else "stop"
+    say(f"sweep {number} was asked to {what}; to see it: anew sweep show {number}")
+
+
+for each in (list_command, show_command, resume_command, stop_command):
+    sweep_command.add_command(each)
+
+
+def _begun(store: Any, number: int) -> SweepRecord | None:
+    """Return a sweep, or None for a number that was taken and never used."""
+    return store.sweep(number) if store.sweep_folder(number).start() is not None else None
+
+
+def ranked(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None = None) -> list[SweepJob]:
+    """
+    Return a sweep's jobs, best first; those without a number after them, by index.
+
+    Raises:
+        FilterError: No job has the metric *by*.
+    """
+    if by is not None and not any(by in job.metrics for job in sweep.jobs):
+        names = sorted({name for job in sweep.jobs for name in job.metrics})
+        raise FilterError(f"No job of sweep {sweep.id} has a metric {by!r}. There are: {', '.join(names) or 'none'}.")
+    least = smallest if smallest is not None else sweep.start.direction == "minimize"
+
+    def key(job: SweepJob) -> tuple[bool, float, int]:
+        value = job.metrics.get(by) if by is not None else job.result
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
+            return True, 0.0, job.index
+        return False, float(value) if least else -float(value), job.index
+
+    return sorted(sweep.jobs, key=key)
+
+
+def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], *, left_out: int) -> None:
+    start = sweep.start
+    head = f"sweep {sweep.id} of {sweep.experiment}"
+    say(f"{head}  {styled(sweep.status.value, status_style(sweep.status))}  {ago(start.started_at)}  {_counts(sweep)}")
+    say(f"  {printable(' '.join(sweep.overrides))}")
+    if not jobs:
+        return
+    varying = _varying(sweep)
+    metrics = _metrics(jobs)
+    has_error = any(job.error for job in jobs)
+    titles = ["job", "run", "status", *varying, "result", *metrics, "time", *(["why"] if has_error else [])]
+    rows = [
+        [
+            str(job.index),
+            "" if job.run is None else f"{job.run}{'*' if job.reused else ''}",
+            job.status.value,
+            *(_value(job, key) for key in varying),
+            short(job.result),
+            *(short(job.metrics.get(name)) for name in metrics),
+            duration(job.duration_s),
+            *([printable(job.error or "")] if has_error else []),
+        ]
+        for job in jobs
+    ]
+    table(titles, rows)
+    if left_out:
+        remark(f"{left_out} more jobs; to see them: anew sweep show {sweep.id} --all")
+    if any(job.reused for job in jobs):
+        remark("* done before the sweep, and not run again")
+
+
+def _counts(sweep: SweepRecord) -> str:
+    return ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items()) or "no jobs"
+
+
+def _parsed(job: SweepJob) -> dict[str, str]:
+    pairs = (each.partition("=") for each in job.overrides)
+    return {key.lstrip("+~"): value for key, _, value in pairs}
+
+
+def _varying(sweep: SweepRecord) -> list[str]:
+    """Return the keys whose values are not the same in all jobs."""
+    found: dict[str, set[str]] = {}
+    jobs = [_parsed(job) for job in sweep.jobs]
+    for each in jobs:
+        for key in each:
+            found.setdefault(key, set())
+    for key, values in found.items():
+        values.update(each.get(key, "") for each in jobs)
+    return [key for key, values in found.items() if len(values) > 1]
+
+
+def _value(job: SweepJob, key: str) -> str:
+    return printable(_parsed(job).get(key, ""))
+
+
+def _metrics(jobs: Sequence[SweepJob]) -> list[str]:
+    names: dict[str, int] = {}
+    for job in jobs:
+        for name in job.metrics:
+            if not name.startswith(("system/", "time/")):
+                names[name] = names.get(name, 0) + 1
+    return sorted(names, key=lambda name: (-names[name], name))[:_MOST_METRICS]
+
+
+def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "id": sweep.id,
+        "uid": sweep.start.uid,
+        "experiment": sweep.experiment,
+        "status": sweep.status.value,
+        "started_at": iso(sweep.start.started_at),
+        "ended_at": iso(sweep.ended_at) if sweep.ended_at else None,
+        "reason": sweep.reason,
+        "overrides": list(sweep.overrides),
+        "sweeper": sweep.start.sweeper,
+        "launcher": sweep.start.launcher,
+        "direction": sweep.start.direction,
+        "best": sweep.best.index if sweep.best else None,
+        "counts": {status.value: count for status, count in sweep.counts().items()},
+    }
+    if jobs:
+        data["jobs"] = [_job_to_json(job) for job in sweep.jobs]
+    return data
+
+
+def _job_to_json(job: SweepJob) -> dict[str, Any]:
+    return {
+        "index": job.index,
+        "status": job.status.value,
+        "overrides": list(job.overrides),
+        "run": job.run,
+        "runs": list(job.runs),
+        "result": plain(job.result),
+        "error": job.error,
+        "duration_s": job.duration_s,
+        "reused": job.reused,
+        "metrics": {name: plain(value) for name, value in job.metrics.items()},
+    }

@@ -1,0 +1,308 @@
+"""
+A sweep: what Hydra's sweeper sees as its launcher, and what Hydra's launchers see as the task.
+
+Every job is composed once, when it is planned. Launchers of ours run what was composed then; those of Hydra's compose
+again, in the process that runs the job, and are held to the plan.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from hydra._internal.core_plugins import basic_sweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.plugins.sweeper import Sweeper
+from omegaconf import DictConfig
+
+from anew.runner.config.inprocess import shown_hydra
+from anew.runner.config.job import JobHooks, Launching, SweepHooks, Ticket
+from anew.runner.config.jobs import HookFailedError, Typed, hooked
+from anew.runner.config.loader import OUR_SWEEP_DIR, Loader
+from anew.runner.config.packed import pack, pack_shared
+from anew.runner.config.spec import TaskSpec
+from anew.runner.config.ticket import ForeignTask, JobFailedError, number, run_job
+from anew.runner.config.values import recorded, users_part
+from anew.runner.errors import SweepStoppedError
+from anew.runner.records import Status
+from anew.runner.sweeps import PlannedJob, SweepRecord
+
+_log = logging.getLogger("hydra._internal.core_plugins.basic_launcher")
+_BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+class _StopSweepError(BaseException):
+    """Takes the end of a sweep past the sweeper, which would take an Exception for a job's."""
+
+    def __init__(self, error: SweepStoppedError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Sweeping:
+    """
+    The jobs of one sweep, composed, planned and handed out.
+
+    It stands in the place of the sweeper's launcher.
+
+    Attributes:
+        failure: What main raised first, of the jobs that ran in this process.
+        failed: That job's overrides.
+    """
+
+    def __init__(
+        self, spec: TaskSpec, loader: Loader, master: DictConfig, sweeper: Sweeper, hooks: JobHooks, typed: Typed
+    ) -> None:
+        self._spec = spec
+        self._loader = loader
+        self._master = master
+        self._sweeper = sweeper
+        self._hooks = hooks
+        self._typed = typed
+        self._settings = dict(loader.settings)
+        self._inner: Any = getattr(sweeper, "launcher", None)
+        self._launching = _launching(self._inner, master, typed, sweeper)
+        self._composed: dict[int, bytes] = {}
+        self._planned: dict[int, PlannedJob] = {}
+        self._shared = b""
+        self._sweep: SweepHooks | None = None
+        self.failure: Exception | None = None
+        self.failed: Sequence[str] = ()
+        self._is_basic = type(sweeper) is basic_sweeper.BasicSweeper
+
+    def run(self, arguments: list[str]) -> SweepRecord:
+        """
+        Run the sweep.
+
+        Raises:
+            Exception: What Hydra refuses, before anything is written.
+            SweepStoppedError: It was stopped; what was planned stays planned.
+        """
+        if self._is_basic:
+            for index, overrides in enumerate(itertools.chain(*self._batches(arguments))):
+                self._compose(index, overrides)
+        folder, self._sweep = hooked(self._hooks.sweep, self._settings)
+        if self._master.hydra.sweep._get_node("dir")._value() == OUR_SWEEP_DIR:
+            self._master.hydra.sweep.dir = str(folder)
+        self._shared = pack_shared(self._typed, folder)
+        hooked(self._sweep.begin, self._launching, self._typed.overrides, self._typed.flags, self._typed.ours)
+        self._sweeper.launcher = self  # type: ignore[assignment]  # it has what sweepers call
+        try:
+            hooked(self._sweep.plan, [self._planned[index] for index in sorted(self._planned)])
+            self._sweeper.sweep(arguments=arguments)
+        except _StopSweepError as stopped:
+            hooked(self._sweep.end, stopped.error.reason, str(stopped.error))
+            raise HookFailedError(stopped.error) from None
+        except KeyboardInterrupt:
+            self._sweep.end("interrupted")
+            raise
+        except BaseException as error:
+            with suppress(Exception):
+                self._sweep.end("interrupted" if isinstance(error, SystemExit) else "failed", _line(error))
+            raise
+        return hooked(self._sweep.end, "done")
+
+    def _batches(self, arguments: list[str]) -> list[list[list[str]]]:
+        """Return the overrides of all jobs, as the basic sweeper is about to make them."""
+        sweeper: Any = self._sweeper
+        parser = OverridesParser.create(config_loader=self._loader)
+        overrides = parser.parse_overrides([*sweeper._parse_config(), *arguments])
+        # composed when planned: not once more by the sweeper, for the check alone
+        sweeper.validate_batch_is_legal = lambda batch: None
+        found: list[list[list[str]]] = sweeper.split_arguments(overrides, sweeper.max_batch_size)
+        return found
+
+    # --- what a sweeper calls -------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        """Let a sweeper find what else its launcher has."""
+        return getattr(self._inner, name)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Run a batch of jobs; return how they ended, in order."""
+        sweep = self._began
+        indices = [self._plan(initial_job_idx + offset, overrides) for offset, overrides in enumerate(job_overrides)]
+        if self._launching.engine is None:
+            while due := [index for index in indices if hooked(sweep.due, index)]:
+                for first, count in _stretches(due):
+                    self._launch_foreign(first, count)
+        else:
+            if self._is_here:
+                _log.info(f"Launching {len(job_overrides)} jobs locally")
+            self._conduct(_Tickets(self._ticket, indices), lambda index: None)
+        return [self.recorded(index) for index in indices]
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether jobs run in this process, as they would with Hydra's own launcher."""
+        return self._launching.engine == "local" and self._settings.get("sweep", {}).get("workers") is None
+
+    def stream(self, ask: Callable[[], Sequence[str] | None], tell: Callable[[int, JobReturn], object]) -> None:
+        """
+        Run jobs that are chosen one by one.
+
+        Args:
+            ask: Gives the overrides of the next job, None for no more; called before earlier jobs have ended.
+            tell: Called with a job's index, from 0 in the order of asking, and how it ended.
+        """
+        if self._launching.engine is None:
+            self._stream_in_batches(ask, tell)
+            return
+        count = itertools.count()
+
+        def following() -> Ticket | None:
+            while (overrides := ask()) is not None:
+                index = self._plan(next(count), overrides)
+                ticket = self._ticket(index)
+                if isinstance(ticket, Ticket):
+                    return ticket
+                tell(index, self.recorded(index))
+            return None
+
+        self._conduct(following, lambda index: tell(index, self.recorded(index)))
+
+    def _stream_in_batches(self, ask: Any, tell: Any) -> None:
+        size = int(getattr(self._sweeper, "n_jobs", 1) or 1)
+        first = 0
+        while batch := [each for each in (ask() for _ in range(size)) if each is not None]:
+            for offset, done in enumerate(self.launch(batch, first)):
+                tell(first + offset, done)
+            first += len(batch)
+
+    def recorded(self, index: int) -> JobReturn:
+        """Return how a job ended, as on record; asking for the result of one that failed raises JobFailedError."""
+        job = hooked(self._began.job, index)
+        done = JobReturn(overrides=list(job.overrides))
+        if job.status is Status.COMPLETED:
+            done.return_value, done.status = job.result, JobStatus.COMPLETED
+        elif self._is_basic:
+            # that one has no use for results, and would end the sweep at the first failure
+            done.return_value, done.status = None, JobStatus.COMPLETED
+        else:
+            done.return_value, done.status = JobFailedError(f"{job.status}: {job.error}"), JobStatus.FAILED
+        return done
+
+    @property
+    def _began(self) -> SweepHooks:
+        assert self._sweep is not None
+        return self._sweep
+
+    def _conduct(self, following: Callable[[], Ticket | None], told: Callable[[int], object]) -> None:
+        try:
+            hooked(self._began.conduct, following, self._run_here, told)
+        except HookFailedError as error:
+            if isinstance(error.error, SweepStoppedError):
+                raise _StopSweepError(error.error) from None
+            raise
+
+    # --- planning -------------------------------------------------------------------------------------------------
+
+    def _plan(self, index: int, overrides: Sequence[str]) -> int:
+        if index not in self._planned:
+            self._compose(index, overrides)
+            hooked(self._began.plan, [self._planned[index]])
+        return index
+
+    def _compose(self, index: int, overrides: Sequence[str]) -> None:
+        cfg = self._loader.load_sweep_config(self._master, list(overrides))
+        number(cfg, index)
+        self._composed[index] = pack(cfg, self._loader.settings)
+        with shown_hydra(cfg):
+            config = recorded(users_part(cfg))
+        self._planned[index] = PlannedJob(index=index, overrides=tuple(overrides), config=config)
+
+    def _ticket(self, index: int) -> Ticket | int | None:
+        """Return what a job is run by, 0 while another process runs it, None when it is not to be run."""
+        attempt = hooked(self._began.due, index)
+        if not attempt:
+            return attempt
+        if index not in self._composed:
+            self._compose(index, self._planned[index].overrides)
+        return Ticket(
+            index=index,
+            attempt=attempt,
+            overrides=self._planned[index].overrides,
+            packed=self._composed.pop(index),
+            shared=self._shared,
+        )
+
+    def _run_here(self, ticket: Ticket) -> None:
+        _log.info(f"\t#{ticket.index} : {' '.join(filter_overrides(ticket.overrides))}")
+        failure = run_job(self._spec, ticket, self._hooks)
+        if self.failure is None and isinstance(failure, Exception):
+            self.failure, self.failed = failure, filter_overrides(ticket.overrides)
+
+    # --- launchers of Hydra's -------------------------------------------------------------------------------------
+
+    def _launch_foreign(self, first: int, count: int) -> None:
+        sweep, inner = self._began, self._inner
+        indices = range(first, first + count)
+        plan = {index: self._planned[index] for index in indices}
+        task = ForeignTask(self._spec, self._hooks, self._typed, plan, self._settings)
+        inner.task_function = task
+        self._loader.planned = task.planned
+
+        def launch() -> None:
+            inner.launch([list(plan[index].overrides) for index in indices], initial_job_idx=first)
+
+        try:
+            hooked(sweep.watch, launch, list(indices))
+        except HookFailedError as error:
+            if isinstance(error.error, SweepStoppedError):
+                raise _StopSweepError(error.error) from None
+            raise
+        finally:
+            self._loader.planned = None
+
+
+class _Tickets:
+    """Gives the jobs that are due, one by one; those that another process runs are asked for again, last."""
+
+    def __init__(self, ticket: Callable[[int], Ticket | int | None], indices: Sequence[int]) -> None:
+        self._ticket = ticket
+        self._waiting = deque(indices)
+
+    def __call__(self) -> Ticket | None:
+        for _ in range(len(self._waiting)):
+            index = self._waiting.popleft()
+            ticket = self._ticket(index)
+            if isinstance(ticket, Ticket):
+                return ticket
+            if ticket is not None:
+                self._waiting.append(index)
+        return None
+
+
+def _launching(inner: Any, master: DictConfig, typed: Typed, sweeper: Sweeper) -> Launching:
+    option = str(master.hydra.runtime.choices.get("hydra/launcher", ""))
+    target = str(master.hydra.launcher.get("_target_", ""))
+    chosen = any(each.lstrip("+").startswith("hydra/launcher=") for each in typed.overrides)
+    engine = getattr(inner, "engine", None)
+    options = dict(getattr(inner, "options", {}))
+    if target == _BASIC and not chosen:
+        engine, option = "local", "anew_local"
+    direction = getattr(sweeper, "direction", None)
+    return Launching(
+        engine=engine,
+        option=option,
+        options=options,
+        sweeper=f"{type(sweeper).__module__}.{type(sweeper).__qualname__}",
+        planned_ahead=type(sweeper) is basic_sweeper.BasicSweeper,
+        direction=str(direction) if direction in ("maximize", "minimize") else None,
+    )
+
+
+def _stretches(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield (first, count) of numbers that follow each other: a launcher of Hydra's counts on from the first."""
+    for _, group in itertools.groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0]):
+        members = [index for _, index in group]
+        yield members[0], len(members)
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".split("\n")[0]

@@ -1,0 +1,195 @@
+"""One job of a sweep, in the process that runs it: a ticket of ours, or the task of one of Hydra's launchers."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra import version
+from hydra._internal.callbacks import Callbacks
+from hydra.core.utils import JobRuntime
+from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
+
+from anew.runner.config.inprocess import run_here, shown_hydra
+from anew.runner.config.job import JobHooks, Recorded, Ticket
+from anew.runner.config.jobs import HookFailedError, Jobs, Typed
+from anew.runner.config.loader import OUR_SWEEP_DIR
+from anew.runner.config.packed import unpack, unpack_shared
+from anew.runner.config.replayed import replay
+from anew.runner.config.spec import TaskSpec
+from anew.runner.config.state import hydra_kept, logging_kept, resolve_job_dir
+from anew.runner.config.values import recorded, users_part
+from anew.runner.interrupts import Terminated
+from anew.runner.sweeps import PlannedJob
+
+
+class JobFailedError(Exception):
+    """How a job came to its end, in words: what main raised may not be fit to be sent to another process."""
+
+
+def number(cfg: DictConfig, index: int) -> None:
+    """Give a composed job its index."""
+    with open_dict(cfg):
+        cfg.hydra.job.id = str(index)
+        cfg.hydra.job.num = index
+
+
+def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | None:
+    """
+    Run one job of a sweep in this process; return what main raised. See `anew.runner.config.main.run_job`.
+
+    Hydra, which prints what main raised without its own frames, knows them by this function's name.
+    """
+    shared = unpack_shared(ticket.shared)
+    cfg, settings = unpack(ticket.packed)
+    if cfg.hydra.sweep._get_node("dir")._value() == OUR_SWEEP_DIR:
+        with flag_override(cfg, ["struct", "readonly"], [False, False]):
+            cfg.hydra.sweep.dir = str(shared.sweep_dir)
+    jobs = Jobs(spec, hooks, shared.typed, lambda: settings)
+    with hydra_kept(), logging_kept():
+        version.setbase(spec.version_base)
+        resolve_job_dir(jobs.job_dir)
+        JobRuntime.instance().set("name", cfg.hydra.job.name)
+        try:
+            run_here(_task(spec, jobs), cfg, Callbacks(cfg), jobs.have_texts, _sweep_place)
+        except HookFailedError as error:
+            raise error.error from None
+        except (KeyboardInterrupt, Terminated):
+            raise
+        except BaseException as error:
+            if not any(error is each for each in jobs.raised):
+                raise
+            return error
+        finally:
+            jobs.abandon()
+    return None
+
+
+def _task(spec: TaskSpec, jobs: Jobs) -> Callable[[DictConfig], Any]:
+    """Return what callbacks see as the task function."""
+
+    @functools.wraps(spec.function)
+    def task(cfg: DictConfig) -> Any:
+        return jobs.execute(cfg)
+
+    return task
+
+
+def _sweep_place(cfg: DictConfig) -> Path:
+    return Path(str(OmegaConf.select(cfg, "hydra.sweep.dir")), str(OmegaConf.select(cfg, "hydra.sweep.subdir")))
+
+
+class ForeignTask:
+    """
+    The task function as a launcher of Hydra's sees it; can be pickled to the processes that it starts.
+
+    Args:
+        spec: Main and where its configuration comes from.
+        hooks: Records jobs, in this process; in another one hooks are made there.
+        typed: The command line.
+        plan: The jobs to be run, by index.
+        settings: The `anew` node.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        hooks: JobHooks,
+        typed: Typed,
+        plan: Mapping[int, PlannedJob],
+        settings: Mapping[str, Any],
+    ) -> None:
+        self.__name__ = spec.function.__name__
+        self.__module__ = spec.function.__module__
+        self.__doc__ = spec.function.__doc__
+        self._plan = dict(plan)
+        self._typed = typed
+        self._settings = dict(settings)
+        self._notes: tuple[str, ...] = ()
+        self._make = hooks.task()
+        self._home = os.getpid()
+        self._jobs: Jobs | None = self._made(spec, hooks)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_jobs": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # a launcher asks for the output folder before it calls the task
+        resolve_job_dir(lambda num: self._here().job_dir(num))
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        """
+        Run one job; return what main returned, where it is plain.
+
+        Raises:
+            JobFailedError: The job failed, which is on record.
+        """
+        jobs = self._here()
+        jobs.notes = self._notes
+        try:
+            return _plain(jobs.execute(cfg))
+        except (KeyboardInterrupt, Terminated):
+            raise
+        except HookFailedError as error:
+            raise JobFailedError(str(error.error)) from None
+        except BaseException as error:
+            raise JobFailedError(f"{type(error).__name__}: {_text(error)}") from None
+        finally:
+            jobs.abandon()
+            jobs.forget()
+
+    def planned(self, master: DictConfig, overrides: Sequence[str], compose: Callable[[], DictConfig]) -> DictConfig:
+        """Return a job's configuration as it was planned, whatever became of the files since."""
+        job = next(each for each in self._plan.values() if each.overrides == tuple(overrides))
+        try:
+            cfg = compose()
+            problem = ""
+        except Exception as error:
+            cfg = OmegaConf.create(OmegaConf.to_container(master, resolve=False))  # type: ignore[assignment]
+            problem = f"{type(error).__name__}: {error}".split("\n")[0]
+        number(cfg, job.index)
+        self._notes = ()
+        if problem or not self._is_as_planned(cfg, job):
+            was = Recorded(ref=f"job {job.index}", config=job.config, overrides=job.overrides)
+            cfg, notes = replay(was, lambda overrides: cfg, lambda overrides, made: None)
+            self._notes = notes or ("The configuration was edited after it was planned; main is given the plan's.",)
+        return cfg
+
+    @staticmethod
+    def _is_as_planned(cfg: DictConfig, job: PlannedJob) -> bool:
+        with shown_hydra(cfg):
+            return recorded(users_part(cfg)) == job.config
+
+    def _here(self) -> Jobs:
+        if self._jobs is None or self._home != os.getpid():
+            self._home = os.getpid()
+            self._jobs = self._made(*self._make())
+        return self._jobs
+
+    def _made(self, spec: TaskSpec, hooks: JobHooks) -> Jobs:
+        jobs = Jobs(spec, hooks, self._typed, lambda: self._settings)
+        resolve_job_dir(lambda num: jobs.job_dir(num))
+        return jobs
+
+
+def _plain(value: Any) -> Any:
+    """Return a result as other processes can have it in any case, or None."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    with suppress(TypeError, ValueError):
+        return float(value)
+    return None
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "?"

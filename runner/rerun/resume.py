@@ -1,0 +1,195 @@
+"""A sweep taken up again, or one job of it run on another machine: in a process that starts the recorded script."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from anew.runner.errors import RerunError
+from anew.runner.plan import Plan
+from anew.runner.records import HardwareFacts, RunRecord, SourceFacts, Status
+from anew.runner.redact import REDACTED
+from anew.runner.rerun import trust
+from anew.runner.rerun.conduct import CHILD, supervised
+from anew.runner.rerun.layout import digest, lay_out_source
+from anew.runner.rerun.sandbox import Sandbox, sandbox
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.locate import open_store
+from anew.runner.sweeps import PlannedJob, SweepStart
+
+_NAMED = 3
+
+
+def resume(
+    ref: str | int,
+    *,
+    store: str | os.PathLike[str] | FolderStore | None = None,
+    failed: bool = False,
+    missing: bool = False,
+    settings: Sequence[str] = (),
+    code: str | None = None,
+    trust_source: bool = False,
+    tell: Callable[[str], object] | None = None,
+) -> int:
+    """
+    Run what is missing of a sweep, in a process of its own.
+
+    Jobs that did not complete are run once more each, as new runs beside those that failed; those that another process
+    is still running are waited for.
+
+    Args:
+        ref: The sweep's number, or "last".
+        store: The store's folder, or the store; None for the default.
+        failed: Run those that failed (or were lost or interrupted), not those that never began.
+        missing: Run those that never began (or were lost or interrupted), not those that failed.
+        settings: Overrides of the `anew` node on top, such as "anew.sweep.workers=4".
+        code: "current" uses today's files; "recorded" lays the recorded ones out; None for today's where they are
+            those on record.
+        trust_source: Trust the source of a record that came from elsewhere, from now on.
+        tell: Called with each line that is to be known before it begins; None for silence.
+
+    Returns:
+        The exit code of that process: 0 when all jobs have completed now.
+
+    Raises:
+        SweepNotFoundError: No such sweep.
+        RerunError: It cannot be taken up as asked for: it is going on, or its files have changed.
+        RefusedError: The want of trust did not let it start.
+    """
+    opened = store if isinstance(store, FolderStore) else open_store(store)
+    sweep = opened.sweep(ref)
+    start = sweep.start
+    if opened.sweep_folder(start.id).conductor_alive():
+        raise RerunError(f"Sweep {start.id} is going on. To see it: anew sweep show {start.id}")
+    if sweep.status is Status.COMPLETED:
+        (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
+        return 0
+    record = _as_run(start)
+    again = "anew sweep resume"
+    trust.require(record, opened.layout.sweep(start.id), given=trust_source, what="Sweep", again=again)
+    _refuse_secrets(start)
+    chosen = code or _code(start)
+    with sandbox(False, tell or (lambda text: None)) as place:
+        plan = _plan(opened, start, place, chosen, only=_only(failed, missing))
+        plan = _with_settings(plan, start, settings)
+        return _run(plan, place, record, opened)
+
+
+def run_job(store: FolderStore, sweep: int, job: PlannedJob, attempt: int, *, settings: Sequence[str] = ()) -> int:
+    """
+    Run one job of a sweep from its recorded source, in a process of its own; return that process's exit code.
+
+    The project's files are used where they lie as they are on record, else the recorded ones are laid out.
+
+    Raises:
+        SweepNotFoundError: No such sweep.
+        RerunError: Files cannot be laid out.
+    """
+    start = store.sweep(sweep).start
+    with sandbox(False, lambda text: None) as place:
+        code = "recorded" if changed_files(start.source) else "current"
+        plan = _plan(store, start, place, code, job=job, attempt=attempt)
+        return _run(_with_settings(plan, start, settings), place, _as_run(start), store)
+
+
+def changed_files(source: SourceFacts) -> list[str]:
+    """Return the recorded files that are gone from the project, or are others than they were."""
+    root = Path(source.root or "")
+    return [file.path for file in source.files if file.link is None and digest(root / file.path) != file.sha256]
+
+
+def _as_run(start: SweepStart) -> RunRecord:
+    """Return a sweep as if it were a run, for what is the same with both."""
+    return RunRecord(
+        uid=start.uid,
+        id=start.id,
+        experiment=start.experiment,
+        started_at=start.started_at,
+        command=start.command,
+        source=start.source,
+        hardware=HardwareFacts(hostname=start.hostname, os=""),
+    )
+
+
+def _refuse_secrets(start: SweepStart) -> None:
+    hidden = [each for each in (*start.overrides, *start.settings) if REDACTED in each]
+    if hidden:
+        raise RerunError(
+            f"Overrides of sweep {start.id} held secrets, which are not on record: {', '.join(hidden)}. Give such "
+            "values by environment variables: key='${oc.env:NAME}'"
+        )
+
+
+def _code(start: SweepStart) -> str:
+    changed = changed_files(start.source)
+    if not changed:
+        return "current"
+    shown = ", ".join(changed[:_NAMED]) + (f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else "")
+    raise RerunError(
+        f"Since sweep {start.id} began, {shown} changed, so that its jobs would not be of one kind. To go on with the "
+        f"files as they were: anew sweep resume {start.id} --code recorded. With today's: --code current"
+    )
+
+
+def _only(failed: bool, missing: bool) -> tuple[str, ...]:
+    unfinished = (Status.LOST.value, Status.INTERRUPTED.value)
+    if failed and not missing:
+        return (Status.FAILED.value, *unfinished)
+    if missing and not failed:
+        return (Status.QUEUED.value, *unfinished)
+    return ()
+
+
+def _plan(
+    store: FolderStore,
+    start: SweepStart,
+    place: Sandbox,
+    code: str,
+    *,
+    only: tuple[str, ...] = (),
+    job: PlannedJob | None = None,
+    attempt: int = 0,
+) -> Plan:
+    return Plan(
+        store=store.url,
+        sweep=start.id,
+        job=job.index if job else None,
+        attempt=attempt,
+        only=only,
+        command=start.command,
+        config=job.config if job else {},
+        flags=start.flags,
+        overrides=job.overrides if job else start.overrides,
+        source=start.source if code == "recorded" else None,
+        root=start.source.root or "",
+        mirror=str(place.folder / "files"),
+        report=str(place.folder / "report.json"),
+    )
+
+
+def _with_settings(plan: Plan, start: SweepStart, settings: Sequence[str]) -> Plan:
+    kept = [each for each in start.settings if not each.lstrip("+~").startswith("anew.store")]
+    return replace(plan, settings=(*kept, *settings))
+
+
+def _run(plan: Plan, place: Sandbox, record: RunRecord, store: FolderStore) -> int:
+    places = plan.places
+    cwd = Path(plan.command.cwd)
+    if places.moved:
+        lay_out_source(record, places, store.objects)
+        if cwd.is_relative_to(places.root):
+            cwd = places.mirrored(cwd)
+            cwd.mkdir(parents=True, exist_ok=True)
+    if not cwd.is_dir():
+        cwd = places.project if places.project.is_dir() else place.folder
+    path = place.folder / "plan.json"
+    plan.write(path)
+    variables = {name: value for name, value in os.environ.items() if name not in ("ANEW_RUN", "ANEW_STORE")}
+    if places.moved:
+        variables["GIT_CEILING_DIRECTORIES"] = str(place.folder)
+    command = [sys.executable, *plan.command.options, str(CHILD), str(path)]
+    return supervised(command, cwd=cwd, env=variables, pass_fds=(place.lock,), stdin=subprocess.DEVNULL)

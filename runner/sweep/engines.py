@@ -1,0 +1,30 @@
+"""The engines by name; what one needs is imported when it is chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anew.runner.config.main import Launching
+from anew.runner.errors import ConfigError
+from anew.runner.settings import SweepSettings
+from anew.runner.store.sweeps import SweepFolder
+from anew.runner.sweep.reference import Attachment, MainReference
+
+if TYPE_CHECKING:
+    from anew.runner.sweep.session import Engine
+
+
+def make_engine(
+    launching: Launching,
+    settings: SweepSettings,
+    folder: SweepFolder,
+    main: MainReference,
+    attachment: Attachment,
+) -> Engine:
+    """Return what runs the jobs of a sweep. Raises ConfigError, MissingExtraError."""
+    if launching.engine == "local":
+        from anew.runner.sweep.pool import Pool, visible_devices
+
+        devices = visible_devices() if settings.gpus == "auto" else []
+        return Pool(main, attachment, workers=settings.workers or 1, layout=folder.layout, devices=devices)
+    raise ConfigError(f"There is no engine {launching.engine!r}.")

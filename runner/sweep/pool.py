@@ -1,0 +1,147 @@
+"""
+Worker processes on this machine, by joblib's loky.
+
+Each is an executor of its own with one process: loky ends all processes of an executor when one of them dies, and what
+kills one job is not to end another.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from anew.runner.config.main import Ticket
+from anew.runner.store.layout import SweepLayout
+from anew.runner.sweep.reference import Attachment, MainReference
+from anew.runner.sweep.worker import SIGNALS, work
+
+_EXIT_CODE = re.compile(r"\{([^}]*)\}")
+
+
+class Pool:
+    """
+    So many workers, each with one job at a time.
+
+    Args:
+        main: What they run.
+        attachment: The sweep.
+        workers: How many.
+        layout: Where the sweep keeps what workers print before their first job.
+        devices: GPUs to hand out, one to each worker in turn; none to leave it.
+    """
+
+    def __init__(
+        self,
+        main: MainReference,
+        attachment: Attachment,
+        *,
+        workers: int,
+        layout: SweepLayout,
+        devices: Sequence[str] = (),
+    ) -> None:
+        self.slots = workers
+        self.is_remote = False
+        self._workers = [
+            _Worker(
+                (main, attachment, str(layout.worker_log(number + 1))),
+                {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} if devices else {},
+            )
+            for number in range(workers)
+        ]
+
+    def submit(self, ticket: Ticket) -> Future[str]:
+        """Hand a job to an idle worker; the result is what `worker.work` returns. Raises when the worker died."""
+        return next(each for each in self._workers if each.is_idle).submit(ticket)
+
+    def interrupt(self) -> None:
+        """Have the running jobs interrupted, as by a Ctrl-C."""
+        for worker in self._workers:
+            worker.interrupt()
+
+    def close(self, *, kill: bool = False) -> None:
+        """Let the workers go; with *kill*, whatever they are doing."""
+        for worker in self._workers:
+            worker.close(kill=kill)
+
+
+class _Worker:
+    def __init__(self, setup: tuple[MainReference, Attachment, str], variables: dict[str, str]) -> None:
+        self._setup = setup
+        self._variables = variables
+        self._executor: Any = None
+        self._future: Future[str] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self._future is None or self._future.done()
+
+    def submit(self, ticket: Ticket) -> Future[str]:
+        from joblib.externals.loky.backend.context import get_context
+        from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+        if self._future is not None and self._future.exception() is not None:
+            self.close(kill=True)
+        if self._executor is None:
+            # a script is imported anew only when main is in it: what it does beside that is not for workers
+            context = get_context("loky_init_main" if self._setup[0].is_in_script else "loky")
+            self._executor = ProcessPoolExecutor(max_workers=1, context=context, env=self._variables)
+        with _signals_held():
+            future: Future[str] = self._executor.submit(work, self._setup, ticket)
+        self._future = future
+        return future
+
+    def interrupt(self) -> None:
+        if not self.is_idle:
+            for pid in list(self._executor._processes or ()):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGINT)
+
+    def close(self, *, kill: bool = False) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=not kill, kill_workers=kill)
+            self._executor = None
+            self._future = None
+        log = Path(self._setup[2])
+        with suppress(OSError):
+            if not log.stat().st_size:
+                log.unlink()
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Start processes that do not hear the terminal's Ctrl-C until they are ready for it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def cause_of_death(error: BaseException) -> str:
+    """Say in a few words what ended a worker."""
+    found = _EXIT_CODE.search(str(error))
+    if not found:
+        return "the process died"
+    name, _, code = found[1].partition("(")
+    number = code.rstrip(")")
+    return f"killed by {name}" if name.startswith("SIG") else f"left by os._exit({number})" if number else found[1]
+
+
+def visible_devices() -> list[str]:
+    """Return the GPUs of this machine that jobs may have, as `CUDA_VISIBLE_DEVICES` names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [each.strip() for each in named.split(",") if each.strip() and each.strip() != "-1"]
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        return [str(number) for number in range(pynvml.nvmlDeviceGetCount())]
+    except Exception:  # no driver, no library, no GPU
+        return []

@@ -1,0 +1,111 @@
+"""What a sweep says while it goes on: a bar on a terminal, a line for each job elsewhere. All on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from anew.runner.recorder import say
+from anew.runner.records import Status
+from anew.runner.sweeps import SweepJob
+from anew.runner.wording import duration, short
+
+
+class Progress:
+    """
+    Shows how far a sweep has got. To be used in one thread.
+
+    Args:
+        sweep: Its number.
+        total: How many jobs there are, None when that is not known.
+        direction: Which result is best.
+        quiet: Say nothing.
+    """
+
+    def __init__(self, sweep: int, total: int | None, *, direction: str, quiet: bool, done: int = 0) -> None:
+        self._sweep = sweep
+        self._total = total
+        self._sign = -1 if direction == "minimize" else 1
+        self._quiet = quiet
+        self._counts: dict[Status, int] = {}
+        self._best: SweepJob | None = None
+        self._running = 0
+        self._finished = done
+        self._bar: Any = None
+        self._task: Any = None
+        if not quiet and sys.stderr is not None and sys.stderr.isatty():
+            self._bar, self._task = _bar(sweep, total, done)
+
+    def began(self) -> None:
+        """A job has begun."""
+        self._running += 1
+        self._show()
+
+    def ended(self, job: SweepJob) -> None:
+        """A job has ended."""
+        self._running = max(0, self._running - 1)
+        self._finished += 1
+        self._counts[job.status] = self._counts.get(job.status, 0) + 1
+        if is_better(job, self._best, self._sign):
+            self._best = job
+        if self._bar is None and not self._quiet:
+            say(self._line(job))
+        self._show()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _line(self, job: SweepJob) -> str:
+        of = f"/{self._total}" if self._total is not None else ""
+        what = short(job.result) if job.status is Status.COMPLETED else (job.error or "")
+        parts = [
+            f"sweep {self._sweep} [{self._finished}{of}]",
+            f"job {job.index}",
+            f"run {job.run}" if job.run is not None else "",
+            job.status.value,
+            what,
+            " ".join(job.overrides),
+            f"({duration(job.duration_s)})" if job.duration_s is not None else "",
+        ]
+        return "  ".join(part for part in parts if part)
+
+    def _show(self) -> None:
+        if self._bar is None:
+            return
+        failed = sum(self._counts.get(status, 0) for status in (Status.FAILED, Status.LOST))
+        words = [f"{self._running} running"]
+        if failed:
+            words.append(f"[red]{failed} failed[/]")
+        if self._best is not None:
+            words.append(f"best {short(self._best.result)} (run {self._best.run})")
+        self._bar.update(self._task, completed=self._finished, words=", ".join(words))
+
+
+def is_better(job: SweepJob, best: SweepJob | None, sign: int) -> bool:
+    """Whether a job's result beats the best one, where *sign* is 1 for the largest and -1 for the smallest."""
+    if job.status is not Status.COMPLETED or not isinstance(job.result, (int, float)) or job.result != job.result:
+        return False
+    return best is None or bool(sign * job.result > sign * best.result)
+
+
+def _bar(sweep: int, total: int | None, done: int) -> tuple[Any, Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn(f"sweep {sweep}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[words]}"),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("jobs", total=total, completed=done, words="")
+    bar.start()
+    return bar, task

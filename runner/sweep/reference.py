@@ -1,0 +1,86 @@
+"""A main function, named or packed for another process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from anew.runner.places import Places
+from anew.runner.records import CommandFacts, SourceFacts
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.sweeps import SweepFolder
+
+
+@dataclass(frozen=True, slots=True)
+class MainReference:
+    """Where a main function is found: as a name in a module, or, for one that has none, packed."""
+
+    module: str
+    name: str
+    packed: bytes | None = None
+
+    @property
+    def is_in_script(self) -> bool:
+        """Whether it is in the script that was started, or in a module that this one imported."""
+        return self.module == "__main__" and self.packed is None
+
+    def load(self) -> Any:
+        """Return the main function. Raises ImportError, AttributeError."""
+        if self.packed is not None:
+            import pickle
+
+            return pickle.loads(self.packed)
+        found: Any = sys.modules.get(self.module) or import_module(self.module)
+        for part in self.name.split("."):
+            found = getattr(found, part)
+        return found
+
+
+def reference_to(main: Any) -> MainReference:
+    """Return where *main* is found by a process that has imported the same script."""
+    module, name = main.function.__module__, main.function.__qualname__
+    named = MainReference(module, name)
+    try:
+        found = named.load()
+    except (ImportError, AttributeError):
+        found = None
+    script = vars(sys.modules[module]).get("__file__") if module in sys.modules else None
+    if found is main and script and Path(script).is_file():
+        return named
+    import cloudpickle
+
+    return MainReference(module, name, cloudpickle.dumps(main))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attachment:
+    """
+    A sweep, as a process that runs its jobs is told of it.
+
+    Attributes:
+        root: The store's folder.
+        sweep: The sweep's number.
+        command: How the sweep was started.
+        attempts: The attempts that jobs are due in, by index.
+        options: What was typed beside overrides: the store's URL.
+        places: Where the project's files are, when the recorded ones were laid out.
+        source: The files on record, in that case.
+    """
+
+    root: str
+    sweep: int
+    command: CommandFacts
+    attempts: Mapping[int, int] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    places: Places | None = None
+    source: SourceFacts | None = None
+
+    @property
+    def folder(self) -> SweepFolder:
+        """The sweep on disk."""
+        store = FolderStore(Path(self.root))
+        return SweepFolder(store.layout.sweep(self.sweep), self.sweep)

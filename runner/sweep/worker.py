@@ -1,0 +1,97 @@
+"""
+A worker process: runs one job after the other, as it is handed them.
+
+The script that holds main has been imported when the first job comes, as `multiprocessing` does it (as `__mp_main__`).
+What a job does to the process, the next one in this worker sees: modules stay imported, globals as they are set. When a
+job takes the process with it, another is started.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from anew.runner.errors import AnewError, JobTakenError
+from anew.runner.interrupts import Terminated
+from anew.runner.sweep.reference import Attachment, MainReference
+
+_ORPHAN_S = 1.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_worker: _Worker | None = None
+
+
+def work(setup: tuple[MainReference, Attachment, str], ticket: Any) -> str:
+    """
+    Run one job.
+
+    Returns:
+        "" when it was begun and has ended, "taken" when somebody else runs it, or why it could not be begun.
+    """
+    global _worker
+    if _worker is None:
+        try:
+            _worker = _Worker(*setup)
+        except AnewError as error:
+            return str(error)
+        except Exception as error:
+            return f"A worker cannot have main again: {type(error).__name__}: {error}. What it printed: {setup[2]}"
+    return _worker.run(ticket)
+
+
+class _Worker:
+    """A process made ready for jobs of one sweep."""
+
+    def __init__(self, reference: MainReference, attachment: Attachment, log: str) -> None:
+        # signals of a terminal are for whoever hands out the jobs, and says here who is to hear them
+        with suppress(OSError):
+            os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._busy = False
+        threading.Thread(target=self._leave_when_orphaned, args=(os.getppid(),), daemon=True).start()
+        _print_into(log)
+        sys.argv = list(attachment.command.argv) or [""]
+        self._main = reference.load()
+        self._attachment = attachment
+        _print_into(os.devnull)  # every job keeps what it prints with its run
+
+    def run(self, ticket: Any) -> str:
+        self._busy = True
+        try:
+            self._main.run_job(ticket, replace(self._attachment, attempts={ticket.index: ticket.attempt}))
+        except JobTakenError:
+            return "taken"
+        except AnewError as error:
+            return str(error)
+        except (KeyboardInterrupt, Terminated):
+            return ""
+        finally:
+            self._busy = False
+        return ""
+
+    def _leave_when_orphaned(self, parent: int) -> None:
+        """End with whoever hands out the jobs; the job that is running is let come to its end."""
+        while os.getppid() == parent or self._busy:
+            time.sleep(_ORPHAN_S)
+        os._exit(0)
+
+
+def _print_into(path: str) -> None:
+    """Have this process print into a file, from now on."""
+    if path != os.devnull:
+        Path(path).parent.mkdir(exist_ok=True)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    for number in (1, 2):
+        os.dup2(descriptor, number)
+    os.close(descriptor)

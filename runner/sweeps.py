@@ -1,0 +1,192 @@
+"""A sweep and its jobs: frozen, plain, as they are written and as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts, Status
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepStart:
+    """
+    What is known of a sweep when it begins; written once.
+
+    Attributes:
+        uid: Its name everywhere.
+        id: Its number in the store.
+        experiment: The experiment's name.
+        started_at: When it began, aware.
+        command: How it was started.
+        overrides: As typed, sweeps over values among them, those of the `anew` node left out.
+        flags: Hydra's flags that chose the configuration.
+        settings: Overrides of the `anew` node, as typed.
+        sweeper: The class that chooses the jobs.
+        launcher: What runs them: the option's name.
+        planned_ahead: Whether all jobs were known before the first began.
+        direction: Which result is best: "maximize" or "minimize".
+        source: The project's files as they were.
+        hostname: The machine that it began on.
+        origin_mark: Whose it is; see `marks`.
+    """
+
+    uid: str
+    id: int
+    experiment: str
+    started_at: datetime
+    command: CommandFacts
+    overrides: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    sweeper: str = ""
+    launcher: str = ""
+    planned_ahead: bool = True
+    direction: str = "maximize"
+    source: SourceFacts = field(default_factory=SourceFacts)
+    hostname: str = ""
+    origin_mark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedJob:
+    """
+    One job as it is to be.
+
+    Attributes:
+        index: From 0, in the order of planning.
+        overrides: Those of this job.
+        config: Resolved plain values, secrets redacted.
+    """
+
+    index: int
+    overrides: tuple[str, ...]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """
+    A job, taken by a process to be run. There is at most one for each attempt.
+
+    Attributes:
+        index: The job.
+        attempt: From 1.
+        run: The number of the run that does it.
+        process: The process that took it; None for a run that was there already.
+        taken_at: When, aware.
+        reused: Whether the run had been completed before, and was not run for this.
+    """
+
+    index: int
+    attempt: int
+    run: int
+    taken_at: datetime
+    process: ProcessFacts | None = None
+    reused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conductor:
+    """A process that hands out the jobs of a sweep; a resumed sweep has had several. `number` counts from 1."""
+
+    number: int
+    process: ProcessFacts
+    started_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConductorEnded:
+    """How a conductor came to its end: "done", "interrupted", "stopped", "failed" or "budget"."""
+
+    ended_at: datetime
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepJob:
+    """
+    One job of a sweep, as it stands.
+
+    Attributes:
+        index: From 0.
+        status: QUEUED until a run of it has begun, then that of its latest run.
+        overrides: Those of this job.
+        run: The number of its latest run, or None.
+        runs: The numbers of all its runs, oldest first.
+        result: What main returned, or None.
+        error: What ended it, in a line, or None.
+        duration_s: Of the latest run, when it has ended.
+        reused: Whether the run had been completed before the sweep.
+        attempts: How many times it was begun.
+        metrics: Metric name -> last value.
+    """
+
+    index: int
+    status: Status
+    overrides: tuple[str, ...]
+    run: int | None = None
+    runs: tuple[int, ...] = ()
+    result: Any = None
+    error: str | None = None
+    duration_s: float | None = None
+    reused: bool = False
+    attempts: int = 0
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepRecord:
+    """
+    A sweep and its jobs, as they stand.
+
+    Attributes:
+        start: What is known since it began.
+        status: RUNNING while somebody hands out jobs or one is running; COMPLETED when all jobs are; FAILED when one is
+            FAILED or LOST; INTERRUPTED when jobs are left; LOST when whoever handed them out died.
+        ended_at: When the last conductor ended, aware, or None.
+        jobs: By index.
+        reason: Why the last conductor ended, or None.
+    """
+
+    start: SweepStart
+    status: Status
+    jobs: tuple[SweepJob, ...] = ()
+    ended_at: datetime | None = None
+    reason: str | None = None
+
+    @property
+    def id(self) -> int:
+        """Its number in the store."""
+        return self.start.id
+
+    @property
+    def experiment(self) -> str:
+        """The experiment's name."""
+        return self.start.experiment
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """As typed."""
+        return self.start.overrides
+
+    def counts(self) -> dict[Status, int]:
+        """Return how many jobs there are of each status, those that there are."""
+        found: dict[Status, int] = {}
+        for job in self.jobs:
+            found[job.status] = found.get(job.status, 0) + 1
+        return found
+
+    @property
+    def best(self) -> SweepJob | None:
+        """The completed job with the best result, the earliest of equals; None without a number among the results."""
+        sign = -1 if self.start.direction == "minimize" else 1
+        scored = [job for job in self.jobs if job.status is Status.COMPLETED and _is_number(job.result)]
+        return max(scored, key=lambda job: sign * job.result, default=None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
