@@ -369,7 +369,7 @@ class _Session:
         from anew.runner.sweep.session import SweepSession
 
         assert isinstance(self._sweep, SweepSession)
-        return functools.partial(_attach, reference_to(self._main), self._sweep.attachment())
+        return functools.partial(_attach, reference_to(self._main, script=False), self._sweep.attachment())
 
     def _source(self, store: FolderStore, settings: Settings) -> SourceFacts:
         if self._origin.scan is None or not settings.source.enabled:

@@ -15,6 +15,7 @@ from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, say, status_s
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.records import ContentRef, RunRecord, Status
 from anew.runner.store.tabular import flatten
+from anew.runner.sweep.reuse import work_key
 from anew.runner.wording import ago, duration, exact, printable, short, size
 
 _MOST_METRICS = 40
@@ -31,7 +32,7 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
     if as_json:
         from anew.runner.serial import record_to_json
 
-        print_json(record_to_json(record))
+        print_json({**record_to_json(record), "key": work_key(record)})
         return
     _head(record)
     for text in record.warnings:
@@ -70,6 +71,7 @@ def _head(record: RunRecord) -> None:
             ("sweep", f"{record.sweep.id}, job {record.sweep.index}" if record.sweep else ""),
             ("re-run of", _rerun_of(record)),
             ("uid", record.uid),
+            ("key", work_key(record)),
         ]
     )
 

@@ -104,6 +104,8 @@ def resume_command(
     """
     from anew.runner.rerun.resume import resume
 
+    if "=" in ref:
+        ref, settings = "last", (ref, *settings)
     wrong = next((each for each in settings if not each.lstrip("+~").startswith("anew.")), None)
     if wrong is not None:
         raise click.UsageError(

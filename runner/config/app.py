@@ -293,7 +293,7 @@ class _App:
         context.callbacks.on_multirun_start(config=cfg, config_name=self.config_name)
         sweeper = Plugins.instance().instantiate_sweeper(config=cfg, hydra_context=context, task_function=self._task())
         arguments: Any = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
-        sweeping = Sweeping(self.spec, self.loader, cfg, sweeper, self.hooks, self.typed)
+        sweeping = Sweeping(self.spec, self.loader, cfg, sweeper, self.hooks, self.typed, interactive=self.interactive)
         done = sweeping.run(arguments)
         context.callbacks.on_multirun_end(config=cfg, config_name=self.config_name)
         if sweeping.failure is not None and not self.interactive:

@@ -21,6 +21,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.default_element import DefaultsTreeNode, InputDefault, ResultDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
@@ -72,6 +73,7 @@ class Loader(ConfigLoaderImpl):
     Attributes:
         settings: The `anew` node of the configuration composed last, as plain values. An observer has what it was
             before interpolation under `_written_`.
+        bases: Compositions that jobs of a sweep differ from in values alone, when they are to be kept.
         planned: Holds a job that is composed once more to what was planned, given the function that composes it.
     """
 
@@ -92,7 +94,12 @@ class Loader(ConfigLoaderImpl):
         self._schema = schema
         self._schema_due = False
         self._check = check
+        self.bases: quick.Bases | None = None
         self.planned: Callable[[DictConfig, Sequence[str], Callable[[], DictConfig]], DictConfig] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A launcher of Hydra's sends it to its processes, where what is composed was checked here."""
+        return {**self.__dict__, "_check": _unchecked, "bases": None}
 
     def load_configuration(
         self,
@@ -128,7 +135,42 @@ class Loader(ConfigLoaderImpl):
                     lower=self._lower,
                     apply=ConfigLoaderImpl._apply_overrides_to_config,
                 )
-        return super()._load_configuration_impl(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+
+        def compose(lines: list[str]) -> DictConfig:
+            return super(Loader, self)._load_configuration_impl(
+                config_name, lines, run_mode, from_shell, validate_sweep_overrides
+            )
+
+        parsed = OverridesParser.create().parse_overrides(overrides) if self.bases is not None else []
+        if self.bases is None or any(each.is_sweep_override() for each in parsed):
+            return compose(overrides)
+        values = [each for each in parsed if self._is_value(each, config_name)]
+        deciding = [line for line, each in zip(overrides, parsed, strict=True) if each not in values]
+        cfg = self.bases.copy_of((config_name, run_mode, *deciding), lambda: compose(deciding))
+        self._set_values(cfg, parsed, values)
+        return cfg
+
+    def _is_value(self, override: Override, config_name: str | None) -> bool:
+        """Whether an override sets a value in what is composed, and does not decide what is."""
+        assert self.bases is not None
+        key = override.key_or_group
+        if override.package is not None or "/" in key or key.startswith(("hydra", "anew")):
+            return False
+        if self.bases.repo is None:
+            _, self.bases.repo = self._parse_overrides_and_create_caching_repo(config_name, [])
+        return not self.bases.repo.group_exists(key)
+
+    @staticmethod
+    def _set_values(cfg: DictConfig, overrides: Sequence[Override], values: list[Override]) -> None:
+        """Set values as Hydra does, and put all overrides on its record."""
+        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+        own = [each for each in overrides if not each.is_hydra_override()]
+        with flag_override(cfg, ["struct", "readonly"], [False, False]):
+            cfg.hydra.overrides.task = [each.input_line for each in own]
+            shape = cfg.hydra.job.config.override_dirname
+            cfg.hydra.job.override_dirname = get_overrides_dirname(
+                overrides=own, kv_sep=shape.kv_sep, item_sep=shape.item_sep, exclude_keys=shape.exclude_keys
+            )
 
     def apply(self, overrides: Sequence[str], cfg: DictConfig) -> None:
         """Apply overrides of values to a composed configuration. Raises as Hydra does."""
@@ -218,6 +260,10 @@ class Loader(ConfigLoaderImpl):
         sweep = _raw(cfg, "sweep")
         if sweep["subdir"] == OUR_RUN_DIR and sweep["dir"] != OUR_SWEEP_DIR:
             cfg.hydra.sweep.subdir = "${hydra.job.num}"
+
+
+def _unchecked(cfg: DictConfig) -> None:
+    return
 
 
 def _plain(node: Any, *, resolve: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Compose a configuration that has no files of the user's, without reading Hydra's own again every time.
+"""Compose many configurations that have much in common, without reading files again every time.
 
 A signature, or a class, over Hydra's own configuration: the lower part is the same for every run of a process, so it
 is composed by Hydra once, kept pickled, and the rest is done as Hydra does it. Whatever could change the lower part (a
@@ -8,6 +8,7 @@ by Hydra from the start.
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,33 @@ class Primary:
 
 
 _bases: dict[Any, _Base] = {}
+
+
+class Bases:
+    """
+    What was composed already, to be had again as a copy; files are read once for each combination of groups.
+
+    Attributes:
+        repo: Hydra's view of the configuration's files, once it was asked for.
+    """
+
+    def __init__(self) -> None:
+        self.repo: Any = None
+        self._kept: dict[Any, tuple[bytes | None, DictConfig]] = {}
+
+    def copy_of(self, key: Any, compose: Callable[[], DictConfig]) -> DictConfig:
+        """Return a configuration of its own, composed when there is none of this key."""
+        if key not in self._kept:
+            cfg = compose()
+            try:
+                data = pickle.dumps(cfg)
+            except Exception:  # a class that is in no module
+                data = None
+            self._kept[key] = data, cfg
+        data, cfg = self._kept[key]
+        found = copy.deepcopy(cfg) if data is None else pickle.loads(data)
+        assert isinstance(found, DictConfig)
+        return found
 
 
 def is_plain(overrides: Sequence[Override]) -> bool:

@@ -25,6 +25,7 @@ from anew.runner.config.job import JobHooks, Launching, SweepHooks, Ticket
 from anew.runner.config.jobs import HookFailedError, Typed, hooked
 from anew.runner.config.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.packed import pack, pack_shared
+from anew.runner.config.quick import Bases
 from anew.runner.config.spec import TaskSpec
 from anew.runner.config.ticket import ForeignTask, JobFailedError, number, run_job
 from anew.runner.config.values import recorded, users_part
@@ -56,7 +57,15 @@ class Sweeping:
     """
 
     def __init__(
-        self, spec: TaskSpec, loader: Loader, master: DictConfig, sweeper: Sweeper, hooks: JobHooks, typed: Typed
+        self,
+        spec: TaskSpec,
+        loader: Loader,
+        master: DictConfig,
+        sweeper: Sweeper,
+        hooks: JobHooks,
+        typed: Typed,
+        *,
+        interactive: bool,
     ) -> None:
         self._spec = spec
         self._loader = loader
@@ -64,7 +73,9 @@ class Sweeping:
         self._sweeper = sweeper
         self._hooks = hooks
         self._typed = typed
+        self._interactive = interactive
         self._settings = dict(loader.settings)
+        loader.bases = Bases()
         self._inner: Any = getattr(sweeper, "launcher", None)
         self._launching = _launching(self._inner, master, typed, sweeper)
         self._composed: dict[int, bytes] = {}
@@ -139,7 +150,9 @@ class Sweeping:
 
     @property
     def _is_here(self) -> bool:
-        """Whether jobs run in this process, as they would with Hydra's own launcher."""
+        """Whether jobs run in this process, as they would with Hydra's own launcher, and are announced in its words."""
+        if self._settings.get("quiet") or self._interactive:
+            return False
         return self._launching.engine == "local" and self._settings.get("sweep", {}).get("workers") is None
 
     def stream(self, ask: Callable[[], Sequence[str] | None], tell: Callable[[int, JobReturn], object]) -> None:
@@ -232,7 +245,8 @@ class Sweeping:
         )
 
     def _run_here(self, ticket: Ticket) -> None:
-        _log.info(f"\t#{ticket.index} : {' '.join(filter_overrides(ticket.overrides))}")
+        if self._is_here:
+            _log.info(f"\t#{ticket.index} : {' '.join(filter_overrides(ticket.overrides))}")
         failure = run_job(self._spec, ticket, self._hooks)
         if self.failure is None and isinstance(failure, Exception):
             self.failure, self.failed = failure, filter_overrides(ticket.overrides)

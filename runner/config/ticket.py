@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobRuntime
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
+from anew.runner import ids
 from anew.runner.config.inprocess import run_here, shown_hydra
 from anew.runner.config.job import JobHooks, Recorded, Ticket
 from anew.runner.config.jobs import HookFailedError, Jobs, Typed
@@ -25,6 +27,8 @@ from anew.runner.config.state import hydra_kept, logging_kept, resolve_job_dir
 from anew.runner.config.values import recorded, users_part
 from anew.runner.interrupts import Terminated
 from anew.runner.sweeps import PlannedJob
+
+_kept: dict[tuple[int, str], Jobs] = {}
 
 
 class JobFailedError(Exception):
@@ -111,11 +115,8 @@ class ForeignTask:
         self._settings = dict(settings)
         self._notes: tuple[str, ...] = ()
         self._make = hooks.task()
-        self._home = os.getpid()
-        self._jobs: Jobs | None = self._made(spec, hooks)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_jobs": None}
+        self._key = ids.new_uid()
+        self._keep(spec, hooks)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -150,7 +151,9 @@ class ForeignTask:
             cfg = compose()
             problem = ""
         except Exception as error:
-            cfg = OmegaConf.create(OmegaConf.to_container(master, resolve=False))  # type: ignore[assignment]
+            cfg = copy.deepcopy(master)
+            with flag_override(cfg, ["struct", "readonly"], [False, False]):
+                cfg.hydra.overrides.task = list(overrides)
             problem = f"{type(error).__name__}: {error}".split("\n")[0]
         number(cfg, job.index)
         self._notes = ()
@@ -166,14 +169,13 @@ class ForeignTask:
             return recorded(users_part(cfg)) == job.config
 
     def _here(self) -> Jobs:
-        if self._jobs is None or self._home != os.getpid():
-            self._home = os.getpid()
-            self._jobs = self._made(*self._make())
-        return self._jobs
+        """Return the jobs of this process: launchers copy the task, and a copy must not claim a job again."""
+        found = _kept.get((os.getpid(), self._key))
+        return found if found is not None else self._keep(*self._make())
 
-    def _made(self, spec: TaskSpec, hooks: JobHooks) -> Jobs:
-        jobs = Jobs(spec, hooks, self._typed, lambda: self._settings)
-        resolve_job_dir(lambda num: jobs.job_dir(num))
+    def _keep(self, spec: TaskSpec, hooks: JobHooks) -> Jobs:
+        jobs = _kept[os.getpid(), self._key] = Jobs(spec, hooks, self._typed, lambda: self._settings)
+        resolve_job_dir(jobs.job_dir)
         return jobs
 
 

@@ -90,8 +90,8 @@ class _Worker:
         if self._executor is None:
             # a script is imported anew only when main is in it: what it does beside that is not for workers
             context = get_context("loky_init_main" if self._setup[0].is_in_script else "loky")
-            self._executor = ProcessPoolExecutor(max_workers=1, context=context, env=self._variables)
-        with _signals_held():
+            self._executor = ProcessPoolExecutor(max_workers=1, context=context)
+        with _signals_held(), _set(self._variables):
             future: Future[str] = self._executor.submit(work, self._setup, ticket)
         self._future = future
         return future
@@ -121,6 +121,21 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _set(variables: dict[str, str]) -> Iterator[None]:
+    """Have a process that is started begin with these variables: what its script imports may look at them at once."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def cause_of_death(error: BaseException) -> str:

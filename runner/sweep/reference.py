@@ -40,16 +40,22 @@ class MainReference:
         return found
 
 
-def reference_to(main: Any) -> MainReference:
-    """Return where *main* is found by a process that has imported the same script."""
+def reference_to(main: Any, *, script: bool = True) -> MainReference:
+    """
+    Return where *main* is found by another process.
+
+    Args:
+        main: The main function.
+        script: Whether that process imports the same script.
+    """
     module, name = main.function.__module__, main.function.__qualname__
     named = MainReference(module, name)
     try:
         found = named.load()
     except (ImportError, AttributeError):
         found = None
-    script = vars(sys.modules[module]).get("__file__") if module in sys.modules else None
-    if found is main and script and Path(script).is_file():
+    file = vars(sys.modules[module]).get("__file__") if module in sys.modules else None
+    if found is main and file and Path(file).is_file() and (script or module != "__main__"):
         return named
     import cloudpickle
 

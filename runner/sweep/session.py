@@ -309,7 +309,7 @@ class SweepSession:
                 finished = wait(list(running), timeout=_TICK_S, return_when=FIRST_COMPLETED)[0] if running else ()
                 for future in finished:
                     self._finished(engine, running, future, told)
-                self._tick(0 if running else _TICK_S)
+                self._tick(0 if running or finished else _TICK_S)
                 self._look(engine, running, told)
                 asked = self._stopped()
                 if asked is not None and asked.reason == "stopped":
@@ -376,6 +376,8 @@ class SweepSession:
         job = self.job(ticket.index)
         if job.attempts < ticket.attempt:
             self._problems += 1
+            if error is not None:
+                problem += '; nothing came to main. What starts runs has to stand below: if __name__ == "__main__":'
             if error is None or self._problems >= _MOST_DEATHS:
                 raise SweepStoppedError(
                     f"Job {ticket.index} could not be begun: {problem}", reason="failed", exit_code=2
