@@ -560,3 +560,21 @@ def test_a_wrong_setting_is_refused(trial: Project, words: list[str], said: str)
     done = trial.run("-m", "i=1,2", *words, code=2)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_curves_of_a_sweep_are_drawn_together(trial: Project, tmp_path: Path) -> None:
+    trial.write("""
+    @experiment.main
+    def main(i: int = 0, *, run: Run):
+        for step in range(3):
+            run.log({"loss": i / (step + 1)}, step=step)
+        return -i
+    """)
+    trial.run("-m", "i=range(12)")
+    curves = json.loads(anew(trial, "plot", "sweep:1", "loss", "--json").stdout)
+    assert list(curves) == [str(run) for run in range(1, 11)]
+    assert curves["3"]["values"] == [2.0, 1.0, 2 / 3]
+    anew(trial, "plot", "sweep:last", "loss", "--png", str(tmp_path / "curves.png"))
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    assert "loss" in anew(trial, "plot", "sweep:1", "loss").stdout
+    assert "No job of sweep:1 has logged 'acc'" in anew(trial, "plot", "sweep:1", "acc", code=2).stderr

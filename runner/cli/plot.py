@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,10 +12,14 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.metrics import series_to_json
 from anew.runner.cli.render import coloured, on_terminal, remark, say
-from anew.runner.errors import StoreError
+from anew.runner.errors import MetricNotFoundError, StoreError
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
+from anew.runner.store.folder import FolderStore
+from anew.runner.sweep.report import ranked
 from anew.runner.wording import printable
 
+_SWEEP = re.compile(r"sweep:(\d+|last)")
+_MOST = 10
 _WIDEST = 140
 _HIGHEST = 30
 _INTO_PIPE = (100, 24)
@@ -33,13 +38,12 @@ def plot_command(
     Draw the metric NAME of one or more runs over its steps.
 
     In the terminal, or as a picture whose format follows from the ending of FILE (png, pdf, svg, ...); with --json a
-    series per run.
+    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more.
     """
     store = workbench.store
-    curves = []
-    for ref in refs:
-        record = store.get(ref)
-        curves.append(Curve(f"run {record.id}", store.metrics(record.uid or ref, name)))
+    curves = [curve for ref in refs for curve in _curves(store, ref, name)]
+    if not curves:
+        raise MetricNotFoundError(f"No job of {' '.join(refs)} has logged {name!r}. To see them: anew sweep show")
     title = printable(name) if len(curves) > 1 else f"{printable(name)}, {curves[0].label}"
     if png is not None:
         try:
@@ -47,7 +51,7 @@ def plot_command(
         except (OSError, ValueError) as error:
             raise StoreError(f"The picture {str(png)!r} cannot be written: {error}") from error
     if as_json:
-        print_json({curve.label.removeprefix("run "): series_to_json(curve.series) for curve in curves})
+        print_json({curve.label.split()[1]: series_to_json(curve.series) for curve in curves})
         return
     if png is not None:
         say(f"Written: {png}")
@@ -55,6 +59,18 @@ def plot_command(
         _print_plot(curves, title, log)
     if missing := left_out(curves, log=log):
         remark(missing)
+
+
+def _curves(store: FolderStore, ref: str, name: str) -> list[Curve]:
+    found = _SWEEP.fullmatch(ref)
+    if found is None:
+        record = store.get(ref)
+        return [Curve(f"run {record.id}", store.metrics(record.uid or ref, name))]
+    sweep = store.sweep(found[1])
+    jobs = [job for job in ranked(sweep) if job.run is not None and name in job.metrics]
+    return [
+        Curve(f"run {job.run} {' '.join(job.overrides)}", store.metrics(job.run or 0, name)) for job in jobs[:_MOST]
+    ]
 
 
 def _print_plot(curves: list[Curve], title: str, log: bool) -> None:

@@ -11,8 +11,8 @@ import click
 
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, say, status_style, styled, table
-from anew.runner.errors import FilterError
 from anew.runner.records import Status
+from anew.runner.sweep.report import ranked
 from anew.runner.sweeps import SweepJob, SweepRecord
 from anew.runner.values import iso, plain
 from anew.runner.wording import ago, duration, printable, short
@@ -145,27 +145,6 @@ for each in (list_command, show_command, resume_command, stop_command):
 def _begun(store: Any, number: int) -> SweepRecord | None:
     """Return a sweep, or None for a number that was taken and never used."""
     return store.sweep(number) if store.sweep_folder(number).start() is not None else None
-
-
-def ranked(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None = None) -> list[SweepJob]:
-    """
-    Return a sweep's jobs, best first; those without a number after them, by index.
-
-    Raises:
-        FilterError: No job has the metric *by*.
-    """
-    if by is not None and not any(by in job.metrics for job in sweep.jobs):
-        names = sorted({name for job in sweep.jobs for name in job.metrics})
-        raise FilterError(f"No job of sweep {sweep.id} has a metric {by!r}. There are: {', '.join(names) or 'none'}.")
-    least = smallest if smallest is not None else sweep.start.direction == "minimize"
-
-    def key(job: SweepJob) -> tuple[bool, float, int]:
-        value = job.metrics.get(by) if by is not None else job.result
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
-            return True, 0.0, job.index
-        return False, float(value) if least else -float(value), job.index
-
-    return sorted(sweep.jobs, key=key)
 
 
 def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], *, left_out: int) -> None:

@@ -1,10 +1,11 @@
-"""How a sweep went, said at its end."""
+"""How a sweep went: said at its end, and its jobs in order of their results."""
 
 from __future__ import annotations
 
+from anew.runner.errors import FilterError
 from anew.runner.recorder import say
 from anew.runner.records import Status
-from anew.runner.sweeps import SweepRecord
+from anew.runner.sweeps import SweepJob, SweepRecord
 from anew.runner.wording import short
 
 _MOST = 20
@@ -27,3 +28,24 @@ def report(sweep: SweepRecord) -> None:
         say(f"to see why: anew show sweep:{sweep.id}/{failed[0].index}")
     if sweep.status is not Status.COMPLETED:
         say(f"to run what has not completed: anew sweep resume {sweep.id}")
+
+
+def ranked(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None = None) -> list[SweepJob]:
+    """
+    Return a sweep's jobs, best first; those without a number after them, by index.
+
+    Raises:
+        FilterError: No job has the metric *by*.
+    """
+    if by is not None and not any(by in job.metrics for job in sweep.jobs):
+        names = sorted({name for job in sweep.jobs for name in job.metrics})
+        raise FilterError(f"No job of sweep {sweep.id} has a metric {by!r}. There are: {', '.join(names) or 'none'}.")
+    least = smallest if smallest is not None else sweep.start.direction == "minimize"
+
+    def key(job: SweepJob) -> tuple[bool, float, int]:
+        value = job.metrics.get(by) if by is not None else job.result
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
+            return True, 0.0, job.index
+        return False, float(value) if least else -float(value), job.index
+
+    return sorted(sweep.jobs, key=key)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anew.runner.rerun.conduct import RerunResult, rerun
     from anew.runner.run import Run, current_run
     from anew.runner.store.locate import open_store
+    from anew.runner.sweeps import SweepRecord
 
 _HOMES = {
     "AnewError": "errors",
@@ -27,6 +28,7 @@ _HOMES = {
     "Run": "run",
     "RunRecord": "records",
     "RunStore": "contracts",
+    "SweepRecord": "sweeps",
     "current_run": "run",
     "open_store": "store.locate",
     "rerun": "rerun.conduct",
@@ -40,6 +42,7 @@ __all__ = [
     "Run",
     "RunRecord",
     "RunStore",
+    "SweepRecord",
     "current_run",
     "open_store",
     "rerun",
