@@ -20,7 +20,7 @@ from anew.runner.errors import AnewError, ConfigError
 from anew.runner.places import Places
 from anew.runner.plan import Report, active
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts, Status, SweepMembership
-from anew.runner.sweeps import SweepRecord
+from anew.runner.sweeps import PlannedJob, SweepRecord
 
 if TYPE_CHECKING:
     from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket
@@ -339,6 +339,12 @@ class _Session:
             sweep = SweepMembership(id=take(store, self._sweep, job_num, number), index=job_num)
         self._claims.append(Claim(store=store, number=number, layout=layout, settings=checked, sweep=sweep))
         return layout.files
+
+    def planned(self) -> Sequence[PlannedJob]:
+        """Return the jobs of the sweep that is taken up again."""
+        if self._plan is None or self._plan.sweep is None:
+            return ()
+        return self._store(self._settings({})).sweep_folder(self._plan.sweep).planned()
 
     def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
         """Take a sweep number; return the sweep's folder, and what conducts it."""

@@ -35,6 +35,8 @@ _KNOWN_FORM = re.compile(
     r"xox[abpr]-[A-Za-z0-9\-]{10,}|hf_[A-Za-z0-9]{30,}|sk-[A-Za-z0-9_\-]{32,}|"
     r"eyJ[A-Za-z0-9_\-]{10,}\.eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,})"
 )
+# says where a secret is, not what it is
+_REFERENCE = re.compile(r"""['"]?\$\{[\w.:]+\}['"]?""")
 _OVERRIDE = re.compile(r"(?P<head>[+~\-]*(?P<key>[A-Za-z_][\w.@/\-]*)=)(?P<secret>.+)", re.DOTALL)
 
 _YAML_LINE = re.compile(r"(?P<head>\s*(?:- )*['\"]?(?P<key>[\w.\-]+)['\"]?:\s+)(?P<value>\S.*)")
@@ -171,9 +173,9 @@ class Redactor:
         return "\n".join(lines)
 
     def argument(self, argument: str) -> str:
-        """Return a command-line word such as `db.password=x`, `+db.url=...` or `--token=x` as it may be stored."""
+        """Return a command-line word such as `db.password=x`, `+db.url=...` or `--token=x` as it may be stored; interpolations stay."""
         match = _OVERRIDE.fullmatch(argument)
-        if match and is_secret_name(match["key"].lstrip("-")):
+        if match and is_secret_name(match["key"].lstrip("-")) and not _REFERENCE.fullmatch(match["secret"]):
             self._learned(match["secret"].strip("'\""))
             return match["head"] + REDACTED
         return str(self.value(argument))

@@ -578,3 +578,32 @@ def test_the_curves_of_a_sweep_are_drawn_together(trial: Project, tmp_path: Path
     assert (tmp_path / "curves.png").stat().st_size > 10_000
     assert "loss" in anew(trial, "plot", "sweep:1", "loss").stdout
     assert "No job of sweep:1 has logged 'acc'" in anew(trial, "plot", "sweep:1", "acc", code=2).stderr
+
+
+def test_no_secret_reaches_the_record_of_a_sweep(trial: Project) -> None:
+    trial.write("""
+    @experiment.main
+    def main(password: str = "", token: str = "", i: int = 0):
+        return f"{len(password)} {len(token)}"
+    """)
+    environment = {"MY_TOKEN": "correct-horse-battery"}
+    words = ["password=hunter2-hunter2", "token='${oc.env:MY_TOKEN}'"]
+    trial.run("-m", "i=1,2,3", *words, "anew.sweep.max_jobs=1", WORKERS, env=environment)
+    kept = b"".join(path.read_bytes() for path in (trial.folder / "runs").rglob("*") if path.is_file())
+    assert b"hunter2" not in kept
+    assert b"correct-horse" not in kept
+    assert "Overrides of sweep 1 held secrets" in anew(trial, "sweep", "resume", code=2).stderr
+
+    trial.run("-m", "i=1,2,3", words[1], "anew.sweep.max_jobs=1", env=environment)
+    done = subprocess.run(
+        [*ANEW, "sweep", "resume", "anew.sweep.max_jobs=null"],
+        cwd=trial.folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [job.result for job in sweep_of(trial, 2).jobs] == ["0 21"] * 3
+    kept = b"".join(path.read_bytes() for path in (trial.folder / "runs").rglob("*") if path.is_file())
+    assert b"correct-horse" not in kept

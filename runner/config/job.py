@@ -172,6 +172,10 @@ class JobHooks(Protocol):
         """
         ...
 
+    def planned(self) -> Sequence[PlannedJob]:
+        """Return the jobs of a sweep that is taken up again; none for a new one."""
+        ...
+
     def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
         """Take a place for a sweep; return its folder, and what records it. Called at most once, before any job."""
         ...

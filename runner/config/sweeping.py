@@ -27,7 +27,7 @@ from anew.runner.config.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.packed import pack, pack_shared
 from anew.runner.config.quick import Bases
 from anew.runner.config.spec import TaskSpec
-from anew.runner.config.ticket import ForeignTask, JobFailedError, number, run_job
+from anew.runner.config.ticket import ForeignTask, JobFailedError, as_planned, number, run_job
 from anew.runner.config.values import recorded, users_part
 from anew.runner.errors import SweepStoppedError
 from anew.runner.records import Status
@@ -94,9 +94,11 @@ class Sweeping:
             Exception: What Hydra refuses, before anything is written.
             SweepStoppedError: It was stopped; what was planned stays planned.
         """
+        self._planned = {job.index: job for job in hooked(self._hooks.planned)}
         if self._is_basic:
             for index, overrides in enumerate(itertools.chain(*self._batches(arguments))):
-                self._compose(index, overrides)
+                if index not in self._planned:
+                    self._compose(index, overrides)
         folder, self._sweep = hooked(self._hooks.sweep, self._settings)
         if self._master.hydra.sweep._get_node("dir")._value() == OUR_SWEEP_DIR:
             self._master.hydra.sweep.dir = str(folder)
@@ -229,13 +231,18 @@ class Sweeping:
             config = recorded(users_part(cfg))
         self._planned[index] = PlannedJob(index=index, overrides=tuple(overrides), config=config)
 
+    def _compose_again(self, job: PlannedJob) -> None:
+        """Compose a job that was planned by another process, and hold it to the plan."""
+        cfg, _ = as_planned(self._master, job, lambda: self._loader.load_sweep_config(self._master, [*job.overrides]))
+        self._composed[job.index] = pack(cfg, self._loader.settings)
+
     def _ticket(self, index: int) -> Ticket | int | None:
         """Return what a job is run by, 0 while another process runs it, None when it is not to be run."""
         attempt = hooked(self._began.due, index)
         if not attempt:
             return attempt
         if index not in self._composed:
-            self._compose(index, self._planned[index].overrides)
+            self._compose_again(self._planned[index])
         return Ticket(
             index=index,
             attempt=attempt,

@@ -28,6 +28,33 @@ from anew.runner.config.values import recorded, users_part
 from anew.runner.interrupts import Terminated
 from anew.runner.sweeps import PlannedJob
 
+
+def as_planned(
+    master: DictConfig, job: PlannedJob, compose: Callable[[], DictConfig]
+) -> tuple[DictConfig, tuple[str, ...]]:
+    """
+    Return a job's configuration as it was planned, whatever has become of the files since, and notes where it has.
+
+    Args:
+        master: The sweep's own configuration, which stands in for one that does not compose any more.
+        job: What was planned.
+        compose: Composes the job from the files as they are.
+    """
+    try:
+        cfg = compose()
+    except Exception:
+        cfg = copy.deepcopy(master)
+        with flag_override(cfg, ["struct", "readonly"], [False, False]):
+            cfg.hydra.overrides.task = list(job.overrides)
+    number(cfg, job.index)
+    with shown_hydra(cfg):
+        if recorded(users_part(cfg)) == job.config:
+            return cfg, ()
+    was = Recorded(ref=f"job {job.index}", config=job.config, overrides=job.overrides)
+    cfg, notes = replay(was, lambda overrides: cfg, lambda overrides, made: None)
+    return cfg, notes or ("The configuration was edited after it was planned; main is given the plan's.",)
+
+
 _kept: dict[tuple[int, str], Jobs] = {}
 
 
@@ -147,26 +174,8 @@ class ForeignTask:
     def planned(self, master: DictConfig, overrides: Sequence[str], compose: Callable[[], DictConfig]) -> DictConfig:
         """Return a job's configuration as it was planned, whatever became of the files since."""
         job = next(each for each in self._plan.values() if each.overrides == tuple(overrides))
-        try:
-            cfg = compose()
-            problem = ""
-        except Exception as error:
-            cfg = copy.deepcopy(master)
-            with flag_override(cfg, ["struct", "readonly"], [False, False]):
-                cfg.hydra.overrides.task = list(overrides)
-            problem = f"{type(error).__name__}: {error}".split("\n")[0]
-        number(cfg, job.index)
-        self._notes = ()
-        if problem or not self._is_as_planned(cfg, job):
-            was = Recorded(ref=f"job {job.index}", config=job.config, overrides=job.overrides)
-            cfg, notes = replay(was, lambda overrides: cfg, lambda overrides, made: None)
-            self._notes = notes or ("The configuration was edited after it was planned; main is given the plan's.",)
+        cfg, self._notes = as_planned(master, job, compose)
         return cfg
-
-    @staticmethod
-    def _is_as_planned(cfg: DictConfig, job: PlannedJob) -> bool:
-        with shown_hydra(cfg):
-            return recorded(users_part(cfg)) == job.config
 
     def _here(self) -> Jobs:
         """Return the jobs of this process: launchers copy the task, and a copy must not claim a job again."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,7 @@ from anew.runner.interrupts import Terminated
 from anew.runner.places import Places
 from anew.runner.recorder import say
 from anew.runner.records import CommandFacts, SourceFacts, Status
+from anew.runner.redact import Redactor
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweeps import BEAT_S, SweepFolder, marked, read_sweep
@@ -112,6 +114,7 @@ class SweepSession:
         self._only = frozenset(only)
         self._places = places
         self._quiet = quiet
+        self._redactor = Redactor.of_environment()
         self._resumed = resume is not None
         number = store.claim_sweep()[0] if resume is None else resume
         self.folder = SweepFolder(store.layout.sweep(number), number)
@@ -144,10 +147,10 @@ class SweepSession:
                         id=self.folder.number,
                         experiment=self._experiment,
                         started_at=datetime.now(timezone.utc),
-                        command=self._command,
-                        overrides=tuple(overrides),
+                        command=replace(self._command, argv=self._redactor.arguments(self._command.argv)),
+                        overrides=self._redactor.arguments(overrides),
                         flags=tuple(flags),
-                        settings=tuple(ours),
+                        settings=self._redactor.arguments(ours),
                         sweeper=launching.sweeper,
                         launcher=launching.option,
                         planned_ahead=launching.planned_ahead,
@@ -175,12 +178,16 @@ class SweepSession:
         """Put jobs on record that are not yet; return of each whether it is as it was planned before."""
         fresh = [job for job in jobs if job.index not in self._known]
         if fresh:
-            self.folder.plan(fresh)
+            self.folder.plan(self._redacted(job) for job in fresh)
         unchanged = [self._known.get(job.index, job) == job for job in jobs]
         self._known.update({job.index: job for job in fresh})
         if fresh and not self._quiet and (self._launching is None or self._launching.planned_ahead):
             self._announce(len(self._known))
         return unchanged
+
+    def _redacted(self, job: PlannedJob) -> PlannedJob:
+        arguments = self._redactor.arguments(job.overrides)
+        return replace(job, overrides=arguments, config=self._redactor.value(job.config))
 
     def _announce(self, count: int) -> None:
         left = sum(1 for index in self._known if self.job(index).status is not Status.COMPLETED)
