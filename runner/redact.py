@@ -173,7 +173,7 @@ class Redactor:
         return "\n".join(lines)
 
     def argument(self, argument: str) -> str:
-        """Return a command-line word such as `db.password=x`, `+db.url=...` or `--token=x` as it may be stored; interpolations stay."""
+        """Return a word such as `db.password=x`, `+db.url=..` or `--token=x` as it may be stored; references stay."""
         match = _OVERRIDE.fullmatch(argument)
         if match and is_secret_name(match["key"].lstrip("-")) and not _REFERENCE.fullmatch(match["secret"]):
             self._learned(match["secret"].strip("'\""))

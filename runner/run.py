@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,18 @@ from anew.runner.errors import AnewError, RunStateError, ValueRefusedError
 from anew.runner.places import Places
 from anew.runner.recorder import Recorder, attach
 from anew.runner.settings import InputSettings
+from anew.runner.store.layout import RunLayout, StoreLayout
 from anew.runner.store.objects import ObjectStore
 from anew.runner.values import encode
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from anew.runner.search.pruning import Pruning
+
 RUN_VARIABLE = "ANEW_RUN"
+OBJECTIVE = "objective"
+_UNKNOWN: Any = object()
 
 
 class Run:
@@ -56,6 +62,8 @@ class Run:
         self._objects = objects
         self._places = places
         self._inputs = inputs
+        self._search: Any = _UNKNOWN
+        self._search_lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Run(id={self.id}, uid={self.uid!r}, dir={str(self.dir)!r})"
@@ -139,6 +147,38 @@ class Run:
         """Set the run's note, in place of the one before."""
         self._recorder.add(ev.NoteSet, text=self._recorder.redactor.text(str(text)))
 
+    def report(self, value: float, step: int) -> None:
+        """
+        Report an intermediate result: logged as the metric `objective`, and told to the search that the run is part of.
+
+        Args:
+            value: In the terms of what main returns.
+            step: An integer from 0 on, such as the epoch.
+
+        Raises:
+            ValueRefusedError: In a search: the value is no number, or the step is negative.
+        """
+        self._recorder.log({OBJECTIVE: value}, step)
+        pruning = self._pruning()
+        if pruning is not None:
+            pruning.report(value, step)
+
+    def should_stop(self) -> bool:
+        """
+        Whether the search that the run is part of would stop it, going by what was reported; False outside a search.
+
+        Main returns early then, as it would at its end.
+        """
+        pruning = self._pruning()
+        return pruning is not None and pruning.should_stop()
+
+    def _pruning(self) -> Pruning | None:
+        with self._search_lock:
+            if self._search is _UNKNOWN:
+                self._search = _pruning_of(self._recorder.layout)
+            found: Pruning | None = self._search
+            return found
+
     def rng(self, name: str) -> np.random.Generator:
         """
         Return a numpy Generator of its own for *name*, derived from the root seed and the name alone.
@@ -149,6 +189,17 @@ class Run:
         from anew.runner.capture.seeds import rng
 
         return rng(self.seed, name)
+
+
+def _pruning_of(layout: RunLayout) -> Pruning | None:
+    """Return what may stop a run: its sweep, by its record, where that is a search."""
+    from anew.runner import serial
+    from anew.runner.search.pruning import pruning_of
+
+    sweep = serial.record_from_start(serial.unseal(layout.record.read_bytes())).sweep
+    if sweep is None or sweep.id is None:
+        return None
+    return pruning_of(StoreLayout(layout.folder.parent).sweep(sweep.id).folder, sweep.index)
 
 
 _current: Run | None = None

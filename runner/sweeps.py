@@ -90,11 +90,20 @@ class Taken:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conductor:
-    """A process that hands out the jobs of a sweep; a resumed sweep has had several. `number` counts from 1."""
+    """
+    A process that hands out the jobs of a sweep; a resumed sweep has had several.
+
+    Attributes:
+        number: From 1.
+        process: That process.
+        started_at: When it began, aware.
+        beside: Whether jobs run in other processes.
+    """
 
     number: int
     process: ProcessFacts
     started_at: datetime
+    beside: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

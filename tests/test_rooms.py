@@ -31,6 +31,7 @@ LINE = (
     ("run", "pulse", "dispatch", "testing"),
     ("recorder", "artifacts", "observers"),
     ("config", "capture", "store"),
+    ("search",),
     ("guard",),
     ("guard_link", "interrupts"),
     ("plan",),
@@ -53,9 +54,11 @@ PLACES = {room: place for place, rooms in enumerate(LINE) for room in rooms}
 HYDRA = {"hydra", "omegaconf", "hydra_plugins"}
 # Loaded by whoever needs them when they need them, so that `import anew` and a bare `anew` stay quick.
 HEAVY = {
+    "cmaes",
     "google",
     "matplotlib",
     "numpy",
+    "optuna",
     "pandas",
     "platformdirs",
     "plotext",

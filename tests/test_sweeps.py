@@ -338,10 +338,10 @@ def test_workers_killed_at_random_and_the_conductor_once(trial: Project) -> None
 
 def test_a_resumed_sweep_runs_what_was_asked_for(trial: Project) -> None:
     trial.write(FATES)
-    trial.run("-m", "how=ok,raise,ok,ok", "anew.sweep.max_jobs=2", code=0)
+    trial.run("-m", "how=ok,raise,ok,ok", "anew.sweep.max_jobs=2", code=1)
     assert [job.status for job in sweep_of(trial).jobs] == [DONE, FAILED, Status.QUEUED, Status.QUEUED]
 
-    anew(trial, "sweep", "resume", "1", "--missing", "anew.sweep.max_jobs=1", code=0)
+    anew(trial, "sweep", "resume", "1", "--missing", "anew.sweep.max_jobs=1", code=1)
     assert [job.status for job in sweep_of(trial).jobs] == [DONE, FAILED, DONE, Status.QUEUED]
     anew(trial, "sweep", "resume", "1", "--failed", "anew.sweep.max_jobs=null", code=1)
     assert [job.attempts for job in sweep_of(trial).jobs] == [1, 2, 1, 0]
@@ -381,6 +381,17 @@ def test_a_sweep_that_goes_on_cannot_be_resumed_and_can_be_stopped(trial: Projec
     states = Counter(job.status for job in sweep_of(trial).jobs)
     assert states == Counter({Status.INTERRUPTED: 2, Status.QUEUED: 4})
     assert "not going on" in anew(trial, "sweep", "stop").stdout
+
+
+def test_a_sweep_in_one_process_can_be_stopped(trial: Project) -> None:
+    trial.write(FATES)
+    with trial.start("-m", "i=range(3)", "nap=20") as process:
+        until(lambda: marks(trial) == 1)
+        time.sleep(0.2)
+        anew(trial, "sweep", "stop")
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert [job.status for job in sweep_of(trial).jobs] == [Status.INTERRUPTED, Status.QUEUED, Status.QUEUED]
 
 
 def test_a_sweep_may_be_let_finish_what_it_began(trial: Project) -> None:

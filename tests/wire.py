@@ -437,7 +437,8 @@ class FaultyProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+        for _ in range(5):  # transports close their sockets in a later turn of the loop
+            await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -446,7 +447,7 @@ class FaultyProxy:
         task.add_done_callback(self._tasks.discard)
         try:
             server_reader, server_writer = await asyncio.open_connection(HOST, self._server.port)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             _reset(writer)
             return
         link = _Link(reader, writer, server_reader, server_writer, {})

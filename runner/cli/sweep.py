@@ -5,20 +5,27 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, say, status_style, styled, table
+from anew.runner.errors import MissingExtraError
 from anew.runner.records import Status
 from anew.runner.sweep.report import ranked
 from anew.runner.sweeps import SweepJob, SweepRecord
 from anew.runner.values import iso, plain
 from anew.runner.wording import ago, duration, printable, short
 
+if TYPE_CHECKING:
+    from anew.runner.search.summary import SearchSummary
+
 _MOST_METRICS = 4
 _WATCH_S = 1.0
+_MOST_JOBS = 50
+_MOST_BEST = 5
 
 
 @click.group("sweep", invoke_without_command=False)
@@ -67,13 +74,15 @@ def show_command(
     store = workbench.store
     while True:
         sweep = store.sweep(ref)
+        folder = store.layout.sweep(sweep.id).search
         jobs = ranked(sweep, by=by, smallest=smallest)
         if as_json:
-            print_json(_to_json(sweep, jobs=True))
+            print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder)})
         else:
             if watch and sys.stdout.isatty():
                 click.clear()
-            _print(sweep, jobs if everything else jobs[:50], left_out=0 if everything else max(0, len(jobs) - 50))
+            most = len(jobs) if everything else _MOST_JOBS
+            _print(sweep, jobs[:most], folder, left_out=max(0, len(jobs) - most))
         if not watch or sweep.status is not Status.RUNNING:
             return
         time.sleep(_WATCH_S)
@@ -147,7 +156,35 @@ def _begun(store: Any, number: int) -> SweepRecord | None:
     return store.sweep(number) if store.sweep_folder(number).start() is not None else None
 
 
-def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], *, left_out: int) -> None:
+def _searched(folder: Path) -> SearchSummary | None:
+    """Return what a search has found so far; None for a sweep that is none."""
+    if not folder.exists():
+        return None
+    from anew.runner.search.summary import summary
+
+    return summary(folder.parent)
+
+
+def _print_search(sweep: SweepRecord, folder: Path) -> None:
+    try:
+        found = _searched(folder)
+    except MissingExtraError as error:
+        remark(str(error))
+        return
+    if found is None:
+        return
+    states = ", ".join(f"{count} {state}" for state, count in found.n_trials.items())
+    say(f"search by {found.sampler}, seed {found.seed}: {states} of {found.wanted}")
+    for best in found.best[:_MOST_BEST]:
+        values = " ".join(short(value) for value in best.values)
+        params = " ".join(f"{key}={short(value)}" for key, value in best.params.items())
+        say(f"  best  {values}  job {best.index}  {params}")
+    if found.importance:
+        shares = ", ".join(f"{key} {share:.0%}" for key, share in found.importance.items())
+        say(f"  importance  {shares}")
+
+
+def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], folder: Path, *, left_out: int) -> None:
     start = sweep.start
     head = f"sweep {sweep.id} of {sweep.experiment}"
     say(f"{head}  {styled(sweep.status.value, status_style(sweep.status))}  {ago(start.started_at)}  {_counts(sweep)}")
@@ -172,6 +209,7 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], *, left_out: int) -> No
         for job in jobs
     ]
     table(titles, rows)
+    _print_search(sweep, folder)
     if left_out:
         remark(f"{left_out} more jobs; to see them: anew sweep show {sweep.id} --all")
     if any(job.reused for job in jobs):
@@ -200,7 +238,11 @@ def _varying(sweep: SweepRecord) -> list[str]:
 
 
 def _value(job: SweepJob, key: str) -> str:
-    return printable(_parsed(job).get(key, ""))
+    text = _parsed(job).get(key, "")
+    try:
+        return short(float(text)) if "." in text else printable(text)
+    except ValueError:
+        return printable(text)
 
 
 def _metrics(jobs: Sequence[SweepJob]) -> list[str]:
@@ -231,6 +273,27 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
     if jobs:
         data["jobs"] = [_job_to_json(job) for job in sweep.jobs]
     return data
+
+
+def _search_to_json(folder: Path) -> dict[str, Any] | None:
+    try:
+        found = _searched(folder)
+    except MissingExtraError as error:
+        return {"error": str(error)}
+    if found is None:
+        return None
+    return {
+        "directions": list(found.directions),
+        "sampler": found.sampler,
+        "seed": found.seed,
+        "wanted": found.wanted,
+        "trials": dict(found.n_trials),
+        "best": [
+            {"index": each.index, "values": [plain(value) for value in each.values], "params": plain(dict(each.params))}
+            for each in found.best
+        ],
+        "importance": dict(found.importance),
+    }
 
 
 def _job_to_json(job: SweepJob) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from anew.runner.config.quick import Bases
 from anew.runner.config.spec import TaskSpec
 from anew.runner.config.ticket import ForeignTask, JobFailedError, as_planned, number, run_job
 from anew.runner.config.values import recorded, users_part
-from anew.runner.errors import SweepStoppedError
+from anew.runner.errors import EXIT_FAILED, SweepStoppedError
 from anew.runner.records import Status
 from anew.runner.sweeps import PlannedJob, SweepRecord
 
@@ -109,7 +109,9 @@ class Sweeping:
             hooked(self._sweep.plan, [self._planned[index] for index in sorted(self._planned)])
             self._sweeper.sweep(arguments=arguments)
         except _StopSweepError as stopped:
-            hooked(self._sweep.end, stopped.error.reason, str(stopped.error))
+            record = hooked(self._sweep.end, stopped.error.reason, str(stopped.error))
+            if record.status is Status.FAILED:
+                stopped.error.exit_code = stopped.error.exit_code or EXIT_FAILED
             raise HookFailedError(stopped.error) from None
         except KeyboardInterrupt:
             self._sweep.end("interrupted")
@@ -147,8 +149,9 @@ class Sweeping:
         else:
             if self._is_here:
                 _log.info(f"Launching {len(job_overrides)} jobs locally")
-            self._conduct(_Tickets(self._ticket, indices), lambda index: None)
-        return [self.recorded(index) for index in indices]
+            rest = iter(indices)
+            self._conduct(_Tickets(self._ticket, lambda: next(rest, None), _nothing), _nothing)
+        return [self._returned(index) for index in indices]
 
     @property
     def _is_here(self) -> bool:
@@ -170,16 +173,14 @@ class Sweeping:
             return
         count = itertools.count()
 
-        def following() -> Ticket | None:
-            while (overrides := ask()) is not None:
-                index = self._plan(next(count), overrides)
-                ticket = self._ticket(index)
-                if isinstance(ticket, Ticket):
-                    return ticket
-                tell(index, self.recorded(index))
-            return None
+        def more() -> int | None:
+            overrides = ask()
+            return None if overrides is None else self._plan(next(count), overrides)
 
-        self._conduct(following, lambda index: tell(index, self.recorded(index)))
+        def over(index: int) -> None:
+            tell(index, self._returned(index))
+
+        self._conduct(_Tickets(self._ticket, more, over), over)
 
     def _stream_in_batches(self, ask: Any, tell: Any) -> None:
         size = int(getattr(self._sweeper, "n_jobs", 1) or 1)
@@ -189,7 +190,12 @@ class Sweeping:
                 tell(first + offset, done)
             first += len(batch)
 
-    def recorded(self, index: int) -> JobReturn:
+    def recorded(self, index: int) -> JobReturn | None:
+        """Return how a job ended that an earlier start of the sweep ran; None when it is to be run in this one."""
+        is_due = hooked(self._began.due, index) is not None
+        return None if is_due or not hooked(self._began.job, index).status.final else self._returned(index)
+
+    def _returned(self, index: int) -> JobReturn:
         """Return how a job ended, as on record; asking for the result of one that failed raises JobFailedError."""
         job = hooked(self._began.job, index)
         done = JobReturn(overrides=list(job.overrides))
@@ -282,20 +288,43 @@ class Sweeping:
 
 
 class _Tickets:
-    """Gives the jobs that are due, one by one; those that another process runs are asked for again, last."""
+    """
+    Gives the jobs that are due, one by one; one that another process runs is asked for again until it has ended.
 
-    def __init__(self, ticket: Callable[[int], Ticket | int | None], indices: Sequence[int]) -> None:
+    Args:
+        ticket: Returns what a job is run by, 0 while another process runs it, None when it is not to be run.
+        more: Gives the index of the next job, None for no more.
+        over: Called with the index of a job that is not to be run.
+    """
+
+    def __init__(
+        self,
+        ticket: Callable[[int], Ticket | int | None],
+        more: Callable[[], int | None],
+        over: Callable[[int], object],
+    ) -> None:
         self._ticket = ticket
-        self._waiting = deque(indices)
+        self._more = more
+        self._over = over
+        self._waiting: deque[int] = deque()
 
     def __call__(self) -> Ticket | None:
         for _ in range(len(self._waiting)):
-            index = self._waiting.popleft()
-            ticket = self._ticket(index)
-            if isinstance(ticket, Ticket):
+            if (ticket := self._tried(self._waiting.popleft())) is not None:
                 return ticket
-            if ticket is not None:
-                self._waiting.append(index)
+        while (index := self._more()) is not None:
+            if (ticket := self._tried(index)) is not None:
+                return ticket
+        return None
+
+    def _tried(self, index: int) -> Ticket | None:
+        ticket = self._ticket(index)
+        if isinstance(ticket, Ticket):
+            return ticket
+        if ticket is None:
+            self._over(index)
+        else:
+            self._waiting.append(index)
         return None
 
 
@@ -323,6 +352,10 @@ def _stretches(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
     for _, group in itertools.groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0]):
         members = [index for _, index in group]
         yield members[0], len(members)
+
+
+def _nothing(index: int) -> None:
+    return
 
 
 def _line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -84,7 +85,7 @@ class SweepFolder:
         with suppress(StoreError):
             create_whole(self.layout.death(index, attempt), cause.encode("utf-8", "backslashreplace"), sync=False)
 
-    def conduct(self) -> int:
+    def conduct(self, *, beside: bool = True) -> int:
         """
         Become the one who hands out jobs; return the number for `beat` and `conducted`.
 
@@ -97,7 +98,7 @@ class SweepFolder:
                 f"Sweep {self.number} is going on: another process hands out its jobs. To see it: "
                 f"anew sweep show {self.number}. To stop it: anew sweep stop {self.number}"
             )
-        mine = Conductor(number=number, process=process_facts(), started_at=datetime.now(timezone.utc))
+        mine = Conductor(number=number, process=process_facts(), started_at=datetime.now(timezone.utc), beside=beside)
         if not create_whole(self.layout.conductor(number), _bytes(mine)):
             raise StoreError(f"Sweep {self.number} has been taken up by another process just now.")
         self.layout.stop.unlink(missing_ok=True)
@@ -114,11 +115,22 @@ class SweepFolder:
         create_whole(self.layout.ended(conductor), _bytes(ended))
 
     def ask_to_stop(self, how: str) -> None:
-        """Have the sweep stop: "now", or "finish" for once what is running has ended. Raises StoreError."""
+        """
+        Have the sweep stop: "now", or "finish" for once what is running has ended.
+
+        A conductor that runs the jobs itself is busy with one: on this host it is sent a SIGINT.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
         try:
             self.layout.stop.write_text(how)
         except OSError as error:
             raise cannot("write", self.layout.stop, error) from error
+        last = self.conductors()[-1:]
+        if how == "now" and last and not last[0].beside and process_alive(last[0].process):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(last[0].process.pid, signal.SIGINT)
 
     def asked_to_stop(self) -> str | None:
         """Return how the sweep is to stop, or None."""

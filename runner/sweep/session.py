@@ -160,7 +160,7 @@ class SweepSession:
                     )
                 )
             )
-        self._conductor = self.folder.conduct()
+        self._conductor = self.folder.conduct(beside=self._is_beside)
         self._known = {job.index: job for job in self.folder.planned()}
         if self._settings.sweep.skip == "done":
             start = self.folder.start()
@@ -168,6 +168,8 @@ class SweepSession:
 
     def _refuse_unfit(self, launching: Launching) -> None:
         if launching.engine is None and self._settings.sweep.workers is not None:
+            with suppress(OSError):
+                self.folder.layout.folder.rmdir()
             raise ConfigError(
                 f"anew.sweep.workers is for anew's own launchers; hydra/launcher={launching.option} takes its own, "
                 "such as hydra.launcher.n_jobs=2. Leave one of the two out.",
@@ -297,8 +299,11 @@ class SweepSession:
                 self._tick(_TICK_S)
                 continue
             self._begun.add(ticket.index)
-            with suppress(JobTakenError):
+            try:
                 run_here(ticket)
+            except JobTakenError:
+                self._begun.discard(ticket.index)
+                continue
             self._tick(0)
             self._note_failure(self.job(ticket.index))
             told(ticket.index)
@@ -380,19 +385,23 @@ class SweepSession:
         ticket = running.pop(future)
         error = future.exception()
         problem = _cause_of_death(error) if error is not None else future.result()
+        if problem == "taken":
+            self._begun.discard(ticket.index)
+            return
+        if error is None and problem:
+            raise SweepStoppedError(f"Job {ticket.index} could not be begun: {problem}", reason="failed", exit_code=2)
         job = self.job(ticket.index)
-        if job.attempts < ticket.attempt:
+        if error is not None and job.attempts < ticket.attempt:
             self._problems += 1
-            if error is not None:
-                problem += '; nothing came to main. What starts runs has to stand below: if __name__ == "__main__":'
-            if error is None or self._problems >= _MOST_DEATHS:
+            if self._problems >= _MOST_DEATHS:
                 raise SweepStoppedError(
-                    f"Job {ticket.index} could not be begun: {problem}", reason="failed", exit_code=2
+                    f"Job {ticket.index} could not be begun: {problem}; nothing came to main. What starts runs has to "
+                    'stand below: if __name__ == "__main__":',
+                    reason="failed",
+                    exit_code=2,
                 )
             running[engine.submit(ticket)] = ticket
             return
-        if problem == "taken":
-            self._begun.discard(ticket.index)
         if error is not None and job.status is Status.LOST:
             self.folder.died(ticket.index, ticket.attempt, _cause_of_death(error))
             job = self.job(ticket.index)

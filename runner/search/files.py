@@ -1,0 +1,79 @@
+"""The files of a search, in the folder of its sweep; whoever reads one finds it whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anew.runner.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFiles:
+    """
+    Where things are.
+
+    Attributes:
+        sweep: The folder of the sweep.
+    """
+
+    sweep: Path
+
+    @property
+    def folder(self) -> Path:
+        """All of it, but for the results."""
+        return self.sweep / "search"
+
+    @property
+    def record(self) -> Path:
+        """What was asked for, and the seed: what makes the search again."""
+        return self.folder / "search.json"
+
+    @property
+    def results(self) -> Path:
+        """The best, where the sweepers of others put it too."""
+        return self.sweep / "optimization_results.yaml"
+
+    def trial(self, index: int) -> Path:
+        """Where a job finds its trial; there before the job begins."""
+        return self.folder / f"{index}.json"
+
+    def stopped(self, index: int) -> Path:
+        """There once a job was told to stop."""
+        return self.folder / f"{index}.stopped"
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a file at once, in the place of one that was there. Raises StoreError."""
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(values, file, ensure_ascii=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+        raise StoreError(f"Cannot write {str(path)!r}: {error.strerror or error}", path=str(path)) from error
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a file of `write_json`; None when there is none. Raises StoreError."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"Cannot read {str(path)!r}: {error}", path=str(path)) from error
+    return values if isinstance(values, dict) else None

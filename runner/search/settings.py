@@ -1,0 +1,216 @@
+"""What is asked of a search, checked: `hydra.sweeper` as plain values, and the overrides of its jobs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from anew.runner.errors import ConfigError
+from anew.runner.search.spaces import Choices, Parameter, grid_size, size
+
+WHERE = "hydra.sweeper"
+DIRECTIONS = ("minimize", "maximize")
+SAMPLERS: Mapping[str, tuple[str, ...]] = {
+    "tpe": ("n_startup_trials", "n_ei_candidates", "multivariate", "group", "constant_liar"),
+    "cmaes": (
+        "n_startup_trials",
+        "popsize",
+        "use_separable_cma",
+        "with_margin",
+        "lr_adapt",
+        "consider_pruned_trials",
+    ),
+    "grid": (),
+    "random": (),
+    "nsgaii": ("population_size", "mutation_prob", "crossover_prob", "swapping_prob"),
+}
+PRUNERS: Mapping[str, tuple[str, ...]] = {
+    "median": ("n_startup_trials", "n_warmup_steps", "interval_steps", "n_min_trials"),
+    "percentile": ("percentile", "n_startup_trials", "n_warmup_steps", "interval_steps", "n_min_trials"),
+    "hyperband": ("min_resource", "max_resource", "reduction_factor", "bootstrap_count"),
+    "successive_halving": ("min_resource", "reduction_factor", "min_early_stopping_rate", "bootstrap_count"),
+    "threshold": ("lower", "upper", "n_warmup_steps", "interval_steps"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Named:
+    """A sampler or a pruner, by its name here and the options that it is built with."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSettings:
+    """
+    What is asked of a search.
+
+    Attributes:
+        items: The overrides of every job, in order: those that are always the same, and parameters.
+        directions: "minimize" or "maximize", for each objective.
+        sampler: What proposes values.
+        seed: What its proposals follow from, in [0, 2**32); None to have it drawn.
+        pruner: What stops jobs that promise nothing, or None.
+        n_trials: How many jobs there are, over all starts of the search.
+        study_name: The study's name in its storage, or None for ours.
+        storage: A journal file or a URL; None for a journal in the sweep's folder.
+        max_failure_rate: The share of `n_trials` that may fail; with one more no further job begins.
+    """
+
+    items: tuple[str | Parameter, ...]
+    directions: tuple[str, ...]
+    sampler: Named
+    seed: int | None
+    pruner: Named | None
+    n_trials: int
+    study_name: str | None
+    storage: str | None
+    max_failure_rate: float
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What is searched for, in order."""
+        return tuple(item for item in self.items if isinstance(item, Parameter))
+
+    @property
+    def may_fail(self) -> int:
+        """How many jobs may fail."""
+        return int(self.max_failure_rate * self.n_trials + 1e-9)  # 0.29 * 100 is a little less than 29
+
+
+def checked(values: Mapping[str, Any], items: Sequence[str | Parameter]) -> SearchSettings:
+    """
+    Read what stands below `hydra.sweeper`.
+
+    Args:
+        values: Plain values.
+        items: As in `SearchSettings`.
+
+    Raises:
+        ConfigError: Something is not as it has to be.
+    """
+    sampler, seed = _sampler(values["sampler"])
+    directions = _directions(values["direction"])
+    settings = SearchSettings(
+        items=tuple(items),
+        directions=directions,
+        sampler=sampler,
+        seed=seed,
+        pruner=None if values["pruner"] is None else _named(values["pruner"], "pruner", PRUNERS),
+        n_trials=0,
+        study_name=_text(values["study_name"], "study_name"),
+        storage=_text(values["storage"], "storage"),
+        max_failure_rate=_share(values["max_failure_rate"]),
+    )
+    _check_fit(settings)
+    count = _count(values["n_trials"], grid_size(settings.parameters) if sampler.name == "grid" else None)
+    return replace(settings, n_trials=count)
+
+
+def refusal(key: str, problem: str) -> ConfigError:
+    """Return the error for a value below `hydra.sweeper`."""
+    return ConfigError(f"{WHERE}.{key} {problem}", key=f"{WHERE}.{key}")
+
+
+def _sampler(value: Any) -> tuple[Named, int | None]:
+    seed = value.get("seed") if isinstance(value, Mapping) else None
+    rest = {key: each for key, each in value.items() if key != "seed"} if isinstance(value, Mapping) else value
+    if seed is not None and (type(seed) is not int or not 0 <= seed < 2**32):
+        raise refusal("sampler.seed", f"is {seed!r}; it takes a whole number from 0 to {2**32 - 1}, or null.")
+    return _named(rest, "sampler", SAMPLERS), seed
+
+
+def _named(value: Any, key: str, known: Mapping[str, tuple[str, ...]]) -> Named:
+    given = {"name": value} if isinstance(value, str) else value
+    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+        raise refusal(
+            key, f"is {value!r}; it takes a name, or a mapping with one: {{name: {next(iter(known))}}}. {_list(known)}"
+        )
+    name = given["name"]
+    if name not in known:
+        raise refusal(key, f"is {name!r}, which is not known.{_nearest(name, known)} {_list(known)}")
+    # An option that is null is one that was left to Optuna.
+    options = {option: each for option, each in given.items() if option != "name" and each is not None}
+    for option in options:
+        if option not in known[name]:
+            raise refusal(
+                f"{key}.{option}",
+                f"is no option of {name}.{_nearest(option, known[name])} {_list(known[name]) or 'It has none.'}",
+            )
+        if not isinstance(options[option], (int, float)) and options[option] != "auto":
+            raise refusal(f"{key}.{option}", f"is {options[option]!r}; it takes a number, true or false.")
+    return Named(name=name, options=options)
+
+
+def _directions(value: Any) -> tuple[str, ...]:
+    given = value if isinstance(value, (list, tuple)) else [value]
+    if not given or any(each not in DIRECTIONS for each in given):
+        raise refusal("direction", f"is {value!r}; it takes minimize or maximize, or a list of them.")
+    return tuple(given)
+
+
+def _count(value: Any, combinations: int | None) -> int:
+    if value is None and combinations is not None:
+        return combinations
+    if type(value) is not int or value < 1:
+        more = "" if value is not None else " Only the grid sampler comes to an end by itself."
+        raise refusal("n_trials", f"is {value!r}; it takes a whole number from 1 on.{more}")
+    return value if combinations is None else min(value, combinations)
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise refusal("max_failure_rate", f"is {value!r}; it takes a number from 0 to 1.")
+    return float(value)
+
+
+def _text(value: Any, key: str) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise refusal(key, f"is {value!r}; it takes a text, or null.")
+    return value
+
+
+def _check_fit(settings: SearchSettings) -> None:
+    """Refuse what is right by itself and does not go together."""
+    parameters = settings.parameters
+    if not parameters:
+        raise ConfigError(
+            "There is nothing to search: no override is a choice, a range or an interval. "
+            "Such as: 'lr=tag(log, interval(0.001, 0.1))'"
+        )
+    if settings.sampler.name == "grid":
+        endless = [each.key for each in parameters if size(each.space) is None]
+        if endless:
+            raise refusal(
+                "sampler",
+                f"is grid, which needs a finite space: {', '.join(endless)} can be any number of an interval. "
+                "Write a range or a choice instead, or choose another sampler.",
+            )
+    if settings.sampler.name == "cmaes":
+        _check_cmaes(settings)
+    if settings.storage is not None and "://" in settings.storage and settings.study_name is None:
+        raise refusal(
+            "study_name", "is null; a search in a storage of its own needs a name: hydra.sweeper.study_name=NAME"
+        )
+
+
+def _check_cmaes(settings: SearchSettings) -> None:
+    if len(settings.directions) > 1:
+        raise refusal("sampler", "is cmaes, which has one direction only. For several: nsgaii or tpe.")
+    numeric = [each for each in settings.parameters if not isinstance(each.space, Choices) and size(each.space) != 1]
+    if len(numeric) < 2:
+        raise refusal(
+            "sampler", f"is cmaes, which needs two or more numeric parameters; there are {len(numeric)}. Such as: tpe"
+        )
+
+
+def _list(names: Collection[str]) -> str:
+    return f"There are: {', '.join(names)}." if names else ""
+
+
+def _nearest(name: str, names: Collection[str]) -> str:
+    found = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""

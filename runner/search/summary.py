@@ -1,0 +1,150 @@
+"""What a search has found, for people and programs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anew.runner.search.extra import experiments_allowed, need, without_announcements
+from anew.runner.search.record import read_record
+from anew.runner.search.study import StudyOf
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+_ENOUGH = 4
+_TOP = 5  # of fewer good jobs nothing can be said of what they have in common
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """One job of a search: its index, the value of each objective, and its parameters."""
+
+    index: int
+    values: tuple[float, ...]
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSummary:
+    """
+    How a search stands.
+
+    Attributes:
+        directions: "minimize" or "maximize", for each objective.
+        sampler: The sampler's name.
+        seed: What its proposals follow from.
+        wanted: How many jobs it is to have.
+        n_trials: How many jobs there are by state: "COMPLETE", "FAIL", "PRUNED", "RUNNING"; of a job that was run
+            again the last time counts.
+        best: The best job, the first of those that are equal; for several objectives those that no other one beats.
+        importance: How much of what came out each parameter accounts for, most first; the shares sum up to 1. Of
+            several objectives the mean. Empty when fewer than 4 jobs have come to their end.
+    """
+
+    directions: tuple[str, ...]
+    sampler: str
+    seed: int
+    wanted: int
+    n_trials: Mapping[str, int] = field(default_factory=dict)
+    best: tuple[Found, ...] = ()
+    importance: Mapping[str, float] = field(default_factory=dict)
+
+
+def summary(sweep_folder: Path) -> SearchSummary | None:
+    """
+    Return how the search of a sweep stands, also while it goes on; None when there is none.
+
+    Raises:
+        MissingExtraError: Optuna is not installed.
+        StoreError: The search cannot be read.
+    """
+    record = read_record(sweep_folder)
+    if record is None:
+        return None
+    need("optuna")
+    plain = SearchSummary(
+        directions=record.directions, sampler=record.sampler.name, seed=record.seed, wanted=record.n_trials
+    )
+    study = StudyOf(sweep_folder, record)
+    if not study.exists():
+        return plain
+    trials = study.latest()
+    return SearchSummary(
+        directions=record.directions,
+        sampler=record.sampler.name,
+        seed=record.seed,
+        wanted=record.n_trials,
+        n_trials=dict(sorted(Counter(each.state.name for each in trials.values()).items())),
+        best=_best(trials, record.directions),
+        importance=_importance(trials, record.directions),
+    )
+
+
+def results(found: SearchSummary) -> dict[str, Any]:
+    """Return what `optimization_results.yaml` says: plain values, as other sweepers on Optuna write them."""
+    if len(found.directions) > 1:
+        solutions = [{"params": dict(each.params), "values": list(each.values)} for each in found.best]
+        return {"name": "optuna", "solutions": solutions}
+    best = found.best[0] if found.best else None
+    return {
+        "name": "optuna",
+        "best_params": dict(best.params) if best else {},
+        "best_value": best.values[0] if best else None,
+    }
+
+
+def _best(trials: Mapping[int, FrozenTrial], directions: Sequence[str]) -> tuple[Found, ...]:
+    complete = [
+        Found(index=index, values=tuple(trial.values or ()), params=dict(trial.params))
+        for index, trial in sorted(trials.items())
+        if trial.state.name == "COMPLETE"
+    ]
+    signs = [1 if direction == "minimize" else -1 for direction in directions]
+    costs = [tuple(sign * value for sign, value in zip(signs, each.values, strict=True)) for each in complete]
+    if len(directions) == 1:
+        return (complete[costs.index(min(costs))],) if complete else ()
+    return tuple(
+        each for each, cost in zip(complete, costs, strict=True) if not any(_beats(other, cost) for other in costs)
+    )
+
+
+def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one != other and all(left <= right for left, right in zip(one, other, strict=True))
+
+
+def _importance(trials: Mapping[int, FrozenTrial], directions: Sequence[str]) -> dict[str, float]:
+    complete = [trial for _, trial in sorted(trials.items()) if trial.state.name == "COMPLETE"]
+    total: dict[str, float] = {}
+    for place, direction in enumerate(directions):
+        for name, share in _importance_for(complete, place, direction).items():
+            total[name] = total.get(name, 0.0) + share / len(directions)
+    return dict(sorted(total.items(), key=lambda pair: -pair[1]))
+
+
+def _importance_for(complete: Sequence[FrozenTrial], place: int, direction: str) -> dict[str, float]:
+    """Return the share of each parameter in one objective; none when it is the same for all jobs."""
+    import optuna
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    values = {index: (trial.values or ())[place] for index, trial in enumerate(complete)}
+    finite = {index: value for index, value in values.items() if math.isfinite(value)}
+    if len(finite) < _ENOUGH or len(set(finite.values())) == 1:
+        return {}
+    # One objective, and those jobs alone that count: the study on disk also has attempts that were run again.
+    with without_announcements():
+        study = optuna.create_study(direction=optuna.study.StudyDirection[direction.upper()])
+    for index, value in finite.items():
+        trial = complete[index]
+        study.add_trial(optuna.create_trial(params=trial.params, distributions=trial.distributions, value=value))
+    share_of_good = max(0.1, min(0.5, _TOP / len(finite)))
+    kind: Any = PedAnovaImportanceEvaluator
+    is_new = "target_quantile" in signature(kind).parameters  # it has had both names in Optuna 4
+    with experiments_allowed():
+        evaluator = kind(**{"target_quantile" if is_new else "baseline_quantile": share_of_good})
+    return get_param_importances(study, evaluator=evaluator)
