@@ -55,6 +55,8 @@ HYDRA = {"hydra", "omegaconf", "hydra_plugins"}
 # Loaded by whoever needs them when they need them, so that `import anew` and a bare `anew` stay quick.
 HEAVY = {
     "cmaes",
+    "dask",
+    "distributed",
     "google",
     "matplotlib",
     "numpy",

@@ -34,3 +34,9 @@ class LocalLauncher(Launcher):
             f"The launcher anew_{self.engine} runs experiments of anew: decorate main with @experiment.main, or choose "
             "another launcher, such as hydra/launcher=basic"
         )
+
+
+class DaskLauncher(LocalLauncher):
+    """Jobs on the workers of a Dask scheduler."""
+
+    engine: ClassVar[str] = "dask"

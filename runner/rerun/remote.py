@@ -36,10 +36,11 @@ def main(words: Sequence[str]) -> int:
     if len(rest) != len(words):
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        return _run(Path(root), *numbers, settings)
+        code = _run(Path(root), *numbers, settings)
     except AnewError as error:
         sys.stderr.write(f"anew: {error}\n")
         return error.exit_code
+    return code if code >= 0 else 128 - code  # as a shell says which signal it was
 
 
 def _run(root: Path, sweep: int, index: int, attempt: int, settings: Sequence[str]) -> int:

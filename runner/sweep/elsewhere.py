@@ -23,6 +23,10 @@ def job_command(attachment: Attachment, ticket: Ticket, settings: Sequence[str] 
     return ["-m", _MODULE, LIFELINE, *words, *settings]
 
 
+class JobProcessError(Exception):
+    """What an `Engine` gives for a job whose process did not come to its end by itself; the text says how."""
+
+
 def ended(code: int, said: str) -> str:
     """
     Return what an `Engine` gives for a job's process that ended.

@@ -27,4 +27,8 @@ def make_engine(
 
         devices = visible_devices() if settings.gpus == "auto" else []
         return Pool(main, attachment, workers=settings.workers or 1, layout=folder.layout, devices=devices)
+    if launching.engine == "dask":
+        from anew.runner.sweep.dask_engine import DaskEngine, DaskOptions
+
+        return DaskEngine(attachment, options=DaskOptions.read(launching.options), workers=settings.workers)
     raise ConfigError(f"There is no engine {launching.engine!r}.")

@@ -21,6 +21,7 @@ from anew.runner.redact import Redactor
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweeps import BEAT_S, SweepFolder, marked, read_sweep
+from anew.runner.sweep.elsewhere import JobProcessError
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.report import report
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _TICK_S = 0.25
 _GRACE_S = 15.0
 _LOOK_S = 1.0
+_MOMENT_S = 3.0
 _MOST_DEATHS = 3
 
 
@@ -42,7 +44,8 @@ class Engine(Protocol):
     Runs jobs beside each other.
 
     Attributes:
-        slots: How many jobs it can run at a time, now.
+        slots: How many jobs it can run at a time, now. With none, it is handed one all the same, which it keeps until
+            it can: whether there is anything left to run is seen when it is asked for.
         is_remote: Whether jobs run where this process cannot see theirs: what the store says of a job is then looked at
             too, since a network may be cut.
     """
@@ -125,7 +128,8 @@ class SweepSession:
         self._elsewhere: set[int] = set()
         self._settling: set[int] = set()
         self._looked_s = 0.0
-        self._problems = 0
+        self._seen_over: dict[int, float] = {}
+        self._deaths: dict[int, int] = {}
         self._failed: int | None = None
         self._started_s = time.monotonic()
         self._beaten_s = 0.0
@@ -338,7 +342,7 @@ class SweepSession:
 
     def _fill(self, engine: Engine, running: dict[Future[str], Ticket], following: Any) -> SweepStoppedError | None:
         """Hand out jobs as long as there are idle slots; return why no more are, if that is so."""
-        while len(running) < engine.slots:
+        while len(running) < max(1, engine.slots):
             if (stopped := self._stopped()) is not None:
                 return stopped
             ticket = following()
@@ -364,7 +368,10 @@ class SweepSession:
             return
         for future, ticket in list(running.items()):
             job = self.job(ticket.index)
-            if job.attempts >= ticket.attempt and job.status.final and not future.done():
+            if job.attempts < ticket.attempt or not job.status.final or future.done():
+                continue
+            # its engine, which knows more of its end, is given a moment to tell
+            if time.monotonic() - self._seen_over.setdefault(job.index, time.monotonic()) > _MOMENT_S:
                 del running[future]
                 self._settled(job, told)
 
@@ -392,8 +399,8 @@ class SweepSession:
             raise SweepStoppedError(f"Job {ticket.index} could not be begun: {problem}", reason="failed", exit_code=2)
         job = self.job(ticket.index)
         if error is not None and job.attempts < ticket.attempt:
-            self._problems += 1
-            if self._problems >= _MOST_DEATHS:
+            self._deaths[ticket.index] = self._deaths.get(ticket.index, 0) + 1
+            if self._deaths[ticket.index] >= _MOST_DEATHS:
                 raise SweepStoppedError(
                     f"Job {ticket.index} could not be begun: {problem}; nothing came to main. What starts runs has to "
                     'stand below: if __name__ == "__main__":',
@@ -503,6 +510,8 @@ class SweepSession:
 
 
 def _cause_of_death(error: BaseException) -> str:
+    if isinstance(error, JobProcessError):
+        return str(error)
     from anew.runner.sweep.pool import cause_of_death
 
     return cause_of_death(error)
