@@ -69,6 +69,7 @@ HEAVY = {
     "pyarrow",
     "pymongo",
     "sqlalchemy",
+    "submitit",
     "tensorboard",
     "pynvml",
     "rich",

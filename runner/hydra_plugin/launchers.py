@@ -40,3 +40,9 @@ class DaskLauncher(LocalLauncher):
     """Jobs on the workers of a Dask scheduler."""
 
     engine: ClassVar[str] = "dask"
+
+
+class SlurmLauncher(LocalLauncher):
+    """Jobs of a Slurm cluster, by submitit."""
+
+    engine: ClassVar[str] = "slurm"

@@ -118,6 +118,11 @@ class SweepLayout:
         """What a sweeper that learns has learnt."""
         return self.folder / "search"
 
+    @property
+    def slurm(self) -> Path:
+        """What is handed to Slurm, and what its jobs printed outside of any run."""
+        return self.folder / "slurm"
+
     def worker_log(self, number: int) -> Path:
         """What a worker printed outside of any run."""
         return self.folder / "workers" / f"{number}.log"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import signal
 import threading
 import time
 import uuid
@@ -23,10 +22,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from anew.runner.config.main import Ticket
-from anew.runner.errors import EXIT_TAKEN, ConfigError, MissingExtraError, SweepStoppedError
+from anew.runner.errors import ConfigError, MissingExtraError, SweepStoppedError
 from anew.runner.recorder import say
 from anew.runner.sweep import dask_task
-from anew.runner.sweep.elsewhere import JobProcessError, ended, job_command
+from anew.runner.sweep.elsewhere import JobProcessError, has_begun, job_command, settle
 from anew.runner.sweep.reference import Attachment
 
 _LOOK_S = 0.5
@@ -308,31 +307,17 @@ class DaskEngine:
                 self._crew.shun(job.worker)
                 self._lost(job, problem)
             else:
-                self._settle(job, *answer)
+                settle(job.future, self._attachment, job.ticket, *answer)
             with suppress(Exception):
                 self._place()
 
-    def _settle(self, job: _Job, code: int, said: str) -> None:
-        """Say how a job's process ended."""
-        if code == EXIT_TAKEN:
-            job.future.set_result(ended(code, said))
-        elif not self._has_begun(job):
-            job.future.set_result(ended(code, said) or said.strip() or f"exit code {code}")
-        elif code:
-            job.future.set_exception(JobProcessError(_how(code)))
-        else:
-            job.future.set_result("")
-
     def _lost(self, job: _Job, problem: str) -> None:
         """Have a job begun elsewhere whose worker was lost, when nobody has begun it; else the store will tell."""
-        if self._has_begun(job) or job.tries >= _MOST_TRIES or self._ending:
+        if has_begun(self._attachment, job.ticket) or job.tries >= _MOST_TRIES or self._ending:
             job.future.set_exception(JobProcessError(problem))
             return
         job.handle = None
         self._crew.waiting.appendleft(job)
-
-    def _has_begun(self, job: _Job) -> bool:
-        return self._attachment.folder.layout.attempt(job.ticket.index, job.ticket.attempt).exists()
 
     # --- who is there ---------------------------------------------------------------------------------------------
 
@@ -498,15 +483,6 @@ def _within(limit_s: float, call: Callable[[], _T]) -> _T | None:
     thread.start()
     thread.join(limit_s)
     return found[0] if found else None
-
-
-def _how(code: int) -> str:
-    """Say how a job's process ended, by its exit code: negative for a signal, or above 128, as shells have it."""
-    number = -code if code < 0 else code - 128
-    with suppress(ValueError):
-        if number > 0:
-            return f"killed by {signal.Signals(number).name}"
-    return f"left by os._exit({code})"
 
 
 def _in_a_line(error: BaseException | None) -> str:

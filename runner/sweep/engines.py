@@ -31,4 +31,9 @@ def make_engine(
         from anew.runner.sweep.dask_engine import DaskEngine, DaskOptions
 
         return DaskEngine(attachment, options=DaskOptions.read(launching.options), workers=settings.workers)
+    if launching.engine == "slurm":
+        from anew.runner.sweep.slurm_engine import SlurmEngine, SlurmOptions
+
+        options = SlurmOptions.read(launching.options)
+        return SlurmEngine(attachment, options=options, workers=settings.workers, folder=folder.layout.slurm)
     raise ConfigError(f"There is no engine {launching.engine!r}.")

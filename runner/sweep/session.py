@@ -392,12 +392,12 @@ class SweepSession:
         ticket = running.pop(future)
         error = future.exception()
         problem = _cause_of_death(error) if error is not None else future.result()
-        if problem == "taken":
+        job = self.job(ticket.index)
+        if problem == "taken" and not (job.attempts >= ticket.attempt and job.status.final):
             self._begun.discard(ticket.index)
             return
-        if error is None and problem:
+        if error is None and problem not in ("", "taken"):
             raise SweepStoppedError(f"Job {ticket.index} could not be begun: {problem}", reason="failed", exit_code=2)
-        job = self.job(ticket.index)
         if error is not None and job.attempts < ticket.attempt:
             self._deaths[ticket.index] = self._deaths.get(ticket.index, 0) + 1
             if self._deaths[ticket.index] >= _MOST_DEATHS:
