@@ -1,6 +1,7 @@
 # Needs Python >= 3.10 and make; every target prepares its own virtual environment. Another Python: make PYTHON=python3.12 test
 PYTHON ?= python3
-WORKERS ?= auto
+# one more than there are cores, since many tests wait for processes
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else "auto")')
 KILLS ?= 10000
 BIN := .venv/bin
 SOURCES := src runner observers configs tests benchmarks examples scripts
