@@ -98,8 +98,9 @@ def marks(trial: Project) -> int:
         ((WORKERS,), GENTLE | DEADLY),
         (("anew.sweep.workers=1",), GENTLE | DEADLY),
         (JOBLIB, GENTLE | DEADLY),
+        (("hydra/launcher=submitit_local",), GENTLE),
     ],
-    ids=["here", "basic", "workers", "worker", "joblib"],
+    ids=["here", "basic", "workers", "worker", "joblib", "submitit"],
 )
 def test_every_job_comes_to_the_end_that_is_its_own(
     trial: Project, launcher: Sequence[str], fates: dict[str, Status]
@@ -546,6 +547,7 @@ def test_the_workbench_shows_sweeps(trial: Project) -> None:
     ]
     assert [sweep["id"] for sweep in json.loads(anew(trial, "sweep", "list", "--json").stdout)] == [2, 1]
     assert len(json.loads(anew(trial, "list", "sweep==1", "--json").stdout)) == 6
+    assert "COMPLETED" in anew(trial, "sweep", "show", "2", "--watch").stdout
     assert "No sweep '7'" in anew(trial, "sweep", "show", "7", code=2).stderr
     assert "no metric" in anew(trial, "sweep", "show", "1", "--by", "y", code=2).stderr.replace(
         "has a metric", "no metric"
