@@ -48,6 +48,7 @@ def main(how: str = "ok", i: int = 0, nap: float = 0.0, *, run: Run):
         os.kill(os.getpid(), getattr(signal, how))
     return (lambda: i) if how == "lambda" else float(i)
 """
+COUNT = int(os.environ.get("ANEW_SWEEP_JOBS", "40"))
 FAILED, LOST, DONE = Status.FAILED, Status.LOST, Status.COMPLETED
 GENTLE = {"ok": DONE, "raise": FAILED, "exit": FAILED, "lambda": DONE, "odd": FAILED}
 DEADLY = {"leave": LOST, "SIGSEGV": LOST, "SIGKILL": LOST}
@@ -61,7 +62,12 @@ def trial(project: Path) -> Project:
 
 
 def anew(trial: Project, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*ANEW, *words], cwd=trial.folder, capture_output=True, text=True, timeout=120, check=False)
+    words_given = [*ANEW, *words]
+    done = subprocess.run(
+        words_given, cwd=trial.folder, capture_output=True, text=True, timeout=120 + COUNT, check=False
+    )
+        [*ANEW, *words], cwd=trial.folder, capture_output=True, text=True, timeout=120 + COUNT, check=False
+    )
     assert done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}"
     return done
 
@@ -309,7 +315,7 @@ def test_a_killed_conductor_loses_nothing(trial: Project) -> None:
 
 def test_workers_killed_at_random_and_the_conductor_once(trial: Project) -> None:
     """Every job ends in one state, none that completed runs twice. ANEW_SWEEP_JOBS=1000 for more of it."""
-    count = int(os.environ.get("ANEW_SWEEP_JOBS", "40"))
+    count = COUNT
     chance = random.Random(1)
     victims = {i for i in range(count) if chance.random() < 0.3}
     trial.write(f"""

@@ -18,8 +18,9 @@ from typing import Any
 
 from anew.runner.config.main import Ticket
 from anew.runner.store.layout import SweepLayout
+from anew.runner.sweep.elsewhere import has_begun
 from anew.runner.sweep.reference import Attachment, MainReference
-from anew.runner.sweep.worker import SIGNALS, work
+from anew.runner.sweep.worker import SIGNALS, leave_when_orphaned, work
 
 _EXIT_CODE = re.compile(r"\{([^}]*)\}")
 
@@ -76,6 +77,7 @@ class _Worker:
         self._variables = variables
         self._executor: Any = None
         self._future: Future[str] | None = None
+        self._ticket: Ticket | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -90,14 +92,19 @@ class _Worker:
         if self._executor is None:
             # a script is imported anew only when main is in it: what it does beside that is not for workers
             context = get_context("loky_init_main" if self._setup[0].is_in_script else "loky")
-            self._executor = ProcessPoolExecutor(max_workers=1, context=context)
+            # one whose parent dies while it starts would wait for its first job for ever
+            self._executor = ProcessPoolExecutor(
+                max_workers=1, context=context, initializer=leave_when_orphaned, initargs=(os.getpid(),)
+            )
         with _signals_held(), _set(self._variables):
             future: Future[str] = self._executor.submit(work, self._setup, ticket)
-        self._future = future
+        self._future, self._ticket = future, ticket
         return future
 
     def interrupt(self) -> None:
-        if not self.is_idle:
+        if self._ticket is None or self.is_idle or not has_begun(self._setup[1], self._ticket):
+            return  # it will see that the sweep is to stop before it begins
+        if self._executor is not None:
             for pid in list(self._executor._processes or ()):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGINT)

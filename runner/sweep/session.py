@@ -420,6 +420,8 @@ class SweepSession:
 
     def _interrupted(self, engine: Engine, running: dict[Future[str], Ticket], told: Any) -> None:
         """Interrupt what is running, and wait for it; somebody in a hurry says so again."""
+        with suppress(StoreError):
+            self.folder.ask_to_stop("now")  # what is about to begin sees it
         engine.interrupt()
         end = time.monotonic() + _GRACE_S
         try:
@@ -427,8 +429,11 @@ class SweepSession:
                 finished, _ = wait(list(running), timeout=_TICK_S, return_when=FIRST_COMPLETED)
                 for future in finished:
                     ticket = running.pop(future)
-                    if self._progress is not None:
-                        self._progress.ended(self.job(ticket.index))
+                    job = self.job(ticket.index)
+                    if self._progress is not None and job.status.final:
+                        self._progress.ended(job)
+                    if job.status is Status.QUEUED:
+                        continue
                     with suppress(Exception):
                         told(ticket.index)
         except (KeyboardInterrupt, Terminated):

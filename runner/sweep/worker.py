@@ -26,6 +26,7 @@ _ORPHAN_S = 1.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _worker: _Worker | None = None
+_busy = threading.Event()
 
 
 def work(setup: tuple[MainReference, Attachment, str], ticket: Any) -> str:
@@ -55,8 +56,6 @@ class _Worker:
             os.setpgid(0, 0)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._busy = False
-        threading.Thread(target=self._leave_when_orphaned, args=(os.getppid(),), daemon=True).start()
         _print_into(log)
         sys.argv = list(attachment.command.argv) or [""]
         self._main = reference.load()
@@ -64,7 +63,7 @@ class _Worker:
         _print_into(os.devnull)  # every job keeps what it prints with its run
 
     def run(self, ticket: Any) -> str:
-        self._busy = True
+        _busy.set()
         try:
             self._main.run_job(ticket, replace(self._attachment, attempts={ticket.index: ticket.attempt}))
         except JobTakenError:
@@ -74,14 +73,19 @@ class _Worker:
         except (KeyboardInterrupt, Terminated):
             return ""
         finally:
-            self._busy = False
+            _busy.clear()
         return ""
 
-    def _leave_when_orphaned(self, parent: int) -> None:
-        """End with whoever hands out the jobs; the job that is running is let come to its end."""
-        while os.getppid() == parent or self._busy:
+
+def leave_when_orphaned(parent: int) -> None:
+    """Have this process end with whoever hands out the jobs; a job that is running is let come to its end."""
+
+    def watch() -> None:
+        while os.getppid() == parent or _busy.is_set():
             time.sleep(_ORPHAN_S)
         os._exit(0)
+
+    threading.Thread(target=watch, name="anew-orphan", daemon=True).start()
 
 
 def _print_into(path: str) -> None:
