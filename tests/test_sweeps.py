@@ -62,10 +62,7 @@ def trial(project: Path) -> Project:
 
 
 def anew(trial: Project, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    words_given = [*ANEW, *words]
     done = subprocess.run(
-        words_given, cwd=trial.folder, capture_output=True, text=True, timeout=120 + COUNT, check=False
-    )
         [*ANEW, *words], cwd=trial.folder, capture_output=True, text=True, timeout=120 + COUNT, check=False
     )
     assert done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}"
@@ -626,3 +623,15 @@ def test_no_secret_reaches_the_record_of_a_sweep(trial: Project) -> None:
     assert [job.result for job in sweep_of(trial, 2).jobs] == ["0 21"] * 3
     kept = b"".join(path.read_bytes() for path in (trial.folder / "runs").rglob("*") if path.is_file())
     assert b"correct-horse" not in kept
+
+
+def test_a_plan_that_was_damaged_costs_no_job_that_was_run(trial: Project) -> None:
+    trial.write(FATES)
+    trial.run("-m", "i=1,2,3")
+    plan = trial.folder / "runs/sweeps/1/jobs.jsonl"
+    plan.write_bytes(plan.read_bytes()[:-40])
+    assert [(job.overrides, job.result) for job in sweep_of(trial).jobs] == [((f"i={i}",), float(i)) for i in (1, 2, 3)]
+    (trial.folder / "runs/sweeps/1/taken/0.1.json").write_bytes(b"")
+    assert "Traceback" not in anew(trial, "sweep", "show").stderr
+    (trial.folder / "runs/sweeps/1/sweep.json").write_bytes(b"{}")
+    assert "has no record" in anew(trial, "sweep", "show", "1", code=2).stderr

@@ -246,9 +246,12 @@ def read_sweep(folder: SweepFolder, read: ReadRuns) -> SweepRecord:
         )
     taken = folder.taken()
     runs = read([each.run for attempts in taken.values() for each in attempts])
-    jobs = tuple(
-        _job(job.index, job.overrides, taken.get(job.index, []), runs, folder.layout) for job in folder.planned()
-    )
+    planned = {job.index: job.overrides for job in folder.planned()}
+    for index in taken.keys() - planned.keys():
+        # its line of the plan is damaged; its run knows
+        record = runs.get(taken[index][-1].run)
+        planned[index] = record.overrides if record else ()
+    jobs = tuple(_job(index, planned[index], taken.get(index, []), runs, folder.layout) for index in sorted(planned))
     ended = folder.ended()
     return SweepRecord(
         start=start,

@@ -15,7 +15,7 @@ def report(sweep: SweepRecord) -> None:
     """Say on stderr how many jobs ended how, which was best, and which failed and why."""
     counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
     best = sweep.best
-    ending = f"; best {short(best.result)}: run {best.run} ({' '.join(best.overrides)})" if best is not None else ""
+    ending = f"; best {short(best.result)}: run {best.run} {' '.join(best.overrides)}".rstrip() if best else ""
     say(f"sweep {sweep.id}: {counts or 'no jobs'}{ending}")
     failed = [job for job in sweep.jobs if job.status in (Status.FAILED, Status.LOST)]
     for job in failed[:_MOST]:
