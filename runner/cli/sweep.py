@@ -147,7 +147,14 @@ def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
     say(f"sweep {number} was asked to {what}; to see it: anew sweep show {number}")
 
 
-for each in (list_command, show_command, resume_command, stop_command):
+_SHORT = {
+    list_command: "Sweeps, newest first",
+    show_command: "The jobs of a sweep, best first; live with --watch",
+    resume_command: "Run what has not completed",
+    stop_command: "Interrupt what runs, keep the rest planned",
+}
+for each, text in _SHORT.items():
+    each.short_help = text
     sweep_command.add_command(each)
 
 

@@ -101,7 +101,7 @@ def _bar(sweep: int, total: int | None, done: int) -> tuple[Any, Any]:
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TextColumn("{task.fields[words]}"),
-        TextColumn("left"),
+        TextColumn("time left"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
