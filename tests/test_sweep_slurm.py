@@ -62,15 +62,11 @@ def test_jobs_run_the_source_that_was_recorded(trial: Project) -> None:
         return 'old'
     """)
     with trial.start("-m", "i=range(4)", "nap=2", *LAUNCHER) as process:
-        until(lambda: any(job.status is Status.RUNNING for job in sweep_of(trial).jobs) if _has_sweep(trial) else False)
+        until(lambda: list((trial.folder / "runs/sweeps/1/taken").glob("*.json")))
         script.write_text(script.read_text().replace("'old'", "'new'"))
         _, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert [job.result for job in sweep_of(trial).jobs] == ["old"] * 4
-
-
-def _has_sweep(trial: Project) -> bool:
-    return trial.has_runs and bool(trial.store.sweep_numbers()) and bool(trial.store.sweep_folder("last").start())
 
 
 def test_a_job_that_slurm_cancels_is_interrupted_and_the_others_go_on(trial: Project) -> None:

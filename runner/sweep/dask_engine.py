@@ -164,7 +164,7 @@ class _Crew:
 
 class DaskEngine:
     """
-    Satisfies `session.Engine`. To be used in one thread; it has threads of its own, which settle the futures.
+    Satisfies `handout.Engine`. To be used in one thread; it has threads of its own, which settle the futures.
 
     Args:
         attachment: The sweep.

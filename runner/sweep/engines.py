@@ -11,7 +11,7 @@ from anew.runner.store.sweeps import SweepFolder
 from anew.runner.sweep.reference import Attachment, MainReference
 
 if TYPE_CHECKING:
-    from anew.runner.sweep.session import Engine
+    from anew.runner.sweep.handout import Engine
 
 
 def make_engine(

@@ -5,15 +5,13 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from anew.runner import ids
 from anew.runner.errors import EXIT_SIGINT, ConfigError, JobTakenError, StoreError, SweepStoppedError
-from anew.runner.interrupts import Terminated
 from anew.runner.places import Places
 from anew.runner.recorder import say
 from anew.runner.records import CommandFacts, SourceFacts, Status
@@ -21,7 +19,7 @@ from anew.runner.redact import Redactor
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweeps import BEAT_S, SweepFolder, marked, read_sweep
-from anew.runner.sweep.elsewhere import JobProcessError
+from anew.runner.sweep.handout import TICK_S, Engine, HandOut
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.report import report
@@ -31,47 +29,6 @@ from anew.runner.sweeps import PlannedJob, SweepJob, SweepRecord, SweepStart
 
 if TYPE_CHECKING:
     from anew.runner.config.main import Launching, Ticket
-
-_TICK_S = 0.25
-_GRACE_S = 15.0
-_LOOK_S = 1.0
-_MOMENT_S = 3.0
-_MOST_DEATHS = 3
-
-
-class Engine(Protocol):
-    """
-    Runs jobs beside each other.
-
-    Attributes:
-        slots: How many jobs it can run at a time, now. With none, it is handed one all the same, which it keeps until
-            it can: whether there is anything left to run is seen when it is asked for.
-        is_remote: Whether jobs run where this process cannot see theirs: what the store says of a job is then looked at
-            too, since a network may be cut.
-    """
-
-    @property
-    def slots(self) -> int: ...
-
-    @property
-    def is_remote(self) -> bool: ...
-
-    def submit(self, ticket: Ticket) -> Future[str]:
-        """
-        Have a job run.
-
-        The result is "" when it was begun and has ended, "taken" when another process has it, or why it was not begun.
-        An exception says what ended its process.
-        """
-        ...
-
-    def interrupt(self) -> None:
-        """Have the running jobs interrupted, as by a Ctrl-C. Returns at once; their futures end."""
-        ...
-
-    def close(self, *, kill: bool = False) -> None:
-        """Let go of processes and connections; with *kill*, whatever they are doing."""
-        ...
 
 
 class SweepSession:
@@ -125,11 +82,7 @@ class SweepSession:
         self._known: dict[int, PlannedJob] = {}
         self.attempts: dict[int, int] = {}
         self._begun: set[int] = set()
-        self._elsewhere: set[int] = set()
-        self._settling: set[int] = set()
-        self._looked_s = 0.0
-        self._seen_over: dict[int, float] = {}
-        self._deaths: dict[int, int] = {}
+        self.elsewhere: set[int] = set()
         self._failed: int | None = None
         self._started_s = time.monotonic()
         self._beaten_s = 0.0
@@ -223,9 +176,9 @@ class SweepSession:
             return None
         job = self.job(index)
         if job.status is Status.RUNNING:
-            self._elsewhere.add(index)
+            self.elsewhere.add(index)
             return 0
-        self._elsewhere.discard(index)
+        self.elsewhere.discard(index)
         if job.status is Status.COMPLETED or (job.status is not Status.QUEUED and not self._again(job)):
             return None
         if self._only and job.status not in self._only:
@@ -279,7 +232,7 @@ class SweepSession:
             )
         with heard():
             if self._is_beside:
-                self._beside(following, told)
+                HandOut(self, self._engine(), following, told).run()
             else:
                 self._one_by_one(following, run_here, told)
 
@@ -298,9 +251,9 @@ class SweepSession:
             self._check_stopped()
             ticket = following()
             if ticket is None:
-                if not self._elsewhere:
+                if not self.elsewhere:
                     return
-                self._tick(_TICK_S)
+                self.tick(TICK_S)
                 continue
             self._begun.add(ticket.index)
             try:
@@ -308,137 +261,15 @@ class SweepSession:
             except JobTakenError:
                 self._begun.discard(ticket.index)
                 continue
-            self._tick(0)
-            self._note_failure(self.job(ticket.index))
+            self.tick(0)
+            self.ended(self.job(ticket.index))
             told(ticket.index)
-
-    def _beside(self, following: Any, told: Any) -> None:
-        engine = self._engine()
-        running: dict[Future[str], Ticket] = {}
-        stopped: SweepStoppedError | None = None
-        kill = True
-        try:
-            while True:
-                stopped = stopped or self._fill(engine, running, following)
-                if not running and not self._settling and (stopped is not None or not self._elsewhere):
-                    break
-                finished = wait(list(running), timeout=_TICK_S, return_when=FIRST_COMPLETED)[0] if running else ()
-                for future in finished:
-                    self._finished(engine, running, future, told)
-                self._tick(0 if running or finished else _TICK_S)
-                self._look(engine, running, told)
-                asked = self._stopped()
-                if asked is not None and asked.reason == "stopped":
-                    stopped = asked
-                    self._interrupted(engine, running, told)
-            kill = False
-        except (KeyboardInterrupt, Terminated):
-            self._interrupted(engine, running, told)
-            raise
-        finally:
-            engine.close(kill=kill)
-        if stopped is not None:
-            raise stopped
-
-    def _fill(self, engine: Engine, running: dict[Future[str], Ticket], following: Any) -> SweepStoppedError | None:
-        """Hand out jobs as long as there are idle slots; return why no more are, if that is so."""
-        while len(running) < max(1, engine.slots):
-            if (stopped := self._stopped()) is not None:
-                return stopped
-            ticket = following()
-            if ticket is None:
-                return None
-            self._begun.add(ticket.index)
-            running[engine.submit(ticket)] = ticket
-            if self._progress is not None:
-                self._progress.began()
-        return None
-
-    def _look(self, engine: Engine, running: dict[Future[str], Ticket], told: Any) -> None:
-        """See in the store what has become of jobs that run out of sight."""
-        if time.monotonic() - self._looked_s < _LOOK_S:
-            return
-        self._looked_s = time.monotonic()
-        for index in list(self._settling):
-            job = self.job(index)
-            if job.status.final:
-                self._settling.discard(index)
-                self._settled(job, told)
-        if not engine.is_remote:
-            return
-        for future, ticket in list(running.items()):
-            job = self.job(ticket.index)
-            if job.attempts < ticket.attempt or not job.status.final or future.done():
-                continue
-            # its engine, which knows more of its end, is given a moment to tell
-            if time.monotonic() - self._seen_over.setdefault(job.index, time.monotonic()) > _MOMENT_S:
-                del running[future]
-                self._settled(job, told)
-
-    def _settled(self, job: SweepJob, told: Any) -> None:
-        self._note_failure(job)
-        if self._progress is not None:
-            self._progress.ended(job)
-        told(job.index)
 
     def _engine(self) -> Engine:
         from anew.runner.sweep.engines import make_engine
 
         assert self._launching is not None
         return make_engine(self._launching, self._settings.sweep, self.folder, self._main(), self.attachment())
-
-    def _finished(self, engine: Engine, running: dict[Future[str], Ticket], future: Future[str], told: Any) -> None:
-        """Take note of a job that has ended, whatever became of its process."""
-        ticket = running.pop(future)
-        error = future.exception()
-        problem = _cause_of_death(error) if error is not None else future.result()
-        job = self.job(ticket.index)
-        if problem == "taken" and not (job.attempts >= ticket.attempt and job.status.final):
-            self._begun.discard(ticket.index)
-            return
-        if error is None and problem not in ("", "taken"):
-            raise SweepStoppedError(f"Job {ticket.index} could not be begun: {problem}", reason="failed", exit_code=2)
-        if error is not None and job.attempts < ticket.attempt:
-            self._deaths[ticket.index] = self._deaths.get(ticket.index, 0) + 1
-            if self._deaths[ticket.index] >= _MOST_DEATHS:
-                raise SweepStoppedError(
-                    f"Job {ticket.index} could not be begun: {problem}; nothing came to main. What starts runs has to "
-                    'stand below: if __name__ == "__main__":',
-                    reason="failed",
-                    exit_code=2,
-                )
-            running[engine.submit(ticket)] = ticket
-            return
-        if error is not None and job.status is Status.LOST:
-            self.folder.died(ticket.index, ticket.attempt, _cause_of_death(error))
-            job = self.job(ticket.index)
-        if job.status is Status.RUNNING:
-            # its process cannot be seen from here, and may be going on: its silence will tell
-            self._settling.add(ticket.index)
-            return
-        self._settled(job, told)
-
-    def _interrupted(self, engine: Engine, running: dict[Future[str], Ticket], told: Any) -> None:
-        """Interrupt what is running, and wait for it; somebody in a hurry says so again."""
-        with suppress(StoreError):
-            self.folder.ask_to_stop("now")  # what is about to begin sees it
-        engine.interrupt()
-        end = time.monotonic() + _GRACE_S
-        try:
-            while running and time.monotonic() < end:
-                finished, _ = wait(list(running), timeout=_TICK_S, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    ticket = running.pop(future)
-                    job = self.job(ticket.index)
-                    if self._progress is not None and job.status.final:
-                        self._progress.ended(job)
-                    if job.status is Status.QUEUED:
-                        continue
-                    with suppress(Exception):
-                        told(ticket.index)
-        except (KeyboardInterrupt, Terminated):
-            engine.interrupt()
-            wait(list(running), timeout=_GRACE_S)
 
     def watch(self, launch: Callable[[], object], indices: Sequence[int]) -> None:
         """Have a launcher of Hydra's run jobs. Raises SweepStoppedError when it runs none of them."""
@@ -452,7 +283,7 @@ class SweepSession:
         ended = [index for index in indices if self.job(index).status is not Status.QUEUED]
         self._begun.update(ended)
         for index in ended:
-            self._note_failure(self.job(index))
+            self.ended(self.job(index))
         if not ended:
             line = f"{type(error).__name__}: {error}".strip().split("\n")[0] if error else "no reason given"
             option = self._launching.option if self._launching else "?"
@@ -464,23 +295,37 @@ class SweepSession:
 
     # --- when to stop ---------------------------------------------------------------------------------------------
 
-    def _tick(self, pause_s: float) -> None:
+    def tick(self, pause_s: float) -> None:
+        """Pause, and give a sign of life when one is due."""
         if pause_s:
             time.sleep(pause_s)
         if time.monotonic() - self._beaten_s > BEAT_S:
             self._beaten_s = time.monotonic()
             self.folder.beat(self._conductor)
 
-    def _note_failure(self, job: SweepJob) -> None:
+    def began(self, index: int) -> None:
+        """Take note that a job was handed out."""
+        self._begun.add(index)
+        if self._progress is not None:
+            self._progress.began()
+
+    def not_begun(self, index: int) -> None:
+        """Take note that a job which was handed out is not run by it."""
+        self._begun.discard(index)
+
+    def ended(self, job: SweepJob) -> None:
+        """Take note of how a job ended."""
         if job.status in (Status.FAILED, Status.LOST):
             self._failed = job.index
+        if self._progress is not None:
+            self._progress.ended(job)
 
     def _check_stopped(self) -> None:
-        stopped = self._stopped()
+        stopped = self.stopped()
         if stopped is not None:
             raise stopped
 
-    def _stopped(self) -> SweepStoppedError | None:
+    def stopped(self) -> SweepStoppedError | None:
         """Return why no further job is begun, or None."""
         sweep, number = self._settings.sweep, self.folder.number
         asked = self.folder.asked_to_stop()
@@ -512,14 +357,6 @@ class SweepSession:
     @property
     def _is_grid(self) -> bool:
         return self._launching is not None and self._launching.planned_ahead
-
-
-def _cause_of_death(error: BaseException) -> str:
-    if isinstance(error, JobProcessError):
-        return str(error)
-    from anew.runner.sweep.pool import cause_of_death
-
-    return cause_of_death(error)
 
 
 def take(store: FolderStore, sweep: Attachment | SweepSession, index: int, run: int) -> int:

@@ -99,7 +99,7 @@ class SlurmOptions:
 
 class SlurmEngine:
     """
-    Satisfies `session.Engine`. To be used in one thread; it has a thread of its own, which settles the futures.
+    Satisfies `handout.Engine`. To be used in one thread; it has a thread of its own, which settles the futures.
 
     Args:
         attachment: The sweep.
