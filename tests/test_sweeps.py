@@ -551,6 +551,7 @@ def test_the_workbench_shows_sweeps(trial: Project) -> None:
     assert [sweep["id"] for sweep in json.loads(anew(trial, "sweep", "list", "--json").stdout)] == [2, 1]
     assert len(json.loads(anew(trial, "list", "sweep==1", "--json").stdout)) == 6
     assert "COMPLETED" in anew(trial, "sweep", "show", "2", "--watch").stdout
+    assert "resume" in anew(trial, "sweep").stdout
     assert "No sweep '7'" in anew(trial, "sweep", "show", "7", code=2).stderr
     assert "no metric" in anew(trial, "sweep", "show", "1", "--by", "y", code=2).stderr.replace(
         "has a metric", "no metric"

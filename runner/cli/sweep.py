@@ -28,9 +28,12 @@ _MOST_JOBS = 50
 _MOST_BEST = 5
 
 
-@click.group("sweep", invoke_without_command=False)
-def sweep_command() -> None:
+@click.group("sweep", invoke_without_command=True)
+@click.pass_context
+def sweep_command(context: click.Context) -> None:
     """Many runs from one line: python train.py -m lr=0.1,0.01"""
+    if context.invoked_subcommand is None:
+        say(context.get_help())
 
 
 @command("list")
