@@ -20,7 +20,7 @@ from anew.runner.errors import AnewError, ConfigError
 from anew.runner.places import Places
 from anew.runner.plan import Report, active
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts, Status, SweepMembership
-from anew.runner.sweeps import PlannedJob, SweepRecord
+from anew.runner.sweep_records import PlannedJob, SweepRecord
 
 if TYPE_CHECKING:
     from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket

@@ -26,7 +26,7 @@ from anew.runner.errors import ConfigError
 from anew.runner.records import Status
 from anew.runner.sweep import dask_task
 from anew.runner.sweep.dask_engine import DaskOptions
-from anew.runner.sweeps import SweepRecord
+from anew.runner.sweep_records import SweepRecord
 from tests.scripts import Project
 
 cloudpickle = pytest.importorskip("cloudpickle")

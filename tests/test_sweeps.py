@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from anew.runner.records import Status
-from anew.runner.sweeps import SweepRecord
+from anew.runner.sweep_records import SweepRecord
 from tests.scripts import Project
 
 ANEW = [sys.executable, "-c", "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"]

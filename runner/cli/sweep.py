@@ -15,7 +15,7 @@ from anew.runner.cli.render import remark, say, status_style, styled, table
 from anew.runner.errors import MissingExtraError
 from anew.runner.records import Status
 from anew.runner.sweep.report import ranked
-from anew.runner.sweeps import SweepJob, SweepRecord
+from anew.runner.sweep_records import SweepJob, SweepRecord
 from anew.runner.values import iso, plain
 from anew.runner.wording import ago, duration, printable, short
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner.records import Provenance
-from anew.runner.sweeps import PlannedJob, SweepJob, SweepRecord
+from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord
 
 if TYPE_CHECKING:
     from anew.runner.config.spec import TaskSpec

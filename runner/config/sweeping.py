@@ -31,7 +31,7 @@ from anew.runner.config.ticket import ForeignTask, JobFailedError, as_planned, n
 from anew.runner.config.values import recorded, users_part
 from anew.runner.errors import EXIT_FAILED, SweepStoppedError
 from anew.runner.records import Status
-from anew.runner.sweeps import PlannedJob, SweepRecord
+from anew.runner.sweep_records import PlannedJob, SweepRecord
 
 _log = logging.getLogger("hydra._internal.core_plugins.basic_launcher")
 _BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"

@@ -26,7 +26,7 @@ from anew.runner.config.spec import TaskSpec
 from anew.runner.config.state import hydra_kept, logging_kept, resolve_job_dir
 from anew.runner.config.values import recorded, users_part
 from anew.runner.interrupts import Terminated
-from anew.runner.sweeps import PlannedJob
+from anew.runner.sweep_records import PlannedJob
 
 
 def as_planned(

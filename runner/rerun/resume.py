@@ -19,7 +19,7 @@ from anew.runner.rerun.layout import digest, lay_out_source
 from anew.runner.rerun.sandbox import Sandbox, sandbox
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store
-from anew.runner.sweeps import PlannedJob, SweepStart
+from anew.runner.sweep_records import PlannedJob, SweepStart
 
 _NAMED = 3
 

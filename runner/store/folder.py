@@ -32,7 +32,7 @@ from anew.runner.store.reading import check_format, has_begun, is_alive, journal
 from anew.runner.store.source import observer_states
 from anew.runner.store.sweeps import SweepFolder, read_sweep
 from anew.runner.store.tabular import as_table
-from anew.runner.sweeps import SweepRecord
+from anew.runner.sweep_records import SweepRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,7 +24,7 @@ from anew.runner.serial import DamagedError, from_json, to_json
 from anew.runner.store.files import cannot, create_whole
 from anew.runner.store.layout import SweepLayout
 from anew.runner.store.reading import SILENT_S, file_clock
-from anew.runner.sweeps import Conductor, ConductorEnded, PlannedJob, SweepJob, SweepRecord, SweepStart, Taken
+from anew.runner.sweep_records import Conductor, ConductorEnded, PlannedJob, SweepJob, SweepRecord, SweepStart, Taken
 
 BEAT_S = 5.0
 _SILENT_CONDUCTOR_S = 30.0

@@ -17,7 +17,7 @@ from anew.runner.sweep.pool import cause_of_death
 if TYPE_CHECKING:
     from anew.runner.config.main import Ticket
     from anew.runner.sweep.session import SweepSession
-    from anew.runner.sweeps import SweepJob
+    from anew.runner.sweep_records import SweepJob
 
 TICK_S = 0.25
 _GRACE_S = 15.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from anew.runner.recorder import say
 from anew.runner.records import Status
-from anew.runner.sweeps import SweepJob
+from anew.runner.sweep_records import SweepJob
 from anew.runner.wording import duration, short
 
 

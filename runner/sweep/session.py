@@ -25,7 +25,7 @@ from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.report import report
 from anew.runner.sweep.reuse import Reuse
 from anew.runner.sweep.signals import heard
-from anew.runner.sweeps import PlannedJob, SweepJob, SweepRecord, SweepStart
+from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart
 
 if TYPE_CHECKING:
     from anew.runner.config.main import Launching, Ticket

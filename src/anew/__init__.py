@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anew.runner.rerun.conduct import RerunResult, rerun
     from anew.runner.run import Run, current_run
     from anew.runner.store.locate import open_store
-    from anew.runner.sweeps import SweepRecord
+    from anew.runner.sweep_records import SweepRecord
 
 _HOMES = {
     "AnewError": "errors",

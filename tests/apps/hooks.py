@@ -9,7 +9,7 @@ from typing import Any
 
 from anew.runner.config.main import ComposedJob, Launching, Ticket, run_app, task_spec
 from anew.runner.records import Status
-from anew.runner.sweeps import PlannedJob, SweepJob
+from anew.runner.sweep_records import PlannedJob, SweepJob
 
 
 class Hooks:
