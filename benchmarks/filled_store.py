@@ -18,7 +18,8 @@ from pathlib import Path
 from unittest import mock
 
 from anew import Experiment, Run
-from anew.runner import events, ids
+from anew.runner import events
+from anew.runner.format import ids
 from anew.runner.store.folder import FolderStore
 
 experiment = Experiment("curve")

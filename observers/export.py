@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from anew.observers.folders import claim_folder, folder_of_runs
 from anew.runner import events as ev
-from anew.runner import ids, serial
 from anew.runner.contracts import MetricSeries, RunStore
 from anew.runner.errors import ConfigError, MissingExtraError, RunStateError
+from anew.runner.format import ids, serial
+from anew.runner.format.values import iso
 from anew.runner.records import RunRecord
 from anew.runner.store.files import sync_folder
-from anew.runner.values import iso
 
 if TYPE_CHECKING:
     import pyarrow as pa

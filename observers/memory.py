@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from anew.runner import events as ev
 from anew.runner.errors import RunStateError
+from anew.runner.format.replay import replay
 from anew.runner.records import RunRecord
-from anew.runner.replay import replay
 
 E = TypeVar("E", bound=ev.Event)
 

@@ -22,8 +22,8 @@ from itertools import groupby
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner import serial
-from anew.runner.serial import DamagedError
+from anew.runner.format import serial
+from anew.runner.format.serial import DamagedError
 
 COLLECTION = "anew_journal"
 START = "run"

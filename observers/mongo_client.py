@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.errors import ConfigError, MissingExtraError, UnavailableError
-from anew.runner.redact import redact_text
+from anew.runner.format.redact import redact_text
 
 if TYPE_CHECKING:
     from pymongo import MongoClient

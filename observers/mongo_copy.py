@@ -27,7 +27,7 @@ from anew.observers.mongo_chunks import (
 )
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
-from anew.runner.serial import DamagedError
+from anew.runner.format.serial import DamagedError
 from anew.runner.store.files import cannot, create_whole
 from anew.runner.store.layout import RunLayout
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner import serial
+from anew.runner.format import serial
+from anew.runner.format.replay import Replay
+from anew.runner.format.serial import DamagedError
 from anew.runner.records import ContentRef, RunRecord
-from anew.runner.replay import Replay
-from anew.runner.serial import DamagedError
 
 _MOST_BYTES = 256 * 2**20
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anew.observers.mongo_chunks import COLLECTION, OUTPUT, START, chunk_documents, chunk_of, events_of, is_key
 from anew.observers.mongo_client import insert_missing
 from anew.runner import events as ev
-from anew.runner.serial import DamagedError
+from anew.runner.format.serial import DamagedError
 
 if TYPE_CHECKING:
     from pymongo.database import Database

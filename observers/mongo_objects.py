@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from anew.runner import ids
+from anew.runner.format import ids
 from anew.runner.store.objects import ObjectStore
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from anew.observers.mongo_chunks import COLLECTION, OUTPUT, chunk_documents, chu
 from anew.observers.mongo_client import insert_missing
 from anew.runner import events as ev
 from anew.runner.errors import UnavailableError
-from anew.runner.serial import DamagedError
+from anew.runner.format.serial import DamagedError
 
 if TYPE_CHECKING:
     from pymongo.database import Database

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from anew.observers.mongo_client import in_our_words, place
 from anew.runner import events as ev
 from anew.runner.errors import StoreError, UnavailableError
+from anew.runner.format.redact import REDACTED, is_secret_name, redact_name_value, redact_text
 from anew.runner.records import (
     CommandFacts,
     ContentRef,
@@ -38,7 +39,6 @@ from anew.runner.records import (
     SourceFacts,
     Status,
 )
-from anew.runner.redact import REDACTED, is_secret_name, redact_name_value, redact_text
 
 if TYPE_CHECKING:
     from bson import ObjectId

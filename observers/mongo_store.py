@@ -22,12 +22,12 @@ from anew.observers.mongo_fold import unpack
 from anew.observers.mongo_objects import MongoObjects
 from anew.observers.mongo_view import escape_key, pack
 from anew.runner import events as ev
-from anew.runner import ids
 from anew.runner.errors import StoreError, UnavailableError
+from anew.runner.format import ids
+from anew.runner.format.replay import fold
+from anew.runner.format.serial import DamagedError
 from anew.runner.liveness import process_alive
 from anew.runner.records import RunRecord, Status
-from anew.runner.replay import fold
-from anew.runner.serial import DamagedError
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.layout import RunLayout
 from anew.runner.store.reading import SILENT_S, read_run

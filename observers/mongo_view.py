@@ -18,10 +18,10 @@ from enum import Enum
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from anew.runner import serial
 from anew.runner.errors import ValueRefusedError
+from anew.runner.format import serial
+from anew.runner.format.values import plain
 from anew.runner.records import ContentRef, HardwareFacts, RunRecord, Status
-from anew.runner.values import plain
 
 SACRED_FORMAT = "MongoObserver-0.7.0"
 FORMAT = 1

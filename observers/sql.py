@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from anew.observers.folders import folder_of_runs
 from anew.observers.sql_tables import TABLES, Database, SQLError, parse_url, shown_url
 from anew.runner import events as ev
-from anew.runner import serial
 from anew.runner.contracts import RunStore
 from anew.runner.errors import ConfigError, MissingExtraError, UnavailableError
+from anew.runner.format import serial
+from anew.runner.format.redact import redact_text
+from anew.runner.format.values import number_to_json, plain
 from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Verdict
-from anew.runner.redact import redact_text
-from anew.runner.values import number_to_json, plain
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

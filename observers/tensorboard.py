@@ -16,8 +16,8 @@ from anew.observers.folders import claim_folder, folder_of_runs
 from anew.runner import events as ev
 from anew.runner.contracts import RunStore
 from anew.runner.errors import MissingExtraError
+from anew.runner.format.values import plain
 from anew.runner.records import RunRecord, Status
-from anew.runner.values import plain
 
 _FILE_VERSION = "brain.Event:2"
 _EXACT_UP_TO = 2**53

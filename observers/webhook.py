@@ -19,9 +19,9 @@ from anew.observers import glance
 from anew.runner import events as ev
 from anew.runner.contracts import RunStore
 from anew.runner.errors import AnewError, ConfigError, UnavailableError
+from anew.runner.format.redact import redact_text
+from anew.runner.format.values import iso
 from anew.runner.records import RunRecord, Status
-from anew.runner.redact import redact_text
-from anew.runner.values import iso
 from anew.runner.wording import duration, printable
 
 OCCASIONS = ("start", "end", "failure")

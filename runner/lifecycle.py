@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
-from anew.runner import ids, liveness, marks
+from anew.runner import liveness, marks
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
@@ -24,6 +24,10 @@ from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
 from anew.runner.capture.source import SourceScan, added_modules
 from anew.runner.capture.system import SystemSampler
 from anew.runner.errors import AnewError
+from anew.runner.format import ids
+from anew.runner.format.redact import Redactor, secrets_in
+from anew.runner.format.serial import start_to_json
+from anew.runner.format.values import encode
 from anew.runner.guard import Guard, Terminated, Watch
 from anew.runner.places import Places
 from anew.runner.pulse import Pulse
@@ -38,13 +42,10 @@ from anew.runner.records import (
     Status,
     SweepMembership,
 )
-from anew.runner.redact import Redactor, secrets_in
 from anew.runner.run import Run, set_current
-from anew.runner.serial import start_to_json
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.layout import RunLayout
-from anew.runner.values import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

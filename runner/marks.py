@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from anew.runner.serial import dumps
+from anew.runner.format.serial import dumps
 
 _KEY_BYTES = 32
 

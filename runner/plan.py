@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anew.runner.format.serial import from_json, to_json
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, RerunOf, SourceFacts
-from anew.runner.serial import from_json, to_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,9 +16,9 @@ from typing import Any
 from weakref import WeakSet
 
 from anew.runner import events as ev
-from anew.runner import ids, serial
 from anew.runner.errors import StoreError
-from anew.runner.redact import Redactor
+from anew.runner.format import ids, serial
+from anew.runner.format.redact import Redactor
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.layout import RunLayout
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.errors import AnewError, RunStateError, ValueRefusedError
+from anew.runner.format.values import encode
 from anew.runner.places import Places
 from anew.runner.recorder import Recorder, attach
 from anew.runner.settings import InputSettings
 from anew.runner.store.layout import RunLayout, StoreLayout
 from anew.runner.store.objects import ObjectStore
-from anew.runner.values import encode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,7 +193,7 @@ class Run:
 
 def _pruning_of(layout: RunLayout) -> Pruning | None:
     """Return what may stop a run: its sweep, by its record, where that is a search."""
-    from anew.runner import serial
+    from anew.runner.format import serial
     from anew.runner.search.pruning import pruning_of
 
     sweep = serial.record_from_start(serial.unseal(layout.record.read_bytes())).sweep
@@ -242,7 +242,7 @@ def _attached(folder: str) -> Run:
         return _current
     if _attached_run is not None and _attached_run[0] == folder:
         return _attached_run[1]
-    from anew.runner import serial
+    from anew.runner.format import serial
 
     recorder = attach(Path(folder))
     record = serial.record_from_start(serial.unseal(recorder.layout.record.read_bytes()))

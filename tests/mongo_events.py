@@ -16,9 +16,10 @@ from anew.observers.mongo import MongoObserver
 from anew.observers.mongo_chunks import chunk_of, entries_of, events_of
 from anew.observers.mongo_fold import unpack
 from anew.runner import events as ev
-from anew.runner import ids, serial
 from anew.runner.contracts import RunStore
 from anew.runner.errors import UnavailableError
+from anew.runner.format import ids, serial
+from anew.runner.format.replay import replay
 from anew.runner.records import (
     CommandFacts,
     ContentRef,
@@ -32,7 +33,6 @@ from anew.runner.records import (
     Status,
     Verdict,
 )
-from anew.runner.replay import replay
 from anew.runner.store.folder import FolderStore
 
 Db = Database[dict[str, Any]]

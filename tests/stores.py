@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner import ids, liveness, serial
+from anew.runner import liveness
+from anew.runner.format import ids, serial
 from anew.runner.records import (
     CommandFacts,
     ContentRef,

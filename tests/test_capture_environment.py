@@ -18,8 +18,8 @@ import pytest
 import anew
 from anew.runner.capture import environment
 from anew.runner.capture.environment import capture_environment
+from anew.runner.format.redact import REDACTED
 from anew.runner.records import EnvironmentFacts
-from anew.runner.redact import REDACTED
 from anew.runner.settings import EnvironmentSettings
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from anew.runner import events as ev
-from anew.runner import ids, liveness
+from anew.runner import liveness
 from anew.runner.errors import (
     AmbiguousRefError,
     FilterError,
@@ -31,8 +31,9 @@ from anew.runner.errors import (
     StoreError,
     StoreFormatError,
 )
+from anew.runner.format import ids
+from anew.runner.format.replay import replay
 from anew.runner.records import ContentRef, RunRecord, Status, SweepMembership
-from anew.runner.replay import replay
 from anew.runner.store.curate import delete, purge, restore
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.journal import JournalWriter

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from anew.runner import serial
+from anew.runner.format import serial
 from anew.runner.guard import Guard
 
 PRELUDE = """\

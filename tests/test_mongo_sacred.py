@@ -30,11 +30,11 @@ from pymongo.database import Database
 
 from anew.observers import mongo_chunks, mongo_sacred
 from anew.runner import events as ev
-from anew.runner import serial
 from anew.runner.errors import StoreError
-from anew.runner.ids import ByUid, parse_ref
+from anew.runner.format import serial
+from anew.runner.format.ids import ByUid, parse_ref
+from anew.runner.format.replay import replay
 from anew.runner.records import RunRecord, Status
-from anew.runner.replay import replay
 from tests.wire import FaultyProxy, MongoServer, client_of, free_port
 
 pytest_plugins = ("tests.wire",)

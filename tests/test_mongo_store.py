@@ -23,8 +23,8 @@ from pymongo.database import Database
 from wire import FaultyProxy, MongoServer, with_database
 
 from anew.observers.mongo_store import MongoStore, open_url
-from anew.runner import serial
 from anew.runner.errors import AnewError, ConfigError, RunNotFoundError, StoreError
+from anew.runner.format import serial
 from anew.runner.records import RunRecord, Status
 from anew.runner.store import curate
 from anew.runner.store.folder import FolderStore

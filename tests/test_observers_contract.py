@@ -27,7 +27,7 @@ from anew.observers.tensorboard import TensorBoardObserver
 from anew.observers.webhook import WebhookObserver
 from anew.runner import events as ev
 from anew.runner.contracts import Observer
-from anew.runner.replay import replay
+from anew.runner.format.replay import replay
 from anew.runner.testing import ObserverContract
 
 pytest_plugins = ("tests.wire",)

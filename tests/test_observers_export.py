@@ -23,14 +23,14 @@ import yaml
 import anew.configs
 from anew.observers.export import ExportObserver
 from anew.runner import events as ev
-from anew.runner import serial
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Batching, Beginning, Observer
 from anew.runner.errors import ConfigError, MissingExtraError, RunStateError
+from anew.runner.format import serial
+from anew.runner.format.values import from_iso
 from anew.runner.records import Status, Verdict
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.journal import JournalWriter
-from anew.runner.values import from_iso
 from tests.stores import add_run, make_store
 
 METRICS: dict[str, Sequence[float | int]] = {

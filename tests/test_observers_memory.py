@@ -14,9 +14,9 @@ from anew.runner import events as ev
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Observer
 from anew.runner.errors import RunStateError
+from anew.runner.format.replay import replay
+from anew.runner.format.values import from_iso
 from anew.runner.records import CommandFacts, RunRecord, Status
-from anew.runner.replay import replay
-from anew.runner.values import from_iso
 from scripts import Project
 
 STARTED = from_iso("2026-03-01T12:00:00.250000Z")

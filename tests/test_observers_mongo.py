@@ -53,12 +53,12 @@ from anew.observers.mongo_view import (
     value_view,
 )
 from anew.runner import events as ev
-from anew.runner import ids, serial
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Batching, Beginning, Observer
 from anew.runner.errors import ConfigError, ObjectNotFoundError, UnavailableError
+from anew.runner.format import ids, serial
+from anew.runner.format.replay import replay
 from anew.runner.records import CommandFacts, ContentRef, GpuFacts, HardwareFacts, RunRecord, SourceFacts, Status
-from anew.runner.replay import replay
 from anew.runner.store.folder import FolderStore
 from tests.mongo_events import (
     STARTED,

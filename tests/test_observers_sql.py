@@ -29,10 +29,11 @@ import anew.configs
 from anew.observers.sql import SQLObserver
 from anew.observers.sql_tables import SCHEMA_VERSION, TABLES, SQLError, parse_url
 from anew.runner import events as ev
-from anew.runner import ids
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Batching, Beginning, Observer
 from anew.runner.errors import ConfigError, UnavailableError
+from anew.runner.format import ids
+from anew.runner.format.replay import replay
 from anew.runner.records import (
     CommandFacts,
     ContentRef,
@@ -49,7 +50,6 @@ from anew.runner.records import (
     SweepMembership,
     Verdict,
 )
-from anew.runner.replay import replay
 from tests.postgres import HOST, PostgresServer, free_port
 from tests.stores import make_store
 

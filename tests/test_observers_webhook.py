@@ -19,6 +19,7 @@ from anew.runner import events as ev
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Beginning, Checking, Observer
 from anew.runner.errors import ConfigError, UnavailableError
+from anew.runner.format.values import iso
 from anew.runner.records import (
     CommandFacts,
     ErrorFacts,
@@ -27,7 +28,6 @@ from anew.runner.records import (
     RunRecord,
     Status,
 )
-from anew.runner.values import iso
 from scripts import Project
 from tests.hooks import HookServer, free_port
 from tests.stores import add_run, make_store

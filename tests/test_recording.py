@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from anew.runner import serial
+from anew.runner.format import serial
 from anew.runner.records import Status
 from tests.scripts import Project
 

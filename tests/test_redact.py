@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anew.runner.redact import REDACTED, Redactor, is_secret_name, redact_name_value, redact_text
+from anew.runner.format.redact import REDACTED, Redactor, is_secret_name, redact_name_value, redact_text
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 import anew
-from anew.runner import marks, serial
+from anew.runner import marks
 from anew.runner.errors import RefusedError, RerunError
+from anew.runner.format import serial
 from anew.runner.records import Status
 from tests.scripts import Project
 
@@ -487,7 +488,7 @@ def test_from_python(trial: Again) -> None:
 
 def _without_mark(trial: Again) -> int:
     """Return a run that nobody's key has marked."""
-    from anew.runner import serial
+    from anew.runner.format import serial
 
     path = trial.store.layout.run(1).record
     data = serial.unseal(path.read_bytes())

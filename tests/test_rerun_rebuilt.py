@@ -20,8 +20,8 @@ import pytest
 
 import anew
 from anew.runner.errors import MissingExtraError
+from anew.runner.format.redact import REDACTED
 from anew.runner.records import EnvironmentFacts
-from anew.runner.redact import REDACTED
 from anew.runner.rerun.rebuilt import EnvironmentUnavailableError, Rebuilt, cannot_rebuild, rebuilt
 from tests.wheelhouse import tiny_wheel, wheelhouse
 
@@ -298,7 +298,7 @@ def test_distributions_that_came_from_no_index_come_from_where_they_came(
 def test_todays_anew_is_linked_anew_when_it_is_elsewhere(cache: Path, tmp_path: Path) -> None:
     """The environment stays; what was importable through the older links stays too, for a run that is going on."""
     made, _ = make(facts(), cache)
-    code = "import anew.runner.ids; __import__('os').path.realpath(anew.runner.ids.__file__)"
+    code = "import anew.runner.format.ids; __import__('os').path.realpath(anew.runner.format.ids.__file__)"
     before = in_it(made, code, tmp_path)
     unneeded = shutil.ignore_patterns("__pycache__")
     for package in ("anew", "anew.runner", "anew.observers", "anew.configs"):

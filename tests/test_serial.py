@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anew.runner import events as ev
-from anew.runner import ids, serial
 from anew.runner.errors import RefSyntaxError, StoreFormatError
+from anew.runner.format import ids, serial
+from anew.runner.format.replay import fold, replay
 from anew.runner.records import (
     CommandFacts,
     ContentRef,
@@ -31,7 +32,6 @@ from anew.runner.records import (
     Status,
     SweepMembership,
 )
-from anew.runner.replay import fold, replay
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=timezone.utc)
 FILE = ContentRef(path="train.py", sha256="ab" * 32, size=3, mode=0o644)

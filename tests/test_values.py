@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anew.runner.errors import ValueRefusedError
-from anew.runner.values import decode, encode, from_iso, iso, plain
+from anew.runner.format.values import decode, encode, from_iso, iso, plain
 
 
 class Colour(enum.Enum):

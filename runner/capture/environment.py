@@ -16,8 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from anew.runner.format.redact import redact_name_value, redact_text
 from anew.runner.records import EnvironmentFacts
-from anew.runner.redact import redact_name_value, redact_text
 from anew.runner.settings import EnvironmentSettings
 
 _TICK_NS = 50_000_000

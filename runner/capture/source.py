@@ -25,9 +25,9 @@ from typing import Any, Protocol
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.git import GitError, Listing, query
 from anew.runner.errors import StoreError
+from anew.runner.format.redact import has_known_form
 from anew.runner.project import is_marked
 from anew.runner.records import ContentRef, SourceFacts
-from anew.runner.redact import has_known_form
 from anew.runner.settings import SourceSettings
 
 PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyx", ".ipynb", ".sh"})

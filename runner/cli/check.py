@@ -158,7 +158,7 @@ def _check_source(workbench: Workbench, as_json: bool) -> int:
         scan = SourceScan(project_root(here), Path(nothing_cached, "digests"))
         facts = scan.finish(_Hashing(), SourceSettings(), exclude=(_store_folder(workbench, here),))
     if as_json:
-        from anew.runner.serial import to_json
+        from anew.runner.format.serial import to_json
 
         print_json(to_json(facts))
     else:

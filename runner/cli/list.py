@@ -53,7 +53,7 @@ def list_command(
     found = store.find(text, sort=sort, limit=None if most is None else most + 1)
     records = found if most is None else found[:most]
     if as_json:
-        from anew.runner.serial import record_to_json
+        from anew.runner.format.serial import record_to_json
 
         print_json([record_to_json(record, full=False) for record in records])
         return

@@ -12,7 +12,7 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import say, table
 from anew.runner.contracts import MetricSeries
-from anew.runner.values import number_to_json
+from anew.runner.format.values import number_to_json
 from anew.runner.wording import printable, short
 
 

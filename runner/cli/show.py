@@ -30,7 +30,7 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
     store = workbench.store
     record = store.get(ref)
     if as_json:
-        from anew.runner.serial import record_to_json
+        from anew.runner.format.serial import record_to_json
 
         print_json({**record_to_json(record), "key": work_key(record)})
         return

@@ -13,10 +13,10 @@ import click
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, say, status_style, styled, table
 from anew.runner.errors import MissingExtraError
+from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
 from anew.runner.sweep.report import ranked
 from anew.runner.sweep_records import SweepJob, SweepRecord
-from anew.runner.values import iso, plain
 from anew.runner.wording import ago, duration, printable, short
 
 if TYPE_CHECKING:

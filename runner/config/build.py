@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from anew.runner.errors import AnewError, ConfigError
-from anew.runner.redact import REDACTED
+from anew.runner.format.redact import REDACTED
 from anew.runner.settings import COMMON
 
 

@@ -22,7 +22,7 @@ from anew.runner.config.signature import RESERVED
 from anew.runner.config.spec import TaskSpec
 from anew.runner.config.text import nearest
 from anew.runner.errors import ConfigError
-from anew.runner.redact import redact_text
+from anew.runner.format.redact import redact_text
 
 if TYPE_CHECKING:
     from anew.runner.config.loader import Loader

@@ -22,7 +22,7 @@ from anew.runner.config.job import Recorded
 from anew.runner.config.signature import RESERVED
 from anew.runner.config.values import recorded, recorded_value, users_part
 from anew.runner.errors import ConfigError
-from anew.runner.redact import REDACTED
+from anew.runner.format.redact import REDACTED
 
 Path = tuple[Any, ...]
 Compose = Callable[[Sequence[str] | None], DictConfig]

@@ -15,7 +15,6 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobRuntime
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
-from anew.runner import ids
 from anew.runner.config.inprocess import run_here, shown_hydra
 from anew.runner.config.job import JobHooks, Recorded, Ticket
 from anew.runner.config.jobs import HookFailedError, Jobs, Typed
@@ -25,6 +24,7 @@ from anew.runner.config.replayed import replay
 from anew.runner.config.spec import TaskSpec
 from anew.runner.config.state import hydra_kept, logging_kept, resolve_job_dir
 from anew.runner.config.values import recorded, users_part
+from anew.runner.format import ids
 from anew.runner.interrupts import Terminated
 from anew.runner.sweep_records import PlannedJob
 

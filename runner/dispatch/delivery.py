@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from anew.runner import events as ev
 from anew.runner.contracts import Batching, Beginning, Observer, RunStore
 from anew.runner.errors import AnewError
-from anew.runner.redact import Redactor
+from anew.runner.format.redact import Redactor
 from anew.runner.store.position import Cursor, CursorFile, Position
 from anew.runner.store.source import Batch, RunSource
 

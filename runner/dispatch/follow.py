@@ -14,7 +14,7 @@ from anew.runner.dispatch import link
 from anew.runner.dispatch.host import Host, Task
 from anew.runner.dispatch.specs import write_spec
 from anew.runner.errors import AnewError
-from anew.runner.redact import Redactor
+from anew.runner.format.redact import Redactor
 from anew.runner.settings import ObserverSettings
 from anew.runner.store.layout import RunLayout
 from anew.runner.store.position import read_cursor

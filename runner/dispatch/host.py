@@ -12,8 +12,8 @@ from typing import Any
 
 from anew.runner.contracts import Observer
 from anew.runner.dispatch.delivery import Backoff, BrokenObserverError, Delivery, OutOfReachError, OutOfTimeError
+from anew.runner.format.redact import Redactor
 from anew.runner.liveness import process_alive
-from anew.runner.redact import Redactor
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.position import CursorFile, held
 from anew.runner.store.source import RunSource

@@ -13,7 +13,7 @@ from anew.runner.contracts import Observer
 from anew.runner.dispatch.delivery import BrokenObserverError, Delivery, OutOfReachError
 from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import AnewError
-from anew.runner.redact import Redactor, secrets_in
+from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.layout import RunLayout
 from anew.runner.store.position import CursorFile, held, read_cursor

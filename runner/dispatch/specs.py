@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from anew.runner.redact import Redactor
-from anew.runner.serial import dumps
+from anew.runner.format.redact import Redactor
+from anew.runner.format.serial import dumps
+from anew.runner.format.values import decode, encode
 from anew.runner.settings import ObserverSettings
 from anew.runner.store.files import cannot
 from anew.runner.store.layout import RunLayout
-from anew.runner.values import decode, encode
 
 
 def write_spec(layout: RunLayout, settings: ObserverSettings, redactor: Redactor) -> None:

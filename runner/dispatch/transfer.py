@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from anew.runner import ids
 from anew.runner.contracts import Observer
 from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import AnewError, ObjectNotFoundError, RunNotFoundError
+from anew.runner.format import ids
 from anew.runner.records import RunRecord, Status
 from anew.runner.store.curate import contents
 from anew.runner.store.files import cannot, sync_folder

@@ -11,7 +11,7 @@ from anew.runner.config.build import build_observer, resolved_spec
 from anew.runner.contracts import Checking
 from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import AnewError
-from anew.runner.redact import Redactor, secrets_in
+from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.settings import ObserverSettings, Settings
 from anew.runner.store.folder import FolderStore
 

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 from anew.runner.contracts import MetricSeries
 from anew.runner.errors import AnewError
+from anew.runner.format.serial import record_to_json
+from anew.runner.format.values import number_to_json, plain
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.records import ContentRef, RunRecord
-from anew.runner.serial import record_to_json
 from anew.runner.store.tabular import flatten
-from anew.runner.values import number_to_json, plain
 
 LONGEST_DIFF_BYTES = 2**20
 Section = dict[str, Any]

@@ -22,16 +22,16 @@ from anew.runner.capture.hardware import capture_hardware
 from anew.runner.contracts import MetricSeries
 from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import RefusedError, RerunError, StoreError
+from anew.runner.format.redact import REDACTED
+from anew.runner.format.serial import from_json
 from anew.runner.places import Places
 from anew.runner.plan import Plan, Report, read_report
 from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
-from anew.runner.redact import REDACTED
 from anew.runner.rerun import differences, trust
 from anew.runner.rerun.layout import InputState, lay_out_source, restore_inputs, written
 from anew.runner.rerun.report import difference_lines
 from anew.runner.rerun.sandbox import Sandbox, sandbox
 from anew.runner.rerun.verdict import judge
-from anew.runner.serial import from_json
 from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate
 from anew.runner.store.folder import FolderStore
@@ -45,7 +45,7 @@ _PROBE = """
 import json, sys
 from pathlib import Path
 from anew.runner.capture.environment import capture_environment
-from anew.runner.serial import to_json
+from anew.runner.format.serial import to_json
 from anew.runner.settings import EnvironmentSettings
 print(json.dumps(to_json(capture_environment(EnvironmentSettings(), Path(sys.argv[1])))))
 """

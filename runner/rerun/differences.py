@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anew.runner.capture.environment import THREAD_VARIABLES
+from anew.runner.format.redact import REDACTED
 from anew.runner.records import EnvironmentFacts, HardwareFacts, RunRecord
-from anew.runner.redact import REDACTED
 from anew.runner.rerun.layout import InputState
 
 Differences = dict[str, dict[str, Any]]

@@ -26,10 +26,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
 
-from anew.runner import ids
 from anew.runner.errors import AnewError, MissingExtraError
+from anew.runner.format import ids
+from anew.runner.format.redact import REDACTED, redact_text
 from anew.runner.records import EnvironmentFacts
-from anew.runner.redact import REDACTED, redact_text
 
 _FORMAT = 1
 _TODAY = "or use today's environment: --env current"

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from anew.runner.errors import RerunError
+from anew.runner.format.redact import REDACTED
 from anew.runner.plan import Plan
 from anew.runner.records import HardwareFacts, RunRecord, SourceFacts, Status
-from anew.runner.redact import REDACTED
 from anew.runner.rerun import trust
 from anew.runner.rerun.conduct import CHILD, supervised
 from anew.runner.rerun.layout import digest, lay_out_source

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from anew.runner import ids
 from anew.runner.errors import RerunError
+from anew.runner.format import ids
 
 
 @dataclass(frozen=True, slots=True)

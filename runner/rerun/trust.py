@@ -12,8 +12,8 @@ from typing import Any
 
 from anew.runner import marks
 from anew.runner.errors import RefusedError
+from anew.runner.format.serial import DamagedError, unseal
 from anew.runner.records import RunRecord
-from anew.runner.serial import DamagedError, unseal
 from anew.runner.store.layout import RunLayout, SweepLayout
 from anew.runner.wording import printable
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from anew.runner.contracts import MetricSeries
+from anew.runner.format.values import number_to_json, plain
 from anew.runner.records import RunRecord, Status, Verdict
-from anew.runner.values import number_to_json, plain
 
 _NOT_ENDED = (Status.INTERRUPTED, Status.LOST)
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")

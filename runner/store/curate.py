@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner import ids
 from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
+from anew.runner.format import ids
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
 from anew.runner.store.folder import FolderStore

@@ -7,8 +7,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from anew.runner import ids
 from anew.runner.errors import StoreError
+from anew.runner.format import ids
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from anew.runner import events as ev
-from anew.runner import filters, ids, serial
+from anew.runner import filters
 from anew.runner.contracts import MetricSeries, Observer
 from anew.runner.errors import (
     AmbiguousRefError,
@@ -22,6 +22,7 @@ from anew.runner.errors import (
     StoreError,
     SweepNotFoundError,
 )
+from anew.runner.format import ids, serial
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.files import cannot, create_whole
 from anew.runner.store.index import Index, is_number

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-from anew.runner import serial
+from anew.runner.format import serial
 from anew.runner.records import RunRecord
 
 _VERSION = 1

@@ -22,13 +22,13 @@ from typing import Any
 from weakref import WeakSet
 from zlib import crc32
 
-from anew.runner import serial
 from anew.runner.errors import StoreError
-from anew.runner.serial import DamagedError
+from anew.runner.format import serial
+from anew.runner.format.serial import DamagedError
+from anew.runner.format.values import number_from_json
 from anew.runner.store.durability import forget, keep_synced, sync_descriptor
 from anew.runner.store.files import cannot, sync_folder
 from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, flattened, json_number, whole_step
-from anew.runner.values import number_from_json
 
 MAX_LINE = 64 * 2**20
 _CHUNK = 1 << 20

@@ -19,8 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from anew.runner import ids
 from anew.runner.errors import ArtifactError, ObjectNotFoundError, StoreError
+from anew.runner.format import ids
 from anew.runner.store.durability import sync_later
 from anew.runner.store.files import cannot, sync_folder, write_new
 

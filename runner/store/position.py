@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from anew.runner.serial import dumps, from_json, to_json
+from anew.runner.format.serial import dumps, from_json, to_json
 from anew.runner.store.files import cannot
 from anew.runner.store.layout import RunLayout
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner import serial
 from anew.runner.errors import StoreError, StoreFormatError
+from anew.runner.format import serial
+from anew.runner.format.replay import Replay
+from anew.runner.format.serial import DamagedError
 from anew.runner.liveness import process_alive
 from anew.runner.records import CommandFacts, RunRecord, Status
-from anew.runner.replay import Replay
-from anew.runner.serial import DamagedError
 from anew.runner.store.files import cannot
 from anew.runner.store.journal import Damage, iter_journal
 from anew.runner.store.layout import RunLayout

@@ -10,10 +10,10 @@ from typing import Any
 from zlib import crc32
 
 from anew.runner import events as ev
-from anew.runner import serial
 from anew.runner.errors import StoreError
+from anew.runner.format import serial
+from anew.runner.format.serial import DamagedError
 from anew.runner.records import ObserverState, RunRecord
-from anew.runner.serial import DamagedError
 from anew.runner.store.journal import tail
 from anew.runner.store.layout import RunLayout
 from anew.runner.store.position import Mark, Position, read_cursor

@@ -16,11 +16,12 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from anew.runner import marks, serial
+from anew.runner import marks
 from anew.runner.errors import StoreError, SweepNotFoundError
+from anew.runner.format import serial
+from anew.runner.format.serial import DamagedError, from_json, to_json
 from anew.runner.liveness import process_alive, process_facts
 from anew.runner.records import FORMAT, RunRecord, Status
-from anew.runner.serial import DamagedError, from_json, to_json
 from anew.runner.store.files import cannot, create_whole
 from anew.runner.store.layout import SweepLayout
 from anew.runner.store.reading import SILENT_S, file_clock

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from anew.runner import serial
+from anew.runner.format import serial
+from anew.runner.format.values import encode
 from anew.runner.records import RunRecord, SourceFacts, Status
 from anew.runner.store.folder import FolderStore
-from anew.runner.values import encode
 
 
 def work_key(record: RunRecord) -> str:

@@ -10,12 +10,12 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from anew.runner import ids
 from anew.runner.errors import EXIT_SIGINT, ConfigError, JobTakenError, StoreError, SweepStoppedError
+from anew.runner.format import ids
+from anew.runner.format.redact import Redactor
 from anew.runner.places import Places
 from anew.runner.recorder import say
 from anew.runner.records import CommandFacts, SourceFacts, Status
-from anew.runner.redact import Redactor
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweeps import BEAT_S, SweepFolder, marked, read_sweep

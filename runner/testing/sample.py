@@ -8,7 +8,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from anew.runner import events as ev
-from anew.runner import ids
+from anew.runner.format import ids
+from anew.runner.format.replay import replay
 from anew.runner.records import (
     CommandFacts,
     ContentRef,
@@ -20,7 +21,6 @@ from anew.runner.records import (
     SourceFacts,
     Status,
 )
-from anew.runner.replay import replay
 from anew.runner.store.folder import FolderStore
 
 ARTIFACT = b"weights" * 1000

@@ -20,8 +20,8 @@ from zlib import crc32
 
 from anew.runner import events as ev
 from anew.runner.errors import StoreFormatError
+from anew.runner.format.values import decode, encode, from_iso, iso, number_from_json, number_to_json, plain
 from anew.runner.records import FORMAT, RunRecord
-from anew.runner.values import decode, encode, from_iso, iso, number_from_json, number_to_json, plain
 
 T = TypeVar("T")
 
