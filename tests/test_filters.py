@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anew.runner.errors import FilterError
-from anew.runner.filters import parse_filter, sort_records, value_of
+from anew.runner.query.filters import parse_filter, sort_records, value_of
 from anew.runner.records import CommandFacts, MetricSummary, RunRecord, Status, SweepMembership
 
 NOW = datetime.now(timezone.utc)

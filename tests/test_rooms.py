@@ -38,7 +38,6 @@ LINE = (
     (
         "dispatch",
         "observers",
-        "query",
         "recorder",
         "testing",
     ),
@@ -52,6 +51,7 @@ LINE = (
         "guard_process",
         "marks",
         "plan",
+        "query",
         "wording",
     ),
     (
@@ -62,7 +62,6 @@ LINE = (
     (
         "artifacts",
         "events",
-        "filters",
         "guard_link",
         "interrupts",
         "liveness",

@@ -8,7 +8,7 @@ import click
 
 import anew
 from anew.runner.cli.context import Workbench, store_option
-from anew.runner.filters import nearest
+from anew.runner.query.filters import nearest
 
 _SECTIONS = {
     "Look": {

@@ -9,8 +9,8 @@ import click
 
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, say, status_style, styled, table
-from anew.runner.filters import parse_filter, value_of
 from anew.runner.query.columns import shared_metrics, strangers, varying_inputs
+from anew.runner.query.filters import parse_filter, value_of
 from anew.runner.records import RunRecord
 from anew.runner.wording import ago, duration, printable, short
 

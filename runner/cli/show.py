@@ -13,8 +13,8 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, say, status_style, styled, table
 from anew.runner.query.columns import UNINTERESTING
+from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord, Status
-from anew.runner.store.tabular import flatten
 from anew.runner.sweep.reuse import work_key
 from anew.runner.wording import ago, duration, exact, printable, short, size
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from anew.runner.filters import FIELD_NAMES, nearest, value_of
+from anew.runner.query.filters import FIELD_NAMES, nearest, value_of
+from anew.runner.query.tabular import flatten
 from anew.runner.records import RunRecord
-from anew.runner.store.tabular import flatten
 
 MOST_INPUTS = 12
 MOST_METRICS = 8

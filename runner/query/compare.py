@@ -12,8 +12,8 @@ from anew.runner.errors import AnewError
 from anew.runner.format.serial import record_to_json
 from anew.runner.format.values import number_to_json, plain
 from anew.runner.query.columns import UNINTERESTING
+from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord
-from anew.runner.store.tabular import flatten
 
 LONGEST_DIFF_BYTES = 2**20
 Section = dict[str, Any]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from anew.runner import events as ev
-from anew.runner import filters
 from anew.runner.contracts import MetricSeries, Observer
 from anew.runner.errors import (
     AmbiguousRefError,
@@ -23,6 +22,8 @@ from anew.runner.errors import (
     SweepNotFoundError,
 )
 from anew.runner.format import ids, serial
+from anew.runner.query import filters
+from anew.runner.query.tabular import as_table
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.files import cannot, create_whole
 from anew.runner.store.index import Index, is_number
@@ -32,7 +33,6 @@ from anew.runner.store.objects import ObjectStore
 from anew.runner.store.reading import check_format, has_begun, is_alive, journals, read_events, read_run
 from anew.runner.store.source import observer_states
 from anew.runner.store.sweeps import SweepFolder, read_sweep
-from anew.runner.store.tabular import as_table
 from anew.runner.sweep_records import SweepRecord
 
 if TYPE_CHECKING:
