@@ -535,7 +535,7 @@ def _planned_origin(main: Main, plan: Plan) -> Origin:
 
 def _start_guard() -> None:
     """Start the guard process now: it is up by the time that the configuration is composed."""
-    from anew.runner.guard import Guard
+    from anew.runner.guard.watch import Guard
 
     Guard.shared()
 

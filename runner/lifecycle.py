@@ -28,7 +28,7 @@ from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.format.serial import start_to_json
 from anew.runner.format.values import encode
-from anew.runner.guard import Guard, Terminated, Watch
+from anew.runner.guard.watch import Guard, Terminated, Watch
 from anew.runner.places import Places
 from anew.runner.pulse import Pulse
 from anew.runner.recorder import Recorder, say

@@ -17,13 +17,13 @@ import psutil
 import pytest
 
 from anew.runner.format import serial
-from anew.runner.guard import Guard
+from anew.runner.guard.watch import Guard
 
 PRELUDE = """\
 import ctypes, os, signal, subprocess, sys, threading, time
 from datetime import datetime, timezone
 from pathlib import Path
-from anew.runner.guard import Guard, Terminated
+from anew.runner.guard.watch import Guard, Terminated
 
 def begin(name="outcome.json"):
     return Guard.shared().watch(

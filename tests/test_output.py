@@ -19,15 +19,15 @@ import pytest
 
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.tee import Tee
-from anew.runner.guard import Guard
-from anew.runner.output_log import LimitedFile, OutputLog, Veil
-from anew.runner.terminal_text import Screen
+from anew.runner.guard.output_log import LimitedFile, OutputLog, Veil
+from anew.runner.guard.terminal_text import Screen
+from anew.runner.guard.watch import Guard
 
 PRELUDE = """\
 import ctypes, os, subprocess, sys, time, warnings
 from pathlib import Path
 from anew.runner.capture.output import OutputCapture
-from anew.runner.guard import Guard
+from anew.runner.guard.watch import Guard
 
 def begin(mode="fd", limit=1 << 24, secrets=()):
     return OutputCapture.start(

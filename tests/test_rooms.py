@@ -41,14 +41,10 @@ LINE = (
         "recorder",
         "testing",
     ),
+    ("store",),
     (
         "capture",
-        "store",
-    ),
-    (
         "config",
-        "guard",
-        "guard_process",
         "marks",
         "plan",
         "query",
@@ -57,30 +53,23 @@ LINE = (
     (
         "contracts",
         "format",
-        "pump",
     ),
     (
         "artifacts",
         "events",
-        "guard_link",
-        "interrupts",
+        "guard",
         "liveness",
-        "output_log",
         "search",
         "settings",
         "sweep_records",
     ),
     (
         "configs",
-        "detached",
         "errors",
         "fault",
-        "guard_protocol",
-        "kill_switch",
         "places",
         "project",
         "records",
-        "terminal_text",
     ),
 )
 PLACES = {room: place for place, rooms in enumerate(LINE) for room in rooms}
@@ -256,7 +245,7 @@ def test_heavy_libraries_are_imported_when_they_are_used_and_not_before() -> Non
 
 def test_the_guard_process_and_all_it_imports_need_the_standard_library_alone() -> None:
     """It is started without site-packages, beside every run, and has to be up within milliseconds."""
-    needed, waiting = set(), ["anew.runner.guard_process"]
+    needed, waiting = set(), ["anew.runner.guard.process"]
     while waiting:
         needed.add(module := waiting.pop())
         for found in IMPORTS:

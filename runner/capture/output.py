@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from anew.runner.capture.tee import Tee
-from anew.runner.guard import Guard, GuardGoneError
-from anew.runner.pump import Capture, Source
+from anew.runner.guard.pump import Capture, Source
+from anew.runner.guard.watch import Guard, GuardGoneError
 
 _DRAIN_S = 2.0
 _PIPE_BYTES = 1 << 20

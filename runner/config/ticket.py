@@ -25,7 +25,7 @@ from anew.runner.config.spec import TaskSpec
 from anew.runner.config.state import hydra_kept, logging_kept, resolve_job_dir
 from anew.runner.config.values import recorded, users_part
 from anew.runner.format import ids
-from anew.runner.interrupts import Terminated
+from anew.runner.guard.interrupts import Terminated
 from anew.runner.sweep_records import PlannedJob
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from anew.runner.detached import can_start, start_python
+from anew.runner.guard.detached import can_start, start_python
 
 Listener = Callable[[Mapping[str, Any]], None]
 _SEND_S = 5.0

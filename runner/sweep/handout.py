@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from anew.runner.errors import StoreError, SweepStoppedError
-from anew.runner.interrupts import Terminated
+from anew.runner.guard.interrupts import Terminated
 from anew.runner.records import Status
 from anew.runner.sweep.elsewhere import JobProcessError
 from anew.runner.sweep.pool import cause_of_death

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from anew.runner.interrupts import Terminated
+from anew.runner.guard.interrupts import Terminated
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.errors import AnewError, JobTakenError
-from anew.runner.interrupts import Terminated
+from anew.runner.guard.interrupts import Terminated
 from anew.runner.sweep.reference import Attachment, MainReference
 
 _ORPHAN_S = 1.0

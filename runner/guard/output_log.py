@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from anew.runner.terminal_text import Cursor, Screen
+from anew.runner.guard.terminal_text import Cursor, Screen
 
 FLUSH_S = 0.05
 _FLUSH_CHARACTERS = 1 << 18

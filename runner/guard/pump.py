@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from anew.runner.output_log import OutputLog
+from anew.runner.guard.output_log import OutputLog
 
 _READ_BYTES = 1 << 18
 _WINDOW_S = 0.5

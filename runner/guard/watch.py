@@ -16,11 +16,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from anew.runner.guard_link import GuardGoneError, GuardLink
-from anew.runner.interrupts import Interruptible, Interrupts, Terminated
+from anew.runner.guard.interrupts import Interruptible, Interrupts, Terminated
+from anew.runner.guard.link import GuardGoneError, GuardLink
 
 if TYPE_CHECKING:
-    from anew.runner.pump import Source
+    from anew.runner.guard.pump import Source
 
 __all__ = ["Guard", "GuardGoneError", "Terminated", "Watch"]
 

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anew.runner import kill_switch
-from anew.runner.detached import can_start, start_python
-from anew.runner.guard_protocol import ABSENT
+from anew.runner.guard import kill_switch
+from anew.runner.guard.detached import can_start, start_python
+from anew.runner.guard.protocol import ABSENT
 
 _SEND_S = 2.0
 _START_S = 20.0
@@ -25,7 +25,7 @@ import sys
 for name, path in ("anew", []), ("anew.runner", [sys.argv[1]]):
     sys.modules[name] = type(sys)(name)
     sys.modules[name].__path__ = path
-from anew.runner.guard_process import main
+from anew.runner.guard.process import main
 main([int(word) for word in sys.argv[2:]])
 """
 
@@ -162,7 +162,7 @@ def _start() -> tuple[socket.socket, int, int, list[int]]:
     try:
         os.set_blocking(wakeup, False)
         given = [theirs.fileno(), wakeup_read, question_write, ABSENT if switch is None else switch, os.getpid(), pidfd]
-        words = ["-c", _PROGRAM, str(Path(__file__).resolve().parent), *map(str, given)]
+        words = ["-c", _PROGRAM, str(Path(__file__).resolve().parent.parent), *map(str, given)]
         start_python(["-I", "-S", "-E"], words, [number for number in (*given[:4], pidfd) if number != ABSENT])
     except OSError:
         ours.close()

@@ -16,7 +16,7 @@ from contextlib import suppress
 from types import FrameType
 
 from anew.runner.errors import EXIT_SIGTERM
-from anew.runner.guard_protocol import FOREIGN, SEEN
+from anew.runner.guard.protocol import FOREIGN, SEEN
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_S = 0.03

@@ -23,8 +23,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from anew.runner.guard_protocol import ABSENT, FOREIGN, GREETING, SEEN
-from anew.runner.pump import Capture, Source
+from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
+from anew.runner.guard.pump import Capture, Source
 
 PATIENCE_S = 0.6
 _INTERACTIVE_PATIENCE_S = 5.0
