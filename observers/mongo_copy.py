@@ -29,7 +29,7 @@ from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format.serial import DamagedError
 from anew.runner.store.files import cannot, create_whole
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.paths import RunLayout
 
 if TYPE_CHECKING:
     from pymongo.database import Database

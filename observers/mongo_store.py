@@ -26,10 +26,10 @@ from anew.runner.errors import StoreError, UnavailableError
 from anew.runner.format import ids
 from anew.runner.format.replay import fold
 from anew.runner.format.serial import DamagedError
-from anew.runner.liveness import process_alive
 from anew.runner.records import RunRecord, Status
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.liveness import process_alive
+from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import SILENT_S, read_run
 
 if TYPE_CHECKING:

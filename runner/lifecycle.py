@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
-from anew.runner import liveness, marks
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
@@ -44,8 +43,9 @@ from anew.runner.records import (
 )
 from anew.runner.run import Run, set_current
 from anew.runner.settings import Settings
+from anew.runner.store import liveness, marks
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.paths import RunLayout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

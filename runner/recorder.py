@@ -20,7 +20,7 @@ from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.redact import Redactor
 from anew.runner.store.journal import JournalWriter
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.paths import RunLayout
 
 MAIN_WRITER = "main"
 

@@ -314,7 +314,7 @@ class RunRecord:
         duration_s: Wall time in seconds; None while the run is going.
         metrics: Name -> summary; the series are read with `RunStore.metrics`.
         verdict: How it came out beside the run that it repeats, once that was judged.
-        origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.marks`.
+        origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.store.marks`.
         warnings: What the recorder had to say: limits that bit, values refused, damage found.
     """
 

@@ -14,8 +14,8 @@ from anew.runner.format.values import encode
 from anew.runner.places import Places
 from anew.runner.recorder import Recorder, attach
 from anew.runner.settings import InputSettings
-from anew.runner.store.layout import RunLayout, StoreLayout
 from anew.runner.store.objects import ObjectStore
+from anew.runner.store.paths import RunLayout, StoreLayout
 
 if TYPE_CHECKING:
     import numpy as np

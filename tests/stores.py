@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner import liveness
 from anew.runner.format import ids, serial
 from anew.runner.records import (
     CommandFacts,
@@ -21,6 +20,7 @@ from anew.runner.records import (
     SourceFacts,
     Status,
 )
+from anew.runner.store import liveness
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.journal import JournalWriter
 

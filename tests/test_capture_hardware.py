@@ -16,8 +16,8 @@ import pytest
 
 from anew.runner.capture import hardware
 from anew.runner.capture.hardware import capture_hardware, gpus, load_nvml
-from anew.runner.liveness import boot_id
 from anew.runner.records import GpuFacts, HardwareFacts
+from anew.runner.store.liveness import boot_id
 
 GIB = 2**30
 

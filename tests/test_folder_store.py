@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 
 from anew.runner import events as ev
-from anew.runner import liveness
 from anew.runner.errors import (
     AmbiguousRefError,
     FilterError,
@@ -34,6 +33,7 @@ from anew.runner.errors import (
 from anew.runner.format import ids
 from anew.runner.format.replay import replay
 from anew.runner.records import ContentRef, RunRecord, Status, SweepMembership
+from anew.runner.store import liveness
 from anew.runner.store.curate import delete, purge, restore
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.journal import JournalWriter

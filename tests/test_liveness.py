@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from anew.runner.liveness import boot_id, process_alive, process_facts
 from anew.runner.records import ProcessFacts, Status
 from anew.runner.store import reading
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.liveness import boot_id, process_alive, process_facts
 from tests.stores import add_run, make_store
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="these look into /proc")

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 import anew
-from anew.runner import marks
 from anew.runner.errors import RefusedError, RerunError
 from anew.runner.format import serial
 from anew.runner.records import Status
+from anew.runner.store import marks
 from tests.scripts import Project
 
 ANEW = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"

@@ -36,6 +36,7 @@ LINE = (
         "sweep",
     ),
     (
+        "capture",
         "dispatch",
         "observers",
         "recorder",
@@ -43,9 +44,7 @@ LINE = (
     ),
     ("store",),
     (
-        "capture",
         "config",
-        "marks",
         "plan",
         "query",
         "wording",
@@ -58,7 +57,6 @@ LINE = (
         "artifacts",
         "events",
         "guard",
-        "liveness",
         "search",
         "settings",
         "sweep_records",

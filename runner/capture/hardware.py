@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from anew.runner.liveness import boot_id
 from anew.runner.records import GpuFacts, HardwareFacts
+from anew.runner.store.liveness import boot_id
 
 _SCHEDULER_VARIABLES = (
     "SLURM_JOB_ID",

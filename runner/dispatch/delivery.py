@@ -13,7 +13,7 @@ from anew.runner.contracts import Batching, Beginning, Observer, RunStore
 from anew.runner.errors import AnewError
 from anew.runner.format.redact import Redactor
 from anew.runner.store.position import Cursor, CursorFile, Position
-from anew.runner.store.source import Batch, RunSource
+from anew.runner.store.stream import Batch, RunSource
 
 LEAST_WAIT_S = 0.25
 GREATEST_WAIT_S = 30.0

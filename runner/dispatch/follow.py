@@ -16,9 +16,9 @@ from anew.runner.dispatch.specs import write_spec
 from anew.runner.errors import AnewError
 from anew.runner.format.redact import Redactor
 from anew.runner.settings import ObserverSettings
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
-from anew.runner.store.source import RunSource
+from anew.runner.store.stream import RunSource
 
 REQUIRED_S = 5.0
 _GRACE_S = 0.5

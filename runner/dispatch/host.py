@@ -13,10 +13,10 @@ from typing import Any
 from anew.runner.contracts import Observer
 from anew.runner.dispatch.delivery import Backoff, BrokenObserverError, Delivery, OutOfReachError, OutOfTimeError
 from anew.runner.format.redact import Redactor
-from anew.runner.liveness import process_alive
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.liveness import process_alive
 from anew.runner.store.position import CursorFile, held
-from anew.runner.store.source import RunSource
+from anew.runner.store.stream import RunSource
 
 POLL_S = 0.1
 _LIVENESS_S = 1.0

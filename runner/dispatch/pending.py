@@ -15,9 +15,9 @@ from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import AnewError
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import CursorFile, held, read_cursor
-from anew.runner.store.source import RunSource
+from anew.runner.store.stream import RunSource
 
 _TRIES = 3
 _WAIT_S = 0.5

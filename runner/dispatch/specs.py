@@ -11,7 +11,7 @@ from anew.runner.format.serial import dumps
 from anew.runner.format.values import decode, encode
 from anew.runner.settings import ObserverSettings
 from anew.runner.store.files import cannot
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.paths import RunLayout
 
 
 def write_spec(layout: RunLayout, settings: ObserverSettings, redactor: Redactor) -> None:

@@ -8,9 +8,9 @@ from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import AnewError
 from anew.runner.store import curate
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
-from anew.runner.store.source import RunSource
+from anew.runner.store.stream import RunSource
 
 
 def spool_folder() -> Path:

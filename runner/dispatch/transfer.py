@@ -18,7 +18,7 @@ from anew.runner.records import RunRecord, Status
 from anew.runner.store.curate import contents
 from anew.runner.store.files import cannot, sync_folder
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
 
 # what a process that delivers keeps for itself

@@ -10,11 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anew.runner import marks
 from anew.runner.errors import RefusedError
 from anew.runner.format.serial import DamagedError, unseal
 from anew.runner.records import RunRecord
-from anew.runner.store.layout import RunLayout, SweepLayout
+from anew.runner.store import marks
+from anew.runner.store.paths import RunLayout, SweepLayout
 from anew.runner.wording import printable
 
 

@@ -28,11 +28,11 @@ from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.files import cannot, create_whole
 from anew.runner.store.index import Index, is_number
 from anew.runner.store.journal import JournalWriter, read_points
-from anew.runner.store.layout import RunLayout, StoreLayout
 from anew.runner.store.objects import ObjectStore
+from anew.runner.store.paths import RunLayout, StoreLayout
 from anew.runner.store.reading import check_format, has_begun, is_alive, journals, read_events, read_run
-from anew.runner.store.source import observer_states
-from anew.runner.store.sweeps import SweepFolder, read_sweep
+from anew.runner.store.stream import observer_states
+from anew.runner.store.sweep_folder import SweepFolder, read_sweep
 from anew.runner.sweep_records import SweepRecord
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 
 from anew.runner.format.serial import dumps, from_json, to_json
 from anew.runner.store.files import cannot
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.paths import RunLayout
 
 _LOOK_S = 0.05
 

@@ -17,11 +17,11 @@ from anew.runner.errors import StoreError, StoreFormatError
 from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.format.serial import DamagedError
-from anew.runner.liveness import process_alive
 from anew.runner.records import CommandFacts, RunRecord, Status
 from anew.runner.store.files import cannot
 from anew.runner.store.journal import Damage, iter_journal
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.liveness import process_alive
+from anew.runner.store.paths import RunLayout
 
 SILENT_S = 120.0
 

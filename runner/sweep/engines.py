@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from anew.runner.config.main import Launching
 from anew.runner.errors import ConfigError
 from anew.runner.settings import SweepSettings
-from anew.runner.store.sweeps import SweepFolder
+from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.sweep.reference import Attachment, MainReference
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.config.main import Ticket
-from anew.runner.store.layout import SweepLayout
+from anew.runner.store.paths import SweepLayout
 from anew.runner.sweep.elsewhere import has_begun
 from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.worker import SIGNALS, leave_when_orphaned, work

@@ -12,7 +12,7 @@ from typing import Any
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, SourceFacts
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.sweeps import SweepFolder
+from anew.runner.store.sweep_folder import SweepFolder
 
 
 @dataclass(frozen=True, slots=True)

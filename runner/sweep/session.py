@@ -18,7 +18,7 @@ from anew.runner.recorder import say
 from anew.runner.records import CommandFacts, SourceFacts, Status
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.sweeps import BEAT_S, SweepFolder, marked, read_sweep
+from anew.runner.store.sweep_folder import BEAT_S, SweepFolder, marked, read_sweep
 from anew.runner.sweep.handout import TICK_S, Engine, HandOut
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reference import Attachment, MainReference

@@ -16,14 +16,14 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from anew.runner import marks
 from anew.runner.errors import StoreError, SweepNotFoundError
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError, from_json, to_json
-from anew.runner.liveness import process_alive, process_facts
 from anew.runner.records import FORMAT, RunRecord, Status
+from anew.runner.store import marks
 from anew.runner.store.files import cannot, create_whole
-from anew.runner.store.layout import SweepLayout
+from anew.runner.store.liveness import process_alive, process_facts
+from anew.runner.store.paths import SweepLayout
 from anew.runner.store.reading import SILENT_S, file_clock
 from anew.runner.sweep_records import Conductor, ConductorEnded, PlannedJob, SweepJob, SweepRecord, SweepStart, Taken
 

@@ -15,7 +15,7 @@ from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.records import ObserverState, RunRecord
 from anew.runner.store.journal import tail
-from anew.runner.store.layout import RunLayout
+from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import Mark, Position, read_cursor
 from anew.runner.store.reading import journals, read_outcome, read_start
 
