@@ -98,7 +98,7 @@ class Run:
                 circles, or the name is not a relative path without "..".
             StoreError: The content could not be written; nothing was recorded.
         """
-        from anew.runner.artifacts import artifact_files
+        from anew.runner.capture.artifacts import artifact_files
 
         for file in artifact_files(Path(path), name, base=self.dir):
             sha256, size = self._objects.put_file(file.path)

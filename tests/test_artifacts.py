@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from anew.runner.artifacts import artifact_files
+from anew.runner.capture.artifacts import artifact_files
 from anew.runner.errors import ArtifactError
 from anew.runner.records import ContentRef
 
@@ -220,7 +220,7 @@ def test_a_pipe_and_a_device_are_refused_and_never_waited_for(project: Path) -> 
         os.mkfifo(project / pipe)
     code = """
 from pathlib import Path
-from anew.runner.artifacts import artifact_files
+from anew.runner.capture.artifacts import artifact_files
 from anew.runner.errors import ArtifactError
 for path in ("pipe", "out", "/dev/zero"):
     try:

@@ -54,7 +54,6 @@ LINE = (
         "format",
     ),
     (
-        "artifacts",
         "events",
         "guard",
         "search",
