@@ -14,7 +14,7 @@ from pathlib import Path
 import anew
 from anew.runner.capture.opened import OpenedFiles
 from anew.runner.places import Places
-from anew.runner.rerun.layout import lay_out_source
+from anew.runner.relaunch.mirror import lay_out_source
 from benchmarks.driver import Aim, Comparison, Sample, compete, main, measure_process, workshop
 from benchmarks.startup import project
 

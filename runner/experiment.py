@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 from anew.runner import errors
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.places import Places
-from anew.runner.plan import Report, active
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts, Status, SweepMembership
+from anew.runner.relaunch.plan import Report, active
 from anew.runner.sweep_records import PlannedJob, SweepRecord
 
 if TYPE_CHECKING:
     from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket
     from anew.runner.lifecycle import Claim, Origin
-    from anew.runner.plan import Plan
+    from anew.runner.relaunch.plan import Plan
     from anew.runner.settings import Settings
     from anew.runner.store.folder import FolderStore
     from anew.runner.sweep.reference import Attachment, MainReference

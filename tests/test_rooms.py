@@ -40,12 +40,12 @@ LINE = (
         "dispatch",
         "observers",
         "recorder",
+        "relaunch",
         "testing",
     ),
     ("store",),
     (
         "config",
-        "plan",
         "query",
         "wording",
     ),

@@ -25,12 +25,13 @@ from anew.runner.errors import RefusedError, RerunError, StoreError
 from anew.runner.format.redact import REDACTED
 from anew.runner.format.serial import from_json
 from anew.runner.places import Places
-from anew.runner.plan import Plan, Report, read_report
 from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
-from anew.runner.rerun import differences, trust
-from anew.runner.rerun.layout import InputState, lay_out_source, restore_inputs, written
+from anew.runner.relaunch import trust
+from anew.runner.relaunch.mirror import InputState, lay_out_source, restore_inputs, written
+from anew.runner.relaunch.plan import Plan, Report, read_report
+from anew.runner.relaunch.sandbox import Sandbox, sandbox
+from anew.runner.rerun import differences
 from anew.runner.rerun.report import difference_lines
-from anew.runner.rerun.sandbox import Sandbox, sandbox
 from anew.runner.rerun.verdict import judge
 from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate
@@ -38,7 +39,7 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store
 from anew.runner.store.reading import is_damaged
 
-CHILD = Path(__file__).with_name("child.py")
+CHILD = Path(__file__).parent.parent / "relaunch" / "child.py"
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
 _SETTLED_S = 3.0
 _PROBE = """

@@ -9,7 +9,7 @@ from typing import Any
 from anew.runner.capture.environment import THREAD_VARIABLES
 from anew.runner.format.redact import REDACTED
 from anew.runner.records import EnvironmentFacts, HardwareFacts, RunRecord
-from anew.runner.rerun.layout import InputState
+from anew.runner.relaunch.mirror import InputState
 
 Differences = dict[str, dict[str, Any]]
 

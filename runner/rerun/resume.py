@@ -11,12 +11,12 @@ from pathlib import Path
 
 from anew.runner.errors import RerunError
 from anew.runner.format.redact import REDACTED
-from anew.runner.plan import Plan
 from anew.runner.records import HardwareFacts, RunRecord, SourceFacts, Status
-from anew.runner.rerun import trust
+from anew.runner.relaunch import trust
+from anew.runner.relaunch.mirror import digest, lay_out_source
+from anew.runner.relaunch.plan import Plan
+from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.rerun.conduct import CHILD, supervised
-from anew.runner.rerun.layout import digest, lay_out_source
-from anew.runner.rerun.sandbox import Sandbox, sandbox
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store
 from anew.runner.sweep_records import PlannedJob, SweepStart

@@ -23,7 +23,7 @@ from typing import Any
 
 from anew.runner.errors import EXIT_USAGE
 from anew.runner.places import Places
-from anew.runner.plan import Plan, activate, read_plan, read_report
+from anew.runner.relaunch.plan import Plan, activate, read_plan, read_report
 
 
 def main(path: str) -> None:
