@@ -24,8 +24,8 @@ from anew.runner.sweep_records import PlannedJob, SweepRecord
 
 if TYPE_CHECKING:
     from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket
-    from anew.runner.lifecycle import Claim, Origin
     from anew.runner.relaunch.plan import Plan
+    from anew.runner.run.lifecycle import Claim, Origin
     from anew.runner.settings import Settings
     from anew.runner.store.folder import FolderStore
     from anew.runner.sweep.reference import Attachment, MainReference
@@ -326,7 +326,7 @@ class _Session:
 
     def claim(self, settings: Mapping[str, Any], multirun: bool, job_num: int | None) -> Path:
         """Take a run number; return the folder for the job's output."""
-        from anew.runner.lifecycle import Claim
+        from anew.runner.run.lifecycle import Claim
         from anew.runner.sweep.session import take
 
         checked = self._settings(settings)
@@ -384,7 +384,7 @@ class _Session:
 
     def execute(self, job: ComposedJob) -> Any:
         """Record one job as a run."""
-        from anew.runner.lifecycle import execute
+        from anew.runner.run.lifecycle import execute
 
         if self._plan is not None and (self._plan.sweep is None or self._plan.job is not None):
             claim = self._claims[-1]
@@ -474,8 +474,8 @@ def _named(observers: Sequence[Any]) -> dict[str, Any]:
 
 def _origin(main: Main, entry: str) -> Origin:
     from anew.runner.capture.source import SourceScan, cache_file
-    from anew.runner.lifecycle import Origin
     from anew.runner.project import project_root
+    from anew.runner.run.lifecycle import Origin
 
     file = _file_of(main.function)
     root = project_root(file.parent if file else Path.cwd())
@@ -515,7 +515,7 @@ def _attachment(plan: Plan) -> Attachment | None:
 def _planned_origin(main: Main, plan: Plan) -> Origin:
     """Return what starts a re-run: everything as on record, but for the interpreter."""
     from anew.runner.capture.source import SourceScan, cache_file
-    from anew.runner.lifecycle import Origin
+    from anew.runner.run.lifecycle import Origin
 
     cache = _cache_folder()
     root = Path(plan.root)

@@ -15,7 +15,7 @@ from omegaconf import MISSING, DictConfig
 
 from anew.runner.config.main import task_spec
 from anew.runner.errors import ConfigError
-from anew.runner.run import Run
+from anew.runner.run.handle import Run
 
 Main = Callable[..., Any]
 

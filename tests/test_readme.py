@@ -17,7 +17,7 @@ import pytest
 
 import anew
 from anew.runner.cli.group import workbench
-from anew.runner.run import Run
+from anew.runner.run.handle import Run
 from anew.runner.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -676,7 +676,7 @@ def test_values_that_fail_when_looked_at_cost_only_themselves(trial: Project) ->
 
 def test_a_run_that_fails_between_its_record_and_main_has_an_outcome(trial: Project) -> None:
     trial.write("""
-    import anew.runner.lifecycle as lifecycle
+    import anew.runner.run.lifecycle as lifecycle
     def fail(*args, **options): raise KeyboardInterrupt
     lifecycle.Pulse = fail
     @experiment.main

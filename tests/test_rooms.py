@@ -24,22 +24,19 @@ HOMES = {
 
 # Each room may import those of the lines below its own. Rooms of one line do not know each other.
 LINE = (
-    ("experiment",),
     (
         "cli",
-        "lifecycle",
+        "experiment",
     ),
+    ("sweep",),
     (
-        "pulse",
         "rerun",
         "run",
-        "sweep",
     ),
     (
         "capture",
         "dispatch",
         "observers",
-        "recorder",
         "relaunch",
         "testing",
     ),

@@ -152,7 +152,7 @@ def _run_parameter(
 def _is_run(annotation: Any) -> bool:
     if isinstance(annotation, Unresolved):
         return annotation.last_name == "Run"
-    module = sys.modules.get("anew.runner.run")
+    module = sys.modules.get("anew.runner.run.handle")
     kinds = typing.get_args(annotation) or (annotation,)
     return module is not None and any(kind is module.Run for kind in kinds)
 

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from anew.runner.config.main import Ticket
 from anew.runner.errors import ConfigError, MissingExtraError, SweepStoppedError
-from anew.runner.recorder import say
+from anew.runner.run.recorder import say
 from anew.runner.sweep import dask_task
 from anew.runner.sweep.elsewhere import JobProcessError, has_begun, job_command, settle
 from anew.runner.sweep.reference import Attachment

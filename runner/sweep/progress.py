@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from anew.runner.recorder import say
 from anew.runner.records import Status
+from anew.runner.run.recorder import say
 from anew.runner.sweep_records import SweepJob
 from anew.runner.wording import duration, short
 

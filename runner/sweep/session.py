@@ -14,8 +14,8 @@ from anew.runner.errors import EXIT_SIGINT, ConfigError, JobTakenError, StoreErr
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor
 from anew.runner.places import Places
-from anew.runner.recorder import say
 from anew.runner.records import CommandFacts, SourceFacts, Status
+from anew.runner.run.recorder import say
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import BEAT_S, SweepFolder, marked, read_sweep

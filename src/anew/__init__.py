@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anew.runner.experiment import Experiment
     from anew.runner.records import RunRecord
     from anew.runner.rerun.conduct import RerunResult, rerun
-    from anew.runner.run import Run, current_run
+    from anew.runner.run.handle import Run, current_run
     from anew.runner.store.locate import open_store
     from anew.runner.sweep_records import SweepRecord
 

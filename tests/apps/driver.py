@@ -12,7 +12,13 @@ import runpy
 import sys
 import tempfile
 
-LOADED = ("hydra.main", "anew.runner.config.app", "anew.runner.lifecycle", "anew.runner.store.locate", "platformdirs")
+LOADED = (
+    "hydra.main",
+    "anew.runner.config.app",
+    "anew.runner.run.lifecycle",
+    "anew.runner.store.locate",
+    "platformdirs",
+)
 
 
 def script(case):

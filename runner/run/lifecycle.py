@@ -29,8 +29,6 @@ from anew.runner.format.serial import start_to_json
 from anew.runner.format.values import encode
 from anew.runner.guard.watch import Guard, Terminated, Watch
 from anew.runner.places import Places
-from anew.runner.pulse import Pulse
-from anew.runner.recorder import Recorder, say
 from anew.runner.records import (
     FORMAT,
     CommandFacts,
@@ -41,7 +39,9 @@ from anew.runner.records import (
     Status,
     SweepMembership,
 )
-from anew.runner.run import Run, set_current
+from anew.runner.run.handle import Run, set_current
+from anew.runner.run.pulse import Pulse
+from anew.runner.run.recorder import Recorder, say
 from anew.runner.settings import Settings
 from anew.runner.store import liveness, marks
 from anew.runner.store.folder import FolderStore

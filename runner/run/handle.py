@@ -12,7 +12,7 @@ from anew.runner import events as ev
 from anew.runner.errors import AnewError, RunStateError, ValueRefusedError
 from anew.runner.format.values import encode
 from anew.runner.places import Places
-from anew.runner.recorder import Recorder, attach
+from anew.runner.run.recorder import Recorder, attach
 from anew.runner.settings import InputSettings
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.paths import RunLayout, StoreLayout

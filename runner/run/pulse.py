@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner.recorder import Recorder
+from anew.runner.run.recorder import Recorder
 
 _TICK_S = 0.5
 
