@@ -114,7 +114,7 @@ def resume_command(
 
     SETTINGS are overrides of the recording, such as anew.sweep.max_time=1h. Completed jobs are left as they are.
     """
-    from anew.runner.rerun.resume import resume
+    from anew.runner.sweep.resume import resume
 
     if "=" in ref:
         ref, settings = "last", (ref, *settings)

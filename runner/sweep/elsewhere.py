@@ -12,12 +12,12 @@ from anew.runner.errors import EXIT_TAKEN
 from anew.runner.sweep.reference import Attachment
 
 LIFELINE = "--while-stdin"
-_MODULE = "anew.runner.rerun.remote"
+_MODULE = "anew.runner.sweep.remote"
 
 
 def job_command(attachment: Attachment, ticket: Ticket, settings: Sequence[str] = ()) -> list[str]:
     """
-    Return the words after the interpreter that run a job; see `anew.runner.rerun.remote`.
+    Return the words after the interpreter that run a job; see `anew.runner.sweep.remote`.
 
     The machine shares the store's folder and has an environment with anew and what main needs. The job takes
     the claim, writes its own record, and ends with its stdin.

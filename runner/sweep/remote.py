@@ -1,5 +1,5 @@
 """
-One job of a sweep, on the machine of a worker: `python -m anew.runner.rerun.remote STORE SWEEP INDEX ATTEMPT`.
+One job of a sweep, on the machine of a worker: `python -m anew.runner.sweep.remote STORE SWEEP INDEX ATTEMPT`.
 
 For whatever starts processes on other machines. The store's folder is shared with this machine. The job's source is
 what the sweep has on record: where it lies on this machine as it was, it is used in place, else it is laid out. The
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from anew.runner import errors
 from anew.runner.errors import AnewError, StoreError
-from anew.runner.rerun.resume import run_job
 from anew.runner.store.folder import FolderStore
+from anew.runner.sweep.resume import run_job
 
 LIFELINE = "--while-stdin"
 
