@@ -24,7 +24,8 @@ from hydra.core.singleton import Singleton
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from anew.runner.config import app, quick
+from anew.runner.config import app
+from anew.runner.config.compose import quick
 from anew.runner.config.main import ComposedJob, run_app, task_spec
 from anew.runner.errors import ConfigError, StoreError
 

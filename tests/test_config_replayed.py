@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from anew.runner.config.job import Recorded
+from anew.runner.config.hooks import Recorded
 from anew.runner.config.replayed import replay
-from anew.runner.config.values import recorded, users_part
+from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import ConfigError
 
 KEYS = st.sampled_from(["a", "b", "c", "lr", "x y", "0", "ünd"])

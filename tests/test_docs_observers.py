@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from anew.runner.config.node import compose_node
+from anew.runner.config.compose.node import compose_node
 from scripts import Project
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "observers.md").read_text()

@@ -633,7 +633,7 @@ def test_runs_from_threads_take_turns_and_nested_ones_do_not_wait(trial: Project
 def test_a_run_that_waits_for_the_run_that_it_is_in_is_mentioned(trial: Project) -> None:
     trial.write("""
     import threading
-    import anew.runner.config.turns as turns
+    import anew.runner.config.compose.turns as turns
     turns.PATIENCE_S = 0.2
     inner = Experiment("inner")
     @inner.main

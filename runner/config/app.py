@@ -32,18 +32,18 @@ from hydra.main import _get_rerun_conf
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from anew.runner.config.inprocess import run_here
-from anew.runner.config.job import JobHooks, Recorded
-from anew.runner.config.jobs import HookFailedError, Jobs, Typed
-from anew.runner.config.loader import OUR_RUN_DIR, PROVIDER, Loader, is_ours, search_path
-from anew.runner.config.messages import Circumstances, explained, is_our_fault, report_failure
-from anew.runner.config.origin import config_dir, task_name
-from anew.runner.config.quick import Primary, is_own
+from anew.runner.config.compose.inprocess import run_here
+from anew.runner.config.compose.jobs import HookFailedError, Jobs, Typed
+from anew.runner.config.compose.loader import OUR_RUN_DIR, PROVIDER, Loader, is_ours, search_path
+from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault, report_failure
+from anew.runner.config.compose.origin import config_dir, task_name
+from anew.runner.config.compose.quick import Primary, is_own
+from anew.runner.config.compose.state import hydra_kept, logging_kept, resolve_job_dir, stored_primary
+from anew.runner.config.compose.turns import Turns
+from anew.runner.config.hooks import JobHooks, Recorded
 from anew.runner.config.replayed import replay
-from anew.runner.config.spec import TaskSpec
-from anew.runner.config.state import hydra_kept, logging_kept, resolve_job_dir, stored_primary
-from anew.runner.config.turns import Turns
-from anew.runner.config.values import declared
+from anew.runner.config.signature.spec import TaskSpec
+from anew.runner.config.signature.values import declared
 from anew.runner.errors import AnewError, ConfigError
 
 _turns = Turns()
@@ -283,7 +283,7 @@ class _App:
         )
 
     def _sweep(self) -> Any:
-        from anew.runner.config.sweeping import Sweeping
+        from anew.runner.config.batch.sweeping import Sweeping
 
         assert self.loader is not None
         cfg = self._composed(RunMode.MULTIRUN)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anew.runner.config.job import ComposedJob, JobHooks, Launching, Recorded, SweepHooks, Ticket
-from anew.runner.config.spec import UNSET, Form, TaskSpec, task_spec
+from anew.runner.config.hooks import ComposedJob, JobHooks, Launching, Recorded, SweepHooks, Ticket
+from anew.runner.config.signature.spec import UNSET, Form, TaskSpec, task_spec
 
 __all__ = [
     "UNSET",
@@ -60,6 +60,6 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> None:
         AnewError: It could not be begun; JobTakenError among them.
         KeyboardInterrupt, SystemExit: It was interrupted, by SIGINT or SIGTERM, which is on record too.
     """
-    from anew.runner.config import ticket as room
+    from anew.runner.config.batch import ticket as room
 
     room.run_job(spec, ticket, hooks)

@@ -18,9 +18,9 @@ from typing import Any, Union, get_args, get_origin
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.basecontainer import BaseContainer
 
-from anew.runner.config.job import Recorded
-from anew.runner.config.signature import RESERVED
-from anew.runner.config.values import recorded, recorded_value, users_part
+from anew.runner.config.hooks import Recorded
+from anew.runner.config.signature.parameters import RESERVED
+from anew.runner.config.signature.values import recorded, recorded_value, users_part
 from anew.runner.errors import ConfigError
 from anew.runner.format.redact import REDACTED
 

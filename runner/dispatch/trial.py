@@ -27,7 +27,7 @@ def configured(settings: Sequence[str], config_dir: str | None) -> tuple[Observe
     Raises:
         ConfigError: They cannot be composed.
     """
-    from anew.runner.config.node import compose_node
+    from anew.runner.config.compose.node import compose_node
 
     return Settings.from_mapping(compose_node(settings, config_dir)).observers
 

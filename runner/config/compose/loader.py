@@ -26,7 +26,7 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
-from anew.runner.config import quick
+from anew.runner.config.compose import quick
 from anew.runner.errors import ConfigError
 from anew.runner.settings import WRITTEN
 

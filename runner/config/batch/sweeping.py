@@ -20,15 +20,15 @@ from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
 
-from anew.runner.config.inprocess import shown_hydra
-from anew.runner.config.job import JobHooks, Launching, SweepHooks, Ticket
-from anew.runner.config.jobs import HookFailedError, Typed, hooked
-from anew.runner.config.loader import OUR_SWEEP_DIR, Loader
-from anew.runner.config.packed import pack, pack_shared
-from anew.runner.config.quick import Bases
-from anew.runner.config.spec import TaskSpec
-from anew.runner.config.ticket import ForeignTask, JobFailedError, as_planned, number, run_job
-from anew.runner.config.values import recorded, users_part
+from anew.runner.config.batch.packed import pack, pack_shared
+from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, number, run_job
+from anew.runner.config.compose.inprocess import shown_hydra
+from anew.runner.config.compose.jobs import HookFailedError, Typed, hooked
+from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
+from anew.runner.config.compose.quick import Bases
+from anew.runner.config.hooks import JobHooks, Launching, SweepHooks, Ticket
+from anew.runner.config.signature.spec import TaskSpec
+from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import EXIT_FAILED, SweepStoppedError
 from anew.runner.records import Status
 from anew.runner.sweep_records import PlannedJob, SweepRecord

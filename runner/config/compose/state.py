@@ -13,8 +13,8 @@ from hydra.core.utils import JobRuntime
 from hydra.version import VersionBase
 from omegaconf.basecontainer import BaseContainer
 
-from anew.runner.config.loader import JOB_DIR_RESOLVER
-from anew.runner.config.quick import Primary
+from anew.runner.config.compose.loader import JOB_DIR_RESOLVER
+from anew.runner.config.compose.quick import Primary
 
 
 @contextmanager

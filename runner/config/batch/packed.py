@@ -21,7 +21,7 @@ import cloudpickle
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.basecontainer import BaseContainer
 
-from anew.runner.config.jobs import Typed
+from anew.runner.config.compose.jobs import Typed
 
 _FAST = 1
 

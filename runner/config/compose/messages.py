@@ -18,14 +18,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from anew.runner.config.signature import RESERVED
-from anew.runner.config.spec import TaskSpec
+from anew.runner.config.signature.parameters import RESERVED
+from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.text import nearest
 from anew.runner.errors import ConfigError
 from anew.runner.format.redact import redact_text
 
 if TYPE_CHECKING:
-    from anew.runner.config.loader import Loader
+    from anew.runner.config.compose.loader import Loader
 
 _NO_KEY = re.compile(r"Could not override '([^']+)'\.\n(To append to your config use .*)", re.DOTALL)
 _NO_GROUP = re.compile(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list")

@@ -18,8 +18,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, _flush_loggers, configure_log, env_override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from anew.runner.config.values import users_part
-from anew.runner.config.yamltext import to_yaml
+from anew.runner.config.compose.yamltext import to_yaml
+from anew.runner.config.signature.values import users_part
 
 
 def run_here(

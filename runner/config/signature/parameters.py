@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from anew.runner.config.annotations import (
+from anew.runner.config.signature.annotations import (
     Kind,
     UnsupportedTypeError,
     default_field,

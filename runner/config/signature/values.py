@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from anew.runner.config.annotations import Kind, WrongValueError
-from anew.runner.config.signature import RESERVED
+from anew.runner.config.signature.annotations import Kind, WrongValueError
+from anew.runner.config.signature.parameters import RESERVED
 from anew.runner.config.text import nearest
 from anew.runner.errors import ConfigError
 
 if TYPE_CHECKING:
-    from anew.runner.config.spec import TaskSpec
+    from anew.runner.config.signature.spec import TaskSpec
 
 
 def declared(schema: Any) -> DictConfig:

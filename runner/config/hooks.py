@@ -11,7 +11,7 @@ from anew.runner.records import Provenance
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord
 
 if TYPE_CHECKING:
-    from anew.runner.config.spec import TaskSpec
+    from anew.runner.config.signature.spec import TaskSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,15 +15,15 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobRuntime
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
-from anew.runner.config.inprocess import run_here, shown_hydra
-from anew.runner.config.job import JobHooks, Recorded, Ticket
-from anew.runner.config.jobs import HookFailedError, Jobs, Typed
-from anew.runner.config.loader import OUR_SWEEP_DIR
-from anew.runner.config.packed import unpack, unpack_shared
+from anew.runner.config.batch.packed import unpack, unpack_shared
+from anew.runner.config.compose.inprocess import run_here, shown_hydra
+from anew.runner.config.compose.jobs import HookFailedError, Jobs, Typed
+from anew.runner.config.compose.loader import OUR_SWEEP_DIR
+from anew.runner.config.compose.state import hydra_kept, logging_kept, resolve_job_dir
+from anew.runner.config.hooks import JobHooks, Recorded, Ticket
 from anew.runner.config.replayed import replay
-from anew.runner.config.spec import TaskSpec
-from anew.runner.config.state import hydra_kept, logging_kept, resolve_job_dir
-from anew.runner.config.values import recorded, users_part
+from anew.runner.config.signature.spec import TaskSpec
+from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.format import ids
 from anew.runner.guard.interrupts import Terminated
 from anew.runner.sweep_records import PlannedJob

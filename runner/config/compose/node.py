@@ -25,9 +25,9 @@ def compose_node(settings: Sequence[str], config_dir: str | None) -> dict[str, A
     from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
-    from anew.runner.config.loader import Loader, is_ours, search_path
-    from anew.runner.config.messages import explained_node
-    from anew.runner.config.state import hydra_kept
+    from anew.runner.config.compose.loader import Loader, is_ours, search_path
+    from anew.runner.config.compose.messages import explained_node
+    from anew.runner.config.compose.state import hydra_kept
 
     for each in settings:
         if not is_ours(each):

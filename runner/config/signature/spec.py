@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from anew.runner.config.annotations import Kind, UnsupportedTypeError, kind_of
-from anew.runner.config.signature import Roles, is_schema, place, roles_of, schema_of
+from anew.runner.config.signature.annotations import Kind, UnsupportedTypeError, kind_of
+from anew.runner.config.signature.parameters import Roles, is_schema, place, roles_of, schema_of
 from anew.runner.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class TaskSpec:
         Raises:
             ConfigError: A value is missing, unknown or not of the type that main asks for.
         """
-        from anew.runner.config.values import schema_values, signature_values
+        from anew.runner.config.signature.values import schema_values, signature_values
 
         if self.roles.config is None:
             return signature_values(self, cfg)

@@ -11,10 +11,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from anew.runner.config.job import ComposedJob, JobHooks
-from anew.runner.config.spec import TaskSpec
-from anew.runner.config.values import recorded, refuse_missing
-from anew.runner.config.yamltext import dump, to_yaml
+from anew.runner.config.compose.yamltext import dump, to_yaml
+from anew.runner.config.hooks import ComposedJob, JobHooks
+from anew.runner.config.signature.spec import TaskSpec
+from anew.runner.config.signature.values import recorded, refuse_missing
 from anew.runner.records import Provenance
 
 R = TypeVar("R")
