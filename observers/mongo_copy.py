@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anew.observers.mongo_chunks import (
+from anew.observers.mongo.chunks import (
     COLLECTION,
     OUTCOME,
     OUTPUT,

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from anew.observers.mongo_client import in_our_words, place
+from anew.observers.mongo.client import in_our_words, place
 from anew.runner import events as ev
 from anew.runner.errors import StoreError, UnavailableError
 from anew.runner.format.redact import REDACTED, is_secret_name, redact_name_value, redact_text

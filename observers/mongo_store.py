@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from anew.observers import mongo_sacred
-from anew.observers.mongo import MongoObserver
-from anew.observers.mongo_chunks import chunk_documents
-from anew.observers.mongo_client import connect, durable, in_our_words, insert_missing, place
+from anew.observers.mongo.chunks import chunk_documents
+from anew.observers.mongo.client import connect, durable, in_our_words, insert_missing, place
+from anew.observers.mongo.fold import unpack
+from anew.observers.mongo.observer import MongoObserver
+from anew.observers.mongo.view import escape_key, pack
 from anew.observers.mongo_copy import Copy
-from anew.observers.mongo_fold import unpack
 from anew.observers.mongo_objects import MongoObjects
-from anew.observers.mongo_view import escape_key, pack
 from anew.runner import events as ev
 from anew.runner.errors import StoreError, UnavailableError
 from anew.runner.format import ids

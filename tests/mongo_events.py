@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from anew.observers.mongo import MongoObserver
-from anew.observers.mongo_chunks import chunk_of, entries_of, events_of
-from anew.observers.mongo_fold import unpack
+from anew.observers.mongo.chunks import chunk_of, entries_of, events_of
+from anew.observers.mongo.fold import unpack
+from anew.observers.mongo.observer import MongoObserver
 from anew.runner import events as ev
 from anew.runner.contracts import RunStore
 from anew.runner.errors import UnavailableError

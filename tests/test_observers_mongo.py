@@ -34,15 +34,16 @@ from omegaconf import OmegaConf
 from pymongo.errors import BulkWriteError, OperationFailure
 
 import anew.configs
-from anew.observers import mongo as mongo_module
-from anew.observers import mongo_content, mongo_metrics
-from anew.observers.mongo import MongoObserver
-from anew.observers.mongo_chunks import chunk_documents, chunk_of, entries_of
-from anew.observers.mongo_content import CHUNK_BYTES, shared_id
-from anew.observers.mongo_fold import Fold, unpack
-from anew.observers.mongo_journal import Journal
-from anew.observers.mongo_output import MOST_SHOWN_BYTES
-from anew.observers.mongo_view import (
+from anew.observers.mongo import content as mongo_content
+from anew.observers.mongo import metrics as mongo_metrics
+from anew.observers.mongo import observer as mongo_module
+from anew.observers.mongo.chunks import chunk_documents, chunk_of, entries_of
+from anew.observers.mongo.content import CHUNK_BYTES, shared_id
+from anew.observers.mongo.fold import Fold, unpack
+from anew.observers.mongo.journal import Journal
+from anew.observers.mongo.observer import MongoObserver
+from anew.observers.mongo.output import MOST_SHOWN_BYTES
+from anew.observers.mongo.view import (
     Parts,
     changing_fields,
     escape_key,

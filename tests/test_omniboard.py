@@ -19,7 +19,7 @@ import pytest
 from bson import ObjectId
 from pymongo.database import Database
 
-from anew.observers.mongo import MongoObserver
+from anew.observers.mongo.observer import MongoObserver
 from anew.runner import events as ev
 from anew.runner.records import RunRecord, SourceFacts, Status
 from anew.runner.store.folder import FolderStore

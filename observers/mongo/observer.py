@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from anew.observers import mongo_runs
-from anew.observers.mongo_chunks import is_known
-from anew.observers.mongo_client import connect, durable, in_our_words, place
-from anew.observers.mongo_content import Content
-from anew.observers.mongo_fold import Fold, unpack
-from anew.observers.mongo_journal import Journal
-from anew.observers.mongo_metrics import Metrics
-from anew.observers.mongo_output import Output
-from anew.observers.mongo_view import NOT_NULL, Parts, changing_fields, unescape_key
+from anew.observers.mongo import numbers as mongo_runs
+from anew.observers.mongo.chunks import is_known
+from anew.observers.mongo.client import connect, durable, in_our_words, place
+from anew.observers.mongo.content import Content
+from anew.observers.mongo.fold import Fold, unpack
+from anew.observers.mongo.journal import Journal
+from anew.observers.mongo.metrics import Metrics
+from anew.observers.mongo.output import Output
+from anew.observers.mongo.view import NOT_NULL, Parts, changing_fields, unescape_key
 from anew.runner import events as ev
 from anew.runner.contracts import RunStore
 from anew.runner.errors import UnavailableError

@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from anew.observers.mongo_chunks import COLLECTION, OUTPUT, START, chunk_documents, chunk_of, events_of, is_key
-from anew.observers.mongo_client import insert_missing
+from anew.observers.mongo.chunks import COLLECTION, OUTPUT, START, chunk_documents, chunk_of, events_of, is_key
+from anew.observers.mongo.client import insert_missing
 from anew.runner import events as ev
 from anew.runner.format.serial import DamagedError
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from anew.observers.mongo_client import insert_missing
-from anew.observers.mongo_view import short_name
+from anew.observers.mongo.client import insert_missing
+from anew.observers.mongo.view import short_name
 from anew.runner.contracts import RunStore
 from anew.runner.errors import ObjectNotFoundError
 from anew.runner.records import ContentRef, RunRecord

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from anew.observers.mongo_client import insert_missing
-from anew.observers.mongo_view import escape_key, number, short_name, unescape_key
+from anew.observers.mongo.client import insert_missing
+from anew.observers.mongo.view import escape_key, number, short_name, unescape_key
 from anew.runner import events as ev
 from anew.runner.errors import UnavailableError
 

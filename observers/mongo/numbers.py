@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from anew.observers.mongo_view import first_document
+from anew.observers.mongo.view import first_document
 from anew.runner.errors import UnavailableError
 from anew.runner.records import RunRecord
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from anew.observers.mongo_chunks import COLLECTION, OUTPUT, chunk_documents, chunk_of, entries_of, is_key
-from anew.observers.mongo_client import insert_missing
+from anew.observers.mongo.chunks import COLLECTION, OUTPUT, chunk_documents, chunk_of, entries_of, is_key
+from anew.observers.mongo.client import insert_missing
 from anew.runner import events as ev
 from anew.runner.errors import UnavailableError
 from anew.runner.format.serial import DamagedError
