@@ -28,8 +28,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.database import Database
 
-from anew.observers import mongo_sacred
 from anew.observers.mongo import chunks as mongo_chunks
+from anew.observers.mongo.read import sacred as mongo_sacred
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import serial

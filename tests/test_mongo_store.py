@@ -22,7 +22,7 @@ import pytest
 from pymongo.database import Database
 from wire import FaultyProxy, MongoServer, with_database
 
-from anew.observers.mongo_store import MongoStore, open_url
+from anew.observers.mongo.read.store import MongoStore, open_url
 from anew.runner.errors import AnewError, ConfigError, RunNotFoundError, StoreError
 from anew.runner.format import serial
 from anew.runner.records import RunRecord, Status
@@ -409,7 +409,7 @@ class Endless:
 
 
 def test_a_cursor_without_end_ends(trial: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anew.observers.mongo_store._MOST_RUNS", 5_000)
+    monkeypatch.setattr("anew.observers.mongo.read.store._MOST_RUNS", 5_000)
     server = Endless()
     try:
         with pytest.raises(StoreError, match="goes on sending runs"):

@@ -21,7 +21,7 @@ from anew.observers.console import ConsoleObserver
 from anew.observers.export import ExportObserver
 from anew.observers.memory import MemoryObserver
 from anew.observers.mongo.observer import MongoObserver
-from anew.observers.mongo_store import open_url
+from anew.observers.mongo.read.store import open_url
 from anew.observers.sql import SQLObserver
 from anew.observers.tensorboard import TensorBoardObserver
 from anew.observers.webhook import WebhookObserver

@@ -12,7 +12,7 @@ from anew.runner.store.folder import FolderStore
 
 STORE_VARIABLE = "ANEW_STORE"
 # Kinds of store that are kept by an observer, by name since they build on this one.
-_OPENERS = {"mongodb": "anew.observers.mongo_store", "mongodb+srv": "anew.observers.mongo_store"}
+_OPENERS = {"mongodb": "anew.observers.mongo.read.store", "mongodb+srv": "anew.observers.mongo.read.store"}
 
 
 def default_store_path(start: Path) -> Path:

@@ -13,14 +13,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from anew.observers import mongo_sacred
 from anew.observers.mongo.chunks import chunk_documents
 from anew.observers.mongo.client import connect, durable, in_our_words, insert_missing, place
 from anew.observers.mongo.fold import unpack
 from anew.observers.mongo.observer import MongoObserver
+from anew.observers.mongo.read import sacred as mongo_sacred
+from anew.observers.mongo.read.copy import Copy
+from anew.observers.mongo.read.objects import MongoObjects
 from anew.observers.mongo.view import escape_key, pack
-from anew.observers.mongo_copy import Copy
-from anew.observers.mongo_objects import MongoObjects
 from anew.runner import events as ev
 from anew.runner.errors import StoreError, UnavailableError
 from anew.runner.format import ids
