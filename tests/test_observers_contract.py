@@ -22,7 +22,7 @@ from anew.observers.export import ExportObserver
 from anew.observers.memory import MemoryObserver
 from anew.observers.mongo.observer import MongoObserver
 from anew.observers.mongo.read.store import open_url
-from anew.observers.sql import SQLObserver
+from anew.observers.sql.observer import SQLObserver
 from anew.observers.tensorboard import TensorBoardObserver
 from anew.observers.webhook import WebhookObserver
 from anew.runner import events as ev

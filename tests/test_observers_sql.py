@@ -26,8 +26,8 @@ import sqlalchemy as sa
 import yaml
 
 import anew.configs
-from anew.observers.sql import SQLObserver
-from anew.observers.sql_tables import SCHEMA_VERSION, TABLES, SQLError, parse_url
+from anew.observers.sql.database import SCHEMA_VERSION, TABLES, SQLError, parse_url
+from anew.observers.sql.observer import SQLObserver
 from anew.runner import events as ev
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Batching, Beginning, Observer
@@ -108,7 +108,7 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in chi
 WITHOUT = """\
 import sys
 sys.modules[sys.argv[1]] = None
-from anew.observers.sql import SQLObserver
+from anew.observers.sql.observer import SQLObserver
 from anew.runner.errors import MissingExtraError
 try:
     SQLObserver(sys.argv[2] or None)

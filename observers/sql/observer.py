@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from anew.observers.folders import folder_of_runs
-from anew.observers.sql_tables import TABLES, Database, SQLError, parse_url, shown_url
+from anew.observers.sql.database import TABLES, Database, SQLError, parse_url, shown_url
 from anew.runner import events as ev
 from anew.runner.contracts import RunStore
 from anew.runner.errors import ConfigError, MissingExtraError, UnavailableError
