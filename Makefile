@@ -39,7 +39,7 @@ bench: dev
 	@$(BIN)/python -m benchmarks
 
 torture: dev
-	@$(BIN)/python -m tests.torture --kills $(KILLS)
+	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS)
 
 clean:
 	rm -rf .venv .venv-demo build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,210 @@
+"""Three projects on record, and everything around them is changed: the same comes out, or it is said why not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anew
+from anew.runner.records import EnvironmentFacts
+from anew.runner.rerun.rebuilt import rebuilt
+from tests.helpers.places import PROJECTS
+from tests.helpers.wheelhouse import tiny_wheel, wheelhouse
+
+ANEW = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+class Recorded:
+    """A project of tests/projects, copied, with a run on record."""
+
+    def __init__(self, name: str, script: str, where: Path, python: str = sys.executable) -> None:
+        self.folder = where / name
+        self.runs = where / "runs"
+        self.python = python
+        shutil.copytree(PROJECTS / name, self.folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (self.folder / "pyproject.toml").touch()
+        _make_data(self.folder)
+        self.environment = {**os.environ, "ANEW_STORE": str(self.runs), "LABEL": "then"}
+        subprocess.run([python, script, "-q"], cwd=self.folder, check=True, timeout=120, env=self.environment)
+        self.was = anew.open_store(self.runs).get(1)
+
+    def again(self, *args: str, code: int = 0, python: str | None = None, **env: str) -> dict[str, Any]:
+        """`anew rerun 1 --json`; an identical one is compared once more, bit for bit, by hand."""
+        words = [python or self.python, "-c", ANEW, "rerun", "1", "--json", *args]
+        variables = {**self.environment, **env}
+        done = subprocess.run(words, cwd=self.runs.parent, capture_output=True, text=True, check=False, env=variables)
+        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        shown: dict[str, Any] = json.loads(done.stdout)
+        if shown["verdict"] == "identical":
+            self.compare(shown["run"])
+        return shown
+
+    def compare(self, number: int) -> None:
+        store = anew.open_store(self.runs)
+        now = store.get(number)
+        assert now.result == self.was.result
+        assert now.config == self.was.config
+        assert {file.path: file.sha256 for file in now.artifacts} == {
+            file.path: file.sha256 for file in self.was.artifacts
+        }
+        names = [name for name in self.was.metrics if not name.startswith("system/")]
+        assert names
+        for name in names:
+            old, new = store.metrics(1, name), store.metrics(number, name)
+            assert (list(old.exact), old.steps.tolist()) == (list(new.exact), new.steps.tolist())
+
+
+def _make_data(folder: Path) -> None:
+    if folder.name == "digits":
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        (folder / "data").mkdir(exist_ok=True)
+        np.savetxt(folder / "data" / "pixels.csv", digits.data[:300], delimiter=",", fmt="%d")
+        np.savetxt(folder / "data" / "labels.csv", digits.target[:300], fmt="%d")
+    if folder.name == "net":
+        np.save(folder / "rows.npy", np.random.default_rng(0).normal(size=(64, 9)).astype(np.float32))
+
+
+def edit_sources(project: Recorded) -> dict[str, str]:
+    for path in project.folder.rglob("*.py"):
+        path.write_text("raise SystemExit('of today')\n")
+    return {}
+
+
+def edit_yaml(project: Recorded) -> dict[str, str]:
+    for path in project.folder.rglob("*.yaml"):
+        path.write_text("of: today\n")
+    return {}
+
+
+def change_data(project: Recorded) -> dict[str, str]:
+    for path in project.folder.rglob("*"):
+        if path.suffix in (".csv", ".npy", ".txt"):
+            path.write_text("1 2\n")
+    return {}
+
+
+def change_variables(project: Recorded) -> dict[str, str]:
+    return {"LABEL": "today", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "5", "TZ": "Asia/Tokyo"}
+
+
+def move(project: Recorded) -> dict[str, str]:
+    project.folder.rename(project.folder.parent / "moved")
+    return {}
+
+
+def delete(project: Recorded) -> dict[str, str]:
+    shutil.rmtree(project.folder.parent / "moved")
+    return {}
+
+
+CHANGES: tuple[Callable[[Recorded], dict[str, str]], ...] = (
+    edit_sources,
+    edit_yaml,
+    change_data,
+    change_variables,
+    move,
+    delete,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "inputs"),
+    [
+        ("digits", "train.py", ["data/labels.csv", "data/pixels.csv"]),
+        ("orbit", "orbit.py", ["start.txt"]),
+        pytest.param("net", "train.py", ["rows.npy"], marks=pytest.mark.torch),
+    ],
+)
+def test_whatever_is_changed_around_it_a_run_comes_out_identical(
+    name: str, script: str, inputs: list[str], tmp_path: Path
+) -> None:
+    if name == "net":
+        pytest.importorskip("torch", reason="torch is not installed (pip install torch==2.13.0)")
+    project = Recorded(name, script, tmp_path)
+    assert [ref.path for ref in project.was.inputs] == inputs
+    for change in CHANGES:
+        variables = change(project)
+        shown = project.again(**variables)
+        assert shown["verdict"] == "identical", (change.__name__, shown)
+        if change is change_data:
+            assert list(shown["differences"]["inputs"]) == inputs
+
+
+NEEDED = ("hydra-core", "omegaconf", "numpy", "platformdirs", "psutil", "rich", "click", "plotext")
+
+
+def _with_what_they_need(names: tuple[str, ...]) -> dict[str, str]:
+    """Return versions of distributions and of all that they need here."""
+    found: dict[str, str] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        distribution = importlib.metadata.distribution(name)
+        if distribution.name in found:
+            continue
+        found[distribution.name] = distribution.version
+        for requirement in distribution.requires or ():
+            if "extra ==" in requirement:
+                continue
+            needed = re.split(r"[\s<>=!~;\[(]", requirement)[0]
+            try:
+                importlib.metadata.distribution(needed)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+            waiting.append(needed)
+    return found
+
+
+def test_another_version_of_a_package_is_named_and_the_recorded_ones_give_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real environments, built by uv from wheels of what is installed here, without a network."""
+    packages = _with_what_they_need(NEEDED)
+    wheels = wheelhouse(tmp_path / "wheels", packages)
+    tiny_wheel(wheels, "pull", "1.0", "PULL = 1.0\n")
+    tiny_wheel(wheels, "pull", "2.0", "PULL = 1.5\n")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    cache = Path(os.environ["XDG_CACHE_HOME"], "anew")
+    pythons = [
+        str(
+            rebuilt(
+                EnvironmentFacts(python=platform.python_version(), packages={**packages, "pull": version}),
+                cache,
+                say=print,
+            ).python
+        )
+        for version in ("1.0", "2.0")
+    ]
+    project = Recorded("orbit", "orbit.py", tmp_path, pythons[0])
+    assert project.again()["verdict"] == "identical"
+    shown = project.again(python=pythons[1], code=3)
+    assert shown["differences"]["packages"]["pull"] == {"recorded": "1.0", "now": "2.0", "restored": False}
+    assert "The package pull was 1.0, now 2.0." in shown["causes"]
+    assert project.again("--env", "recorded", "--strict", python=pythons[1])["verdict"] == "identical"
+    refused = subprocess.run(
+        [pythons[1], "-c", ANEW, "rerun", "1", "--strict"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=project.environment,
+    )
+    assert refused.returncode == 4
+    assert "pull (packages)" in refused.stderr

@@ -1,0 +1,123 @@
+"""Searches as a user sees them: the sweeper, the launcher, the record and the run handle together."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from anew.runner.records import Status
+from tests.helpers.scripts import Project
+from tests.sweep.test_sweeps import anew, marks, sweep_of, until
+
+BOWL = """
+from pathlib import Path
+@experiment.main
+def main(x: float = 0.0, kind: str = "a", nap: float = 0.0, *, run: Run):
+    Path("marks").mkdir(exist_ok=True)
+    Path("marks", f"{x}{kind}-{time.time_ns()}").touch()
+    time.sleep(nap)
+    value = (x - 2) ** 2 + (kind == "b")
+    for step in range(4):
+        run.report(value + 3 - step, step)
+        if run.should_stop():
+            return value
+    return value
+"""
+SEARCH = ("-m", "hydra/sweeper=optuna", "x=interval(-5,5)", "kind=a,b", "hydra.sweeper.sampler.seed=3")
+
+
+@pytest.fixture
+def trial(project: Path) -> Project:
+    return Project(project)
+
+
+def values(trial: Project, number: int) -> list[float]:
+    return [job.result for job in sweep_of(trial, number).jobs]
+
+
+def test_a_search_is_a_sweep_that_names_its_best_job(trial: Project) -> None:
+    trial.write(BOWL)
+    trial.run(*SEARCH, "hydra.sweeper.n_trials=12", "anew.sweep.workers=2")
+    sweep = sweep_of(trial)
+    assert sweep.status is Status.COMPLETED
+    assert len(sweep.jobs) == 12
+    assert sweep.start.direction == "minimize"
+    assert sweep.best is not None
+    assert sweep.best.result == min(values(trial, 1))
+
+    shown = json.loads(anew(trial, "sweep", "show", "--json").stdout)["search"]
+    assert shown["best"][0]["values"] == [sweep.best.result]
+    assert shown["best"][0]["index"] == sweep.best.index
+    assert shown["trials"] == {"COMPLETE": 12}
+    assert set(shown["importance"]) == {"x", "kind"}
+    text = anew(trial, "sweep", "show").stdout
+    assert "search by tpe, seed 3" in text
+    assert f"job {sweep.best.index}" in text
+    record = trial.store.get("last")
+    assert record.metrics["objective"].count == 4
+
+
+@pytest.mark.parametrize("workers", [(), ("anew.sweep.workers=1",)], ids=["here", "worker"])
+def test_a_search_that_was_killed_comes_to_the_same_end(trial: Project, workers: tuple[str, ...]) -> None:
+    trial.write(BOWL)
+    words = (*SEARCH, "hydra.sweeper.n_trials=10", "nap=0.15", *workers)
+    trial.run(*words)
+    before = marks(trial)
+    with trial.start(*words) as process:
+        until(lambda: marks(trial) >= before + 4)
+        process.kill()
+    anew(trial, "sweep", "resume", "2")
+    whole, resumed = (sweep_of(trial, number) for number in (1, 2))
+    assert resumed.status is Status.COMPLETED
+    assert [job.overrides for job in resumed.jobs] == [job.overrides for job in whole.jobs]
+    assert values(trial, 2) == values(trial, 1)
+    trials = [json.loads(anew(trial, "sweep", "show", n, "--json").stdout)["search"]["trials"] for n in ("1", "2")]
+    assert trials[0] == trials[1] == {"COMPLETE": 10}
+
+
+def test_a_job_that_promises_nothing_is_told_to_stop(trial: Project) -> None:
+    trial.write(BOWL)
+    trial.run(*SEARCH, "hydra.sweeper.n_trials=14", "hydra.sweeper.pruner=median")
+    shown = json.loads(anew(trial, "sweep", "show", "--json").stdout)["search"]
+    assert shown["trials"]["PRUNED"] > 0
+    counts = Counter(trial.store.get(job.run or 0).metrics["objective"].count for job in sweep_of(trial).jobs)
+    assert counts[4] == shown["trials"]["COMPLETE"]
+
+
+def test_failed_jobs_do_not_end_a_search(trial: Project) -> None:
+    trial.write("""
+    @experiment.main
+    def main(x: float = 0.0, *, run: Run):
+        if x < 0:
+            raise ValueError("below")
+        return x
+    """)
+    trial.run(*SEARCH[:3], "hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=12", code=1)
+    states = Counter(job.status for job in sweep_of(trial).jobs)
+    shown = json.loads(anew(trial, "sweep", "show", "--json").stdout)["search"]["trials"]
+    assert shown == {"COMPLETE": states[Status.COMPLETED], "FAIL": states[Status.FAILED]}
+    assert sum(states.values()) == 12
+
+
+def test_outside_a_search_a_report_is_a_metric(trial: Project) -> None:
+    trial.write(BOWL)
+    trial.run("x=1")
+    trial.run("-m", "x=1,2")
+    assert [record.metrics["objective"].count for record in trial.store.find()] == [4, 4, 4]
+
+
+def test_optuna_is_asked_for_by_name_when_it_is_missing(trial: Project) -> None:
+    trial.write(BOWL)
+    code = "import sys, runpy; sys.modules['optuna'] = None; sys.argv[:] = sys.argv[1:]; "
+    code += "runpy.run_path('train.py', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train.py", *SEARCH], cwd=trial.folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "anew[optuna]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,115 @@
+"""Curating changes no file of a run, and purging removes nothing that anybody may need."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from anew.runner.errors import RunNotFoundError, RunStateError
+from anew.runner.store.curate import GRACE_S, delete, note, purge, restore, tag, trashed
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.integrity import check_store
+from tests.helpers.stores import add_run, make_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return make_store(tmp_path / "runs")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def age(store: FolderStore) -> None:
+    """Make all content older than the grace that a purge gives."""
+    old = time.time() - GRACE_S - 10
+    for sha256 in store.objects.all():
+        os.utime(store.objects.path(sha256), (old, old))
+
+
+def test_curating_adds_files_and_changes_none(store: FolderStore) -> None:
+    add_run(store, metrics={"x": [1.0]}, output="hello\n")
+    before = contents(store.layout.run(1).folder)
+    tag(store, 1, ["a", "b"])
+    tag(store, 1, [], ["a"])
+    note(store, 1, "so")
+    after = contents(store.layout.run(1).folder)
+    assert {name: after[name] for name in before} == before
+    assert (store.get(1).tags, store.get(1).note) == (("b",), "so")
+    assert len(after) == len(before) + 3
+
+
+def test_deleting_is_undone_byte_for_byte(store: FolderStore) -> None:
+    add_run(store, metrics={"x": [1.0]})
+    before = contents(store.layout.run(1).folder)
+    assert delete(store, 1) == 1
+    assert [record.id for record in trashed(store)] == [1]
+    with pytest.raises(RunNotFoundError, match="anew restore 1"):
+        store.get(1)
+    assert restore(store, "last") == 1
+    assert contents(store.layout.run(1).folder) == before
+    with pytest.raises(RunNotFoundError, match=r"holds no run '1'; it holds: nothing"):
+        restore(store, 1)
+
+
+def test_a_run_that_is_going_on_is_not_deleted(store: FolderStore) -> None:
+    add_run(store, status=None)
+    with pytest.raises(RunStateError, match="is going on"):
+        delete(store, 1)
+
+
+def test_a_purge_spares_what_others_refer_to_and_what_is_fresh(store: FolderStore) -> None:
+    add_run(store, artifacts={"mine": b"mine", "shared": b"shared"})
+    add_run(store, artifacts={"also": b"shared"})
+    add_run(store, artifacts={"deleted": b"deleted"})
+    delete(store, 1)
+    delete(store, 3)
+    age(store)
+    fresh = store.objects.put_bytes(b"about to be referred to")
+    purged = purge(store, [1])
+    assert (purged.runs, purged.objects, purged.bytes_freed) == ((1,), 1, 4)
+    kept = {artifact.sha256 for record in (store.get(2), *trashed(store)) for artifact in record.artifacts}
+    assert set(store.objects.all()) == kept | {fresh}
+
+
+def test_nothing_is_removed_while_it_is_not_known_what_a_damaged_run_refers_to(store: FolderStore) -> None:
+    add_run(store, artifacts={"a": b"one"})
+    add_run(store, artifacts={"b": b"two"})
+    journal = store.layout.run(1).journal("main")
+    journal.write_bytes(journal.read_bytes().replace(b'"k":"a"', b'"k":"b"'))
+    age(store)
+    delete(store, 2)
+    purged = purge(store)
+    assert purged.runs == (2,)
+    assert purged.objects == 0
+    assert "damaged runs 1" in purged.content_kept
+    assert len(list(store.objects.all())) == 2
+
+
+def test_an_interrupted_purge_is_finished_by_the_next(store: FolderStore) -> None:
+    add_run(store)
+    delete(store, 1)
+    store.layout.trashed(1).folder.rename(store.layout.trash / ".purging-1-x")
+    assert any("a purge was interrupted" in finding.what for finding in check_store(store))
+    purge(store)
+    assert not list(check_store(store))
+    assert not [path for path in store.layout.trash.iterdir() if path.is_dir()]
+
+
+def test_a_check_finds_what_is_missing_lost_and_never_started(store: FolderStore) -> None:
+    add_run(store, artifacts={"a": b"one"}, source={"train.py": "x = 1\n"})
+    number, layout = store.claim()
+    old = time.time() - 3600
+    os.utime(layout.folder, (old, old))
+    store.objects.remove(store.get(1).artifacts[0].sha256)
+    path = store.objects.path(store.get(1).source.files[0].sha256)
+    path.chmod(0o644)
+    path.write_bytes(b"x = 2\n")
+    found = {(finding.severity, finding.where) for finding in check_store(store)}
+    assert found == {("error", "run 1"), ("note", str(store.layout.run(number).folder))}
+    texts = [finding.what for finding in check_store(store, deep=True)]
+    assert sum("is missing or damaged" in text for text in texts) == 2
