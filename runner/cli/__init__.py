@@ -82,7 +82,7 @@ def _leave(message: str, code: int) -> int:
 
 
 def _report() -> int:
-    from anew.runner.fault import fault_report
+    from anew.runner.errors import fault_report
 
     traceback.print_exc()
     sys.stderr.write(fault_report())

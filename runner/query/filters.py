@@ -25,6 +25,7 @@ from typing import Any
 
 from anew.runner.errors import FilterError
 from anew.runner.records import RunRecord, Status
+from anew.runner.wording import closest
 
 Test = Callable[[RunRecord], bool]
 
@@ -37,11 +38,6 @@ _AGE = re.compile(r"-?(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)(?:\s*ago)?")
 _AGES = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _OPERATORS = ("<", "<=", ">", ">=", "==", "!=", "~", "in", "not in")
 _DEEPEST = 50
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the name most like the one given, if there is one."""
-    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
 
 
 # --- what names mean --------------------------------------------------------------------------------------------
@@ -349,9 +345,9 @@ class _Parser:
         if self.kind == "word" and name[-1].isdigit() and isinstance(_plain(name), (int, float)):
             raise self.error("expected a name, and the value after it, as in: loss < 0.1")
         head, dot, _ = name.partition(".")
-        if dot and head not in (*_TREES, "metric") and (near := nearest(head, (*_TREES, "metric"))):
+        if dot and head not in (*_TREES, "metric") and (near := closest(head, (*_TREES, "metric"))):
             raise self.error(f"there is no {head!r}; did you mean {near!r}?")
-        if not dot and name not in _FIELDS and (near := nearest(name, _FIELDS)) and _close(name, near):
+        if not dot and name not in _FIELDS and (near := closest(name, _FIELDS)) and _close(name, near):
             raise self.error(f"there is no {name!r}; did you mean {near!r}? (for a metric of that name: metric.{name})")
 
     def _value(self) -> str:

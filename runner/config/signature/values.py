@@ -14,8 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from anew.runner.config.signature.annotations import Kind, WrongValueError
 from anew.runner.config.signature.parameters import RESERVED
-from anew.runner.config.text import nearest
 from anew.runner.errors import ConfigError
+from anew.runner.wording import nearest
 
 if TYPE_CHECKING:
     from anew.runner.config.signature.spec import TaskSpec
