@@ -67,7 +67,8 @@ def lay_out_source(record: RunRecord, places: Places, objects: ObjectStore) -> N
 def _lost(record: RunRecord, lost: list[str]) -> RerunError:
     return RerunError(
         f"The recorded source of run {record.id} is not whole: the content of {some(lost, _NAMED)} is missing from the "
-        f"store, or damaged. To run today's source with the recorded configuration: anew rerun {record.id} --code current",
+        f"store, or damaged. To run today's source with the recorded configuration: "
+        f"anew rerun {record.id} --code current",
         files=tuple(lost),
     )
 

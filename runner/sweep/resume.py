@@ -131,7 +131,8 @@ def _code(start: SweepStart) -> str:
         return "current"
     raise RerunError(
         f"Since sweep {start.id} began, {some(changed, _NAMED)} changed, so that its jobs would not be of one kind. "
-        f"To go on with the files as they were: anew sweep resume {start.id} --code recorded. With today's: --code current"
+        f"To go on with the files as they were: anew sweep resume {start.id} --code recorded. "
+        "With today's: --code current"
     )
 
 
