@@ -121,14 +121,14 @@ def test_a_wheel_with_something_missing_or_foreign_is_noticed(wheel: Path, tmp_p
     other = tmp_path / "other.whl"
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(other, "w") as changed:
         for name in whole.namelist():
-            changed.writestr(name.replace("anew/runner/ids.py", "runner/format/ids.py"), whole.read(name))
+            changed.writestr(name.replace("anew/runner/format/ids.py", "runner/format/ids.py"), whole.read(name))
 
     done = subprocess.run(
         [sys.executable, ROOT / "scripts/check_wheel.py", other], capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 1
-    assert "anew/runner/ids.py is missing" in done.stdout
+    assert "anew/runner/format/ids.py is missing" in done.stdout
     assert "runner/format/ids.py does not belong there" in done.stdout
 
 
