@@ -90,6 +90,7 @@ HEAVY = {
     "submitit",
     "tensorboard",
     "pynvml",
+    "regex",
     "rich",
     "sklearn",
     "torch",
