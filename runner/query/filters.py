@@ -397,7 +397,7 @@ class _Parser:
         text = self._value()
         if name in _TIMES and text.lower() not in ("none", "null") and _moment(text) is None:
             raise self.error(
-                "expected a time, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago, in the years 1 to 9999"
+                "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago"
             )
         if name == "status" and text.upper() not in Status.__members__:
             raise self.error(f"there is no status {text!r}; there are: {', '.join(Status.__members__)}")
