@@ -295,8 +295,10 @@ class _Parser:
         self._at = match.end()
 
     def error(self, what: str) -> FilterError:
+        # letter for letter, so that the mark below stands where it should
+        shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in self._text)
         return FilterError(
-            f"The filter cannot be read, {what}:\n  {self._text}\n  {' ' * self._start}^\n"
+            f"The filter cannot be read, {what}:\n  {shown}\n  {' ' * self._start}^\n"
             "A filter looks like: loss < 0.1 and config.lr == 0.01 and not tag == broken",
             filter=self._text,
             position=self._start,
