@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -109,6 +110,24 @@ class Launching:
     direction: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A job is to be run now; `attempt`, from 1, is what it is taken by."""
+
+    attempt: int
+
+
+class Undue(Enum):
+    """
+    Why a job is not to be run now.
+
+    ELSEWHERE: Another process runs it; once that has ended it may be due. NOT_DUE: It is over, or was not asked for.
+    """
+
+    ELSEWHERE = "elsewhere"
+    NOT_DUE = "not due"
+
+
 class SweepHooks(Protocol):
     """
     Records a sweep and has its jobs run. Called from one thread.
@@ -124,8 +143,8 @@ class SweepHooks(Protocol):
         """Put jobs on record; return of each whether it is planned as it was before, where it was planned before."""
         ...
 
-    def due(self, index: int) -> int | None:
-        """Return the attempt that a job is to be run in now; 0 while another process runs it; None for not at all."""
+    def due(self, index: int) -> Due | Undue:
+        """Return the attempt that a job is to be run in now, or why it is not."""
         ...
 
     def conduct(

@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 from anew.runner.config.main import Ticket
 from anew.runner.errors import ConfigError, MissingExtraError, SweepStoppedError
 from anew.runner.sweep import dask_task
-from anew.runner.sweep.elsewhere import JobProcessError, has_begun, job_command, settle
+from anew.runner.sweep.elsewhere import end_of, job_command
+from anew.runner.sweep.engine import Fate, JobEnd
 from anew.runner.sweep.reference import Attachment
 from anew.runner.wording import say
 
@@ -123,7 +124,7 @@ class _Job:
     """A job that was submitted. `handle` is Dask's future, while a worker has it; `worker` is that worker's address."""
 
     ticket: Ticket
-    future: Future[str]
+    future: Future[JobEnd]
     handle: Any = None
     worker: str = ""
     tries: int = 0
@@ -164,7 +165,7 @@ class _Crew:
 
 class DaskEngine:
     """
-    Satisfies `handout.Engine`. To be used in one thread; it has threads of its own, which settle the futures.
+    Satisfies `engine.Engine`. To be used in one thread; it has threads of its own, which settle the futures.
 
     Args:
         attachment: The sweep.
@@ -206,7 +207,7 @@ class DaskEngine:
                 self._check_deadline()
         return slots if self._most is None else min(slots, self._most)
 
-    def submit(self, ticket: Ticket) -> Future[str]:
+    def submit(self, ticket: Ticket) -> Future[JobEnd]:
         """Have a job run by the next worker that is free."""
         job = _Job(ticket, Future())
         job.future.set_running_or_notify_cancel()
@@ -222,7 +223,7 @@ class DaskEngine:
             waiting = list(self._crew.waiting)
             self._crew.waiting.clear()
         for job in waiting:
-            job.future.set_result("")
+            job.future.set_result(JobEnd(Fate.ENDED))
         self._connection.on_workers(dask_task.make_interrupt(), self._token, self._busy_workers(), limit_s=0)
 
     def close(self, *, kill: bool = False) -> None:
@@ -307,14 +308,14 @@ class DaskEngine:
                 self._crew.shun(job.worker)
                 self._lost(job, problem)
             else:
-                settle(job.future, self._attachment, job.ticket, *answer)
+                job.future.set_result(end_of(self._attachment, job.ticket, *answer))
             with suppress(Exception):
                 self._place()
 
     def _lost(self, job: _Job, problem: str) -> None:
         """Have a job begun elsewhere whose worker was lost, when nobody has begun it; else the store will tell."""
-        if has_begun(self._attachment, job.ticket) or job.tries >= _MOST_TRIES or self._ending:
-            job.future.set_exception(JobProcessError(problem))
+        if self._attachment.has_begun(job.ticket) or job.tries >= _MOST_TRIES or self._ending:
+            job.future.set_result(JobEnd(Fate.DIED, problem))
             return
         job.handle = None
         self._crew.waiting.appendleft(job)

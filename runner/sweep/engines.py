@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from anew.runner.config.main import Launching
 from anew.runner.errors import ConfigError
 from anew.runner.settings import SweepSettings
 from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.sweep.engine import Engine
 from anew.runner.sweep.reference import Attachment, MainReference
-
-if TYPE_CHECKING:
-    from anew.runner.sweep.handout import Engine
 
 
 def make_engine(

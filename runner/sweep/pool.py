@@ -18,7 +18,7 @@ from typing import Any
 
 from anew.runner.config.main import Ticket
 from anew.runner.store.paths import SweepLayout
-from anew.runner.sweep.elsewhere import has_begun
+from anew.runner.sweep.engine import Fate, JobEnd
 from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.worker import SIGNALS, leave_when_orphaned, work
 
@@ -56,8 +56,8 @@ class Pool:
             for number in range(workers)
         ]
 
-    def submit(self, ticket: Ticket) -> Future[str]:
-        """Hand a job to an idle worker; the result is what `worker.work` returns. Raises when the worker died."""
+    def submit(self, ticket: Ticket) -> Future[JobEnd]:
+        """Hand a job to an idle worker."""
         return next(each for each in self._workers if each.is_idle).submit(ticket)
 
     def interrupt(self) -> None:
@@ -76,14 +76,14 @@ class _Worker:
         self._setup = setup
         self._variables = variables
         self._executor: Any = None
-        self._future: Future[str] | None = None
+        self._future: Future[JobEnd] | None = None
         self._ticket: Ticket | None = None
 
     @property
     def is_idle(self) -> bool:
         return self._future is None or self._future.done()
 
-    def submit(self, ticket: Ticket) -> Future[str]:
+    def submit(self, ticket: Ticket) -> Future[JobEnd]:
         from joblib.externals.loky.backend.context import get_context
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
@@ -97,12 +97,14 @@ class _Worker:
                 max_workers=1, context=context, initializer=leave_when_orphaned, initargs=(os.getpid(),)
             )
         with _signals_held(), _set(self._variables):
-            future: Future[str] = self._executor.submit(work, self._setup, ticket)
+            future: Future[JobEnd] = self._executor.submit(work, self._setup, ticket)
         self._future, self._ticket = future, ticket
-        return future
+        end: Future[JobEnd] = Future()
+        future.add_done_callback(lambda done: end.set_result(_end_of(done)))
+        return end
 
     def interrupt(self) -> None:
-        if self._ticket is None or self.is_idle or not has_begun(self._setup[1], self._ticket):
+        if self._ticket is None or self.is_idle or not self._setup[1].has_begun(self._ticket):
             return  # it will see that the sweep is to stop before it begins
         if self._executor is not None:
             for pid in list(self._executor._processes or ()):
@@ -145,7 +147,12 @@ def _set(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def cause_of_death(error: BaseException) -> str:
+def _end_of(future: Future[JobEnd]) -> JobEnd:
+    error = future.exception()
+    return future.result() if error is None else JobEnd(Fate.DIED, _cause_of_death(error))
+
+
+def _cause_of_death(error: BaseException) -> str:
     """Say in a few words what ended a worker."""
     found = _EXIT_CODE.search(str(error))
     if not found:

@@ -20,6 +20,7 @@ from typing import Any
 
 from anew.runner.errors import AnewError, JobTakenError
 from anew.runner.guard.interrupts import Terminated
+from anew.runner.sweep.engine import Fate, JobEnd
 from anew.runner.sweep.reference import Attachment, MainReference
 
 _ORPHAN_S = 1.0
@@ -29,21 +30,17 @@ _worker: _Worker | None = None
 _busy = threading.Event()
 
 
-def work(setup: tuple[MainReference, Attachment, str], ticket: Any) -> str:
-    """
-    Run one job.
-
-    Returns:
-        "" when it was begun and has ended, "taken" when somebody else runs it, or why it could not be begun.
-    """
+def work(setup: tuple[MainReference, Attachment, str], ticket: Any) -> JobEnd:
+    """Run one job; return how it ended."""
     global _worker
     if _worker is None:
         try:
             _worker = _Worker(*setup)
         except AnewError as error:
-            return str(error)
+            return JobEnd(Fate.NOT_BEGUN, str(error))
         except Exception as error:
-            return f"A worker cannot have main again: {type(error).__name__}: {error}. What it printed: {setup[2]}"
+            why = f"A worker cannot have main again: {type(error).__name__}: {error}. What it printed: {setup[2]}"
+            return JobEnd(Fate.NOT_BEGUN, why)
     return _worker.run(ticket)
 
 
@@ -62,19 +59,19 @@ class _Worker:
         self._attachment = attachment
         _print_into(os.devnull)  # every job keeps what it prints with its run
 
-    def run(self, ticket: Any) -> str:
+    def run(self, ticket: Any) -> JobEnd:
         _busy.set()
         try:
             self._main.run_job(ticket, replace(self._attachment, attempts={ticket.index: ticket.attempt}))
         except JobTakenError:
-            return "taken"
+            return JobEnd(Fate.TAKEN)
         except AnewError as error:
-            return str(error)
+            return JobEnd(Fate.NOT_BEGUN, str(error))
         except (KeyboardInterrupt, Terminated):
-            return ""
+            return JobEnd(Fate.ENDED)
         finally:
             _busy.clear()
-        return ""
+        return JobEnd(Fate.ENDED)
 
 
 def leave_when_orphaned(parent: int) -> None:
