@@ -151,7 +151,7 @@ class SweepHooks(Protocol):
         self,
         following: Callable[[], Ticket | None],
         run_here: Callable[[Ticket], object],
-        told: Callable[[int], object],
+        tell: Callable[[int], object],
     ) -> None:
         """
         Run jobs until there are no more.
@@ -159,7 +159,7 @@ class SweepHooks(Protocol):
         Args:
             following: Gives the next job that is due; None for no more, for the time being or at all.
             run_here: Runs a job in this process.
-            told: Called with a job's index once it has ended.
+            tell: Called with a job's index once it has ended.
         """
         ...
 

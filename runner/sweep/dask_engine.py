@@ -99,7 +99,7 @@ def _is_limit(name: str, value: object) -> bool:
 
 
 @dataclass(slots=True)
-class _Worker:
+class _WorkerState:
     """A worker as the scheduler sees it; `silent_s` is how long we know of no sign of life."""
 
     threads: int = 0
@@ -134,7 +134,7 @@ class _Job:
 class _Crew:
     """Workers and jobs, to be touched with the lock held."""
 
-    workers: dict[str, _Worker] = field(default_factory=dict)
+    workers: dict[str, _WorkerState] = field(default_factory=dict)
     waiting: deque[_Job] = field(default_factory=deque)
     placed: set[_Job] = field(default_factory=set)
 
@@ -213,7 +213,7 @@ class DaskEngine:
         job.future.set_running_or_notify_cancel()
         with self._lock:
             self._crew.waiting.append(job)
-            self._place()
+            self._hand_out()
         return job.future
 
     def interrupt(self) -> None:
@@ -261,7 +261,7 @@ class DaskEngine:
 
     # --- handing out ----------------------------------------------------------------------------------------------
 
-    def _place(self) -> None:
+    def _hand_out(self) -> None:
         """Give waiting jobs to idle workers, each to one by name: Dask alone might choose one that is out of reach."""
         while self._crew.waiting and (worker := self._crew.idle()) is not None:
             job = self._crew.waiting.popleft()
@@ -281,9 +281,9 @@ class DaskEngine:
                 self._crew.shun(worker)
                 return
             self._crew.placed.add(job)
-            job.handle.add_done_callback(functools.partial(self._done, job))
+            job.handle.add_done_callback(functools.partial(self._note_done, job))
 
-    def _done(self, job: _Job, handle: Any) -> None:
+    def _note_done(self, job: _Job, handle: Any) -> None:
         # called in the one thread that Dask has for this, where waiting for one result would hold up all others
         threading.Thread(target=self._collect, args=(job, handle), daemon=True).start()
 
@@ -306,13 +306,13 @@ class DaskEngine:
             self._crew.placed.discard(job)
             if answer is None:
                 self._crew.shun(job.worker)
-                self._lost(job, problem)
+                self._note_lost(job, problem)
             else:
                 job.future.set_result(end_of(self._attachment, job.ticket, *answer))
             with suppress(Exception):
-                self._place()
+                self._hand_out()
 
-    def _lost(self, job: _Job, problem: str) -> None:
+    def _note_lost(self, job: _Job, problem: str) -> None:
         """Have a job begun elsewhere whose worker was lost, when nobody has begun it; else the store will tell."""
         if self._attachment.has_begun(job.ticket) or job.tries >= _MOST_TRIES or self._ending:
             job.future.set_result(JobEnd(Fate.DIED, problem))
@@ -338,7 +338,7 @@ class DaskEngine:
         self._looked_s = now
         with self._lock:
             for address in found or {}:
-                self._crew.workers.setdefault(address, _Worker())
+                self._crew.workers.setdefault(address, _WorkerState())
             for address, worker in list(self._crew.workers.items()):
                 is_gone = found is not None and address not in found
                 worker.note((found or {}).get(address), passed_s)
@@ -349,7 +349,7 @@ class DaskEngine:
                         del self._crew.workers[address]
             is_manned = any(each.usable for each in self._crew.workers.values())
             self._unmanned_s = 0.0 if is_manned else self._unmanned_s + passed_s
-            self._place()
+            self._hand_out()
         self._say_who_is_missing()
 
     def _give_up(self, address: str) -> None:
@@ -358,7 +358,7 @@ class DaskEngine:
             handle, job.handle = job.handle, None
             with suppress(Exception):
                 handle.release()
-            self._lost(job, f"its worker {address} is out of reach")
+            self._note_lost(job, f"its worker {address} is out of reach")
 
     def _say_who_is_missing(self) -> None:
         if not self._unmanned_s:

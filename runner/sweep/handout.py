@@ -36,7 +36,7 @@ class HandOut:
         ledger: The sweep's jobs.
         engine: Runs them; it is closed at the end.
         following: Gives the next job that is due; None for no more, for the time being or at all.
-        told: Called with a job's index once it has ended.
+        tell: Called with a job's index once it has ended.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class HandOut:
         ledger: Ledger,
         engine: Engine,
         following: Callable[[], Ticket | None],
-        told: Callable[[int], object],
+        tell: Callable[[int], object],
     ) -> None:
         self._ledger = ledger
         self._engine = engine
         self._following = following
-        self._told = told
+        self._tell = tell
         self._running: dict[Future[JobEnd], Ticket] = {}
         self._settling: set[int] = set()
         self._seen_over: dict[int, float] = {}
@@ -68,16 +68,16 @@ class HandOut:
                     break
                 finished = wait(list(running), timeout=TICK_S, return_when=FIRST_COMPLETED)[0] if running else ()
                 for future in finished:
-                    self._finished(future)
+                    self._note_end(future)
                 ledger.tick(0 if running or finished else TICK_S)
                 self._look()
-                asked = self._ledger.stopped()
+                asked = self._ledger.why_stop()
                 if asked is not None and asked.reason == "stopped":
                     stopped = asked
-                    self._interrupted()
+                    self._interrupt()
             kill = False
         except (KeyboardInterrupt, Terminated):
-            self._interrupted()
+            self._interrupt()
             raise
         finally:
             self._engine.close(kill=kill)
@@ -87,12 +87,12 @@ class HandOut:
     def _fill(self) -> SweepStoppedError | None:
         """Hand out jobs as long as there are idle slots; return why no more are, if that is so."""
         while len(self._running) < max(1, self._engine.slots):
-            if (stopped := self._ledger.stopped()) is not None:
+            if (stopped := self._ledger.why_stop()) is not None:
                 return stopped
             ticket = self._following()
             if ticket is None:
                 return None
-            self._ledger.began(ticket.index)
+            self._ledger.note_begin(ticket.index)
             self._running[self._engine.submit(ticket)] = ticket
         return None
 
@@ -105,7 +105,7 @@ class HandOut:
             job = self._ledger.job(index)
             if job.status.final:
                 self._settling.discard(index)
-                self._settled(job)
+                self._settle(job)
         if not self._engine.is_remote:
             return
         for future, ticket in list(self._running.items()):
@@ -115,18 +115,18 @@ class HandOut:
             # its engine, which knows more of its end, is given a moment to tell
             if time.monotonic() - self._seen_over.setdefault(job.index, time.monotonic()) > _MOMENT_S:
                 del self._running[future]
-                self._settled(job)
+                self._settle(job)
 
-    def _settled(self, job: SweepJob) -> None:
-        self._ledger.ended(job)
-        self._told(job.index)
+    def _settle(self, job: SweepJob) -> None:
+        self._ledger.note_end(job)
+        self._tell(job.index)
 
-    def _finished(self, future: Future[JobEnd]) -> None:
+    def _note_end(self, future: Future[JobEnd]) -> None:
         """Take note of a job that has ended, whatever became of its process."""
         ticket, end = self._running.pop(future), future.result()
         job = self._ledger.job(ticket.index)
         if end.fate is Fate.TAKEN and not (job.attempts >= ticket.attempt and job.status.final):
-            self._ledger.not_begun(ticket.index)
+            self._ledger.note_not_begun(ticket.index)
             return
         if end.fate is Fate.NOT_BEGUN:
             raise SweepStoppedError(f"Job {ticket.index} could not be begun: {end.why}", reason="failed", exit_code=2)
@@ -148,9 +148,9 @@ class HandOut:
             # its process cannot be seen from here, and may be going on: its silence will tell
             self._settling.add(ticket.index)
             return
-        self._settled(job)
+        self._settle(job)
 
-    def _interrupted(self) -> None:
+    def _interrupt(self) -> None:
         """Interrupt what is running, and wait for it; somebody in a hurry says so again."""
         with suppress(StoreError):
             self._ledger.folder.ask_to_stop("now")  # what is about to begin sees it
@@ -165,14 +165,14 @@ class HandOut:
                     if job.status is Status.QUEUED:
                         continue
                     with suppress(Exception):
-                        self._settled(job)
+                        self._settle(job)
         except (KeyboardInterrupt, Terminated):
             self._engine.interrupt()
             wait(list(self._running), timeout=_GRACE_S)
 
 
 @contextmanager
-def heard() -> Iterator[None]:
+def raise_on_sigterm() -> Iterator[None]:
     """Have SIGTERM raise Terminated in the main thread, as a Ctrl-C does; a handler of the user's is left alone."""
     is_ours = threading.current_thread() is threading.main_thread()
     if not is_ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:

@@ -88,9 +88,8 @@ class Ledger:
         planned = self._known.get(index)
         return self.folder.job(index, planned.overrides if planned else (), self._store.runs)
 
-    @property
-    def completed(self) -> int:
-        """How many of the planned jobs have completed."""
+    def count_completed(self) -> int:
+        """Return how many of the planned jobs have completed."""
         return sum(1 for index in self._known if self.job(index).status is Status.COMPLETED)
 
     # --- which are due --------------------------------------------------------------------------------------------
@@ -108,7 +107,7 @@ class Ledger:
             return Undue.NOT_DUE
         if self._only and job.status not in self._only:
             return Undue.NOT_DUE
-        if self._reuse is not None and self._reused(self._reuse, job):
+        if self._reuse is not None and self._take_done(self._reuse, job):
             return Undue.NOT_DUE
         self.attempts[index] = job.attempts + 1
         return Due(job.attempts + 1)
@@ -117,12 +116,12 @@ class Ledger:
         """Whether a job that ended otherwise than well is run again: in a sweep that is taken up again, once."""
         return self._is_resumed and job.status.final
 
-    def _reused(self, reuse: Reuse, job: SweepJob) -> bool:
+    def _take_done(self, reuse: Reuse, job: SweepJob) -> bool:
         run = reuse.find(self._known[job.index].config)
         if run is None or not self.folder.take(job.index, job.attempts + 1, run, reused=True):
             return False
         if self.progress is not None:
-            self.progress.ended(self.job(job.index))
+            self.progress.end(self.job(job.index))
         elif not self._quiet:
             say(f"job {job.index} was done before, by run {run}: not run again")
         return True
@@ -137,23 +136,23 @@ class Ledger:
             self._beaten_s = time.monotonic()
             self.folder.beat(self._conductor)
 
-    def began(self, index: int) -> None:
+    def note_begin(self, index: int) -> None:
         """Take note that a job was handed out."""
         self._begun.add(index)
         if self.progress is not None:
-            self.progress.began()
+            self.progress.begin()
 
-    def not_begun(self, index: int) -> None:
+    def note_not_begun(self, index: int) -> None:
         """Take note that a job which was handed out is not run by it."""
         self._begun.discard(index)
 
-    def ended(self, job: SweepJob) -> None:
+    def note_end(self, job: SweepJob) -> None:
         """Take note of how a job ended."""
         self._begun.add(job.index)
         if job.status in (Status.FAILED, Status.LOST):
             self._failed = job.index
         if self.progress is not None:
-            self.progress.ended(job)
+            self.progress.end(job)
 
     def close(self, reason: str, detail: str = "") -> None:
         """Write that nobody hands out jobs any more. Raises StoreError."""
@@ -163,13 +162,13 @@ class Ledger:
 
     # --- when to stop ---------------------------------------------------------------------------------------------
 
-    def check_stopped(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raise SweepStoppedError when no further job is to be begun."""
-        stopped = self.stopped()
+        stopped = self.why_stop()
         if stopped is not None:
             raise stopped
 
-    def stopped(self) -> SweepStoppedError | None:
+    def why_stop(self) -> SweepStoppedError | None:
         """Return why no further job is begun, or None."""
         settings, number = self._settings, self.folder.number
         asked = self.folder.asked_to_stop()

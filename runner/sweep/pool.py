@@ -49,7 +49,7 @@ class Pool:
         self.slots = workers
         self.is_remote = False
         self._workers = [
-            _Worker(
+            _Slot(
                 (main, attachment, str(layout.worker_log(number + 1))),
                 {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} if devices else {},
             )
@@ -71,7 +71,7 @@ class Pool:
             worker.close(kill=kill)
 
 
-class _Worker:
+class _Slot:
     def __init__(self, setup: tuple[MainReference, Attachment, str], variables: dict[str, str]) -> None:
         self._setup = setup
         self._variables = variables
@@ -96,7 +96,7 @@ class _Worker:
             self._executor = ProcessPoolExecutor(
                 max_workers=1, context=context, initializer=leave_when_orphaned, initargs=(os.getpid(),)
             )
-        with _signals_held(), _set(self._variables):
+        with _hold_signals(), _environment(self._variables):
             future: Future[JobEnd] = self._executor.submit(work, self._setup, ticket)
         self._future, self._ticket = future, ticket
         end: Future[JobEnd] = Future()
@@ -123,7 +123,7 @@ class _Worker:
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
+def _hold_signals() -> Iterator[None]:
     """Start processes that do not hear the terminal's Ctrl-C until they are ready for it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
@@ -133,7 +133,7 @@ def _signals_held() -> Iterator[None]:
 
 
 @contextmanager
-def _set(variables: dict[str, str]) -> Iterator[None]:
+def _environment(variables: dict[str, str]) -> Iterator[None]:
     """Have a process that is started begin with these variables: what its script imports may look at them at once."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

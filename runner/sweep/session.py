@@ -19,11 +19,11 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import SweepFolder, marked, read_sweep
 from anew.runner.sweep.engine import Engine
 from anew.runner.sweep.engines import make_engine
-from anew.runner.sweep.handout import TICK_S, HandOut, heard
+from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
 from anew.runner.sweep.ledger import Ledger
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reference import Attachment, MainReference
-from anew.runner.sweep.report import report
+from anew.runner.sweep.report import say_ending
 from anew.runner.sweep.reuse import Reuse
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart
 from anew.runner.wording import say
@@ -162,18 +162,18 @@ class SweepSession:
         unchanged = [known.get(job.index, job) == job for job in jobs]
         fresh = [job for job in jobs if job.index not in known]
         if fresh:
-            self.folder.plan(self._redacted(job) for job in fresh)
+            self.folder.plan(self._redact(job) for job in fresh)
             self._ledger.add(fresh)
             if not self._quiet and self._launching.planned_ahead:
                 self._announce()
         return unchanged
 
-    def _redacted(self, job: PlannedJob) -> PlannedJob:
+    def _redact(self, job: PlannedJob) -> PlannedJob:
         arguments = self._redactor.arguments(job.overrides)
         return replace(job, overrides=arguments, config=self._redactor.value(job.config))
 
     def _announce(self) -> None:
-        again = f", {self._ledger.completed} of them completed" if self._is_resumed else ""
+        again = f", {self._ledger.count_completed()} of them completed" if self._is_resumed else ""
         say(f"sweep {self.folder.number} of {self._experiment}: {len(self._ledger.known)} jobs{again}")
 
     def job(self, index: int) -> SweepJob:
@@ -189,7 +189,7 @@ class SweepSession:
         self._ledger.close(reason, detail)
         record = read_sweep(self.folder, self._store.runs)
         if not self._quiet:
-            report(record)
+            say_ending(record)
         return record
 
     def attachment(self) -> Attachment:
@@ -210,16 +210,16 @@ class SweepSession:
         self,
         following: Callable[[], Ticket | None],
         run_here: Callable[[Ticket], object],
-        told: Callable[[int], object],
+        tell: Callable[[int], object],
     ) -> None:
         """Run jobs until there are no more. Raises SweepStoppedError when it is stopped before."""
-        with heard():
+        with raise_on_sigterm():
             if self._is_beside(self._launching):
                 if self._ledger.progress is None:
                     self._ledger.progress = self._progress()
-                HandOut(self._ledger, self._engine(), following, told).run()
+                HandOut(self._ledger, self._engine(), following, tell).run()
             else:
-                self._one_by_one(following, run_here, told)
+                self._one_by_one(following, run_here, tell)
 
     def _is_beside(self, launching: Launching) -> bool:
         """Whether jobs run in other processes than this one."""
@@ -232,7 +232,7 @@ class SweepSession:
             len(self._ledger.known) if self._launching.planned_ahead else None,
             direction=start.direction if start else self._settings.sweep.direction,
             quiet=self._quiet,
-            done=self._ledger.completed if self._is_resumed else 0,
+            done=self._ledger.count_completed() if self._is_resumed else 0,
         )
 
     def _engine(self) -> Engine:
@@ -242,40 +242,40 @@ class SweepSession:
         self,
         following: Callable[[], Ticket | None],
         run_here: Callable[[Ticket], object],
-        told: Callable[[int], object],
+        tell: Callable[[int], object],
     ) -> None:
         ledger = self._ledger
         while True:
-            ledger.check_stopped()
+            ledger.raise_if_stopped()
             ticket = following()
             if ticket is None:
                 if not ledger.elsewhere:
                     return
                 ledger.tick(TICK_S)
                 continue
-            ledger.began(ticket.index)
+            ledger.note_begin(ticket.index)
             try:
                 run_here(ticket)
             except JobTakenError:
-                ledger.not_begun(ticket.index)
+                ledger.note_not_begun(ticket.index)
                 continue
             ledger.tick(0)
-            ledger.ended(ledger.job(ticket.index))
-            told(ticket.index)
+            ledger.note_end(ledger.job(ticket.index))
+            tell(ticket.index)
 
     def watch(self, launch: Callable[[], object], indices: Sequence[int]) -> None:
         """Have a launcher of Hydra's run jobs. Raises SweepStoppedError when it runs none of them."""
         ledger = self._ledger
-        ledger.check_stopped()
+        ledger.raise_if_stopped()
         error: Exception | None = None
-        with heard():
+        with raise_on_sigterm():
             try:
                 launch()
             except Exception as raised:
                 error = raised
         over = [job for job in map(ledger.job, indices) if job.status is not Status.QUEUED]
         for job in over:
-            ledger.ended(job)
+            ledger.note_end(job)
         if not over:
             line = f"{type(error).__name__}: {error}".strip().split("\n")[0] if error else "no reason given"
             raise SweepStoppedError(

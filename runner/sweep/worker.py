@@ -26,7 +26,7 @@ from anew.runner.sweep.reference import Attachment, MainReference
 _ORPHAN_S = 1.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_worker: _Worker | None = None
+_worker: _JobRunner | None = None
 _busy = threading.Event()
 
 
@@ -35,7 +35,7 @@ def work(setup: tuple[MainReference, Attachment, str], ticket: Any) -> JobEnd:
     global _worker
     if _worker is None:
         try:
-            _worker = _Worker(*setup)
+            _worker = _JobRunner(*setup)
         except AnewError as error:
             return JobEnd(Fate.NOT_BEGUN, str(error))
         except Exception as error:
@@ -44,7 +44,7 @@ def work(setup: tuple[MainReference, Attachment, str], ticket: Any) -> JobEnd:
     return _worker.run(ticket)
 
 
-class _Worker:
+class _JobRunner:
     """A process made ready for jobs of one sweep."""
 
     def __init__(self, reference: MainReference, attachment: Attachment, log: str) -> None:

@@ -213,9 +213,9 @@ class Sweeping:
         assert self._sweep is not None
         return self._sweep
 
-    def _conduct(self, following: Callable[[], Ticket | None], told: Callable[[int], object]) -> None:
+    def _conduct(self, following: Callable[[], Ticket | None], tell: Callable[[int], object]) -> None:
         try:
-            hooked(self._began.conduct, following, self._run_here, told)
+            hooked(self._began.conduct, following, self._run_here, tell)
         except HookFailedError as error:
             if isinstance(error.error, SweepStoppedError):
                 raise _StopSweepError(error.error) from None
