@@ -1,5 +1,5 @@
 """
-Worker processes on this machine, by joblib's loky.
+Worker processes on this machine, by loky.
 
 Each is an executor of its own with one process: loky ends all processes of an executor when one of them dies, and what
 kills one job is not to end another.
@@ -14,9 +14,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+
+from loky import ProcessPoolExecutor
+from loky.backend import get_context
 
 from anew.runner.config.main import Ticket
+from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import SweepLayout
 from anew.runner.sweep.engine import Fate, JobEnd
 from anew.runner.sweep.reference import Attachment, MainReference
@@ -75,7 +78,7 @@ class _Slot:
     def __init__(self, setup: tuple[MainReference, Attachment, str], variables: dict[str, str]) -> None:
         self._setup = setup
         self._variables = variables
-        self._executor: Any = None
+        self._executor: ProcessPoolExecutor | None = None
         self._future: Future[JobEnd] | None = None
         self._ticket: Ticket | None = None
 
@@ -84,9 +87,6 @@ class _Slot:
         return self._future is None or self._future.done()
 
     def submit(self, ticket: Ticket) -> Future[JobEnd]:
-        from joblib.externals.loky.backend.context import get_context
-        from joblib.externals.loky.process_executor import ProcessPoolExecutor
-
         if self._future is not None and self._future.exception() is not None:
             self.close(kill=True)
         if self._executor is None:
@@ -104,12 +104,13 @@ class _Slot:
         return end
 
     def interrupt(self) -> None:
-        if self._ticket is None or self.is_idle or not self._setup[1].has_begun(self._ticket):
-            return  # it will see that the sweep is to stop before it begins
-        if self._executor is not None:
-            for pid in list(self._executor._processes or ()):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGINT)
+        if self._ticket is None or self.is_idle:
+            return
+        # one that has not begun will see that the sweep is to stop before it does
+        process = self._setup[1].process_of(self._ticket)
+        if process is not None and process_alive(process):
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGINT)
 
     def close(self, *, kill: bool = False) -> None:
         if self._executor is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.places import Places
-from anew.runner.records import CommandFacts, SourceFacts
+from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import SweepFolder
 
@@ -97,3 +97,8 @@ class Attachment:
     def has_begun(self, ticket: Ticket) -> bool:
         """Whether a job was taken."""
         return self.folder.layout.attempt(ticket.index, ticket.attempt).exists()
+
+    def process_of(self, ticket: Ticket) -> ProcessFacts | None:
+        """Return the process that took a job; None when none has."""
+        taken = (each for each in self.folder.attempts(ticket.index) if each.attempt == ticket.attempt)
+        return next((each.process for each in taken), None)
