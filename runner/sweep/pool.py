@@ -8,6 +8,7 @@ kills one job is not to end another.
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import signal
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from loky import ProcessPoolExecutor
+from loky import BrokenProcessPool, ProcessPoolExecutor
 from loky.backend import get_context
 
 from anew.runner.config.main import Ticket
@@ -23,7 +24,7 @@ from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import SweepLayout
 from anew.runner.sweep.engine import Fate, JobEnd
 from anew.runner.sweep.reference import Attachment, MainReference
-from anew.runner.sweep.worker import SIGNALS, leave_when_orphaned, work
+from anew.runner.sweep.worker import SIGNALS, Setup, leave_when_orphaned, let_go_of_pools, work
 
 _EXIT_CODE = re.compile(r"\{([^}]*)\}")
 
@@ -53,7 +54,7 @@ class Pool:
         self.is_remote = False
         self._workers = [
             _Slot(
-                (main, attachment, str(layout.worker_log(number + 1))),
+                Setup(main=main, attachment=attachment, log=str(layout.worker_log(number + 1))),
                 {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} if devices else {},
             )
             for number in range(workers)
@@ -75,8 +76,9 @@ class Pool:
 
 
 class _Slot:
-    def __init__(self, setup: tuple[MainReference, Attachment, str], variables: dict[str, str]) -> None:
+    def __init__(self, setup: Setup, variables: dict[str, str]) -> None:
         self._setup = setup
+        self._packed = pickle.dumps(setup)
         self._variables = variables
         self._executor: ProcessPoolExecutor | None = None
         self._future: Future[JobEnd] | None = None
@@ -91,13 +93,13 @@ class _Slot:
             self.close(kill=True)
         if self._executor is None:
             # a script is imported anew only when main is in it: what it does beside that is not for workers
-            context = get_context("loky_init_main" if self._setup[0].is_in_script else "loky")
+            context = get_context("loky_init_main" if self._setup.main.is_in_script else "loky")
             # one whose parent dies while it starts would wait for its first job for ever
             self._executor = ProcessPoolExecutor(
                 max_workers=1, context=context, initializer=leave_when_orphaned, initargs=(os.getpid(),)
             )
         with _hold_signals(), _environment(self._variables):
-            future: Future[JobEnd] = self._executor.submit(work, self._setup, ticket)
+            future: Future[JobEnd] = self._executor.submit(work, self._packed, ticket)
         self._future, self._ticket = future, ticket
         end: Future[JobEnd] = Future()
         future.add_done_callback(lambda done: end.set_result(_end_of(done)))
@@ -107,17 +109,20 @@ class _Slot:
         if self._ticket is None or self.is_idle:
             return
         # one that has not begun will see that the sweep is to stop before it does
-        process = self._setup[1].process_of(self._ticket)
+        process = self._setup.attachment.process_of(self._ticket)
         if process is not None and process_alive(process):
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGINT)
 
     def close(self, *, kill: bool = False) -> None:
         if self._executor is not None:
+            if not kill:
+                with suppress(BrokenProcessPool):
+                    self._executor.submit(let_go_of_pools)
             self._executor.shutdown(wait=not kill, kill_workers=kill)
             self._executor = None
             self._future = None
-        log = Path(self._setup[2])
+        log = Path(self._setup.log)
         with suppress(OSError):
             if not log.stat().st_size:
                 log.unlink()
