@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from anew.runner.errors import ConfigError
+from anew.runner.settings import SweepSettings
+from anew.runner.store.paths import SweepLayout
+from anew.runner.sweep.reference import Attachment, MainReference
 
 if TYPE_CHECKING:
     from anew.runner.config.main import Ticket
+
+_Options = TypeVar("_Options")
 
 
 class Fate(Enum):
@@ -67,3 +75,35 @@ class Engine(Protocol):
     def close(self, *, kill: bool = False) -> None:
         """Let go of processes and connections; with *kill*, whatever they are doing."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineSetup:
+    """
+    What an engine is made for.
+
+    Attributes:
+        launcher: The launcher's name, as it is chosen and as messages have it.
+        options: What `hydra.launcher` says, plain values.
+        settings: What `anew.sweep` says.
+        main: Where main is found by another process of this machine.
+        attachment: The sweep, as other processes are told of it.
+        layout: The sweep's folder.
+    """
+
+    launcher: str
+    options: Mapping[str, Any]
+    settings: SweepSettings
+    main: MainReference
+    attachment: Attachment
+    layout: SweepLayout
+
+
+def read_options(kind: type[_Options], options: Mapping[str, Any], launcher: str) -> _Options:
+    """Return a launcher's options as the dataclass *kind*. Raises ConfigError for one that it has not."""
+    known = [each.name for each in fields(kind)]  # type: ignore[arg-type]  # there is no type of dataclasses
+    for name in options:
+        if name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise ConfigError(f"hydra.launcher has no {name!r} for {launcher}; {has}.", key=name)
+    return kind(**options)

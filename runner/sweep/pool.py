@@ -14,6 +14,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from loky import BrokenProcessPool, ProcessPoolExecutor
@@ -22,11 +23,28 @@ from loky.backend import get_context
 from anew.runner.config.main import Ticket
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import SweepLayout
-from anew.runner.sweep.engine import Fate, JobEnd
+from anew.runner.sweep.engine import EngineSetup, Fate, JobEnd, read_options
 from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.worker import SIGNALS, Setup, leave_when_orphaned, let_go_of_pools, work
 
 _EXIT_CODE = re.compile(r"\{([^}]*)\}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolOptions:
+    """What `hydra.launcher` says: nothing; how many workers there are is `anew.sweep.workers`."""
+
+
+def make_engine(setup: EngineSetup) -> Pool:
+    """Return the workers of a sweep. Raises ConfigError."""
+    read_options(PoolOptions, setup.options, setup.launcher)
+    return Pool(
+        setup.main,
+        setup.attachment,
+        workers=setup.settings.workers or 1,
+        layout=setup.layout,
+        devices=visible_devices() if setup.settings.gpus == "auto" else [],
+    )
 
 
 class Pool:

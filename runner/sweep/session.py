@@ -17,7 +17,7 @@ from anew.runner.records import CommandFacts, SourceFacts, Status
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import SweepFolder, marked, read_sweep
-from anew.runner.sweep.engine import Engine
+from anew.runner.sweep.engine import Engine, EngineSetup
 from anew.runner.sweep.engines import make_engine
 from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
 from anew.runner.sweep.ledger import Ledger
@@ -236,7 +236,15 @@ class SweepSession:
         )
 
     def _engine(self) -> Engine:
-        return make_engine(self._launching, self._settings.sweep, self.folder, self._main(), self.attachment())
+        setup = EngineSetup(
+            launcher=self._launching.option,
+            options=self._launching.options,
+            settings=self._settings.sweep,
+            main=self._main(),
+            attachment=self.attachment(),
+            layout=self.folder.layout,
+        )
+        return make_engine(self._launching.engine, setup)
 
     def _one_by_one(
         self,

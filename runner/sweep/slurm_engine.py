@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from anew.runner.errors import ConfigError, MissingExtraError, SweepStoppedError
 from anew.runner.store.folder import FolderStore
 from anew.runner.sweep import slurm_task
 from anew.runner.sweep.elsewhere import end_of, job_command
-from anew.runner.sweep.engine import Fate, JobEnd
+from anew.runner.sweep.engine import EngineSetup, Fate, JobEnd, read_options
 from anew.runner.sweep.reference import Attachment
 
 _CANCEL_S = 30.0
@@ -71,18 +71,13 @@ class SlurmOptions:
     settings: Sequence[str] = ()
 
     @classmethod
-    def read(cls, options: Mapping[str, Any]) -> SlurmOptions:
+    def read(cls, options: Mapping[str, Any], launcher: str = "anew_slurm") -> SlurmOptions:
         """Return the options of a launcher. Raises ConfigError."""
-        known = [each.name for each in fields(cls)]
         for name, value in options.items():
-            if name not in known:
-                raise ConfigError(
-                    f"hydra.launcher has no {name!r} for anew_slurm; it has {', '.join(known)}.", key=name
-                )
             numeric = name.endswith(("_s", "_min", "_task", "_submitted"))
             if numeric and (isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0):
                 raise ConfigError(f"hydra.launcher.{name} is {value!r}; it takes a number above 0.", key=name)
-        return cls(**options)
+        return read_options(cls, options, launcher)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -97,6 +92,13 @@ class SlurmOptions:
         if self.additional_parameters:
             found["slurm_additional_parameters"] = dict(self.additional_parameters)
         return found
+
+
+def make_engine(setup: EngineSetup) -> SlurmEngine:
+    """Return what has Slurm run the jobs of a sweep. Raises ConfigError, MissingExtraError."""
+    options = SlurmOptions.read(setup.options, setup.launcher)
+    folder = setup.layout.engine("slurm")
+    return SlurmEngine(setup.attachment, options=options, workers=setup.settings.workers, folder=folder)
 
 
 class SlurmEngine:
