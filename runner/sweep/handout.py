@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
@@ -25,12 +26,18 @@ TICK_S = 0.25
 _GRACE_S = 15.0
 _LOOK_S = 1.0
 _MOMENT_S = 3.0
-_MOST_DEATHS = 3
+_TRIES = 3
+_MOST_DEATHS = 8
 
 
 class HandOut:
     """
     The jobs of a sweep that run beside each other. To be used in one thread.
+
+    A job whose process dies before main is begun again: at once, and the third time when no others are left, since the
+    machine may be short of memory, or the job the one that kills. When so many processes in a row have died that
+    nothing seems to come to main, no more is handed out until what runs has ended, which may be what takes the memory;
+    with nothing running the sweep ends. Whatever ends it, what is running is let come to its end.
 
     Args:
         ledger: The sweep's jobs.
@@ -53,7 +60,11 @@ class HandOut:
         self._running: dict[Future[JobEnd], Ticket] = {}
         self._settling: set[int] = set()
         self._seen_over: dict[int, float] = {}
-        self._deaths: dict[int, int] = {}
+        self._refused: SweepStoppedError | None = None
+        self._later: deque[Ticket] = deque()
+        self._tries: Counter[int] = Counter()
+        self._deaths = 0
+        self._died = ""
         self._looked_s = 0.0
 
     def run(self) -> None:
@@ -87,14 +98,23 @@ class HandOut:
     def _fill(self) -> SweepStoppedError | None:
         """Hand out jobs as long as there are idle slots; return why no more are, if that is so."""
         while len(self._running) < max(1, self._engine.slots):
-            if (stopped := self._ledger.why_stop()) is not None:
+            if (stopped := self._refused or self._ledger.why_stop()) is not None:
                 return stopped
-            ticket = self._following()
+            if self._deaths >= _MOST_DEATHS:
+                return None if self._running else self._hopeless()
+            ticket = self._following() or (self._later.popleft() if self._later else None)
             if ticket is None:
                 return None
-            self._ledger.note_begin(ticket.index)
-            self._running[self._engine.submit(ticket)] = ticket
+            self._submit(ticket)
         return None
+
+    def _submit(self, ticket: Ticket) -> None:
+        self._ledger.note_begin(ticket.index)
+        try:
+            self._running[self._engine.submit(ticket)] = ticket
+        except SweepStoppedError as error:
+            self._ledger.note_not_begun(ticket.index)
+            self._refused = error
 
     def _look(self) -> None:
         """See in the store what has become of jobs that run out of sight."""
@@ -129,18 +149,13 @@ class HandOut:
             self._ledger.note_not_begun(ticket.index)
             return
         if end.fate is Fate.NOT_BEGUN:
-            raise SweepStoppedError(f"Job {ticket.index} could not be begun: {end.why}", reason="failed", exit_code=2)
-        if end.fate is Fate.DIED and job.attempts < ticket.attempt:
-            self._deaths[ticket.index] = self._deaths.get(ticket.index, 0) + 1
-            if self._deaths[ticket.index] >= _MOST_DEATHS:
-                raise SweepStoppedError(
-                    f"Job {ticket.index} could not be begun: {end.why}; nothing came to main. What starts runs has to "
-                    'stand below: if __name__ == "__main__":',
-                    reason="failed",
-                    exit_code=2,
-                )
-            self._running[self._engine.submit(ticket)] = ticket
+            self._ledger.note_not_begun(ticket.index)
+            self._refused = self._refused or self._stop_for(f"Job {ticket.index} could not be begun: {end.why}")
             return
+        if end.fate is Fate.DIED and job.attempts < ticket.attempt:
+            self._begin_again(ticket, end.why)
+            return
+        self._deaths = 0
         if end.fate is Fate.DIED and job.status is Status.LOST:
             self._ledger.folder.died(ticket.index, ticket.attempt, end.why)
             job = self._ledger.job(ticket.index)
@@ -149,6 +164,26 @@ class HandOut:
             self._settling.add(ticket.index)
             return
         self._settle(job)
+
+    def _begin_again(self, ticket: Ticket, why: str) -> None:
+        """Have a job begun once more whose process died before main."""
+        self._ledger.note_not_begun(ticket.index)
+        self._deaths += 1
+        self._tries[ticket.index] += 1
+        self._died = f"Job {ticket.index} could not be begun: {why}"
+        if self._tries[ticket.index] < _TRIES and self._refused is None:
+            self._submit(ticket)
+        else:
+            self._later.append(ticket)
+
+    def _hopeless(self) -> SweepStoppedError:
+        return self._stop_for(
+            f"{self._died}. {self._deaths} processes in a row have died, and nothing came to main. What starts runs "
+            'has to stand below: if __name__ == "__main__":'
+        )
+
+    def _stop_for(self, text: str) -> SweepStoppedError:
+        return SweepStoppedError(text, reason="failed", exit_code=2)
 
     def _interrupt(self) -> None:
         """Interrupt what is running, and wait for it; somebody in a hurry says so again."""

@@ -145,6 +145,8 @@ class Ledger:
     def note_not_begun(self, index: int) -> None:
         """Take note that a job which was handed out is not run by it."""
         self._begun.discard(index)
+        if self.progress is not None:
+            self.progress.withdraw()
 
     def note_end(self, job: SweepJob) -> None:
         """Take note of how a job ended."""

@@ -40,6 +40,11 @@ class Progress:
         self._running += 1
         self._show()
 
+    def withdraw(self) -> None:
+        """A job that was handed out has not begun."""
+        self._running = max(0, self._running - 1)
+        self._show()
+
     def end(self, job: SweepJob) -> None:
         """A job has ended."""
         self._running = max(0, self._running - 1)
