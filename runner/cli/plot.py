@@ -15,7 +15,7 @@ from anew.runner.cli.render import coloured, drawn, on_terminal, remark, say
 from anew.runner.errors import MetricNotFoundError, StoreError
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
 from anew.runner.store.folder import FolderStore
-from anew.runner.sweep.report import ranked
+from anew.runner.sweep.report import ranking
 from anew.runner.wording import printable
 
 _SWEEP = re.compile(r"sweep:(\d+|last)")
@@ -67,7 +67,7 @@ def _curves(store: FolderStore, ref: str, name: str) -> list[Curve]:
         record = store.get(ref)
         return [Curve(f"run {record.id}", store.metrics(record.uid or ref, name))]
     sweep = store.sweep(found[1])
-    jobs = [job for job in ranked(sweep) if job.run is not None and name in job.metrics]
+    jobs = [job for job in ranking(sweep) if job.run is not None and name in job.metrics]
     return [
         Curve(printable(f"run {job.run} {' '.join(job.overrides)}"), store.metrics(job.run or 0, name))
         for job in jobs[:_MOST]

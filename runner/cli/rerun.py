@@ -177,7 +177,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 def _detail(row: dict[str, Any]) -> str:
     if row["error"]:
-        return row["error"].split("\n")[0]
+        return str(row["error"]).split("\n")[0]
     part = row["first_difference"]
     if part is None:
         return ""
