@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from anew.runner.events import RunEnded
 from anew.runner.records import ErrorFacts, RunRecord, Status
-from anew.runner.wording import duration, printable, short
+from anew.runner.wording import duration, in_a_line, printable, short
 
 _MOST_METRICS = 8
 _MOST_NAME = 60
@@ -26,7 +26,7 @@ _MACHINE = "system/*"
 
 def shortened(text: str, most: int) -> str:
     """Return a text as one safe line of at most *most* characters."""
-    line = printable(" ".join(text.split()))
+    line = printable(in_a_line(text, len(text)))
     return line if len(line) <= most else f"{line[: most - 3]}..."
 
 

@@ -474,7 +474,7 @@ def _named(observers: Sequence[Any]) -> dict[str, Any]:
 
 def _origin(main: Main, entry: str) -> Origin:
     from anew.runner.capture.source import SourceScan, cache_file
-    from anew.runner.project import project_root
+    from anew.runner.places import project_root
     from anew.runner.run.lifecycle import Origin
 
     file = _file_of(main.function)
@@ -617,7 +617,7 @@ def _leave(error: AnewError) -> NoReturn:
 
 
 def _report_fault() -> NoReturn:
-    from anew.runner.fault import fault_report
+    from anew.runner.errors import fault_report
 
     traceback.print_exc()
     sys.stderr.write(fault_report())

@@ -5,7 +5,6 @@ The node is composed with the user's configuration and taken out of it before ma
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from anew.runner.errors import ConfigError
+from anew.runner.wording import nearest
 
 S = TypeVar("S")
 KEPT = "files"
@@ -265,9 +265,7 @@ def _names(cls: type[Any]) -> list[str]:
 
 def _unknown(cls: type[Any], key: str, where: str) -> str:
     names = _names(cls)
-    near = difflib.get_close_matches(key, names, n=1)
-    hint = f" Did you mean {where}.{near[0]}?" if near else ""
-    return f"There is no setting {where}.{key}.{hint} {where} has: {', '.join(names)}."
+    return f"There is no setting {where}.{key}.{nearest(key, names, where + '.')} {where} has: {', '.join(names)}."
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:

@@ -1,9 +1,11 @@
-"""Times, durations, sizes and values as short texts."""
+"""How things are said: times, durations, sizes and values as short texts, and what messages are made of."""
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -79,3 +81,41 @@ def printable(text: str) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode() for letter in text
     )
+
+
+def in_a_line(error: BaseException | str, most: int = 1000) -> str:
+    """Return what an error says, or a text, on one line, at most so many characters of it."""
+    return " ".join(str(error).split())[:most]
+
+
+def some(names: Sequence[object], most: int = 3) -> str:
+    """Return the first of the names, and how many more there are: "a, b, c and 12 more"."""
+    more = len(names) - most
+    return ", ".join(map(str, names[:most])) + (f" and {more} more" if more > 0 else "")
+
+
+def closest(given: str, names: Iterable[str]) -> str | None:
+    """Return the name that is most like the one given, if one is."""
+    return next(iter(difflib.get_close_matches(given, list(names), n=1)), None)
+
+
+def lines(text: str) -> str:
+    """Return text with its line breaks, all else that could drive a terminal escaped."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def nearest(given: str, names: Iterable[str], prefix: str = "", *, line: bool = False) -> str:
+    """Return " Did you mean ...?" with the names that come closest, each after *prefix*; "" when none is near."""
+    close = difflib.get_close_matches(given, list(dict.fromkeys(str(name) for name in names)), n=2)
+    if not close:
+        return ""
+    return f"{chr(10) if line else ' '}Did you mean {' or '.join(prefix + name for name in close)}?"
+
+
+def say(text: str) -> None:
+    """Write one line of ours to stderr; a closed stderr is no reason to fail."""
+    try:
+        sys.stderr.write(f"anew: {lines(text)}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        return

@@ -40,12 +40,16 @@ LINE = (
         "relaunch",
         "testing",
     ),
-    ("store",),
     (
         "config",
-        "query",
-        "wording",
+        "store",
     ),
+    (
+        "query",
+        "search",
+        "settings",
+    ),
+    ("wording",),
     (
         "contracts",
         "format",
@@ -53,16 +57,12 @@ LINE = (
     (
         "events",
         "guard",
-        "search",
-        "settings",
         "sweep_records",
     ),
     (
         "configs",
         "errors",
-        "fault",
         "places",
-        "project",
         "records",
     ),
 )
@@ -90,6 +90,7 @@ HEAVY = {
     "submitit",
     "tensorboard",
     "pynvml",
+    "regex",
     "rich",
     "sklearn",
     "torch",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from anew.runner.errors import ConfigError, MissingExtraError, UnavailableError
 from anew.runner.format.redact import redact_text
+from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -147,7 +148,7 @@ def _passes(error: Any) -> bool:
 
 
 def _reason(error: Any) -> str:
-    text = " ".join(str(error).split())
+    text = in_a_line(error, 10_000)
     # what the driver adds for its developers
     return redact_text(
         text.partition(", Timeout:")[0].partition(" (configured timeouts")[0].partition(", full error:")[0]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.errors import AnewError, ConfigError, UnavailableError
+from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Dialect, Engine, Inspector, Table
@@ -466,7 +467,7 @@ class Database:
         return UnavailableError(f"{self.shown} cannot be written to now: {self._reason(error)}")
 
     def _reason(self, error: DBAPIError) -> str:
-        text = " ".join(str(error.orig).split()) or type(error.orig).__name__
+        text = in_a_line(str(error.orig)) or type(error.orig).__name__
         return text.replace(self._secret, "***") if self._secret else text
 
 

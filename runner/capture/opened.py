@@ -24,6 +24,7 @@ from anew.runner.capture.inputs import digest_of
 from anew.runner.errors import ArtifactError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
+from anew.runner.wording import some
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", ".git")
@@ -207,8 +208,8 @@ def _kept(
 
 def _notes(changed: list[str], is_full: bool) -> Iterator[str]:
     if changed:
-        shown = ", ".join(repr(name) for name in changed[:3]) + (f" and {len(changed) - 3} more" if changed[3:] else "")
-        yield f"{shown} changed after main had opened it, so what was read is not on record as an input."
+        names = some([repr(name) for name in changed])
+        yield f"{names} changed after main had opened it, so what was read is not on record as an input."
     if is_full:
         yield "More files were opened than anew.inputs.max_files; the others are not on record as inputs."
 

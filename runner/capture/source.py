@@ -26,9 +26,10 @@ from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.git import GitError, Listing, query
 from anew.runner.errors import StoreError
 from anew.runner.format.redact import has_known_form
-from anew.runner.project import is_marked
+from anew.runner.places import is_marked
 from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.settings import SourceSettings
+from anew.runner.wording import some
 
 PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyx", ".ipynb", ".sh"})
 CONFIG_SUFFIXES = frozenset({".yaml", ".yml", ".toml", ".json", ".cfg", ".ini", ".gin", ".jsonnet", ".txt"})
@@ -314,7 +315,7 @@ class _Keeper:
         found = []
         if self.large:
             found.append(
-                f"{_some(self.large)} larger than anew.source.max_file_bytes={limit.max_file_bytes} "
+                f"{_named(self.large)} larger than anew.source.max_file_bytes={limit.max_file_bytes} "
                 "and not kept as source."
             )
         if self.beyond:
@@ -324,22 +325,20 @@ class _Keeper:
             )
         found += [f"Below {folder!r} only the first {_MOST_WALKED} files were looked at." for folder in self.unwalked]
         if self.unreadable:
-            found.append(f"{_some(self.unreadable)} unreadable and not kept as source.")
+            found.append(f"{_named(self.unreadable)} unreadable and not kept as source.")
         return found
 
     def secrets(self) -> list[str]:
         if not self.secret:
             return []
         return [
-            f"{_some(self.secret)} kept as source, with what looks like a secret inside; to leave such files out: "
+            f"{_named(self.secret)} kept as source, with what looks like a secret inside; to leave such files out: "
             "anew.source.exclude=[PATTERN]"
         ]
 
 
-def _some(paths: list[str]) -> str:
-    shown = ", ".join(repr(path) for path in paths[:3])
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return f"{shown}{more} {'is' if len(paths) == 1 else 'are'}"
+def _named(paths: list[str]) -> str:
+    return f"{some([repr(path) for path in paths])} {'is' if len(paths) == 1 else 'are'}"
 
 
 def seems_secret(data: bytes) -> bool:

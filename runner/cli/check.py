@@ -18,7 +18,7 @@ from anew.runner.records import SourceFacts
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import Finding, check_store
 from anew.runner.store.locate import default_store_path
-from anew.runner.wording import printable, size
+from anew.runner.wording import printable, size, some
 
 _EXTRAS = {
     "gpu": "nvidia-ml-py",
@@ -127,8 +127,7 @@ def _print_findings(store: FolderStore | None, missing: str, findings: list[Find
     for finding in findings:
         alike.setdefault((finding.severity, finding.what), []).append(finding)
     for (severity, what), group in alike.items():
-        more = f" and {len(group) - _NAMED} more" if len(group) > _NAMED else ""
-        where = f"{', '.join(finding.where for finding in group[:_NAMED])}{more}"
+        where = some([finding.where for finding in group], _NAMED)
         say(styled(f"  {severity}: {printable(where)}: {printable(what)}", _STYLES[severity]))
         say(f"    {printable(group[0].mend)}")
     if not findings:
@@ -150,7 +149,7 @@ class _Hashing:
 
 def _check_source(workbench: Workbench, as_json: bool) -> int:
     from anew.runner.capture.source import SourceScan
-    from anew.runner.project import project_root
+    from anew.runner.places import project_root
     from anew.runner.settings import SourceSettings
 
     here = Path.cwd()

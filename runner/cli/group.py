@@ -8,7 +8,7 @@ import click
 
 import anew
 from anew.runner.cli.context import Workbench, store_option
-from anew.runner.query.filters import nearest
+from anew.runner.wording import closest
 
 _SECTIONS = {
     "Look": {
@@ -59,7 +59,7 @@ class _Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         typed = args[0] if args and not ctx.resilient_parsing else "-"
         if typed not in _COMMANDS and not typed.startswith("-"):
-            near = nearest(typed, _COMMANDS)
+            near = closest(typed, _COMMANDS)
             hint = f" Did you mean: anew {near}?" if near else ""
             raise click.UsageError(f"There is no command {typed!r}.{hint} To see them: anew --help", ctx)
         return super().resolve_command(ctx, args)

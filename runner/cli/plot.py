@@ -11,7 +11,7 @@ import click
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.metrics import series_to_json
-from anew.runner.cli.render import coloured, on_terminal, remark, say
+from anew.runner.cli.render import coloured, drawn, on_terminal, remark, say
 from anew.runner.errors import MetricNotFoundError, StoreError
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
 from anew.runner.store.folder import FolderStore
@@ -69,7 +69,8 @@ def _curves(store: FolderStore, ref: str, name: str) -> list[Curve]:
     sweep = store.sweep(found[1])
     jobs = [job for job in ranked(sweep) if job.run is not None and name in job.metrics]
     return [
-        Curve(f"run {job.run} {' '.join(job.overrides)}", store.metrics(job.run or 0, name)) for job in jobs[:_MOST]
+        Curve(printable(f"run {job.run} {' '.join(job.overrides)}"), store.metrics(job.run or 0, name))
+        for job in jobs[:_MOST]
     ]
 
 
@@ -79,4 +80,7 @@ def _print_plot(curves: list[Curve], title: str, log: bool) -> None:
     text = terminal_plot(
         curves, title, width=min(wide, _WIDEST), height=min(high, _HIGHEST), colours=coloured(), log=log
     )
-    say(text or f"{title}: no point can be drawn.")
+    if text:
+        drawn(text)
+    else:
+        say(f"{title}: no point can be drawn.")

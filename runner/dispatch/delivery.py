@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 from anew.runner import events as ev
 from anew.runner.contracts import Batching, Beginning, Observer, RunStore
-from anew.runner.errors import AnewError
+from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.format.redact import Redactor
 from anew.runner.store.position import Cursor, CursorFile, Position
 from anew.runner.store.stream import Batch, RunSource
+from anew.runner.wording import in_a_line
 
 LEAST_WAIT_S = 0.25
 GREATEST_WAIT_S = 30.0
@@ -26,13 +27,6 @@ _FEW_BYTES = 4096
 
 class BrokenObserverError(AnewError, RuntimeError):
     """An observer that cannot be built, or that takes nothing; trying again later is all that is left."""
-
-
-class OutOfReachError(AnewError, ConnectionError):
-    """What an observer delivers to cannot be reached now."""
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class OutOfTimeError(Exception):
@@ -104,7 +98,7 @@ class Delivery:
         Deliver what is next; return how many events that were.
 
         Raises:
-            OutOfReachError: The other side cannot be reached; nothing is lost, and `step` can be called again.
+            UnavailableError: The other side cannot be reached; nothing is lost, and `step` can be called again.
             BrokenObserverError: The observer cannot be built, or takes nothing at all.
             OutOfTimeError: `is_over` said so.
             OSError: The run cannot be read, or the cursor not be written.
@@ -225,12 +219,12 @@ class Delivery:
         """Return an error as one line that may be kept."""
         text = str(error) or "no reason given"
         kind = "" if isinstance(error, AnewError) else f"{type(error).__name__}: "
-        return self._redactor.text(f"{kind}{' '.join(text.split())}"[:1000])
+        return self._redactor.text(f"{kind}{in_a_line(text)}"[:1000])
 
-    def _out_of_reach(self, error: OSError) -> OutOfReachError:
+    def _out_of_reach(self, error: OSError) -> UnavailableError:
         text = self.described(error)
         self.note(text)
-        return OutOfReachError(text)
+        return UnavailableError(text)
 
     def _broken(self, what: str, error: Exception) -> BrokenObserverError:
         text = f"The observer {self.name!r} {what}: {self.described(error)}"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.contracts import Observer
-from anew.runner.dispatch.delivery import Backoff, BrokenObserverError, Delivery, OutOfReachError, OutOfTimeError
+from anew.runner.dispatch.delivery import Backoff, BrokenObserverError, Delivery, OutOfTimeError
+from anew.runner.errors import UnavailableError
 from anew.runner.format.redact import Redactor
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.liveness import process_alive
@@ -130,7 +131,7 @@ class Host:
             began = time.monotonic()
             try:
                 count = delivery.step()
-            except OutOfReachError as error:
+            except UnavailableError as error:
                 backoff = backoff.longer()
                 self._say(task, "failing", error=str(error))
                 if task.finish.is_set() or not life.has_owner:

@@ -10,9 +10,9 @@ from typing import Any
 
 from anew.runner.config.build import build_observer, resolved_spec
 from anew.runner.contracts import Observer
-from anew.runner.dispatch.delivery import BrokenObserverError, Delivery, OutOfReachError
+from anew.runner.dispatch.delivery import BrokenObserverError, Delivery
 from anew.runner.dispatch.specs import read_specs
-from anew.runner.errors import AnewError
+from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
@@ -127,7 +127,7 @@ def _deliver_all(delivery: Delivery) -> tuple[int, str]:
     while True:
         try:
             count = delivery.step()
-        except OutOfReachError as error:
+        except UnavailableError as error:
             failures += 1
             if failures >= _TRIES:
                 return events, str(error)

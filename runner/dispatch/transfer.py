@@ -20,6 +20,7 @@ from anew.runner.store.files import cannot, sync_folder
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
+from anew.runner.wording import some
 
 # what a process that delivers keeps for itself
 _OWN = "observers"
@@ -65,7 +66,7 @@ def to_folder(source: FolderStore, target: FolderStore) -> Iterator[Moved]:
             layout = source.present(number)
             missing = _copy_contents(source, target, source.get(number))
             to = _place(layout, target, number)
-            detail = f"the content of {', '.join(missing[:3])} is missing in {source.url}" if missing else ""
+            detail = f"the content of {some(missing)} is missing in {source.url}" if missing else ""
             yield Moved(number=number, to=str(to), what="copied", detail=detail)
 
 

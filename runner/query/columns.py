@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from anew.runner.query.filters import FIELD_NAMES, nearest, value_of
+from anew.runner.query.filters import FIELD_NAMES, value_of
 from anew.runner.query.tabular import flatten
 from anew.runner.records import RunRecord
+from anew.runner.wording import closest
 
 MOST_INPUTS = 12
 MOST_METRICS = 8
@@ -60,4 +61,4 @@ def strangers(records: Sequence[RunRecord], names: Iterable[str]) -> dict[str, s
         known.update(dict.fromkeys(record.metrics))
         known.update(dict.fromkeys(f"config.{key}" for key in flatten(record.config)))
         known.update(dict.fromkeys(f"choices.{key}" for key in record.choices))
-    return {name: nearest(name, known) for name in unknown}
+    return {name: closest(name, known) for name in unknown}

@@ -24,6 +24,7 @@ from typing import Any
 from anew.runner.errors import EXIT_USAGE
 from anew.runner.places import Places
 from anew.runner.relaunch.plan import Plan, activate, read_plan, read_report
+from anew.runner.wording import some
 
 
 def main(path: str) -> None:
@@ -123,8 +124,7 @@ def _note_leaks(plan: Plan, places: Places) -> None:
         file for file in files if isinstance(file, str) and file.startswith(prefix) and "site-packages" not in file
     )
     if leaked:
-        shown = ", ".join(leaked[:3]) + (f" and {len(leaked) - 3} more" if len(leaked) > 3 else "")
-        note = f"Modules came from today's project, not from the recorded source: {shown}."
+        note = f"Modules came from today's project, not from the recorded source: {some(leaked)}."
         replace(report, notes=(*report.notes, note)).write(Path(plan.report))
 
 

@@ -12,6 +12,7 @@ from anew.runner.errors import ObjectNotFoundError, RerunError, StoreError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef, RunRecord
 from anew.runner.store.objects import ObjectStore
+from anew.runner.wording import some
 
 _BLOCK = 1 << 20
 _NAMED = 5
@@ -64,10 +65,10 @@ def lay_out_source(record: RunRecord, places: Places, objects: ObjectStore) -> N
 
 
 def _lost(record: RunRecord, lost: list[str]) -> RerunError:
-    shown = ", ".join(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "")
     return RerunError(
-        f"The recorded source of run {record.id} is not whole: the content of {shown} is missing from the store, or "
-        f"damaged. To run today's source with the recorded configuration: anew rerun {record.id} --code current",
+        f"The recorded source of run {record.id} is not whole: the content of {some(lost, _NAMED)} is missing from the "
+        f"store, or damaged. To run today's source with the recorded configuration: "
+        f"anew rerun {record.id} --code current",
         files=tuple(lost),
     )
 

@@ -41,11 +41,12 @@ from anew.runner.records import (
 )
 from anew.runner.run.handle import Run, set_current
 from anew.runner.run.pulse import Pulse
-from anew.runner.run.recorder import Recorder, say
+from anew.runner.run.recorder import Recorder
 from anew.runner.settings import Settings
 from anew.runner.store import liveness, marks
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
+from anew.runner.wording import duration, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -426,7 +427,7 @@ def _finish(live: _Live, result: Any, failure: BaseException | None) -> None:
     for problem in problems:
         say(problem)
     if not claim.settings.quiet:
-        say(f"run {claim.number} {ended.status.value} after {_duration(ended.duration_s)}, {_where(live)}")
+        say(f"run {claim.number} {ended.status.value} after {duration(ended.duration_s)}, {_where(live)}")
     # last of all: a signal that has waited acts now
     live.watch.close()
 
@@ -543,11 +544,3 @@ def _message(failure: BaseException | None) -> str:
         return str(failure)
     except Exception as error:
         return f"<the message cannot be printed: {type(error).__name__}>"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

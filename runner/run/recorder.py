@@ -7,7 +7,6 @@ child attaches to the run's folder. No two processes ever write the same file.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,17 +20,9 @@ from anew.runner.format import ids, serial
 from anew.runner.format.redact import Redactor
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.paths import RunLayout
+from anew.runner.wording import say
 
 MAIN_WRITER = "main"
-
-
-def say(text: str) -> None:
-    """Write one line of ours to stderr; a closed stderr is no reason to fail."""
-    try:
-        sys.stderr.write(f"anew: {text}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):
-        return
 
 
 class Recorder:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from anew.runner.errors import ConfigError
 from anew.runner.search.spaces import Choices, Parameter, grid_size, size
+from anew.runner.wording import nearest
 
 WHERE = "hydra.sweeper"
 DIRECTIONS = ("minimize", "maximize")
@@ -131,14 +131,14 @@ def _named(value: Any, key: str, known: Mapping[str, tuple[str, ...]]) -> Named:
         )
     name = given["name"]
     if name not in known:
-        raise refusal(key, f"is {name!r}, which is not known.{_nearest(name, known)} {_list(known)}")
+        raise refusal(key, f"is {name!r}, which is not known.{nearest(name, known)} {_list(known)}")
     # An option that is null is one that was left to Optuna.
     options = {option: each for option, each in given.items() if option != "name" and each is not None}
     for option in options:
         if option not in known[name]:
             raise refusal(
                 f"{key}.{option}",
-                f"is no option of {name}.{_nearest(option, known[name])} {_list(known[name]) or 'It has none.'}",
+                f"is no option of {name}.{nearest(option, known[name])} {_list(known[name]) or 'It has none.'}",
             )
         if not isinstance(options[option], (int, float)) and options[option] != "auto":
             raise refusal(f"{key}.{option}", f"is {options[option]!r}; it takes a number, true or false.")
@@ -209,8 +209,3 @@ def _check_cmaes(settings: SearchSettings) -> None:
 
 def _list(names: Collection[str]) -> str:
     return f"There are: {', '.join(names)}." if names else ""
-
-
-def _nearest(name: str, names: Collection[str]) -> str:
-    found = difflib.get_close_matches(name, names, n=1)
-    return f" Did you mean {found[0]!r}?" if found else ""

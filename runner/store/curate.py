@@ -17,6 +17,7 @@ from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.reading import is_damaged, read_run
+from anew.runner.wording import some
 
 GRACE_S = 3600.0
 _GOING = ".purging-"
@@ -111,7 +112,7 @@ def _resolve_trashed(store: FolderStore, ref: str | int) -> int:
     else:
         found = records[parsed.back : parsed.back + 1] if isinstance(parsed, ids.ByAge) else []
     if len(found) != 1:
-        held = ", ".join(str(record.id) for record in records[:20]) or "nothing"
+        held = some([record.id for record in records], 20) or "nothing"
         raise RunNotFoundError(f"The trash of {store.url} holds no run {str(ref)!r}; it holds: {held}.", ref=str(ref))
     return found[0].id or 0
 

@@ -34,6 +34,7 @@ from anew.runner.store.reading import check_format, has_begun, is_alive, journal
 from anew.runner.store.stream import observer_states
 from anew.runner.store.sweep_folder import SweepFolder, read_sweep
 from anew.runner.sweep_records import SweepRecord
+from anew.runner.wording import closest, printable, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -405,10 +406,9 @@ class FolderStore:
 
     def _no_metric(self, number: int, name: str) -> MetricNotFoundError:
         known = sorted(self.get(number).metrics)
-        near = filters.nearest(name, known)
+        near = closest(name, known)
         hint = f" Did you mean {near!r}?" if near else ""
-        shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-        has = f"it has: {shown}" if known else "it has none"
+        has = f"it has: {some([printable(each) for each in known], 20)}" if known else "it has none"
         return MetricNotFoundError(
             f"Run {number} has no metric {name!r}; {has}.{hint} To see them: anew metrics {number}",
             ref=number,

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from anew.runner.errors import StoreError
-from anew.runner.project import project_root
+from anew.runner.places import project_root
 from anew.runner.store.folder import FolderStore
 
 STORE_VARIABLE = "ANEW_STORE"

@@ -23,10 +23,10 @@ from typing import Any, TypeVar
 
 from anew.runner.config.main import Ticket
 from anew.runner.errors import ConfigError, MissingExtraError, SweepStoppedError
-from anew.runner.run.recorder import say
 from anew.runner.sweep import dask_task
 from anew.runner.sweep.elsewhere import JobProcessError, has_begun, job_command, settle
 from anew.runner.sweep.reference import Attachment
+from anew.runner.wording import say
 
 _LOOK_S = 0.5
 _ANSWER_S = 5.0

@@ -6,9 +6,8 @@ import sys
 from typing import Any
 
 from anew.runner.records import Status
-from anew.runner.run.recorder import say
 from anew.runner.sweep_records import SweepJob
-from anew.runner.wording import duration, short
+from anew.runner.wording import duration, say, short
 
 
 class Progress:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from anew.runner.errors import FilterError
 from anew.runner.records import Status
-from anew.runner.run.recorder import say
 from anew.runner.sweep_records import SweepJob, SweepRecord
-from anew.runner.wording import short
+from anew.runner.wording import say, short
 
 _MOST = 20
 

@@ -20,6 +20,7 @@ from anew.runner.rerun.conduct import CHILD, supervised
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store
 from anew.runner.sweep_records import PlannedJob, SweepStart
+from anew.runner.wording import some
 
 _NAMED = 3
 
@@ -128,10 +129,10 @@ def _code(start: SweepStart) -> str:
     changed = changed_files(start.source)
     if not changed:
         return "current"
-    shown = ", ".join(changed[:_NAMED]) + (f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else "")
     raise RerunError(
-        f"Since sweep {start.id} began, {shown} changed, so that its jobs would not be of one kind. To go on with the "
-        f"files as they were: anew sweep resume {start.id} --code recorded. With today's: --code current"
+        f"Since sweep {start.id} began, {some(changed, _NAMED)} changed, so that its jobs would not be of one kind. "
+        f"To go on with the files as they were: anew sweep resume {start.id} --code recorded. "
+        "With today's: --code current"
     )
 
 

@@ -15,7 +15,6 @@ from anew.runner.format import ids
 from anew.runner.format.redact import Redactor
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, SourceFacts, Status
-from anew.runner.run.recorder import say
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import BEAT_S, SweepFolder, marked, read_sweep
@@ -26,6 +25,7 @@ from anew.runner.sweep.report import report
 from anew.runner.sweep.reuse import Reuse
 from anew.runner.sweep.signals import heard
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart
+from anew.runner.wording import say
 
 if TYPE_CHECKING:
     from anew.runner.config.main import Launching, Ticket

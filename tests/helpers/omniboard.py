@@ -2,7 +2,8 @@
 The real Omniboard, and its page as a person sees it.
 
 A test module gets the fixtures by `pytest_plugins = ("tests.helpers.wire", "tests.helpers.omniboard")`
-(PYTEST_DONT_REWRITE: it also imports from here). It needs Node with npm, Chromium, and once a network: without one of them its tests are skipped.
+(PYTEST_DONT_REWRITE: it also imports from here). It needs Node with npm, Chromium, and once a network:
+without one of them its tests are skipped.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ from anew.runner.records import (
     SourceFacts,
     Status,
 )
+from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
     from bson import ObjectId
@@ -594,7 +595,7 @@ def _reading(database: Database[dict[str, Any]]) -> Iterator[None]:
     except UnavailableError as error:
         raise StoreError(str(error)) from None
     except (PyMongoError, BSONError, RecursionError, OverflowError, ValueError, TypeError, KeyError) as error:
-        told = " ".join(redact_text(str(error)[:_REDACTED_CHARACTERS]).split())[:200]
+        told = in_a_line(redact_text(str(error)[:_REDACTED_CHARACTERS]), 200)
         raise _DamagedError(f"{type(error).__name__}: {told}") from None
 
 

@@ -31,6 +31,7 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import SILENT_S, read_run
+from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -82,8 +83,7 @@ def reading(database: Database[dict[str, Any]]) -> Iterator[None]:
     except UnavailableError as error:
         raise StoreError(f"{error} To see what is wrong: anew check --store mongodb://...") from None
     except (PyMongoError, BSONError, RecursionError, OverflowError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise StoreError(f"MongoDB at {place(database)} answers what cannot be read: {text}") from None
+        raise StoreError(f"MongoDB at {place(database)} answers what cannot be read: {in_a_line(error, 200)}") from None
 
 
 class MongoStore(FolderStore):

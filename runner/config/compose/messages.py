@@ -20,9 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 from anew.runner.config.private.running import report
 from anew.runner.config.signature.parameters import RESERVED
 from anew.runner.config.signature.spec import TaskSpec
-from anew.runner.config.text import nearest
 from anew.runner.errors import ConfigError
 from anew.runner.format.redact import redact_text
+from anew.runner.wording import nearest
 
 if TYPE_CHECKING:
     from anew.runner.config.compose.loader import Loader

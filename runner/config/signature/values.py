@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from anew.runner.config.private import nodes
 from anew.runner.config.signature.annotations import Kind, WrongValueError
 from anew.runner.config.signature.parameters import RESERVED
-from anew.runner.config.text import nearest
+from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.errors import ConfigError
-
-if TYPE_CHECKING:
-    from anew.runner.config.signature.spec import TaskSpec
+from anew.runner.wording import nearest
 
 
 def declared(schema: Any) -> DictConfig:
@@ -49,6 +47,20 @@ def users_part(cfg: DictConfig) -> DictConfig:
     """Return a copy of a configuration, its type and flags too, without the node `hydra`, which is not copied."""
     with nodes.set_aside(cfg, "hydra"):
         return copy.deepcopy(cfg)
+
+
+def arguments(spec: TaskSpec, cfg: DictConfig) -> Mapping[str, Any]:
+    """
+    Return the values of main's parameters, the run excepted.
+
+    Raises:
+        ConfigError: A value is missing, unknown or not of the type that main asks for.
+    """
+    if spec.roles.config is None:
+        return signature_values(spec, cfg)
+    if spec.schema_kind is not None:
+        return {spec.roles.config: schema_values(spec, spec.schema_kind, cfg)}
+    return {spec.roles.config: cfg}
 
 
 def signature_values(spec: TaskSpec, cfg: DictConfig) -> dict[str, Any]:
