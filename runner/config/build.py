@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from anew.runner.config.private.versions import supported
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.redact import REDACTED
 from anew.runner.settings import COMMON
@@ -23,8 +24,9 @@ def build_observer(name: str, spec: Mapping[str, Any]) -> Any:
         ConfigError: The target cannot be imported or does not take these arguments, or what it gives is no observer.
         AnewError: As the observer itself raises it, such as MissingExtraError.
     """
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
+    with supported():
+        from hydra.errors import InstantiationException
+        from hydra.utils import instantiate
 
     target = spec.get("_target_")
     if not isinstance(target, str):
@@ -81,8 +83,10 @@ def read_settings(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     Raises:
         ConfigError: A word is something else.
     """
-    from omegaconf import OmegaConf
     from yaml import YAMLError
+
+    with supported():
+        from omegaconf import OmegaConf
 
     prefix = "anew.observers."
     for word in words:
@@ -108,9 +112,9 @@ def resolved_spec(name: str, written: Mapping[str, Any], config: Mapping[str, An
     Raises:
         ConfigError: Something in it is not there, or was a secret and not recorded; the message says how to give it.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
+    with supported():
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
     hidden = [key for key, value in written.items() if REDACTED in str(value)]
     if hidden:
         raise ConfigError(

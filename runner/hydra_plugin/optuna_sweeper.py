@@ -159,7 +159,9 @@ class OptunaSweeper(Sweeper):
 def _tell(search: Any, index: int, done: JobReturn) -> None:
     """Hand on how a job ended. What a failed one raised is looked at without raising it, which Hydra would print."""
     if done.status is JobStatus.FAILED:
-        error = done._return_value
+        from anew.runner.config.private.running import returned
+
+        error = returned(done)
         search.tell_failed(index, f"{type(error).__name__}: {error}".split("\n")[0])
         return
     try:

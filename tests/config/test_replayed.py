@@ -130,7 +130,7 @@ def test_a_reference_stays_one_and_the_world_is_not_asked_again() -> None:
         assert cfg.when == "then"
         cfg.lr = 6
         assert cfg.same == 6
-        assert cfg._get_node("later")._is_interpolation()
+        assert OmegaConf.is_interpolation(cfg, "later")
     finally:
         OmegaConf.clear_resolver("test_replayed_today")
 

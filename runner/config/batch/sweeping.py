@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from hydra._internal.core_plugins import basic_sweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
@@ -27,14 +25,15 @@ from anew.runner.config.compose.jobs import HookFailedError, Typed, hooked
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.quick import Bases
 from anew.runner.config.hooks import Due, JobHooks, Launching, SweepHooks, Ticket, Undue
+from anew.runner.config.private.nodes import written_below
+from anew.runner.config.private.sweeps import BASIC_LAUNCHER, LAUNCHER_LOG, batches, is_basic
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import EXIT_FAILED, SweepStoppedError
 from anew.runner.records import Status
 from anew.runner.sweep_records import PlannedJob, SweepRecord
 
-_log = logging.getLogger("hydra._internal.core_plugins.basic_launcher")
-_BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+_log = logging.getLogger(LAUNCHER_LOG)
 
 
 class _StopSweepError(BaseException):
@@ -84,7 +83,7 @@ class Sweeping:
         self._sweep: SweepHooks | None = None
         self.failure: Exception | None = None
         self.failed: Sequence[str] = ()
-        self._is_basic = type(sweeper) is basic_sweeper.BasicSweeper
+        self._is_basic = is_basic(sweeper)
 
     def run(self, arguments: list[str]) -> SweepRecord:
         """
@@ -96,11 +95,11 @@ class Sweeping:
         """
         self._planned = {job.index: job for job in hooked(self._hooks.planned)}
         if self._is_basic:
-            for index, overrides in enumerate(itertools.chain(*self._batches(arguments))):
+            for index, overrides in enumerate(itertools.chain(*batches(self._sweeper, self._loader, arguments))):
                 if index not in self._planned:
                     self._compose(index, overrides)
         folder, self._sweep = hooked(self._hooks.sweep, self._settings)
-        if self._master.hydra.sweep._get_node("dir")._value() == OUR_SWEEP_DIR:
+        if written_below(self._master.hydra.sweep, "dir") == OUR_SWEEP_DIR:
             self._master.hydra.sweep.dir = str(folder)
         self._shared = pack_shared(self._typed, folder)
         hooked(self._sweep.begin, self._launching, self._typed.overrides, self._typed.flags, self._typed.ours)
@@ -121,16 +120,6 @@ class Sweeping:
                 self._sweep.end("interrupted" if isinstance(error, SystemExit) else "failed", _line(error))
             raise
         return hooked(self._sweep.end, "done")
-
-    def _batches(self, arguments: list[str]) -> list[list[list[str]]]:
-        """Return the overrides of all jobs, as the basic sweeper is about to make them."""
-        sweeper: Any = self._sweeper
-        parser = OverridesParser.create(config_loader=self._loader)
-        overrides = parser.parse_overrides([*sweeper._parse_config(), *arguments])
-        # composed when planned: not once more by the sweeper, for the check alone
-        sweeper.validate_batch_is_legal = lambda batch: None
-        found: list[list[list[str]]] = sweeper.split_arguments(overrides, sweeper.max_batch_size)
-        return found
 
     # --- what a sweeper calls -------------------------------------------------------------------------------------
 
@@ -334,7 +323,7 @@ def _launching(inner: Any, master: DictConfig, typed: Typed, sweeper: Sweeper) -
     chosen = any(each.lstrip("+").startswith("hydra/launcher=") for each in typed.overrides)
     engine = getattr(inner, "engine", None)
     options = dict(getattr(inner, "options", {}))
-    if target == _BASIC and not chosen:
+    if target == BASIC_LAUNCHER and not chosen:
         engine, option = "local", "anew_local"
     direction = getattr(sweeper, "direction", None)
     return Launching(
@@ -342,7 +331,7 @@ def _launching(inner: Any, master: DictConfig, typed: Typed, sweeper: Sweeper) -
         option=option,
         options=options,
         sweeper=f"{type(sweeper).__module__}.{type(sweeper).__qualname__}",
-        planned_ahead=type(sweeper) is basic_sweeper.BasicSweeper,
+        planned_ahead=is_basic(sweeper),
         direction=str(direction) if direction in ("maximize", "minimize") else None,
     )
 
