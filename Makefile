@@ -6,12 +6,13 @@ KILLS ?= 10000
 BIN := .venv/bin
 SOURCES := src runner observers configs tests benchmarks examples scripts
 
-.PHONY: help demo test dev lint types bench torture clean
+.PHONY: help demo test hydra-next dev lint types bench torture clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      train the example twice, look at both runs, run one again"
 	@echo "make test      everything a change has to pass: style, types, tests"
+	@echo "make hydra-next  what depends on Hydra, with the newest pre-release of it"
 	@echo "make dev       prepare .venv for working on anew; again after adding a file"
 	@echo "make lint      style alone; make types: types alone"
 	@echo "make bench     measure what recording costs"
@@ -24,6 +25,15 @@ demo:
 
 test: lint types
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q $(PYTEST_ARGS)
+
+# Pre-releases that pyproject.toml does not let in yet, in an environment of their own.
+NEXT := .venv-hydra-next/bin/python
+hydra-next:
+	@$(PYTHON) scripts/environment.py .venv-hydra-next --extra dev
+	@$(NEXT) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --pre --upgrade hydra-core omegaconf
+	@$(NEXT) -m pip list --disable-pip-version-check 2>/dev/null | grep -E '^(hydra-core|omegaconf) '
+	@$(NEXT) -m pytest -n $(WORKERS) --dist worksteal -q tests/config tests/search tests/sweep/test_sweeps.py \
+		tests/run/test_recording.py tests/rerun/test_rerun.py $(PYTEST_ARGS)
 
 lint: dev
 	@$(BIN)/ruff check --quiet $(SOURCES)
@@ -42,5 +52,5 @@ torture: dev
 	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS)
 
 clean:
-	rm -rf .venv .venv-demo build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .venv-hydra-next build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

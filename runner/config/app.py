@@ -43,6 +43,7 @@ from anew.runner.config.private.running import (
     get_args_parser,
     parsed_arguments,
     print_debug_info,
+    records_mode_of_runs,
     rerun_of,
     shows_hydra_to_sweepers,
     validate_config_path,
@@ -104,7 +105,7 @@ class _App:
         """Do it; tell main's failure, Hydra's refusal and a fault of ours apart."""
         stopped: Exception
         try:
-            set_version_base(self.spec.version_base)
+            set_version_base(self.spec.version_base, self.spec.function)
             return self._rerun() if self.args.experimental_rerun is not None else self._command()
         except HookFailedError as error:
             stopped = error.error
@@ -259,7 +260,8 @@ class _App:
             cfg.hydra.mode = None
         if cfg.hydra.mode is None:
             cfg.hydra.mode = mode
-            cfg.hydra.overrides.hydra.append(f"hydra.mode={mode.name}")
+            if mode is RunMode.MULTIRUN or records_mode_of_runs:
+                cfg.hydra.overrides.hydra.append(f"hydra.mode={mode.name}")
         return cfg
 
     def _configure_log(self, cfg: DictConfig, mode: RunMode) -> None:

@@ -26,7 +26,8 @@ def build_observer(name: str, spec: Mapping[str, Any]) -> Any:
     """
     with supported():
         from hydra.errors import InstantiationException
-        from hydra.utils import instantiate
+
+        from anew.runner.config.private.targets import made
 
     target = spec.get("_target_")
     if not isinstance(target, str):
@@ -35,7 +36,7 @@ def build_observer(name: str, spec: Mapping[str, Any]) -> Any:
             f"anew.observers.{name}._target_=mymodule.MyObserver"
         )
     try:
-        observer = instantiate({**spec, "_convert_": "all"})
+        observer = made({**spec, "_convert_": "all"})
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, AnewError):

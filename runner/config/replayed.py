@@ -243,8 +243,7 @@ class _Overlay:
 
     def _put(self, parent: Any, key: Any, value: Any) -> None:
         try:
-            with flag_override(parent, ["struct", "readonly"], [False, False]):
-                parent[key] = _built(nodes.hint(parent, key), value)
+            nodes.put(parent, key, _built(nodes.hint(parent, key), value))
         except Exception as error:
             raise _NotAsRecordedError(f"{key}: {_first_line(error)}") from error
 

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from anew.runner.config.compose.loader import JOB_DIR_RESOLVER
 from anew.runner.config.compose.quick import Primary
 from anew.runner.config.private.loading import process_kept
-from anew.runner.config.private.nodes import resolvers
+from anew.runner.config.private.nodes import register, resolvers
 
 
 @contextmanager
@@ -69,6 +69,4 @@ def stored_primary(primary: Primary) -> Iterator[None]:
 
 def resolve_job_dir(resolver: Callable[[int], str]) -> None:
     """Register what gives the output folder of a sweep's job."""
-    from omegaconf import OmegaConf
-
-    OmegaConf.register_new_resolver(JOB_DIR_RESOLVER, resolver, replace=True)
+    register(JOB_DIR_RESOLVER, resolver)

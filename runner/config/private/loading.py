@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from hydra import version
@@ -54,19 +57,38 @@ class Request:
     One composition, as Hydra's loader is asked for it.
 
     Attributes:
-        rest: What only some versions of Hydra ask for, by name.
+        asked: All of it, by the names that this version of Hydra has for it.
     """
 
-    config_name: str | None
-    overrides: list[str]
-    run_mode: RunMode
-    from_shell: bool
-    validate_sweep_overrides: bool
-    rest: Mapping[str, Any]
+    asked: Mapping[str, Any]
+
+    @property
+    def config_name(self) -> str | None:
+        """The primary configuration, if there is one."""
+        name: str | None = self.asked["config_name"]
+        return name
+
+    @property
+    def run_mode(self) -> RunMode:
+        """Whether jobs are to be made of it."""
+        mode: RunMode = self.asked["run_mode"]
+        return mode
+
+    @property
+    def overrides(self) -> list[str]:
+        """What was typed, with the aliases that Hydra 1.4 knows written out."""
+        parsed = self.asked.get("parsed_overrides")
+        return list(self.asked["overrides"]) if parsed is None else [str(each.input_line) for each in parsed]
 
     def with_overrides(self, overrides: Sequence[str]) -> Request:
         """Return the same request with other overrides."""
-        return replace(self, overrides=list(overrides))
+        asked = {**self.asked, "overrides": list(overrides)}
+        if asked.get("parsed_overrides") is not None:
+            known = {each.input_line: each for each in asked["parsed_overrides"]}
+            new = [line for line in overrides if line not in known]
+            known |= dict(zip(new, OverridesParser.create().parse_overrides(new) if new else (), strict=True))
+            asked["parsed_overrides"] = [known[line] for line in overrides]
+        return Request(asked)
 
 
 # `ConfigLoaderImpl`, with `_load_configuration_impl`, `_load_single_config` and `_compose_config_from_defaults_list`
@@ -88,21 +110,7 @@ class HydrasLoader(ConfigLoaderImpl):
 
     def compose(self, request: Request) -> DictConfig:
         """Compose as Hydra does."""
-        rest = dict(request.rest)
-        if rest.get("parsed_overrides") is not None:
-            # Hydra 1.4 hands on what it has parsed beside the text; ours may be in the text by now.
-            known = {each.input_line: each for each in rest["parsed_overrides"]}
-            new = [line for line in request.overrides if line not in known]
-            known |= dict(zip(new, OverridesParser.create().parse_overrides(new) if new else (), strict=True))
-            rest["parsed_overrides"] = [known[line] for line in request.overrides]
-        return super()._load_configuration_impl(
-            request.config_name,
-            request.overrides,
-            request.run_mode,
-            request.from_shell,
-            request.validate_sweep_overrides,
-            **rest,
-        )
+        return super()._load_configuration_impl(**request.asked)
 
     def lower(self) -> DictConfig:
         """Compose Hydra's own part, without a primary configuration."""
@@ -143,19 +151,9 @@ class HydrasLoader(ConfigLoaderImpl):
 
     # --- what Hydra calls -----------------------------------------------------------------------------------------
 
-    def _load_configuration_impl(
-        self,
-        config_name: str | None,
-        overrides: list[str],
-        run_mode: RunMode,
-        from_shell: bool = True,
-        validate_sweep_overrides: bool = True,
-        **rest: Any,
-    ) -> DictConfig:
-        parsed = rest.get("parsed_overrides")
-        # Hydra 1.4 expands aliases before it comes here
-        lines = overrides if parsed is None else [str(each.input_line) for each in parsed]
-        return self.composed(Request(config_name, lines, run_mode, from_shell, validate_sweep_overrides, rest))
+    # Its parameters differ between versions; all of them call it with names.
+    def _load_configuration_impl(self, *_: Any, **asked: Any) -> DictConfig:
+        return self.composed(Request(asked))
 
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
         self.began()
@@ -224,9 +222,31 @@ def set_job_name(name: str) -> None:
 _UNSET_VERSION = None if hasattr(version, "base_at_least") else version._UNSPECIFIED_
 
 
-def set_version_base(wanted: str | None) -> None:
-    """Take the defaults of a version of Hydra; None for those of the installed one."""
-    version.setbase(_UNSET_VERSION if wanted is None else wanted)
+def set_version_base(wanted: str | None, asked_by: Callable[..., Any] | None = None) -> None:
+    """
+    Take the defaults of a version of Hydra.
+
+    Args:
+        wanted: A version; None for the installed one.
+        asked_by: The function that is decorated with it, where Hydra's warning about it belongs; None for no warning.
+    """
+    if wanted is None:
+        version.setbase(_UNSET_VERSION)
+    else:
+        VersionBase.instance().setbase(_base(wanted, asked_by))
+
+
+# Once for each main: whoever catches warnings has all those that were shown before be shown again.
+@lru_cache(maxsize=64)
+def _base(wanted: str, asked_by: Callable[..., Any] | None) -> Any:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        version.setbase(wanted)
+    code = getattr(inspect.unwrap(asked_by), "__code__", None) if asked_by is not None else None
+    if code is not None:
+        for each in caught:
+            warnings.warn_explicit(each.message, each.category, code.co_filename, code.co_firstlineno)
+    return version.getbase()
 
 
 def version_base() -> str:

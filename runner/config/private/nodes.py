@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import omegaconf
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf._utils import get_omega_conf_dumper
 from omegaconf.basecontainer import BaseContainer
 
 # OmegaConf 2.4 has a third container, for fields annotated as tuples, which 2.3 makes lists.
 # Instead: `OmegaConf.is_sequence`, once 2.4 is the floor.
-SEQUENCES: tuple[type[Any], ...] = (ListConfig, *filter(None, [getattr(omegaconf, "TupleConfig", None)]))
+_tuple_config: type[Any] | None = getattr(omegaconf, "TupleConfig", None)
+SEQUENCES: tuple[type[Any], ...] = (ListConfig,) if _tuple_config is None else (ListConfig, _tuple_config)
 
 
 # `Container._get_node`: a child that may be missing, None or an interpolation, as a node.
@@ -55,6 +57,19 @@ def is_open(node: Any) -> bool:
 def is_container(node: Any) -> bool:
     """Whether a node is a container, be it None, missing or an interpolation."""
     return isinstance(node, BaseContainer)
+
+
+# `omegaconf._conversion_warnings`: what is on record is plain (an enumeration's name, a path's text) and is converted
+# when it is put back, which 2.4 warns about. Instead: `OmegaConf.update(merge=False)`, which takes texts as keys only.
+_conversion_warnings: Callable[[bool], Any] = getattr(
+    sys.modules.get("omegaconf._conversion_warnings"), "_conversion_warnings", nullcontext
+)
+
+
+def put(container: Any, key: Any, value: Any) -> None:
+    """Set a value, converted to what its node is declared as, whatever the container's flags say."""
+    with flag_override(container, ["struct", "readonly"], [False, False]), _conversion_warnings(False):
+        container[key] = value
 
 
 # `__dict__["_content"]`: a key that a structured configuration would not let go of. Instead: none; `del` is refused.
@@ -124,6 +139,17 @@ def copy_flag(name: str, source: DictConfig, target: DictConfig) -> None:
 def resolvers() -> MutableMapping[str, Any]:
     """Return the registered resolvers, by name: the registry itself."""
     return BaseContainer._resolvers
+
+
+# Documented, each in its own versions: 2.4 deprecates `register_new_resolver`, and up to 2.3 the other was another.
+_register: Callable[..., None] = (
+    OmegaConf.register_new_resolver if _tuple_config is None else OmegaConf.register_resolver
+)
+
+
+def register(name: str, resolver: Callable[..., Any]) -> None:
+    """Register a resolver, in place of one that has its name."""
+    _register(name, resolver, replace=True)
 
 
 # `get_omega_conf_dumper`: how texts that look like numbers are quoted. Instead: `OmegaConf.to_yaml`, which up to 2.3

@@ -9,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -30,6 +31,8 @@ from hydra.core.utils import JobReturn, _flush_loggers, env_override, validate_c
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from anew.runner.errors import ConfigError
+
 __all__ = [
     "Again",
     "Callbacks",
@@ -43,6 +46,7 @@ __all__ = [
     "name_of_app",
     "parsed_arguments",
     "print_debug_info",
+    "records_mode_of_runs",
     "report",
     "rerun_of",
     "returned",
@@ -97,6 +101,9 @@ def print_debug_info(app: Hydra, config_name: str | None, overrides: Sequence[st
 
 # `hydra.version.base_at_least`: up to 1.1 the working directory was changed. Instead: none; 1.4 never changes it.
 _is_base_at_least: Callable[[str], bool] | None = getattr(version, "base_at_least", None)
+
+# Up to 1.3 a run's overrides have `hydra.mode=RUN` in them, which nobody has typed.
+records_mode_of_runs = _is_base_at_least is not None
 
 # Hydra 1.4 has `${hydra:...}` resolve in sweepers, launchers and callbacks of a sweep too.
 shows_hydra_to_sweepers = _is_base_at_least is None
@@ -163,11 +170,13 @@ def rerun_of(place: str, overrides: Sequence[str]) -> Again:
         overrides: What was typed beside it; up to Hydra 1.3 warned about and ignored.
 
     Raises:
-        ValueError, OSError: It is not there.
+        ConfigError, ValueError: It is not there.
     """
     if _PICKLED is not None:
         return Again(cfg=_PICKLED(place, list(overrides)))
     assert _COMPOSED is not None
+    if not Path(place, ".hydra").is_dir():
+        raise ConfigError(f"{place} does not exist, or is no output folder of a job: it has no folder .hydra")
     name, saved = _COMPOSED(place)
     return Again(config_name=name, overrides=(*saved, *overrides))
 

@@ -21,15 +21,13 @@ class Library:
         distribution: Its name for pip.
         module: Its name for `import`.
         floor: The lowest version that works.
-        below: The lowest version that pip does not choose, until it has been released and tried.
-        tested: The versions that the tests were run with.
+        below: The lowest version that pip does not choose, until it has been released and tested.
     """
 
     distribution: str
     module: str
     floor: str
     below: str
-    tested: tuple[str, ...]
 
     @property
     def requirement(self) -> str:
@@ -48,56 +46,47 @@ class Library:
         return getattr(sys.modules.get(self.module), "__version__", None)
 
 
-LIBRARIES = (
-    Library(
-        distribution="hydra-core",
-        module="hydra",
-        floor="1.3.2",
-        below="1.4",
-        tested=("1.3.2", "1.3.3", "1.3.4", "1.3.5", "1.3.6", "1.3.7", "1.3.8", "1.4.0rc3"),
-    ),
-    Library(
-        distribution="omegaconf",
-        module="omegaconf",
-        floor="2.3",
-        below="2.4",
-        tested=("2.3.0", "2.3.1", "2.4.1rc1"),
-    ),
+HYDRA = Library(distribution="hydra-core", module="hydra", floor="1.3.2", below="1.4")
+OMEGACONF = Library(distribution="omegaconf", module="omegaconf", floor="2.3", below="2.4")
+# What the tests were run with: any of the first with any of the second.
+TESTED = (
+    (("1.3.2", "1.3.8"), ("2.3.0", "2.3.1")),
+    (("1.4.0rc3",), ("2.4.1rc1",)),
 )
-_COMMAND = f"python -m pip install {' '.join(repr(each.requirement) for each in LIBRARIES)}"
+_COMMAND = f"python -m pip install '{HYDRA.requirement}' '{OMEGACONF.requirement}'"
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class Versions:
     """
-    A library as it is installed here.
+    What is installed of the libraries whose versions matter.
 
     Attributes:
-        version: None when it is not installed.
-        is_tested: Whether the tests were run with this version.
-        tested: The versions that they were run with, for people.
-        command: How to have one of those that pip chooses.
+        hydra, omegaconf: The versions; None for one that is not installed.
+        are_tested: Whether the tests were run with the two.
+        tested: What they were run with, for people.
+        command: How to have what pip chooses.
     """
 
-    distribution: str
-    version: str | None
-    is_tested: bool
+    hydra: str | None
+    omegaconf: str | None
+    are_tested: bool
     tested: str
     command: str
 
 
-def versions() -> tuple[Installed, ...]:
-    """Return what is installed of the libraries whose versions matter; neither of them is imported."""
-    return tuple(
-        Installed(
-            distribution=each.distribution,
-            version=version,
-            is_tested=version in each.tested,
-            tested=_in_words(each.tested),
-            command=_COMMAND,
-        )
-        for each in LIBRARIES
-        for version in [each.installed()]
+def versions() -> Versions:
+    """Return what is installed; neither of them is imported."""
+    hydra, omegaconf = HYDRA.installed(), OMEGACONF.installed()
+    return Versions(
+        hydra=hydra,
+        omegaconf=omegaconf,
+        are_tested=any(hydra in first and omegaconf in second for first, second in TESTED),
+        tested=", or ".join(
+            f"{HYDRA.distribution} {' or '.join(first)} with {OMEGACONF.distribution} {' or '.join(second)}"
+            for first, second in TESTED
+        ),
+        command=_COMMAND,
     )
 
 
@@ -107,40 +96,27 @@ def supported() -> Iterator[None]:
     Import, inside the block, what uses Hydra or OmegaConf.
 
     Raises:
-        UnsupportedVersionError: They lack something, and are not among those that were tried; or they are too old.
+        UnsupportedVersionError: They lack something, and were not tested together; or they are too old.
     """
     try:
         yield
     except Exception as error:
         # whatever it was: Hydra 1.2, say, cannot be imported by Python 3.11 and raises ValueError
-        if isinstance(error, AnewError) or all(each.is_tested for each in versions()):
+        if isinstance(error, AnewError) or versions().are_tested:
             raise
-        why = f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
-        raise UnsupportedVersionError(_refusal(why)) from error
-    if _are_imported_too_old():
-        raise UnsupportedVersionError(_refusal("too old"))
+        raise _refusal(f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]) from error
+    for each in (HYDRA, OMEGACONF):
+        version = each.imported()
+        if version is not None and _numbers(version) < _numbers(each.floor):
+            raise _refusal(f"{each.distribution} {version} is too old")
 
 
-def _are_imported_too_old() -> bool:
-    return any(
-        version is not None and version not in each.tested and _numbers(version) < _numbers(each.floor)
-        for each in LIBRARIES
-        for version in [each.imported()]
+def _refusal(why: str) -> UnsupportedVersionError:
+    found = versions()
+    return UnsupportedVersionError(
+        f"Anew does not work with {HYDRA.distribution} {found.hydra or '(none)'} and {OMEGACONF.distribution} "
+        f"{found.omegaconf or '(none)'}: {why}. Tested is {found.tested}. Type: {found.command}"
     )
-
-
-def _refusal(why: str) -> str:
-    here = " and ".join(f"{each.distribution} {each.version or '(none)'}" for each in versions())
-    tried = "; ".join(f"{each.distribution} {_in_words(each.tested)}" for each in LIBRARIES)
-    return f"Anew does not work with {here}: {why}. It works with {tried}. Type: {_COMMAND}"
-
-
-def _in_words(tested: tuple[str, ...]) -> str:
-    """Return versions as people write them: the first and the last of each series."""
-    series: dict[tuple[int, ...], list[str]] = {}
-    for version in tested:
-        series.setdefault(_numbers(version)[:2], []).append(version)
-    return ", ".join(group[0] if len(group) == 1 else f"{group[0]} to {group[-1]}" for group in series.values())
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -347,7 +347,7 @@ def _converted(schema: Any, value: Any) -> Any:
 
     try:
         node = OmegaConf.structured(_holder(schema))
-        node.value = value
+        OmegaConf.update(node, "value", value, merge=False)
         converted: Any = OmegaConf.to_object(node)
         return converted.value
     except OmegaConfBaseException as error:
