@@ -21,6 +21,7 @@ from anew.runner.wording import ago, duration, printable, short
 
 if TYPE_CHECKING:
     from anew.runner.search.summary import SearchSummary
+    from anew.runner.store.folder import FolderStore
 
 _MOST_METRICS = 4
 _WATCH_S = 1.0
@@ -97,7 +98,7 @@ def show_command(
 @click.option("--missing", is_flag=True, help="Jobs that never began, were lost or interrupted; none that failed.")
 @click.option("--workers", type=click.IntRange(min=1), help="Jobs at a time, in processes of their own.")
 @click.option("--code", type=click.Choice(["recorded", "current"]), help="Which source, when it changed since.")
-@click.option("--trust", is_flag=True, help="Trust the source of a record that came from elsewhere.")
+@click.option("--trust", is_flag=True, help="Trust a record that came from elsewhere, and a plan that was changed.")
 @click.argument("settings", nargs=-1)
 def resume_command(
     workbench: Workbench,
@@ -161,9 +162,14 @@ for each, text in _SHORT.items():
     sweep_command.add_command(each)
 
 
-def _sweep_if_begun(store: Any, number: int) -> SweepRecord | None:
-    """Return a sweep, or None for a number that was taken and never used."""
-    return store.sweep(number) if store.sweep_folder(number).start() is not None else None
+def _sweep_if_begun(store: FolderStore, number: int) -> SweepRecord | None:
+    """Return a sweep, or None for a number that was taken and never used; what is damaged is said."""
+    folder = store.sweep_folder(number)
+    if folder.start() is not None:
+        return store.sweep(number)
+    if folder.layout.record.exists():
+        remark(f"sweep {number}: {folder.layout.record} is damaged; its runs: anew list sweep=={number}")
+    return None
 
 
 def _search_in(folder: Path) -> SearchSummary | None:
@@ -199,6 +205,8 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], folder: Path, *, left_o
     head = f"sweep {sweep.id} of {sweep.experiment}"
     say(f"{head}  {styled(sweep.status.value, status_style(sweep.status))}  {ago(start.started_at)}  {_counts(sweep)}")
     say(f"  {printable(' '.join(sweep.overrides))}")
+    for warning in sweep.warnings:
+        remark(f"warning: {warning}")
     if not jobs:
         return
     varying = _varying(sweep)
@@ -273,6 +281,7 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
         "started_at": iso(sweep.start.started_at),
         "ended_at": iso(sweep.ended_at) if sweep.ended_at else None,
         "reason": sweep.reason,
+        "warnings": list(sweep.warnings),
         "overrides": list(sweep.overrides),
         "sweeper": sweep.start.sweeper,
         "launcher": sweep.start.launcher,
