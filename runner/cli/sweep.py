@@ -15,13 +15,14 @@ from anew.runner.cli.render import remark, say, status_style, styled, table
 from anew.runner.errors import MissingExtraError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
+from anew.runner.store.sweep_state import Runs, ScannedOnce, read_sweep
 from anew.runner.sweep.report import ranking
 from anew.runner.sweep_records import SweepJob, SweepRecord
 from anew.runner.wording import ago, duration, printable, short
 
 if TYPE_CHECKING:
     from anew.runner.search.summary import SearchSummary
-    from anew.runner.store.folder import FolderStore
+    from anew.runner.store.sweep_folder import SweepFolder
 
 _MOST_METRICS = 4
 _WATCH_S = 1.0
@@ -42,7 +43,9 @@ def sweep_command(context: click.Context) -> None:
 def list_command(workbench: Workbench, as_json: bool) -> None:
     """List sweeps, newest first."""
     store = workbench.store
-    sweeps = [sweep for number in store.sweep_numbers() if (sweep := _sweep_if_begun(store, number)) is not None]
+    runs = ScannedOnce(store)
+    found = (_sweep_if_begun(store.sweep_folder(number), runs) for number in store.sweep_numbers())
+    sweeps = [sweep for sweep in found if sweep is not None]
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
         return
@@ -115,6 +118,7 @@ def resume_command(
 
     SETTINGS are overrides of the recording, such as anew.sweep.max_time=1h. Completed jobs are left as they are.
     """
+    # what starts processes is for this command alone: the others answer in a tenth of a second
     from anew.runner.sweep.resume import resume
 
     if "=" in ref:
@@ -162,12 +166,12 @@ for each, text in _SHORT.items():
     sweep_command.add_command(each)
 
 
-def _sweep_if_begun(store: FolderStore, number: int) -> SweepRecord | None:
+def _sweep_if_begun(folder: SweepFolder, runs: Runs) -> SweepRecord | None:
     """Return a sweep, or None for a number that was taken and never used; what is damaged is said."""
-    folder = store.sweep_folder(number)
     if folder.start() is not None:
-        return store.sweep(number)
+        return read_sweep(folder, runs)
     if folder.layout.record.exists():
+        number = folder.number
         remark(f"sweep {number}: {folder.layout.record} is damaged; its runs: anew list sweep=={number}")
     return None
 
@@ -176,6 +180,7 @@ def _search_in(folder: Path) -> SearchSummary | None:
     """Return what a search has found so far; None for a sweep that is none."""
     if not folder.exists():
         return None
+    # most sweeps are no searches
     from anew.runner.search.summary import summary
 
     return summary(folder.parent)

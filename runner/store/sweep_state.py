@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Protocol
 
 from anew.runner.errors import SweepNotFoundError
@@ -30,6 +31,25 @@ class Runs(Protocol):
     def records(self) -> Iterable[RunRecord]:
         """Return all of them."""
         ...
+
+
+class ScannedOnce:
+    """The runs of a store, all of them read once at most: for whoever reads many sweeps. To be used in one thread."""
+
+    def __init__(self, store: Runs) -> None:
+        self._store = store
+
+    def runs(self, numbers: Sequence[int], /) -> Mapping[int, RunRecord]:
+        """Return some by number, those that there are."""
+        return self._store.runs(numbers)
+
+    def records(self) -> Iterable[RunRecord]:
+        """Return all of them, as they were when they were asked for first."""
+        return self._records
+
+    @cached_property
+    def _records(self) -> list[RunRecord]:
+        return [record for record in self._store.records() if record.sweep is not None]
 
 
 def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
