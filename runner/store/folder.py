@@ -32,7 +32,8 @@ from anew.runner.store.objects import ObjectStore
 from anew.runner.store.paths import RunLayout, StoreLayout
 from anew.runner.store.reading import check_format, has_begun, is_alive, journals, read_events, read_run
 from anew.runner.store.stream import observer_states
-from anew.runner.store.sweep_folder import SweepFolder, read_sweep
+from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.sweep_state import read_sweep
 from anew.runner.sweep_records import SweepRecord
 from anew.runner.wording import closest, printable, some
 
@@ -210,7 +211,7 @@ class FolderStore:
 
     def sweep(self, ref: str | int) -> SweepRecord:
         """Return a sweep and its jobs, as they stand. Raises as `sweep_folder`, StoreError."""
-        return read_sweep(self.sweep_folder(ref), self.runs)
+        return read_sweep(self.sweep_folder(ref), self)
 
     def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
         """Return the light records of some runs, those that there are, by number."""

@@ -39,6 +39,8 @@ def check_store(store: FolderStore, *, deep: bool = False) -> Iterator[Finding]:
     damaged: dict[str, bool] = {}
     for number in store.numbers():
         yield from _check_run(store, number, deep, damaged)
+    for number in store.sweep_numbers():
+        yield from _check_sweep(store, number)
     old = store.objects.temporaries(3600)
     if old:
         yield Finding("note", f"{len(old)} temporary files of killed writers", str(old[0].parent), "anew purge")
@@ -65,6 +67,18 @@ def _check_run(store: FolderStore, number: int, deep: bool, damaged: dict[str, b
         if "damage" in warning or "missing" in warning:
             yield Finding("error", warning, where, f"what is intact can be read: anew show {number}")
     yield from _check_contents(store, record, deep, damaged)
+
+
+def _check_sweep(store: FolderStore, number: int) -> Iterator[Finding]:
+    layout = store.layout.sweep(number)
+    try:
+        sweep = store.sweep(number)
+    except AnewError as error:
+        if layout.record.exists():
+            yield Finding("error", str(error), str(layout.record), f"its runs are whole: anew list sweep=={number}")
+        return
+    for warning in sweep.warnings:
+        yield Finding("error", warning, f"sweep {number}", f"anew sweep resume {number} writes anew what runs tell")
 
 
 def _check_contents(store: FolderStore, record: RunRecord, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from anew.runner.records import Status
 from anew.runner.settings import SweepSettings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import BEAT_S, SweepFolder
+from anew.runner.store.sweep_state import job_state
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reuse import Reuse
 from anew.runner.sweep_records import PlannedJob, SweepJob
@@ -86,7 +87,7 @@ class Ledger:
     def job(self, index: int) -> SweepJob:
         """Return how a job stands."""
         planned = self._known.get(index)
-        return self.folder.job(index, planned.overrides if planned else (), self._store.runs)
+        return job_state(self.folder, index, planned.overrides if planned else (), self._store)
 
     def count_completed(self) -> int:
         """Return how many of the planned jobs have completed."""
@@ -151,6 +152,9 @@ class Ledger:
     def note_end(self, job: SweepJob) -> None:
         """Take note of how a job ended."""
         self._begun.add(job.index)
+        if job.attempts == self.attempts.get(job.index):
+            # a worker of another machine may have another key, and did it for this process
+            self.folder.vouch_for(job.index, job.attempts)
         if job.status in (Status.FAILED, Status.LOST):
             self._failed = job.index
         if self.progress is not None:

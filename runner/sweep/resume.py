@@ -19,6 +19,7 @@ from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.rerun.conduct import CHILD, supervised
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store
+from anew.runner.sweep import vouching
 from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
 
@@ -50,7 +51,7 @@ def resume(
         settings: Overrides of the `anew` node on top, such as "anew.sweep.workers=4".
         code: "current" uses today's files; "recorded" lays the recorded ones out; None for today's where they are
             those on record.
-        trust_source: Trust the source of a record that came from elsewhere, from now on.
+        trust_source: Trust the source of a record that came from elsewhere, and the plan as it is, from now on.
         tell: Called with each line that is to be known before it begins; None for silence.
 
     Returns:
@@ -64,14 +65,19 @@ def resume(
     opened = store if isinstance(store, FolderStore) else open_store(store)
     sweep = opened.sweep(ref)
     start = sweep.start
-    if opened.sweep_folder(start.id).conductor_alive():
+    folder = opened.sweep_folder(start.id)
+    if folder.conductor_alive():
         raise RerunError(f"Sweep {start.id} is going on. To see it: anew sweep show {start.id}")
+    for warning in sweep.warnings:
+        (tell or print)(f"sweep {start.id}: {warning}")
+    record = _as_run(start)
+    if sweep.status is not Status.COMPLETED:
+        again = "anew sweep resume"
+        trust.require(record, opened.layout.sweep(start.id), given=trust_source, what="Sweep", again=again)
+    vouching.require(folder, given=trust_source)
     if sweep.status is Status.COMPLETED:
         (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
         return 0
-    record = _as_run(start)
-    again = "anew sweep resume"
-    trust.require(record, opened.layout.sweep(start.id), given=trust_source, what="Sweep", again=again)
     _refuse_secrets(start)
     chosen = code or _code(start)
     with sandbox(False, tell or (lambda text: None)) as place:

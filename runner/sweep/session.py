@@ -16,7 +16,8 @@ from anew.runner.places import Places
 from anew.runner.records import CommandFacts, SourceFacts, Status
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.sweep_folder import SweepFolder, marked, read_sweep
+from anew.runner.store.sweep_folder import SweepFolder, marked
+from anew.runner.store.sweep_state import read_sweep, restore_claims
 from anew.runner.sweep.engine import Engine, EngineSetup
 from anew.runner.sweep.engines import make_engine
 from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
@@ -106,11 +107,15 @@ class SweepSession:
         self._refuse_unfit(launching)
         if not self._is_resumed:
             self.folder.begin(marked(self._start(launching, overrides, flags, ours)))
+        conductor = self.folder.conduct(beside=self._is_beside(launching))
+        for done in restore_claims(self.folder, self._store) if self._is_resumed else ():
+            if not self._quiet:
+                say(f"sweep {self.folder.number}: {done}")
         ledger = Ledger(
             self._store,
             self.folder,
             self._settings.sweep,
-            conductor=self.folder.conduct(beside=self._is_beside(launching)),
+            conductor=conductor,
             planned=self.folder.planned(),
             is_resumed=self._is_resumed,
             is_grid=launching.planned_ahead,
@@ -187,7 +192,7 @@ class SweepSession:
     def end(self, reason: str, detail: str = "") -> SweepRecord:
         """Write that nobody hands out jobs any more, and return how it went."""
         self._ledger.close(reason, detail)
-        record = read_sweep(self.folder, self._store.runs)
+        record = read_sweep(self.folder, self._store)
         if not self._quiet:
             say_ending(record)
         return record
@@ -202,6 +207,7 @@ class SweepSession:
             options={**self._options, "quiet": True},
             places=self._places,
             source=self._source() if self._places is not None else None,
+            uid=self.folder.uid,
         )
 
     # --- running them ---------------------------------------------------------------------------------------------

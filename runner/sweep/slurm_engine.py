@@ -22,6 +22,7 @@ from typing import Any
 from anew.runner.config.main import Ticket
 from anew.runner.errors import ConfigError, MissingExtraError, SweepStoppedError
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.sweep_state import job_state
 from anew.runner.sweep import slurm_task
 from anew.runner.sweep.elsewhere import end_of, job_command
 from anew.runner.sweep.engine import EngineSetup, Fate, JobEnd, read_options
@@ -179,12 +180,12 @@ class SlurmEngine:
 
     def _wait_for_end(self, future: Future[JobEnd], ticket: Ticket) -> None:
         """Settle the future of a cancelled job once its run has ended, or at once when it never began."""
-        store = FolderStore(Path(self._attachment.root))
+        store, folder = FolderStore(Path(self._attachment.root)), self._attachment.folder
 
         def wait() -> None:
             end = time.monotonic() + _PATIENCE_S
             while self._attachment.has_begun(ticket) and time.monotonic() < end:
-                if self._attachment.folder.job(ticket.index, ticket.overrides, store.runs).status.final:
+                if job_state(folder, ticket.index, ticket.overrides, store).status.final:
                     break
                 time.sleep(_ANSWER_S)
             future.set_result(JobEnd(Fate.ENDED))
