@@ -89,7 +89,7 @@ class ObjectStore:
         """Keep *data*; return its digest. Raises StoreError, and then nothing is left behind."""
         sha256 = hashlib.sha256(data).hexdigest()
         if not self._is_whole(sha256, len(data)):
-            temporary = self._temporary()
+            temporary = self.temporary()
             try:
                 write_new(temporary, data, sync=sync)
                 self._keep(temporary, sha256, len(data), sync)
@@ -121,7 +121,7 @@ class ObjectStore:
         raise ArtifactError(f"{str(path)!r} keeps changing while it is read. Close it before it is logged.")
 
     def _put_large(self, source: BinaryIO, path: Path, expected: int, sync: bool) -> tuple[str, int]:
-        temporary = self._temporary()
+        temporary = self.temporary()
         try:
             with temporary.open("x+b", buffering=0) as target:
                 sha256, size = _copy(source, target, lambda file, size: _read(file, path, size), expected + 1)
@@ -134,7 +134,8 @@ class ObjectStore:
             _remove(temporary)
         return sha256, size
 
-    def _temporary(self) -> Path:
+    def temporary(self) -> Path:
+        """Return a place for a file that is to be put, beside the content; what is left there is removed some day."""
         folder = self.root / "tmp"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -255,7 +256,7 @@ class ObjectStore:
         Raises:
             StoreError: It cannot be removed.
         """
-        path, aside = self.path(sha256), self._temporary()
+        path, aside = self.path(sha256), self.temporary()
         try:
             path.rename(aside)
             status = aside.stat()
