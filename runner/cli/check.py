@@ -15,9 +15,9 @@ from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, pairs, say, styled
 from anew.runner.errors import StoreError
 from anew.runner.records import SourceFacts
-from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import Finding, check_store
 from anew.runner.store.locate import default_store_path
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.wording import printable, size, some
 
 _EXTRAS = {
@@ -77,17 +77,17 @@ def check_command(
     return errors.EXIT_USAGE if lost else errors.EXIT_OK
 
 
-def _store(workbench: Workbench) -> tuple[FolderStore | None, str]:
+def _store(workbench: Workbench) -> tuple[RunFolders | None, str]:
     """Return the store, or why there is none; one that was named must be there."""
     try:
-        return workbench.store, ""
+        return workbench.folders, ""
     except StoreError as error:
         if workbench.url is not None:
             raise
         return None, str(error)
 
 
-def _tried(store: FolderStore | None, settings: tuple[str, ...], config_dir: str | None) -> list[tuple[str, str, str]]:
+def _tried(store: RunFolders | None, settings: tuple[str, ...], config_dir: str | None) -> list[tuple[str, str, str]]:
     """Try observers; return name, where it delivers to, and what is wrong."""
     from functools import partial
 
@@ -118,7 +118,7 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _print_findings(store: FolderStore | None, missing: str, findings: list[Finding], deep: bool) -> None:
+def _print_findings(store: RunFolders | None, missing: str, findings: list[Finding], deep: bool) -> None:
     if store is None:
         say(f"  {missing}")
         return
@@ -168,7 +168,7 @@ def _check_source(workbench: Workbench, as_json: bool) -> int:
 def _store_folder(workbench: Workbench, here: Path) -> Path:
     """Return where runs from here go, whether there is a store yet or not."""
     try:
-        return workbench.store.root
+        return workbench.folders.layout.root
     except StoreError:
         return default_store_path(here)
 

@@ -40,7 +40,7 @@ def sweep_command(context: click.Context) -> None:
 @json_option
 def list_command(workbench: Workbench, as_json: bool) -> None:
     """List sweeps, newest first."""
-    store = workbench.store
+    store = workbench.folders
     sweeps = [sweep for number in store.sweep_numbers() if (sweep := _begun(store, number)) is not None]
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
@@ -74,7 +74,7 @@ def show_command(
     workbench: Workbench, ref: str, as_json: bool, watch: bool, smallest: bool | None, by: str | None, everything: bool
 ) -> None:
     """Show a sweep's jobs: the keys that vary with result and metrics, best first. REF is its number, or last."""
-    store = workbench.store
+    store = workbench.folders
     while True:
         sweep = store.sweep(ref)
         folder = store.layout.sweep(sweep.id).search
@@ -126,7 +126,7 @@ def resume_command(
     chosen = [*settings, *([f"anew.sweep.workers={workers}"] if workers else [])]
     return resume(
         ref,
-        store=workbench.store,
+        store=workbench.folders,
         failed=failed,
         missing=missing,
         settings=chosen,
@@ -141,7 +141,7 @@ def resume_command(
 @click.option("--finish", is_flag=True, help="Let the jobs that are running come to their end.")
 def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
     """Stop a sweep: running jobs are interrupted, as by a Ctrl-C, the others stay planned. Resume goes on with it."""
-    folder = workbench.store.sweep_folder(ref)
+    folder = workbench.folders.sweep_folder(ref)
     if not folder.conductor_alive():
         say(f"sweep {folder.number} is not going on: nobody hands out its jobs")
         return

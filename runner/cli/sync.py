@@ -20,7 +20,8 @@ from anew.runner.dispatch.spool import remove_delivered, spool_folder
 from anew.runner.dispatch.transfer import Moved, to_folder, to_observer
 from anew.runner.errors import StoreError
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.locate import open_store
+from anew.runner.store.locate import open_run_folders
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.wording import printable
 
 _PREFIX = "anew.observers."
@@ -83,26 +84,26 @@ def _deliver(
     return any(result.behind or result.aside for result in results)
 
 
-def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[FolderStore, Iterable[int], bool]]:
+def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[RunFolders, Iterable[int], bool]]:
     if refs:
-        store = workbench.store
+        store = workbench.folders
         yield store, [store.resolve(ref) for ref in refs], False
         return
     spool = spool_folder()
     has_spool = (spool / "FORMAT").exists()
     try:
-        store = workbench.store
+        store = workbench.folders
     except StoreError:
         if workbench.url is not None or not has_spool:
             raise
     else:
         yield store, pending(store), False
     if has_spool:
-        kept = open_store(spool)
+        kept = open_run_folders(spool)
         yield kept, pending(kept), True
 
 
-def _told(result: Delivered, store: FolderStore) -> str:
+def _told(result: Delivered, store: RunFolders) -> str:
     text = f"run {result.number}, {result.observer}: {result.events} events delivered"
     if result.sink:
         text += f" ({printable(result.sink)})"
@@ -119,7 +120,7 @@ def _told(result: Delivered, store: FolderStore) -> str:
 
 def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
     """Copy all runs; return whether something is left."""
-    source = open_store(source_url)
+    source = open_run_folders(source_url)
     moved: list[Moved] = []
     for each in _moves(source, target_url):
         moved.append(each)
@@ -135,9 +136,9 @@ def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
     return any(each.what in ("going on", "failed") for each in moved)
 
 
-def _moves(source: FolderStore, target_url: str) -> Iterable[Moved]:
-    target = open_store(target_url, create=True)
-    if target.recording() is target:
+def _moves(source: RunFolders, target_url: str) -> Iterable[Moved]:
+    target = open_run_folders(target_url, create=True)
+    if isinstance(target, FolderStore):
         return to_folder(source, target)
     known = {record.uid for record in target.records()}
     return to_observer(source, target.url, lambda: target.observer(keep_number=True), known.__contains__)

@@ -14,9 +14,9 @@ from anew.runner.dispatch.delivery import BrokenObserverError, Delivery
 from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.format.redact import Redactor, secrets_in
-from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import CursorFile, held, read_cursor
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stream import RunSource
 
 _TRIES = 3
@@ -48,7 +48,7 @@ class Delivered:
     error: str = ""
 
 
-def pending(store: FolderStore) -> Iterator[int]:
+def pending(store: RunFolders) -> Iterator[int]:
     """Yield the runs, oldest first, that observers have not all of. Raises StoreError."""
     for number in reversed(store.numbers()):
         layout = store.layout.run(number)
@@ -61,7 +61,7 @@ def behind(layout: RunLayout, name: str) -> int:
     return RunSource(layout, None).behind(read_cursor(layout.cursor(name)).done)
 
 
-def deliver(store: FolderStore, number: int, changes: Mapping[str, Mapping[str, Any]]) -> list[Delivered]:
+def deliver(store: RunFolders, number: int, changes: Mapping[str, Mapping[str, Any]]) -> list[Delivered]:
     """
     Deliver to every observer of a run what is there. Safe beside a run that goes on, and beside others that do this.
 
@@ -81,7 +81,7 @@ def deliver(store: FolderStore, number: int, changes: Mapping[str, Mapping[str, 
     ]
 
 
-def _deliver_configured(store: FolderStore, number: int, name: str, written: Mapping[str, Any]) -> Delivered:
+def _deliver_configured(store: RunFolders, number: int, name: str, written: Mapping[str, Any]) -> Delivered:
     layout = store.layout.run(number)
     try:
         spec = resolved_spec(name, written, RunSource(layout, number).record.config)
@@ -91,7 +91,7 @@ def _deliver_configured(store: FolderStore, number: int, name: str, written: Map
 
 
 def deliver_to(
-    store: FolderStore, number: int, name: str, build: Callable[[], Observer], *, secrets: tuple[str, ...] = ()
+    store: RunFolders, number: int, name: str, build: Callable[[], Observer], *, secrets: tuple[str, ...] = ()
 ) -> Delivered:
     """Deliver to one observer of a run what is there; see `deliver`."""
     layout = store.layout.run(number)

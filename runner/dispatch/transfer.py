@@ -20,6 +20,7 @@ from anew.runner.store.files import cannot, sync_folder
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.wording import some
 
 # what a process that delivers keeps for itself
@@ -44,7 +45,7 @@ class Moved:
     detail: str = ""
 
 
-def to_folder(source: FolderStore, target: FolderStore) -> Iterator[Moved]:
+def to_folder(source: RunFolders, target: FolderStore) -> Iterator[Moved]:
     """
     Copy all runs, oldest first, byte for byte; those that are there already get what was added to them since.
 
@@ -54,8 +55,8 @@ def to_folder(source: FolderStore, target: FolderStore) -> Iterator[Moved]:
     Raises:
         StoreError: A store cannot be read or written.
     """
-    for record in sorted(source.records(), key=lambda record: record.id or 0):
-        number = record.id or 0
+    for run in reversed(list(source.all_runs())):
+        number, record = run.number, run.record
         there = _same(target, record.uid)
         if there is not None:
             added = _add_journals(source.present(number), target.layout.run(there))
@@ -71,7 +72,7 @@ def to_folder(source: FolderStore, target: FolderStore) -> Iterator[Moved]:
 
 
 def to_observer(
-    source: FolderStore, url: str, build: Callable[[], Observer], has: Callable[[str], bool]
+    source: RunFolders, url: str, build: Callable[[], Observer], has: Callable[[str], bool]
 ) -> Iterator[Moved]:
     """
     Deliver all runs, oldest first, to another kind of store; what it has already is not sent again.
@@ -86,8 +87,8 @@ def to_observer(
         StoreError: The source cannot be read, or its cursors not be written.
     """
     name = f"sync-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
-    for record in sorted(source.records(), key=lambda record: record.id or 0):
-        number = record.id or 0
+    for run in reversed(list(source.all_runs())):
+        number, record = run.number, run.record
         layout = source.present(number)
         if read_cursor(layout.cursor(name)).done.started and not has(record.uid):
             # emptied since
@@ -107,7 +108,7 @@ def _same(target: FolderStore, uid: str) -> int | None:
         return None
 
 
-def _copy_contents(source: FolderStore, target: FolderStore, record: RunRecord) -> list[str]:
+def _copy_contents(source: RunFolders, target: FolderStore, record: RunRecord) -> list[str]:
     """Have the target hold what a run refers to; return the names of what the source does not hold."""
     missing = []
     for reference in contents(record):

@@ -13,7 +13,7 @@ from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import AnewError
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.settings import ObserverSettings, Settings
-from anew.runner.store.folder import FolderStore
+from anew.runner.store.run_folders import RunFolders
 
 
 def configured(settings: Sequence[str], config_dir: str | None) -> tuple[ObserverSettings, ...]:
@@ -32,11 +32,11 @@ def configured(settings: Sequence[str], config_dir: str | None) -> tuple[Observe
     return Settings.from_mapping(compose_node(settings, config_dir)).observers
 
 
-def of_newest_run(store: FolderStore) -> Iterator[tuple[str, Callable[[], Mapping[str, Any]]]]:
+def of_newest_run(store: RunFolders) -> Iterator[tuple[str, Callable[[], Mapping[str, Any]]]]:
     """Yield for each observer of the newest run its name, and a function that gives its configuration."""
-    for record in store.find(limit=1):
-        for name, written in read_specs(store.layout.run(record.id or 0)).items():
-            yield name, partial(resolved_spec, name, written, record.config)
+    for run in store.newest(1):
+        for name, written in read_specs(store.layout.run(run.number)).items():
+            yield name, partial(resolved_spec, name, written, run.record.config)
 
 
 def tried(name: str, resolve: Callable[[], Mapping[str, Any]]) -> tuple[str, str]:
