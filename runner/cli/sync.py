@@ -31,8 +31,11 @@ _PREFIX = "anew.observers."
 @click.argument("words", metavar="[REF]... | SOURCE TARGET", nargs=-1, shell_complete=offers.runs)
 @click.option("--watch", is_flag=True, help="Go on, as long as it is not stopped (Ctrl-C).")
 @click.option("--every", default=2.0, metavar="SECONDS", show_default=True, help="With --watch: how often to look.")
+@click.option("--trust", is_flag=True, help="Deliver also to observers that somebody else's record names.")
 @json_option
-def sync_command(workbench: Workbench, words: tuple[str, ...], watch: bool, every: float, as_json: bool) -> int:
+def sync_command(
+    workbench: Workbench, words: tuple[str, ...], watch: bool, every: float, trust: bool, as_json: bool
+) -> int:
     r"""
     Deliver what observers have not got yet, or copy whole runs from one store to another.
 
@@ -51,7 +54,7 @@ def sync_command(workbench: Workbench, words: tuple[str, ...], watch: bool, ever
         if len(refs) == 2 and all(_is_place(word) for word in refs):
             left = _transfer(refs[0], refs[1], as_json)
         else:
-            left = _deliver(workbench, refs, changes, as_json, quiet=watch)
+            left = _deliver(workbench, refs, changes, as_json, quiet=watch, trusted=trust)
         if not watch:
             return errors.EXIT_FAILED if left else errors.EXIT_OK
         time.sleep(max(0.1, every))
@@ -65,13 +68,19 @@ def _is_place(word: str) -> bool:
 
 
 def _deliver(
-    workbench: Workbench, refs: list[str], changes: Mapping[str, Mapping[str, Any]], as_json: bool, *, quiet: bool
+    workbench: Workbench,
+    refs: list[str],
+    changes: Mapping[str, Mapping[str, Any]],
+    as_json: bool,
+    *,
+    quiet: bool,
+    trusted: bool,
 ) -> bool:
     """Deliver; return whether something is left."""
     results: list[Delivered] = []
     for store, numbers, spooled in _work(workbench, refs):
         for number in numbers:
-            for result in deliver(store, number, changes):
+            for result in deliver(store, number, changes, trusted=trusted):
                 results.append(result)
                 if not as_json and not (quiet and not result.events):
                     say(_told(result, store))
