@@ -142,7 +142,7 @@ def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
         new = sum(each.what in ("copied", "updated") for each in moved)
         there = sum(each.what == "there already" for each in moved)
         say(f"{new} runs copied{f'; {there} were there already' if there else ''}.")
-    return any(each.what in ("going on", "failed") for each in moved)
+    return any(each.what in ("going on", "failed") or each.damaged for each in moved)
 
 
 def _moves(source: RunFolders, target_url: str) -> Iterable[Moved]:

@@ -11,6 +11,7 @@ from typing import Any
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Observer
 from anew.runner.dispatch.delivery import BrokenObserverError, Delivery
+from anew.runner.dispatch.outside import leads_out
 from anew.runner.dispatch.permission import permitted_spec
 from anew.runner.dispatch.specs import RecordedObserver, read_specs
 from anew.runner.errors import AnewError, UnavailableError
@@ -105,6 +106,8 @@ def deliver_to(
 ) -> Delivered:
     """Deliver to one observer of a run what is there; see `deliver`."""
     layout = store.layout.run(number)
+    if outside := leads_out(layout):
+        return Delivered(number=number, observer=name, behind=behind(layout, name), error=outside)
     layout.observers.mkdir(exist_ok=True)
     redactor = Redactor.of_environment()
     redactor.learn(secrets)

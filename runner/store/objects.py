@@ -63,11 +63,26 @@ class ObjectStore:
             raise self._missing(sha256) from None
 
     def open(self, sha256: str) -> BinaryIO:
-        """Open content for reading. Raises ObjectNotFoundError."""
+        """
+        Open content for reading. A link is not followed, and nothing is waited for.
+
+        Raises:
+            ObjectNotFoundError: It is not here.
+            StoreError: What is here in its place is no file.
+        """
+        path = self.path(sha256)
         try:
-            return self.path(sha256).open("rb")
-        except FileNotFoundError:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
             raise self._missing(sha256) from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise self._damaged(sha256) from None
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise self._damaged(sha256)
+        return os.fdopen(descriptor, "rb")
 
     def _missing(self, sha256: str) -> ObjectNotFoundError:
         return ObjectNotFoundError(
@@ -78,8 +93,8 @@ class ObjectStore:
 
     def _damaged(self, sha256: str) -> StoreError:
         return StoreError(
-            f"The content {sha256[:12]} in {str(self.root.parent)!r} is damaged: its digest is another. "
-            "To see what else is: anew check",
+            f"The content {sha256[:12]} in {str(self.root.parent)!r} is damaged: its digest is another, or it is no "
+            "file. To see what else is: anew check",
             path=str(self.path(sha256)),
         )
 
