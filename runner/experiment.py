@@ -327,7 +327,7 @@ class _Session:
     def claim(self, settings: Mapping[str, Any], multirun: bool, job_num: int | None) -> Path:
         """Take a run number; return the folder for the job's output."""
         from anew.runner.run.lifecycle import Claim
-        from anew.runner.sweep.session import take
+        from anew.runner.sweep.ledger import take
 
         checked = self._settings(settings)
         store = self._store(checked)

@@ -121,14 +121,14 @@ def test_a_wheel_with_something_missing_or_foreign_is_noticed(wheel: Path, tmp_p
     other = tmp_path / "other.whl"
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(other, "w") as changed:
         for name in whole.namelist():
-            changed.writestr(name.replace("anew/runner/ids.py", "runner/format/ids.py"), whole.read(name))
+            changed.writestr(name.replace("anew/runner/format/ids.py", "runner/format/ids.py"), whole.read(name))
 
     done = subprocess.run(
         [sys.executable, ROOT / "scripts/check_wheel.py", other], capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 1
-    assert "anew/runner/ids.py is missing" in done.stdout
+    assert "anew/runner/format/ids.py is missing" in done.stdout
     assert "runner/format/ids.py does not belong there" in done.stdout
 
 
@@ -163,3 +163,18 @@ def test_the_wheel_states_version_licence_and_limits(wheel: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
     assert "hydra-core<1.4,>=1.3.2" in metadata.get_all("Requires-Dist", [])
+
+
+@pytest.mark.parametrize("name", ["anew", "anew.runner.cli", "anew.observers.memory"])
+def test_on_windows_an_import_says_in_a_sentence_what_is_missing_and_what_to_do(name: str) -> None:
+    code = f"import sys; sys.platform = 'win32'; import {name}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith("ImportError: Anew needs a POSIX system")
+    assert "fcntl" in last
+    assert "WSL" in last
+
+
+def test_the_distribution_says_that_it_is_for_posix() -> None:
+    assert "Operating System :: POSIX" in (importlib.metadata.metadata("anew").get_all("Classifier") or [])

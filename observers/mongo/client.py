@@ -149,7 +149,7 @@ def _refuse_closed(database: Database[dict[str, Any]]) -> None:
         return
     refusal: OSError | None = None
     for host, port in client._topology_settings.seeds:
-        if port is None:
+        if host.endswith(".sock"):
             # a socket in the file system
             return
         try:

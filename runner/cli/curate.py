@@ -10,7 +10,7 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command
 from anew.runner.cli.render import say
 from anew.runner.store import curate
-from anew.runner.wording import printable, size
+from anew.runner.wording import size
 
 
 @command("tag")
@@ -21,7 +21,7 @@ def tag_command(workbench: Workbench, ref: str, names: tuple[str, ...], remove: 
     """Add tags to the run REF."""
     added, removed = ((), names) if remove else (names, ())
     record = curate.tag(workbench.folders, ref, added, removed)
-    say(f"Run {record.id}: {printable(' '.join(record.tags)) or 'no tags'}")
+    say(f"Run {record.id}: {' '.join(record.tags) or 'no tags'}")
 
 
 @command("note")

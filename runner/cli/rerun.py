@@ -16,7 +16,6 @@ from anew.runner.errors import AnewError, RunNotFoundError
 from anew.runner.rerun.conduct import RerunResult, rerun
 from anew.runner.rerun.report import verdict_lines
 from anew.runner.store.run_folders import RunFolders
-from anew.runner.wording import printable
 
 _TAG = "tag:"
 _STDERR = 2
@@ -79,7 +78,7 @@ def rerun_command(
         trust_source=trust,
         keep=keep,
         stdout=_STDERR if as_json else None,
-        tell=lambda text: remark(f"anew: {printable(text)}"),
+        tell=lambda text: remark(f"anew: {text}"),
     )
     if as_json:
         print_json(result.to_json())
@@ -99,7 +98,7 @@ def _print(result: RerunResult) -> None:
     head, *rest = verdict_lines(result.run, of, result.judged)
     say(head.removesuffix(result.verdict) + styled(result.verdict, VERDICT_STYLES[result.verdict]))
     for line in rest:
-        say(printable(line))
+        say(line)
 
 
 @command("verify")
@@ -179,9 +178,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 def _detail(row: dict[str, Any]) -> str:
     if row["error"]:
-        return printable(row["error"].split("\n")[0])
+        return str(row["error"]).split("\n")[0]
     part = row["first_difference"]
     if part is None:
         return ""
     step = f" at step {part['step']}" if part["step"] is not None else ""
-    return printable(f"{part['what']} {part['name']}".strip() + step)
+    return f"{part['what']} {part['name']}".strip() + step

@@ -15,7 +15,7 @@ from anew.runner.cli.render import remark, say, status_style, styled, table
 from anew.runner.errors import MissingExtraError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
-from anew.runner.sweep.report import ranked
+from anew.runner.sweep.report import ranking
 from anew.runner.sweep_records import SweepJob, SweepRecord
 from anew.runner.wording import ago, duration, printable, short
 
@@ -41,7 +41,7 @@ def sweep_command(context: click.Context) -> None:
 def list_command(workbench: Workbench, as_json: bool) -> None:
     """List sweeps, newest first."""
     store = workbench.folders
-    sweeps = [sweep for number in store.sweep_numbers() if (sweep := _begun(store, number)) is not None]
+    sweeps = [sweep for number in store.sweep_numbers() if (sweep := _sweep_if_begun(store, number)) is not None]
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
         return
@@ -78,7 +78,7 @@ def show_command(
     while True:
         sweep = store.sweep(ref)
         folder = store.layout.sweep(sweep.id).search
-        jobs = ranked(sweep, by=by, smallest=smallest)
+        jobs = ranking(sweep, by=by, smallest=smallest)
         if as_json:
             print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder)})
         else:
@@ -161,12 +161,12 @@ for each, text in _SHORT.items():
     sweep_command.add_command(each)
 
 
-def _begun(store: Any, number: int) -> SweepRecord | None:
+def _sweep_if_begun(store: Any, number: int) -> SweepRecord | None:
     """Return a sweep, or None for a number that was taken and never used."""
     return store.sweep(number) if store.sweep_folder(number).start() is not None else None
 
 
-def _searched(folder: Path) -> SearchSummary | None:
+def _search_in(folder: Path) -> SearchSummary | None:
     """Return what a search has found so far; None for a sweep that is none."""
     if not folder.exists():
         return None
@@ -177,7 +177,7 @@ def _searched(folder: Path) -> SearchSummary | None:
 
 def _print_search(sweep: SweepRecord, folder: Path) -> None:
     try:
-        found = _searched(folder)
+        found = _search_in(folder)
     except MissingExtraError as error:
         remark(str(error))
         return
@@ -230,7 +230,7 @@ def _counts(sweep: SweepRecord) -> str:
     return ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items()) or "no jobs"
 
 
-def _parsed(job: SweepJob) -> dict[str, str]:
+def _pairs(job: SweepJob) -> dict[str, str]:
     pairs = (each.partition("=") for each in job.overrides)
     return {key.lstrip("+~"): value for key, _, value in pairs}
 
@@ -238,7 +238,7 @@ def _parsed(job: SweepJob) -> dict[str, str]:
 def _varying(sweep: SweepRecord) -> list[str]:
     """Return the keys whose values are not the same in all jobs."""
     found: dict[str, set[str]] = {}
-    jobs = [_parsed(job) for job in sweep.jobs]
+    jobs = [_pairs(job) for job in sweep.jobs]
     for each in jobs:
         for key in each:
             found.setdefault(key, set())
@@ -248,7 +248,7 @@ def _varying(sweep: SweepRecord) -> list[str]:
 
 
 def _value(job: SweepJob, key: str) -> str:
-    text = _parsed(job).get(key, "")
+    text = _pairs(job).get(key, "")
     try:
         return short(float(text)) if "." in text else printable(text)
     except ValueError:
@@ -287,7 +287,7 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
 
 def _search_to_json(folder: Path) -> dict[str, Any] | None:
     try:
-        found = _searched(folder)
+        found = _search_in(folder)
     except MissingExtraError as error:
         return {"error": str(error)}
     if found is None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anew.runner.config.hooks import ComposedJob, JobHooks, Launching, Recorded, SweepHooks, Ticket
+from anew.runner.config.hooks import ComposedJob, Due, JobHooks, Launching, Recorded, SweepHooks, Ticket, Undue
 from anew.runner.config.signature.spec import UNSET, Form, TaskSpec, task_spec
 
 __all__ = [
     "UNSET",
     "ComposedJob",
+    "Due",
     "Form",
     "JobHooks",
     "Launching",
@@ -18,6 +19,7 @@ __all__ = [
     "SweepHooks",
     "TaskSpec",
     "Ticket",
+    "Undue",
     "run_app",
     "run_job",
     "task_spec",

@@ -118,10 +118,9 @@ class SweepLayout:
         """What a sweeper that learns has learnt."""
         return self.folder / "search"
 
-    @property
-    def slurm(self) -> Path:
-        """What is handed to Slurm, and what its jobs printed outside of any run."""
-        return self.folder / "slurm"
+    def engine(self, name: str) -> Path:
+        """What an engine keeps, such as what is handed to Slurm and what its jobs printed outside of any run."""
+        return self.folder / name
 
     def worker_log(self, number: int) -> Path:
         """What a worker printed outside of any run."""

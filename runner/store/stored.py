@@ -14,7 +14,7 @@ from anew.runner.format import ids
 from anew.runner.query import filters
 from anew.runner.query.tabular import as_table
 from anew.runner.records import RunRecord
-from anew.runner.wording import closest, some
+from anew.runner.wording import closest, printable, some
 
 Point = tuple[float, int, "float | int"]
 """Seconds since the start, step, value as it was logged."""
@@ -184,7 +184,7 @@ class StoredRuns(ABC):
         known = sorted(self.get(number).metrics)
         near = closest(name, known)
         hint = f" Did you mean {near!r}?" if near else ""
-        has = f"it has: {some(known, 20)}" if known else "it has none"
+        has = f"it has: {some([printable(each) for each in known], 20)}" if known else "it has none"
         return MetricNotFoundError(
             f"Run {number} has no metric {name!r}; {has}.{hint} To see them: anew metrics {number}",
             ref=number,

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.places import Places
-from anew.runner.records import CommandFacts, SourceFacts
+from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import SweepFolder
+
+if TYPE_CHECKING:
+    from anew.runner.config.main import Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +93,12 @@ class Attachment:
         """The sweep on disk."""
         store = FolderStore(Path(self.root))
         return SweepFolder(store.layout.sweep(self.sweep), self.sweep)
+
+    def has_begun(self, ticket: Ticket) -> bool:
+        """Whether a job was taken."""
+        return self.folder.layout.attempt(ticket.index, ticket.attempt).exists()
+
+    def process_of(self, ticket: Ticket) -> ProcessFacts | None:
+        """Return the process that took a job; None when none has."""
+        taken = (each for each in self.folder.attempts(ticket.index) if each.attempt == ticket.attempt)
+        return next((each.process for each in taken), None)

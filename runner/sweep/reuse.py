@@ -51,14 +51,14 @@ class Reuse:
     def find(self, config: Mapping[str, Any]) -> int | None:
         """Return the newest completed run that did the same with inputs that are now as they were then, or None."""
         if self._by_given is None:
-            self._by_given = self._collected()
+            self._by_given = self._collect()
         for number in self._by_given.get(_digest(_given(self._experiment, self._source, config)), ()):
             record = self._store.get(number)
             if all(_is_as_it_was(self._source.root, item.path, item.sha256) for item in record.inputs):
                 return number
         return None
 
-    def _collected(self) -> dict[str, list[int]]:
+    def _collect(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for light in self._store.records():
             if light.experiment != self._experiment or light.status is not Status.COMPLETED or light.id is None:

@@ -217,7 +217,7 @@ def test_a_run_inside_another_app_of_hydra_leaves_it_its_state(state: Any, tmp_p
 
     result, _ = run(tmp_path, main)
 
-    assert result == ("test_config_python", "1.3")
+    assert result == ("test_python", "1.3")
     assert not HydraConfig.initialized()
 
 
@@ -251,7 +251,7 @@ def test_handlers_do_not_pile_up_and_the_root_logger_is_put_back(tmp_path: Path)
     assert (root.handlers, root.level) == (before, level)
     if opened:
         assert len(os.listdir("/proc/self/fd")) <= opened
-    assert "said 1" in (tmp_path / "4/1/files/test_config_python.log").read_text()
+    assert "said 1" in (tmp_path / "4/1/files/test_python.log").read_text()
 
 
 def test_runs_from_several_threads_wait_for_each_other(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from anew.runner.search.outcomes import objectives
 from anew.runner.search.pruning import Pruning, pruning_of
 from anew.runner.search.record import read_record
 from anew.runner.search.search import Search, SearchFailedError
-from anew.runner.search.settings import PRUNERS, SAMPLERS, SearchSettings, checked
+from anew.runner.search.settings import PRUNERS, SAMPLERS, SearchSettings, read_settings
 from anew.runner.search.spaces import Choices, Integers, Parameter, Reals, Space, grid_point, grid_size
 from anew.runner.search.study import StudyOf
 from anew.runner.search.summary import SearchSummary, summary
@@ -78,7 +78,7 @@ def space(argument: str) -> Space:
 
 
 def settings(*parts: str | Parameter, **values: Any) -> SearchSettings:
-    return checked({**ASKED, **values}, parts or (X, Y))
+    return read_settings({**ASKED, **values}, parts or (X, Y))
 
 
 def values(overrides: Sequence[str]) -> dict[str, float]:
@@ -312,7 +312,7 @@ def test_another_seed_searches_elsewhere_and_a_drawn_one_is_on_record(tmp_path: 
     record = json.loads((tmp_path / "a/search/search.json").read_text())
     assert record["seed"] == found(tmp_path / "a").seed
     study = study_of(tmp_path / "a")
-    assert study.opened(0).user_attrs == {"seed": record["seed"], "sampler": "tpe"}
+    assert study.open(0).user_attrs == {"seed": record["seed"], "sampler": "tpe"}
 
 
 def study_of(sweep: Path) -> StudyOf:
@@ -575,7 +575,7 @@ def test_a_search_learns_from_what_else_is_in_a_shared_study(tmp_path: Path) -> 
     searched(tmp_path / "two", settings(**shared))
 
     study = study_of(tmp_path / "two")
-    assert len(study.opened(0).trials) == 6
+    assert len(study.open(0).trials) == 6
     assert list(study.latest()) == [0, 1, 2]
     assert found(tmp_path / "two").n_trials == {"COMPLETE": 3}
     with pytest.raises(ConfigError, match=r"The study 'common' in .* has other directions than maximize"):

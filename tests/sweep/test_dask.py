@@ -25,7 +25,7 @@ import pytest
 from anew.runner.errors import ConfigError
 from anew.runner.records import Status
 from anew.runner.sweep import dask_task
-from anew.runner.sweep.dask_engine import DaskOptions
+from anew.runner.sweep.dask_connection import DaskOptions
 from anew.runner.sweep_records import SweepRecord
 from tests.helpers.scripts import Project
 

@@ -26,7 +26,7 @@ from anew.runner.config.compose.inprocess import shown_hydra
 from anew.runner.config.compose.jobs import HookFailedError, Typed, hooked
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.quick import Bases
-from anew.runner.config.hooks import JobHooks, Launching, SweepHooks, Ticket
+from anew.runner.config.hooks import Due, JobHooks, Launching, SweepHooks, Ticket, Undue
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import EXIT_FAILED, SweepStoppedError
@@ -143,7 +143,7 @@ class Sweeping:
         sweep = self._began
         indices = [self._plan(initial_job_idx + offset, overrides) for offset, overrides in enumerate(job_overrides)]
         if self._launching.engine is None:
-            while due := [index for index in indices if hooked(sweep.due, index)]:
+            while due := [index for index in indices if isinstance(hooked(sweep.due, index), Due)]:
                 for first, count in _stretches(due):
                     self._launch_foreign(first, count)
         else:
@@ -192,8 +192,8 @@ class Sweeping:
 
     def recorded(self, index: int) -> JobReturn | None:
         """Return how a job ended that an earlier start of the sweep ran; None when it is to be run in this one."""
-        is_due = hooked(self._began.due, index) is not None
-        return None if is_due or not hooked(self._began.job, index).status.final else self._returned(index)
+        is_over = hooked(self._began.due, index) is Undue.NOT_DUE
+        return None if not is_over or not hooked(self._began.job, index).status.final else self._returned(index)
 
     def _returned(self, index: int) -> JobReturn:
         """Return how a job ended, as on record; asking for the result of one that failed raises JobFailedError."""
@@ -213,9 +213,9 @@ class Sweeping:
         assert self._sweep is not None
         return self._sweep
 
-    def _conduct(self, following: Callable[[], Ticket | None], told: Callable[[int], object]) -> None:
+    def _conduct(self, following: Callable[[], Ticket | None], tell: Callable[[int], object]) -> None:
         try:
-            hooked(self._began.conduct, following, self._run_here, told)
+            hooked(self._began.conduct, following, self._run_here, tell)
         except HookFailedError as error:
             if isinstance(error.error, SweepStoppedError):
                 raise _StopSweepError(error.error) from None
@@ -242,16 +242,16 @@ class Sweeping:
         cfg, _ = as_planned(self._master, job, lambda: self._loader.load_sweep_config(self._master, [*job.overrides]))
         self._composed[job.index] = pack(cfg, self._loader.settings)
 
-    def _ticket(self, index: int) -> Ticket | int | None:
-        """Return what a job is run by, 0 while another process runs it, None when it is not to be run."""
-        attempt = hooked(self._began.due, index)
-        if not attempt:
-            return attempt
+    def _ticket(self, index: int) -> Ticket | Undue:
+        """Return what a job is run by, or why it is not to be run now."""
+        due = hooked(self._began.due, index)
+        if isinstance(due, Undue):
+            return due
         if index not in self._composed:
             self._compose_again(self._planned[index])
         return Ticket(
             index=index,
-            attempt=attempt,
+            attempt=due.attempt,
             overrides=self._planned[index].overrides,
             packed=self._composed.pop(index),
             shared=self._shared,
@@ -292,14 +292,14 @@ class _Tickets:
     Gives the jobs that are due, one by one; one that another process runs is asked for again until it has ended.
 
     Args:
-        ticket: Returns what a job is run by, 0 while another process runs it, None when it is not to be run.
+        ticket: Returns what a job is run by, or why it is not to be run now.
         more: Gives the index of the next job, None for no more.
         over: Called with the index of a job that is not to be run.
     """
 
     def __init__(
         self,
-        ticket: Callable[[int], Ticket | int | None],
+        ticket: Callable[[int], Ticket | Undue],
         more: Callable[[], int | None],
         over: Callable[[int], object],
     ) -> None:
@@ -321,7 +321,7 @@ class _Tickets:
         ticket = self._ticket(index)
         if isinstance(ticket, Ticket):
             return ticket
-        if ticket is None:
+        if ticket is Undue.NOT_DUE:
             self._over(index)
         else:
             self._waiting.append(index)

@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from anew.runner.config.signature.annotations import Kind, WrongValueError
 from anew.runner.config.signature.parameters import RESERVED
+from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.errors import ConfigError
 from anew.runner.wording import nearest
-
-if TYPE_CHECKING:
-    from anew.runner.config.signature.spec import TaskSpec
 
 
 def declared(schema: Any) -> DictConfig:
@@ -54,6 +52,20 @@ def users_part(cfg: DictConfig) -> DictConfig:
     finally:
         if hydra is not None:
             content["hydra"] = hydra
+
+
+def arguments(spec: TaskSpec, cfg: DictConfig) -> Mapping[str, Any]:
+    """
+    Return the values of main's parameters, the run excepted.
+
+    Raises:
+        ConfigError: A value is missing, unknown or not of the type that main asks for.
+    """
+    if spec.roles.config is None:
+        return signature_values(spec, cfg)
+    if spec.schema_kind is not None:
+        return {spec.roles.config: schema_values(spec, spec.schema_kind, cfg)}
+    return {spec.roles.config: cfg}
 
 
 def signature_values(spec: TaskSpec, cfg: DictConfig) -> dict[str, Any]:
