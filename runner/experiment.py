@@ -430,11 +430,11 @@ class _Session:
         return Settings.from_mapping({**settings, **chosen, **unnamed})
 
     def _store(self, settings: Settings) -> FolderStore:
-        from anew.runner.store.locate import open_store
+        from anew.runner.store.locate import open_for_recording
 
         if not settings.keep:
-            return open_store(self._origin.cache / "spool", create=True)
-        return open_store(settings.store, create=True, start=self._origin.places.root)
+            return open_for_recording(self._origin.cache / "spool")
+        return open_for_recording(settings.store, start=self._origin.places.root)
 
 
 def _main_again(name: str, observers: Sequence[Any], function: Callable[..., Any], arguments: Any) -> Main:

@@ -133,6 +133,25 @@ def test_a_wheel_with_something_missing_or_foreign_is_noticed(wheel: Path, tmp_p
 
 
 @pytest.mark.slow
+def test_a_wheel_whose_entry_points_lead_nowhere_is_noticed(wheel: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.whl"
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(other, "w") as changed:
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name.endswith("/entry_points.txt"):
+                data = data.replace(b"[anew.stores]", b"[old.stores]").replace(b"read.store:", b"read.gone:")
+            changed.writestr(name, data)
+
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/check_wheel.py", other], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "the entry points anew.stores are missing" in done.stdout
+    assert "mongodb+srv of old.stores leads to anew.observers.mongo.read.gone:open_url" in done.stdout
+
+
+@pytest.mark.slow
 def test_the_wheel_states_version_licence_and_limits(wheel: Path) -> None:
     import anew
 

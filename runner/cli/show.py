@@ -5,16 +5,17 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, say, status_style, styled, table
+from anew.runner.contracts import RunStore
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord, Status
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.sweep.reuse import work_key
 from anew.runner.wording import ago, duration, exact, short, size
 
@@ -47,7 +48,7 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
     _environment(record, full)
     _hardware(record)
     _section("Observers", _observers(record))
-    _next(record, store.layout.run(record.id or 0).folder)
+    _next(record, store)
 
 
 def _head(record: RunRecord) -> None:
@@ -193,10 +194,11 @@ def _hardware(record: RunRecord) -> None:
     )
 
 
-def _next(record: RunRecord, folder: Path) -> None:
+def _next(record: RunRecord, store: RunStore) -> None:
     say()
+    folder = f"Its folder: {store.layout.run(record.id or 0).folder}. " if isinstance(store, RunFolders) else ""
     hints = [f"anew logs {record.id}"]
     if record.metrics:
         name = next((name for name in record.metrics if not name.startswith(UNINTERESTING)), next(iter(record.metrics)))
         hints.append(f"anew plot {record.id} {shlex.quote(name)}")
-    say(styled(f"Its folder: {folder}. Next: {'; '.join(hints)}", "dim"))
+    say(styled(f"{folder}Next: {'; '.join(hints)}", "dim"))

@@ -42,7 +42,7 @@ def sweep_command(context: click.Context) -> None:
 @json_option
 def list_command(workbench: Workbench, as_json: bool) -> None:
     """List sweeps, newest first."""
-    store = workbench.store
+    store = workbench.folders
     runs = ScannedOnce(store)
     found = (_sweep_if_begun(store.sweep_folder(number), runs) for number in store.sweep_numbers())
     sweeps = [sweep for sweep in found if sweep is not None]
@@ -78,7 +78,7 @@ def show_command(
     workbench: Workbench, ref: str, as_json: bool, watch: bool, smallest: bool | None, by: str | None, everything: bool
 ) -> None:
     """Show a sweep's jobs: the keys that vary with result and metrics, best first. REF is its number, or last."""
-    store = workbench.store
+    store = workbench.folders
     while True:
         sweep = store.sweep(ref)
         folder = store.layout.sweep(sweep.id).search
@@ -131,7 +131,7 @@ def resume_command(
     chosen = [*settings, *([f"anew.sweep.workers={workers}"] if workers else [])]
     return resume(
         ref,
-        store=workbench.store,
+        store=workbench.folders,
         failed=failed,
         missing=missing,
         settings=chosen,
@@ -146,7 +146,7 @@ def resume_command(
 @click.option("--finish", is_flag=True, help="Let the jobs that are running come to their end.")
 def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
     """Stop a sweep: running jobs are interrupted, as by a Ctrl-C, the others stay planned. Resume goes on with it."""
-    folder = workbench.store.sweep_folder(ref)
+    folder = workbench.folders.sweep_folder(ref)
     if not folder.conductor_alive():
         say(f"sweep {folder.number} is not going on: nobody hands out its jobs")
         return

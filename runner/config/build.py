@@ -11,6 +11,9 @@ from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.redact import REDACTED
 from anew.runner.settings import COMMON
 
+# an interpolation that only refers to another value
+_PLAIN = re.compile(r"\$\{[\w.\[\]-]+\}")
+
 
 def build_observer(name: str, spec: Mapping[str, Any]) -> Any:
     """
@@ -101,7 +104,9 @@ def read_settings(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {str(name): dict(values) for name, values in found.items()} if isinstance(found, dict) else {}
 
 
-def resolved_spec(name: str, written: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+def resolved_spec(
+    name: str, written: Mapping[str, Any], config: Mapping[str, Any], *, own: bool = True
+) -> dict[str, Any]:
     """
     Return an observer's configuration with today's environment filled in.
 
@@ -109,6 +114,8 @@ def resolved_spec(name: str, written: Mapping[str, Any], config: Mapping[str, An
         name: What it is called under `anew.observers`.
         written: Its configuration before interpolation, as it was put on record.
         config: The run's configuration, for what refers to it.
+        own: Whether it is by this user: else nothing is computed, and no variable of the environment read; it may
+            refer to plain values of the configuration alone.
 
     Raises:
         ConfigError: Something in it is not there, or was a secret and not recorded; the message says how to give it.
@@ -123,6 +130,15 @@ def resolved_spec(name: str, written: Mapping[str, Any], config: Mapping[str, An
             f"anew sync anew.observers.{name}.{hidden[0]}=..., or for next time: '${{oc.env:VARIABLE}}'",
             observer=name,
         )
+    if not own:
+        config = _without_interpolation(config)
+        computed = [key for key, value in written.items() if "${" in _PLAIN.sub("", str(value))]
+        if computed:
+            raise ConfigError(
+                f"anew.observers.{name}.{computed[0]} refers to the environment, or computes something, which is done "
+                f"for your own runs only. Give it: anew sync anew.observers.{name}.{computed[0]}=...",
+                observer=name,
+            )
     try:
         tree = OmegaConf.create({**config, "anew": {"observers": {name: dict(written)}}})
         found = OmegaConf.to_container(tree.anew.observers[name], resolve=True)
@@ -131,3 +147,16 @@ def resolved_spec(name: str, written: Mapping[str, Any], config: Mapping[str, An
         raise ConfigError(f"anew.observers.{name} cannot be resolved: {reason}", observer=name) from error
     assert isinstance(found, dict)
     return {str(key): value for key, value in found.items() if key not in COMMON}
+
+
+def _without_interpolation(value: Any) -> Any:
+    """Return values without those that have an interpolation in them."""
+    if isinstance(value, Mapping):
+        return {key: _without_interpolation(item) for key, item in value.items() if not _interpolates(item)}
+    if isinstance(value, (list, tuple)):
+        return [_without_interpolation(item) for item in value if not _interpolates(item)]
+    return value
+
+
+def _interpolates(value: Any) -> bool:
+    return isinstance(value, str) and "${" in value

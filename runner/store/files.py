@@ -71,3 +71,11 @@ def cannot(verb: str, path: Path, error: OSError) -> StoreError:
     }
     hint = hints.get(error.errno or 0, "To look into it: anew check")
     return StoreError(f"Cannot {verb} {str(path)!r}: {error.strerror or error}. {hint}", path=str(path))
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, none when it is not there. Raises OSError."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []

@@ -10,8 +10,8 @@ from typing import Literal
 from anew.runner.errors import AnewError
 from anew.runner.records import RunRecord, Status
 from anew.runner.store.curate import contents
-from anew.runner.store.folder import FolderStore
 from anew.runner.store.reading import read_run
+from anew.runner.store.run_folders import RunFolders
 
 _STARTING_S = 60.0
 
@@ -34,7 +34,7 @@ class Finding:
     mend: str
 
 
-def check_store(store: FolderStore, *, deep: bool = False) -> Iterator[Finding]:
+def check_store(store: RunFolders, *, deep: bool = False) -> Iterator[Finding]:
     """Yield what is wrong with a store; *deep* reads every piece of content and compares its digest."""
     damaged: dict[str, bool] = {}
     for number in store.numbers():
@@ -49,7 +49,7 @@ def check_store(store: FolderStore, *, deep: bool = False) -> Iterator[Finding]:
         yield Finding("note", "a purge was interrupted", str(store.layout.trash), "anew purge")
 
 
-def _check_run(store: FolderStore, number: int, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:
+def _check_run(store: RunFolders, number: int, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:
     layout = store.layout.run(number)
     where = f"run {number}"
     try:
@@ -69,7 +69,7 @@ def _check_run(store: FolderStore, number: int, deep: bool, damaged: dict[str, b
     yield from _check_contents(store, record, deep, damaged)
 
 
-def _check_sweep(store: FolderStore, number: int) -> Iterator[Finding]:
+def _check_sweep(store: RunFolders, number: int) -> Iterator[Finding]:
     layout = store.layout.sweep(number)
     try:
         sweep = store.sweep(number)
@@ -81,7 +81,7 @@ def _check_sweep(store: FolderStore, number: int) -> Iterator[Finding]:
         yield Finding("error", warning, f"sweep {number}", f"anew sweep resume {number} writes anew what runs tell")
 
 
-def _check_contents(store: FolderStore, record: RunRecord, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:
+def _check_contents(store: RunFolders, record: RunRecord, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:
     for file in contents(record):
         if file.sha256 not in damaged:
             whole = store.objects.verify(file.sha256) if deep else _has(store, file.sha256, file.size)
@@ -95,7 +95,7 @@ def _check_contents(store: FolderStore, record: RunRecord, deep: bool, damaged: 
             )
 
 
-def _has(store: FolderStore, sha256: str, size: int) -> bool:
+def _has(store: RunFolders, sha256: str, size: int) -> bool:
     try:
         return store.objects.size(sha256) == size
     except AnewError:

@@ -63,11 +63,26 @@ class ObjectStore:
             raise self._missing(sha256) from None
 
     def open(self, sha256: str) -> BinaryIO:
-        """Open content for reading. Raises ObjectNotFoundError."""
+        """
+        Open content for reading. A link is not followed, and nothing is waited for.
+
+        Raises:
+            ObjectNotFoundError: It is not here.
+            StoreError: What is here in its place is no file.
+        """
+        path = self.path(sha256)
         try:
-            return self.path(sha256).open("rb")
-        except FileNotFoundError:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
             raise self._missing(sha256) from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise self._damaged(sha256) from None
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise self._damaged(sha256)
+        return os.fdopen(descriptor, "rb")
 
     def _missing(self, sha256: str) -> ObjectNotFoundError:
         return ObjectNotFoundError(
@@ -78,8 +93,8 @@ class ObjectStore:
 
     def _damaged(self, sha256: str) -> StoreError:
         return StoreError(
-            f"The content {sha256[:12]} in {str(self.root.parent)!r} is damaged: its digest is another. "
-            "To see what else is: anew check",
+            f"The content {sha256[:12]} in {str(self.root.parent)!r} is damaged: its digest is another, or it is no "
+            "file. To see what else is: anew check",
             path=str(self.path(sha256)),
         )
 
@@ -89,7 +104,7 @@ class ObjectStore:
         """Keep *data*; return its digest. Raises StoreError, and then nothing is left behind."""
         sha256 = hashlib.sha256(data).hexdigest()
         if not self._is_whole(sha256, len(data)):
-            temporary = self._temporary()
+            temporary = self.temporary()
             try:
                 write_new(temporary, data, sync=sync)
                 self._keep(temporary, sha256, len(data), sync)
@@ -121,7 +136,7 @@ class ObjectStore:
         raise ArtifactError(f"{str(path)!r} keeps changing while it is read. Close it before it is logged.")
 
     def _put_large(self, source: BinaryIO, path: Path, expected: int, sync: bool) -> tuple[str, int]:
-        temporary = self._temporary()
+        temporary = self.temporary()
         try:
             with temporary.open("x+b", buffering=0) as target:
                 sha256, size = _copy(source, target, lambda file, size: _read(file, path, size), expected + 1)
@@ -134,7 +149,8 @@ class ObjectStore:
             _remove(temporary)
         return sha256, size
 
-    def _temporary(self) -> Path:
+    def temporary(self) -> Path:
+        """Return a place for a file that is to be put, beside the content; what is left there is removed some day."""
         folder = self.root / "tmp"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -255,7 +271,7 @@ class ObjectStore:
         Raises:
             StoreError: It cannot be removed.
         """
-        path, aside = self.path(sha256), self._temporary()
+        path, aside = self.path(sha256), self.temporary()
         try:
             path.rename(aside)
             status = aside.stat()

@@ -17,8 +17,8 @@ from anew.runner.relaunch.mirror import digest, lay_out_source
 from anew.runner.relaunch.plan import Plan
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.rerun.conduct import CHILD, supervised
-from anew.runner.store.folder import FolderStore
-from anew.runner.store.locate import open_store
+from anew.runner.store.locate import open_run_folders
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.sweep import vouching
 from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
@@ -29,7 +29,7 @@ _NAMED = 3
 def resume(
     ref: str | int,
     *,
-    store: str | os.PathLike[str] | FolderStore | None = None,
+    store: str | os.PathLike[str] | RunFolders | None = None,
     failed: bool = False,
     missing: bool = False,
     settings: Sequence[str] = (),
@@ -62,7 +62,7 @@ def resume(
         RerunError: It cannot be taken up as asked for: it is going on, or its files have changed.
         RefusedError: The want of trust did not let it start.
     """
-    opened = store if isinstance(store, FolderStore) else open_store(store)
+    opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     sweep = opened.sweep(ref)
     start = sweep.start
     folder = opened.sweep_folder(start.id)
@@ -86,7 +86,7 @@ def resume(
         return _run(plan, place, record, opened)
 
 
-def run_job(store: FolderStore, sweep: int, job: PlannedJob, attempt: int, *, settings: Sequence[str] = ()) -> int:
+def run_job(store: RunFolders, sweep: int, job: PlannedJob, attempt: int, *, settings: Sequence[str] = ()) -> int:
     """
     Run one job of a sweep from its recorded source, in a process of its own; return that process's exit code.
 
@@ -152,7 +152,7 @@ def _only(failed: bool, missing: bool) -> tuple[str, ...]:
 
 
 def _plan(
-    store: FolderStore,
+    store: RunFolders,
     start: SweepStart,
     place: Sandbox,
     code: str,
@@ -183,7 +183,7 @@ def _with_settings(plan: Plan, start: SweepStart, settings: Sequence[str]) -> Pl
     return replace(plan, settings=(*kept, *settings))
 
 
-def _run(plan: Plan, place: Sandbox, record: RunRecord, store: FolderStore) -> int:
+def _run(plan: Plan, place: Sandbox, record: RunRecord, store: RunFolders) -> int:
     places = plan.places
     cwd = Path(plan.command.cwd)
     if places.moved:

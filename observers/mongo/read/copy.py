@@ -38,6 +38,7 @@ _MOST_CHUNKS = 5_000_000
 _MOST_S = 600.0
 _MOST_OUTPUT = 2**34
 _AT_A_TIME = 50
+_DAMAGED = b"damaged in the database\n"
 _KEY = {"_id": 1, "run": 1, "w": 1, "q": 1, "last": 1, "part": 1, "parts": 1}
 
 
@@ -99,7 +100,7 @@ class Copy:
             has_end = OUTCOME in keys
             for writer in sorted(keys, key=lambda name: (name == OUTCOME, name != START, name)):
                 self._fetch(writer, keys[writer], had, has_end)
-            had.rev, had.is_whole = rev, has_end
+            had.rev, had.is_whole = rev, OUTCOME in had.last
             self._save(had)
             self._date(document.get("heartbeat"))
 
@@ -191,8 +192,11 @@ class Copy:
         wanted = [key["_id"] for key in keys if key["last"] > known]
         if writer in (START, OUTCOME):
             lines = [line for chunk in self._fetched(wanted) for line, _ in entries_of(chunk)]
+            path = self._layout.record if writer == START else self._layout.outcome
+            path.unlink(missing_ok=True)
+            # of what is damaged there, the reader of the folder says so
+            create_whole(path, lines[0] if lines else _DAMAGED, sync=False)
             if lines:
-                create_whole(self._layout.record if writer == START else self._layout.outcome, lines[0], sync=False)
                 had.last[writer] = 0
             return
         path = self._layout.output if writer == OUTPUT else self._layout.journal(writer)
