@@ -22,14 +22,22 @@ from typing import Any
 from weakref import WeakSet
 from zlib import crc32
 
+from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
-from anew.runner.format.values import number_from_json
 from anew.runner.store.durability import forget, keep_synced, sync_descriptor
 from anew.runner.store.files import cannot, sync_folder
 from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, flattened, json_number, whole_step
 
+_KEYS = ev.keys(ev.MetricsLogged)
+# what stands before each part of a line; made once, since `log` is called millions of times
+_NUMBER = f'{{"{_KEYS["q"]}":'
+_KIND = f',"{ev.KIND_KEY}":"'
+_TIME = f'","{_KEYS["t"]}":'
+_METRICS = f"{_KIND}{ev.MetricsLogged.kind}{_TIME}"
+_STEP = f',"{_KEYS["step"]}":'
+_VALUES = f',"{_KEYS["values"]}":{{'
 MAX_LINE = 64 * 2**20
 _CHUNK = 1 << 20
 _QUICK = 2**63
@@ -103,7 +111,7 @@ class JournalWriter:
         """
         members = serial.dumps(body)[1:-1]
         tail = f",{members}" if members else ""
-        self._in_turn(lambda: self._write(f',"k":"{kind}","t":{self._now()}{tail}'))
+        self._in_turn(lambda: self._write(f"{_KIND}{kind}{_TIME}{self._now()}{tail}"))
 
     def log(self, values: Mapping[str, Any], step: int | None = None) -> dict[str, str] | None:
         """
@@ -196,7 +204,7 @@ class JournalWriter:
         following = self._next_steps
         if step is None:
             step = max([following.get(name, 0) for name in names])
-        self._write(f',"k":"m","t":{self._now()},"s":{step},"m":{{{",".join(texts)}}}')
+        self._write(f"{_METRICS}{self._now()}{_STEP}{step}{_VALUES}{','.join(texts)}}}")
         after = min(step + 1, GREATEST_STEP)
         for name in names:
             following[name] = after
@@ -215,7 +223,7 @@ class JournalWriter:
         self._check_open()
         number, start = self._done
         number += 1
-        head = f'{{"q":{number}{tail}'.encode("ascii")
+        head = f"{_NUMBER}{number}{tail}".encode("ascii")
         line = b'%s,"c":"%08x"}\n' % (head, crc32(head))
         if self._torn:
             line = b"\n" + line
@@ -362,7 +370,7 @@ def iter_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
             continue
         try:
             entry = serial.unseal(line)
-            number = _number(entry)
+            number = serial.number_of(entry)
         except DamagedError as error:
             if ended:
                 yield Damage(offset, f"a damaged line was passed over: {error}")
@@ -398,13 +406,6 @@ class _Order:
             return f"entry {number} is here a second time", True
         self._late.add(number)
         return f"entry {number} stands behind entry {self.expected - 1}", False
-
-
-def _number(entry: Mapping[str, Any]) -> int:
-    number = entry.get("q")
-    if type(number) is not int or number < 1:
-        raise DamagedError("it has no number")
-    return number
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes | None, bool]]:
@@ -465,11 +466,11 @@ def read_points(path: Path, name: str) -> Iterator[tuple[float, int, float | int
             continue
         try:
             entry = serial.unseal(line)
-            number = _number(entry)
-            if entry.get("k") != "m" or name not in entry["m"] or (number <= latest and number in seen):
-                continue
-            point = entry["t"], entry["s"], number_from_json(entry["m"][name])
-        except (DamagedError, KeyError, TypeError, ValueError):
+            number = serial.number_of(entry)
+            point = serial.point_of(entry, name)
+        except DamagedError:
+            continue
+        if point is None or (number <= latest and number in seen):
             continue
         seen.append(number)
         latest = max(latest, number)

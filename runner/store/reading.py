@@ -117,26 +117,18 @@ def journals(layout: RunLayout) -> list[Path]:
 
 
 def _replay_journals(layout: RunLayout, uid: str, state: Replay) -> list[str]:
-    """Fold all journals into *state*; metrics and heartbeats go the short way, since there may be millions."""
+    """Fold all journals into *state*; metrics go the short way, since there may be millions."""
     damage: list[str] = []
     paths = journals(layout)
     for entry_writer, entry in _entries(paths, damage):
-        kind = entry.get("k")
         try:
-            if kind == "m":
-                numbers = {name: _number(value) for name, value in entry["m"].items()}
-                state.metrics(numbers, entry["s"], entry["t"])
-            elif kind == "h":
-                state.beat(entry["t"])
+            if (points := serial.points_of(entry)) is not None:
+                state.metrics(*points)
             elif (event := serial.event_from_entry(uid, entry_writer, entry)) is not None:
                 state.apply(event)
-        except (DamagedError, KeyError, TypeError, ValueError, AttributeError) as error:
-            damage.append(f"events/{entry_writer}.jsonl: entry {entry.get('q')} cannot be understood: {error}")
+        except (DamagedError, TypeError, ValueError, AttributeError) as error:
+            damage.append(f"events/{entry_writer}.jsonl: entry {serial.number_of(entry)} cannot be understood: {error}")
     return damage
-
-
-def _number(value: float | int | str) -> float | int:
-    return float(value) if type(value) is str else value  # type: ignore[return-value]  # the str is gone
 
 
 def _entries(paths: list[Path], damage: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -147,7 +139,7 @@ def _entries(paths: list[Path], damage: list[str]) -> Iterator[tuple[str, dict[s
             if isinstance(item, Damage):
                 damage.append(f"events/{path.name}: {item}")
             else:
-                yield float(item.get("t", 0.0)), path.stem, item
+                yield serial.time_of(item), path.stem, item
 
     streams = [tagged(path) for path in paths]
     ordered = streams[0] if len(streams) == 1 else merge(*streams, key=lambda item: item[:2])
