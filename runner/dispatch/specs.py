@@ -17,7 +17,7 @@ from anew.runner.store.paths import RunLayout
 def write_spec(layout: RunLayout, settings: ObserverSettings, redactor: Redactor) -> None:
     """Write an observer's configuration before interpolation, redacted. Raises StoreError."""
     written = redactor.value({**settings.written, "_target_": settings.spec["_target_"]})
-    path = layout.observers / f"{settings.name}.json"
+    path = layout.spec(settings.name)
     try:
         path.write_text(dumps(encode(written)), encoding="ascii")
     except OSError as error:

@@ -34,7 +34,7 @@ from anew.runner.rerun import differences
 from anew.runner.rerun.report import difference_lines
 from anew.runner.rerun.verdict import judge
 from anew.runner.settings import EnvironmentSettings
-from anew.runner.store import curate
+from anew.runner.store import curate, liveness
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store
 from anew.runner.store.reading import is_damaged
@@ -234,7 +234,7 @@ class _Again:
             self._rebuild(strict)
         inputs = self._lay_out()
         environment = self._environment(folder, env)
-        self.differences = differences.find(record, environment, capture_hardware(), inputs)
+        self.differences = differences.find(record, environment, capture_hardware(boot_id=liveness.boot_id()), inputs)
         self._note_paths()
         for line in difference_lines(record.id or 0, self.differences):
             self.tell(line)

@@ -16,11 +16,11 @@ from anew.runner.format import ids
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.paths import PURGING
 from anew.runner.store.reading import is_damaged, read_run
 from anew.runner.wording import some
 
 GRACE_S = 3600.0
-_GOING = ".purging-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def purge(
 
 def _remove(store: FolderStore, number: int) -> None:
     folder = store.layout.trashed(number).folder
-    going = folder.with_name(f"{_GOING}{number}-{ids.new_uid()}")
+    going = store.layout.purging(number, ids.new_uid())
     try:
         folder.rename(going)
         shutil.rmtree(going)
@@ -172,7 +172,7 @@ def _remove(store: FolderStore, number: int) -> None:
 
 
 def _remove_leftovers(store: FolderStore) -> None:
-    for path in store.layout.trash.glob(f"{_GOING}*"):
+    for path in store.layout.trash.glob(f"{PURGING}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 

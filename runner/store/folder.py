@@ -29,7 +29,7 @@ from anew.runner.store.files import cannot, create_whole
 from anew.runner.store.index import Index, is_number
 from anew.runner.store.journal import JournalWriter, read_points
 from anew.runner.store.objects import ObjectStore
-from anew.runner.store.paths import RunLayout, StoreLayout
+from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
 from anew.runner.store.reading import check_format, has_begun, is_alive, journals, read_events, read_run
 from anew.runner.store.stream import observer_states
 from anew.runner.store.sweep_folder import SweepFolder, read_sweep
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _FOLLOW_S = 0.2
 _PIECE = 1 << 20
-_RETIRED = "retired-"
 
 
 class FolderStore:
@@ -146,7 +145,7 @@ class FolderStore:
 
     def _greatest_retired(self) -> int:
         """Return the greatest number that was deleted, purged, or given to a run that never started."""
-        names = (name.removeprefix(_RETIRED) for name in _names(self.layout.trash))
+        names = (name.removeprefix(RETIRED) for name in _names(self.layout.trash))
         return max((int(name) for name in names if is_number(name)), default=0)
 
     def retire(self, number: int) -> None:
@@ -157,12 +156,12 @@ class FolderStore:
         Raises:
             StoreError: The store cannot be written.
         """
-        mark = self.layout.trash / f"{_RETIRED}{number}"
+        mark = self.layout.retired(number)
         try:
             mark.parent.mkdir(exist_ok=True)
             mark.touch()
             for name in _names(self.layout.trash):
-                older = name.removeprefix(_RETIRED)
+                older = name.removeprefix(RETIRED)
                 if older != name and is_number(older) and int(older) < number:
                     (self.layout.trash / name).unlink(missing_ok=True)
         except OSError as error:

@@ -11,6 +11,7 @@ from anew.runner.errors import AnewError
 from anew.runner.records import RunRecord, Status
 from anew.runner.store.curate import contents
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.paths import PURGING
 from anew.runner.store.reading import read_run
 
 _STARTING_S = 60.0
@@ -42,7 +43,7 @@ def check_store(store: FolderStore, *, deep: bool = False) -> Iterator[Finding]:
     old = store.objects.temporaries(3600)
     if old:
         yield Finding("note", f"{len(old)} temporary files of killed writers", str(old[0].parent), "anew purge")
-    leftovers = list(store.layout.trash.glob(".purging-*"))
+    leftovers = list(store.layout.trash.glob(f"{PURGING}*"))
     if leftovers:
         yield Finding("note", "a purge was interrupted", str(store.layout.trash), "anew purge")
 

@@ -8,7 +8,6 @@ background thread makes it survive a power cut. The reader trusts nothing: a lin
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from array import array
@@ -27,7 +26,7 @@ from anew.runner.errors import StoreError
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.store.durability import forget, keep_synced, sync_descriptor
-from anew.runner.store.files import cannot, sync_folder
+from anew.runner.store.files import cannot, sync_folder, write_all
 from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, flattened, json_number, whole_step
 
 _KEYS = ev.keys(ev.MetricsLogged)
@@ -234,7 +233,7 @@ class JournalWriter:
         try:
             written = os.write(self.descriptor, line)
             if written != length:
-                self._write_rest(line[written:])
+                write_all(self.descriptor, line[written:])
         except OSError as error:
             self._take_back()
             raise cannot("write", self.path, error) from error
@@ -243,13 +242,6 @@ class JournalWriter:
         self._torn = False
         if not self._durability_ms:
             self._sync()
-
-    def _write_rest(self, rest: bytes) -> None:
-        while rest:
-            written = os.write(self.descriptor, rest)
-            if not written:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            rest = rest[written:]
 
     def _settle(self) -> None:
         """Find out what became of a write that was interrupted by an exception out of a signal handler."""
