@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner.records import ContentRef, MetricSummary, RunRecord, SeedFacts, Verdict
+from anew.runner.records import ContentRef, Damage, MetricSummary, RunRecord, SeedFacts, Verdict
 
 
 def fold(record: RunRecord, event: ev.Event) -> RunRecord:
@@ -76,6 +76,7 @@ class Replay:
         self._deterministic: dict[str, str] = {}
         self._verdict: Verdict | None = record.verdict
         self._warnings = dict.fromkeys(record.warnings)
+        self._damage = dict.fromkeys(record.damage)
         self._ended: ev.RunEnded | None = None
 
     def metrics(self, values: Mapping[str, float | int], step: int, t: float) -> None:
@@ -94,8 +95,13 @@ class Replay:
         self._newest = max(self._newest, t)
 
     def warn(self, text: str) -> None:
-        """Add what a reader found, such as damage."""
+        """Add a sentence for people."""
         self._warnings[text] = None
+
+    def find(self, damage: Damage) -> None:
+        """Add what a reader found not to be as it was written, for people too."""
+        self._damage[damage] = None
+        self.warn(damage.what)
 
     def apply(self, event: ev.Event) -> None:
         """Take one event; of a kind that has no place in a record, only its time."""
@@ -164,6 +170,7 @@ class Replay:
             seeds=self._seeds(),
             verdict=self._verdict,
             warnings=tuple(self._warnings),
+            damage=tuple(self._damage),
         )
         return changed if self._ended is None else _ended(changed, self._ended)
 

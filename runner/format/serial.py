@@ -192,6 +192,7 @@ _LATER = frozenset(
         "metrics",
         "error",
         "verdict",
+        "damage",
         "observers",
     }
 )

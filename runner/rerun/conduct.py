@@ -37,7 +37,6 @@ from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate, liveness
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store
-from anew.runner.store.reading import is_damaged
 
 CHILD = Path(__file__).parent.parent / "relaunch" / "child.py"
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
@@ -226,7 +225,7 @@ class _Again:
     def prepare(self, folder: Path, env: str, strict: bool) -> None:
         """Lay out files, find what differs, say it; refuse under *strict*. Raises as `rerun`."""
         record = self.record
-        if is_damaged(record):
+        if any(damage.hides_content for damage in record.damage):
             self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
         self.places = Places(Path(record.source.root or ""), folder / "files", moved=self.recorded_code)
         self.variables = self._child_variables(folder)

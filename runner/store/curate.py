@@ -17,7 +17,7 @@ from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import PURGING
-from anew.runner.store.reading import is_damaged, read_run
+from anew.runner.store.reading import read_run
 from anew.runner.wording import some
 
 GRACE_S = 3600.0
@@ -181,7 +181,7 @@ def _sweep_objects(store: FolderStore) -> tuple[int, int, str]:
         with suppress(OSError):
             path.unlink()
     records = list(_all_records(store))
-    damaged = [str(record.id) for record in records if is_damaged(record)]
+    damaged = [str(record.id) for record in records if any(each.hides_content for each in record.damage)]
     if damaged:
         return 0, 0, f"No content was removed, since what the damaged runs {', '.join(damaged)} refer to is not known."
     limit = time.time() - GRACE_S

@@ -327,7 +327,7 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
+class Flaw:
     """
     Something in a journal that is not what was written.
 
@@ -343,9 +343,9 @@ class Damage:
         return f"at byte {self.offset}: {self.what}"
 
 
-def iter_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
+def iter_journal(path: Path) -> Iterator[dict[str, Any] | Flaw]:
     """
-    Yield every entry that is intact, once, and a `Damage` wherever something is missing or wrong.
+    Yield every entry that is intact, once, and a `Flaw` wherever something is missing or wrong.
 
     Entries come as they lie in the file. An unfinished last line is what a killed or living writer leaves: it was not
     acknowledged, and is passed over. Never raises on account of the content; memory stays bounded.
@@ -356,7 +356,7 @@ def iter_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
     order = _Order()
     for offset, line, ended in _lines(path):
         if line is None:
-            yield Damage(offset, f"a line longer than {MAX_LINE} bytes was passed over")
+            yield Flaw(offset, f"a line longer than {MAX_LINE} bytes was passed over")
             continue
         if not line:
             continue
@@ -365,13 +365,13 @@ def iter_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
             number = serial.number_of(entry)
         except DamagedError as error:
             if ended:
-                yield Damage(offset, f"a damaged line was passed over: {error}")
+                yield Flaw(offset, f"a damaged line was passed over: {error}")
             continue
         if number == order.expected:
             order.expected += 1
         else:
             what, again = order.surprised_by(number)
-            yield Damage(offset, what)
+            yield Flaw(offset, what)
             if again:
                 continue
         yield entry
