@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any, BinaryIO, Protocol
 
 from anew.runner.capture.digests import DigestCache
-from anew.runner.capture.inputs import digest_of
+from anew.runner.capture.inputs import input_digest
 from anew.runner.errors import ArtifactError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
@@ -201,7 +201,7 @@ def _kept(
         sha256, size = known[0], status.st_size
     else:
         read_at_ns = digests.now_ns()
-        sha256, size = objects.put_file(Path(path), sync=False) if keep else digest_of(Path(path))
+        sha256, size = objects.put_file(Path(path), sync=False) if keep else input_digest(Path(path))
         digests.remember(path, status, sha256, False, read_at_ns)
     return ContentRef(path=name, sha256=sha256, size=size, mode=stat.S_IMODE(status.st_mode), kept=keep)
 

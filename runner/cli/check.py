@@ -15,7 +15,7 @@ from anew.runner import errors
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, pairs, say, styled
 from anew.runner.errors import StoreError
-from anew.runner.records import SourceFacts
+from anew.runner.records import Severity, SourceFacts
 from anew.runner.store.integrity import Finding, check_store
 from anew.runner.store.locate import default_store_path
 from anew.runner.store.run_folders import RunFolders
@@ -35,7 +35,7 @@ _EXTRAS = {
     "uv": "uv",
 }
 _NAMED = 8
-_STYLES = {"note": "dim", "warning": "yellow", "error": "red"}
+_STYLES = {Severity.NOTE: "dim", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 
 
 @command("check")
@@ -70,7 +70,7 @@ def check_command(
     store, missing = _store(workbench)
     findings = list(check_store(store, deep=deep)) if store else []
     tried = _tried(store, settings, config_dir, trust)
-    lost = any(finding.severity == "error" for finding in findings) or any(each.problem for each in tried)
+    lost = any(finding.severity is Severity.ERROR for finding in findings) or any(each.problem for each in tried)
     if as_json:
         items = [{name: getattr(item, name) for name in ("severity", "what", "where", "mend")} for item in findings]
         observers = [
@@ -147,12 +147,12 @@ def _print_findings(store: RunFolders | None, missing: str, findings: list[Findi
         say(f"  {missing}")
         return
     pairs([("folder", store.url), ("runs", str(len(store.numbers())))])
-    alike: dict[tuple[str, str], list[Finding]] = {}
+    alike: dict[tuple[Severity, str], list[Finding]] = {}
     for finding in findings:
         alike.setdefault((finding.severity, finding.what), []).append(finding)
     for (severity, what), group in alike.items():
         where = some([finding.where for finding in group], _NAMED)
-        say(styled(f"  {severity}: {printable(where)}: {printable(what)}", _STYLES[severity]))
+        say(styled(f"  {severity.value}: {printable(where)}: {printable(what)}", _STYLES[severity]))
         say(f"    {printable(group[0].mend)}")
     if not findings:
         looked = "every byte of content" if deep else "names and lengths of content; for every byte: --deep"

@@ -117,7 +117,7 @@ def _told(result: Delivered, store: RunFolders) -> str:
     if result.sink:
         text += f" ({printable(result.sink)})"
     if result.aside:
-        path = store.layout.run(result.number).observers / f"{result.observer}.aside.jsonl"
+        path = store.layout.run(result.number).aside(result.observer)
         text += f"; it could not take {result.aside}, which are listed in {path}"
     if result.behind:
         text += f"; {result.behind} are still pending: {printable(result.error)}"

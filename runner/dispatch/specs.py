@@ -37,7 +37,7 @@ class RecordedObserver:
 def write_spec(layout: RunLayout, settings: ObserverSettings, redactor: Redactor) -> None:
     """Write an observer's configuration before interpolation, redacted, with this user's mark. Raises StoreError."""
     written = encode(redactor.value({**settings.written, "_target_": settings.spec["_target_"]}))
-    path = layout.observers / f"{settings.name}.json"
+    path = layout.spec(settings.name)
     try:
         path.write_text(dumps({**written, _MARK: marks.mark(_marked(settings.name, written))}), encoding="ascii")
     except OSError as error:

@@ -34,9 +34,8 @@ from anew.runner.rerun import differences
 from anew.runner.rerun.report import difference_lines
 from anew.runner.rerun.verdict import judge
 from anew.runner.settings import EnvironmentSettings
-from anew.runner.store import curate
+from anew.runner.store import curate, liveness
 from anew.runner.store.locate import open_run_folders
-from anew.runner.store.reading import is_damaged
 from anew.runner.store.run_folders import RunFolders
 
 CHILD = Path(__file__).parent.parent / "relaunch" / "child.py"
@@ -226,7 +225,7 @@ class _Again:
     def prepare(self, folder: Path, env: str, strict: bool) -> None:
         """Lay out files, find what differs, say it; refuse under *strict*. Raises as `rerun`."""
         record = self.record
-        if is_damaged(record):
+        if any(damage.hides_content for damage in record.damage):
             self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
         self.places = Places(Path(record.source.root or ""), folder / "files", moved=self.recorded_code)
         self.variables = self._child_variables(folder)
@@ -234,7 +233,7 @@ class _Again:
             self._rebuild(strict)
         inputs = self._lay_out()
         environment = self._environment(folder, env)
-        self.differences = differences.find(record, environment, capture_hardware(), inputs)
+        self.differences = differences.find(record, environment, capture_hardware(boot_id=liveness.boot_id()), inputs)
         self._note_paths()
         for line in difference_lines(record.id or 0, self.differences):
             self.tell(line)

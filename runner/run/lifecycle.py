@@ -324,7 +324,7 @@ def _record(job: ComposedJob, claim: Claim, origin: Origin, redactor: Redactor, 
         seeds=seeder.facts(),
         source=source,
         environment=environment,
-        hardware=capture_hardware(),
+        hardware=capture_hardware(boot_id=liveness.boot_id()),
         process=liveness.process_facts(),
         tags=settings.tags,
         note=settings.note,
@@ -352,9 +352,9 @@ def _views(job: ComposedJob, redactor: Redactor) -> Mapping[str, str]:
 
 def _redact_hydra(claim: Claim, redactor: Redactor) -> None:
     """Take secrets out of what Hydra wrote into the store."""
-    paths = list((claim.layout.files / ".hydra").glob("*.yaml"))
+    paths = list(claim.layout.hydra.glob("*.yaml"))
     if claim.sweep is not None and claim.sweep.id is not None:
-        paths.append(claim.store.layout.sweeps / str(claim.sweep.id) / "multirun.yaml")
+        paths.append(claim.store.layout.sweep(claim.sweep.id).multirun)
     for path in paths:
         with suppress(OSError):
             text = path.read_text()

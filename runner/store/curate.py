@@ -15,13 +15,13 @@ from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
 from anew.runner.format import ids
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
-from anew.runner.store.reading import is_damaged, read_run
+from anew.runner.store.paths import PURGING
+from anew.runner.store.reading import read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
 from anew.runner.wording import some
 
 GRACE_S = 3600.0
-_GOING = ".purging-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def purge(
 
 def _remove(store: RunFolders, number: int) -> None:
     folder = store.layout.trashed(number).folder
-    going = folder.with_name(f"{_GOING}{number}-{ids.new_uid()}")
+    going = store.layout.purging(number, ids.new_uid())
     try:
         folder.rename(going)
         shutil.rmtree(going)
@@ -176,7 +176,7 @@ def _remove(store: RunFolders, number: int) -> None:
 
 
 def _remove_leftovers(store: RunFolders) -> None:
-    for path in store.layout.trash.glob(f"{_GOING}*"):
+    for path in store.layout.trash.glob(f"{PURGING}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -185,7 +185,7 @@ def _sweep_objects(store: RunFolders) -> tuple[int, int, str]:
         with suppress(OSError):
             path.unlink()
     records = list(_all_records(store))
-    damaged = [str(record.id) for record in records if is_damaged(record)]
+    damaged = [str(record.id) for record in records if any(each.hides_content for each in record.damage)]
     if damaged:
         return 0, 0, f"No content was removed, since what the damaged runs {', '.join(damaged)} refer to is not known."
     limit = time.time() - GRACE_S

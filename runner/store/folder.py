@@ -18,12 +18,10 @@ from anew.runner.store.files import cannot, create_whole, names_in
 from anew.runner.store.index import Index, is_number
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
-from anew.runner.store.paths import RunLayout, StoreLayout
+from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
 from anew.runner.store.reading import check_format, read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
-
-_RETIRED = "retired-"
 
 
 class FolderStore(RunFolders):
@@ -128,7 +126,7 @@ class FolderStore(RunFolders):
 
     def _greatest_retired(self) -> int:
         """Return the greatest number that was deleted, purged, or given to a run that never started."""
-        names = (name.removeprefix(_RETIRED) for name in names_in(self.layout.trash))
+        names = (name.removeprefix(RETIRED) for name in names_in(self.layout.trash))
         return max((int(name) for name in names if is_number(name)), default=0)
 
     def retire(self, number: int) -> None:
@@ -139,12 +137,12 @@ class FolderStore(RunFolders):
         Raises:
             StoreError: The store cannot be written.
         """
-        mark = self.layout.trash / f"{_RETIRED}{number}"
+        mark = self.layout.retired(number)
         try:
             mark.parent.mkdir(exist_ok=True)
             mark.touch()
             for name in names_in(self.layout.trash):
-                older = name.removeprefix(_RETIRED)
+                older = name.removeprefix(RETIRED)
                 if older != name and is_number(older) and int(older) < number:
                     (self.layout.trash / name).unlink(missing_ok=True)
         except OSError as error:

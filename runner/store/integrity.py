@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from anew.runner.errors import AnewError
-from anew.runner.records import RunRecord, Status
+from anew.runner.records import RunRecord, Severity, Status
 from anew.runner.store.curate import contents
+from anew.runner.store.paths import PURGING
 from anew.runner.store.reading import read_run
 from anew.runner.store.run_folders import RunFolders
 
@@ -22,13 +22,13 @@ class Finding:
     One thing that check found.
 
     Attributes:
-        severity: "note" (nothing lost), "warning" (something is unfinished), "error" (something is lost or damaged).
+        severity: How bad it is.
         what: A sentence.
         where: A path or run.
         mend: What to type or do about it.
     """
 
-    severity: Literal["note", "warning", "error"]
+    severity: Severity
     what: str
     where: str
     mend: str
@@ -43,10 +43,10 @@ def check_store(store: RunFolders, *, deep: bool = False) -> Iterator[Finding]:
         yield from _check_sweep(store, number)
     old = store.objects.temporaries(3600)
     if old:
-        yield Finding("note", f"{len(old)} temporary files of killed writers", str(old[0].parent), "anew purge")
-    leftovers = list(store.layout.trash.glob(".purging-*"))
+        yield Finding(Severity.NOTE, f"{len(old)} temporary files of killed writers", str(old[0].parent), "anew purge")
+    leftovers = list(store.layout.trash.glob(f"{PURGING}*"))
     if leftovers:
-        yield Finding("note", "a purge was interrupted", str(store.layout.trash), "anew purge")
+        yield Finding(Severity.NOTE, "a purge was interrupted", str(store.layout.trash), "anew purge")
 
 
 def _check_run(store: RunFolders, number: int, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:
@@ -55,17 +55,18 @@ def _check_run(store: RunFolders, number: int, deep: bool, damaged: dict[str, bo
     try:
         record = read_run(layout, number)
     except AnewError as error:
-        yield Finding("error", str(error), where, "see the message")
+        yield Finding(Severity.ERROR, str(error), where, "see the message")
         return
     if record is None:
         if time.time() - layout.folder.stat().st_mtime > _STARTING_S:
-            yield Finding("note", "claimed, but its run never started", str(layout.folder), f"rm -r {layout.folder}")
+            yield Finding(
+                Severity.NOTE, "claimed, but its run never started", str(layout.folder), f"rm -r {layout.folder}"
+            )
         return
     if record.status is Status.LOST:
-        yield Finding("warning", "LOST: its process died without an outcome", where, f"anew show {number}")
-    for warning in record.warnings:
-        if "damage" in warning or "missing" in warning:
-            yield Finding("error", warning, where, f"what is intact can be read: anew show {number}")
+        yield Finding(Severity.WARNING, "LOST: its process died without an outcome", where, f"anew show {number}")
+    for damage in record.damage:
+        yield Finding(damage.severity, damage.what, where, damage.mend)
     yield from _check_contents(store, record, deep, damaged)
 
 
@@ -75,10 +76,14 @@ def _check_sweep(store: RunFolders, number: int) -> Iterator[Finding]:
         sweep = store.sweep(number)
     except AnewError as error:
         if layout.record.exists():
-            yield Finding("error", str(error), str(layout.record), f"its runs are whole: anew list sweep=={number}")
+            yield Finding(
+                Severity.ERROR, str(error), str(layout.record), f"its runs are whole: anew list sweep=={number}"
+            )
         return
     for warning in sweep.warnings:
-        yield Finding("error", warning, f"sweep {number}", f"anew sweep resume {number} writes anew what runs tell")
+        yield Finding(
+            Severity.ERROR, warning, f"sweep {number}", f"anew sweep resume {number} writes anew what runs tell"
+        )
 
 
 def _check_contents(store: RunFolders, record: RunRecord, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:
@@ -88,7 +93,7 @@ def _check_contents(store: RunFolders, record: RunRecord, deep: bool, damaged: d
             damaged[file.sha256] = not whole
         if damaged[file.sha256]:
             yield Finding(
-                "error",
+                Severity.ERROR,
                 f"the content of {file.path} ({file.sha256[:12]}) is missing or damaged",
                 f"run {record.id}",
                 "copy the file back from a backup of objects/, or run the experiment again",

@@ -22,7 +22,7 @@ from typing import BinaryIO
 from anew.runner.errors import ArtifactError, ObjectNotFoundError, StoreError
 from anew.runner.format import ids
 from anew.runner.store.durability import sync_later
-from anew.runner.store.files import cannot, sync_folder, write_new
+from anew.runner.store.files import cannot, digest_of, open_regular, sync_folder, write_all, write_new
 
 _SMALL = 1 << 20
 _BLOCK = 1 << 20
@@ -243,14 +243,10 @@ class ObjectStore:
         """Whether the content is here and is what its name says."""
         if not self.has(sha256):
             return False
-        digest = hashlib.sha256()
         try:
-            with self.path(sha256).open("rb", buffering=0) as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
+            return digest_of(self.path(sha256))[0] == sha256
         except OSError:
             return False
-        return digest.hexdigest() == sha256
 
     def all(self) -> Iterator[str]:
         """Yield every digest here."""
@@ -308,15 +304,11 @@ class ObjectStore:
 def _regular(path: Path) -> BinaryIO:
     """Open a regular file. Raises ArtifactError for anything else, and does not wait for a pipe's other end."""
     try:
-        if stat.S_ISREG(path.stat().st_mode):
-            # It may have become something else by now, hence O_NONBLOCK and the second look.
-            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return file
-            file.close()
+        return open_regular(path, follow=True)
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise ArtifactError(f"{str(path)!r} is no regular file, and only files have content to keep.") from error
         raise ArtifactError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
-    raise ArtifactError(f"{str(path)!r} is no regular file, and only files have content to keep.")
 
 
 def _read(file: BinaryIO, path: Path, size: int) -> bytes:
@@ -338,14 +330,8 @@ def _copy(source: BinaryIO, target: BinaryIO, read: Callable[[BinaryIO, int], by
         digest.update(block)
         size += len(block)
         if not cloned:
-            _write_all(target.fileno(), block)
+            write_all(target.fileno(), block)
     return digest.hexdigest(), size
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def _clone(source: int, target: int) -> bool:

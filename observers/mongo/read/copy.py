@@ -28,7 +28,7 @@ from anew.observers.mongo.chunks import (
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format.serial import DamagedError
-from anew.runner.store.files import cannot, create_whole
+from anew.runner.store.files import cannot, create_whole, replace_whole
 from anew.runner.store.paths import RunLayout
 
 if TYPE_CHECKING:
@@ -158,9 +158,7 @@ class Copy:
         self._layout.events.mkdir(parents=True, exist_ok=True)
 
     def _save(self, had: _Had) -> None:
-        temporary = self._state.with_name(f".fetched-{os.getpid()}")
-        temporary.write_text(json.dumps(asdict(had)))
-        temporary.replace(self._state)
+        replace_whole(self._state, json.dumps(asdict(had)).encode())
 
     def _date(self, beat: Any) -> None:
         """Have the files be as old as the run's last sign of life, which is what its life is judged by."""
