@@ -95,8 +95,8 @@ def test_nothing_is_removed_while_it_is_not_known_what_a_damaged_run_refers_to(s
 def test_what_is_damage_is_decided_by_its_type_and_not_by_words(store: FolderStore) -> None:
     """Warnings are for people: they say whatever a metric or a file is called."""
     add_run(store, artifacts={"a": b"one"}, warnings=("events/old.csv was left out", "run.json is no source file"))
-    store.add_event(store.get(1), Warned, text="the metric 'missing_rate' was not kept: it is no number")
-    store.add_event(store.get(1), Warned, text="the metric 'damage' was not kept: it is no number")
+    store.add_event(store.look_up(1), Warned, text="the metric 'missing_rate' was not kept: it is no number")
+    store.add_event(store.look_up(1), Warned, text="the metric 'damage' was not kept: it is no number")
     orphan = store.objects.put_bytes(b"nobody's")
     age(store)
     record = store.get(1)
