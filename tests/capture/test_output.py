@@ -22,6 +22,7 @@ from anew.runner.capture.tee import Tee
 from anew.runner.guard.output_log import LimitedFile, OutputLog, Veil
 from anew.runner.guard.terminal_text import Screen
 from anew.runner.guard.watch import Guard
+from tests.helpers.waiting import until
 
 PRELUDE = """\
 import ctypes, os, subprocess, sys, time, warnings
@@ -35,15 +36,6 @@ def begin(mode="fd", limit=1 << 24, secrets=()):
     )
 
 """
-
-
-def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """Wait for something to become true and return it."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
-    return value
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import json
 import math
 import os
 import pty
+import shlex
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from anew.runner.cli import main
 from anew.runner.cli.group import workbench
 from anew.runner.records import Status
 from anew.runner.store.folder import FolderStore
+from tests.helpers.scripts import ANEW
 from tests.helpers.stores import add_run, make_store
+from tests.helpers.waiting import until
 
 Anew = Callable[..., "Done"]
 
@@ -191,10 +193,9 @@ def test_logs_follow_until_the_run_ends(project: Path) -> None:
         "    for i in range(n): print(i, flush=True); time.sleep(0.3)\nmain()\n"
     )
     run = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not list(project.glob("runs/1/run.json")):
-        time.sleep(0.02)
+    until((project / "runs/1/run.json").exists)
     follower = subprocess.run(
-        [sys.executable, "-c", "import sys; from anew.runner.cli import main; sys.exit(main(['logs', '1', '-f']))"],
+        [*ANEW, "logs", "1", "-f"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -339,9 +340,7 @@ def test_a_fault_of_ours_exits_with_70_and_a_report(
 
 
 def test_a_reader_that_goes_away_is_no_error(store: FolderStore) -> None:
-    command = (
-        f'{sys.executable} -c \'import sys; from anew.runner.cli import main; sys.exit(main(["show", "1"]))\' | true'
-    )
+    command = f"{shlex.join([*ANEW, 'show', '1'])} | true"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
 
@@ -381,11 +380,8 @@ def on_terminal(*args: str, columns: int = 60) -> str:
             pieces.append(piece)
 
     reader = threading.Thread(target=read)
-    code = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = {**os.environ, "TERM": "xterm", **({"NO_COLOR": "1"} if "plain" in args else {})}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *(arg for arg in args if arg != "plain")], stdout=theirs, env=environment
-    )
+    process = subprocess.Popen([*ANEW, *(arg for arg in args if arg != "plain")], stdout=theirs, env=environment)
     os.close(theirs)
     reader.start()
     process.wait()

@@ -20,9 +20,9 @@ from anew.runner.cli.group import workbench
 from anew.runner.run.handle import Run
 from anew.runner.settings import Settings
 from tests.helpers.places import ROOT
+from tests.helpers.scripts import ANEW
 
 README = (ROOT / "README.md").read_text()
-ANEW = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 def blocks(language: str) -> list[str]:
@@ -34,7 +34,7 @@ def commands(block: str) -> Iterator[list[str]]:
     """The commands of a console block, as words for subprocess."""
     for line in block.splitlines():
         words = shlex.split(line.removeprefix("$ "), comments=True)
-        program = {"python": [sys.executable], "anew": [sys.executable, "-c", ANEW]}[words[0]]
+        program = {"python": [sys.executable], "anew": ANEW}[words[0]]
         yield [*program, *words[1:]]
 
 

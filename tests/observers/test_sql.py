@@ -54,6 +54,7 @@ from anew.runner.records import (
 from tests.helpers.places import ROOT
 from tests.helpers.postgres import HOST, PostgresServer, free_port
 from tests.helpers.stores import make_store
+from tests.helpers.waiting import until
 
 pytest_plugins = ("tests.helpers.postgres",)
 
@@ -627,10 +628,8 @@ def test_quiet_runs_hold_no_connection_and_busy_ones_hold_one(postgres_server: P
             return int(row[0])
 
     def await_connections(count: int) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while connections() != count and time.monotonic() < deadline:
-            time.sleep(0.05)  # a server takes a moment to notice
-        assert connections() == count
+        # a server takes a moment to notice
+        until(lambda: connections() == count, f"{count} connections", seconds=PATIENCE_S)
 
     with closing(SQLObserver(postgres_server.url_of(name))) as observer:
         observer.handle(start())
@@ -646,11 +645,9 @@ def test_quiet_runs_hold_no_connection_and_busy_ones_hold_one(postgres_server: P
 
 def await_blocked(server: PostgresServer) -> None:
     """Wait until some statement waits for a lock."""
-    deadline = time.monotonic() + PATIENCE_S
     with server.connect() as connection:
         query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        while connection.execute(query).fetchall() == [(0,)] and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: connection.execute(query).fetchall() != [(0,)], "a wait for a lock", seconds=PATIENCE_S)
 
 
 def test_a_server_killed_in_the_middle_of_a_batch_has_all_of_it_or_nothing(fresh_postgres: PostgresServer) -> None:

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -40,6 +39,7 @@ from anew.runner.store.journal import JournalWriter
 from anew.runner.store.locate import default_store_path, open_store
 from tests.format.test_serial import a_record
 from tests.helpers.stores import add_run, make_store
+from tests.helpers.waiting import until
 
 DEADLINE_S = 20
 
@@ -433,10 +433,7 @@ def following(store: FolderStore, number: int) -> tuple[io.StringIO, threading.T
 
 
 def wait_for(came: io.StringIO, text: str) -> None:
-    limit = time.monotonic() + DEADLINE_S
-    while came.getvalue() != text:
-        assert time.monotonic() < limit, came.getvalue()[-1000:]
-        time.sleep(0.01)
+    until(lambda: came.getvalue() == text, f"the end of {text[-100:]!r}", seconds=DEADLINE_S)
 
 
 def test_output_is_followed_line_by_line_until_the_run_has_ended(store: FolderStore) -> None:
@@ -469,6 +466,7 @@ def test_following_ends_when_the_run_dies_without_an_outcome(store: FolderStore)
     script = """
 import sys, time
 from pathlib import Path
+from tests.helpers.waiting import until
 from tests.helpers.stores import add_run
 from anew.runner.store.folder import FolderStore
 add_run(FolderStore.open(Path(sys.argv[1])), status=None, output="last words\\n")

@@ -8,7 +8,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -28,12 +27,12 @@ from anew.runner.records import RunRecord, Status
 from anew.runner.store import curate
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store
-from tests.helpers.scripts import Project
+from tests.helpers.scripts import ANEW, Project, anew
+from tests.helpers.waiting import until
 from tests.helpers.wire import FaultyProxy, MongoServer, with_database
 
 pytest_plugins = ("tests.helpers.wire",)
 
-ANEW = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
 SCRIPT = """\
 import math
 @experiment.main
@@ -75,13 +74,6 @@ def to(url: str) -> list[str]:
     return ["anew/observers=[files,mongo]", f"anew.observers.mongo.url={url}"]
 
 
-def anew(trial: Project, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", ANEW, *args]
-    done = subprocess.run(command, cwd=trial.folder, capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == code, f"exit code {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
 def told(record: RunRecord) -> str:
     """Return what of a record has to be equal wherever it is, as text, since NaN is not equal to itself."""
     return serial.dumps(serial.to_json(replace(record, id=None, observers={})))
@@ -106,13 +98,6 @@ def arrays(database: Db, number: int, name: str) -> list[tuple[int, float]]:
     """Return a metric as Sacred's readers see it."""
     found = database["metrics"].find({"run_id": number, "name": name}).sort("anew.part", 1)
     return [pair for each in found for pair in zip(each["steps"], each["values"], strict=True)]
-
-
-def until(condition: Callable[[], object], seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.05)
 
 
 # --- there and back ---------------------------------------------------------------------------------------------
@@ -293,7 +278,7 @@ def test_a_server_that_is_stuck_at_the_end_does_not_hold_the_run(
         lambda: (
             "pending"
             not in subprocess.run(
-                [sys.executable, "-c", ANEW, "sync"], cwd=trial.folder, capture_output=True, text=True, check=False
+                [*ANEW, "sync"], cwd=trial.folder, capture_output=True, text=True, check=False
             ).stdout.replace("Nothing is pending", "")
         )
     )
