@@ -23,6 +23,7 @@ from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
 from anew.runner.capture.source import SourceScan, added_modules
 from anew.runner.capture.system import SystemSampler
+from anew.runner.children import Children
 from anew.runner.errors import AnewError
 from anew.runner.guard import Guard, Terminated, Watch
 from anew.runner.places import Places
@@ -39,7 +40,7 @@ from anew.runner.records import (
     SweepMembership,
 )
 from anew.runner.redact import Redactor, secrets_in
-from anew.runner.run import Run, set_current
+from anew.runner.run import RUN_VARIABLE, Run, set_current
 from anew.runner.serial import start_to_json
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
@@ -145,6 +146,8 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
     failure: BaseException | None = None
     process = os.getpid()
     before = set_current(live.run)
+    children = Children({RUN_VARIABLE: str(started.claim.layout.folder)}, live.opened)
+    children.start()
     try:
         with _thread_failures_on_record(live.recorder):
             result = call(live.run)
@@ -153,6 +156,7 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
         failure = error
         raise
     finally:
+        children.close()
         set_current(before)
         # a forked child that falls out of main is not the run, and must not end it
         if os.getpid() == process:

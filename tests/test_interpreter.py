@@ -16,8 +16,14 @@ import hydra._internal.utils
 import pytest
 
 from anew import Experiment
+from tests.scripts import Project
 
 pytestmark = pytest.mark.interpreter
+
+
+@pytest.fixture
+def trial(project: Path) -> Project:
+    return Project(project)
 
 
 # --- the command line's parser ---------------------------------------------------------------------------------------
@@ -82,3 +88,73 @@ def test_the_argparse_of_others_is_as_it_was(tmp_path: Path) -> None:
     main.run()
 
     assert seen == [before, argparse]
+
+
+# --- child processes -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_belongs_to_the_run_it_was_started_in_however_it_began(trial: Project, method: str) -> None:
+    """
+    The server of forkserver, the default since Python 3.14, is started once in a process: here in the first run.
+
+    What its children inherit is the server's, and so were the variables, the output and the opened files.
+    """
+    (trial.folder / "rows.txt").write_text("1 2 3")
+    trial.write(f"""
+    import multiprocessing
+    def grandchild(n):
+        anew.current_run().log({{"grandchild": n}})
+        print("grandchild of", n)
+    def child(n):
+        print("child of", n)
+        print("error of", n, file=sys.stderr)
+        open("rows.txt").read()
+        anew.current_run().log({{"child": n}})
+        assert os.environ["ANEW_RUN"] == str(anew.current_run().dir.parent)  # what other programs go by
+        below = context.Process(target=grandchild, args=(n,))
+        below.start(); below.join(); assert below.exitcode == 0
+    context = multiprocessing.get_context({method!r})
+    @experiment.main
+    def main(n: int = 0, *, run: Run):
+        process = context.Process(target=child, args=(n,))
+        process.start(); process.join(); assert process.exitcode == 0
+    def runs():
+        for n in (1, 2): main.run(f"n={{n}}")
+    if __name__ == "__main__":
+        runs()
+        sys.exit()
+    """)
+
+    trial.run("anew.quiet=true")
+
+    for number in (1, 2):
+        record = trial.record(number)
+        points = {name: (metric.last, metric.count) for name, metric in record.metrics.items() if "/" not in name}
+        assert points == {"child": (number, 1), "grandchild": (number, 1)}
+        assert [each.path for each in record.inputs] == ["rows.txt"]
+        said = (trial.folder / f"runs/{number}/output.log").read_text()
+        assert sorted(said.splitlines()) == [f"child of {number}", f"error of {number}", f"grandchild of {number}"]
+
+
+@pytest.mark.parametrize("kind", ["Pool", "ProcessPoolExecutor"])
+def test_what_a_pool_of_the_default_kind_does_is_on_record(trial: Project, kind: str) -> None:
+    (trial.folder / "rows.txt").write_text("1 2 3")
+    trial.write(f"""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import Pool
+    def work(n):
+        anew.current_run().log({{f"part{{n}}": n}})
+        return len(open("rows.txt").read())
+    @experiment.main
+    def main(n: int = 2):
+        with {kind}(n) as pool:
+            return sum(pool.map(work, range(n)))
+    """)
+
+    trial.run()
+
+    record = trial.record()
+    assert record.result == 10
+    assert {name for name in record.metrics if "/" not in name} == {"part0", "part1"}
+    assert [each.path for each in record.inputs] == ["rows.txt"]

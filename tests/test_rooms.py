@@ -28,7 +28,7 @@ LINE = (
     ("rerun",),
     ("experiment", "query"),
     ("lifecycle", "sweep"),
-    ("run", "pulse", "dispatch", "testing"),
+    ("run", "pulse", "dispatch", "testing", "children"),
     ("recorder", "artifacts", "observers"),
     ("config", "capture", "store"),
     ("search",),
