@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from anew.runner.config.private.versions import PYTHONS, is_tested
+
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ["click", "hydra", "matplotlib", "numpy", "omegaconf", "pandas", "platformdirs", "psutil", "rich", "yaml"]
 
@@ -178,3 +180,21 @@ def test_on_windows_an_import_says_in_a_sentence_what_is_missing_and_what_to_do(
 
 def test_the_distribution_says_that_it_is_for_posix() -> None:
     assert "Operating System :: POSIX" in (importlib.metadata.metadata("anew").get_all("Classifier") or [])
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_versions_that_are_tested_are_those_that_are_promised(settings: Any) -> None:
+    """One table; what else names versions has to agree."""
+    project = settings["project"]
+    named = [each.rpartition(" ")[2] for each in project["classifiers"] if ":: Python :: 3." in each]
+
+    assert tuple(named) == PYTHONS
+    assert project["requires-python"] == f">={PYTHONS[0]}"
+    assert f"Python {PYTHONS[0]} to {PYTHONS[-1]} on Linux or macOS" in (ROOT / "README.md").read_text()
+    for name in ("hydra-core", "omegaconf"):
+        [pin] = [each.removeprefix(name) for each in project["dependencies"] if each.startswith(name)]
+        lowest, beyond = (bound.strip("<>=") for bound in pin.split(","))
+        assert is_tested(name, lowest)
+        assert not is_tested(name, beyond)

@@ -23,6 +23,7 @@ from anew.runner.wording import printable, size, some
 
 if TYPE_CHECKING:
     from anew.runner.dispatch.trial import Tried
+from anew.runner.config.private.versions import is_tested, tested
 
 _EXTRAS = {
     "gpu": "nvidia-ml-py",
@@ -83,12 +84,11 @@ def check_command(
             for each in tried
         ]
         rows = dict(_installation())
-        print_json(
-            {"store": store.url if store else None, "installation": rows, "findings": items, "observers": observers}
-        )
+        value = {"store": store.url if store else None, "installation": rows, "tested": _are_tested(rows)}
+        print_json({**value, "findings": items, "observers": observers})
     else:
         heading("Installation")
-        pairs(_installation())
+        pairs(_judged(_installation()))
         heading("Store")
         _print_findings(store, missing, findings, deep)
         if tried:
@@ -133,6 +133,19 @@ def _installation() -> list[tuple[str, str]]:
         absent = f"not installed; to have it: pip install 'anew[{extra}]'"
         rows.append((f"anew[{extra}]", f"{distribution} {version}" if version else absent))
     return rows
+
+
+def _are_tested(rows: dict[str, str]) -> dict[str, bool]:
+    return {name: is_tested(name, rows[name]) for name in ("python", "hydra-core", "omegaconf")}
+
+
+def _judged(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Say of the versions that matter most whether they are among those tested."""
+    judgement = {
+        name: "tested" if known else styled(f"not among those tested: {', '.join(tested(name))}", "yellow")
+        for name, known in _are_tested(dict(rows)).items()
+    }
+    return [(name, f"{value} ({judgement[name]})" if name in judgement else value) for name, value in rows]
 
 
 def _version(distribution: str) -> str | None:

@@ -39,7 +39,8 @@ from anew.runner.records import (
     Status,
     SweepMembership,
 )
-from anew.runner.run.handle import Run, set_current
+from anew.runner.run.children import Children
+from anew.runner.run.handle import RUN_VARIABLE, Run, set_current
 from anew.runner.run.pulse import Pulse
 from anew.runner.run.recorder import Recorder
 from anew.runner.settings import Settings
@@ -147,6 +148,8 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
     failure: BaseException | None = None
     process = os.getpid()
     before = set_current(live.run)
+    children = Children({RUN_VARIABLE: str(started.claim.layout.folder)}, live.opened)
+    children.start()
     try:
         with _thread_failures_on_record(live.recorder):
             result = call(live.run)
@@ -155,6 +158,7 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
         failure = error
         raise
     finally:
+        children.close()
         set_current(before)
         # a forked child that falls out of main is not the run, and must not end it
         if os.getpid() == process:

@@ -1,4 +1,4 @@
-"""Which Hydra and OmegaConf were tried, and what is said to whoever has others. Imports neither of them."""
+"""Which Pythons, Hydras and OmegaConfs were tried, and what is said to whoever has others. Imports none of them."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class Library:
 
 HYDRA = Library(distribution="hydra-core", module="hydra", floor="1.3.2", below="1.4")
 OMEGACONF = Library(distribution="omegaconf", module="omegaconf", floor="2.3", below="2.4")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 # What the tests were run with: any of the first with any of the second.
 TESTED = (
     (("1.3.2", "1.3.8"), ("2.3.0", "2.3.1")),
@@ -88,6 +89,20 @@ def versions() -> Versions:
         ),
         command=_COMMAND,
     )
+
+
+def tested(name: str) -> tuple[str, ...]:
+    """Return the tested versions of "python" (without the last part), "hydra-core" or "omegaconf"."""
+    if name == "python":
+        return PYTHONS
+    place = (HYDRA.distribution, OMEGACONF.distribution).index(name)
+    return tuple(version for pair in TESTED for version in pair[place])
+
+
+def is_tested(name: str, version: str) -> bool:
+    """Return whether a version is among those that were tested: `3.14.8` of Python, where it is all of 3.14."""
+    given = ".".join(version.split(".")[:2]) if name == "python" else version
+    return given in tested(name) or f"{given}.0" in tested(name)
 
 
 @contextmanager
