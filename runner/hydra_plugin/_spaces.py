@@ -20,6 +20,7 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
+from anew.runner.config.private.sweeps import limits
 from anew.runner.errors import ConfigError
 from anew.runner.search.spaces import Choices, Integers, Parameter, Plain, Reals, Space
 
@@ -121,7 +122,8 @@ def _choices(elements: Sequence[Any], sweep: Any) -> Choices:
 
 
 def _range(sweep: RangeSweep) -> Space:
-    start, stop, step = (Decimal(str(number)) for number in (sweep.start, sweep.stop, sweep.step))
+    written = limits(sweep)
+    start, stop, step = (Decimal(str(number)) for number in written)
     if step == 0:
         raise ValueError("which has a step of 0")
     count = math.ceil((stop - start) / step)
@@ -131,7 +133,7 @@ def _range(sweep: RangeSweep) -> Space:
     log = _log(sweep)
     if log and (low <= 0 or abs(step) != 1):
         raise ValueError("which cannot be logarithmic: that takes numbers above 0, and a step of 1")
-    if all(isinstance(number, int) for number in (sweep.start, sweep.stop, sweep.step)):
+    if all(isinstance(number, int) for number in written):
         return Integers(low=int(low), high=int(high), step=int(abs(step)), log=log)
     if log:
         raise ValueError("which cannot be logarithmic: an interval can, or a range of whole numbers")

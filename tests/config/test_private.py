@@ -309,6 +309,12 @@ def test_asking_for_the_versions_imports_neither() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_an_experiment_begins_without_what_only_a_refusal_needs() -> None:
+    code = "import sys; import anew.runner.config.app; assert 'importlib.metadata' not in sys.modules"
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def pretend(folder: Path, version: str, text: str) -> dict[str, str]:
     """Put a Hydra of another version before the one that is installed; return the environment in which it is there."""
     (folder / "hydra").mkdir(parents=True)

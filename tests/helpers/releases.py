@@ -12,6 +12,7 @@ HYDRA_1_4 = not hydra.__version__.startswith("1.3.")
 # The one whose defaults are the oldest, and what an app is told that asks for another than the newest.
 OLDEST_BASE = "1.3" if HYDRA_1_4 else "1.1"
 ANOTHER_BASE: dict[str, str] = {} if HYDRA_1_4 else {"version_base": "1.2"}
+CURRENT_BASE: dict[str, str] = {} if HYDRA_1_4 else {"version_base": "1.3"}
 NEWEST_BASE = ".".join(hydra.__version__.split(".")[:2])
 
 # OmegaConf 2.4 deprecates the second; before, the first was another function.

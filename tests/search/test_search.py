@@ -38,6 +38,7 @@ from anew.runner.search.settings import PRUNERS, SAMPLERS, SearchSettings, read_
 from anew.runner.search.spaces import Choices, Integers, Parameter, Reals, Space, grid_point, grid_size
 from anew.runner.search.study import StudyOf
 from anew.runner.search.summary import SearchSummary, summary
+from tests.helpers.releases import CURRENT_BASE
 
 ASKED: dict[str, Any] = {
     "sampler": {"name": "tpe", "seed": 3},
@@ -866,7 +867,7 @@ def sweeper_of(sweep: Path, *overrides: str, launcher: Any = None, arguments: Se
     app = sweep.parent / "conf"
     app.mkdir(exist_ok=True)
     (app / "config.yaml").write_text("x: 0.0\ny: 1\nkind: a\n")
-    with initialize_config_dir(str(app), version_base="1.3"):
+    with initialize_config_dir(str(app), **CURRENT_BASE):
         cfg = compose(
             "config",
             [
@@ -1144,7 +1145,7 @@ def app(folder: Path, *overrides: str, code: int = 0, **environment: str) -> str
             """
         )
     )
-    (folder / "app.py").write_text(APP)
+    (folder / "app.py").write_text(APP if CURRENT_BASE else APP.replace(', version_base="1.3"', ""))
     done = subprocess.run(
         [sys.executable, "-W", "error", "app.py", "-m", "x=interval(-2,2)", "y=range(3)", *overrides],
         cwd=folder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -182,6 +183,25 @@ def rerun_of(place: str, overrides: Sequence[str]) -> Again:
 
 
 # --- a failure in main ------------------------------------------------------------------------------------------------
+
+# `_log_job_error_to_file`: Hydra 1.4 writes what main raised into the job's log file, with whatever secret is in it. A
+# failure of a main of ours is on record, and in the captured output, without its secrets. Instead: a filter that Hydra
+# lets be added to the handlers which it is about to make.
+_log_failure: Callable[[], None] | None = getattr(job_module, "_log_job_error_to_file", None)
+
+
+def _log_unless_recorded() -> None:
+    trace = sys.exc_info()[2]
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).startswith("anew.runner.config."):
+            return
+        trace = trace.tb_next
+    if _log_failure is not None:
+        _log_failure()
+
+
+if _log_failure is not None:
+    setattr(job_module, "_log_job_error_to_file", _log_unless_recorded)  # noqa: B010  # older ones have no such name
 
 # `_create_synthetic_frame`: Hydra 1.4 knows where main begins by a frame of its own job runner, or by one that was made
 # to look like it. Instead: as below.

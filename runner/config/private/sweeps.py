@@ -1,4 +1,4 @@
-"""What is private in Hydra about its own sweeper and launcher, which are its defaults."""
+"""What is private in Hydra about sweeps: its own sweeper and launcher, which are its defaults, and its ranges."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from hydra._internal.core_plugins import basic_sweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import RangeSweep
 
 if not hasattr(basic_sweeper.BasicSweeper, "_parse_config"):
     raise ImportError("cannot import name '_parse_config' of 'BasicSweeper' from 'hydra._internal.core_plugins'")
@@ -33,3 +34,14 @@ def batches(sweeper: Any, loader: ConfigLoader, arguments: list[str]) -> list[li
     sweeper.validate_batch_is_legal = lambda batch: None
     found: list[list[list[str]]] = sweeper.split_arguments(overrides, sweeper.max_batch_size)
     return found
+
+
+# `RangeSweep.transformers`: Hydra 1.4 keeps `float(range(1, 4))` as it is written, up to 1.3 it is `range(1.0, 4.0)`.
+# Instead: `RangeSweep.range`, which up to 1.4.0rc3 leaves the casts out.
+def limits(sweep: RangeSweep) -> tuple[int | float, int | float, int | float]:
+    """Return start, stop and step of a range, cast as it was asked for."""
+    found: list[Any] = [sweep.start, sweep.stop, sweep.step]
+    for cast in getattr(sweep, "transformers", ()):
+        found = [cast(number) for number in found]
+    start, stop, step = found
+    return start, stop, step

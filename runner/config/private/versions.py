@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import sys
 from collections.abc import Iterator
@@ -36,6 +35,8 @@ class Library:
 
     def installed(self) -> str | None:
         """Return the version that is installed, as far as pip knows; None for none."""
+        import importlib.metadata  # sixty modules, which a run that begins does not need
+
         try:
             return importlib.metadata.version(self.distribution)
         except importlib.metadata.PackageNotFoundError:
