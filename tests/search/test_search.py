@@ -214,7 +214,7 @@ def test_an_argument_that_cannot_be_read_is_refused_as_everywhere() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"sampler": "tpee"}, r"hydra\.sweeper\.sampler is 'tpee'.*Did you mean 'tpe'\? There are: tpe, cmaes"),
+        ({"sampler": "tpee"}, r"hydra\.sweeper\.sampler is 'tpee'.*Did you mean tpe\? There are: tpe, cmaes"),
         ({"sampler": None}, "takes a name, or a mapping with one"),
         ({"sampler": {"name": "tpe", "n_start": 3}}, r"sampler\.n_start is no option of tpe.*There are: n_startup"),
         ({"sampler": {"name": "random", "n": 3}}, r"is no option of random\. It has none"),
@@ -222,7 +222,7 @@ def test_an_argument_that_cannot_be_read_is_refused_as_everywhere() -> None:
         ({"sampler": {"name": "tpe", "seed": "7"}}, r"sampler\.seed is '7'"),
         ({"sampler": "grid"}, "is grid, which needs a finite space: x can be any number of an interval"),
         ({"sampler": "cmaes", "direction": ["minimize", "maximize"]}, "is cmaes, which has one direction only"),
-        ({"pruner": "medium"}, "pruner is 'medium', which is not known. Did you mean 'median'"),
+        ({"pruner": "medium"}, "pruner is 'medium', which is not known. Did you mean median\\?"),
         ({"direction": "min"}, r"direction is 'min'; it takes minimize or maximize"),
         ({"direction": ["minimize", "up"]}, "it takes minimize or maximize, or a list of them"),
         ({"direction": []}, "it takes minimize or maximize"),
@@ -1086,13 +1086,13 @@ def test_a_sampler_by_name_and_params_from_the_configuration(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("hydra.sweeper.sampler=tpee", "Did you mean 'tpe'"),
+        ("hydra.sweeper.sampler=tpee", r"Did you mean tpe\?"),
         ("hydra.sweeper.sampler.n_startup_trials=x", r"sampler\.n_startup_trials is 'x'; it takes a number"),
         ("hydra.sweeper.direction=up", "direction is 'up'"),
         ("hydra/sweeper/sampler=grid", "is grid, which needs a finite space"),
         ("hydra.sweeper.params={x: 3}", r"params\.x is 3, which is no space to search"),
         ("hydra.sweeper.n_jobs=0", "n_jobs is 0; it takes a whole number from 1 on"),
-        ("hydra.sweeper.pruner=medium", "Did you mean 'median'"),
+        ("hydra.sweeper.pruner=medium", r"Did you mean median\?"),
     ],
 )
 def test_a_wrong_configuration_is_refused_before_anything_is_written(
