@@ -53,7 +53,7 @@ def job_of(cfg: Any) -> Any:
     hydra = OmegaConf.to_container(HydraConfig.get())
     assert isinstance(hydra, dict)
     hydra["runtime"]["output_dir"] = hydra["run"]["dir"] = ""
-    return hydra, copy.deepcopy(cfg), OmegaConf.get_type(cfg).__name__, OmegaConf.is_struct(cfg)
+    return hydra, copy.deepcopy(cfg), getattr(OmegaConf.get_type(cfg), "__name__", None), OmegaConf.is_struct(cfg)
 
 
 # --- the same as Hydra -----------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def test_the_quick_composition_and_the_quick_job_are_what_hydra_makes(
     seen: list[Any] = []
 
     def main(lr: float = 0.1, n: int = 2, names: dict[str, int] = {}, *, run: Any) -> None:  # noqa: B006
-        seen.append(job_of(HydraConfig.get()._get_parent()))  # the whole of it
+        seen.append(job_of(HydraConfig.get()._get_parent()))  # type: ignore[attr-defined]  # the whole of it
 
     run(tmp_path / "quick", main, *line)
     monkeypatch.setattr(quick, "is_plain", lambda overrides: False)

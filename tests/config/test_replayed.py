@@ -46,8 +46,7 @@ PLAIN_CONFIGS = st.dictionaries(
 
 def composed(values: Any) -> DictConfig:
     """What Hydra would compose: the user's part and its own."""
-    cfg = OmegaConf.create({"hydra": {"job": {}}})
-    cfg = OmegaConf.merge(cfg, values)
+    cfg = OmegaConf.merge({"hydra": {"job": {}}}, values)
     assert isinstance(cfg, DictConfig)
     OmegaConf.set_struct(cfg, True)
     return cfg
@@ -130,7 +129,7 @@ def test_a_reference_stays_one_and_the_world_is_not_asked_again() -> None:
         assert cfg.when == "then"
         cfg.lr = 6
         assert cfg.same == 6
-        assert cfg._get_node("later")._is_interpolation()
+        assert OmegaConf.is_interpolation(cfg, "later")
     finally:
         OmegaConf.clear_resolver("test_replayed_today")
 
