@@ -55,7 +55,7 @@ def job_of(cfg: Any) -> Any:
     hydra = OmegaConf.to_container(HydraConfig.get())
     assert isinstance(hydra, dict)
     hydra["runtime"]["output_dir"] = hydra["run"]["dir"] = ""
-    return hydra, copy.deepcopy(cfg), OmegaConf.get_type(cfg).__name__, OmegaConf.is_struct(cfg)
+    return hydra, copy.deepcopy(cfg), getattr(OmegaConf.get_type(cfg), "__name__", None), OmegaConf.is_struct(cfg)
 
 
 # --- the same as Hydra -----------------------------------------------------------------------------------------------

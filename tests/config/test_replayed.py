@@ -47,8 +47,7 @@ PLAIN_CONFIGS = st.dictionaries(
 
 def composed(values: Any) -> DictConfig:
     """What Hydra would compose: the user's part and its own."""
-    cfg = OmegaConf.create({"hydra": {"job": {}}})
-    cfg = OmegaConf.merge(cfg, values)
+    cfg = OmegaConf.merge({"hydra": {"job": {}}}, values)
     assert isinstance(cfg, DictConfig)
     OmegaConf.set_struct(cfg, True)
     return cfg

@@ -398,7 +398,7 @@ AFTER = (
 def test_what_is_known_at_the_start_is_there_at_once(base: Base, tmp_path: Path) -> None:
     store = make_store(tmp_path / "runs")
     with closing(SQLObserver(base.url)) as observer:
-        observer.begin(store)  # type: ignore[arg-type]  # its `table` has no other options
+        observer.begin(store)
         observer.handle(replace(start(), record=FULL))
 
     row = base.run()
@@ -938,7 +938,7 @@ def test_a_file_is_made_with_its_folder_and_relative_to_where_the_observer_was_m
 def test_without_a_url_the_file_is_in_the_store(tmp_path: Path) -> None:
     store = make_store(tmp_path / "runs")
     with closing(SQLObserver()) as observer:
-        observer.begin(store)  # type: ignore[arg-type]  # its `table` has no other options
+        observer.begin(store)
         observer.handle(start())
 
     assert Base("sqlite", f"sqlite:///{tmp_path}/runs/runs.sqlite").run()["store"] == store.url

@@ -598,7 +598,7 @@ def test_an_install_in_place_of_the_project_does_not_let_todays_modules_in(trial
     installed = {"PYTHONPATH": f"{trial.folder / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     trial.run(env=installed)
     (source / "__init__.py").write_text("VALUE = 'today'\n")
-    assert trial.again("1", **installed)["verdict"] == "identical"
+    assert trial.again("1", PYTHONPATH=installed["PYTHONPATH"])["verdict"] == "identical"
     assert trial.again("1")["verdict"] == "identical"
 
 

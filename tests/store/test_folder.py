@@ -371,7 +371,7 @@ def test_a_series_is_merged_over_all_writers_in_order_of_time(store: FolderStore
     series = store.metrics(record.uid, "loss")
     assert series.times.tolist() == series.values.tolist() == [0.5, 1.0, 2.0, 3.0, 4.0, 4.0, 9.0]
     assert series.steps.tolist() == [0, 0, 0, 1, 1, 2, 2]
-    assert (series.name, series.steps.dtype, series.values.dtype) == ("loss", np.int64, np.float64)
+    assert (series.name, series.steps.dtype, series.values.dtype) == ("loss", np.dtype("int64"), np.dtype("float64"))
     summary = store.get(1).metrics["loss"]
     assert (summary.count, summary.last, summary.min, summary.max) == (7, 9.0, 0.5, 9.0)
 

@@ -115,7 +115,7 @@ def test_any_names_and_numbers_come_back(
 
 def test_what_is_no_number_is_refused_by_name_and_the_rest_is_kept(tmp_path: Path) -> None:
     journal = writer(tmp_path / "a.jsonl")
-    refused = journal.log({"a": 1.0, "b": "x", "c": None, "d": np.zeros(3), "e": 1j, 5: 1.0, "f": {"g": 2.0, "h": []}})
+    refused = journal.log({"a": 1.0, "b": "x", "c": None, "d": np.zeros(3), "e": 1j, 5: 1.0, "f": {"g": 2.0, "h": []}})  # type: ignore[dict-item]
     assert refused is not None
     assert set(refused) == {"b", "c", "d", "e", "5", "f/h"}
     assert refused["d"] == "a metric is one number, not an array of shape (3,)"
@@ -140,7 +140,7 @@ def test_steps_are_counted_when_absent_and_may_repeat_and_go_back(tmp_path: Path
     journal.log({"x": 1.0, "y": 2.0})
     journal.log({"x": 1.0}, 3)
     journal.log({"x": 1.0}, np.int64(3))
-    journal.log({"x": 1.0}, 4.0)
+    journal.log({"x": 1.0}, 4.0)  # type: ignore[arg-type]
     journal.log({"x": 1.0})
     assert [entry["s"] for entry in entries(tmp_path / "a.jsonl")] == [0, 1, 0, 10, 11, 3, 3, 4, 5]
 

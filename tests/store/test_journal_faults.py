@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from anew.runner.errors import StoreError
-from anew.runner.store import durability
+from anew.runner.store import durability, files
 from anew.runner.store import journal as module
 from anew.runner.store.journal import Flaw, JournalWriter, iter_journal, read_points, tail
 
@@ -64,7 +64,7 @@ def fail_after(count: int, monkeypatch: pytest.MonkeyPatch, code: int = errno.EN
         part, left[0] = data[: left[0]], 0
         return write(descriptor, part)
 
-    monkeypatch.setattr(module.os, "write", short)
+    monkeypatch.setattr(os, "write", short)
 
 
 @pytest.mark.parametrize("count", [0, 1, 20, 60])
@@ -100,7 +100,7 @@ def test_where_a_torn_line_cannot_be_cut_off_the_next_one_begins_on_a_line_of_it
     for _ in range(2):
         with monkeypatch.context() as patch:
             fail_after(30, patch)
-            patch.setattr(module.os, "ftruncate", refuse)
+            patch.setattr(os, "ftruncate", refuse)
             with pytest.raises(StoreError):
                 journal.log({"x": 2.0})
     journal.log({"x": 3.0})
@@ -186,7 +186,7 @@ def test_a_full_disk_costs_what_did_not_fit_and_nothing_else(tmp_path: Path) -> 
 def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths of files and folders that are synced, as it happens."""
     seen: list[str] = []
-    sync_file, sync_folder = durability.sync_descriptor, durability.sync_folder
+    sync_file, sync_folder = durability.sync_descriptor, files.sync_folder
 
     def note(descriptor: int) -> None:
         seen.append(os.readlink(f"/proc/self/fd/{descriptor}"))
@@ -358,7 +358,7 @@ def test_an_interrupted_write_is_settled_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "write", interrupted)
+        patch.setattr(os, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             journal.log({"x": 2.0}, 2)
     journal.log({"x": 3.0}, 3)
@@ -390,7 +390,12 @@ def test_a_child_never_writes_into_its_parents_file(tmp_path: Path) -> None:
 
     def misuse() -> None:
         assert journal.forked
-        for call in (lambda: journal.log({"x": 2.0}), lambda: journal.append("n", {}), journal.sync):
+        calls: list[Callable[[], object]] = [
+            lambda: journal.log({"x": 2.0}),
+            lambda: journal.append("n", {}),
+            journal.sync,
+        ]
+        for call in calls:
             with pytest.raises(StoreError, match="forked"):
                 call()
         journal.close()

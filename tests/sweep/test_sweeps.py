@@ -596,7 +596,7 @@ def test_no_secret_reaches_the_record_of_a_sweep(trial: Project) -> None:
     assert "Overrides of sweep 1 held secrets" in anew(trial, "sweep", "resume", code=2).stderr
 
     trial.run("-m", "i=1,2,3", words[1], "anew.sweep.max_jobs=1", env=environment)
-    anew(trial, "sweep", "resume", "anew.sweep.max_jobs=null", **environment)
+    anew(trial, "sweep", "resume", "anew.sweep.max_jobs=null", MY_TOKEN=environment["MY_TOKEN"])
     assert [job.result for job in sweep_of(trial, 2).jobs] == ["0 21"] * 3
     kept = b"".join(path.read_bytes() for path in (trial.folder / "runs").rglob("*") if path.is_file())
     assert b"correct-horse" not in kept
