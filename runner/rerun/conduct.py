@@ -429,7 +429,7 @@ class _Again:
             return number
         curate.delete(self.target, number)
         curate.purge(self.target, [number])
-        return self.store.get(uid).id or 0
+        return self.store.resolve(uid)
 
     def _ended(self, number: int) -> RunRecord:
         """Return the new run once its outcome is there; its guard may be a moment behind its process."""

@@ -7,10 +7,12 @@ A look at all that is installed costs some 20 ms, so it is for when something is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 STORES = "anew.stores"
 """URL scheme -> a function of a URL and the keyword `create` that returns a `RunStore`."""
@@ -76,6 +78,9 @@ def offers(group: str) -> dict[str, Offer]:
     Raises:
         ConfigError: Two packages offer something else under the same name.
     """
+    # takes another 30 ms to import, which a folder that is listed has no use for
+    from importlib.metadata import entry_points
+
     found: dict[str, Offer] = {}
     for entry in entry_points(group=group):
         package = entry.dist.name if entry.dist is not None else ""
