@@ -215,9 +215,10 @@ def test_without_a_server_main_runs_and_sync_delivers_later(trial: Project, fres
 def test_a_server_that_is_killed_in_the_middle_costs_nothing(trial: Project, fresh_mongo: MongoServer) -> None:
     url = with_database(fresh_mongo.url, "outage")
     with trial.start(*to(url), "n=1500", "pause=0.005", "anew.observers.mongo.timeout_s=1") as process:
-        time.sleep(2)
+        with fresh_mongo.client() as client:
+            until(lambda: arrays(client["outage"], 1, "acc"), "a first point")
         fresh_mongo.kill()
-        time.sleep(2)
+        until(lambda: trial.record().observers["mongo"].state == "failing", "a failed delivery")
         fresh_mongo.start()
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
