@@ -249,9 +249,10 @@ def test_a_name_that_is_not_found_and_a_socket_are_left_to_the_driver() -> None:
 def test_a_server_that_is_killed_in_the_middle_costs_nothing(trial: Project, fresh_mongo: MongoServer) -> None:
     url = with_database(fresh_mongo.url, "outage")
     with trial.start(*to(url), "n=1500", "pause=0.005", "anew.observers.mongo.timeout_s=1") as process:
-        time.sleep(2)
+        with fresh_mongo.client() as client:
+            until(lambda: arrays(client["outage"], 1, "acc"), "a first point")
         fresh_mongo.kill()
-        time.sleep(2)
+        until(lambda: trial.record().observers["mongo"].state == "failing", "a failed delivery")
         fresh_mongo.start()
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
