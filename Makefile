@@ -11,7 +11,7 @@ QUICK := tests/format tests/query tests/store tests/test_rooms.py tests/test_set
 	tests/config/test_anew_node.py tests/config/test_signature.py tests/docs/test_filters.py \
 	tests/observers/test_console.py tests/observers/test_memory.py
 
-.PHONY: help demo test quick coverage hydra-next dev lint types bench torture clean
+.PHONY: help demo test quick coverage hydra-next pythons pythons-near oldest dev lint types bench torture clean
 .NOTPARALLEL:
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make quick     style, types and the quick tests, for between two thoughts"
 	@echo "make coverage  all tests, and which lines they reached, also in child processes"
 	@echo "make dev       prepare .venv for working on anew; again after adding a file"
+	@echo "make pythons   all tests on every Python, 3.10 to 3.15, into docs/pythons.md; make pythons-near: a few, on those here"
+	@echo "make oldest    all tests with the lowest versions that are promised"
 	@echo "make lint      style alone; make types: types alone"
 	@echo "make bench     measure what recording costs"
 	@echo "make torture   kill $(KILLS) writers and look for lost points (KILLS=n)"
@@ -41,6 +43,7 @@ hydra-next:
 	@$(NEXT) -m pip list --disable-pip-version-check 2>/dev/null | grep -E '^(hydra-core|omegaconf) '
 	@$(NEXT) -m pytest -n $(WORKERS) --dist worksteal -q tests/config tests/search tests/sweep/test_sweeps.py \
 		tests/run/test_recording.py tests/rerun/test_rerun.py $(PYTEST_ARGS)
+
 quick: lint types
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -m "not slow" $(QUICK) $(PYTEST_ARGS)
 
@@ -61,6 +64,15 @@ types: dev
 dev:
 	@$(PYTHON) scripts/environment.py .venv --extra dev
 
+pythons:
+	@$(PYTHON) scripts/pythons.py -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+pythons-near:
+	@$(PYTHON) scripts/pythons.py --near -n $(WORKERS) $(PYTEST_ARGS)
+
+oldest:
+	@$(PYTHON) scripts/pythons.py --oldest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
 bench: dev
 	@$(BIN)/python -m benchmarks
 
@@ -68,5 +80,5 @@ torture: dev
 	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS)
 
 clean:
-	rm -rf .venv .venv-demo .venv-hydra-next build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf .venv .venv-demo .venv-hydra-next .venv-pythons build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
