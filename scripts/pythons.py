@@ -219,7 +219,7 @@ def test_near(python: Python, name: str, contents: Sequence[str], arguments: Seq
     """Run the tests marked as near the interpreter, README's first screen among them, and the demo in short."""
     needed = [f"--requirements={name}" for name in ("tests/near.txt", "examples/digits/requirements.txt")]
     programs = python.environment(f"{name}-near", *contents, *needed)
-    files = [path for path in sorted(ROOT.glob("tests/test_*.py")) if "mark.interpreter" in path.read_text()]
+    files = [path for path in sorted(ROOT.glob("tests/**/test_*.py")) if "mark.interpreter" in path.read_text()]
     went = test(python, programs, "-m", "interpreter", *(str(path.relative_to(ROOT)) for path in files), *arguments)
     with tempfile.TemporaryDirectory() as store:
         run(python.command("sh", "scripts/demo.sh", programs, store, "epochs=2"), quiet=True)
