@@ -12,13 +12,12 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.places import Places
-from anew.runner.records import CommandFacts, RunRecord, SourceFacts, Status, SweepMembership
+from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
 from anew.runner.relaunch.plan import Report, active
 from anew.runner.sweep_records import PlannedJob, SweepRecord
 
@@ -473,6 +472,7 @@ def _named(observers: Sequence[Any]) -> dict[str, Any]:
 
 
 def _origin(main: Main, entry: str) -> Origin:
+    from anew.runner.capture.command import capture_command
     from anew.runner.capture.source import SourceScan, cache_file
     from anew.runner.places import project_root
     from anew.runner.run.lifecycle import Origin
@@ -482,7 +482,7 @@ def _origin(main: Main, entry: str) -> Origin:
     cache = _cache_folder()
     return Origin(
         experiment=main.experiment.name,
-        command=_command(main.function, entry, root),
+        command=capture_command(main.function, entry, root),
         places=Places(root),
         scan=SourceScan(root, cache_file(cache, root)),
         cache=cache,
@@ -544,39 +544,6 @@ def _cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("anew")
-
-
-def _command(function: Callable[..., Any], entry: str, root: Path) -> CommandFacts:
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
-    target = spec.name if spec is not None and entry == "module" else str(getattr(main, "__file__", "") or "")
-    return CommandFacts(
-        argv=tuple(sys.argv),
-        cwd=str(Path.cwd()),
-        entry=entry,
-        target=target,
-        function=f"{function.__module__}:{function.__qualname__}",
-        interpreter=sys.executable,
-        options=_interpreter_options(),
-        import_paths=_import_paths(root),
-    )
-
-
-def _interpreter_options() -> tuple[str, ...]:
-    """Return what stands between the interpreter and the script on its command line."""
-    words = sys.orig_argv[1 : max(1, len(sys.orig_argv) - len(sys.argv))]
-    return tuple(word for word in words if word not in ("-m", "-c"))
-
-
-def _import_paths(root: Path) -> tuple[str, ...]:
-    """Return the folders of the project that modules come from: on `sys.path`, or by an installer's own finder."""
-    prefix = f"{root}{os.sep}"
-    inside = [path for path in sys.path if path == str(root) or path.startswith(prefix)]
-    for name, module in list(sys.modules.items()):
-        paths = vars(module).get("__path__") if "." not in name and type(module) is ModuleType else None
-        if isinstance(paths, list) and paths and str(paths[0]).startswith(prefix):
-            inside.append(os.path.dirname(paths[0]))
-    return tuple(path for path in dict.fromkeys(inside) if "site-packages" not in path)
 
 
 def _entry_kind() -> str:
