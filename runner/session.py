@@ -18,7 +18,8 @@ from anew.runner.guard.watch import Guard
 from anew.runner.places import Places, project_root
 from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
 from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume
-from anew.runner.run.lifecycle import Claim, Origin, execute
+from anew.runner.run.lifecycle import execute
+from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store

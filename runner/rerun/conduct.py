@@ -28,6 +28,7 @@ from anew.runner.relaunch.plan import Report, Rerun, read_report
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.rerun import differences
+from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
 from anew.runner.rerun.report import RerunResult, difference_lines
 from anew.runner.rerun.verdict import judge
 from anew.runner.settings import EnvironmentSettings
@@ -210,8 +211,6 @@ class _Again:
 
     def _rebuild(self, strict: bool) -> None:
         from platformdirs import user_cache_path
-
-        from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
 
         facts = self.record.environment
         if facts is None:
