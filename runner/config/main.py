@@ -47,6 +47,7 @@ def run_app(
         SystemExit: With 1 after main failed, unless *interactive*; as argparse and Hydra leave after `--help`.
         Exception: Whatever a hook raises; whatever main raises, when *interactive*.
     """
+    # Hydra comes with it, which a main that is only decorated does without
     from anew.runner.config.app import run
 
     return run(spec, argv, hooks, interactive=interactive, recorded=recorded)
@@ -60,6 +61,7 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> None:
         AnewError: It could not be begun; JobTakenError among them.
         KeyboardInterrupt, SystemExit: It was interrupted, by SIGINT or SIGTERM, which is on record too.
     """
+    # as above
     from anew.runner.config.batch import ticket as room
 
     room.run_job(spec, ticket, hooks)
