@@ -313,8 +313,8 @@ def test_after_the_run_signals_are_what_they_were(start: Any) -> None:
     script = start("""
         before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
         first, second = begin("1.json"), begin("2.json")
-        second.close()
-        first.close()
+        second.stop()
+        first.stop()
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
         assert signal.set_wakeup_fd(-1) == -1
         ready()
