@@ -6,13 +6,23 @@ KILLS ?= 10000
 BIN := .venv/bin
 SOURCES := src runner observers configs tests benchmarks examples scripts
 
-.PHONY: help demo test dev lint types bench torture clean
+# tests of a module in the process itself, and little else: no server, hardly a process
+QUICK := tests/format tests/query tests/store tests/test_rooms.py tests/test_settings.py tests/test_wording.py \
+	tests/config/test_anew_node.py tests/config/test_signature.py tests/docs/test_filters.py \
+	tests/observers/test_console.py tests/observers/test_memory.py
+
+.PHONY: help demo test quick coverage hydra-next pythons pythons-near oldest dev lint types bench torture clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      train the example twice, look at both runs, run one again"
 	@echo "make test      everything a change has to pass: style, types, tests"
+	@echo "make hydra-next  what depends on Hydra, with the newest pre-release of it"
+	@echo "make quick     style, types and the quick tests, for between two thoughts"
+	@echo "make coverage  all tests, and which lines they reached, also in child processes"
 	@echo "make dev       prepare .venv for working on anew; again after adding a file"
+	@echo "make pythons   all tests on every Python, 3.10 to 3.15, into docs/pythons.md; make pythons-near: a few, on those here"
+	@echo "make oldest    all tests with the lowest versions that are promised"
 	@echo "make lint      style alone; make types: types alone"
 	@echo "make bench     measure what recording costs"
 	@echo "make torture   kill $(KILLS) writers and look for lost points (KILLS=n)"
@@ -25,15 +35,43 @@ demo:
 test: lint types
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q $(PYTEST_ARGS)
 
+# Pre-releases that pyproject.toml does not let in yet, in an environment of their own.
+NEXT := .venv-hydra-next/bin/python
+hydra-next:
+	@$(PYTHON) scripts/environment.py .venv-hydra-next --extra dev
+	@$(NEXT) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --pre --upgrade hydra-core omegaconf
+	@$(NEXT) -m pip list --disable-pip-version-check 2>/dev/null | grep -E '^(hydra-core|omegaconf) '
+	@$(NEXT) -m pytest -n $(WORKERS) --dist worksteal -q tests/config tests/search tests/sweep/test_sweeps.py \
+		tests/run/test_recording.py tests/rerun/test_rerun.py $(PYTEST_ARGS)
+
+quick: lint types
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -m "not slow" $(QUICK) $(PYTEST_ARGS)
+
+# tests that time something may fail while they are measured; what was reached is said all the same
+coverage: dev
+	@$(BIN)/python -m coverage erase
+	-@$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist worksteal -q $(or $(PYTEST_ARGS),tests)
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report --skip-covered
+
 lint: dev
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "To format: $(BIN)/ruff format $(SOURCES)" >&2; exit 1; }
 
 types: dev
-	@$(BIN)/mypy --strict -p anew
+	@$(BIN)/mypy
 
 dev:
 	@$(PYTHON) scripts/environment.py .venv --extra dev
+
+pythons:
+	@$(PYTHON) scripts/pythons.py -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+pythons-near:
+	@$(PYTHON) scripts/pythons.py --near -n $(WORKERS) $(PYTEST_ARGS)
+
+oldest:
+	@$(PYTHON) scripts/pythons.py --oldest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 bench: dev
 	@$(BIN)/python -m benchmarks
@@ -42,5 +80,5 @@ torture: dev
 	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS)
 
 clean:
-	rm -rf .venv .venv-demo build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .venv-hydra-next .venv-pythons build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

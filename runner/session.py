@@ -22,9 +22,10 @@ from anew.runner.run.lifecycle import execute
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.locate import open_store
+from anew.runner.store.locate import open_for_recording
+from anew.runner.sweep.ledger import take
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
-from anew.runner.sweep.session import SweepSession, take
+from anew.runner.sweep.session import SweepSession
 from anew.runner.sweep_records import PlannedJob
 
 __all__ = ["Session", "reference_to"]
@@ -183,8 +184,8 @@ class Session:
 
     def _store(self, settings: Settings) -> FolderStore:
         if not settings.keep:
-            return open_store(self._origin.cache / "spool", create=True)
-        return open_store(settings.store, create=True, start=self._origin.places.root)
+            return open_for_recording(self._origin.cache / "spool")
+        return open_for_recording(settings.store, start=self._origin.places.root)
 
 
 def _attach(reference: MainReference, attachment: Attachment) -> tuple[TaskSpec, Session]:

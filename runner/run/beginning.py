@@ -98,7 +98,7 @@ def _record(
         seeds=seeder.facts(),
         source=source,
         environment=environment,
-        hardware=capture_hardware(),
+        hardware=capture_hardware(boot_id=liveness.boot_id()),
         process=liveness.process_facts(),
         tags=settings.tags,
         note=settings.note,
@@ -147,9 +147,9 @@ def _without_secrets(job: ComposedJob, command: CommandFacts, redactor: Redactor
 
 def _redact_files(claim: Claim, redactor: Redactor) -> None:
     """Take secrets out of what Hydra wrote into the store."""
-    paths = list((claim.layout.files / ".hydra").glob("*.yaml"))
+    paths = list(claim.layout.hydra.glob("*.yaml"))
     if claim.sweep is not None and claim.sweep.id is not None:
-        paths.append(claim.store.layout.sweeps / str(claim.sweep.id) / "multirun.yaml")
+        paths.append(claim.store.layout.sweep(claim.sweep.id).multirun)
     for path in paths:
         with suppress(OSError):
             text = path.read_text()

@@ -12,7 +12,8 @@ from anew.runner.config.main import ComposedJob
 from anew.runner.guard.watch import Guard, Watch
 from anew.runner.records import FORMAT
 from anew.runner.run.beginning import Beginning, capture_beginning
-from anew.runner.run.handle import Run
+from anew.runner.run.children import Children
+from anew.runner.run.handle import RUN_VARIABLE, Run
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.parts import (
     AddedSource,
@@ -134,6 +135,7 @@ class Life:
         """Return the parts in the order in which they are started; they are stopped in the other one."""
         beginning, course, recorder, watch = self._beginning, self._course, self._recorder, self._watch
         followers = self._followers
+        noticed = NoticedInputs(beginning, recorder, self.run) if beginning.claim.settings.inputs.notice else None
         parts: list[Part] = [
             watch,  # stopped last of all: a signal that has waited acts then
             Announcement(beginning, course, followers),
@@ -145,10 +147,13 @@ class Life:
             AddedSource(beginning, recorder),
             SameResults(beginning, recorder),
             Seeding(beginning, recorder),
-            *([NoticedInputs(beginning, recorder, self.run)] if beginning.claim.settings.inputs.notice else []),
+            *([noticed] if noticed is not None else []),
             self._make_pulse(),
             ThreadFailures(recorder),
             Presence(self.run),
+            Children(
+                {RUN_VARIABLE: str(beginning.claim.layout.folder)}, noticed.opened if noticed is not None else None
+            ),
         ]
         return parts
 

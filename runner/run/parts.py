@@ -268,7 +268,12 @@ class Seeding:
 
 
 class NoticedInputs:
-    """Files that main opens without having declared them."""
+    """
+    Files that main opens without having declared them.
+
+    Attributes:
+        opened: What notes them.
+    """
 
     def __init__(self, beginning: Beginning, recorder: Recorder, run: Run) -> None:
         self._beginning = beginning
@@ -278,28 +283,28 @@ class NoticedInputs:
         roots = [Path(root).expanduser() for root in settings.roots]
         mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]
         exclude = (beginning.claim.store.root,)
-        self._opened = OpenedFiles([places.project, *roots, *mirrored], exclude=exclude, most=settings.max_files)
+        self.opened = OpenedFiles([places.project, *roots, *mirrored], exclude=exclude, most=settings.max_files)
 
     def start(self) -> None:
         """Begin to notice them."""
-        self._opened.start()
+        self.opened.start()
 
     def stop(self) -> None:
         """Put them on record. Raises StoreError."""
         # first, since what is done here opens files, too
-        self._opened.stop()
+        self.opened.stop()
         beginning = self._beginning
         objects, keep = beginning.claim.store.objects, beginning.claim.settings.inputs.keep_bytes
         cache = beginning.origin.cache / "inputs.json"
         try:
             places, declared = beginning.origin.places, self._run.declared
-            found, notes = noticed_inputs(self._opened, places, objects, keep, cache, declared)
+            found, notes = noticed_inputs(self.opened, places, objects, keep, cache, declared)
             for reference in found:
                 self._recorder.add(ev.InputUsed, input=reference)
             for note in notes:
                 self._recorder.warn_once(note, note)
         finally:
-            self._opened.close()
+            self.opened.close()
 
 
 class ThreadFailures:

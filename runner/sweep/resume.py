@@ -16,8 +16,9 @@ from anew.runner.relaunch.mirror import digest, lay_out_source
 from anew.runner.relaunch.plan import OneJob, Resume
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
-from anew.runner.store.folder import FolderStore
-from anew.runner.store.locate import open_store
+from anew.runner.store.locate import open_run_folders
+from anew.runner.store.run_folders import RunFolders
+from anew.runner.sweep import vouching
 from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
 
@@ -28,7 +29,7 @@ _AGAIN = "anew sweep resume"
 def resume(
     ref: str | int,
     *,
-    store: str | os.PathLike[str] | FolderStore | None = None,
+    store: str | os.PathLike[str] | RunFolders | None = None,
     failed: bool = False,
     missing: bool = False,
     settings: Sequence[str] = (),
@@ -50,7 +51,7 @@ def resume(
         settings: Overrides of the `anew` node on top, such as "anew.sweep.workers=4".
         code: "current" uses today's files; "recorded" lays the recorded ones out; None for today's where they are
             those on record.
-        trust_source: Trust the source of a record that came from elsewhere, from now on.
+        trust_source: Trust the source of a record that came from elsewhere, and the plan as it is, from now on.
         tell: Called with each line that is to be known before it begins; None for silence.
 
     Returns:
@@ -61,24 +62,29 @@ def resume(
         RerunError: It cannot be taken up as asked for: it is going on, or its files have changed.
         RefusedError: The want of trust did not let it start.
     """
-    opened = store if isinstance(store, FolderStore) else open_store(store)
+    opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     sweep = opened.sweep(ref)
     start = sweep.start
-    if opened.sweep_folder(start.id).conductor_alive():
+    folder = opened.sweep_folder(start.id)
+    if folder.conductor_alive():
         raise RerunError(f"Sweep {start.id} is going on. To see it: anew sweep show {start.id}")
+    for warning in sweep.warnings:
+        (tell or print)(f"sweep {start.id}: {warning}")
+    if sweep.status is not Status.COMPLETED:
+        trust.require(
+            start.command,
+            start.source,
+            start.hostname,
+            opened.layout.sweep(start.id),
+            ref=start.id,
+            given=trust_source,
+            what="Sweep",
+            again=_AGAIN,
+        )
+    vouching.require(folder, given=trust_source)
     if sweep.status is Status.COMPLETED:
         (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
         return 0
-    trust.require(
-        start.command,
-        start.source,
-        start.hostname,
-        opened.layout.sweep(start.id),
-        ref=start.id,
-        given=trust_source,
-        what="Sweep",
-        again=_AGAIN,
-    )
     _refuse_secrets(start)
     chosen = code or _code(start)
     with sandbox(False, tell or (lambda text: None)) as place:
@@ -87,7 +93,7 @@ def resume(
         return _run(Resume(**basis, sweep=start.id, overrides=start.overrides, only=only), place, opened)
 
 
-def run_job(store: FolderStore, sweep: int, job: PlannedJob, attempt: int, *, settings: Sequence[str] = ()) -> int:
+def run_job(store: RunFolders, sweep: int, job: PlannedJob, attempt: int, *, settings: Sequence[str] = ()) -> int:
     """
     Run one job of a sweep from its recorded source, in a process of its own; return that process's exit code.
 
@@ -142,7 +148,7 @@ def _only(failed: bool, missing: bool) -> tuple[str, ...]:
     return ()
 
 
-def _basis(store: FolderStore, start: SweepStart, place: Sandbox, code: str, settings: Sequence[str]) -> dict[str, Any]:
+def _basis(store: RunFolders, start: SweepStart, place: Sandbox, code: str, settings: Sequence[str]) -> dict[str, Any]:
     """Return what a process is told of a sweep, whichever of its jobs it is to run."""
     kept = [each for each in start.settings if not each.lstrip("+~").startswith("anew.store")]
     return {
@@ -157,7 +163,7 @@ def _basis(store: FolderStore, start: SweepStart, place: Sandbox, code: str, set
     }
 
 
-def _run(errand: Resume | OneJob, place: Sandbox, store: FolderStore) -> int:
+def _run(errand: Resume | OneJob, place: Sandbox, store: RunFolders) -> int:
     places = errand.places
     cwd = Path(errand.command.cwd)
     if errand.source is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from anew.runner.capture import git
 from anew.runner.capture.git import GitError, query, strip_url
+from tests.helpers.waiting import until
 
 
 def run_git(folder: Path, *arguments: str) -> str:
@@ -44,17 +44,12 @@ def script(path: Path, body: str) -> Path:
     return path
 
 
-def ends(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     """Whether a process that was killed is gone, or only waits for its parent to notice."""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX":
-                return True
-        except FileNotFoundError:
-            return True
-        time.sleep(0.01)
-    return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
+    except FileNotFoundError:
+        return True
 
 
 # --- what it says -----------------------------------------------------------------------------------------------
@@ -468,7 +463,7 @@ esac"""
         query(repository)
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 2
-    assert all(ends(pid) for pid in pids)
+    until(lambda: all(has_ended(pid) for pid in pids), seconds=10)
 
 
 def test_a_git_that_complains_at_length_is_still_heard(

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from anew.runner.capture import digests, source
+from anew.runner.capture import digests, git, source
 from anew.runner.capture.source import SourceScan, added_modules, cache_file, seems_secret
 from anew.runner.errors import StoreError
 from anew.runner.records import ContentRef, SourceFacts
@@ -655,10 +655,14 @@ def test_a_secret_in_a_file_that_did_not_change_is_on_record_but_no_news(
 def test_many_scans_in_a_row_ask_git_once_until_a_file_changes(
     repository: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
-    ask = source.query
+    asked: list[Path] = []
+
+    def ask(root: Path) -> Any:
+        asked.append(root)
+        return git.query(root)
+
     monkeypatch.setattr(source, "_RECENT_S", 100.0)
-    monkeypatch.setattr(source, "query", lambda root: (asked.append(root), ask(root))[1])
+    monkeypatch.setattr(source, "query", ask)
     first = repository.scan()
     time.sleep(0.06)
     assert repository.scan() == first

@@ -7,11 +7,13 @@ import io
 import json
 import math
 import os
+import platform
 import pty
+import re
+import shlex
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ from anew.runner.cli import main
 from anew.runner.cli.group import workbench
 from anew.runner.records import Status
 from anew.runner.store.folder import FolderStore
+from tests.helpers.scripts import ANEW
 from tests.helpers.stores import add_run, make_store
+from tests.helpers.waiting import until
 
 Anew = Callable[..., "Done"]
 
@@ -191,10 +195,9 @@ def test_logs_follow_until_the_run_ends(project: Path) -> None:
         "    for i in range(n): print(i, flush=True); time.sleep(0.3)\nmain()\n"
     )
     run = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not list(project.glob("runs/1/run.json")):
-        time.sleep(0.02)
+    until((project / "runs/1/run.json").exists)
     follower = subprocess.run(
-        [sys.executable, "-c", "import sys; from anew.runner.cli import main; sys.exit(main(['logs', '1', '-f']))"],
+        [*ANEW, "logs", "1", "-f"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -284,6 +287,21 @@ def test_check(store: FolderStore, anew: Anew) -> None:
     assert anew("check", "--deep", "--json").json["findings"][0]["severity"] == "error"
 
 
+def test_check_says_whether_the_versions_are_among_those_tested(
+    project: Path, anew: Anew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = anew("check")
+    assert re.search(rf"python +{re.escape(platform.python_version())} \(tested\)", told.out)
+    assert re.search(r"hydra-core +1\.3\.\d+ \(tested\)", told.out)
+    assert re.search(r"omegaconf +2\.3\.\d+ \(tested\)", told.out)
+
+    monkeypatch.setattr("platform.python_version", lambda: "3.99.1")
+    assert re.search(r"python +3\.99\.1 \(not among those tested: 3\.10, .*3\.15\)", anew("check").out)
+    told = anew("check", "--json")
+    assert told.json["tested"] == {"python": False, "hydra-core": True, "omegaconf": True}
+    assert told.json["installation"]["python"] == "3.99.1"
+
+
 def test_check_source_shows_what_a_run_would_keep(project: Path, anew: Anew) -> None:
     (project / "train.py").write_text("x = 1\n")
     (project / "conf.yaml").write_text("password" + ": 'correct-horse-battery'\n")
@@ -339,9 +357,7 @@ def test_a_fault_of_ours_exits_with_70_and_a_report(
 
 
 def test_a_reader_that_goes_away_is_no_error(store: FolderStore) -> None:
-    command = (
-        f'{sys.executable} -c \'import sys; from anew.runner.cli import main; sys.exit(main(["show", "1"]))\' | true'
-    )
+    command = f"{shlex.join([*ANEW, 'show', '1'])} | true"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
 
@@ -381,11 +397,8 @@ def on_terminal(*args: str, columns: int = 60) -> str:
             pieces.append(piece)
 
     reader = threading.Thread(target=read)
-    code = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = {**os.environ, "TERM": "xterm", **({"NO_COLOR": "1"} if "plain" in args else {})}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *(arg for arg in args if arg != "plain")], stdout=theirs, env=environment
-    )
+    process = subprocess.Popen([*ANEW, *(arg for arg in args if arg != "plain")], stdout=theirs, env=environment)
     os.close(theirs)
     reader.start()
     process.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from anew.runner.store.folder import FolderStore
+from tests.helpers.scripts import ANEW
 from tests.helpers.stores import add_run, make_store
-
-ANEW = [sys.executable, "-c", "import sys; from anew.runner.cli import main; sys.exit(main())"]
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def completed(line: str) -> list[str]:
 def test_a_reader_that_has_enough_is_no_error(project: Path) -> None:
     store = make_store(project / "runs")
     add_run(store, metrics={"loss": [float(step) for step in range(20_000)]})
-    command = f"{sys.executable} -c '{ANEW[2]}' metrics 1 --csv | head -1; exit ${{PIPESTATUS[0]}}"
+    command = f"{shlex.join(ANEW)} metrics 1 --csv | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "metric,step,value,time\n", "")
 

@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,8 @@ import pytest
 from anew.runner.dispatch.spool import spool_folder
 from anew.runner.records import Status
 from anew.runner.store.folder import FolderStore
-from tests.helpers.scripts import Project
+from tests.helpers.scripts import ANEW, Project, anew
+from tests.helpers.waiting import until
 
 MINE = """\
 import json, os, time
@@ -46,7 +45,6 @@ class Lines:
     def close(self):
         pass
 """
-ANEW = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
 TARGET = "anew.observers.mine._target_=mine.Lines"
 LOOP = """\
 @experiment.main
@@ -84,27 +82,6 @@ def points(lines: list[dict[str, Any]]) -> list[tuple[int, float]]:
 
 def expected(n: int) -> list[tuple[int, float]]:
     return [(step, 1 / (step + 1)) for step in range(n)]
-
-
-def anew(trial: Project, *args: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", ANEW, *args],
-        cwd=trial.folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **env},
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == code, f"exit code {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.05)
 
 
 # --- all is well ------------------------------------------------------------------------------------------------
@@ -268,7 +245,7 @@ def test_a_ctrl_c_ends_the_waiting_for_observers(trial: Project) -> None:
 def test_sync_watches_until_it_is_stopped(trial: Project) -> None:
     (trial.folder / "down").touch()
     trial.run(TARGET, "anew.observers.mine.trouble=.")
-    command = [sys.executable, "-c", ANEW, "sync", "--watch", "--every", "0.1"]
+    command = [*ANEW, "sync", "--watch", "--every", "0.1"]
     with subprocess.Popen(command, cwd=trial.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watcher:
         time.sleep(1)
         assert watcher.poll() is None

@@ -16,13 +16,17 @@ import click
 import pytest
 
 import anew
+from anew.runner import errors
 from anew.runner.cli.group import workbench
 from anew.runner.run.handle import Run
 from anew.runner.settings import Settings
 from tests.helpers.places import ROOT
+from tests.helpers.scripts import ANEW
 
 README = (ROOT / "README.md").read_text()
-ANEW = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
+NARROW = ("commands.md", "files.md", "filters.md", "settings.md")
 
 
 def blocks(language: str) -> list[str]:
@@ -34,10 +38,11 @@ def commands(block: str) -> Iterator[list[str]]:
     """The commands of a console block, as words for subprocess."""
     for line in block.splitlines():
         words = shlex.split(line.removeprefix("$ "), comments=True)
-        program = {"python": [sys.executable], "anew": [sys.executable, "-c", ANEW]}[words[0]]
+        program = {"python": [sys.executable], "anew": ANEW}[words[0]]
         yield [*program, *words[1:]]
 
 
+@pytest.mark.interpreter
 def test_the_first_screen_runs(project: Path) -> None:
     (project / "train.py").write_text(blocks("python")[0])
     shown = []
@@ -76,12 +81,34 @@ def settings(cls: Any, prefix: str = "anew") -> Iterator[str]:
 # whether "files" is among the observers is what `keep` says
 @pytest.mark.parametrize("key", sorted(set(settings(Settings)) - {"anew.keep"}))
 def test_every_setting_is_mentioned(key: str) -> None:
-    assert f"`{key}`" in README
+    assert f"`{key}`" in SETTINGS
 
 
 @pytest.mark.parametrize("name", workbench.list_commands(click.Context(workbench)))
 def test_every_command_is_mentioned(name: str) -> None:
-    assert re.search(rf"anew {name}\b", README)
+    assert re.search(rf"anew {name}\b", COMMANDS)
+
+
+def test_every_exit_code_is_mentioned() -> None:
+    table = COMMANDS.partition("| exit code |")[2]
+    named = {int(number) for row in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for number in row.split(",")}
+    assert named == {code for name, code in vars(errors).items() if name.startswith("EXIT_")}
+
+
+def test_no_line_is_longer_than_120_characters() -> None:
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs" / name for name in NARROW)):
+        assert max(map(len, path.read_text().splitlines())) <= 120, path
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_every_page_is_led_to(page: str) -> None:
+    assert f"(docs/{page})" in README
+
+
+def test_every_link_between_the_pages_leads_somewhere() -> None:
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 @pytest.mark.parametrize("name", [name for name, _ in inspect.getmembers(Run) if not name.startswith("_")])
@@ -104,3 +131,11 @@ def test_the_settings_shipped_are_the_defaults() -> None:
 def test_the_changelog_has_the_version_or_what_is_to_come() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     assert f"## [{anew.__version__}]" in text or "## [Unreleased]" in text
+
+
+def test_the_files_to_touch_are_there() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:runner|observers|configs|tests|docs|src)/[\w./]+)`", page)
+    assert len(named) > 20
+    for name in named:
+        assert (ROOT / name).exists() or "NAME" in name or "FACT" in name, name

@@ -59,7 +59,7 @@ def a_record(**changes: object) -> RunRecord:
 
 
 def at(cls: type[ev.Event], t: float = 1.0, **values: object) -> ev.Event:
-    return cls(uid="u", writer="main", q=1, t=t, **values)  # type: ignore[arg-type]
+    return cls(uid="u", writer="main", q=1, t=t, **values)
 
 
 def test_a_record_comes_back_from_run_json_as_it_was() -> None:

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 
 from anew.runner.errors import ValueRefusedError
 from anew.runner.format.values import decode, encode, from_iso, iso, plain
+
+pytestmark = pytest.mark.interpreter
 
 
 class Colour(enum.Enum):
@@ -64,22 +67,19 @@ trees = st.recursive(
 )
 
 
-def same(a: object, b: object) -> bool:
+def same(a: Any, b: Any) -> bool:
     """Equality that also tells -0.0 from 0.0, True from 1, and takes NaN for itself, whatever its sign bit."""
     if type(a) is not type(b):
         return False
     if isinstance(a, float):
-        return (a != a and b != b) or (a == b and math.copysign(1, a) == math.copysign(1, b))  # type: ignore[arg-type]
+        return (a != a and b != b) or (a == b and math.copysign(1, a) == math.copysign(1, b))
     if isinstance(a, complex):
-        return same(a.real, b.real) and same(a.imag, b.imag)  # type: ignore[attr-defined]
+        return same(a.real, b.real) and same(a.imag, b.imag)
     if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))  # type: ignore[arg-type]
+        return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
-        return len(a) == len(b) and all(  # type: ignore[arg-type]
-            same(x, y) and same(a[x], b[y])
-            for x, y in zip(a, b, strict=True)  # type: ignore[index,call-overload]
-        )
-    return a == b
+        return len(a) == len(b) and all(same(x, y) and same(a[x], b[y]) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
 
 
 @given(trees)

@@ -18,6 +18,7 @@ import pytest
 
 from anew.runner.format import serial
 from anew.runner.guard.watch import Guard
+from tests.helpers.waiting import until
 
 PRELUDE = """\
 import ctypes, os, signal, subprocess, sys, threading, time
@@ -60,20 +61,11 @@ class Started:
     def outcome(self, seconds: float = 5) -> dict[str, Any]:
         """Wait for the outcome and return it."""
         path = self.folder / "outcome.json"
-        until(path.exists, seconds)
+        until(path.exists, seconds=seconds)
         return serial.unseal(path.read_bytes())
 
     def end(self, seconds: float = 10) -> int:
         return self.process.wait(timeout=seconds)
-
-
-def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """Wait for something to become true and return it."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
-    return value
 
 
 def guards_of(pid: int) -> list[psutil.Process]:

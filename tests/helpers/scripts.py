@@ -12,6 +12,9 @@ from typing import Any
 from anew.runner.records import RunRecord
 from anew.runner.store.folder import FolderStore
 
+# the command of this environment, also where there is no script for it
+ANEW = [sys.executable, "-c", "import sys; from anew.runner.cli import main; sys.exit(main())"]
+WAIT_S = 180
 HEADER = """\
 import os, sys, time
 import anew
@@ -53,8 +56,7 @@ class Project:
         """Run a script to its end, which must have the exit code *code*."""
         with self.start(*args, **options) as process:
             out, err = process.communicate(timeout=60)
-        assert process.returncode == code, f"exit code {process.returncode}, not {code}\n{out}\n{err}"
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        return checked(subprocess.CompletedProcess(process.args, process.returncode, out, err), code)
 
     @property
     def store(self) -> FolderStore:
@@ -69,3 +71,19 @@ class Project:
     def record(self, ref: str | int = "last") -> RunRecord:
         """A run's record."""
         return self.store.get(ref)
+
+
+def anew(where: Project | Path, *words: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `anew` with *words* in a project or folder to its end; it must have the exit code *code*."""
+    folder = where.folder if isinstance(where, Project) else where
+    command, variables = [*ANEW, *words], {**os.environ, **env}
+    done = subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=WAIT_S, check=False
+    )
+    return checked(done, code)
+
+
+def checked(done: subprocess.CompletedProcess[str], code: int) -> subprocess.CompletedProcess[str]:
+    """Return what ended, which must have the exit code *code*."""
+    assert done.returncode == code, f"exit code {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
+    return done

@@ -103,7 +103,7 @@ def test_what_was_taken_stays_until_it_is_cleared() -> None:
     assert len(memory.events) == 2
     assert repr(memory) == "MemoryObserver(2 events)"
     memory.clear()
-    assert memory.events == ()
+    assert list(memory.events) == []
 
 
 def test_without_a_run_there_is_no_record() -> None:

@@ -26,8 +26,9 @@ import sqlalchemy as sa
 import yaml
 
 import anew.configs
-from anew.observers.sql.database import SCHEMA_VERSION, TABLES, SQLError, parse_url
+from anew.observers.sql.database import SCHEMA_VERSION, SQLError, parse_url
 from anew.observers.sql.observer import SQLObserver
+from anew.observers.sql.tables import TABLES
 from anew.runner import events as ev
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Batching, Beginning, Observer
@@ -53,6 +54,7 @@ from anew.runner.records import (
 from tests.helpers.places import ROOT
 from tests.helpers.postgres import HOST, PostgresServer, free_port
 from tests.helpers.stores import make_store
+from tests.helpers.waiting import until
 
 pytest_plugins = ("tests.helpers.postgres",)
 
@@ -334,7 +336,7 @@ def test_a_batch_that_cannot_be_taken_leaves_nothing_and_the_rest_of_it_can_come
 
 
 def test_a_metric_is_found_by_its_name_without_reading_the_others(file: Base) -> None:
-    deliver(file, many_points(4))
+    deliver(file, [*many_points(4), point(100, {f"other/{i}": i for i in range(50)}, 0)])
 
     plans = [
         file.ask("EXPLAIN QUERY PLAN SELECT value FROM anew_metrics WHERE name = 'loss'"),
@@ -396,7 +398,7 @@ AFTER = (
 def test_what_is_known_at_the_start_is_there_at_once(base: Base, tmp_path: Path) -> None:
     store = make_store(tmp_path / "runs")
     with closing(SQLObserver(base.url)) as observer:
-        observer.begin(store)  # type: ignore[arg-type]  # its `table` has no other options
+        observer.begin(store)
         observer.handle(replace(start(), record=FULL))
 
     row = base.run()
@@ -626,10 +628,8 @@ def test_quiet_runs_hold_no_connection_and_busy_ones_hold_one(postgres_server: P
             return int(row[0])
 
     def await_connections(count: int) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while connections() != count and time.monotonic() < deadline:
-            time.sleep(0.05)  # a server takes a moment to notice
-        assert connections() == count
+        # a server takes a moment to notice
+        until(lambda: connections() == count, f"{count} connections", seconds=PATIENCE_S)
 
     with closing(SQLObserver(postgres_server.url_of(name))) as observer:
         observer.handle(start())
@@ -645,11 +645,9 @@ def test_quiet_runs_hold_no_connection_and_busy_ones_hold_one(postgres_server: P
 
 def await_blocked(server: PostgresServer) -> None:
     """Wait until some statement waits for a lock."""
-    deadline = time.monotonic() + PATIENCE_S
     with server.connect() as connection:
         query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        while connection.execute(query).fetchall() == [(0,)] and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: connection.execute(query).fetchall() != [(0,)], "a wait for a lock", seconds=PATIENCE_S)
 
 
 def test_a_server_killed_in_the_middle_of_a_batch_has_all_of_it_or_nothing(fresh_postgres: PostgresServer) -> None:
@@ -940,7 +938,7 @@ def test_a_file_is_made_with_its_folder_and_relative_to_where_the_observer_was_m
 def test_without_a_url_the_file_is_in_the_store(tmp_path: Path) -> None:
     store = make_store(tmp_path / "runs")
     with closing(SQLObserver()) as observer:
-        observer.begin(store)  # type: ignore[arg-type]  # its `table` has no other options
+        observer.begin(store)
         observer.handle(start())
 
     assert Base("sqlite", f"sqlite:///{tmp_path}/runs/runs.sqlite").run()["store"] == store.url

@@ -20,10 +20,10 @@ import pytest
 import anew
 from anew.runner.records import EnvironmentFacts
 from anew.runner.rerun.rebuilt import rebuilt
+from tests.helpers.needs import needs
 from tests.helpers.places import PROJECTS
+from tests.helpers.scripts import ANEW
 from tests.helpers.wheelhouse import tiny_wheel, wheelhouse
-
-ANEW = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 class Recorded:
@@ -42,7 +42,7 @@ class Recorded:
 
     def again(self, *args: str, code: int = 0, python: str | None = None, **env: str) -> dict[str, Any]:
         """`anew rerun 1 --json`; an identical one is compared once more, bit for bit, by hand."""
-        words = [python or self.python, "-c", ANEW, "rerun", "1", "--json", *args]
+        words = [python or self.python, *ANEW[1:], "rerun", "1", "--json", *args]
         variables = {**self.environment, **env}
         done = subprocess.run(words, cwd=self.runs.parent, capture_output=True, text=True, check=False, env=variables)
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -133,12 +133,12 @@ def test_whatever_is_changed_around_it_a_run_comes_out_identical(
     name: str, script: str, inputs: list[str], tmp_path: Path
 ) -> None:
     if name == "net":
-        pytest.importorskip("torch", reason="torch is not installed (pip install torch==2.13.0)")
+        needs("torch", "torch==2.13.0")
     project = Recorded(name, script, tmp_path)
     assert [ref.path for ref in project.was.inputs] == inputs
     for change in CHANGES:
         variables = change(project)
-        shown = project.again(**variables)
+        shown = project.again(**variables)  # type: ignore[arg-type]  # none of them is called code
         assert shown["verdict"] == "identical", (change.__name__, shown)
         if change is change_data:
             assert list(shown["differences"]["inputs"]) == inputs
@@ -199,7 +199,7 @@ def test_another_version_of_a_package_is_named_and_the_recorded_ones_give_the_sa
     assert "The package pull was 1.0, now 2.0." in shown["causes"]
     assert project.again("--env", "recorded", "--strict", python=pythons[1])["verdict"] == "identical"
     refused = subprocess.run(
-        [pythons[1], "-c", ANEW, "rerun", "1", "--strict"],
+        [pythons[1], *ANEW[1:], "rerun", "1", "--strict"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

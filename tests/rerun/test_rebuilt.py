@@ -9,8 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module, metadata
 from pathlib import Path
@@ -23,6 +22,7 @@ from anew.runner.errors import MissingExtraError
 from anew.runner.format.redact import REDACTED
 from anew.runner.records import EnvironmentFacts
 from anew.runner.rerun.rebuilt import EnvironmentUnavailableError, Rebuilt, cannot_rebuild, rebuilt
+from tests.helpers.waiting import until
 from tests.helpers.wheelhouse import tiny_wheel, wheelhouse
 
 NEEDED = (
@@ -186,13 +186,6 @@ def building(asked: EnvironmentFacts, cache: Path, **env: str) -> Iterator[subpr
             yield process
         finally:
             process.kill()
-
-
-def until(true: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def is_gone(process: int) -> bool:

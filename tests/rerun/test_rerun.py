@@ -19,9 +19,10 @@ from anew.runner.errors import RefusedError, RerunError
 from anew.runner.format import serial
 from anew.runner.records import Status
 from anew.runner.store import marks
-from tests.helpers.scripts import Project
+from tests.helpers import scripts
+from tests.helpers.scripts import ANEW, Project
+from tests.helpers.waiting import until
 
-ANEW = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
 FIT = """
 import numpy as np
 from helper import slope
@@ -46,17 +47,8 @@ class Again(Project):
     """A project whose runs are run again."""
 
     def anew(self, *args: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-c", ANEW, *args],
-            cwd=self.folder.parent,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=90,
-            env={**os.environ, "ANEW_STORE": str(self.folder.parent / "runs"), **env},
-        )
-        assert done.returncode == code, f"exit code {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
-        return done
+        variables = {"ANEW_STORE": str(self.folder.parent / "runs"), **env}
+        return scripts.anew(self.folder.parent, *args, code=code, **variables)
 
     def again(self, *args: str, code: int = 0, **env: str) -> dict[str, Any]:
         """`anew rerun ... --json`."""
@@ -506,7 +498,7 @@ def test_ctrl_c_reaches_main_and_the_rerun_is_interrupted(trial: Again) -> None:
     """)
     trial.run()
     with subprocess.Popen(
-        [sys.executable, "-c", ANEW, "rerun", "1"],
+        [*ANEW, "rerun", "1"],
         env={**os.environ, "SLOW": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -606,14 +598,14 @@ def test_an_install_in_place_of_the_project_does_not_let_todays_modules_in(trial
     installed = {"PYTHONPATH": f"{trial.folder / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     trial.run(env=installed)
     (source / "__init__.py").write_text("VALUE = 'today'\n")
-    assert trial.again("1", **installed)["verdict"] == "identical"
+    assert trial.again("1", PYTHONPATH=installed["PYTHONPATH"])["verdict"] == "identical"
     assert trial.again("1")["verdict"] == "identical"
 
 
 def test_the_same_rerun_started_twice_at_once_gives_two_runs(trial: Again) -> None:
     trial.write(FIT)
     trial.run()
-    words = [sys.executable, "-c", ANEW, "rerun", "1", "--json"]
+    words = [*ANEW, "rerun", "1", "--json"]
     started = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(2)]
     shown = [json.loads(process.communicate(timeout=60)[0]) for process in started]
     assert sorted(each["run"] for each in shown) == [2, 3]
@@ -713,7 +705,7 @@ def test_one_that_is_killed_leaves_a_run_on_record_and_its_files_go_with_the_nex
             time.sleep(3)
     """)
     trial.run()
-    words = [sys.executable, "-c", ANEW, "rerun", "1"]
+    words = [*ANEW, "rerun", "1"]
     reruns = Path(os.environ["XDG_CACHE_HOME"], "anew", "reruns")
     with subprocess.Popen(words, env={**os.environ, "SLOW": "1"}, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -724,9 +716,7 @@ def test_one_that_is_killed_leaves_a_run_on_record_and_its_files_go_with_the_nex
         # main goes on without its parent, and keeps its files
         assert len([path for path in reruns.iterdir() if path.is_dir()]) == 1
         process.stdout.read()
-    end = time.monotonic() + 20
-    while trial.record(2).status is Status.RUNNING and time.monotonic() < end:
-        time.sleep(0.1)
+    until(lambda: trial.record(2).status is not Status.RUNNING, "the end of main")
     assert (trial.record(2).status, trial.record(2).verdict) == (Status.COMPLETED, None)
     assert trial.record(2).rerun_of is not None
     trial.again("1")

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,18 +15,12 @@ import pytest
 from anew.runner.format import serial
 from anew.runner.records import Status
 from tests.helpers.scripts import Project
+from tests.helpers.waiting import until
 
 
 @pytest.fixture
 def trial(project: Path) -> Project:
     return Project(project)
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_a_run_is_on_record_with_everything(trial: Project) -> None:
@@ -143,7 +136,7 @@ def main(lr: float = 0.1, *, run: Run):
     record = trial.record()
     assert record.status is status
     assert record.metrics["x"].count == 1
-    until(lambda: "printed" in "".join(trial.store.output(1)), 5)
+    until(lambda: "printed" in "".join(trial.store.output(1)), seconds=5)
     if error:
         assert record.error is not None
         assert error in record.error.type
@@ -298,7 +291,7 @@ def main(lr: float = 0.1, *, run: Run):
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         sent = time.monotonic()
-        until((trial.folder / "runs/1/outcome.json").exists, 5)
+        until((trial.folder / "runs/1/outcome.json").exists, seconds=5)
         assert time.monotonic() - sent < 1.5  # a second is promised; the machine may be busy
         process.communicate(timeout=20)
     assert process.returncode in (code, -number)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from anew.runner.records import Status
-from tests.helpers.scripts import Project
-from tests.sweep.test_sweeps import anew, marks, sweep_of, until
+from tests.helpers.scripts import Project, anew
+from tests.helpers.waiting import until
+from tests.sweep.test_sweeps import marks, sweep_of
 
 BOWL = """
 from pathlib import Path

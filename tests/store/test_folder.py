@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -40,6 +39,7 @@ from anew.runner.store.journal import JournalWriter
 from anew.runner.store.locate import default_store_path, open_store
 from tests.format.test_serial import a_record
 from tests.helpers.stores import add_run, make_store
+from tests.helpers.waiting import until
 
 DEADLINE_S = 20
 
@@ -125,12 +125,12 @@ def test_the_place_is_named_or_in_the_environment_or_in_the_project(
 ) -> None:
     (project / "deep").mkdir()
     assert default_store_path(project / "deep") == project / "runs"
-    assert open_store(create=True).root == project / "runs"
+    assert open_store(create=True).url == str(project / "runs")
     monkeypatch.setenv("ANEW_STORE", str(tmp_path / "other"))
     assert open_store(create=True).url == str(tmp_path / "other")
-    assert open_store("here", create=True).root == project / "here"
-    assert open_store(f"file://{project}/here").root == project / "here"
-    with pytest.raises(StoreError, match=r"redis://.*it opens folders.*--store FOLDER") as caught:
+    assert open_store("here", create=True).url == str(project / "here")
+    assert open_store(f"file://{project}/here").url == str(project / "here")
+    with pytest.raises(StoreError, match=r"redis://.*opens folders and .*mongodb://.*--store FOLDER") as caught:
         open_store("redis://me:secret@host/db")
     assert "secret" not in str(caught.value)
 
@@ -371,7 +371,7 @@ def test_a_series_is_merged_over_all_writers_in_order_of_time(store: FolderStore
     series = store.metrics(record.uid, "loss")
     assert series.times.tolist() == series.values.tolist() == [0.5, 1.0, 2.0, 3.0, 4.0, 4.0, 9.0]
     assert series.steps.tolist() == [0, 0, 0, 1, 1, 2, 2]
-    assert (series.name, series.steps.dtype, series.values.dtype) == ("loss", np.int64, np.float64)
+    assert (series.name, series.steps.dtype, series.values.dtype) == ("loss", np.dtype("int64"), np.dtype("float64"))
     summary = store.get(1).metrics["loss"]
     assert (summary.count, summary.last, summary.min, summary.max) == (7, 9.0, 0.5, 9.0)
 
@@ -433,10 +433,7 @@ def following(store: FolderStore, number: int) -> tuple[io.StringIO, threading.T
 
 
 def wait_for(came: io.StringIO, text: str) -> None:
-    limit = time.monotonic() + DEADLINE_S
-    while came.getvalue() != text:
-        assert time.monotonic() < limit, came.getvalue()[-1000:]
-        time.sleep(0.01)
+    until(lambda: came.getvalue() == text, f"the end of {text[-100:]!r}", seconds=DEADLINE_S)
 
 
 def test_output_is_followed_line_by_line_until_the_run_has_ended(store: FolderStore) -> None:
@@ -469,6 +466,7 @@ def test_following_ends_when_the_run_dies_without_an_outcome(store: FolderStore)
     script = """
 import sys, time
 from pathlib import Path
+from tests.helpers.waiting import until
 from tests.helpers.stores import add_run
 from anew.runner.store.folder import FolderStore
 add_run(FolderStore.open(Path(sys.argv[1])), status=None, output="last words\\n")

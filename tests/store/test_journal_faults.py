@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from anew.runner.errors import StoreError
-from anew.runner.store import durability
+from anew.runner.store import durability, files
 from anew.runner.store import journal as module
-from anew.runner.store.journal import Damage, JournalWriter, iter_journal, read_points, tail
+from anew.runner.store.journal import Flaw, JournalWriter, iter_journal, read_points, tail
 
 
 def writer(path: Path, **options: Any) -> JournalWriter:
@@ -29,7 +29,7 @@ def writer(path: Path, **options: Any) -> JournalWriter:
 
 def entries(path: Path) -> list[dict[str, Any]]:
     found = list(iter_journal(path))
-    assert not [item for item in found if isinstance(item, Damage)]
+    assert not [item for item in found if isinstance(item, Flaw)]
     return found  # type: ignore[return-value]  # the rest are entries
 
 
@@ -64,7 +64,7 @@ def fail_after(count: int, monkeypatch: pytest.MonkeyPatch, code: int = errno.EN
         part, left[0] = data[: left[0]], 0
         return write(descriptor, part)
 
-    monkeypatch.setattr(module.os, "write", short)
+    monkeypatch.setattr(os, "write", short)
 
 
 @pytest.mark.parametrize("count", [0, 1, 20, 60])
@@ -100,17 +100,17 @@ def test_where_a_torn_line_cannot_be_cut_off_the_next_one_begins_on_a_line_of_it
     for _ in range(2):
         with monkeypatch.context() as patch:
             fail_after(30, patch)
-            patch.setattr(module.os, "ftruncate", refuse)
+            patch.setattr(os, "ftruncate", refuse)
             with pytest.raises(StoreError):
                 journal.log({"x": 2.0})
     journal.log({"x": 3.0})
     journal.log({"x": 4.0})
     journal.close()
     found = list(iter_journal(path))
-    assert [item["q"] for item in found if not isinstance(item, Damage)] == [1, 2, 3]
+    assert [item["q"] for item in found if not isinstance(item, Flaw)] == [1, 2, 3]
     assert [item["q"] for item in tail(path, 0)[0]] == [1, 2, 3]
     assert [value for _, _, value in read_points(path, "x")] == [1.0, 3.0, 4.0]
-    assert not any("missing" in item.what and "entr" in item.what for item in found if isinstance(item, Damage))
+    assert not any("missing" in item.what and "entr" in item.what for item in found if isinstance(item, Flaw))
 
 
 def test_a_call_that_no_reader_would_take_is_refused_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ _FILL = """
 import json, os, subprocess, sys, time
 from pathlib import Path
 from anew.runner.errors import StoreError
-from anew.runner.store.journal import Damage, JournalWriter, iter_journal
+from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
 from anew.runner.store.objects import ObjectStore
 
 disk = Path(sys.argv[1])
@@ -163,7 +163,7 @@ ballast.unlink()
 assert log(10**6)
 journal.close()
 found = list(iter_journal(disk / "a.jsonl"))
-assert not [item for item in found if isinstance(item, Damage)]
+assert not [item for item in found if isinstance(item, Flaw)]
 assert [item["s"] for item in found] == done
 assert len(done) > 1000
 """
@@ -186,7 +186,7 @@ def test_a_full_disk_costs_what_did_not_fit_and_nothing_else(tmp_path: Path) -> 
 def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths of files and folders that are synced, as it happens."""
     seen: list[str] = []
-    sync_file, sync_folder = durability.sync_descriptor, durability.sync_folder
+    sync_file, sync_folder = durability.sync_descriptor, files.sync_folder
 
     def note(descriptor: int) -> None:
         seen.append(os.readlink(f"/proc/self/fd/{descriptor}"))
@@ -276,7 +276,7 @@ def test_many_journals_share_one_thread_and_close_while_it_syncs(tmp_path: Path)
 _LOG_FROM_A_HANDLER = """
 import itertools, signal, sys, time
 from pathlib import Path
-from anew.runner.store.journal import Damage, JournalWriter, iter_journal
+from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
 path = Path(sys.argv[1])
 journal = JournalWriter(path, clock=time.monotonic)
 numbers = itertools.count()
@@ -296,7 +296,7 @@ while hits < 1000:
 signal.setitimer(signal.ITIMER_REAL, 0, 0)
 journal.close()
 found = list(iter_journal(path))
-assert not [item for item in found if isinstance(item, Damage)]
+assert not [item for item in found if isinstance(item, Flaw)]
 every = list(range(next(numbers)))
 assert [item["s"] for item in found if "main" in item.get("m", ())] == list(range(step))
 assert sorted(item["s"] for item in found if "handler" in item.get("m", ())) == every
@@ -312,7 +312,7 @@ def test_a_signal_handler_may_log_in_the_middle_of_a_call(tmp_path: Path) -> Non
 _RAISE_FROM_A_HANDLER = """
 import random, signal, sys, time
 from pathlib import Path
-from anew.runner.store.journal import Damage, JournalWriter, iter_journal
+from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
 path = Path(sys.argv[1])
 journal = JournalWriter(path, clock=time.monotonic)
 class Stop(BaseException):
@@ -333,7 +333,7 @@ for _ in range(2000):
 journal.log({"x": 0.0}, 0)
 journal.close()
 found = list(iter_journal(path))
-assert not [item for item in found if isinstance(item, Damage)], found
+assert not [item for item in found if isinstance(item, Flaw)], found
 there = [item["s"] for item in found]
 assert set(acknowledged) <= set(there) and len(there) == len(set(there))
 """
@@ -358,7 +358,7 @@ def test_an_interrupted_write_is_settled_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "write", interrupted)
+        patch.setattr(os, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             journal.log({"x": 2.0}, 2)
     journal.log({"x": 3.0}, 3)
@@ -390,7 +390,12 @@ def test_a_child_never_writes_into_its_parents_file(tmp_path: Path) -> None:
 
     def misuse() -> None:
         assert journal.forked
-        for call in (lambda: journal.log({"x": 2.0}), lambda: journal.append("n", {}), journal.sync):
+        calls: list[Callable[[], object]] = [
+            lambda: journal.log({"x": 2.0}),
+            lambda: journal.append("n", {}),
+            journal.sync,
+        ]
+        for call in calls:
             with pytest.raises(StoreError, match="forked"):
                 call()
         journal.close()
@@ -473,7 +478,7 @@ def test_whatever_happens_to_the_bytes_no_wrong_entry_is_read_and_none_twice(tmp
         broken.write_bytes(changed)
         intact = {lines[line] for line in changed.split(b"\n") if line in lines}
         found = list(iter_journal(broken))
-        read = [item for item in found if not isinstance(item, Damage)]
+        read = [item for item in found if not isinstance(item, Flaw)]
         assert {entry["q"] for entry in read} == intact
         assert len(read) == len(intact)
         assert all(whole[entry["q"]] == entry for entry in read)

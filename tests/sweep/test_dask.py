@@ -25,14 +25,15 @@ import pytest
 from anew.runner.errors import ConfigError
 from anew.runner.records import Status
 from anew.runner.sweep import dask_task
-from anew.runner.sweep.dask_engine import DaskOptions
+from anew.runner.sweep.dask_connection import DaskOptions
 from anew.runner.sweep_records import SweepRecord
-from tests.helpers.scripts import Project
+from tests.helpers.needs import needs
+from tests.helpers.scripts import ANEW, Project
+from tests.helpers.waiting import until
 
-cloudpickle = pytest.importorskip("cloudpickle")
-pytest.importorskip("distributed")
+cloudpickle = needs("cloudpickle")
+needs("distributed")
 
-CLI = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
 WAIT_S = 30.0
 BODY = """
 import pathlib, signal
@@ -118,14 +119,6 @@ class Cluster:
         self.processes.start(name, *before, sys.executable, "-m", "distributed.cli.dask_worker", *words, *where)
 
 
-def until(reached: Callable[[], object], what: str, limit_s: float = WAIT_S) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + limit_s
-    while not reached():
-        assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="session")
 def cluster(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A scheduler with two workers of one thread each."""
@@ -160,7 +153,7 @@ class Sweeps:
     def resume(self, *words: str, code: int = 0) -> str:
         """Take the sweep up again; return what it said."""
         process = subprocess.Popen(
-            [sys.executable, "-c", CLI, "sweep", "resume", "1", *words],
+            [*ANEW, "sweep", "resume", "1", *words],
             cwd=self.project.folder,
             text=True,
             stdout=subprocess.PIPE,

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from anew.runner.records import Status
-from tests.helpers.scripts import Project
-from tests.sweep.test_sweeps import ANEW, FATES, executions, marks, sweep_of, until
+from tests.helpers.scripts import Project, anew
+from tests.helpers.waiting import until
+from tests.sweep.test_sweeps import FATES, executions, marks, sweep_of
 
 pytest_plugins = ("tests.helpers.slurm",)
 LAUNCHER = ("hydra/launcher=anew_slurm", "hydra.launcher.poll_s=0.2", "hydra.launcher.ask_s=2")
@@ -103,10 +104,7 @@ def test_a_sweep_whose_conductor_was_killed_is_resumed(trial: Project) -> None:
     with trial.start("-m", "i=range(5)", "nap=1.5", *LAUNCHER) as process:
         until(lambda: marks(trial) >= 1)
         process.kill()
-    done = subprocess.run(
-        [*ANEW, "sweep", "resume", "1"], cwd=trial.folder, capture_output=True, text=True, timeout=90, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    anew(trial, "sweep", "resume", "1")
     assert sweep_of(trial).status is Status.COMPLETED
     assert executions(trial) == Counter({f"ok{i}": 1 for i in range(5)})
 
@@ -117,7 +115,7 @@ def test_a_job_that_slurm_puts_back_into_its_queue_does_not_run_twice(trial: Pro
         until(lambda: marks(trial) == 2)
         victim = jobs_of_slurm("running")[0]
         subprocess.run(["scontrol", "requeue", victim], check=True)
-        until(lambda: victim in jobs_of_slurm("pending"), 30)
+        until(lambda: victim in jobs_of_slurm("pending"))
         subprocess.run(["scontrol", "update", f"JobId={victim}", "StartTime=now"], check=True)
         _, err = process.communicate(timeout=120)
     assert process.returncode in (0, 1), err

@@ -10,16 +10,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from anew.runner.records import Status
 from anew.runner.sweep_records import SweepRecord
-from tests.helpers.scripts import Project
-
-ANEW = [sys.executable, "-c", "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"]
+from tests.helpers.scripts import ANEW, Project, anew
+from tests.helpers.waiting import until
 
 # every execution of a job leaves a mark of its own
 FATES = """
@@ -61,14 +60,6 @@ def trial(project: Path) -> Project:
     return Project(project)
 
 
-def anew(trial: Project, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*ANEW, *words], cwd=trial.folder, capture_output=True, text=True, timeout=120 + COUNT, check=False
-    )
-    assert done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}"
-    return done
-
-
 def executions(trial: Project) -> Counter[str]:
     """How often each job's main was called."""
     return Counter(path.name.partition("-")[0] for path in (trial.folder / "marks").iterdir())
@@ -76,13 +67,6 @@ def executions(trial: Project) -> Counter[str]:
 
 def sweep_of(trial: Project, number: int = 1) -> SweepRecord:
     return trial.store.sweep(number)
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def marks(trial: Project) -> int:
@@ -327,7 +311,7 @@ def test_workers_killed_at_random_and_the_conductor_once(trial: Project) -> None
         return i
     """)
     with trial.start("-m", f"i=range({count})", WORKERS, "anew.quiet=true") as process:
-        until(lambda: marks(trial) >= count // 3, 600)
+        until(lambda: marks(trial) >= count // 3, seconds=600)
         process.kill()
     until(lambda: not any(job.status is Status.RUNNING for job in sweep_of(trial).jobs))
     anew(trial, "sweep", "resume", "1", "--workers", "2", code=1 if any(i > count // 2 for i in victims) else 0)
@@ -612,15 +596,7 @@ def test_no_secret_reaches_the_record_of_a_sweep(trial: Project) -> None:
     assert "Overrides of sweep 1 held secrets" in anew(trial, "sweep", "resume", code=2).stderr
 
     trial.run("-m", "i=1,2,3", words[1], "anew.sweep.max_jobs=1", env=environment)
-    done = subprocess.run(
-        [*ANEW, "sweep", "resume", "anew.sweep.max_jobs=null"],
-        cwd=trial.folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    anew(trial, "sweep", "resume", "anew.sweep.max_jobs=null", MY_TOKEN=environment["MY_TOKEN"])
     assert [job.result for job in sweep_of(trial, 2).jobs] == ["0 21"] * 3
     kept = b"".join(path.read_bytes() for path in (trial.folder / "runs").rglob("*") if path.is_file())
     assert b"correct-horse" not in kept

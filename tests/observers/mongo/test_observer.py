@@ -34,6 +34,7 @@ from omegaconf import OmegaConf
 from pymongo.errors import BulkWriteError, OperationFailure
 
 import anew.configs
+from anew.observers.mongo import client as mongo_client
 from anew.observers.mongo import content as mongo_content
 from anew.observers.mongo import metrics as mongo_metrics
 from anew.observers.mongo import observer as mongo_module
@@ -301,7 +302,7 @@ def test_a_record_that_is_too_large_to_be_laid_down_is_not() -> None:
 
 def test_the_documents_go_into_any_mongodb() -> None:
     """mongomock is strict about keys, as servers before 5.0 were."""
-    runs = mongomock.MongoClient().db.runs
+    runs: Any = mongomock.MongoClient().db.runs
     record = a_record(config={"a.b": {"$c": 1, "d": [{"$e": 2}]}, "$f": None, "": 1, 3: 4})
     runs.insert_one(first_document(record, 1))
     kept = runs.find_one({"_id": 1})
@@ -349,7 +350,8 @@ def test_a_run_is_kept_as_sacred_keeps_it(observe: Observe, database: Db, store:
         end_of(record, Status.FAILED),
     ]
     observer.handle_many(events)
-    assert observer.sink == f"run 1 in {database.client.address[0]}:{database.client.address[1]}/{database.name}"
+    host, port = database.client.address or ("", 0)
+    assert observer.sink == f"run 1 in {host}:{port}/{database.name}"
     run = assert_kept(database, [start_of(record), *events])
     files = gridfs.GridFS(database)
     metrics = {each["name"]: each["_id"] for each in database["metrics"].find()}
@@ -1140,7 +1142,7 @@ def test_a_run_shows_signs_of_life_while_something_large_is_uploaded(
     record = a_record(started_at=datetime.now(timezone.utc) - timedelta(seconds=50))
     observer = observe(start_of(record), store=store)
     seen: list[datetime] = []
-    find_chunks = mongo_content.insert_missing
+    find_chunks = mongo_client.insert_missing
 
     def spy(*given: Any, **options: Any) -> Any:
         seen.append(run_of(database, record.uid)["heartbeat"])

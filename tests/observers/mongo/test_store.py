@@ -8,7 +8,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -28,12 +27,12 @@ from anew.runner.records import RunRecord, Status
 from anew.runner.store import curate
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_store
-from tests.helpers.scripts import Project
+from tests.helpers.scripts import ANEW, Project, anew
+from tests.helpers.waiting import until
 from tests.helpers.wire import FaultyProxy, MongoServer, with_database
 
 pytest_plugins = ("tests.helpers.wire",)
 
-ANEW = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
 SCRIPT = """\
 import math
 @experiment.main
@@ -75,13 +74,6 @@ def to(url: str) -> list[str]:
     return ["anew/observers=[files,mongo]", f"anew.observers.mongo.url={url}"]
 
 
-def anew(trial: Project, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", ANEW, *args]
-    done = subprocess.run(command, cwd=trial.folder, capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == code, f"exit code {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
 def told(record: RunRecord) -> str:
     """Return what of a record has to be equal wherever it is, as text, since NaN is not equal to itself."""
     return serial.dumps(serial.to_json(replace(record, id=None, observers={})))
@@ -106,13 +98,6 @@ def arrays(database: Db, number: int, name: str) -> list[tuple[int, float]]:
     """Return a metric as Sacred's readers see it."""
     found = database["metrics"].find({"run_id": number, "name": name}).sort("anew.part", 1)
     return [pair for each in found for pair in zip(each["steps"], each["values"], strict=True)]
-
-
-def until(condition: Callable[[], object], seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.05)
 
 
 # --- there and back ---------------------------------------------------------------------------------------------
@@ -227,12 +212,47 @@ def test_without_a_server_main_runs_and_sync_delivers_later(trial: Project, fres
     assert_equal(open_url(url), trial.store, trial.record().uid)
 
 
+@pytest.mark.parametrize("when", ["before it began", "while it went on"])
+def test_a_server_that_refuses_connections_costs_the_end_little(
+    trial: Project, fresh_mongo: MongoServer, when: str
+) -> None:
+    """The driver waits for a server for 5 s each time it is asked, which is for one that does not answer at all."""
+    url = with_database(fresh_mongo.url, "outage")
+    if when == "before it began":
+        fresh_mongo.stop()
+    # what was under way when the server died waits for another one, as that may be a moment's matter: 5 s
+    n = 50 if when == "before it began" else 900
+    with trial.start(*to(url), f"n={n}", "pause=0.01") as process:
+        if when == "while it went on":
+            with fresh_mongo.client() as client:
+                until(lambda: client["outage"]["runs"].count_documents({}) == 1)
+            fresh_mongo.kill()
+        _, err = process.communicate(timeout=60)
+        gone = datetime.now(timezone.utc)
+    assert process.returncode == 0, err
+    assert "Connection refused" in err
+    assert "anew sync 1" in err
+    ended = trial.record().ended_at
+    assert ended is not None
+    # some 2 s, and what a busy machine adds to the exit of a process; 10 s were too much
+    assert (gone - ended).total_seconds() < 6
+
+
+def test_a_name_that_is_not_found_and_a_socket_are_left_to_the_driver() -> None:
+    for url in ("mongodb://no.such.host.invalid/x", "mongodb://%2Ftmp%2Fnone.sock/x"):
+        begun = time.monotonic()
+        with pytest.raises(StoreError, match="cannot be reached"):
+            open_store(f"{url}?serverSelectionTimeoutMS=300")
+        assert time.monotonic() - begun > 0.25
+
+
 def test_a_server_that_is_killed_in_the_middle_costs_nothing(trial: Project, fresh_mongo: MongoServer) -> None:
     url = with_database(fresh_mongo.url, "outage")
     with trial.start(*to(url), "n=1500", "pause=0.005", "anew.observers.mongo.timeout_s=1") as process:
-        time.sleep(2)
+        with fresh_mongo.client() as client:
+            until(lambda: arrays(client["outage"], 1, "acc"), "a first point")
         fresh_mongo.kill()
-        time.sleep(2)
+        until(lambda: trial.record().observers["mongo"].state == "failing", "a failed delivery")
         fresh_mongo.start()
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -259,7 +279,7 @@ def test_a_server_that_is_stuck_at_the_end_does_not_hold_the_run(
         lambda: (
             "pending"
             not in subprocess.run(
-                [sys.executable, "-c", ANEW, "sync"], cwd=trial.folder, capture_output=True, text=True, check=False
+                [*ANEW, "sync"], cwd=trial.folder, capture_output=True, text=True, check=False
             ).stdout.replace("Nothing is pending", "")
         )
     )
