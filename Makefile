@@ -11,7 +11,7 @@ QUICK := tests/format tests/query tests/store tests/test_rooms.py tests/test_set
 	tests/config/test_anew_node.py tests/config/test_signature.py tests/docs/test_filters.py \
 	tests/observers/test_console.py tests/observers/test_memory.py
 
-.PHONY: help demo test quick coverage dev lint types bench torture clean
+.PHONY: help demo test quick coverage hydra-next dev lint types bench torture clean
 .NOTPARALLEL:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make test      everything a change has to pass: style, types, tests"
 	@echo "make quick     style, types and the quick tests, for between two thoughts"
 	@echo "make coverage  all tests, and which lines they reached, also in child processes"
+	@echo "make hydra-next  what depends on Hydra, with the newest pre-release of it"
 	@echo "make dev       prepare .venv for working on anew; again after adding a file"
 	@echo "make lint      style alone; make types: types alone"
 	@echo "make bench     measure what recording costs"
@@ -42,6 +43,15 @@ coverage: dev
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --skip-covered
 
+# Pre-releases that pyproject.toml does not let in yet, in an environment of their own.
+NEXT := .venv-hydra-next/bin/python
+hydra-next:
+	@$(PYTHON) scripts/environment.py .venv-hydra-next --extra dev
+	@$(NEXT) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --pre --upgrade hydra-core omegaconf
+	@$(NEXT) -m pip list --disable-pip-version-check 2>/dev/null | grep -E '^(hydra-core|omegaconf) '
+	@$(NEXT) -m pytest -n $(WORKERS) --dist worksteal -q tests/config tests/search tests/sweep/test_sweeps.py \
+		tests/run/test_recording.py tests/rerun/test_rerun.py $(PYTEST_ARGS)
+
 lint: dev
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "To format: $(BIN)/ruff format $(SOURCES)" >&2; exit 1; }
@@ -59,5 +69,5 @@ torture: dev
 	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS)
 
 clean:
-	rm -rf .venv .venv-demo build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf .venv .venv-demo .venv-hydra-next build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

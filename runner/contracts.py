@@ -95,6 +95,7 @@ class MetricSeries:
     exact: Sequence[float | int]
 
 
+@runtime_checkable
 class RunStore(Protocol):
     """
     Recorded runs, to read. Safe to use from several threads; never executes anything of a record.
@@ -103,6 +104,10 @@ class RunStore(Protocol):
     """
 
     url: str
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of all runs, newest first."""
+        ...
 
     def get(self, ref: str | int) -> RunRecord:
         """Return one run, whole. Raises RunNotFoundError, AmbiguousRefError, RefSyntaxError."""

@@ -104,6 +104,10 @@ class SweepStoppedError(AnewError):
     reason: str = "stopped"
 
 
+class UnsupportedVersionError(AnewError, ImportError):
+    """A library that Anew stands on is there in a version that it cannot use; the message says which it can."""
+
+
 class JobTakenError(AnewError, RuntimeError):
     """A job of a sweep that another process has taken."""
 

@@ -3,26 +3,38 @@
 Every event carries the run's `uid`, its `writer` (one per writing process) and `q`, its number in that
 writer's journal, from 1 on: together they tell a repeat from news. `t` is in seconds since the run
 started, on the machine's monotonic clock where the writer shares it.
+
+How a journal line spells an event stands here and nowhere else: the `kind` of its class, and beside each field the key
+that it has in the line. What is without a kind has no line in a journal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Status, Verdict
+
+KIND_KEY = "k"
+
+
+def _as(key: str) -> dict[str, str]:
+    """Return the metadata of a field that is called *key* in a journal line."""
+    return {"key": key}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     """The base of all events."""
 
+    kind: ClassVar[str] = ""
+
     uid: str
     writer: str
-    q: int
-    t: float
+    q: int = field(metadata=_as("q"))
+    t: float = field(metadata=_as("t"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +48,10 @@ class RunStarted(Event):
 class MetricsLogged(Event):
     """Numbers at one step; ints of any size stay ints."""
 
-    step: int
-    values: Mapping[str, float | int]
+    kind: ClassVar[str] = "m"
+
+    step: int = field(metadata=_as("s"))
+    values: Mapping[str, float | int] = field(metadata=_as("m"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,80 +71,113 @@ class OutputCaptured(Event):
 class ArtifactAdded(Event):
     """An artifact whose content the store holds; the same name again replaces it."""
 
-    artifact: ContentRef
+    kind: ClassVar[str] = "a"
+
+    artifact: ContentRef = field(metadata=_as("f"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputUsed(Event):
     """A file that the run read."""
 
-    input: ContentRef
+    kind: ClassVar[str] = "u"
+
+    input: ContentRef = field(metadata=_as("f"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InfoSet(Event):
     """Facts the user added; merged into `info` key by key, at every depth."""
 
-    values: Mapping[str, Any]
+    kind: ClassVar[str] = "i"
+
+    values: Mapping[str, Any] = field(metadata=_as("v"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TagsChanged(Event):
     """Tags added and tags taken away, in that order."""
 
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
+    kind: ClassVar[str] = "g"
+
+    added: tuple[str, ...] = field(default=(), metadata=_as("add"))
+    removed: tuple[str, ...] = field(default=(), metadata=_as("remove"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoteSet(Event):
     """The run's note, replacing the one before; empty text takes it away."""
 
-    text: str
+    kind: ClassVar[str] = "n"
+
+    text: str = field(metadata=_as("x"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceAdded(Event):
     """Source files found after the start (modules imported later)."""
 
-    files: tuple[ContentRef, ...]
+    kind: ClassVar[str] = "s"
+
+    files: tuple[ContentRef, ...] = field(metadata=_as("f"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedsSet(Event):
     """Libraries seeded, or made deterministic, after the start."""
 
-    seeded: Mapping[str, int]
-    deterministic: Mapping[str, str] = field(default_factory=dict)
+    kind: ClassVar[str] = "d"
+
+    seeded: Mapping[str, int] = field(metadata=_as("v"))
+    deterministic: Mapping[str, str] = field(default_factory=dict, metadata=_as("x"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged(Event):
     """How a re-run came out; written after its end by whoever compared."""
 
-    verdict: Verdict
+    kind: ClassVar[str] = "v"
+
+    verdict: Verdict = field(metadata=_as("v"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Warned(Event):
     """Something the recorder had to say."""
 
-    text: str
+    kind: ClassVar[str] = "w"
+
+    text: str = field(metadata=_as("x"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heartbeat(Event):
     """The run is alive."""
 
+    kind: ClassVar[str] = "h"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunEnded(Event):
     """The outcome; writer "outcome", q 0. Exactly one per run, whoever wrote it."""
 
-    status: Status
-    ended_at: datetime
-    duration_s: float
-    result: Any = None
-    error: ErrorFacts | None = None
-    signal: str | None = None
-    exit_code: int | None = None
+    status: Status = field(metadata=_as("status"))
+    ended_at: datetime = field(metadata=_as("ended_at"))
+    duration_s: float = field(metadata=_as("duration_s"))
+    result: Any = field(default=None, metadata=_as("result"))
+    error: ErrorFacts | None = field(default=None, metadata=_as("error"))
+    signal: str | None = field(default=None, metadata=_as("signal"))
+    exit_code: int | None = field(default=None, metadata=_as("exit_code"))
+
+
+# looked for among the names here, since `Event.__subclasses__()` also has the classes that `slots` has replaced
+KINDS: dict[str, type[Event]] = {
+    each.kind: each
+    for each in list(globals().values())
+    if isinstance(each, type) and issubclass(each, Event) and each.kind
+}
+
+
+def keys(kind: type[Event]) -> dict[str, str]:
+    """Return the fields of a kind of event that a line holds, each with its key there."""
+    return {item.name: item.metadata["key"] for item in fields(kind) if item.metadata}

@@ -327,7 +327,7 @@ class _Session:
     def claim(self, settings: Mapping[str, Any], multirun: bool, job_num: int | None) -> Path:
         """Take a run number; return the folder for the job's output."""
         from anew.runner.run.lifecycle import Claim
-        from anew.runner.sweep.session import take
+        from anew.runner.sweep.ledger import take
 
         checked = self._settings(settings)
         store = self._store(checked)
@@ -430,11 +430,11 @@ class _Session:
         return Settings.from_mapping({**settings, **chosen, **unnamed})
 
     def _store(self, settings: Settings) -> FolderStore:
-        from anew.runner.store.locate import open_store
+        from anew.runner.store.locate import open_for_recording
 
         if not settings.keep:
-            return open_store(self._origin.cache / "spool", create=True)
-        return open_store(settings.store, create=True, start=self._origin.places.root)
+            return open_for_recording(self._origin.cache / "spool")
+        return open_for_recording(settings.store, start=self._origin.places.root)
 
 
 def _main_again(name: str, observers: Sequence[Any], function: Callable[..., Any], arguments: Any) -> Main:

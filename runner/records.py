@@ -35,6 +35,50 @@ class Status(str, Enum):
         return self not in (Status.QUEUED, Status.RUNNING)
 
 
+class Severity(str, Enum):
+    """How bad a thing is: nothing is lost, something is unfinished or cannot be told, something is lost."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Part(str, Enum):
+    """A part of a run's folder."""
+
+    FOLDER = "folder"
+    RECORD = "record"
+    JOURNAL = "journal"
+    OUTCOME = "outcome"
+    OUTPUT = "output"
+    VIEW = "view"
+    CURSOR = "cursor"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Damage:
+    """Something of a run that is not as it was written.
+
+    Attributes:
+        part: Which part of the run; programs decide by it, never by the words.
+        what: A sentence for people, which says where, too.
+        where: The file, relative to the run's folder.
+        severity: ERROR when something is lost.
+        mend: What to type or do about it.
+    """
+
+    part: Part
+    what: str
+    where: str
+    severity: Severity = Severity.ERROR
+    mend: str = ""
+
+    @property
+    def hides_content(self) -> bool:
+        """Whether what is lost may have referred to content, so that nobody knows all that is referred to."""
+        return self.severity is Severity.ERROR and self.part in (Part.FOLDER, Part.RECORD, Part.JOURNAL)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandFacts:
     """How the run was started.
@@ -315,7 +359,8 @@ class RunRecord:
         metrics: Name -> summary; the series are read with `RunStore.metrics`.
         verdict: How it came out beside the run that it repeats, once that was judged.
         origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.store.marks`.
-        warnings: What the recorder had to say: limits that bit, values refused, damage found.
+        warnings: For people: limits that bit, values refused, and the damage that was found.
+        damage: What a reader found not to be as it was written; never stored.
     """
 
     uid: str
@@ -352,5 +397,6 @@ class RunRecord:
     sweep: SweepMembership | None = None
     observers: Mapping[str, ObserverState] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    damage: tuple[Damage, ...] = ()
     signal: str | None = None
     exit_code: int | None = None

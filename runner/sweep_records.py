@@ -31,6 +31,7 @@ class SweepStart:
         source: The project's files as they were.
         hostname: The machine that it began on.
         origin_mark: Whose it is; see `marks`.
+        is_sealed: Whether its other files are sealed, and its jobs and claims marked; earlier versions left them bare.
     """
 
     uid: str
@@ -48,6 +49,7 @@ class SweepStart:
     source: SourceFacts = field(default_factory=SourceFacts)
     hostname: str = ""
     origin_mark: str = ""
+    is_sealed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +76,7 @@ class Taken:
     Attributes:
         index: The job.
         attempt: From 1.
-        run: The number of the run that does it.
+        run: The number of the run that does it; None when the file that says so is missing or damaged.
         process: The process that took it; None for a run that was there already.
         taken_at: When, aware.
         reused: Whether the run had been completed before, and was not run for this.
@@ -82,7 +84,7 @@ class Taken:
 
     index: int
     attempt: int
-    run: int
+    run: int | None
     taken_at: datetime
     process: ProcessFacts | None = None
     reused: bool = False
@@ -159,6 +161,7 @@ class SweepRecord:
         ended_at: When the last conductor ended, aware, or None.
         jobs: By index.
         reason: Why the last conductor ended, or None.
+        warnings: What of the sweep's files is missing or damaged, in sentences.
     """
 
     start: SweepStart
@@ -166,6 +169,7 @@ class SweepRecord:
     jobs: tuple[SweepJob, ...] = ()
     ended_at: datetime | None = None
     reason: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def id(self) -> int:

@@ -99,6 +99,11 @@ def closest(given: str, names: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(given, list(names), n=1)), None)
 
 
+def lines(text: str) -> str:
+    """Return text with its line breaks, all else that could drive a terminal escaped."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def nearest(given: str, names: Iterable[str], prefix: str = "", *, line: bool = False) -> str:
     """Return " Did you mean ...?" with the names that come closest, each after *prefix*; "" when none is near."""
     close = difflib.get_close_matches(given, list(dict.fromkeys(str(name) for name in names)), n=2)
@@ -110,7 +115,7 @@ def nearest(given: str, names: Iterable[str], prefix: str = "", *, line: bool = 
 def say(text: str) -> None:
     """Write one line of ours to stderr; a closed stderr is no reason to fail."""
     try:
-        sys.stderr.write(f"anew: {text}\n")
+        sys.stderr.write(f"anew: {lines(text)}\n")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):
         return

@@ -8,6 +8,7 @@ Prints what is wrong, a line each; the exit code is 1 when anything is.
 
 from __future__ import annotations
 
+import configparser
 import sys
 import zipfile
 from pathlib import Path
@@ -21,12 +22,15 @@ HOMES = {
     "configs": "anew/configs",
 }
 KINDS = (".py", ".yaml", ".typed")
+ENTRIES = ("anew.observers", "anew.stores", "console_scripts")
 
 
 def main() -> int:
     """Read the command line; return the exit code."""
     with zipfile.ZipFile(sys.argv[1]) as wheel:
-        found = problems(set(wheel.namelist()))
+        names = set(wheel.namelist())
+        entries = [wheel.read(name).decode() for name in names if name.endswith(".dist-info/entry_points.txt")]
+    found = problems(names) + entry_problems("\n".join(entries), names)
     for problem in found:
         print(f"{sys.argv[1]}: {problem}")
     return 1 if found else 0
@@ -40,6 +44,20 @@ def problems(names: set[str]) -> list[str]:
     found += [f"{name} does not belong there" for name in sorted(held - wanted)]
     if not any(name.endswith(".dist-info/licenses/LICENSE") for name in names):
         found.append("the licence is missing")
+    return found
+
+
+def entry_problems(text: str, names: set[str]) -> list[str]:
+    """Return what is wrong with a wheel's entry points: groups that are missing, targets that are not in it."""
+    entries = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    entries.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
+    entries.read_string(text)
+    found = [f"the entry points {group} are missing" for group in ENTRIES if not entries.has_section(group)]
+    for group in entries.sections():
+        for name, target in entries.items(group):
+            path = target.partition(":")[0].strip().replace(".", "/")
+            if not {f"{path}.py", f"{path}/__init__.py"} & names:
+                found.append(f"the entry point {name} of {group} leads to {target}, which is not in it")
     return found
 
 

@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# the time that an example takes is the machine's, and says nothing of what is tested
+settings.register_profile("anew", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("anew")
 
 FOREIGN_PREFIXES = ("ANEW_", "GIT_", "HYDRA_", "XDG_")
 FOREIGN = ("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS")

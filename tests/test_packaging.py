@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from anew.runner.config.private.versions import PYTHONS, is_tested
+
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ["click", "hydra", "matplotlib", "numpy", "omegaconf", "pandas", "platformdirs", "psutil", "rich", "yaml"]
 
@@ -121,15 +123,34 @@ def test_a_wheel_with_something_missing_or_foreign_is_noticed(wheel: Path, tmp_p
     other = tmp_path / "other.whl"
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(other, "w") as changed:
         for name in whole.namelist():
-            changed.writestr(name.replace("anew/runner/ids.py", "runner/format/ids.py"), whole.read(name))
+            changed.writestr(name.replace("anew/runner/format/ids.py", "runner/format/ids.py"), whole.read(name))
 
     done = subprocess.run(
         [sys.executable, ROOT / "scripts/check_wheel.py", other], capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 1
-    assert "anew/runner/ids.py is missing" in done.stdout
+    assert "anew/runner/format/ids.py is missing" in done.stdout
     assert "runner/format/ids.py does not belong there" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_wheel_whose_entry_points_lead_nowhere_is_noticed(wheel: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.whl"
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(other, "w") as changed:
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name.endswith("/entry_points.txt"):
+                data = data.replace(b"[anew.stores]", b"[old.stores]").replace(b"read.store:", b"read.gone:")
+            changed.writestr(name, data)
+
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/check_wheel.py", other], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "the entry points anew.stores are missing" in done.stdout
+    assert "mongodb+srv of old.stores leads to anew.observers.mongo.read.gone:open_url" in done.stdout
 
 
 @pytest.mark.slow
@@ -144,3 +165,36 @@ def test_the_wheel_states_version_licence_and_limits(wheel: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
     assert "hydra-core<1.4,>=1.3.2" in metadata.get_all("Requires-Dist", [])
+
+
+@pytest.mark.parametrize("name", ["anew", "anew.runner.cli", "anew.observers.memory"])
+def test_on_windows_an_import_says_in_a_sentence_what_is_missing_and_what_to_do(name: str) -> None:
+    code = f"import sys; sys.platform = 'win32'; import {name}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith("ImportError: Anew needs a POSIX system")
+    assert "fcntl" in last
+    assert "WSL" in last
+
+
+def test_the_distribution_says_that_it_is_for_posix() -> None:
+    assert "Operating System :: POSIX" in (importlib.metadata.metadata("anew").get_all("Classifier") or [])
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_versions_that_are_tested_are_those_that_are_promised(settings: Any) -> None:
+    """One table; what else names versions has to agree."""
+    project = settings["project"]
+    named = [each.rpartition(" ")[2] for each in project["classifiers"] if ":: Python :: 3." in each]
+
+    assert tuple(named) == PYTHONS
+    assert project["requires-python"] == f">={PYTHONS[0]}"
+    assert f"Python {PYTHONS[0]} to {PYTHONS[-1]} on Linux or macOS" in (ROOT / "README.md").read_text()
+    for name in ("hydra-core", "omegaconf"):
+        [pin] = [each.removeprefix(name) for each in project["dependencies"] if each.startswith(name)]
+        lowest, beyond = (bound.strip("<>=") for bound in pin.split(","))
+        assert is_tested(name, lowest)
+        assert not is_tested(name, beyond)

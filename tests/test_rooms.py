@@ -90,6 +90,7 @@ HEAVY = {
     "submitit",
     "tensorboard",
     "pynvml",
+    "regex",
     "rich",
     "sklearn",
     "torch",
@@ -170,6 +171,13 @@ def test_every_room_has_its_place_in_the_line() -> None:
     unknown = {room(module) for module in MODULES} - {""} - PLACES.keys()
 
     assert not unknown, f"say where these stand in LINE (and in ARCHITECTURE.md): {sorted(unknown)}"
+
+
+def test_the_page_on_architecture_shows_the_line() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    shown = [" | ".join(name for name in rooms if name != "configs") for rooms in LINE]
+
+    assert "```\n" + "\n".join(shown) + "\n```" in page
 
 
 def test_rooms_import_to_the_right_only() -> None:

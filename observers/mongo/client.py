@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 DEFAULT_DATABASE = "anew"
+_KNOCK_S = 1.0
 _EXAMPLE = "mongodb://localhost:27017/anew"
 
 
@@ -105,7 +107,7 @@ def place(database: Database[dict[str, Any]]) -> str:
 @contextmanager
 def in_our_words(database: Database[dict[str, Any]]) -> Iterator[None]:
     """
-    Raise errors of pymongo as ours; text of secrets is no part of them.
+    Raise errors of pymongo as ours; text of secrets is no part of them. Where nobody listens, that is said at once.
 
     Raises:
         UnavailableError: The server cannot be reached, is not ready, or does not let us in: to be tried again.
@@ -119,6 +121,7 @@ def in_our_words(database: Database[dict[str, Any]]) -> Iterator[None]:
     )
 
     try:
+        _refuse_closed(database)
         yield
     except OperationFailure as error:
         if _passes(error):
@@ -131,6 +134,34 @@ def in_our_words(database: Database[dict[str, Any]]) -> Iterator[None]:
         if error.has_error_label("RetryableWriteError") or error.timeout:
             raise UnavailableError(f"MongoDB at {place(database)}: {_reason(error)}") from None
         raise
+
+
+def _refuse_closed(database: Database[dict[str, Any]]) -> None:
+    """
+    Raise UnavailableError when every server refuses connections.
+
+    The driver would go on asking for as long as a server is looked for, 5 s, and again with every try; who waits at
+    the end of a run would wait for all of that. A server that does not answer at all, or whose name is not found, is
+    left to the driver, and one that it knows already is not asked.
+    """
+    client = database.client
+    if any(server.is_server_type_known for server in client.topology_description.server_descriptions().values()):
+        return
+    refusal: OSError | None = None
+    for host, port in client._topology_settings.seeds:
+        if host.endswith(".sock"):
+            # a socket in the file system
+            return
+        try:
+            socket.create_connection((host, port), timeout=_KNOCK_S).close()
+        except ConnectionRefusedError as error:
+            refusal = error
+        except OSError:
+            return
+        else:
+            return
+    if refusal is not None:
+        raise UnavailableError(f"MongoDB at {place(database)} cannot be reached: {refusal.strerror}") from None
 
 
 _DUPLICATE = 11000

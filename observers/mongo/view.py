@@ -202,7 +202,7 @@ def _texts(texts: Iterable[str], most: int = _MOST_SMALL) -> list[str]:
 
 def first_document(record: RunRecord, number_: int) -> dict[str, Any]:
     """Return the document that a run has at first, whole but for its content."""
-    document = {
+    document: dict[str, Any] = {
         "_id": number_,
         "format": SACRED_FORMAT,
         "command": clean(record.command.function.rpartition(":")[2] or "main")[:MOST_NAME_BYTES],
@@ -229,6 +229,8 @@ def first_document(record: RunRecord, number_: int) -> dict[str, Any]:
         tags = _texts(record.tags)
         notes = _cut(record.note or "", _MOST_TEXT)
         document["omniboard"] = {**({"tags": tags} if tags else {}), **({"notes": notes} if notes else {})}
+        # so that who reads can tell it from what was given there
+        document["anew"]["omniboard"] = document["omniboard"]
     return document
 
 

@@ -1,28 +1,24 @@
-"""The tables that `sql` writes, and the databases that they are in."""
+"""A database that has the tables which `sql` writes."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anew.observers.sql.tables import KEYS, TABLES, VERSION_TABLE, dumps, make_tables
 from anew.runner.errors import AnewError, ConfigError, UnavailableError
 from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Dialect, Engine, Inspector, Table
+    from sqlalchemy import URL, Connection, Engine, Inspector
     from sqlalchemy.exc import DBAPIError
-    from sqlalchemy.types import TypeEngine
 
 SCHEMA_VERSION = 1
-_PREFIX = "anew_"
-_VERSION_TABLE = f"{_PREFIX}schema"
 _QUIET_S = 5.0
 _SQLITE_WAIT_S = 10.0
 _ADVISORY_LOCK = int.from_bytes(b"anew", "big")
@@ -56,191 +52,6 @@ class SQLError(AnewError, RuntimeError):
 
 class _TakenBackError(Exception):
     """Ends a transaction so that nothing of it stays."""
-
-
-# --- what stands where ------------------------------------------------------------------------------------------
-
-# table -> column -> kind, and what it means; PostgreSQL keeps that as the column's comment
-TABLES: Mapping[str, Mapping[str, tuple[str, str]]] = {
-    "runs": {
-        "uid": ("text", "unique everywhere; text order is the order of starts"),
-        "id": ("int", "the run's number in its store; other stores have a run of that number, too"),
-        "store": ("text", "where the run was recorded"),
-        "experiment": ("text", ""),
-        "status": ("text", "RUNNING, COMPLETED, FAILED or INTERRUPTED; of a lost run RUNNING, and its heartbeat stops"),
-        "started_at": ("time", "UTC, as all times"),
-        "ended_at": ("time", ""),
-        "duration_s": ("float", "seconds; null while the run is going"),
-        "heartbeat_at": ("time", "when the run last gave a sign of life"),
-        "result": ("float", "what main returned, if that is a number"),
-        "result_json": ("json", "what main returned, whatever it is"),
-        "config": ("json", "the whole configuration; anew_params has its values one by one"),
-        "overrides": ("json", "what was typed on the command line, in order"),
-        "choices": ("json", "config group -> chosen option"),
-        "config_name": ("text", ""),
-        "command": ("text", "as a shell takes it"),
-        "main": ("text", "module:function"),
-        "cwd": ("text", "the working directory at the start"),
-        "seed": ("int", "the root seed"),
-        "seeds": ("json", "what was seeded, and what was made deterministic"),
-        "git_commit": ("text", ""),
-        "git_branch": ("text", ""),
-        "git_dirty": ("bool", "whether there were changes that no commit has"),
-        "git_remote": ("text", ""),
-        "python": ("text", "version"),
-        "anew": ("text", "version"),
-        "environment": ("json", "variables, thread settings and so on; packages are in anew_packages"),
-        "host": ("text", ""),
-        "os": ("text", ""),
-        "pid": ("int", ""),
-        "cpu_model": ("text", ""),
-        "cpu_cores": ("int", ""),
-        "memory_bytes": ("int", ""),
-        "gpu": ("text", "the first one's name"),
-        "gpu_count": ("int", ""),
-        "hardware": ("json", "all that is known about the machine"),
-        "rerun_of_uid": ("text", "the run that this one repeats"),
-        "rerun_of_id": ("int", ""),
-        "verdict": ("text", "how the repetition came out: identical, close or different"),
-        "verdict_json": ("json", "what differs, where first, and what may be the cause"),
-        "sweep_id": ("int", ""),
-        "sweep_index": ("int", "from 0"),
-        "note": ("text", ""),
-        "info": ("json", "facts that the user added"),
-        "warnings": ("json", "what the recorder had to say"),
-        "error_type": ("text", ""),
-        "error_message": ("text", ""),
-        "error_traceback": ("text", ""),
-        "signal": ("text", ""),
-        "exit_code": ("int", ""),
-    },
-    "params": {
-        "uid": ("text", ""),
-        "key": ("text", "joined by dots, such as optimizer.lr; a dot inside a key is written \\."),
-        "value_num": ("float", "if it is a number"),
-        "value_text": ("text", "the value as text: 0.1, true, adam; a list as JSON; null if there is none"),
-        "value_json": ("json", ""),
-    },
-    "metrics": {
-        "uid": ("text", ""),
-        "writer": ("text", "the process of the run that logged the point"),
-        "q": ("int", "rises with each thing that a writer writes"),
-        "name": ("text", ""),
-        "step": ("int", "may repeat and go back"),
-        "value": ("float", "NaN is null in a SQLite file"),
-        "value_text": ("text", "the exact value, where the column value cannot hold it"),
-        "t": ("float", "seconds since the run started"),
-        "logged_at": ("time", ""),
-    },
-    "artifacts": {
-        "uid": ("text", ""),
-        "name": ("text", ""),
-        "sha256": ("text", ""),
-        "size_bytes": ("int", ""),
-        "added_at": ("time", ""),
-    },
-    "inputs": {
-        "uid": ("text", ""),
-        "path": ("text", "relative to the project if inside it"),
-        "sha256": ("text", ""),
-        "size_bytes": ("int", ""),
-    },
-    "sources": {
-        "uid": ("text", ""),
-        "path": ("text", "relative to the project"),
-        "sha256": ("text", ""),
-        "size_bytes": ("int", ""),
-    },
-    "packages": {"uid": ("text", ""), "name": ("text", ""), "version": ("text", "")},
-    "tags": {"uid": ("text", ""), "tag": ("text", "")},
-    "output": {
-        "uid": ("text", ""),
-        "offset_bytes": ("int", "where the piece begins in the log"),
-        "q": ("int", ""),
-        "t": ("float", "seconds since the run started, about"),
-        "text": ("text", ""),
-    },
-}
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "runs": ("uid",),
-    "params": ("uid", "key"),
-    "metrics": ("uid", "writer", "q", "name"),
-    "artifacts": ("uid", "name"),
-    "inputs": ("uid", "path"),
-    "sources": ("uid", "path"),
-    "packages": ("uid", "name"),
-    "tags": ("uid", "tag"),
-    "output": ("uid", "offset_bytes"),
-}
-# What is asked for over many runs. A metric's points are found by name and run in the order of steps, so that the
-# last one of each run is found without reading the others.
-_INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "runs": (("experiment", "started_at"),),
-    "params": (("key", "value_num"),),
-    "metrics": (("name", "uid", "step"),),
-    "artifacts": (("sha256",),),
-    "inputs": (("sha256",),),
-    "packages": (("name", "version"),),
-    "tags": (("tag",),),
-}
-
-
-def _tables(schema: str | None) -> dict[str, Table]:
-    """Return the tables, by their names without the prefix; a run's rows go when the run's row is deleted."""
-    import sqlalchemy as sa
-    from sqlalchemy.dialects.postgresql import JSONB
-
-    kinds: dict[str, TypeEngine[Any]] = {
-        "text": sa.Text(),
-        "int": sa.BigInteger(),
-        "float": sa.Double(),
-        "bool": sa.Boolean(),
-        "time": sa.DateTime(timezone=True),
-        "json": JSONB(none_as_null=True).with_variant(_json_text(), "sqlite"),
-    }
-    metadata = sa.MetaData(schema=schema)
-    tables: dict[str, Table] = {}
-    for table, columns in TABLES.items():
-        name, keys = f"{_PREFIX}{table}", KEYS[table]
-        of_run = [] if table == "runs" else [sa.ForeignKey(tables["runs"].c.uid, ondelete="CASCADE")]
-        tables[table] = sa.Table(
-            name,
-            metadata,
-            *(
-                sa.Column(
-                    column, kinds[kind], *(of_run if column == "uid" else ()), primary_key=column in keys, comment=text
-                )
-                for column, (kind, text) in columns.items()
-            ),
-            *(sa.Index("_".join((name, *index)), *index) for index in _INDEXES.get(table, ())),
-            # points are looked up by their key with every insert, so SQLite keeps them in its order
-            sqlite_with_rowid=table != "metrics",
-        )
-    tables["schema"] = sa.Table(_VERSION_TABLE, metadata, sa.Column("version", sa.BigInteger(), nullable=False))
-    return tables
-
-
-def _json_text() -> TypeEngine[Any]:
-    """Return JSON in a column of text: SQLAlchemy's own for SQLite makes a column that rounds a number to a double."""
-    from sqlalchemy import Text, TypeDecorator
-
-    class JSONText(TypeDecorator[Any]):
-        impl = Text
-        cache_ok = True
-
-        def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-            return None if value is None else _dumps(value)
-
-        def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-            return None if value is None else json.loads(value)
-
-    return JSONText()
-
-
-_dumps = partial(json.dumps, ensure_ascii=False, allow_nan=False)
-
-
-# --- the database -----------------------------------------------------------------------------------------------
 
 
 def parse_url(url: str) -> URL:
@@ -290,7 +101,7 @@ class Database:
 
     def __init__(self, url: URL, schema: str | None) -> None:
         self.shown = shown_url(url)
-        self.tables = _tables(schema)
+        self.tables = make_tables(schema)
         self._schema = schema
         self._secret = None if url.password is None else str(url.password)
         self._is_sqlite = url.get_backend_name() == "sqlite"
@@ -363,13 +174,13 @@ class Database:
                 connection.execute(CreateSchema(self._schema))
             there = {*looker.get_table_names(self._schema), *looker.get_view_names(self._schema)}
             ours = {table.name for table in self.tables.values()}
-            if _VERSION_TABLE in there:
+            if VERSION_TABLE in there:
                 self._check(self._version(connection, looker))
             else:
                 self._refuse_foreign(there & ours)
             if not ours <= there:
                 self.tables["schema"].metadata.create_all(connection)
-            if _VERSION_TABLE not in there:
+            if VERSION_TABLE not in there:
                 connection.execute(insert(self.tables["schema"]).values(version=SCHEMA_VERSION))
         except (exc.OperationalError, exc.InterfaceError):
             raise
@@ -428,13 +239,13 @@ class Database:
     def _version(self, connection: Connection, looker: Inspector) -> Any:
         from sqlalchemy import func, select
 
-        if "version" not in (column["name"] for column in looker.get_columns(_VERSION_TABLE, self._schema)):
+        if "version" not in (column["name"] for column in looker.get_columns(VERSION_TABLE, self._schema)):
             return None
         return connection.execute(select(func.max(self.tables["schema"].c.version))).scalar()
 
     def _check(self, version: Any) -> None:
         if not isinstance(version, int):
-            self._refuse_foreign({_VERSION_TABLE})
+            self._refuse_foreign({VERSION_TABLE})
         elif version > SCHEMA_VERSION:
             raise SQLError(
                 f"The tables in {self.shown} were made by a newer version of anew: they have version {version}, and "
@@ -454,11 +265,12 @@ class Database:
             pool_pre_ping=True,  # a connection that a restart of the server has ended is replaced before it is used
             hide_parameters=True,
             connect_args={name: value for name, value in options.items() if name not in url.query},
-            json_serializer=_dumps,
+            json_serializer=dumps,
         )
         if self._is_sqlite:
             sa.event.listen(engine, "connect", _set_up_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
+            sa.event.listen(engine, "close", _leave_sqlite)
         return engine
 
     def _told(self, error: DBAPIError) -> AnewError:
@@ -481,6 +293,14 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     except BaseException:
         connection.close()  # nobody else has it yet
         raise
+
+
+def _leave_sqlite(connection: Any, _record: Any) -> None:
+    # Knowing nothing of how the rows are spread, SQLite of 2026 (3.53) reads all points of a run to find one metric.
+    # What is looked at here has a limit, so that it is as quick in a large file; whoever is writing is not waited for.
+    with suppress(Exception):
+        connection.execute("PRAGMA busy_timeout=0")
+        connection.execute("PRAGMA optimize=0x10012")
 
 
 def _begin_sqlite(connection: Connection) -> None:

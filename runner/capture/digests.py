@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from anew.runner.store.files import replace_whole
 
 _GRANULE_NS = 50_000_000
 
@@ -65,8 +66,6 @@ class DigestCache:
         """Replace the file; failing to costs only time, so it is silent."""
         if not self.changed:
             return
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self.used))
-            temporary.replace(path)
+            replace_whole(path, json.dumps(self.used).encode())

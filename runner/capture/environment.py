@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any
 from anew.runner.format.redact import redact_name_value, redact_text
 from anew.runner.records import EnvironmentFacts
 from anew.runner.settings import EnvironmentSettings
+from anew.runner.store.files import replace_whole
 
 _TICK_NS = 50_000_000
 _SEPARATORS = re.compile(r"[-_.]+")
@@ -254,8 +254,6 @@ def _is_sound(item: Any) -> bool:
 
 def _save(memory: Path, folders: Mapping[str, Any]) -> None:
     """Replace the file; failing to costs only time, so it is silent."""
-    temporary = memory.with_name(f".{memory.name}.{os.getpid()}.{threading.get_ident()}")
     with suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(folders))
-        temporary.replace(memory)
+        replace_whole(memory, json.dumps(folders).encode())

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.records import GpuFacts, HardwareFacts
-from anew.runner.store.liveness import boot_id
 
 _SCHEDULER_VARIABLES = (
     "SLURM_JOB_ID",
@@ -31,8 +30,13 @@ _UNLIMITED = 2**60
 
 
 @cache
-def capture_hardware() -> HardwareFacts:
-    """Return the machine; asked once per process. A driver that fails or is missing leaves its part empty."""
+def capture_hardware(*, boot_id: str) -> HardwareFacts:
+    """
+    Return the machine; asked once per process. A driver that fails or is missing leaves its part empty.
+
+    Args:
+        boot_id: What tells this boot from every other.
+    """
     limit = _memory_limit()
     memory = _memory()
     return HardwareFacts(
@@ -44,7 +48,7 @@ def capture_hardware() -> HardwareFacts:
         memory_bytes=memory,
         memory_allowed_bytes=limit if limit is not None and limit < memory else None,
         gpus=gpus(),
-        boot_id=boot_id(),
+        boot_id=boot_id,
         container=_container(),
         scheduler={name: os.environ[name] for name in _SCHEDULER_VARIABLES if name in os.environ},
     )

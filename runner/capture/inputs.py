@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ from typing import Protocol
 from anew.runner.errors import ArtifactError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
-
-_BLOCK = 1 << 20
+from anew.runner.store.files import digest_of
 
 
 class Objects(Protocol):
@@ -46,7 +44,7 @@ def declare_inputs(path: Path, places: Places, objects: Objects, keep_bytes: int
         if status.st_size <= keep_bytes:
             (sha256, size), kept = objects.put_file(file), True
         else:
-            (sha256, size), kept = digest_of(file), False
+            (sha256, size), kept = input_digest(file), False
         yield ContentRef(path=places.name(file), sha256=sha256, size=size, mode=stat.S_IMODE(status.st_mode), kept=kept)
 
 
@@ -103,14 +101,9 @@ def _refuse(error: OSError) -> None:
     raise ArtifactError(f"The input folder {error.filename!r} cannot be read: {error.strerror}.") from error
 
 
-def digest_of(path: Path) -> tuple[str, int]:
+def input_digest(path: Path) -> tuple[str, int]:
     """Return a file's SHA-256 and its size. Raises ArtifactError."""
-    digest, size = hashlib.sha256(), 0
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-                size += len(block)
+        return digest_of(path)
     except OSError as error:
         raise ArtifactError(f"The input {str(path)!r} cannot be read: {error.strerror}.") from error
-    return digest.hexdigest(), size

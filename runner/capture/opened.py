@@ -2,8 +2,9 @@
 Files that main opens for reading, noticed without having been declared.
 
 Python tells an audit hook (PEP 578) of every file that it opens. The hook notes paths below the folders that matter;
-what they are is looked at after main. Children made by fork are noticed too, by way of a file that they inherit. Not
-noticed are files that C libraries open by themselves (HDF5, SQLite), and those of processes started anew.
+what they are is looked at after main. Children made by fork are noticed too, by way of a file that they inherit, and
+those of multiprocessing that begin anew, to which that file is handed. Not noticed are files that C libraries open by
+themselves (HDF5, SQLite), and those of other programs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from types import ModuleType
 from typing import Any, BinaryIO, Protocol
 
 from anew.runner.capture.digests import DigestCache
-from anew.runner.capture.inputs import digest_of
+from anew.runner.capture.inputs import input_digest
 from anew.runner.errors import ArtifactError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
@@ -64,11 +65,31 @@ class OpenedFiles:
         self._count = 0
         self._spool: BinaryIO | None = None
 
+    @classmethod
+    def shared(cls, spool: int, folders: Sequence[str], exclude: Sequence[str], most: int) -> OpenedFiles:
+        """Note files for the process that started this one, in its *spool*, a descriptor; see `limits`."""
+        opened = cls([Path(each) for each in folders], exclude=[Path(each) for each in exclude], most=most)
+        opened._begin(os.fdopen(spool, "a+b", buffering=0))
+        return opened
+
+    @property
+    def limits(self) -> tuple[Sequence[str], Sequence[str], int]:
+        """What counts: folders, those below them that do not, how many files."""
+        return self._folders, self._exclude, self._most
+
+    @property
+    def spool(self) -> int | None:
+        """The descriptor of the file in which files are noted; None before and after."""
+        return self._spool.fileno() if self._spool is not None else None
+
     def start(self) -> None:
         """Begin to note files."""
-        global _watching
         # unlinked, and inherited by forked children, whose writes append to it as ours do
-        self._spool = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115  # closed in `close`
+        self._begin(tempfile.TemporaryFile("a+b", buffering=0))  # noqa: SIM115  # closed in `close`
+
+    def _begin(self, spool: Any) -> None:
+        global _watching
+        self._spool = spool
         _install()
         _watching = self
 
@@ -201,7 +222,7 @@ def _kept(
         sha256, size = known[0], status.st_size
     else:
         read_at_ns = digests.now_ns()
-        sha256, size = objects.put_file(Path(path), sync=False) if keep else digest_of(Path(path))
+        sha256, size = objects.put_file(Path(path), sync=False) if keep else input_digest(Path(path))
         digests.remember(path, status, sha256, False, read_at_ns)
     return ContentRef(path=name, sha256=sha256, size=size, mode=stat.S_IMODE(status.st_mode), kept=keep)
 

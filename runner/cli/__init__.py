@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
-from anew.runner import errors
+from anew.runner import errors, wording
 from anew.runner.errors import AnewError
 
 _COMPLETE_VARIABLE = "_ANEW_COMPLETE"
@@ -77,7 +77,7 @@ def _usage(error: Exception) -> str:
 
 def _leave(message: str, code: int) -> int:
     with suppress(OSError):
-        sys.stderr.write(f"anew: {message}\n")
+        sys.stderr.write(f"anew: {wording.lines(message)}\n")
     return code
 
 

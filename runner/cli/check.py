@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,11 +15,15 @@ from anew.runner import errors
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, pairs, say, styled
 from anew.runner.errors import StoreError
-from anew.runner.records import SourceFacts
-from anew.runner.store.folder import FolderStore
+from anew.runner.records import Severity, SourceFacts
 from anew.runner.store.integrity import Finding, check_store
 from anew.runner.store.locate import default_store_path
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.wording import printable, size, some
+
+if TYPE_CHECKING:
+    from anew.runner.dispatch.trial import Tried
+from anew.runner.config.private.versions import is_tested, tested
 
 _EXTRAS = {
     "gpu": "nvidia-ml-py",
@@ -31,7 +36,7 @@ _EXTRAS = {
     "uv": "uv",
 }
 _NAMED = 8
-_STYLES = {"note": "dim", "warning": "yellow", "error": "red"}
+_STYLES = {Severity.NOTE: "dim", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 
 
 @command("check")
@@ -39,14 +44,22 @@ _STYLES = {"note": "dim", "warning": "yellow", "error": "red"}
 @click.option("--config-dir", metavar="DIR", help="A configuration folder, for the observers of a project.")
 @click.option("--source", is_flag=True, help="Show which source files a run from here would keep.")
 @click.option("--deep", is_flag=True, help="Read every piece of content and compare its digest.")
+@click.option("--trust", is_flag=True, help="Try observers also where somebody else's record names them.")
 @json_option
 def check_command(
-    workbench: Workbench, settings: tuple[str, ...], config_dir: str | None, source: bool, deep: bool, as_json: bool
+    workbench: Workbench,
+    settings: tuple[str, ...],
+    config_dir: str | None,
+    source: bool,
+    deep: bool,
+    trust: bool,
+    as_json: bool,
 ) -> int:
     r"""
     Check the installation, the store and the observers; exits with 2 when something is lost, damaged or out of reach.
 
-    Observers are those of the settings given, as on the command line of an experiment, or else of the newest run:
+    Observers are those of the settings given, as on the command line of an experiment, or else of the newest run, if
+    that is yours:
 
     \b
       anew check
@@ -57,47 +70,58 @@ def check_command(
         return _check_source(workbench, as_json)
     store, missing = _store(workbench)
     findings = list(check_store(store, deep=deep)) if store else []
-    tried = _tried(store, settings, config_dir)
-    lost = any(finding.severity == "error" for finding in findings) or any(problem for _, _, problem in tried)
+    tried = _tried(store, settings, config_dir, trust)
+    lost = any(finding.severity is Severity.ERROR for finding in findings) or any(each.problem for each in tried)
     if as_json:
         items = [{name: getattr(item, name) for name in ("severity", "what", "where", "mend")} for item in findings]
-        observers = [{"name": name, "where": where, "error": problem or None} for name, where, problem in tried]
+        observers = [
+            {
+                "name": each.name,
+                "where": each.where,
+                "error": each.problem or None,
+                "left_alone": each.left_alone or None,
+            }
+            for each in tried
+        ]
         rows = dict(_installation())
-        print_json(
-            {"store": store.url if store else None, "installation": rows, "findings": items, "observers": observers}
-        )
+        value = {"store": store.url if store else None, "installation": rows, "tested": _are_tested(rows)}
+        print_json({**value, "findings": items, "observers": observers})
     else:
         heading("Installation")
-        pairs(_installation())
+        pairs(_judged(_installation()))
         heading("Store")
         _print_findings(store, missing, findings, deep)
         if tried:
             heading("Observers")
-            pairs([(name, styled(printable(problem), "red") if problem else where) for name, where, problem in tried])
+            pairs([(printable(each.name), _came(each)) for each in tried])
     return errors.EXIT_USAGE if lost else errors.EXIT_OK
 
 
-def _store(workbench: Workbench) -> tuple[FolderStore | None, str]:
+def _store(workbench: Workbench) -> tuple[RunFolders | None, str]:
     """Return the store, or why there is none; one that was named must be there."""
     try:
-        return workbench.store, ""
+        return workbench.folders, ""
     except StoreError as error:
         if workbench.url is not None:
             raise
         return None, str(error)
 
 
-def _tried(store: FolderStore | None, settings: tuple[str, ...], config_dir: str | None) -> list[tuple[str, str, str]]:
-    """Try observers; return name, where it delivers to, and what is wrong."""
+def _tried(store: RunFolders | None, settings: tuple[str, ...], config_dir: str | None, trust: bool) -> list[Tried]:
+    """Try observers."""
     from functools import partial
 
     from anew.runner.dispatch.trial import configured, of_newest_run, tried
 
     if settings or config_dir is not None:
-        return [
-            (each.name, *tried(each.name, partial(dict, each.spec))) for each in configured(list(settings), config_dir)
-        ]
-    return [(name, *tried(name, resolve)) for name, resolve in of_newest_run(store)] if store is not None else []
+        return [tried(each.name, partial(dict, each.spec)) for each in configured(list(settings), config_dir)]
+    return [tried(name, resolve) for name, resolve in of_newest_run(store, trusted=trust)] if store is not None else []
+
+
+def _came(tried: Tried) -> str:
+    if tried.problem:
+        return styled(printable(tried.problem), "red")
+    return styled(printable(tried.left_alone), "yellow") if tried.left_alone else printable(tried.where)
 
 
 def _installation() -> list[tuple[str, str]]:
@@ -111,6 +135,19 @@ def _installation() -> list[tuple[str, str]]:
     return rows
 
 
+def _are_tested(rows: dict[str, str]) -> dict[str, bool]:
+    return {name: is_tested(name, rows[name]) for name in ("python", "hydra-core", "omegaconf")}
+
+
+def _judged(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Say of the versions that matter most whether they are among those tested."""
+    judgement = {
+        name: "tested" if known else styled(f"not among those tested: {', '.join(tested(name))}", "yellow")
+        for name, known in _are_tested(dict(rows)).items()
+    }
+    return [(name, f"{value} ({judgement[name]})" if name in judgement else value) for name, value in rows]
+
+
 def _version(distribution: str) -> str | None:
     try:
         return importlib.metadata.version(distribution)
@@ -118,17 +155,17 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _print_findings(store: FolderStore | None, missing: str, findings: list[Finding], deep: bool) -> None:
+def _print_findings(store: RunFolders | None, missing: str, findings: list[Finding], deep: bool) -> None:
     if store is None:
         say(f"  {missing}")
         return
     pairs([("folder", store.url), ("runs", str(len(store.numbers())))])
-    alike: dict[tuple[str, str], list[Finding]] = {}
+    alike: dict[tuple[Severity, str], list[Finding]] = {}
     for finding in findings:
         alike.setdefault((finding.severity, finding.what), []).append(finding)
     for (severity, what), group in alike.items():
         where = some([finding.where for finding in group], _NAMED)
-        say(styled(f"  {severity}: {printable(where)}: {printable(what)}", _STYLES[severity]))
+        say(styled(f"  {severity.value}: {printable(where)}: {printable(what)}", _STYLES[severity]))
         say(f"    {printable(group[0].mend)}")
     if not findings:
         looked = "every byte of content" if deep else "names and lengths of content; for every byte: --deep"
@@ -168,7 +205,7 @@ def _check_source(workbench: Workbench, as_json: bool) -> int:
 def _store_folder(workbench: Workbench, here: Path) -> Path:
     """Return where runs from here go, whether there is a store yet or not."""
     try:
-        return workbench.store.root
+        return workbench.folders.layout.root
     except StoreError:
         return default_store_path(here)
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from anew.runner.store.folder import FolderStore
+    from anew.runner.contracts import RunStore
+    from anew.runner.store.run_folders import RunFolders
 
 
 class Workbench:
@@ -26,11 +27,18 @@ class Workbench:
         self.url: str | None = None
 
     @property
-    def store(self) -> FolderStore:
-        """The store that was named, or the default. Raises StoreError."""
+    def store(self) -> RunStore:
+        """The store that was named, or the default, to look at. Raises StoreError."""
         from anew.runner.store.locate import open_store
 
         return open_store(self.url)
+
+    @property
+    def folders(self) -> RunFolders:
+        """The same, for all that needs whole runs. Raises StoreError, also for a store that does not give those."""
+        from anew.runner.store.locate import open_run_folders
+
+        return open_run_folders(self.url)
 
 
 def _named_store(context: click.Context, parameter: click.Parameter, value: str | None) -> None:

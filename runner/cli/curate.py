@@ -10,7 +10,7 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command
 from anew.runner.cli.render import say
 from anew.runner.store import curate
-from anew.runner.wording import printable, size
+from anew.runner.wording import size
 
 
 @command("tag")
@@ -20,8 +20,8 @@ from anew.runner.wording import printable, size
 def tag_command(workbench: Workbench, ref: str, names: tuple[str, ...], remove: bool) -> None:
     """Add tags to the run REF."""
     added, removed = ((), names) if remove else (names, ())
-    record = curate.tag(workbench.store, ref, added, removed)
-    say(f"Run {record.id}: {printable(' '.join(record.tags)) or 'no tags'}")
+    record = curate.tag(workbench.folders, ref, added, removed)
+    say(f"Run {record.id}: {' '.join(record.tags) or 'no tags'}")
 
 
 @command("note")
@@ -29,7 +29,7 @@ def tag_command(workbench: Workbench, ref: str, names: tuple[str, ...], remove: 
 @click.argument("text")
 def note_command(workbench: Workbench, ref: str, text: str) -> None:
     """Set the note of the run REF to TEXT; "-" reads it from stdin, and an empty text takes the note away."""
-    record = curate.note(workbench.store, ref, sys.stdin.read().strip() if text == "-" else text)
+    record = curate.note(workbench.folders, ref, sys.stdin.read().strip() if text == "-" else text)
     say(f"Run {record.id}: {'noted' if record.note else 'no note'}")
 
 
@@ -37,7 +37,7 @@ def note_command(workbench: Workbench, ref: str, text: str) -> None:
 @click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs)
 def delete_command(workbench: Workbench, refs: tuple[str, ...]) -> None:
     """Move runs into the trash, from where `anew restore` brings them back."""
-    store = workbench.store
+    store = workbench.folders
     numbers = [store.resolve(ref) for ref in refs]
     for number in dict.fromkeys(numbers):
         curate.delete(store, number)
@@ -48,7 +48,7 @@ def delete_command(workbench: Workbench, refs: tuple[str, ...]) -> None:
 @click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.deleted_runs)
 def restore_command(workbench: Workbench, refs: tuple[str, ...]) -> None:
     """Bring deleted runs back."""
-    store = workbench.store
+    store = workbench.folders
     for ref in refs:
         say(f"Run {curate.restore(store, ref)} is back.")
 
@@ -58,7 +58,7 @@ def restore_command(workbench: Workbench, refs: tuple[str, ...]) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge_command(workbench: Workbench, refs: tuple[str, ...], yes: bool) -> None:
     """Remove deleted runs for good, all or those named, and the content that no run refers to any more."""
-    store = workbench.store
+    store = workbench.folders
     if not yes and not _agreed(len(curate.trashed(store)), refs):
         say("Nothing was removed.")
         return

@@ -11,7 +11,7 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, say, styled, table
 from anew.runner.query.compare import compare
-from anew.runner.wording import exact, printable, short
+from anew.runner.wording import exact, short
 
 _LONGEST_CELL = 40
 
@@ -43,7 +43,7 @@ def diff_command(workbench: Workbench, a: str, b: str, as_json: bool) -> None:
 
 
 def _print_values(section: Mapping[str, Any], names: tuple[str, str]) -> None:
-    rows = [[f"  {printable(key)}", *(_side(values, side) for side in "ab")] for key, values in section.items()]
+    rows = [[f"  {key}", *(_side(values, side) for side in "ab")] for key, values in section.items()]
     _print_rows(rows, names)
 
 
@@ -72,7 +72,7 @@ def _print_single(section: Mapping[str, Any], names: tuple[str, str]) -> None:
 
 
 def _print_overrides(section: Mapping[str, Any], names: tuple[str, str]) -> None:
-    _print_rows([["  ", *(printable(" ".join(section[side])) or "none" for side in "ab")]], names)
+    _print_rows([["  ", *(" ".join(section[side]) or "none" for side in "ab")]], names)
 
 
 def _print_contents(section: Mapping[str, Any], names: tuple[str, str]) -> None:
@@ -80,7 +80,7 @@ def _print_contents(section: Mapping[str, Any], names: tuple[str, str]) -> None:
         if "diff" in values:
             _print_diff(values["diff"])
         else:
-            say(f"  {printable(path)}  {_digests(values, names)}")
+            say(f"  {path}  {_digests(values, names)}")
 
 
 def _digests(values: Mapping[str, Any], names: tuple[str, str]) -> str:
@@ -92,7 +92,7 @@ def _digests(values: Mapping[str, Any], names: tuple[str, str]) -> str:
 def _print_diff(text: str) -> None:
     for line in text.removesuffix("\n").split("\n"):
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-        shown = printable(line.expandtabs(4))
+        shown = line.expandtabs(4)
         say(styled(shown, style) if style else shown)
 
 
@@ -100,7 +100,7 @@ def _print_metrics(section: Mapping[str, Any], names: tuple[str, str]) -> None:
     rows = []
     for name, values in section.items():
         sides = [short(_number(values[side]["last"])) if side in values else "-" for side in "ab"]
-        rows.append([f"  {printable(name)}", *sides, _parting(values.get("first_difference"))])
+        rows.append([f"  {name}", *sides, _parting(values.get("first_difference"))])
     header = ["  last value", f"run {names[0]}", f"run {names[1]}", "they part"]
     table(header, rows, keep=3, styles=[[None, "red", "green", "dim"]] * len(rows))
 

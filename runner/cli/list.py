@@ -12,7 +12,7 @@ from anew.runner.cli.render import remark, say, status_style, styled, table
 from anew.runner.query.columns import shared_metrics, strangers, varying_inputs
 from anew.runner.query.filters import parse_filter, value_of
 from anew.runner.records import RunRecord
-from anew.runner.wording import ago, duration, printable, short
+from anew.runner.wording import ago, duration, short
 
 _NEWEST = 50
 _SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag"})
@@ -86,7 +86,7 @@ def _print(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
         took = duration(
             record.duration_s if record.duration_s is not None else max((now - record.started_at).total_seconds(), 0)
         )
-        row = [str(record.id), ago(record.started_at, now), *([printable(record.experiment)] if several else [])]
+        row = [str(record.id), ago(record.started_at, now), *([record.experiment] if several else [])]
         row += [record.status.value, took, *(short(value_of(record, name)) for name in chosen)]
         rows.append(row)
         styles.append([status_style(record.status) if text == record.status.value else None for text in row])
@@ -105,4 +105,4 @@ def _chosen(records: Sequence[RunRecord], asked: Sequence[str]) -> list[str]:
 
 
 def _heading(column: str) -> str:
-    return printable(column.removeprefix("config.").removeprefix("choices."))
+    return column.removeprefix("config.").removeprefix("choices.")

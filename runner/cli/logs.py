@@ -8,7 +8,7 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import remark
+from anew.runner.cli.render import as_printed, remark
 
 
 @command("logs")
@@ -28,7 +28,7 @@ def logs_command(workbench: Workbench, ref: str, follow: bool, as_json: bool) ->
     something = False
     for piece in pieces:
         something = True
-        sys.stdout.buffer.write(piece.encode("utf-8", "backslashreplace"))
+        sys.stdout.buffer.write(as_printed(piece).encode("utf-8", "backslashreplace"))
         sys.stdout.buffer.flush()
     if not something:
         remark("The run printed nothing.")

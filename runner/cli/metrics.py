@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Sequence
 
 import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import say, table
+from anew.runner.cli.render import csv_rows, say, table
 from anew.runner.contracts import MetricSeries
 from anew.runner.format.values import number_to_json
-from anew.runner.wording import printable, short
+from anew.runner.wording import short
 
 
 @command("metrics")
@@ -39,7 +37,7 @@ def metrics_command(workbench: Workbench, ref: str, names: tuple[str, ...], as_c
         _print_points(series)
     elif record.metrics:
         rows = [
-            [printable(name), short(m.last), short(m.min), short(m.max), str(m.count), str(m.step)]
+            [name, short(m.last), short(m.min), short(m.max), str(m.count), str(m.step)]
             for name, m in record.metrics.items()
         ]
         table(["name", "last", "min", "max", "points", "last step"], rows)
@@ -57,16 +55,19 @@ def series_to_json(series: MetricSeries) -> dict[str, list[object]]:
 
 
 def _print_csv(series: Sequence[MetricSeries]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["metric", "step", "value", "time"])
-    for item in series:
-        for step, value, time in zip(item.steps.tolist(), item.exact, item.times.tolist(), strict=True):
-            writer.writerow([item.name, step, value, time])
+    csv_rows(
+        ["metric", "step", "value", "time"],
+        (
+            [item.name, step, value, time]
+            for item in series
+            for step, value, time in zip(item.steps.tolist(), item.exact, item.times.tolist(), strict=True)
+        ),
+    )
 
 
 def _print_points(series: Sequence[MetricSeries]) -> None:
     rows = [
-        [printable(item.name), str(step), repr(value), f"{time:.3f}"]
+        [item.name, str(step), repr(value), f"{time:.3f}"]
         for item in series
         for step, value, time in zip(item.steps.tolist(), item.exact, item.times.tolist(), strict=True)
     ]

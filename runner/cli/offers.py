@@ -28,7 +28,7 @@ def deleted_runs(context: click.Context, parameter: click.Parameter, incomplete:
     from anew.runner.store.curate import trashed
 
     with suppress(AnewError):
-        return _items(trashed(_store(context).store)[:_OFFERED], incomplete, last=False)
+        return _items(trashed(_store(context).folders)[:_OFFERED], incomplete, last=False)
     return []
 
 

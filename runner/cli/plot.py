@@ -11,11 +11,12 @@ import click
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.metrics import series_to_json
-from anew.runner.cli.render import coloured, on_terminal, remark, say
+from anew.runner.cli.render import coloured, drawn, on_terminal, remark, say
+from anew.runner.contracts import RunStore
 from anew.runner.errors import MetricNotFoundError, StoreError
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
-from anew.runner.store.folder import FolderStore
-from anew.runner.sweep.report import ranked
+from anew.runner.store.locate import as_run_folders
+from anew.runner.sweep.report import ranking
 from anew.runner.wording import printable
 
 _SWEEP = re.compile(r"sweep:(\d+|last)")
@@ -61,15 +62,16 @@ def plot_command(
         remark(missing)
 
 
-def _curves(store: FolderStore, ref: str, name: str) -> list[Curve]:
+def _curves(store: RunStore, ref: str, name: str) -> list[Curve]:
     found = _SWEEP.fullmatch(ref)
     if found is None:
         record = store.get(ref)
         return [Curve(f"run {record.id}", store.metrics(record.uid or ref, name))]
-    sweep = store.sweep(found[1])
-    jobs = [job for job in ranked(sweep) if job.run is not None and name in job.metrics]
+    sweep = as_run_folders(store).sweep(found[1])
+    jobs = [job for job in ranking(sweep) if job.run is not None and name in job.metrics]
     return [
-        Curve(f"run {job.run} {' '.join(job.overrides)}", store.metrics(job.run or 0, name)) for job in jobs[:_MOST]
+        Curve(printable(f"run {job.run} {' '.join(job.overrides)}"), store.metrics(job.run or 0, name))
+        for job in jobs[:_MOST]
     ]
 
 
@@ -79,4 +81,7 @@ def _print_plot(curves: list[Curve], title: str, log: bool) -> None:
     text = terminal_plot(
         curves, title, width=min(wide, _WIDEST), height=min(high, _HIGHEST), colours=coloured(), log=log
     )
-    say(text or f"{title}: no point can be drawn.")
+    if text:
+        drawn(text)
+    else:
+        say(f"{title}: no point can be drawn.")

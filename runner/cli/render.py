@@ -2,16 +2,24 @@
 Printing for people.
 
 On a terminal: colour, and tables cut to its width. Into a pipe: the same words, plain, aligned and whole.
+
+All that commands print for people goes through here, and nothing that a record holds can drive the terminal: what is
+printed is one line with its control characters escaped, but for the styles that `styled` put in. A style stands in the
+text as a mark that no record can hold, since it was drawn by chance when the process started.
 """
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from anew.runner.records import Status
+from anew.runner.wording import printable
 
 _STYLES = {
     "dim": "2",
@@ -32,6 +40,12 @@ _STATUS = {
 }
 VERDICT_STYLES = {"identical": "green", "close": "yellow", "different": "red"}
 _GAP = "  "
+_MARK = f"\0{os.urandom(8).hex()}:"
+# a colour, or else a control character (tab and line break are none here) or a change of the text's direction
+_DRIVING = re.compile(r"(\x1b\[[\d;:]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_STYLE = re.compile(rf"{_MARK}(\d+);")
+# what a spreadsheet takes for the beginning of a formula
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def on_terminal() -> bool:
@@ -53,7 +67,16 @@ def width() -> int:
 
 def styled(text: str, style: str) -> str:
     """Return text in a style, where colour is wanted."""
-    return f"\033[{_STYLES[style]}m{text}\033[0m" if text and coloured() else text
+    return f"{_MARK}{_STYLES[style]};{text}{_MARK}0;" if text and coloured() else text
+
+
+def _safe(text: str) -> str:
+    """Return text as a terminal may be given it: on one line, the styles as codes, all else escaped."""
+    if text.isprintable():
+        return text
+    plain, *styles = _STYLE.split(text)
+    pieces = [f"\033[{code}m{printable(after)}" for code, after in zip(styles[::2], styles[1::2], strict=True)]
+    return printable(plain) + "".join(pieces)
 
 
 def status_style(status: Status) -> str:
@@ -63,13 +86,41 @@ def status_style(status: Status) -> str:
 
 def say(text: str = "") -> None:
     """Print a line."""
+    sys.stdout.write(f"{_safe(text)}\n")
+
+
+def drawn(text: str) -> None:
+    """Print a drawing of many lines as it is: made by us, of texts that were `printable`."""
     sys.stdout.write(f"{text}\n")
+
+
+def as_printed(text: str) -> str:
+    """
+    Return what a run printed, for stdout: into a pipe as it is; for a terminal with its colours alone.
+
+    A title, a clipboard, a cursor that goes up: what a program may do to its own user's terminal is not for a record,
+    which may be anybody's, to do to its reader's.
+    """
+    return _DRIVING.sub(lambda found: found[1] or printable(found[0]), text) if on_terminal() else text
+
+
+def csv_rows(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print CSV for programs; a text that a spreadsheet would take for a formula gets a ' before it, as is usual."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return printable(f"'{value}" if value.startswith(_FORMULA) else value)
 
 
 def remark(text: str) -> None:
     """Print a line that is no part of the answer: on stderr, so that it gets into no file."""
     sys.stdout.flush()
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{_safe(text)}\n")
 
 
 def heading(text: str) -> None:
@@ -119,6 +170,8 @@ def table(
         widest: In columns of the terminal.
         styles: A style or None for every cell.
     """
+    header = [printable(name) for name in header]
+    rows = [[printable(text) for text in row] for row in rows]
     limit = widest if on_terminal() else 10_000
     wide = [min(limit, max(cells(line[i]) for line in (header, *rows))) for i in range(len(header))]
     shown = _fitting(wide, keep)
@@ -145,7 +198,7 @@ def _fitting(wide: Sequence[int], keep: int) -> int:
 
 def pairs(items: Sequence[tuple[str, str]]) -> None:
     """Print names and what they are, aligned; empty ones are left out, long ones go on below themselves."""
-    present = [(name, text) for name, text in items if text]
+    present = [(printable(name), text) for name, text in items if text]
     indent = max((cells(name) for name, _ in present), default=0) + 2
     for name, text in present:
         first, *rest = text.split("\n")

@@ -15,8 +15,7 @@ from anew.runner.cli.render import VERDICT_STYLES, remark, say, styled, table
 from anew.runner.errors import AnewError, RunNotFoundError
 from anew.runner.rerun.conduct import RerunResult, rerun
 from anew.runner.rerun.report import verdict_lines
-from anew.runner.store.folder import FolderStore
-from anew.runner.wording import printable
+from anew.runner.store.run_folders import RunFolders
 
 _TAG = "tag:"
 _STDERR = 2
@@ -70,7 +69,7 @@ def rerun_command(
     result = rerun(
         ref,
         *overrides,
-        store=workbench.store,
+        store=workbench.folders,
         code=code,
         env=env,
         strict=strict,
@@ -79,7 +78,7 @@ def rerun_command(
         trust_source=trust,
         keep=keep,
         stdout=_STDERR if as_json else None,
-        tell=lambda text: remark(f"anew: {printable(text)}"),
+        tell=lambda text: remark(f"anew: {text}"),
     )
     if as_json:
         print_json(result.to_json())
@@ -99,7 +98,7 @@ def _print(result: RerunResult) -> None:
     head, *rest = verdict_lines(result.run, of, result.judged)
     say(head.removesuffix(result.verdict) + styled(result.verdict, VERDICT_STYLES[result.verdict]))
     for line in rest:
-        say(printable(line))
+        say(line)
 
 
 @command("verify")
@@ -117,7 +116,7 @@ def verify_command(
     as_json: bool,
 ) -> int:
     """Run several runs again and print a table; exits with 3 when one came out different. REF may be tag:NAME."""
-    store = workbench.store
+    store = workbench.folders
     rows: list[dict[str, Any]] = []
     codes: list[int] = []
     for number in _numbers(store, refs):
@@ -155,15 +154,16 @@ def _severity(code: int) -> int:
     return order.index(code) if code in order else len(order)
 
 
-def _numbers(store: FolderStore, refs: tuple[str, ...]) -> list[int]:
+def _numbers(store: RunFolders, refs: tuple[str, ...]) -> list[int]:
     """Return the runs that are named, each once; of a tag those that are no re-runs, oldest first."""
     found: dict[int, None] = {}
     for ref in refs:
         if not ref.startswith(_TAG):
-            found[store.get(ref).id or 0] = None
+            found[store.resolve(ref)] = None
             continue
         tag = ref.removeprefix(_TAG)
-        tagged = [run.id or 0 for run in store.find() if tag in run.tags and run.rerun_of is None]
+        runs = ((run.number, run.record) for run in store.all_runs())
+        tagged = [number for number, record in runs if tag in record.tags and record.rerun_of is None]
         if not tagged:
             raise RunNotFoundError(f"No run in {store.url} has the tag {tag!r}. To see them all: anew list", ref=ref)
         found.update(dict.fromkeys(sorted(tagged)))
@@ -178,9 +178,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 def _detail(row: dict[str, Any]) -> str:
     if row["error"]:
-        return printable(row["error"].split("\n")[0])
+        return str(row["error"]).split("\n")[0]
     part = row["first_difference"]
     if part is None:
         return ""
     step = f" at step {part['step']}" if part["step"] is not None else ""
-    return printable(f"{part['what']} {part['name']}".strip() + step)
+    return f"{part['what']} {part['name']}".strip() + step

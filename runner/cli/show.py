@@ -5,18 +5,19 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, say, status_style, styled, table
+from anew.runner.contracts import RunStore
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord, Status
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.sweep.reuse import work_key
-from anew.runner.wording import ago, duration, exact, printable, short, size
+from anew.runner.wording import ago, duration, exact, short, size
 
 _MOST_METRICS = 40
 
@@ -36,7 +37,7 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
         return
     _head(record)
     for text in record.warnings:
-        say(styled(f"  warning: {printable(text)}", "yellow"))
+        say(styled(f"  warning: {text}", "yellow"))
     _error(record)
     _section("Configuration", ((key, exact(value)) for key, value in flatten(record.config).items()))
     _metrics(record, full)
@@ -47,11 +48,11 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
     _environment(record, full)
     _hardware(record)
     _section("Observers", _observers(record))
-    _next(record, store.layout.run(record.id or 0).folder)
+    _next(record, store)
 
 
 def _head(record: RunRecord) -> None:
-    say(f"Run {styled(str(record.id), 'bold')} of {styled(printable(record.experiment), 'bold')}")
+    say(f"Run {styled(str(record.id), 'bold')} of {styled(record.experiment, 'bold')}")
     ended = f", exit code {record.exit_code}" if record.exit_code else ""
     stopped = f" by {record.signal}" if record.signal else ""
     pairs(
@@ -61,13 +62,13 @@ def _head(record: RunRecord) -> None:
             ("took", duration(record.duration_s)),
             ("last sign of life", ago(record.heartbeat_at) if _unfinished(record) and record.heartbeat_at else ""),
             ("result", exact(record.result) if record.result is not None else ""),
-            ("command", printable(" ".join(record.command.argv))),
-            ("in", printable(record.command.cwd)),
-            ("overrides", printable(" ".join(record.overrides))),
-            ("choices", printable(" ".join(f"{key}={value}" for key, value in record.choices.items()))),
+            ("command", " ".join(record.command.argv)),
+            ("in", record.command.cwd),
+            ("overrides", " ".join(record.overrides)),
+            ("choices", " ".join(f"{key}={value}" for key, value in record.choices.items())),
             ("seed", f"{record.seed} ({record.seeds.origin})" if record.seeds else str(record.seed)),
-            ("tags", printable(" ".join(record.tags))),
-            ("note", "\n".join(printable(line) for line in (record.note or "").splitlines())),
+            ("tags", " ".join(record.tags)),
+            ("note", "\n".join((record.note or "").splitlines())),
             ("sweep", f"{record.sweep.id}, job {record.sweep.index}" if record.sweep else ""),
             ("re-run of", _rerun_of(record)),
             ("uid", record.uid),
@@ -82,7 +83,7 @@ def _rerun_of(record: RunRecord) -> str:
     number = str(record.rerun_of.id or record.rerun_of.uid)
     if record.verdict is None:
         return number
-    changed = f" ({printable(' '.join(record.verdict.overrides))})" if record.verdict.overrides else ""
+    changed = f" ({' '.join(record.verdict.overrides)})" if record.verdict.overrides else ""
     return f"{number}{changed}: {styled(record.verdict.verdict, VERDICT_STYLES.get(record.verdict.verdict, 'bold'))}"
 
 
@@ -94,7 +95,7 @@ def _section(title: str, items: Iterable[tuple[str, str]]) -> None:
     present = list(items)
     if present:
         heading(title)
-        pairs([(printable(name), text) for name, text in present])
+        pairs([(name, text) for name, text in present])
 
 
 def _observers(record: RunRecord) -> Iterator[tuple[str, str]]:
@@ -108,7 +109,7 @@ def _error(record: RunRecord) -> None:
         return
     heading("Error")
     for line in record.error.traceback.rstrip().splitlines():
-        say(f"  {printable(line)}")
+        say(f"  {line}")
 
 
 def _metrics(record: RunRecord, full: bool) -> None:
@@ -119,10 +120,7 @@ def _metrics(record: RunRecord, full: bool) -> None:
     shown = ordered if full else ordered[:_MOST_METRICS]
     table(
         ["  name", "last", "min", "max", "points", "last step"],
-        [
-            [f"  {printable(name)}", short(m.last), short(m.min), short(m.max), str(m.count), str(m.step)]
-            for name, m in shown
-        ],
+        [[f"  {name}", short(m.last), short(m.min), short(m.max), str(m.count), str(m.step)] for name, m in shown],
     )
     if len(shown) < len(ordered):
         say(styled(f"  and {len(ordered) - len(shown)} more; all of them: anew metrics {record.id}", "dim"))
@@ -131,7 +129,7 @@ def _metrics(record: RunRecord, full: bool) -> None:
 def _files(title: str, files: tuple[ContentRef, ...]) -> None:
     if files:
         heading(title)
-        pairs([(printable(file.path), f"{size(file.size):>10}  {file.sha256[:12]}{_remark(file)}") for file in files])
+        pairs([(file.path, f"{size(file.size):>10}  {file.sha256[:12]}{_remark(file)}") for file in files])
 
 
 def _remark(file: ContentRef) -> str:
@@ -146,9 +144,9 @@ def _source(record: RunRecord, full: bool) -> None:
     state = f"{git.commit or 'no commit yet'} on {git.branch or 'no branch'}" if git else ""
     pairs(
         [
-            ("root", printable(source.root or "")),
-            ("git", f"{printable(state)}{', with changes' if git and git.dirty else ''}"),
-            ("remote", printable(git.remote or "") if git else ""),
+            ("root", source.root or ""),
+            ("git", f"{state}{', with changes' if git and git.dirty else ''}"),
+            ("remote", git.remote or "" if git else ""),
             ("files", f"{len(source.files)}, {size(sum(file.size for file in source.files))}{hint}"),
         ]
     )
@@ -164,16 +162,16 @@ def _environment(record: RunRecord, full: bool) -> None:
     threads = " ".join(f"{name}={value}" for name, value in environment.threads.items() if value is not None)
     pairs(
         [
-            ("python", f"{environment.implementation} {environment.python} ({printable(environment.executable)})"),
+            ("python", f"{environment.implementation} {environment.python} ({environment.executable})"),
             ("packages", f"{len(environment.packages)}{'' if full else ' (to list them: --full)'}"),
-            ("not from an index", printable(", ".join(f"{name}: {url}" for name, url in environment.origins.items()))),
-            ("threads", printable(threads)),
+            ("not from an index", ", ".join(f"{name}: {url}" for name, url in environment.origins.items())),
+            ("threads", threads),
             ("anew", environment.anew),
         ]
     )
     if full:
-        _section("Packages", ((name, printable(version)) for name, version in environment.packages.items()))
-        _section("Variables", ((name, printable(value)) for name, value in environment.variables.items()))
+        _section("Packages", ((name, version) for name, version in environment.packages.items()))
+        _section("Variables", ((name, value) for name, value in environment.variables.items()))
 
 
 def _hardware(record: RunRecord) -> None:
@@ -185,21 +183,22 @@ def _hardware(record: RunRecord) -> None:
     heading("Machine")
     pairs(
         [
-            ("host", printable(hardware.hostname)),
-            ("system", printable(hardware.os)),
-            ("cpu", f"{printable(hardware.cpu_model)}, {hardware.cpu_cores} cores{allowed}"),
+            ("host", hardware.hostname),
+            ("system", hardware.os),
+            ("cpu", f"{hardware.cpu_model}, {hardware.cpu_cores} cores{allowed}"),
             ("memory", size(hardware.memory_bytes)),
-            ("gpu", "\n".join(f"{count} x {printable(name)}" for name, count in gpus.items())),
-            ("container", printable(hardware.container or "")),
-            ("scheduler", printable(" ".join(f"{name}={value}" for name, value in hardware.scheduler.items()))),
+            ("gpu", "\n".join(f"{count} x {name}" for name, count in gpus.items())),
+            ("container", hardware.container or ""),
+            ("scheduler", " ".join(f"{name}={value}" for name, value in hardware.scheduler.items())),
         ]
     )
 
 
-def _next(record: RunRecord, folder: Path) -> None:
+def _next(record: RunRecord, store: RunStore) -> None:
     say()
+    folder = f"Its folder: {store.layout.run(record.id or 0).folder}. " if isinstance(store, RunFolders) else ""
     hints = [f"anew logs {record.id}"]
     if record.metrics:
         name = next((name for name in record.metrics if not name.startswith(UNINTERESTING)), next(iter(record.metrics)))
-        hints.append(f"anew plot {record.id} {shlex.quote(printable(name))}")
-    say(styled(f"Its folder: {folder}. Next: {'; '.join(hints)}", "dim"))
+        hints.append(f"anew plot {record.id} {shlex.quote(name)}")
+    say(styled(f"{folder}Next: {'; '.join(hints)}", "dim"))

@@ -15,12 +15,14 @@ from anew.runner.cli.render import remark, say, status_style, styled, table
 from anew.runner.errors import MissingExtraError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
-from anew.runner.sweep.report import ranked
+from anew.runner.store.sweep_state import Runs, ScannedOnce, read_sweep
+from anew.runner.sweep.report import ranking
 from anew.runner.sweep_records import SweepJob, SweepRecord
 from anew.runner.wording import ago, duration, printable, short
 
 if TYPE_CHECKING:
     from anew.runner.search.summary import SearchSummary
+    from anew.runner.store.sweep_folder import SweepFolder
 
 _MOST_METRICS = 4
 _WATCH_S = 1.0
@@ -40,8 +42,10 @@ def sweep_command(context: click.Context) -> None:
 @json_option
 def list_command(workbench: Workbench, as_json: bool) -> None:
     """List sweeps, newest first."""
-    store = workbench.store
-    sweeps = [sweep for number in store.sweep_numbers() if (sweep := _begun(store, number)) is not None]
+    store = workbench.folders
+    runs = ScannedOnce(store)
+    found = (_sweep_if_begun(store.sweep_folder(number), runs) for number in store.sweep_numbers())
+    sweeps = [sweep for sweep in found if sweep is not None]
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
         return
@@ -74,11 +78,11 @@ def show_command(
     workbench: Workbench, ref: str, as_json: bool, watch: bool, smallest: bool | None, by: str | None, everything: bool
 ) -> None:
     """Show a sweep's jobs: the keys that vary with result and metrics, best first. REF is its number, or last."""
-    store = workbench.store
+    store = workbench.folders
     while True:
         sweep = store.sweep(ref)
         folder = store.layout.sweep(sweep.id).search
-        jobs = ranked(sweep, by=by, smallest=smallest)
+        jobs = ranking(sweep, by=by, smallest=smallest)
         if as_json:
             print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder)})
         else:
@@ -97,7 +101,7 @@ def show_command(
 @click.option("--missing", is_flag=True, help="Jobs that never began, were lost or interrupted; none that failed.")
 @click.option("--workers", type=click.IntRange(min=1), help="Jobs at a time, in processes of their own.")
 @click.option("--code", type=click.Choice(["recorded", "current"]), help="Which source, when it changed since.")
-@click.option("--trust", is_flag=True, help="Trust the source of a record that came from elsewhere.")
+@click.option("--trust", is_flag=True, help="Trust a record that came from elsewhere, and a plan that was changed.")
 @click.argument("settings", nargs=-1)
 def resume_command(
     workbench: Workbench,
@@ -114,6 +118,7 @@ def resume_command(
 
     SETTINGS are overrides of the recording, such as anew.sweep.max_time=1h. Completed jobs are left as they are.
     """
+    # what starts processes is for this command alone: the others answer in a tenth of a second
     from anew.runner.sweep.resume import resume
 
     if "=" in ref:
@@ -126,7 +131,7 @@ def resume_command(
     chosen = [*settings, *([f"anew.sweep.workers={workers}"] if workers else [])]
     return resume(
         ref,
-        store=workbench.store,
+        store=workbench.folders,
         failed=failed,
         missing=missing,
         settings=chosen,
@@ -141,7 +146,7 @@ def resume_command(
 @click.option("--finish", is_flag=True, help="Let the jobs that are running come to their end.")
 def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
     """Stop a sweep: running jobs are interrupted, as by a Ctrl-C, the others stay planned. Resume goes on with it."""
-    folder = workbench.store.sweep_folder(ref)
+    folder = workbench.folders.sweep_folder(ref)
     if not folder.conductor_alive():
         say(f"sweep {folder.number} is not going on: nobody hands out its jobs")
         return
@@ -161,15 +166,21 @@ for each, text in _SHORT.items():
     sweep_command.add_command(each)
 
 
-def _begun(store: Any, number: int) -> SweepRecord | None:
-    """Return a sweep, or None for a number that was taken and never used."""
-    return store.sweep(number) if store.sweep_folder(number).start() is not None else None
+def _sweep_if_begun(folder: SweepFolder, runs: Runs) -> SweepRecord | None:
+    """Return a sweep, or None for a number that was taken and never used; what is damaged is said."""
+    if folder.start() is not None:
+        return read_sweep(folder, runs)
+    if folder.layout.record.exists():
+        number = folder.number
+        remark(f"sweep {number}: {folder.layout.record} is damaged; its runs: anew list sweep=={number}")
+    return None
 
 
-def _searched(folder: Path) -> SearchSummary | None:
+def _search_in(folder: Path) -> SearchSummary | None:
     """Return what a search has found so far; None for a sweep that is none."""
     if not folder.exists():
         return None
+    # most sweeps are no searches
     from anew.runner.search.summary import summary
 
     return summary(folder.parent)
@@ -177,7 +188,7 @@ def _searched(folder: Path) -> SearchSummary | None:
 
 def _print_search(sweep: SweepRecord, folder: Path) -> None:
     try:
-        found = _searched(folder)
+        found = _search_in(folder)
     except MissingExtraError as error:
         remark(str(error))
         return
@@ -199,6 +210,8 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], folder: Path, *, left_o
     head = f"sweep {sweep.id} of {sweep.experiment}"
     say(f"{head}  {styled(sweep.status.value, status_style(sweep.status))}  {ago(start.started_at)}  {_counts(sweep)}")
     say(f"  {printable(' '.join(sweep.overrides))}")
+    for warning in sweep.warnings:
+        remark(f"warning: {warning}")
     if not jobs:
         return
     varying = _varying(sweep)
@@ -230,7 +243,7 @@ def _counts(sweep: SweepRecord) -> str:
     return ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items()) or "no jobs"
 
 
-def _parsed(job: SweepJob) -> dict[str, str]:
+def _pairs(job: SweepJob) -> dict[str, str]:
     pairs = (each.partition("=") for each in job.overrides)
     return {key.lstrip("+~"): value for key, _, value in pairs}
 
@@ -238,7 +251,7 @@ def _parsed(job: SweepJob) -> dict[str, str]:
 def _varying(sweep: SweepRecord) -> list[str]:
     """Return the keys whose values are not the same in all jobs."""
     found: dict[str, set[str]] = {}
-    jobs = [_parsed(job) for job in sweep.jobs]
+    jobs = [_pairs(job) for job in sweep.jobs]
     for each in jobs:
         for key in each:
             found.setdefault(key, set())
@@ -248,7 +261,7 @@ def _varying(sweep: SweepRecord) -> list[str]:
 
 
 def _value(job: SweepJob, key: str) -> str:
-    text = _parsed(job).get(key, "")
+    text = _pairs(job).get(key, "")
     try:
         return short(float(text)) if "." in text else printable(text)
     except ValueError:
@@ -273,6 +286,7 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
         "started_at": iso(sweep.start.started_at),
         "ended_at": iso(sweep.ended_at) if sweep.ended_at else None,
         "reason": sweep.reason,
+        "warnings": list(sweep.warnings),
         "overrides": list(sweep.overrides),
         "sweeper": sweep.start.sweeper,
         "launcher": sweep.start.launcher,
@@ -287,7 +301,7 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
 
 def _search_to_json(folder: Path) -> dict[str, Any] | None:
     try:
-        found = _searched(folder)
+        found = _search_in(folder)
     except MissingExtraError as error:
         return {"error": str(error)}
     if found is None:

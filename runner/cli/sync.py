@@ -20,7 +20,8 @@ from anew.runner.dispatch.spool import remove_delivered, spool_folder
 from anew.runner.dispatch.transfer import Moved, to_folder, to_observer
 from anew.runner.errors import StoreError
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.locate import open_store
+from anew.runner.store.locate import open_run_folders
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.wording import printable
 
 _PREFIX = "anew.observers."
@@ -30,8 +31,11 @@ _PREFIX = "anew.observers."
 @click.argument("words", metavar="[REF]... | SOURCE TARGET", nargs=-1, shell_complete=offers.runs)
 @click.option("--watch", is_flag=True, help="Go on, as long as it is not stopped (Ctrl-C).")
 @click.option("--every", default=2.0, metavar="SECONDS", show_default=True, help="With --watch: how often to look.")
+@click.option("--trust", is_flag=True, help="Deliver also to observers that somebody else's record names.")
 @json_option
-def sync_command(workbench: Workbench, words: tuple[str, ...], watch: bool, every: float, as_json: bool) -> int:
+def sync_command(
+    workbench: Workbench, words: tuple[str, ...], watch: bool, every: float, trust: bool, as_json: bool
+) -> int:
     r"""
     Deliver what observers have not got yet, or copy whole runs from one store to another.
 
@@ -50,7 +54,7 @@ def sync_command(workbench: Workbench, words: tuple[str, ...], watch: bool, ever
         if len(refs) == 2 and all(_is_place(word) for word in refs):
             left = _transfer(refs[0], refs[1], as_json)
         else:
-            left = _deliver(workbench, refs, changes, as_json, quiet=watch)
+            left = _deliver(workbench, refs, changes, as_json, quiet=watch, trusted=trust)
         if not watch:
             return errors.EXIT_FAILED if left else errors.EXIT_OK
         time.sleep(max(0.1, every))
@@ -64,13 +68,19 @@ def _is_place(word: str) -> bool:
 
 
 def _deliver(
-    workbench: Workbench, refs: list[str], changes: Mapping[str, Mapping[str, Any]], as_json: bool, *, quiet: bool
+    workbench: Workbench,
+    refs: list[str],
+    changes: Mapping[str, Mapping[str, Any]],
+    as_json: bool,
+    *,
+    quiet: bool,
+    trusted: bool,
 ) -> bool:
     """Deliver; return whether something is left."""
     results: list[Delivered] = []
     for store, numbers, spooled in _work(workbench, refs):
         for number in numbers:
-            for result in deliver(store, number, changes):
+            for result in deliver(store, number, changes, trusted=trusted):
                 results.append(result)
                 if not as_json and not (quiet and not result.events):
                     say(_told(result, store))
@@ -83,31 +93,31 @@ def _deliver(
     return any(result.behind or result.aside for result in results)
 
 
-def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[FolderStore, Iterable[int], bool]]:
+def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[RunFolders, Iterable[int], bool]]:
     if refs:
-        store = workbench.store
+        store = workbench.folders
         yield store, [store.resolve(ref) for ref in refs], False
         return
     spool = spool_folder()
     has_spool = (spool / "FORMAT").exists()
     try:
-        store = workbench.store
+        store = workbench.folders
     except StoreError:
         if workbench.url is not None or not has_spool:
             raise
     else:
         yield store, pending(store), False
     if has_spool:
-        kept = open_store(spool)
+        kept = open_run_folders(spool)
         yield kept, pending(kept), True
 
 
-def _told(result: Delivered, store: FolderStore) -> str:
+def _told(result: Delivered, store: RunFolders) -> str:
     text = f"run {result.number}, {result.observer}: {result.events} events delivered"
     if result.sink:
         text += f" ({printable(result.sink)})"
     if result.aside:
-        path = store.layout.run(result.number).observers / f"{result.observer}.aside.jsonl"
+        path = store.layout.run(result.number).aside(result.observer)
         text += f"; it could not take {result.aside}, which are listed in {path}"
     if result.behind:
         text += f"; {result.behind} are still pending: {printable(result.error)}"
@@ -119,7 +129,7 @@ def _told(result: Delivered, store: FolderStore) -> str:
 
 def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
     """Copy all runs; return whether something is left."""
-    source = open_store(source_url)
+    source = open_run_folders(source_url)
     moved: list[Moved] = []
     for each in _moves(source, target_url):
         moved.append(each)
@@ -132,12 +142,12 @@ def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
         new = sum(each.what in ("copied", "updated") for each in moved)
         there = sum(each.what == "there already" for each in moved)
         say(f"{new} runs copied{f'; {there} were there already' if there else ''}.")
-    return any(each.what in ("going on", "failed") for each in moved)
+    return any(each.what in ("going on", "failed") or each.damaged for each in moved)
 
 
-def _moves(source: FolderStore, target_url: str) -> Iterable[Moved]:
-    target = open_store(target_url, create=True)
-    if target.recording() is target:
+def _moves(source: RunFolders, target_url: str) -> Iterable[Moved]:
+    target = open_run_folders(target_url, create=True)
+    if isinstance(target, FolderStore):
         return to_folder(source, target)
     known = {record.uid for record in target.records()}
     return to_observer(source, target.url, lambda: target.observer(keep_number=True), known.__contains__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from anew.runner.cli.context import Workbench
 from anew.runner.cli.render import pairs, say, status_style, styled
 from anew.runner.errors import StoreError
-from anew.runner.wording import ago, printable
+from anew.runner.wording import ago
 
 
 def welcome(workbench: Workbench) -> None:
@@ -26,9 +26,7 @@ def welcome(workbench: Workbench) -> None:
         say(f"{len(store.numbers())} runs in {store.url}")
         for record in newest:
             status = styled(record.status.value, status_style(record.status))
-            say(
-                f"Newest: run {record.id} of {printable(record.experiment)}, {status}, started {ago(record.started_at)}"
-            )
+            say(f"Newest: run {record.id} of {record.experiment}, {status}, started {ago(record.started_at)}")
     say()
     pairs(
         [

@@ -1,6 +1,6 @@
 """Drive Hydra for one command line, or one call from Python.
 
-This is what `hydra.main` does, with the same parser, loader, sweepers, launchers and job runner of Hydra 1.3. Ours are
+This is what `hydra.main` does, with the same parser, loader, sweepers, launchers and job runner. Ours are
 the order (a place is claimed once the configuration is sound), the arguments (given, `sys.argv` is not touched), and
 one message for every error before a job starts.
 """
@@ -8,31 +8,24 @@ one message for every error before a job starts.
 from __future__ import annotations
 
 import functools
-import logging
 import sys
 import warnings
-from argparse import ArgumentParser
+from argparse import Action, ArgumentParser
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from types import FunctionType, SimpleNamespace
 from typing import Any, NoReturn
 
-import hydra._internal.hydra as hydra_module
-from hydra import version
-from hydra._internal.callbacks import Callbacks
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import get_args_parser
-from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, _flush_loggers, configure_log, run_job, validate_config_path
+from hydra.core.utils import JobReturn, configure_log, run_job
 from hydra.errors import SearchPathException
-from hydra.main import _get_rerun_conf
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from anew.runner.config.compose.inprocess import run_here
+from anew.runner.config.compose.inprocess import run_here, shown_hydra
 from anew.runner.config.compose.jobs import HookFailedError, Jobs, Typed
 from anew.runner.config.compose.loader import OUR_RUN_DIR, PROVIDER, Loader, is_ours, search_path
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault, report_failure
@@ -41,6 +34,22 @@ from anew.runner.config.compose.quick import Primary, is_own
 from anew.runner.config.compose.state import hydra_kept, logging_kept, resolve_job_dir, stored_primary
 from anew.runner.config.compose.turns import Turns
 from anew.runner.config.hooks import JobHooks, Recorded
+from anew.runner.config.private.loading import set_version_base
+from anew.runner.config.private.nodes import written_below
+from anew.runner.config.private.running import (
+    Again,
+    Callbacks,
+    Hydra,
+    flush_loggers,
+    get_args_parser,
+    parsed_arguments,
+    print_debug_info,
+    records_mode_of_runs,
+    rerun_of,
+    shows_hydra_to_sweepers,
+    validate_config_path,
+)
+from anew.runner.config.private.versions import supported
 from anew.runner.config.replayed import replay
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import declared
@@ -58,12 +67,28 @@ def run(
         stack.enter_context(hydra_kept())
         if interactive:
             stack.enter_context(logging_kept())
-        args = _parser(interactive).parse_args(list(argv))
+        args = parsed_arguments(_parser(interactive), argv)
         return _App(spec, args, hooks, interactive, recorded).main()
 
 
+class _Parser(ArgumentParser):
+    """Keeps an option's help from argparse, which looks into it since Python 3.14: one of Hydra's is no text."""
+
+    def add_argument(self, *names: Any, help: Any = None, **options: Any) -> Action:
+        action = super().add_argument(*names, **options)
+        action.help = help
+        return action
+
+
+def _hydra_parser() -> ArgumentParser:
+    """Return Hydra's parser; the function that makes it is called with a parser of ours for argparse's."""
+    names = {**get_args_parser.__globals__, "argparse": SimpleNamespace(ArgumentParser=_Parser)}
+    parser: ArgumentParser = FunctionType(get_args_parser.__code__, names)()
+    return parser
+
+
 def _parser(interactive: bool) -> ArgumentParser:
-    parser = get_args_parser()
+    parser = _hydra_parser()
     if interactive:
 
         def refuse(message: str) -> NoReturn:
@@ -97,7 +122,7 @@ class _App:
         """Do it; tell main's failure, Hydra's refusal and a fault of ours apart."""
         stopped: Exception
         try:
-            version.setbase(self.spec.version_base)
+            set_version_base(self.spec.version_base, self.spec.function)
             return self._rerun() if self.args.experimental_rerun is not None else self._command()
         except HookFailedError as error:
             stopped = error.error
@@ -148,7 +173,7 @@ class _App:
         GlobalHydra.instance().initialize(hydra)
         return hydra
 
-    def _is_quick(self, primary: Primary, searched: ConfigSearchPathImpl) -> bool:
+    def _is_quick(self, primary: Primary, searched: ConfigSearchPath) -> bool:
         """Whether more than one composition is to come, all of the same parts but the overrides."""
         if self.recorded is not None:
             return False
@@ -160,7 +185,7 @@ class _App:
         args = self.args
         if args.help or args.hydra_help:
             show = self.hydra.app_help if args.help else self.hydra.hydra_help
-            show(config_name=self.config_name, args_parser=get_args_parser(), args=self._plain_args())
+            show(config_name=self.config_name, args_parser=_hydra_parser(), args=self._plain_args())
             return None if self.interactive else sys.exit(0)
         self._refuse_contradictions()
         if args.cfg:
@@ -203,10 +228,23 @@ class _App:
         try:
             cfg = self._composed(RunMode.RUN)
         except Exception:
-            if self.hydra.get_mode(config_name=self.config_name, overrides=self.overrides) != RunMode.MULTIRUN:
+            if not self._is_multirun():
                 raise
             return self._sweep()
         return self._sweep() if cfg.hydra.mode == RunMode.MULTIRUN else self._run(cfg)
+
+    def _is_multirun(self) -> bool:
+        """Whether the configuration chooses a sweep, which `a=1,2` can be part of."""
+        try:
+            cfg = self.hydra.compose_config(
+                config_name=self.config_name,
+                overrides=self.overrides,
+                run_mode=RunMode.MULTIRUN,
+                validate_sweep_overrides=False,
+            )
+        except Exception:
+            return False
+        return bool(cfg.hydra.mode == RunMode.MULTIRUN)
 
     def _as_recorded(self, was: Recorded) -> DictConfig:
         """Return a recorded configuration, in a job of its own."""
@@ -218,7 +256,7 @@ class _App:
             return loader.load_configuration(name, list(overrides or ()), RunMode.RUN)
 
         cfg, self.jobs.notes = replay(was, compose, loader.apply)
-        has_own_folder = cfg.hydra.job.chdir and cfg.hydra.run._get_node("dir")._value() != OUR_RUN_DIR
+        has_own_folder = cfg.hydra.job.chdir and written_below(cfg.hydra.run, "dir") != OUR_RUN_DIR
         with flag_override(cfg, ["struct", "readonly"], [False, False]):
             cfg.hydra.mode = RunMode.RUN
             if was.job is not None:
@@ -239,13 +277,13 @@ class _App:
             cfg.hydra.mode = None
         if cfg.hydra.mode is None:
             cfg.hydra.mode = mode
-            cfg.hydra.overrides.hydra.append(f"hydra.mode={mode.name}")
+            if mode is RunMode.MULTIRUN or records_mode_of_runs:
+                cfg.hydra.overrides.hydra.append(f"hydra.mode={mode.name}")
         return cfg
 
     def _configure_log(self, cfg: DictConfig, mode: RunMode) -> None:
         configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
-        hydra_module.log = logging.getLogger(hydra_module.__name__)
-        self.hydra._print_debug_info(self.config_name, self.overrides, mode)
+        print_debug_info(self.hydra, self.config_name, self.overrides, mode)
 
     def _context(self, cfg: DictConfig) -> HydraContext:
         assert self.loader is not None
@@ -264,7 +302,7 @@ class _App:
             self._configure_log(cfg, RunMode.RUN)
         context = self._context(cfg)
         folder = self.jobs.claim()
-        if cfg.hydra.run._get_node("dir")._value() == OUR_RUN_DIR:
+        if written_below(cfg.hydra.run, "dir") == OUR_RUN_DIR:
             cfg.hydra.run.dir = str(folder)
         context.callbacks.on_run_start(config=cfg, config_name=self.config_name)
         done = self._job_done(cfg, context)
@@ -283,12 +321,16 @@ class _App:
         )
 
     def _sweep(self) -> Any:
-        from anew.runner.config.batch.sweeping import Sweeping
-
-        assert self.loader is not None
         cfg = self._composed(RunMode.MULTIRUN)
         self._configure_log(cfg, RunMode.MULTIRUN)
         resolve_job_dir(self.jobs.job_dir)
+        with shown_hydra(cfg) if shows_hydra_to_sweepers else nullcontext():
+            return self._conducted(cfg)
+
+    def _conducted(self, cfg: DictConfig) -> Any:
+        with supported():
+            from anew.runner.config.batch.sweeping import Sweeping
+        assert self.loader is not None
         context = self._context(cfg)
         context.callbacks.on_multirun_start(config=cfg, config_name=self.config_name)
         sweeper = Plugins.instance().instantiate_sweeper(config=cfg, hydra_context=context, task_function=self._task())
@@ -304,11 +346,22 @@ class _App:
         return done
 
     def _rerun(self) -> Any:
-        """Hydra's own, experimental: a job from a pickled configuration. As there, the other arguments are ignored."""
-        cfg = _get_rerun_conf(self.args.experimental_rerun, self.args.overrides)
-        result = self.jobs.execute(cfg)
-        _flush_loggers()
+        """Hydra's own, experimental: a job from a pickled configuration, or composed again, as its version has it."""
+        again = rerun_of(self.args.experimental_rerun, self.args.overrides)
+        if again.cfg is None:
+            return self._command_again(again)
+        result = self.jobs.execute(again.cfg)
+        flush_loggers()
         return result
+
+    def _command_again(self, again: Again) -> Any:
+        if self.args.multirun or self.args.config_name is not None:
+            flag = "--multirun" if self.args.multirun else "--config-name"
+            raise ConfigError(f"--experimental-rerun does not support {flag}")
+        self.overrides = [each for each in again.overrides if not is_ours(each)]
+        if self.spec.schema is None or again.config_name != _schema_name(self.spec):
+            self.config_name = again.config_name
+        return self._command()
 
 
 def _flags(args: Any) -> tuple[str, ...]:

@@ -6,9 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from anew.runner.config.private.versions import supported
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.redact import REDACTED
 from anew.runner.settings import COMMON
+
+# an interpolation that only refers to another value
+_PLAIN = re.compile(r"\$\{[\w.\[\]-]+\}")
 
 
 def build_observer(name: str, spec: Mapping[str, Any]) -> Any:
@@ -23,8 +27,10 @@ def build_observer(name: str, spec: Mapping[str, Any]) -> Any:
         ConfigError: The target cannot be imported or does not take these arguments, or what it gives is no observer.
         AnewError: As the observer itself raises it, such as MissingExtraError.
     """
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
+    with supported():
+        from hydra.errors import InstantiationException
+
+        from anew.runner.config.private.targets import made
 
     target = spec.get("_target_")
     if not isinstance(target, str):
@@ -33,7 +39,7 @@ def build_observer(name: str, spec: Mapping[str, Any]) -> Any:
             f"anew.observers.{name}._target_=mymodule.MyObserver"
         )
     try:
-        observer = instantiate({**spec, "_convert_": "all"})
+        observer = made({**spec, "_convert_": "all"})
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, AnewError):
@@ -81,8 +87,10 @@ def read_settings(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     Raises:
         ConfigError: A word is something else.
     """
-    from omegaconf import OmegaConf
     from yaml import YAMLError
+
+    with supported():
+        from omegaconf import OmegaConf
 
     prefix = "anew.observers."
     for word in words:
@@ -96,7 +104,9 @@ def read_settings(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {str(name): dict(values) for name, values in found.items()} if isinstance(found, dict) else {}
 
 
-def resolved_spec(name: str, written: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+def resolved_spec(
+    name: str, written: Mapping[str, Any], config: Mapping[str, Any], *, own: bool = True
+) -> dict[str, Any]:
     """
     Return an observer's configuration with today's environment filled in.
 
@@ -104,13 +114,15 @@ def resolved_spec(name: str, written: Mapping[str, Any], config: Mapping[str, An
         name: What it is called under `anew.observers`.
         written: Its configuration before interpolation, as it was put on record.
         config: The run's configuration, for what refers to it.
+        own: Whether it is by this user: else nothing is computed, and no variable of the environment read; it may
+            refer to plain values of the configuration alone.
 
     Raises:
         ConfigError: Something in it is not there, or was a secret and not recorded; the message says how to give it.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
+    with supported():
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
     hidden = [key for key, value in written.items() if REDACTED in str(value)]
     if hidden:
         raise ConfigError(
@@ -118,6 +130,15 @@ def resolved_spec(name: str, written: Mapping[str, Any], config: Mapping[str, An
             f"anew sync anew.observers.{name}.{hidden[0]}=..., or for next time: '${{oc.env:VARIABLE}}'",
             observer=name,
         )
+    if not own:
+        config = _without_interpolation(config)
+        computed = [key for key, value in written.items() if "${" in _PLAIN.sub("", str(value))]
+        if computed:
+            raise ConfigError(
+                f"anew.observers.{name}.{computed[0]} refers to the environment, or computes something, which is done "
+                f"for your own runs only. Give it: anew sync anew.observers.{name}.{computed[0]}=...",
+                observer=name,
+            )
     try:
         tree = OmegaConf.create({**config, "anew": {"observers": {name: dict(written)}}})
         found = OmegaConf.to_container(tree.anew.observers[name], resolve=True)
@@ -126,3 +147,16 @@ def resolved_spec(name: str, written: Mapping[str, Any], config: Mapping[str, An
         raise ConfigError(f"anew.observers.{name} cannot be resolved: {reason}", observer=name) from error
     assert isinstance(found, dict)
     return {str(key): value for key, value in found.items() if key not in COMMON}
+
+
+def _without_interpolation(value: Any) -> Any:
+    """Return values without those that have an interpolation in them."""
+    if isinstance(value, Mapping):
+        return {key: _without_interpolation(item) for key, item in value.items() if not _interpolates(item)}
+    if isinstance(value, (list, tuple)):
+        return [_without_interpolation(item) for item in value if not _interpolates(item)]
+    return value
+
+
+def _interpolates(value: Any) -> bool:
+    return isinstance(value, str) and "${" in value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -109,6 +110,24 @@ class Launching:
     direction: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A job is to be run now; `attempt`, from 1, is what it is taken by."""
+
+    attempt: int
+
+
+class Undue(Enum):
+    """
+    Why a job is not to be run now.
+
+    ELSEWHERE: Another process runs it; once that has ended it may be due. NOT_DUE: It is over, or was not asked for.
+    """
+
+    ELSEWHERE = "elsewhere"
+    NOT_DUE = "not due"
+
+
 class SweepHooks(Protocol):
     """
     Records a sweep and has its jobs run. Called from one thread.
@@ -124,15 +143,15 @@ class SweepHooks(Protocol):
         """Put jobs on record; return of each whether it is planned as it was before, where it was planned before."""
         ...
 
-    def due(self, index: int) -> int | None:
-        """Return the attempt that a job is to be run in now; 0 while another process runs it; None for not at all."""
+    def due(self, index: int) -> Due | Undue:
+        """Return the attempt that a job is to be run in now, or why it is not."""
         ...
 
     def conduct(
         self,
         following: Callable[[], Ticket | None],
         run_here: Callable[[Ticket], object],
-        told: Callable[[int], object],
+        tell: Callable[[int], object],
     ) -> None:
         """
         Run jobs until there are no more.
@@ -140,7 +159,7 @@ class SweepHooks(Protocol):
         Args:
             following: Gives the next job that is due; None for no more, for the time being or at all.
             run_here: Runs a job in this process.
-            told: Called with a job's index once it has ended.
+            tell: Called with a job's index once it has ended.
         """
         ...
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anew.runner.config.hooks import ComposedJob, JobHooks, Launching, Recorded, SweepHooks, Ticket
+from anew.runner.config.hooks import ComposedJob, Due, JobHooks, Launching, Recorded, SweepHooks, Ticket, Undue
+from anew.runner.config.private.versions import supported
 from anew.runner.config.signature.spec import UNSET, Form, TaskSpec, task_spec
 
 __all__ = [
     "UNSET",
     "ComposedJob",
+    "Due",
     "Form",
     "JobHooks",
     "Launching",
@@ -18,6 +20,7 @@ __all__ = [
     "SweepHooks",
     "TaskSpec",
     "Ticket",
+    "Undue",
     "run_app",
     "run_job",
     "task_spec",
@@ -44,11 +47,12 @@ def run_app(
 
     Raises:
         ConfigError: The configuration cannot be composed, or main cannot be called with it; nothing was written.
+        UnsupportedVersionError: Hydra or OmegaConf is there in a version that cannot be used.
         SystemExit: With 1 after main failed, unless *interactive*; as argparse and Hydra leave after `--help`.
         Exception: Whatever a hook raises; whatever main raises, when *interactive*.
     """
-    from anew.runner.config.app import run
-
+    with supported():
+        from anew.runner.config.app import run
     return run(spec, argv, hooks, interactive=interactive, recorded=recorded)
 
 
@@ -60,6 +64,6 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> None:
         AnewError: It could not be begun; JobTakenError among them.
         KeyboardInterrupt, SystemExit: It was interrupted, by SIGINT or SIGTERM, which is on record too.
     """
-    from anew.runner.config.batch import ticket as room
-
+    with supported():
+        from anew.runner.config.batch import ticket as room
     room.run_job(spec, ticket, hooks)

@@ -16,9 +16,9 @@ from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
-from omegaconf.basecontainer import BaseContainer
 
 from anew.runner.config.hooks import Recorded
+from anew.runner.config.private import nodes
 from anew.runner.config.signature.parameters import RESERVED
 from anew.runner.config.signature.values import recorded, recorded_value, users_part
 from anew.runner.errors import ConfigError
@@ -91,7 +91,7 @@ def _untyped(was: Recorded, compose: Compose, apply: Apply, why: str) -> tuple[D
     cfg = compose(None)
     with flag_override(cfg, ["struct", "readonly"], [False, False]):
         for key in [key for key in cfg if key not in RESERVED]:
-            _drop(cfg, key)
+            nodes.drop(cfg, key)
         for key, value in was.config.items():
             cfg[key] = _literal(value)
     OmegaConf.set_struct(cfg, True)
@@ -142,20 +142,20 @@ def _changes(base: Any, new: Any, path: Path) -> Iterator[Path]:
     for key in keys:
         if not path and key in RESERVED:
             continue
-        old, now = _child(base, key), _child(new, key)
-        if old is _ABSENT or now is _ABSENT:
+        old, now = nodes.child(base, key), nodes.child(new, key)
+        if old is None or now is None:
             yield (*path, key)
-        elif _is_open(old) and _is_open(now) and type(old) is type(now) and _same_length(old, now):
+        elif nodes.is_open(old) and nodes.is_open(now) and type(old) is type(now) and _same_length(old, now):
             yield from _changes(old, now, (*path, key))
         elif _has_changed(base, new, key):
             yield (*path, key)
 
 
 def _has_changed(base: Any, new: Any, key: Any) -> bool:
-    raw, now = base._get_node(key)._value(), new._get_node(key)._value()
+    raw, now = nodes.written_below(base, key), nodes.written_below(new, key)
     if type(raw) is not type(now) or (isinstance(raw, str) and raw != now):
         return True
-    if not (isinstance(raw, str) and base._get_node(key)._is_interpolation()):
+    if not (isinstance(raw, str) and nodes.is_interpolation(nodes.child(base, key))):
         return not _equal(_resolved(base, key, None), _resolved(new, key, None))
     asks_the_world = _RESOLVER.search(raw) and not _NAMES_KEYS.search(raw)
     return not asks_the_world and not _equal(_resolved(base, key, None), _resolved(new, key, None))
@@ -199,7 +199,7 @@ class _Overlay:
         for name, key in keys.items():
             is_ours = not path and name in RESERVED
             if name not in values and not is_ours and (*path, key) not in self._changed:
-                _drop(node, key)
+                nodes.drop(node, key)
         for name, value in values.items():
             key = keys.get(name, name)
             if (*path, key) in self._changed:
@@ -215,14 +215,14 @@ class _Overlay:
         """Give one node its recorded value, if it has another."""
         if path in self._changed:
             return
-        node = _child(parent, key)
+        node = nodes.child(parent, key)
         if _holds_secret(value):
             self._keep_secret(parent, key, path)
-        elif node._is_interpolation():
-            self._interpolation(parent, key, node._value(), value)
-        elif _is_open(node) and _fits(node, value):
+        elif nodes.is_interpolation(node):
+            self._interpolation(parent, key, nodes.written(node), value)
+        elif nodes.is_open(node) and _fits(node, value):
             self._into(node, value, path)
-        elif isinstance(node, BaseContainer) or not _equal(_resolved(parent, key, _ABSENT), value):
+        elif nodes.is_container(node) or not _equal(_resolved(parent, key, _ABSENT), value):
             self._put(parent, key, value)
 
     def _interpolation(self, parent: Any, key: Any, raw: str, value: Any) -> None:
@@ -235,7 +235,7 @@ class _Overlay:
 
     def _keep_secret(self, parent: Any, key: Any, path: Path) -> None:
         """Leave a secret to what gives it now: the source, a variable, an override."""
-        raw = _child(parent, key)._value()
+        raw = nodes.written_below(parent, key)
         found = _resolved(parent, key, None)
         if found in (None, "???") or _holds_secret(found) or (isinstance(found, str) and "${" in found):
             variable = _FROM_VARIABLE.search(raw) if isinstance(raw, str) else None
@@ -243,24 +243,16 @@ class _Overlay:
 
     def _put(self, parent: Any, key: Any, value: Any) -> None:
         try:
-            with flag_override(parent, ["struct", "readonly"], [False, False]):
-                parent[key] = _built(_hint(parent, key), value)
+            nodes.put(parent, key, _built(nodes.hint(parent, key), value))
         except Exception as error:
             raise _NotAsRecordedError(f"{key}: {_first_line(error)}") from error
 
 
 def _typed_key(node: DictConfig, key: Any) -> Any:
-    kind = node._metadata.key_type
+    kind = nodes.key_type(node)
     if isinstance(kind, type) and issubclass(kind, Enum) and isinstance(key, str) and key in kind.__members__:
         return kind[key]
     return key
-
-
-def _hint(parent: Any, key: Any) -> Any:
-    node = _child(parent, key)
-    if node is not _ABSENT and node._metadata.ref_type not in (None, Any):
-        return node._metadata.ref_type
-    return getattr(parent._metadata, "element_type", Any)
 
 
 def _built(hint: Any, value: Any) -> Any:
@@ -302,17 +294,6 @@ def _keys(node: Any) -> list[Any]:
     return list(range(len(node))) if isinstance(node, ListConfig) else list(node)
 
 
-def _child(node: Any, key: Any) -> Any:
-    if isinstance(node, ListConfig):
-        return node._get_node(key) if key < len(node) else _ABSENT
-    return node.__dict__["_content"].get(key, _ABSENT)
-
-
-def _is_open(node: Any) -> bool:
-    """Whether a node is a container with something to go into."""
-    return isinstance(node, BaseContainer) and not (node._is_none() or node._is_missing() or node._is_interpolation())
-
-
 def _fits(node: Any, value: Any) -> bool:
     if isinstance(node, ListConfig):
         return isinstance(value, (list, tuple)) and len(value) == len(node)
@@ -321,11 +302,6 @@ def _fits(node: Any, value: Any) -> bool:
 
 def _same_length(a: Any, b: Any) -> bool:
     return not isinstance(a, ListConfig) or len(a) == len(b)
-
-
-def _drop(node: DictConfig, key: Any) -> None:
-    # not by `del`, which a structured node refuses
-    node.__dict__["_content"].pop(key)
 
 
 def _equal(a: Any, b: Any) -> bool:

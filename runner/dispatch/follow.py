@@ -205,7 +205,7 @@ class Followers:
         if follower.state == "done":
             if not cursor.aside:
                 return ""
-            path = self._layout.observers / f"{follower.name}.aside.jsonl"
+            path = self._layout.aside(follower.name)
             return f"the observer {follower.name!r} could not take {cursor.aside} events; they are listed in {path}"
         error = follower.error or ("it is slow" if follower.has_started else "it did not answer")
         behind = RunSource(self._layout, None).behind(cursor.done)

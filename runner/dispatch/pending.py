@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from anew.runner.config.build import build_observer, resolved_spec
+from anew.runner.config.build import build_observer
 from anew.runner.contracts import Observer
 from anew.runner.dispatch.delivery import BrokenObserverError, Delivery
-from anew.runner.dispatch.specs import read_specs
+from anew.runner.dispatch.outside import leads_out
+from anew.runner.dispatch.permission import permitted_spec
+from anew.runner.dispatch.specs import RecordedObserver, read_specs
 from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.format.redact import Redactor, secrets_in
-from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import CursorFile, held, read_cursor
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stream import RunSource
 
 _TRIES = 3
@@ -48,7 +50,7 @@ class Delivered:
     error: str = ""
 
 
-def pending(store: FolderStore) -> Iterator[int]:
+def pending(store: RunFolders) -> Iterator[int]:
     """Yield the runs, oldest first, that observers have not all of. Raises StoreError."""
     for number in reversed(store.numbers()):
         layout = store.layout.run(number)
@@ -61,40 +63,51 @@ def behind(layout: RunLayout, name: str) -> int:
     return RunSource(layout, None).behind(read_cursor(layout.cursor(name)).done)
 
 
-def deliver(store: FolderStore, number: int, changes: Mapping[str, Mapping[str, Any]]) -> list[Delivered]:
+def deliver(
+    store: RunFolders, number: int, changes: Mapping[str, Mapping[str, Any]], *, trusted: bool = False
+) -> list[Delivered]:
     """
     Deliver to every observer of a run what is there. Safe beside a run that goes on, and beside others that do this.
+
+    What is on record of an observer is built as `permission.permitted_spec` says; one that is left alone has the reason
+    as its error.
 
     Args:
         store: The store.
         number: The run.
         changes: Observer -> settings that take the place of those on record, such as an URL with its password.
+        trusted: The user's word for what is on record.
 
     Raises:
         StoreError: The run cannot be read, or its cursors not be written.
     """
     layout = store.layout.run(number)
     return [
-        _deliver_configured(store, number, name, {**written, **changes.get(name, {})})
-        for name, written in read_specs(layout).items()
-        if behind(layout, name)
+        _deliver_recorded(store, number, observer, changes.get(observer.name, {}), trusted)
+        for observer in read_specs(layout).values()
+        if behind(layout, observer.name)
     ]
 
 
-def _deliver_configured(store: FolderStore, number: int, name: str, written: Mapping[str, Any]) -> Delivered:
-    layout = store.layout.run(number)
+def _deliver_recorded(
+    store: RunFolders, number: int, observer: RecordedObserver, typed: Mapping[str, Any], trusted: bool
+) -> Delivered:
+    layout, name = store.layout.run(number), observer.name
     try:
-        spec = resolved_spec(name, written, RunSource(layout, number).record.config)
+        record, again = RunSource(layout, number).record, f"anew sync {number}"
+        spec = permitted_spec(layout, observer, record, again=again, typed=typed, trusted=trusted)
     except AnewError as error:
         return Delivered(number=number, observer=name, behind=behind(layout, name), error=str(error))
     return deliver_to(store, number, name, partial(build_observer, name, spec), secrets=tuple(secrets_in(spec)))
 
 
 def deliver_to(
-    store: FolderStore, number: int, name: str, build: Callable[[], Observer], *, secrets: tuple[str, ...] = ()
+    store: RunFolders, number: int, name: str, build: Callable[[], Observer], *, secrets: tuple[str, ...] = ()
 ) -> Delivered:
     """Deliver to one observer of a run what is there; see `deliver`."""
     layout = store.layout.run(number)
+    if outside := leads_out(layout):
+        return Delivered(number=number, observer=name, behind=behind(layout, name), error=outside)
     layout.observers.mkdir(exist_ok=True)
     redactor = Redactor.of_environment()
     redactor.learn(secrets)

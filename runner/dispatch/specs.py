@@ -4,34 +4,70 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from anew.runner.format.redact import Redactor
-from anew.runner.format.serial import dumps
+from anew.runner.format.serial import DamagedError, dumps, unseal
 from anew.runner.format.values import decode, encode
 from anew.runner.settings import ObserverSettings
+from anew.runner.store import marks
 from anew.runner.store.files import cannot
 from anew.runner.store.paths import RunLayout
 
+_MARK = "origin_mark"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedObserver:
+    """
+    An observer of a run, as it is on record.
+
+    Attributes:
+        name: What it is called under `anew.observers`.
+        written: Its configuration before interpolation.
+        marked: Whether this user wrote all of that down, here.
+    """
+
+    name: str
+    written: Mapping[str, Any]
+    marked: bool
+
 
 def write_spec(layout: RunLayout, settings: ObserverSettings, redactor: Redactor) -> None:
-    """Write an observer's configuration before interpolation, redacted. Raises StoreError."""
-    written = redactor.value({**settings.written, "_target_": settings.spec["_target_"]})
-    path = layout.observers / f"{settings.name}.json"
+    """Write an observer's configuration before interpolation, redacted, with this user's mark. Raises StoreError."""
+    written = encode(redactor.value({**settings.written, "_target_": settings.spec["_target_"]}))
+    path = layout.spec(settings.name)
     try:
-        path.write_text(dumps(encode(written)), encoding="ascii")
+        path.write_text(dumps({**written, _MARK: marks.mark(_marked(settings.name, written))}), encoding="ascii")
     except OSError as error:
         raise cannot("write", path, error) from error
 
 
-def read_specs(layout: RunLayout) -> dict[str, Mapping[str, Any]]:
-    """Return the observers of a run: name -> configuration before interpolation. What is damaged is left out."""
-    found: dict[str, Mapping[str, Any]] = {}
+def read_specs(layout: RunLayout) -> dict[str, RecordedObserver]:
+    """Return the observers of a run by name. What is damaged is left out."""
+    found: dict[str, RecordedObserver] = {}
     for path in sorted(layout.observers.glob("*.json")):
         try:
-            spec = decode(json.loads(path.read_bytes()))
+            told = json.loads(path.read_bytes())
+            mark = told.pop(_MARK, None) if isinstance(told, dict) else None
+            spec = decode(told)
         except (OSError, ValueError):
             continue
         if isinstance(spec, dict) and isinstance(spec.get("_target_"), str):
-            found[path.stem] = spec
+            is_own = marks.is_own({**_marked(path.stem, told), _MARK: mark})
+            found[path.stem] = RecordedObserver(path.stem, spec, is_own)
     return found
+
+
+def is_own_record(layout: RunLayout) -> bool:
+    """Whether a run's record carries this user's mark."""
+    try:
+        return marks.is_own(unseal(layout.record.read_bytes()))
+    except (OSError, DamagedError):
+        return False
+
+
+def _marked(name: str, written: Any) -> dict[str, Any]:
+    """Return what the mark is of: nothing else that is marked looks like it."""
+    return {"observer": name, "configuration": written}

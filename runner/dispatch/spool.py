@@ -7,9 +7,9 @@ from pathlib import Path
 from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import AnewError
 from anew.runner.store import curate
-from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stream import RunSource
 
 
@@ -29,7 +29,7 @@ def is_delivered(layout: RunLayout) -> bool:
     )
 
 
-def remove_delivered(store: FolderStore, number: int) -> bool:
+def remove_delivered(store: RunFolders, number: int) -> bool:
     """Remove a spooled run, and content that no other needs, if it is delivered; return whether it was.
 
     Raises:

@@ -7,19 +7,22 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from anew.runner.contracts import Observer
+from anew.runner.dispatch.outside import leads_out
 from anew.runner.dispatch.pending import deliver_to
-from anew.runner.errors import AnewError, ObjectNotFoundError, RunNotFoundError
+from anew.runner.errors import AnewError, ObjectNotFoundError, RunNotFoundError, StoreError
 from anew.runner.format import ids
-from anew.runner.records import RunRecord, Status
+from anew.runner.records import ContentRef, RunRecord, Status
 from anew.runner.store.curate import contents
 from anew.runner.store.files import cannot, sync_folder
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.wording import some
 
 # what a process that delivers keeps for itself
@@ -36,15 +39,17 @@ class Moved:
         to: In the target; None when it is not there.
         what: "copied", "updated", "there already", "going on" or "failed".
         detail: Why, and what is missing.
+        damaged: Whether content of it is not what its digest says, and is therefore not there.
     """
 
     number: int
     to: str
     what: str
     detail: str = ""
+    damaged: bool = False
 
 
-def to_folder(source: FolderStore, target: FolderStore) -> Iterator[Moved]:
+def to_folder(source: RunFolders, target: FolderStore) -> Iterator[Moved]:
     """
     Copy all runs, oldest first, byte for byte; those that are there already get what was added to them since.
 
@@ -54,24 +59,26 @@ def to_folder(source: FolderStore, target: FolderStore) -> Iterator[Moved]:
     Raises:
         StoreError: A store cannot be read or written.
     """
-    for record in sorted(source.records(), key=lambda record: record.id or 0):
-        number = record.id or 0
+    for run in reversed(list(source.all_runs())):
+        number, record = run.number, run.record
+        layout = source.present(number)
         there = _same(target, record.uid)
-        if there is not None:
-            added = _add_journals(source.present(number), target.layout.run(there))
+        if outside := leads_out(layout) or (leads_out(target.layout.run(there)) if there is not None else ""):
+            yield Moved(number=number, to="", what="failed", detail=outside)
+        elif there is not None:
+            added = _add_journals(layout, target.layout.run(there))
             yield Moved(number=number, to=str(there), what="updated" if added else "there already")
         elif record.status is Status.RUNNING:
             yield Moved(number=number, to="", what="going on")
         else:
-            layout = source.present(number)
-            missing = _copy_contents(source, target, source.get(number))
+            lost = _copy_contents(source, target, source.get(number))
             to = _place(layout, target, number)
-            detail = f"the content of {some(missing)} is missing in {source.url}" if missing else ""
-            yield Moved(number=number, to=str(to), what="copied", detail=detail)
+            detail = lost.told(source.url)
+            yield Moved(number=number, to=str(to), what="copied", detail=detail, damaged=bool(lost.damaged))
 
 
 def to_observer(
-    source: FolderStore, url: str, build: Callable[[], Observer], has: Callable[[str], bool]
+    source: RunFolders, url: str, build: Callable[[], Observer], has: Callable[[str], bool]
 ) -> Iterator[Moved]:
     """
     Deliver all runs, oldest first, to another kind of store; what it has already is not sent again.
@@ -86,8 +93,8 @@ def to_observer(
         StoreError: The source cannot be read, or its cursors not be written.
     """
     name = f"sync-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
-    for record in sorted(source.records(), key=lambda record: record.id or 0):
-        number = record.id or 0
+    for run in reversed(list(source.all_runs())):
+        number, record = run.number, run.record
         layout = source.present(number)
         if read_cursor(layout.cursor(name)).done.started and not has(record.uid):
             # emptied since
@@ -97,7 +104,9 @@ def to_observer(
         if done.events and record.status is Status.RUNNING:
             what = "going on"
         aside = f"{done.aside} events could not be taken" if done.aside else ""
-        yield Moved(number=number, to=done.sink, what=what, detail=done.error or aside)
+        lost = _lost(source, number) if done.events else _Lost()
+        detail = "; ".join(filter(None, (done.error or aside, lost.told(source.url))))
+        yield Moved(number=number, to=done.sink, what=what, detail=detail, damaged=bool(lost.damaged))
 
 
 def _same(target: FolderStore, uid: str) -> int | None:
@@ -107,25 +116,68 @@ def _same(target: FolderStore, uid: str) -> int | None:
         return None
 
 
-def _copy_contents(source: FolderStore, target: FolderStore, record: RunRecord) -> list[str]:
-    """Have the target hold what a run refers to; return the names of what the source does not hold."""
-    missing = []
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """The names of what a store should hold of a run and does not, or holds otherwise than its digest says."""
+
+    missing: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    def told(self, where: str) -> str:
+        """Return it as a sentence; empty when nothing is lost."""
+        parts = (("missing", self.missing), ("damaged", self.damaged))
+        return "; ".join(f"the content of {some(names)} is {what} in {where}" for what, names in parts if names)
+
+
+def _copy_contents(source: RunFolders, target: FolderStore, record: RunRecord) -> _Lost:
+    """Have the target hold what a run refers to, as far as it is what its digest says."""
+    lost = _Lost()
     for reference in contents(record):
         if target.objects.touch(reference.sha256):
             continue
-        temporary = target.root / f".content-{ids.new_uid()}"
+        temporary = target.objects.temporary()
         try:
-            with source.open_object(reference.sha256) as content, temporary.open("wb") as file:
-                shutil.copyfileobj(content, file, 1 << 20)
-            target.objects.put_file(temporary)
-        except ObjectNotFoundError:
-            missing.append(reference.path)
+            with temporary.open("wb") as file:
+                if _is_copied(source, reference, file, lost):
+                    file.flush()
+                    target.objects.put_file(temporary)
         except OSError as error:
             raise cannot("write", temporary, error) from error
         finally:
             with suppress(OSError):
                 temporary.unlink()
-    return missing
+    return lost
+
+
+def _lost(source: RunFolders, number: int) -> _Lost:
+    """Return what a store that content was sent from does not hold as it should; nothing of it was sent."""
+    lost = _Lost()
+    with open(os.devnull, "wb") as nowhere:
+        for reference in contents(source.get(number)):
+            _is_copied(source, reference, nowhere, lost)
+    return lost
+
+
+def _is_copied(source: RunFolders, reference: ContentRef, file: BinaryIO, lost: _Lost) -> bool:
+    """Copy content into a file; return whether it is what its digest says, and note it if not."""
+    digest = hashlib.sha256()
+    try:
+        content = source.open_object(reference.sha256)
+    except ObjectNotFoundError:
+        lost.missing.append(reference.path)
+        return False
+    except StoreError:
+        # a link, a folder
+        lost.damaged.append(reference.path)
+        return False
+    with content:
+        while block := content.read(1 << 20):
+            digest.update(block)
+            file.write(block)
+    if digest.hexdigest() != reference.sha256:
+        lost.damaged.append(reference.path)
+        return False
+    return True
 
 
 def _place(layout: RunLayout, target: FolderStore, number: int) -> int:

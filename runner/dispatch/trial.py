@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from anew.runner.config.build import build_observer, resolved_spec
+from anew.runner.config.build import build_observer
 from anew.runner.contracts import Checking
+from anew.runner.dispatch.permission import LeftAloneError, permitted_spec
 from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import AnewError
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.settings import ObserverSettings, Settings
-from anew.runner.store.folder import FolderStore
+from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.stream import RunSource
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """
+    What came of trying an observer: one of three sentences.
+
+    Attributes:
+        name: The observer.
+        where: Where it delivers to.
+        problem: What is wrong.
+        left_alone: Why it was not tried, and how to allow it.
+    """
+
+    name: str
+    where: str = ""
+    problem: str = ""
+    left_alone: str = ""
 
 
 def configured(settings: Sequence[str], config_dir: str | None) -> tuple[ObserverSettings, ...]:
@@ -32,15 +53,17 @@ def configured(settings: Sequence[str], config_dir: str | None) -> tuple[Observe
     return Settings.from_mapping(compose_node(settings, config_dir)).observers
 
 
-def of_newest_run(store: FolderStore) -> Iterator[tuple[str, Callable[[], Mapping[str, Any]]]]:
-    """Yield for each observer of the newest run its name, and a function that gives its configuration."""
-    for record in store.find(limit=1):
-        for name, written in read_specs(store.layout.run(record.id or 0)).items():
-            yield name, partial(resolved_spec, name, written, record.config)
+def of_newest_run(store: RunFolders, *, trusted: bool = False) -> Iterator[tuple[str, Callable[[], Mapping[str, Any]]]]:
+    """Yield for each observer of the newest run its name, and a function that gives what it may be built of."""
+    for run in store.newest(1):
+        layout = store.layout.run(run.number)
+        for name, observer in read_specs(layout).items():
+            record = RunSource(layout, run.number).record
+            yield name, partial(permitted_spec, layout, observer, record, again="anew check", trusted=trusted)
 
 
-def tried(name: str, resolve: Callable[[], Mapping[str, Any]]) -> tuple[str, str]:
-    """Return where an observer delivers to, and what is wrong: one of them is empty."""
+def tried(name: str, resolve: Callable[[], Mapping[str, Any]]) -> Tried:
+    """Build an observer and ask whether its other side is there. Never raises."""
     redactor = Redactor.of_environment()
     try:
         spec = resolve()
@@ -51,8 +74,10 @@ def tried(name: str, resolve: Callable[[], Mapping[str, Any]]) -> tuple[str, str
         finally:
             with suppress(Exception):
                 observer.close()
+    except LeftAloneError as error:
+        return Tried(name=name, left_alone=str(error))
     except AnewError as error:
-        return "", redactor.text(str(error))
+        return Tried(name=name, problem=redactor.text(str(error)))
     except Exception as error:
-        return "", redactor.text(f"{type(error).__name__}: {error}")
-    return where, ""
+        return Tried(name=name, problem=redactor.text(f"{type(error).__name__}: {error}"))
+    return Tried(name=name, where=where)

@@ -31,6 +31,21 @@ def new_uid() -> str:
         if value <= _newest:
             value = _newest + 1 + int.from_bytes(os.urandom(8), "big")
         _newest = value
+    return _in_base_32(value)
+
+
+def at(milliseconds: int, chance: int) -> str:
+    """
+    Return the uid of a moment, always the same for the same arguments.
+
+    Args:
+        milliseconds: Since the epoch, below 2**48.
+        chance: What stands for the random bits, below 2**80.
+    """
+    return _in_base_32(milliseconds << _RANDOM_BITS | chance)
+
+
+def _in_base_32(value: int) -> str:
     return "".join(_ALPHABET[value >> 5 * i & 31] for i in reversed(range(UID_LENGTH)))
 
 

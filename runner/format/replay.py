@@ -6,13 +6,13 @@ A store's record is what replaying its events gives, whichever backend keeps the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner.records import ContentRef, MetricSummary, RunRecord, SeedFacts, Verdict
+from anew.runner.records import ContentRef, Damage, MetricSummary, RunRecord, SeedFacts, Verdict
 
 
 def fold(record: RunRecord, event: ev.Event) -> RunRecord:
@@ -58,6 +58,9 @@ class Replay:
     """A record that takes events in order, much faster for many of them than folding one by one. Not thread-safe."""
 
     def __init__(self, record: RunRecord) -> None:
+        self._begin(record)
+
+    def _begin(self, record: RunRecord) -> None:
         self._record = record
         self._newest = 0.0
         self._metrics = {
@@ -73,6 +76,7 @@ class Replay:
         self._deterministic: dict[str, str] = {}
         self._verdict: Verdict | None = record.verdict
         self._warnings = dict.fromkeys(record.warnings)
+        self._damage = dict.fromkeys(record.damage)
         self._ended: ev.RunEnded | None = None
 
     def metrics(self, values: Mapping[str, float | int], step: int, t: float) -> None:
@@ -91,44 +95,60 @@ class Replay:
         self._newest = max(self._newest, t)
 
     def warn(self, text: str) -> None:
-        """Add what a reader found, such as damage."""
+        """Add a sentence for people."""
         self._warnings[text] = None
 
+    def find(self, damage: Damage) -> None:
+        """Add what a reader found not to be as it was written, for people too."""
+        self._damage[damage] = None
+        self.warn(damage.what)
+
     def apply(self, event: ev.Event) -> None:
-        """Take one event."""
-        if isinstance(event, ev.MetricsLogged):
-            self.metrics(event.values, event.step, event.t)
-            return
+        """Take one event; of a kind that has no place in a record, only its time."""
         if not isinstance(event, ev.RunEnded):
             self._newest = max(self._newest, event.t)
-        self._apply(event)
+        take = _TAKEN_BY.get(type(event))
+        if take is not None:
+            take(self, event)
 
-    def _apply(self, event: ev.Event) -> None:
-        if isinstance(event, ev.InfoSet):
-            self._info = _merged(self._info, event.values)
-        elif isinstance(event, ev.ArtifactAdded):
-            self._artifacts[event.artifact.path] = event.artifact
-        elif isinstance(event, ev.InputUsed):
-            self._inputs[event.input.path] = event.input
-        elif isinstance(event, ev.TagsChanged):
-            self._tags.update(dict.fromkeys(event.added))
-            for tag in event.removed:
-                self._tags.pop(tag, None)
-        elif isinstance(event, ev.NoteSet):
-            self._note = event.text or None
-        elif isinstance(event, ev.SourceAdded):
-            self._sources.update({item.path: item for item in event.files})
-        elif isinstance(event, ev.SeedsSet):
-            self._seeded.update(event.seeded)
-            self._deterministic.update(event.deterministic)
-        elif isinstance(event, ev.Judged):
-            self._verdict = event.verdict
-        elif isinstance(event, ev.Warned):
-            self.warn(event.text)
-        elif isinstance(event, ev.RunEnded):
-            self._ended = event
-        elif isinstance(event, ev.RunStarted):
-            self.__init__(event.record)  # type: ignore[misc]  # a start begins the record anew
+    def _start(self, event: ev.RunStarted) -> None:
+        self._begin(event.record)
+
+    def _log(self, event: ev.MetricsLogged) -> None:
+        self.metrics(event.values, event.step, event.t)
+
+    def _inform(self, event: ev.InfoSet) -> None:
+        self._info = _merged(self._info, event.values)
+
+    def _add_artifact(self, event: ev.ArtifactAdded) -> None:
+        self._artifacts[event.artifact.path] = event.artifact
+
+    def _add_input(self, event: ev.InputUsed) -> None:
+        self._inputs[event.input.path] = event.input
+
+    def _change_tags(self, event: ev.TagsChanged) -> None:
+        self._tags.update(dict.fromkeys(event.added))
+        for tag in event.removed:
+            self._tags.pop(tag, None)
+
+    def _set_note(self, event: ev.NoteSet) -> None:
+        self._note = event.text or None
+
+    def _add_source(self, event: ev.SourceAdded) -> None:
+        self._sources.update({item.path: item for item in event.files})
+
+    def _set_seeds(self, event: ev.SeedsSet) -> None:
+        self._seeded.update(event.seeded)
+        self._deterministic.update(event.deterministic)
+
+    def _judge(self, event: ev.Judged) -> None:
+        self._verdict = event.verdict
+
+    def _warn(self, event: ev.Warned) -> None:
+        self.warn(event.text)
+
+    def _end(self, event: ev.RunEnded) -> None:
+        self._ended = event
 
     def record(self) -> RunRecord:
         """Return the record as it is now."""
@@ -150,6 +170,7 @@ class Replay:
             seeds=self._seeds(),
             verdict=self._verdict,
             warnings=tuple(self._warnings),
+            damage=tuple(self._damage),
         )
         return changed if self._ended is None else _ended(changed, self._ended)
 
@@ -162,6 +183,22 @@ class Replay:
             seeded={**seeds.seeded, **self._seeded},
             deterministic={**seeds.deterministic, **self._deterministic},
         )
+
+
+_TAKEN_BY: dict[type[ev.Event], Callable[[Replay, Any], None]] = {
+    ev.RunStarted: Replay._start,
+    ev.MetricsLogged: Replay._log,
+    ev.InfoSet: Replay._inform,
+    ev.ArtifactAdded: Replay._add_artifact,
+    ev.InputUsed: Replay._add_input,
+    ev.TagsChanged: Replay._change_tags,
+    ev.NoteSet: Replay._set_note,
+    ev.SourceAdded: Replay._add_source,
+    ev.SeedsSet: Replay._set_seeds,
+    ev.Judged: Replay._judge,
+    ev.Warned: Replay._warn,
+    ev.RunEnded: Replay._end,
+}
 
 
 def _ended(record: RunRecord, event: ev.RunEnded) -> RunRecord:

@@ -192,6 +192,7 @@ _LATER = frozenset(
         "metrics",
         "error",
         "verdict",
+        "damage",
         "observers",
     }
 )
@@ -248,95 +249,131 @@ def record_from_start(data: Mapping[str, Any]) -> RunRecord:
 
 # --- events ---------------------------------------------------------------------------------------------
 
-_KINDS: dict[str, type[ev.Event]] = {
-    "m": ev.MetricsLogged,
-    "i": ev.InfoSet,
-    "a": ev.ArtifactAdded,
-    "u": ev.InputUsed,
-    "g": ev.TagsChanged,
-    "n": ev.NoteSet,
-    "s": ev.SourceAdded,
-    "d": ev.SeedsSet,
-    "v": ev.Judged,
-    "w": ev.Warned,
-    "h": ev.Heartbeat,
-}
-_MEMBERS = {
-    "m": {"s": "step", "m": "values"},
-    "i": {"v": "values"},
-    "a": {"f": "artifact"},
-    "u": {"f": "input"},
-    "g": {"add": "added", "remove": "removed"},
-    "n": {"x": "text"},
-    "s": {"f": "files"},
-    "d": {"v": "seeded", "x": "deterministic"},
-    "v": {"v": "verdict"},
-    "w": {"x": "text"},
-    "h": {},
-}
-_KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One field of an event as a line holds it."""
+
+    key: str
+    name: str
+    codec: _Codec
+    optional: bool
+
+
+def _members(kind: Any) -> tuple[_Member, ...]:
+    """Return what a line holds of a kind of event beside its number and time, in order."""
+    return _described(kind)
 
 
 @cache
-def _members(kind: str) -> tuple[tuple[str, str, _Codec, bool], ...]:
-    cls = _KINDS[kind]
-    hints = typing.get_type_hints(cls)
-    optional = {item.name for item in fields(cls) if item.default is not MISSING or item.default_factory is not MISSING}
-    return tuple((short, name, _codec(hints[name]), name in optional) for short, name in _MEMBERS[kind].items())
+def _described(kind: Any) -> tuple[_Member, ...]:
+    hints, keys = typing.get_type_hints(kind), ev.keys(kind)
+    return tuple(
+        _Member(
+            key=keys[item.name],
+            name=item.name,
+            codec=_codec(hints[item.name]),
+            optional=item.default is not MISSING or item.default_factory is not MISSING,
+        )
+        for item in fields(kind)
+        if item.name in keys and item.name not in _OF_ALL
+    )
+
+
+_OF_ALL = ev.keys(ev.Event)
+_NUMBER_KEY, _TIME_KEY = _OF_ALL["q"], _OF_ALL["t"]
+_STEP_KEY, _VALUES_KEY = (ev.keys(ev.MetricsLogged)[name] for name in ("step", "values"))
+_MALFORMED = (TypeError, ValueError, KeyError, AttributeError, IndexError)
 
 
 def has_entry(event: ev.Event) -> bool:
     """Whether an event is of a kind that journals hold; a later version may have others."""
-    return type(event) in _KIND_OF
+    return type(event) is ev.KINDS.get(event.kind)
+
+
+def _stored(event: ev.Event) -> dict[str, Any]:
+    return {member.key: member.codec.store(getattr(event, member.name)) for member in _members(type(event))}
+
+
+def _loaded(kind: type[ev.Event], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that a line holds. Raises one of _MALFORMED."""
+    return {
+        member.name: member.codec.load(data[member.key])
+        for member in _members(kind)
+        if not member.optional or member.key in data
+    }
 
 
 def event_to_body(event: ev.Event) -> tuple[str, dict[str, Any]]:
     """Return a journal entry's kind and its members, without number, time and seal."""
-    kind = _KIND_OF[type(event)]
-    return kind, {short: codec.store(getattr(event, name)) for short, name, codec, _ in _members(kind)}
+    return event.kind, _stored(event)
 
 
-def body(cls: type[ev.Event], **values: Any) -> tuple[str, dict[str, Any]]:
+def body(kind: type[ev.Event], **values: Any) -> tuple[str, dict[str, Any]]:
     """Return kind and members of an entry that has no number yet. Raises ValueRefusedError."""
-    kind = _KIND_OF[cls]
-    return kind, {short: codec.store(values[name]) for short, name, codec, _ in _members(kind) if name in values}
+    members = _members(kind)
+    return kind.kind, {each.key: each.codec.store(values[each.name]) for each in members if each.name in values}
 
 
 def event_from_entry(uid: str, writer: str, entry: Mapping[str, Any]) -> ev.Event | None:
     """Return the event of a journal entry, or None for a kind that a newer version wrote. Raises DamagedError."""
-    kind = entry.get("k")
-    if kind not in _KINDS:
+    kind = ev.KINDS.get(entry.get(ev.KIND_KEY, ""))
+    if kind is None:
         return None
     try:
-        values = {
-            name: codec.load(entry[short])
-            for short, name, codec, optional in _members(kind)
-            if not optional or short in entry
-        }
-        return _KINDS[kind](uid=uid, writer=writer, q=entry["q"], t=entry["t"], **values)
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
-        raise DamagedError(f"no entry of kind {kind!r}: {error}") from error
+        return kind(uid=uid, writer=writer, q=entry[_NUMBER_KEY], t=entry[_TIME_KEY], **_loaded(kind, entry))
+    except _MALFORMED as error:
+        raise DamagedError(f"no entry of kind {kind.kind!r}: {error}") from error
 
 
-_OUTCOME = ("status", "ended_at", "duration_s", "result", "error", "signal", "exit_code")
+def number_of(entry: Mapping[str, Any]) -> int:
+    """Return an entry's number. Raises DamagedError."""
+    number = entry.get(_NUMBER_KEY)
+    if type(number) is not int or number < 1:
+        raise DamagedError("it has no number")
+    return number
 
 
-@cache
-def _outcome_codecs() -> tuple[tuple[str, _Codec], ...]:
-    hints = typing.get_type_hints(ev.RunEnded)
-    return tuple((name, _codec(hints[name])) for name in _OUTCOME)
+def time_of(entry: Mapping[str, Any]) -> float:
+    """Return when an entry was written, in seconds since the start; 0 when it does not say."""
+    return float(entry.get(_TIME_KEY, 0.0))
+
+
+def points_of(entry: Mapping[str, Any]) -> tuple[dict[str, float | int], int, float] | None:
+    """
+    Return numbers by name, step and time of a line of metrics, and None for any other entry.
+
+    The short way to what a `MetricsLogged` would hold, since there may be millions. Raises DamagedError.
+    """
+    if entry.get(ev.KIND_KEY) != ev.MetricsLogged.kind:
+        return None
+    try:
+        numbers = {name: number_from_json(value) for name, value in entry[_VALUES_KEY].items()}
+        return numbers, entry[_STEP_KEY], entry[_TIME_KEY]
+    except _MALFORMED as error:
+        raise DamagedError(f"no metrics: {error}") from error
+
+
+def point_of(entry: Mapping[str, Any], name: str) -> tuple[float, int, float | int] | None:
+    """Return time, step and number of one metric in an entry, None when it has none. Raises DamagedError."""
+    if entry.get(ev.KIND_KEY) != ev.MetricsLogged.kind:
+        return None
+    try:
+        values = entry[_VALUES_KEY]
+        return (entry[_TIME_KEY], entry[_STEP_KEY], number_from_json(values[name])) if name in values else None
+    except _MALFORMED as error:
+        raise DamagedError(f"no metrics: {error}") from error
 
 
 def outcome_to_json(event: ev.RunEnded) -> dict[str, Any]:
     """Return what `outcome.json` holds."""
-    members = {name: codec.store(getattr(event, name)) for name, codec in _outcome_codecs()}
-    return {"format": FORMAT, "uid": event.uid, **members}
+    return {"format": FORMAT, "uid": event.uid, **_stored(event)}
 
 
 def outcome_from_json(uid: str, data: Mapping[str, Any]) -> ev.RunEnded:
     """Return the end of a run. Raises DamagedError."""
     try:
-        values = {name: codec.load(data[name]) for name, codec in _outcome_codecs() if name in data}
+        values = _loaded(ev.RunEnded, data)
         return ev.RunEnded(uid=uid, writer="outcome", q=0, t=values["duration_s"], **values)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except _MALFORMED as error:
         raise DamagedError(f"no outcome: {error}") from error

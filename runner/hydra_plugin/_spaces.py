@@ -20,6 +20,7 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
+from anew.runner.config.private.sweeps import limits
 from anew.runner.errors import ConfigError
 from anew.runner.search.spaces import Choices, Integers, Parameter, Plain, Reals, Space
 
@@ -42,7 +43,7 @@ def items(params: Any, arguments: Sequence[str], loader: ConfigLoader) -> tuple[
     parser = OverridesParser.create(config_loader=loader)
     found: dict[str, str | Parameter] = {}
     for name, text in _params(params).items():
-        override = _parsed(parser, name, text)
+        override = _parse(parser, name, text)
         found[_name(override)] = _space_of(override, f"hydra.sweeper.params.{name}")
     for override in parser.parse_overrides(list(arguments)):
         is_space = override.is_sweep_override()
@@ -56,25 +57,25 @@ def _params(params: Any) -> Mapping[str, Any]:
     if params is None:
         return {}
     if not isinstance(params, Mapping):
-        raise _refused("hydra.sweeper.params", params, "which is no mapping of names to spaces")
+        raise _refusal("hydra.sweeper.params", params, "which is no mapping of names to spaces")
     return params
 
 
-def _parsed(parser: OverridesParser, name: str, text: Any) -> Override:
+def _parse(parser: OverridesParser, name: str, text: Any) -> Override:
     where = f"hydra.sweeper.params.{name}"
     if not isinstance(text, str):
-        raise _refused(where, text, "which is no space to search")
+        raise _refusal(where, text, "which is no space to search")
     try:
         override = parser.parse_override(f"{name}={text}")
     except HydraException as error:
         reason = str(error).strip().split("\n")[0]
-        raise _refused(where, text, f"which cannot be read ({reason})") from error
+        raise _refusal(where, text, f"which cannot be read ({reason})") from error
     if not override.is_sweep_override():
-        raise _refused(where, text, "which is no space to search")
+        raise _refusal(where, text, "which is no space to search")
     return override
 
 
-def _refused(where: str, text: Any, problem: str) -> ConfigError:
+def _refusal(where: str, text: Any, problem: str) -> ConfigError:
     return ConfigError(f"{where} is {text!r}, {problem}. Such as: {_EXAMPLES}", key=where)
 
 
@@ -95,7 +96,7 @@ def _space_of(override: Override, where: str) -> Parameter:
             space = _choices(_elements(override), value)
         return Parameter(name=_name(override), key=override.get_key_element(), space=space)
     except ValueError as error:
-        raise _refused(where, override.get_value_string(), str(error)) from error
+        raise _refusal(where, override.get_value_string(), str(error)) from error
 
 
 def _elements(override: Override) -> list[Any]:
@@ -121,7 +122,8 @@ def _choices(elements: Sequence[Any], sweep: Any) -> Choices:
 
 
 def _range(sweep: RangeSweep) -> Space:
-    start, stop, step = (Decimal(str(number)) for number in (sweep.start, sweep.stop, sweep.step))
+    written = limits(sweep)
+    start, stop, step = (Decimal(str(number)) for number in written)
     if step == 0:
         raise ValueError("which has a step of 0")
     count = math.ceil((stop - start) / step)
@@ -131,7 +133,7 @@ def _range(sweep: RangeSweep) -> Space:
     log = _log(sweep)
     if log and (low <= 0 or abs(step) != 1):
         raise ValueError("which cannot be logarithmic: that takes numbers above 0, and a step of 1")
-    if all(isinstance(number, int) for number in (sweep.start, sweep.stop, sweep.step)):
+    if all(isinstance(number, int) for number in written):
         return Integers(low=int(low), high=int(high), step=int(abs(step)), log=log)
     if log:
         raise ValueError("which cannot be logarithmic: an interval can, or a range of whole numbers")

@@ -1,11 +1,11 @@
 """
-Launchers of ours, as Hydra finds them by name. They only say which engine is wanted; the jobs are conducted by anew.
+What Hydra takes for the launcher of a sweep of ours. It only says which engine is wanted; anew conducts the jobs.
 
 Hydra imports this file at the start of every app in the environment, so it imports next to nothing.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
@@ -14,12 +14,17 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
-class LocalLauncher(Launcher):
-    """Jobs on this machine: one after the other in this process, or in worker processes."""
+class EngineLauncher(Launcher):
+    """
+    Has an engine of ours run the jobs.
 
-    engine: ClassVar[str] = "local"
+    Args:
+        engine: Its name in the table of `anew.runner.sweep.engines`.
+        options: What else the launcher's configuration says; the engine reads it.
+    """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, engine: str, **options: Any) -> None:
+        self.engine = engine
         self.options = options
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -34,15 +39,3 @@ class LocalLauncher(Launcher):
             f"The launcher anew_{self.engine} runs experiments of anew: decorate main with @experiment.main, or choose "
             "another launcher, such as hydra/launcher=basic"
         )
-
-
-class DaskLauncher(LocalLauncher):
-    """Jobs on the workers of a Dask scheduler."""
-
-    engine: ClassVar[str] = "dask"
-
-
-class SlurmLauncher(LocalLauncher):
-    """Jobs of a Slurm cluster, by submitit."""
-
-    engine: ClassVar[str] = "slurm"

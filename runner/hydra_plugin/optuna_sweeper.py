@@ -100,13 +100,13 @@ class OptunaSweeper(Sweeper):
         from hydra_plugins.anew._spaces import items
 
         from anew.runner.search.samplers import make_pruner, make_sampler
-        from anew.runner.search.settings import checked, refusal
+        from anew.runner.search.settings import read_settings, refusal
 
         assert self.hydra_context is not None
         if type(self.n_jobs) is not int or self.n_jobs < 1:
             raise refusal("n_jobs", f"is {self.n_jobs!r}; it takes a whole number from 1 on.")
         found = items(self._params, arguments, self.hydra_context.config_loader)
-        settings = checked(self._values, found)
+        settings = read_settings(self._values, found)
         make_sampler(settings.sampler, 0)
         make_pruner(settings.pruner)
         return settings
@@ -159,7 +159,9 @@ class OptunaSweeper(Sweeper):
 def _tell(search: Any, index: int, done: JobReturn) -> None:
     """Hand on how a job ended. What a failed one raised is looked at without raising it, which Hydra would print."""
     if done.status is JobStatus.FAILED:
-        error = done._return_value
+        from anew.runner.config.private.running import returned
+
+        error = returned(done)
         search.tell_failed(index, f"{type(error).__name__}: {error}".split("\n")[0])
         return
     try:

@@ -14,6 +14,7 @@ from anew.runner.format.values import number_to_json, plain
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord
+from anew.runner.wording import printable
 
 LONGEST_DIFF_BYTES = 2**20
 Section = dict[str, Any]
@@ -106,7 +107,8 @@ def _text_diff(old: ContentRef | None, new: ContentRef | None, store: Source) ->
     texts = [_lines(file, store) for file in (old, new)]
     if any(text is None for text in texts):
         return None
-    name = (old or new or ContentRef(path="", sha256="", size=0)).path
+    # a line break in a name would be a line of the diff
+    name = printable((old or new or ContentRef(path="", sha256="", size=0)).path)
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
         for line in difflib.unified_diff(texts[0] or [], texts[1] or [], f"a/{name}", f"b/{name}")

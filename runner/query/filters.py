@@ -6,7 +6,8 @@ could be taken for the other or for one of these: `status`, `experiment`, `tag`,
 `result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `rerun_of`. Comparisons: `< <= > >= == != ~ in`, `not in`; `~`
 searches a regular expression, without regard to case. Words: `and`, `or`, `not`, parentheses. Values: numbers, `true`,
 `false`, `none`, quoted or bare words, lists `[a, b]`. For times: dates such as `2026-11-01`, local unless they say
-otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h` again.
+otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h` again. Patterns are
+those of the library `regex`, which are Python's; one that takes longer than a second over one value is refused.
 
 A value is read as the kind of thing it is compared with; texts are equal without regard to case, and a quoted value is
 always a text. A list, such as the tags, equals each of its items, and a list with the same items. What a run lacks, or
@@ -38,6 +39,9 @@ _AGE = re.compile(r"-?(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)(?:\s*ago)?")
 _AGES = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _OPERATORS = ("<", "<=", ">", ">=", "==", "!=", "~", "in", "not in")
 _DEEPEST = 50
+_LONGEST_PATTERN = 1000
+# What backtracks takes for ever over 40 letters or is done within milliseconds: there is little between.
+_PATTERN_S = 1.0
 
 
 # --- what names mean --------------------------------------------------------------------------------------------
@@ -108,7 +112,8 @@ def _below(value: Any, path: str) -> Any:
         return value
     if isinstance(value, Sequence) and not isinstance(value, str):
         head, _, rest = path.partition(".")
-        inside = head.isdigit() and int(head) < len(value)
+        # no more digits than an index can have: Python refuses to read thousands
+        inside = head.isascii() and head.isdecimal() and len(head) < 10 and int(head) < len(value)
         return _below(value[int(head)], rest) if inside else _MISSING
     if not isinstance(value, Mapping):
         return _MISSING
@@ -153,12 +158,19 @@ def _plain(text: str) -> Any:
 
 def _moment(text: str) -> datetime | None:
     if age := _AGE.fullmatch(text):
-        return datetime.now(timezone.utc) - timedelta(seconds=float(age[1]) * _AGES[age[2]])
+        return _ago(float(age[1]) * _AGES[age[2]])
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+        return moment if moment.tzinfo else moment.astimezone()
+    except (ValueError, OverflowError, OSError):  # the last two: a local time at an end of the calendar
         return None
-    return moment if moment.tzinfo else moment.astimezone()
+
+
+def _ago(seconds: float) -> datetime | None:
+    try:
+        return datetime.now(timezone.utc) - timedelta(seconds=seconds)
+    except OverflowError:
+        return None
 
 
 def _compare(value: Any, operator: str, literal: _Literal) -> bool:
@@ -166,7 +178,7 @@ def _compare(value: Any, operator: str, literal: _Literal) -> bool:
         found = any(_compare(item, "==" if operator == "!=" else operator, literal) for item in value)
         return found != (operator == "!=")
     if operator == "~":
-        return value is not None and re.search(literal.text, str(value), re.IGNORECASE) is not None
+        return value is not None and _found(literal.text, value)
     other = literal.like(value)
     if operator in ("==", "!="):
         same = value.lower() == other.lower() if isinstance(value, str) and isinstance(other, str) else value == other
@@ -175,6 +187,20 @@ def _compare(value: Any, operator: str, literal: _Literal) -> bool:
         return bool(_ORDER[operator](value, other))
     except TypeError:
         return False
+
+
+def _found(pattern: str, value: Any) -> bool:
+    import regex  # 15 ms, for those who ask for it
+
+    text = str(value)
+    try:
+        return regex.search(pattern, text, regex.IGNORECASE, timeout=_PATTERN_S) is not None
+    except TimeoutError:
+        raise FilterError(
+            f"The pattern {pattern!r} takes longer than {_PATTERN_S:g} s over the value {text[:60]!r}, since it can be "
+            "matched in very many ways. Repeat nothing that is itself a repetition, such as (a+)+",
+            pattern=pattern,
+        ) from None
 
 
 _ORDER: dict[str, Callable[[Any, Any], Any]] = {
@@ -269,8 +295,10 @@ class _Parser:
         self._at = match.end()
 
     def error(self, what: str) -> FilterError:
+        # letter for letter, so that the mark below stands where it should
+        shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in self._text)
         return FilterError(
-            f"The filter cannot be read, {what}:\n  {self._text}\n  {' ' * self._start}^\n"
+            f"The filter cannot be read, {what}:\n  {shown}\n  {' ' * self._start}^\n"
             "A filter looks like: loss < 0.1 and config.lr == 0.01 and not tag == broken",
             filter=self._text,
             position=self._start,
@@ -356,17 +384,23 @@ class _Parser:
         return _unquoted(self.token) if self.kind == "quoted" else self.token
 
     def _check_pattern(self) -> None:
+        import regex
+
         pattern = self._value()
+        if len(pattern) > _LONGEST_PATTERN:
+            raise self.error(f"the regular expression has {len(pattern):,} letters; {_LONGEST_PATTERN:,} are read")
         try:
-            re.compile(pattern)
-        except (re.error, OverflowError, RecursionError) as error:
+            regex.compile(pattern, regex.IGNORECASE)
+        except (regex.error, OverflowError, RecursionError, MemoryError, ValueError) as error:
             raise self.error(f"{pattern!r} is no regular expression ({error})") from error
 
     def _check_value(self, name: str) -> None:
         """Refuse what the name can never be."""
         text = self._value()
         if name in _TIMES and text.lower() not in ("none", "null") and _moment(text) is None:
-            raise self.error("expected a time, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago")
+            raise self.error(
+                "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago"
+            )
         if name == "status" and text.upper() not in Status.__members__:
             raise self.error(f"there is no status {text!r}; there are: {', '.join(Status.__members__)}")
 

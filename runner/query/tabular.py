@@ -30,7 +30,7 @@ def as_table(records: Iterable[RunRecord]) -> Any:
 
 
 def _row(record: RunRecord) -> dict[str, Any]:
-    return {
+    cells = {
         "id": record.id,
         "uid": record.uid,
         "experiment": record.experiment,
@@ -42,6 +42,12 @@ def _row(record: RunRecord) -> dict[str, Any]:
         **{f"config.{key}": value for key, value in flatten(record.config).items()},
         **{_metric_column(name): metric.last for name, metric in record.metrics.items()},
     }
+    return {_clean(name): _clean(value) if isinstance(value, str) else value for name, value in cells.items()}
+
+
+def _clean(text: str) -> str:
+    """Return a text as a column of pandas takes it, which is Arrow's: what is no Unicode is written out."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _metric_column(name: str) -> str:

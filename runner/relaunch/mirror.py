@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from pathlib import Path
 from anew.runner.errors import ObjectNotFoundError, RerunError, StoreError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef, RunRecord
+from anew.runner.store.files import digest_of
 from anew.runner.store.objects import ObjectStore
 from anew.runner.wording import some
 
-_BLOCK = 1 << 20
 _NAMED = 5
 
 
@@ -133,13 +132,7 @@ def _is_in_mirror(target: Path, places: Places) -> bool:
 def digest(path: Path) -> str | None:
     """Return a file's SHA-256, None when it cannot be read."""
     try:
-        if not path.is_file():
-            return None
-        found = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                found.update(block)
-        return found.hexdigest()
+        return digest_of(path)[0]
     except OSError:
         return None
 

@@ -11,6 +11,7 @@ from typing import Any
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, RerunOf, SourceFacts
+from anew.runner.store.files import replace_whole
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,9 +87,7 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write the report, at once complete. Raises OSError."""
-        temporary = path.with_name(f".{path.name}")
-        temporary.write_text(json.dumps(to_json(self)), encoding="utf-8")
-        temporary.replace(path)
+        replace_whole(path, json.dumps(to_json(self)).encode())
 
 
 def read_plan(path: Path) -> Plan:

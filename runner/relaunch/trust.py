@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from anew.runner.errors import RefusedError
 from anew.runner.format.serial import DamagedError, unseal
 from anew.runner.records import RunRecord
 from anew.runner.store import marks
+from anew.runner.store.files import replace_whole
 from anew.runner.store.paths import RunLayout, SweepLayout
 from anew.runner.wording import printable
 
@@ -97,8 +97,6 @@ def _trusted(path: Path) -> list[str]:
 
 def _remember(path: Path, sources: list[str]) -> None:
     """Keep the list; where that is impossible the word holds for this time."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(sources), encoding="utf-8")
-        temporary.replace(path)
+        replace_whole(path, json.dumps(sources).encode())

@@ -34,10 +34,9 @@ from anew.runner.rerun import differences
 from anew.runner.rerun.report import difference_lines
 from anew.runner.rerun.verdict import judge
 from anew.runner.settings import EnvironmentSettings
-from anew.runner.store import curate
-from anew.runner.store.folder import FolderStore
-from anew.runner.store.locate import open_store
-from anew.runner.store.reading import is_damaged
+from anew.runner.store import curate, liveness
+from anew.runner.store.locate import open_run_folders
+from anew.runner.store.run_folders import RunFolders
 
 CHILD = Path(__file__).parent.parent / "relaunch" / "child.py"
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
@@ -111,7 +110,7 @@ class RerunResult:
 def rerun(
     ref: str | int,
     *overrides: str,
-    store: str | os.PathLike[str] | FolderStore | None = None,
+    store: str | os.PathLike[str] | RunFolders | None = None,
     code: str = "recorded",
     env: str = "current",
     strict: bool = False,
@@ -151,7 +150,7 @@ def rerun(
     _check_choice("env", env)
     if rtol is not None and not rtol >= 0:
         raise RerunError(f"rtol={rtol!r} is no tolerance; give a number from 0 on, such as 1e-6.")
-    opened = store if isinstance(store, FolderStore) else open_store(store)
+    opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     record = opened.get(ref)
     _refuse_unfit(record, code)
     trust.require(record, opened.present(record.id or 0), given=trust_source)
@@ -190,8 +189,8 @@ def _refuse_unfit(record: RunRecord, code: str) -> None:
 class _Both:
     """Series of the old run from its store, of the new one from where it was recorded."""
 
-    old: FolderStore
-    new: FolderStore
+    old: RunFolders
+    new: RunFolders
     uid: str
 
     def metrics(self, ref: str | int, name: str) -> MetricSeries:
@@ -203,7 +202,7 @@ class _Again:
 
     def __init__(
         self,
-        store: FolderStore,
+        store: RunFolders,
         record: RunRecord,
         changes: tuple[str, ...],
         code: str,
@@ -226,7 +225,7 @@ class _Again:
     def prepare(self, folder: Path, env: str, strict: bool) -> None:
         """Lay out files, find what differs, say it; refuse under *strict*. Raises as `rerun`."""
         record = self.record
-        if is_damaged(record):
+        if any(damage.hides_content for damage in record.damage):
             self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
         self.places = Places(Path(record.source.root or ""), folder / "files", moved=self.recorded_code)
         self.variables = self._child_variables(folder)
@@ -234,7 +233,7 @@ class _Again:
             self._rebuild(strict)
         inputs = self._lay_out()
         environment = self._environment(folder, env)
-        self.differences = differences.find(record, environment, capture_hardware(), inputs)
+        self.differences = differences.find(record, environment, capture_hardware(boot_id=liveness.boot_id()), inputs)
         self._note_paths()
         for line in difference_lines(record.id or 0, self.differences):
             self.tell(line)
@@ -430,7 +429,7 @@ class _Again:
             return number
         curate.delete(self.target, number)
         curate.purge(self.target, [number])
-        return self.store.get(uid).id or 0
+        return self.store.resolve(uid)
 
     def _ended(self, number: int) -> RunRecord:
         """Return the new run once its outcome is there; its guard may be a moment behind its process."""

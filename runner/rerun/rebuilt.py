@@ -30,6 +30,7 @@ from anew.runner.errors import AnewError, MissingExtraError
 from anew.runner.format import ids
 from anew.runner.format.redact import REDACTED, redact_text
 from anew.runner.records import EnvironmentFacts
+from anew.runner.store.files import replace_whole
 
 _FORMAT = 1
 _TODAY = "or use today's environment: --env current"
@@ -303,9 +304,7 @@ def _link_anew(environment: Path) -> None:
         # relative: in which encoding an interpreter reads the file depends on its version and the locale
         line, path = os.path.relpath(folder, site), site / "anew-link.pth"
         if not path.exists() or path.read_text() != line:
-            fresh = path.with_suffix(".tmp")
-            fresh.write_text(line)
-            fresh.replace(path)
+            replace_whole(path, line.encode())
 
 
 def _links() -> dict[str, str]:

@@ -39,7 +39,8 @@ from anew.runner.records import (
     Status,
     SweepMembership,
 )
-from anew.runner.run.handle import Run, set_current
+from anew.runner.run.children import Children
+from anew.runner.run.handle import RUN_VARIABLE, Run, set_current
 from anew.runner.run.pulse import Pulse
 from anew.runner.run.recorder import Recorder
 from anew.runner.settings import Settings
@@ -147,6 +148,8 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
     failure: BaseException | None = None
     process = os.getpid()
     before = set_current(live.run)
+    children = Children({RUN_VARIABLE: str(started.claim.layout.folder)}, live.opened)
+    children.start()
     try:
         with _thread_failures_on_record(live.recorder):
             result = call(live.run)
@@ -155,6 +158,7 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
         failure = error
         raise
     finally:
+        children.close()
         set_current(before)
         # a forked child that falls out of main is not the run, and must not end it
         if os.getpid() == process:
@@ -324,7 +328,7 @@ def _record(job: ComposedJob, claim: Claim, origin: Origin, redactor: Redactor, 
         seeds=seeder.facts(),
         source=source,
         environment=environment,
-        hardware=capture_hardware(),
+        hardware=capture_hardware(boot_id=liveness.boot_id()),
         process=liveness.process_facts(),
         tags=settings.tags,
         note=settings.note,
@@ -352,9 +356,9 @@ def _views(job: ComposedJob, redactor: Redactor) -> Mapping[str, str]:
 
 def _redact_hydra(claim: Claim, redactor: Redactor) -> None:
     """Take secrets out of what Hydra wrote into the store."""
-    paths = list((claim.layout.files / ".hydra").glob("*.yaml"))
+    paths = list(claim.layout.hydra.glob("*.yaml"))
     if claim.sweep is not None and claim.sweep.id is not None:
-        paths.append(claim.store.layout.sweeps / str(claim.sweep.id) / "multirun.yaml")
+        paths.append(claim.store.layout.sweep(claim.sweep.id).multirun)
     for path in paths:
         with suppress(OSError):
             text = path.read_text()

@@ -27,7 +27,7 @@ def need(*libraries: str) -> None:
 
 
 @contextmanager
-def experiments_allowed() -> Iterator[None]:
+def allow_experiments() -> Iterator[None]:
     """
     Let Optuna build what it calls experimental, which is no news to whoever has chosen it by name.
 

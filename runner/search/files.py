@@ -44,7 +44,7 @@ class SearchFiles:
         """Where a job finds its trial; there before the job begins."""
         return self.folder / f"{index}.json"
 
-    def stopped(self, index: int) -> Path:
+    def stop_mark(self, index: int) -> Path:
         """There once a job was told to stop."""
         return self.folder / f"{index}.stopped"
 

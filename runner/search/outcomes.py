@@ -23,24 +23,24 @@ def objectives(returned: Any, directions: Sequence[str]) -> tuple[float, ...]:
     except TypeError:
         items = None
     if items is None or len(items) != len(directions):
-        raise _refused(returned, directions)
+        raise _refusal(returned, directions)
     return tuple(_number(item, returned, directions) for item in items)
 
 
 def _number(value: Any, returned: Any, directions: Sequence[str]) -> float:
     shape: Any = getattr(value, "shape", None)
     if isinstance(value, (str, bytes)) or shape:  # an array of one number is one by accident
-        raise _refused(returned, directions)
+        raise _refusal(returned, directions)
     try:
         number = float(value)
     except Exception as error:
-        raise _refused(returned, directions) from error
+        raise _refusal(returned, directions) from error
     if math.isnan(number):
         raise ValueRefusedError("main returned NaN, which is better or worse than nothing else.", returned=returned)
     return number
 
 
-def _refused(returned: Any, directions: Sequence[str]) -> ValueRefusedError:
+def _refusal(returned: Any, directions: Sequence[str]) -> ValueRefusedError:
     text = repr(returned)
     shown = text if len(text) <= 60 else f"{text[:57]}..."
     wanted = (

@@ -101,11 +101,11 @@ class Pruning:
             MissingExtraError: Optuna is not installed here.
             ValueRefusedError: The step is negative, or one of the two is no number.
         """
-        number, place = _checked(value, step)
+        number, place = _point(value, step)
         with self._lock:
             self._reported[place] = number
             if self._active:
-                self._guarded(lambda opened: opened.storage.set_trial_intermediate_value(opened.trial, place, number))
+                self._guard(lambda opened: opened.storage.set_trial_intermediate_value(opened.trial, place, number))
 
     def should_stop(self) -> bool:
         """
@@ -119,7 +119,7 @@ class Pruning:
                 self._said = True
                 log.warning("A search with several objectives stops no job early: should_stop() is False")
             if self._active and not self._stopped and self._reported:
-                self._guarded(self._decide)
+                self._guard(self._decide)
             return self._stopped
 
     def _decide(self, opened: _Opened) -> None:
@@ -127,10 +127,10 @@ class Pruning:
         # A killed attempt at the same job may have left reports of later steps, which are not this one's.
         trial.intermediate_values = dict(self._reported)
         if opened.pruner.prune(opened.study, trial):
-            write_json(self._files.stopped(self._index), {"step": max(self._reported)})
+            write_json(self._files.stop_mark(self._index), {"step": max(self._reported)})
             self._stopped = True
 
-    def _guarded(self, act: Callable[[_Opened], object]) -> None:
+    def _guard(self, act: Callable[[_Opened], object]) -> None:
         try:
             if self._opened is None:
                 self._opened = self._open()
@@ -166,7 +166,7 @@ class _Opened:
     trial: int
 
 
-def _checked(value: float, step: int) -> tuple[float, int]:
+def _point(value: float, step: int) -> tuple[float, int]:
     try:
         number, place = float(value), operator.index(step)
     except (TypeError, ValueError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 from anew.runner.errors import ConfigError
 from anew.runner.search.files import SearchFiles, read_json, write_json
 from anew.runner.search.settings import WHERE, Named, SearchSettings
-from anew.runner.search.spaces import described
+from anew.runner.search.spaces import describe
 from anew.runner.search.storage import JOURNAL, STUDY
 
 
@@ -28,7 +28,7 @@ class SearchRecord:
         seed: What its proposals follow from, in [0, 2**32), given or drawn.
         pruner: What stops jobs, or None.
         directions: "minimize" or "maximize", for each objective.
-        space: What can be chosen, by parameter; see `spaces.described`.
+        space: What can be chosen, by parameter; see `spaces.describe`.
         n_trials: How many jobs there are, as it was asked for last.
         optuna: The version of Optuna that it was begun with.
     """
@@ -61,7 +61,7 @@ def read_record(sweep: Path) -> SearchRecord | None:
     )
 
 
-def begun(sweep: Path, settings: SearchSettings) -> SearchRecord:
+def begin_record(sweep: Path, settings: SearchSettings) -> SearchRecord:
     """
     Return the record of a search, written when it begins and when it is to have another number of trials.
 
@@ -91,7 +91,7 @@ def _new(settings: SearchSettings) -> SearchRecord:
         seed=secrets.randbits(32) if settings.seed is None else settings.seed,
         pruner=settings.pruner,
         directions=settings.directions,
-        space=described(settings.parameters),
+        space=describe(settings.parameters),
         n_trials=settings.n_trials,
         optuna=optuna.__version__,
     )
@@ -105,16 +105,16 @@ def _check_same(before: SearchRecord, settings: SearchSettings, sweep: Path) -> 
         "direction": (before.directions, settings.directions),
         "study_name": (before.study, settings.study_name or STUDY),
         "storage": (before.storage, settings.storage or JOURNAL),
-        "params": (before.space, described(settings.parameters)),
+        "params": (before.space, describe(settings.parameters)),
     }
     for key, (was, now) in pairs.items():
         if was != now:
             raise ConfigError(
-                f"The search in {str(sweep)!r} was begun with another {WHERE}.{key}: {_shown(was)}, now {_shown(now)}. "
-                "To go on with it leave that as it was; for another search take another folder.",
+                f"The search in {str(sweep)!r} was begun with another {WHERE}.{key}: {_as_typed(was)}, now "
+                f"{_as_typed(now)}. To go on with it leave that as it was; for another search take another folder.",
                 key=f"{WHERE}.{key}",
             )
 
 
-def _shown(value: Any) -> str:
+def _as_typed(value: Any) -> str:
     return str({"name": value.name, **value.options} if isinstance(value, Named) else value)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from anew.runner.search.extra import experiments_allowed, need
+from anew.runner.search.extra import allow_experiments, need
 from anew.runner.search.settings import Named, refusal
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def make_sampler(named: Named, seed: int) -> BaseSampler:
         "random": samplers.RandomSampler,
         "nsgaii": samplers.NSGAIISampler,
     }
-    sampler: BaseSampler = _built(kinds[named.name], "sampler", named.name, {**options, "seed": seed})
+    sampler: BaseSampler = _build(kinds[named.name], "sampler", named.name, {**options, "seed": seed})
     return sampler
 
 
@@ -65,13 +65,13 @@ def make_pruner(named: Named | None) -> BasePruner:
         "successive_halving": pruners.SuccessiveHalvingPruner,
         "threshold": pruners.ThresholdPruner,
     }
-    pruner: BasePruner = _built(kinds[named.name], "pruner", named.name, named.options)
+    pruner: BasePruner = _build(kinds[named.name], "pruner", named.name, named.options)
     return pruner
 
 
-def _built(kind: Callable[..., Any], key: str, name: str, options: Any) -> Any:
+def _build(kind: Callable[..., Any], key: str, name: str, options: Any) -> Any:
     try:
-        with experiments_allowed():
+        with allow_experiments():
             return kind(**options)
     except (TypeError, ValueError) as error:
         raise refusal(key, f"is {name}, which does not take its options: {error}") from error

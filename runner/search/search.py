@@ -10,7 +10,7 @@ from anew.runner.errors import EXIT_FAILED, AnewError, StoreError, ValueRefusedE
 from anew.runner.search.extra import need
 from anew.runner.search.files import SearchFiles, write_json
 from anew.runner.search.outcomes import objectives
-from anew.runner.search.record import begun
+from anew.runner.search.record import begin_record
 from anew.runner.search.settings import SearchSettings
 from anew.runner.search.spaces import Choices, distributions, grid_point
 from anew.runner.search.study import StudyOf
@@ -63,7 +63,7 @@ class Search:
         self._settings = settings
         self.files = SearchFiles(sweep)
         self._make_folder()
-        self.record = begun(sweep, settings)
+        self.record = begin_record(sweep, settings)
         self._study = StudyOf(sweep, self.record)
         self._study.make()
         self._numbers = {index: trial.number for index, trial in self._study.latest().items()}
@@ -160,11 +160,11 @@ class Search:
             return
         log.warning("Job %d of the search failed: %s", index, reason)
         self._study.note(number, reason)
-        self._study.opened(index).tell(number, state=_state("FAIL"), skip_if_finished=True)
+        self._study.open(index).tell(number, state=_state("FAIL"), skip_if_finished=True)
 
     def _complete(self, index: int, trial: FrozenTrial, values: tuple[float, ...]) -> None:
-        study = self._study.opened(index)
-        if self.files.stopped(index).exists():
+        study = self._study.open(index)
+        if self.files.stop_mark(index).exists():
             study.tell(trial.number, state=_state("PRUNED"), skip_if_finished=True)
         else:
             study.tell(trial.number, list(values), state=_state("COMPLETE"), skip_if_finished=True)
@@ -185,7 +185,7 @@ class Search:
             else {"name": self.record.pruner.name, "options": dict(self.record.pruner.options)},
         }
         # An attempt that was killed may have been told to stop; this one has not.
-        self.files.stopped(index).unlink(missing_ok=True)
+        self.files.stop_mark(index).unlink(missing_ok=True)
         write_json(self.files.trial(index), values)
 
     def _make_folder(self) -> None:

@@ -81,7 +81,7 @@ class SearchSettings:
         return int(self.max_failure_rate * self.n_trials + 1e-9)  # 0.29 * 100 is a little less than 29
 
 
-def checked(values: Mapping[str, Any], items: Sequence[str | Parameter]) -> SearchSettings:
+def read_settings(values: Mapping[str, Any], items: Sequence[str | Parameter]) -> SearchSettings:
     """
     Read what stands below `hydra.sweeper`.
 
@@ -99,10 +99,10 @@ def checked(values: Mapping[str, Any], items: Sequence[str | Parameter]) -> Sear
         directions=directions,
         sampler=sampler,
         seed=seed,
-        pruner=None if values["pruner"] is None else _named(values["pruner"], "pruner", PRUNERS),
+        pruner=None if values["pruner"] is None else _read_named(values["pruner"], "pruner", PRUNERS),
         n_trials=0,
-        study_name=_text(values["study_name"], "study_name"),
-        storage=_text(values["storage"], "storage"),
+        study_name=_text_or_null(values["study_name"], "study_name"),
+        storage=_text_or_null(values["storage"], "storage"),
         max_failure_rate=_share(values["max_failure_rate"]),
     )
     _check_fit(settings)
@@ -120,10 +120,10 @@ def _sampler(value: Any) -> tuple[Named, int | None]:
     rest = {key: each for key, each in value.items() if key != "seed"} if isinstance(value, Mapping) else value
     if seed is not None and (type(seed) is not int or not 0 <= seed < 2**32):
         raise refusal("sampler.seed", f"is {seed!r}; it takes a whole number from 0 to {2**32 - 1}, or null.")
-    return _named(rest, "sampler", SAMPLERS), seed
+    return _read_named(rest, "sampler", SAMPLERS), seed
 
 
-def _named(value: Any, key: str, known: Mapping[str, tuple[str, ...]]) -> Named:
+def _read_named(value: Any, key: str, known: Mapping[str, tuple[str, ...]]) -> Named:
     given = {"name": value} if isinstance(value, str) else value
     if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
         raise refusal(
@@ -167,7 +167,7 @@ def _share(value: Any) -> float:
     return float(value)
 
 
-def _text(value: Any, key: str) -> str | None:
+def _text_or_null(value: Any, key: str) -> str | None:
     if value is not None and (not isinstance(value, str) or not value):
         raise refusal(key, f"is {value!r}; it takes a text, or null.")
     return value

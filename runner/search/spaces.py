@@ -67,12 +67,12 @@ class Parameter:
 
     def override(self, value: Plain) -> str:
         """Return the override that gives it a value of its space."""
-        return f"{self.key}={_text(self.space, value)}"
+        return f"{self.key}={_spelling(self.space, value)}"
 
 
-def described(parameters: Sequence[Parameter]) -> dict[str, Any]:
+def describe(parameters: Sequence[Parameter]) -> dict[str, Any]:
     """Return JSON values that are the same for the same spaces."""
-    return {each.name: _described(each.space) for each in parameters}
+    return {each.name: _describe(each.space) for each in parameters}
 
 
 def size(space: Space) -> int | None:
@@ -109,7 +109,7 @@ def distributions(parameters: Sequence[Parameter]) -> Mapping[str, BaseDistribut
     return {each.name: _distribution(each.space) for each in parameters}
 
 
-def _described(space: Space) -> dict[str, Any]:
+def _describe(space: Space) -> dict[str, Any]:
     if isinstance(space, Choices):
         return {"choices": list(space.texts)}
     return {"type": "int" if isinstance(space, Integers) else "float", **asdict(space)}
@@ -123,7 +123,7 @@ def _nth(space: Space, place: int) -> Plain:
     return float(_exact(space.low) + place * _exact(space.step or 0))
 
 
-def _text(space: Space, value: Plain) -> str:
+def _spelling(space: Space, value: Plain) -> str:
     if isinstance(space, Choices):
         # Optuna finds values that are equal to none, such as NaN.
         return space.texts[int(_distribution(space).to_internal_repr(value))]

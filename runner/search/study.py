@@ -65,7 +65,7 @@ class StudyOf:
         self.storage.set_study_user_attr(self._id, "seed", self.record.seed)
         self.storage.set_study_user_attr(self._id, "sampler", self.record.sampler.name)
 
-    def opened(self, index: int) -> Study:
+    def open(self, index: int) -> Study:
         """Return it with the sampler for one job. A study remembers the trials it saw, so it is not kept."""
         import optuna
 
@@ -112,7 +112,7 @@ class StudyOf:
         """
         from optuna.trial import Trial
 
-        study = self.opened(index)
+        study = self.open(index)
         trial = Trial(study, self.trial_id(number))
         _ = trial.relative_params  # those for all together; made when asked for
         for name, wanted in distributions.items():

@@ -10,7 +10,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anew.runner.search.extra import experiments_allowed, need, without_announcements
+from anew.runner.search.extra import allow_experiments, need, without_announcements
 from anew.runner.search.record import read_record
 from anew.runner.search.study import StudyOf
 
@@ -145,6 +145,6 @@ def _importance_for(complete: Sequence[FrozenTrial], place: int, direction: str)
     share_of_good = max(0.1, min(0.5, _TOP / len(finite)))
     kind: Any = PedAnovaImportanceEvaluator
     is_new = "target_quantile" in signature(kind).parameters  # it has had both names in Optuna 4
-    with experiments_allowed():
+    with allow_experiments():
         evaluator = kind(**{"target_quantile" if is_new else "baseline_quantile": share_of_good})
     return get_param_importances(study, evaluator=evaluator)

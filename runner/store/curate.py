@@ -15,12 +15,13 @@ from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
 from anew.runner.format import ids
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
-from anew.runner.store.folder import FolderStore
-from anew.runner.store.reading import is_damaged, read_run
+from anew.runner.store.paths import PURGING
+from anew.runner.store.reading import read_run
+from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.stored import StoredRun
 from anew.runner.wording import some
 
 GRACE_S = 3600.0
-_GOING = ".purging-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +42,29 @@ class Purged:
     content_kept: str = ""
 
 
-def tag(store: FolderStore, ref: str | int, add: Sequence[str] = (), remove: Sequence[str] = ()) -> RunRecord:
-    """Add and take away tags; return the record. Raises as `FolderStore.resolve`, and StoreError."""
+def tag(store: RunFolders, ref: str | int, add: Sequence[str] = (), remove: Sequence[str] = ()) -> RunRecord:
+    """Add and take away tags; return the record. Raises as `StoredRuns.resolve`, and StoreError."""
     return _add(store, ref, ev.TagsChanged, added=tuple(add), removed=tuple(remove))
 
 
-def note(store: FolderStore, ref: str | int, text: str) -> RunRecord:
+def note(store: RunFolders, ref: str | int, text: str) -> RunRecord:
     """Set a run's note; empty text takes it away. Returns and raises as `tag`."""
     return _add(store, ref, ev.NoteSet, text=text)
 
 
-def judge(store: FolderStore, ref: str | int, verdict: Verdict) -> RunRecord:
+def judge(store: RunFolders, ref: str | int, verdict: Verdict) -> RunRecord:
     """Write down how a re-run came out; return its record. Raises as `tag`."""
     return _add(store, ref, ev.Judged, verdict=verdict)
 
 
-def _add(store: FolderStore, ref: str | int, kind: type[ev.Event], **values: Any) -> RunRecord:
+def _add(store: RunFolders, ref: str | int, kind: type[ev.Event], **values: Any) -> RunRecord:
     """Add one event; return the record as it is then."""
-    record = store.get(ref)
-    store.add_event(record, kind, **values)
-    return store.get(record.id or 0)
+    run = store.look_up(ref)
+    store.add_event(run, kind, **values)
+    return store.get(run.number)
 
 
-def delete(store: FolderStore, ref: str | int) -> int:
+def delete(store: RunFolders, ref: str | int) -> int:
     """
     Move a run into the trash; return its number.
 
@@ -72,17 +73,16 @@ def delete(store: FolderStore, ref: str | int) -> int:
         StoreError: The store cannot be written.
     """
     store.refuse_removal()
-    record = store.get(ref)
-    number = record.id or 0
-    if record.status is Status.RUNNING:
+    run = store.look_up(ref)
+    if run.record.status is Status.RUNNING:
         raise RunStateError(
-            f"Run {number} is going on and cannot be deleted. Stop it first, or wait until it has ended."
+            f"Run {run.number} is going on and cannot be deleted. Stop it first, or wait until it has ended."
         )
-    _move(store.layout.run(number).folder, store.layout.trashed(number).folder)
-    return number
+    _move(store.layout.run(run.number).folder, store.layout.trashed(run.number).folder)
+    return run.number
 
 
-def restore(store: FolderStore, ref: str | int) -> int:
+def restore(store: RunFolders, ref: str | int) -> int:
     """
     Bring a deleted run back under its number; return that.
 
@@ -96,25 +96,29 @@ def restore(store: FolderStore, ref: str | int) -> int:
     return number
 
 
-def trashed(store: FolderStore) -> list[RunRecord]:
+def trashed(store: RunFolders) -> list[RunRecord]:
     """Return the deleted runs, newest first."""
-    records = [read_run(store.layout.trashed(number), number) for number in store.trashed_numbers()]
-    return [record for record in records if record is not None]
+    return [run.record for run in _in_trash(store)]
 
 
-def _resolve_trashed(store: FolderStore, ref: str | int) -> int:
+def _in_trash(store: RunFolders) -> list[StoredRun]:
+    records = ((number, read_run(store.layout.trashed(number), number)) for number in store.trashed_numbers())
+    return [StoredRun(number, record) for number, record in records if record is not None]
+
+
+def _resolve_trashed(store: RunFolders, ref: str | int) -> int:
     parsed = ids.parse_ref(ref)
-    records = trashed(store)
+    runs = _in_trash(store)
     if isinstance(parsed, ids.ByNumber):
-        found = [record for record in records if record.id == parsed.number]
+        found = [run for run in runs if run.number == parsed.number]
     elif isinstance(parsed, ids.ByUid):
-        found = [record for record in records if record.uid.startswith(parsed.prefix)]
+        found = [run for run in runs if run.record.uid.startswith(parsed.prefix)]
     else:
-        found = records[parsed.back : parsed.back + 1] if isinstance(parsed, ids.ByAge) else []
+        found = runs[parsed.back : parsed.back + 1] if isinstance(parsed, ids.ByAge) else []
     if len(found) != 1:
-        held = some([record.id for record in records], 20) or "nothing"
+        held = some([run.number for run in runs], 20) or "nothing"
         raise RunNotFoundError(f"The trash of {store.url} holds no run {str(ref)!r}; it holds: {held}.", ref=str(ref))
-    return found[0].id or 0
+    return found[0].number
 
 
 def _move(source: Path, target: Path) -> None:
@@ -130,7 +134,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def purge(
-    store: FolderStore, refs: Iterable[str | int] | None = None, *, progress: Callable[[str], None] | None = None
+    store: RunFolders, refs: Iterable[str | int] | None = None, *, progress: Callable[[str], None] | None = None
 ) -> Purged:
     """
     Remove deleted runs for good, and then the content that no run refers to any more.
@@ -148,7 +152,7 @@ def purge(
         StoreError: The store cannot be written.
     """
     store.refuse_removal()
-    numbers = [record.id or 0 for record in trashed(store)] if refs is None else []
+    numbers = [run.number for run in _in_trash(store)] if refs is None else []
     numbers += [_resolve_trashed(store, ref) for ref in refs or ()]
     if numbers:
         store.retire(max(numbers))
@@ -161,9 +165,9 @@ def purge(
     return Purged(tuple(numbers), objects, freed, why_not)
 
 
-def _remove(store: FolderStore, number: int) -> None:
+def _remove(store: RunFolders, number: int) -> None:
     folder = store.layout.trashed(number).folder
-    going = folder.with_name(f"{_GOING}{number}-{ids.new_uid()}")
+    going = store.layout.purging(number, ids.new_uid())
     try:
         folder.rename(going)
         shutil.rmtree(going)
@@ -171,17 +175,17 @@ def _remove(store: FolderStore, number: int) -> None:
         raise cannot("remove", folder, error) from error
 
 
-def _remove_leftovers(store: FolderStore) -> None:
-    for path in store.layout.trash.glob(f"{_GOING}*"):
+def _remove_leftovers(store: RunFolders) -> None:
+    for path in store.layout.trash.glob(f"{PURGING}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _sweep_objects(store: FolderStore) -> tuple[int, int, str]:
+def _sweep_objects(store: RunFolders) -> tuple[int, int, str]:
     for path in store.objects.temporaries(GRACE_S):
         with suppress(OSError):
             path.unlink()
     records = list(_all_records(store))
-    damaged = [str(record.id) for record in records if is_damaged(record)]
+    damaged = [str(record.id) for record in records if any(each.hides_content for each in record.damage)]
     if damaged:
         return 0, 0, f"No content was removed, since what the damaged runs {', '.join(damaged)} refer to is not known."
     limit = time.time() - GRACE_S
@@ -194,7 +198,7 @@ def _sweep_objects(store: FolderStore) -> tuple[int, int, str]:
     return removed, freed, ""
 
 
-def _all_records(store: FolderStore) -> Iterator[RunRecord]:
+def _all_records(store: RunFolders) -> Iterator[RunRecord]:
     """Yield all runs, deleted ones too."""
     layouts = [store.layout.run(number) for number in store.numbers()]
     layouts += [store.layout.trashed(number) for number in store.trashed_numbers()]

@@ -1,14 +1,19 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and files that are nothing but files."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from anew.runner.errors import StoreError
 from anew.runner.format import ids
+
+_BLOCK = 1 << 20
 
 
 def sync_folder(folder: Path) -> None:
@@ -20,7 +25,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def create_whole(path: Path, data: bytes, *, sync: bool = True) -> bool:
+def create_whole(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o644) -> bool:
     """
     Create *path* with *data*, at once complete; return False when it exists already.
 
@@ -29,9 +34,9 @@ def create_whole(path: Path, data: bytes, *, sync: bool = True) -> bool:
     Raises:
         StoreError: The data cannot be written (a full disk, no permission); nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{ids.new_uid()}")
+    temporary = _beside(path)
     try:
-        write_new(temporary, data, sync=sync)
+        write_new(temporary, data, sync=sync, mode=mode)
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -47,17 +52,93 @@ def create_whole(path: Path, data: bytes, *, sync: bool = True) -> bool:
     return True
 
 
-def write_new(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write a file that must not exist. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+def replace_whole(path: Path, data: bytes, *, sync: bool = False) -> None:
+    """
+    Put *data* in the place of what *path* holds, if anything; readers see the one or the other, whole.
+
+    Safe between threads and processes: of several the last one stays.
+
+    Args:
+        path: In a folder that exists.
+        data: What it is to hold.
+        sync: Whether it is to survive a power cut when this returns.
+
+    Raises:
+        StoreError: The data cannot be written; what was there is as it was, and nothing is left beside it.
+    """
+    temporary = _beside(path)
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        write_new(temporary, data, sync=sync)
+        temporary.replace(path)
+        if sync:
+            sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise cannot("write", path, error) from error
+
+
+def _beside(path: Path) -> Path:
+    """Return a name in the same folder that nobody else uses, and that readers pass over."""
+    return path.with_name(f".{path.name}.{ids.new_uid()}")
+
+
+def write_new(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o644) -> None:
+    """Write a file that must not exist. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        write_all(descriptor, data)
         if sync:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of *data*, in as many calls as it takes. Raises OSError, and then a part of it may be there."""
+    rest = memoryview(data)
+    while rest:
+        written = os.write(descriptor, rest)
+        if not written:  # what some file systems say of a full disk
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        rest = rest[written:]
+
+
+def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
+    """
+    Open a regular file for reading, unbuffered. Anything else under its name is refused at once.
+
+    A fifo would be waited for and a device has no end. A link is not followed unless *follow*: in a store it may come
+    from anyone and lead anywhere.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+    """
+    _refuse_unless_regular(path.stat() if follow else path.lstat(), path)
+    # it may have become something else by now, hence the flags and the second look
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    file = os.fdopen(os.open(path, flags), "rb", buffering=0)
+    try:
+        _refuse_unless_regular(os.fstat(file.fileno()), path)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_unless_regular(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+
+
+def digest_of(path: Path) -> tuple[str, int]:
+    """Return the SHA-256 of a regular file, links followed, and its size in bytes. Raises OSError."""
+    digest, size = hashlib.sha256(), 0
+    with open_regular(path, follow=True) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return digest.hexdigest(), size
 
 
 def cannot(verb: str, path: Path, error: OSError) -> StoreError:
@@ -71,3 +152,11 @@ def cannot(verb: str, path: Path, error: OSError) -> StoreError:
     }
     hint = hints.get(error.errno or 0, "To look into it: anew check")
     return StoreError(f"Cannot {verb} {str(path)!r}: {error.strerror or error}. {hint}", path=str(path))
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, none when it is not there. Raises OSError."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []

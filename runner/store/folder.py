@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-import heapq
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any
 
 from anew.runner import events as ev
-from anew.runner.contracts import MetricSeries, Observer
-from anew.runner.errors import (
-    AmbiguousRefError,
-    MetricNotFoundError,
-    RunNotFoundError,
-    StoreError,
-    SweepNotFoundError,
-)
+from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
-from anew.runner.query import filters
-from anew.runner.query.tabular import as_table
 from anew.runner.records import FORMAT, RunRecord
-from anew.runner.store.files import cannot, create_whole
+from anew.runner.store.files import cannot, create_whole, names_in
 from anew.runner.store.index import Index, is_number
-from anew.runner.store.journal import JournalWriter, read_points
+from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
-from anew.runner.store.paths import RunLayout, StoreLayout
-from anew.runner.store.reading import check_format, has_begun, is_alive, journals, read_events, read_run
-from anew.runner.store.stream import observer_states
-from anew.runner.store.sweep_folder import SweepFolder, read_sweep
-from anew.runner.sweep_records import SweepRecord
-from anew.runner.wording import closest, some
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-_FOLLOW_S = 0.2
-_PIECE = 1 << 20
-_RETIRED = "retired-"
+from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
+from anew.runner.store.reading import check_format, read_run
+from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.stored import StoredRun
 
 
-class FolderStore:
+class FolderStore(RunFolders):
     """
     Runs in a folder. Safe between threads, processes and hosts that share the folder; there are no locks.
 
@@ -146,7 +126,7 @@ class FolderStore:
 
     def _greatest_retired(self) -> int:
         """Return the greatest number that was deleted, purged, or given to a run that never started."""
-        names = (name.removeprefix(_RETIRED) for name in _names(self.layout.trash))
+        names = (name.removeprefix(RETIRED) for name in names_in(self.layout.trash))
         return max((int(name) for name in names if is_number(name)), default=0)
 
     def retire(self, number: int) -> None:
@@ -157,26 +137,22 @@ class FolderStore:
         Raises:
             StoreError: The store cannot be written.
         """
-        mark = self.layout.trash / f"{_RETIRED}{number}"
+        mark = self.layout.retired(number)
         try:
             mark.parent.mkdir(exist_ok=True)
             mark.touch()
-            for name in _names(self.layout.trash):
-                older = name.removeprefix(_RETIRED)
+            for name in names_in(self.layout.trash):
+                older = name.removeprefix(RETIRED)
                 if older != name and is_number(older) and int(older) < number:
                     (self.layout.trash / name).unlink(missing_ok=True)
         except OSError as error:
             raise cannot("write", mark, error) from error
 
-    def trashed_numbers(self) -> list[int]:
-        """Return the numbers of deleted runs, newest first."""
-        return sorted((int(name) for name in _names(self.layout.trash) if is_number(name)), reverse=True)
-
     def claim_sweep(self) -> tuple[int, Path]:
         """Take the next sweep number, by making its folder. Raises StoreError."""
         try:
             self.layout.sweeps.mkdir(exist_ok=True)
-            number = max((int(name) for name in _names(self.layout.sweeps) if is_number(name)), default=0) + 1
+            number = max((int(name) for name in names_in(self.layout.sweeps) if is_number(name)), default=0) + 1
             while True:
                 try:
                     folder = self.layout.sweeps / str(number)
@@ -186,36 +162,6 @@ class FolderStore:
                     number += 1
         except OSError as error:
             raise cannot("write", self.layout.sweeps, error) from error
-
-    def sweep_folder(self, ref: str | int) -> SweepFolder:
-        """
-        Return a sweep's folder: by number, or "last" for the newest.
-
-        Raises:
-            SweepNotFoundError: There is none of this number.
-        """
-        numbers = self.sweep_numbers()
-        text = str(ref).removeprefix("sweep:")
-        number = numbers[0] if text == "last" and numbers else int(text) if is_number(text) else 0
-        if number not in numbers:
-            held = f"it holds sweeps {numbers[-1]} to {numbers[0]}" if numbers else "it holds no sweeps"
-            raise SweepNotFoundError(
-                f"No sweep {str(ref)!r} in {self.url} ({held}). To see them: anew sweep list", ref=str(ref)
-            )
-        return SweepFolder(self.layout.sweep(number), number)
-
-    def sweep_numbers(self) -> list[int]:
-        """Return the numbers of all sweeps, newest first."""
-        return sorted((int(name) for name in _names(self.layout.sweeps) if is_number(name)), reverse=True)
-
-    def sweep(self, ref: str | int) -> SweepRecord:
-        """Return a sweep and its jobs, as they stand. Raises as `sweep_folder`, StoreError."""
-        return read_sweep(self.sweep_folder(ref), self.runs)
-
-    def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
-        """Return the light records of some runs, those that there are, by number."""
-        wanted = [number for number in numbers if self.layout.run(number).folder.exists()]
-        return {record.id: record for record in self._index.records(wanted, self._read) if record.id is not None}
 
     def start(self, number: int, record: RunRecord, *, views: Mapping[str, str] | None = None) -> None:
         """
@@ -259,12 +205,12 @@ class FolderStore:
         """Write how a run ended, synced; return False when that is on record already. Raises StoreError."""
         return create_whole(self.layout.run(number).outcome, serial.seal(serial.outcome_to_json(ended)))
 
-    def add_event(self, record: RunRecord, kind: type[ev.Event], **values: Any) -> None:
+    def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
         name, body = serial.body(kind, **values)
         writer = JournalWriter(
-            self.layout.run(record.id or 0).journal(f"curate-{ids.new_uid()}"),
-            clock=lambda: time.time() - record.started_at.timestamp(),
+            self.layout.run(run.number).journal(f"curate-{ids.new_uid()}"),
+            clock=lambda: time.time() - run.record.started_at.timestamp(),
         )
         try:
             writer.append(name, body)
@@ -272,15 +218,8 @@ class FolderStore:
             writer.close()
 
     def recording(self) -> FolderStore:
-        """Return the store that runs which belong here are recorded in: this one. Raises StoreError."""
+        """Return the store that runs which belong here are recorded in: this one."""
         return self
-
-    def observer(self, *, keep_number: bool = False) -> Observer:
-        """Return what sends a run from where it was recorded to here. Raises StoreError: that is here."""
-        raise StoreError(f"Runs are recorded in {self.url} itself.")
-
-    def refuse_removal(self) -> None:
-        """Raise StoreError where runs cannot be deleted."""
 
     # --- finding ------------------------------------------------------------------------------------------------
 
@@ -288,200 +227,41 @@ class FolderStore:
         """Return the numbers of all runs, newest first; claimed ones that never started are among them."""
         return self._index.numbers()
 
-    def resolve(self, ref: str | int) -> int:
-        """
-        Return the number of the run that *ref* names.
+    def all_runs(self) -> Iterator[StoredRun]:
+        """Yield all runs, newest first, their records light."""
+        return self._index.runs(self.numbers(), self._read)
 
-        Raises:
-            RunNotFoundError, AmbiguousRefError, RefSyntaxError: It names none, several, or is no reference.
-        """
-        parsed = ids.parse_ref(ref)
-        if isinstance(parsed, ids.ByNumber):
-            found = [parsed.number] if has_begun(self.present(parsed.number)) else []
-        elif isinstance(parsed, ids.ByUid):
-            found = self._by_uid(parsed.prefix)
-        elif isinstance(parsed, ids.ByAge):
-            found = [record.id or 0 for record in self._newest(parsed.back + 1)[parsed.back :]]
-        else:
-            found = [
-                record.id or 0
-                for record in self.records()
-                if record.sweep and (record.sweep.id, record.sweep.index) == (parsed.sweep, parsed.index)
-            ][:1]
-        if len(found) == 1:
-            return found[0]
-        raise self._ambiguous(ref, found) if found else self._not_found(ref)
-
-    def _by_uid(self, prefix: str) -> list[int]:
-        found = {number for number in self._index.find_uid(prefix) if self.layout.run(number).record.exists()}
-        if not (len(found) == 1 and len(prefix) == ids.UID_LENGTH):
-            found |= {record.id or 0 for record in self.records() if record.uid.startswith(prefix)}
-        return sorted(found)
-
-    def _not_found(self, ref: str | int) -> RunNotFoundError:
-        numbers = [record.id or 0 for record in self.records()]
-        if not numbers:
-            held = "it holds no runs"
-        elif len(numbers) == 1:
-            held = f"it holds one run, {numbers[0]}"
-        else:
-            held = f"it holds {len(numbers)} runs, {min(numbers)} to {max(numbers)}"
-        trashed = ids.parse_ref(ref)
-        hint = ""
-        if isinstance(trashed, ids.ByNumber) and self.layout.trashed(trashed.number).folder.exists():
-            hint = f" Run {ref} was deleted; to have it back: anew restore {ref}."
-        return RunNotFoundError(
-            f"No run {str(ref)!r} in {self.url} ({held}).{hint} To see them: anew list", ref=str(ref), store=self.url
-        )
-
-    def _ambiguous(self, ref: str | int, found: Sequence[int]) -> AmbiguousRefError:
-        uids = [f"{number} ({record.uid})" for number in found[:5] if (record := self._read(number)) is not None]
-        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-        return AmbiguousRefError(
-            f"{str(ref)!r} is the beginning of several uids: runs {', '.join(uids)}{more}. "
-            "Give more of it, or the number.",
-            ref=str(ref),
-            candidates=tuple(found),
-        )
-
-    def _read(self, number: int) -> RunRecord | None:
-        return read_run(self.present(number), number)
-
-    # --- reading ------------------------------------------------------------------------------------------------
-
-    def present(self, number: int) -> RunLayout:
-        """Return a run's folder, with all that is there to be read. Raises StoreError."""
-        return self.layout.run(number)
-
-    def get(self, ref: str | int) -> RunRecord:
-        """Return one run's record, whole. Raises as `resolve`."""
-        number = self.resolve(ref)
-        record = self._read(number)
-        if record is None:
-            raise self._not_found(ref)
-        layout = self.layout.run(number)
-        return replace(record, observers=observer_states(layout)) if layout.observers.exists() else record
-
-    def records(self) -> Iterator[RunRecord]:
-        """Yield the light records of all runs, newest first (by number)."""
-        return self._index.records(self.numbers(), self._read)
-
-    def find(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> list[RunRecord]:
-        """Return the runs that match; see `RunStore.find`. Raises FilterError."""
-        matches = filters.parse_filter(where).matches if where.strip() else None
-        if matches is None and sort is None and limit is not None:
-            return self._newest(limit)
-        found: Iterable[RunRecord] = self.records() if matches is None else filter(matches, self.records())
-        if sort is not None:
-            return filters.sort_records(list(found), sort)[:limit]
-        return list(found)[:limit]
-
-    def _newest(self, limit: int) -> list[RunRecord]:
+    def newest(self, limit: int) -> list[StoredRun]:
         """Return the newest runs without looking at the others."""
         numbers = self.numbers()
-        found: list[RunRecord] = []
+        found: list[StoredRun] = []
         while numbers and len(found) < limit:
             missing = limit - len(found)
-            found += self._index.records(numbers[:missing], self._read)
+            found += self._index.runs(numbers[:missing], self._read)
             numbers = numbers[missing:]
         return found
 
-    def metrics(self, ref: str | int, name: str) -> MetricSeries:
-        """Return a series; see `RunStore.metrics`."""
-        import numpy as np
+    def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
+        """Return the light records of some runs, those that there are, by number."""
+        wanted = [number for number in numbers if self.layout.run(number).folder.exists()]
+        return {run.number: run.record for run in self._index.runs(wanted, self._read)}
 
-        number = self.resolve(ref)
-        paths = journals(self.present(number))
-        points = list(heapq.merge(*(read_points(path, name) for path in paths), key=lambda point: point[0]))
-        if not points:
-            raise self._no_metric(number, name)
-        times, steps, values = zip(*points, strict=True)
-        return MetricSeries(
-            name=name,
-            steps=np.asarray(steps, dtype=np.int64),
-            values=np.asarray([_as_float(value) for value in values], dtype=np.float64),
-            times=np.asarray(times, dtype=np.float64),
-            exact=values,
-        )
+    def of_uid(self, prefix: str) -> list[int]:
+        """Return the numbers, ascending, of the runs whose uid begins so."""
+        found = {number for number in self._index.find_uid(prefix) if self.layout.run(number).record.exists()}
+        if not (len(found) == 1 and len(prefix) == ids.UID_LENGTH):
+            found |= {run.number for run in self.all_runs() if run.record.uid.startswith(prefix)}
+        return sorted(found)
 
-    def _no_metric(self, number: int, name: str) -> MetricNotFoundError:
-        known = sorted(self.get(number).metrics)
-        near = closest(name, known)
-        hint = f" Did you mean {near!r}?" if near else ""
-        has = f"it has: {some(known, 20)}" if known else "it has none"
-        return MetricNotFoundError(
-            f"Run {number} has no metric {name!r}; {has}.{hint} To see them: anew metrics {number}",
-            ref=number,
-            name=name,
-            candidates=tuple(known),
-        )
+    def way_back(self, number: int) -> str:
+        """Return how a deleted run can be had back."""
+        if not self.layout.trashed(number).folder.exists():
+            return ""
+        return f"Run {number} was deleted; to have it back: anew restore {number}."
 
-    def output(self, ref: str | int, *, follow: bool = False) -> Iterator[str]:
-        """Yield captured output in pieces; with *follow*, until the run has ended. Raises as `resolve`."""
-        number = self.resolve(ref)
-        return _output(self.present(number), lambda: self._going_on(number), follow)
+    def present(self, number: int) -> RunLayout:
+        """Return a run's folder, where all of it is."""
+        return self.layout.run(number)
 
-    def _going_on(self, number: int) -> bool:
-        layout = self.present(number)
-        if layout.outcome.exists():
-            return False
-        record = self._read(number)
-        return record is not None and is_alive(layout, record)
-
-    def events(self, ref: str | int) -> Iterator[ev.Event]:
-        """Yield a run's events from start to end, in order. Raises as `resolve`."""
-        number = self.resolve(ref)
-        record = self.get(number)
-        return read_events(self.present(number), record)
-
-    def open_object(self, sha256: str) -> BinaryIO:
-        """Open content for reading. Raises ObjectNotFoundError."""
-        return self.objects.open(sha256)
-
-    def table(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> Any:
-        """Return runs as a pandas DataFrame, a row each; see `tabular.as_table`. Raises MissingExtraError."""
-        return as_table(self.find(where, sort=sort, limit=limit))
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except FileNotFoundError:
-        return []
-
-
-def _as_float(value: float | int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
-
-
-def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> Iterator[str]:
-    """Yield the log; what is still being rewritten at its end (a progress bar) is held back while following."""
-    import codecs
-
-    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-    offset = 0
-    while True:
-        alive = follow and going_on()
-        try:
-            with layout.output.open("rb") as file:
-                # the tail of a log that has reached its limit is rewritten, and may become shorter
-                offset = min(offset, os.fstat(file.fileno()).st_size)
-                file.seek(offset)
-                while block := file.read(_PIECE):
-                    if alive and (len(block) < _PIECE or b"\n" in block):
-                        block = block[: block.rfind(b"\n") + 1]
-                    if not block:
-                        break
-                    offset += len(block)
-                    yield decoder.decode(block)
-                    file.seek(offset)
-        except FileNotFoundError:
-            pass
-        if not alive:
-            if rest := decoder.decode(b"", final=True):
-                yield rest
-            return
-        time.sleep(_FOLLOW_S)
+    def _read(self, number: int) -> RunRecord | None:
+        return read_run(self.layout.run(number), number)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from anew.runner.format import serial
 from anew.runner.records import RunRecord
+from anew.runner.store.stored import StoredRun
 
 _VERSION = 1
 _SCHEMA = "CREATE TABLE runs (id INTEGER PRIMARY KEY, uid TEXT, stamp INTEGER, record TEXT)"
@@ -50,9 +51,9 @@ class Index:
                 (int(entry.name) for entry in entries if is_number(entry.name) and entry.is_dir()), reverse=True
             )
 
-    def records(self, numbers: Iterable[int], read: Reader) -> Iterator[RunRecord]:
+    def runs(self, numbers: Iterable[int], read: Reader) -> Iterator[StoredRun]:
         """
-        Yield the light records of runs, in the order given; folders whose run never started are left out.
+        Yield runs with their light records, in the order given; folders whose run never started are left out.
 
         Args:
             numbers: Run numbers.
@@ -66,14 +67,14 @@ class Index:
                 stamp = self._stamp(number)
                 row = known.get(number)
                 if row is not None and row[0] == stamp:
-                    yield serial.from_json(RunRecord, json.loads(row[1]))
+                    yield StoredRun(number, serial.from_json(RunRecord, json.loads(row[1])))
                     continue
                 record = read(number)
                 if record is None:
                     continue
                 if stamp and record.status.final and record.uid:
                     fresh.append((number, record.uid, stamp, serial.dumps(serial.light_to_json(record))))
-                yield record
+                yield StoredRun(number, record)
             self._remember(database, fresh)
 
     def _stamp(self, number: int) -> int:

@@ -8,7 +8,6 @@ background thread makes it survive a power cut. The reader trusts nothing: a lin
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from array import array
@@ -22,14 +21,22 @@ from typing import Any
 from weakref import WeakSet
 from zlib import crc32
 
+from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
-from anew.runner.format.values import number_from_json
 from anew.runner.store.durability import forget, keep_synced, sync_descriptor
-from anew.runner.store.files import cannot, sync_folder
+from anew.runner.store.files import cannot, sync_folder, write_all
 from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, flattened, json_number, whole_step
 
+_KEYS = ev.keys(ev.MetricsLogged)
+# what stands before each part of a line; made once, since `log` is called millions of times
+_NUMBER = f'{{"{_KEYS["q"]}":'
+_KIND = f',"{ev.KIND_KEY}":"'
+_TIME = f'","{_KEYS["t"]}":'
+_METRICS = f"{_KIND}{ev.MetricsLogged.kind}{_TIME}"
+_STEP = f',"{_KEYS["step"]}":'
+_VALUES = f',"{_KEYS["values"]}":{{'
 MAX_LINE = 64 * 2**20
 _CHUNK = 1 << 20
 _QUICK = 2**63
@@ -103,7 +110,7 @@ class JournalWriter:
         """
         members = serial.dumps(body)[1:-1]
         tail = f",{members}" if members else ""
-        self._in_turn(lambda: self._write(f',"k":"{kind}","t":{self._now()}{tail}'))
+        self._in_turn(lambda: self._write(f"{_KIND}{kind}{_TIME}{self._now()}{tail}"))
 
     def log(self, values: Mapping[str, Any], step: int | None = None) -> dict[str, str] | None:
         """
@@ -196,7 +203,7 @@ class JournalWriter:
         following = self._next_steps
         if step is None:
             step = max([following.get(name, 0) for name in names])
-        self._write(f',"k":"m","t":{self._now()},"s":{step},"m":{{{",".join(texts)}}}')
+        self._write(f"{_METRICS}{self._now()}{_STEP}{step}{_VALUES}{','.join(texts)}}}")
         after = min(step + 1, GREATEST_STEP)
         for name in names:
             following[name] = after
@@ -215,7 +222,7 @@ class JournalWriter:
         self._check_open()
         number, start = self._done
         number += 1
-        head = f'{{"q":{number}{tail}'.encode("ascii")
+        head = f"{_NUMBER}{number}{tail}".encode("ascii")
         line = b'%s,"c":"%08x"}\n' % (head, crc32(head))
         if self._torn:
             line = b"\n" + line
@@ -226,7 +233,7 @@ class JournalWriter:
         try:
             written = os.write(self.descriptor, line)
             if written != length:
-                self._write_rest(line[written:])
+                write_all(self.descriptor, line[written:])
         except OSError as error:
             self._take_back()
             raise cannot("write", self.path, error) from error
@@ -235,13 +242,6 @@ class JournalWriter:
         self._torn = False
         if not self._durability_ms:
             self._sync()
-
-    def _write_rest(self, rest: bytes) -> None:
-        while rest:
-            written = os.write(self.descriptor, rest)
-            if not written:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            rest = rest[written:]
 
     def _settle(self) -> None:
         """Find out what became of a write that was interrupted by an exception out of a signal handler."""
@@ -327,7 +327,7 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
+class Flaw:
     """
     Something in a journal that is not what was written.
 
@@ -343,9 +343,9 @@ class Damage:
         return f"at byte {self.offset}: {self.what}"
 
 
-def iter_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
+def iter_journal(path: Path) -> Iterator[dict[str, Any] | Flaw]:
     """
-    Yield every entry that is intact, once, and a `Damage` wherever something is missing or wrong.
+    Yield every entry that is intact, once, and a `Flaw` wherever something is missing or wrong.
 
     Entries come as they lie in the file. An unfinished last line is what a killed or living writer leaves: it was not
     acknowledged, and is passed over. Never raises on account of the content; memory stays bounded.
@@ -356,22 +356,22 @@ def iter_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
     order = _Order()
     for offset, line, ended in _lines(path):
         if line is None:
-            yield Damage(offset, f"a line longer than {MAX_LINE} bytes was passed over")
+            yield Flaw(offset, f"a line longer than {MAX_LINE} bytes was passed over")
             continue
         if not line:
             continue
         try:
             entry = serial.unseal(line)
-            number = _number(entry)
+            number = serial.number_of(entry)
         except DamagedError as error:
             if ended:
-                yield Damage(offset, f"a damaged line was passed over: {error}")
+                yield Flaw(offset, f"a damaged line was passed over: {error}")
             continue
         if number == order.expected:
             order.expected += 1
         else:
             what, again = order.surprised_by(number)
-            yield Damage(offset, what)
+            yield Flaw(offset, what)
             if again:
                 continue
         yield entry
@@ -398,13 +398,6 @@ class _Order:
             return f"entry {number} is here a second time", True
         self._late.add(number)
         return f"entry {number} stands behind entry {self.expected - 1}", False
-
-
-def _number(entry: Mapping[str, Any]) -> int:
-    number = entry.get("q")
-    if type(number) is not int or number < 1:
-        raise DamagedError("it has no number")
-    return number
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes | None, bool]]:
@@ -465,11 +458,11 @@ def read_points(path: Path, name: str) -> Iterator[tuple[float, int, float | int
             continue
         try:
             entry = serial.unseal(line)
-            number = _number(entry)
-            if entry.get("k") != "m" or name not in entry["m"] or (number <= latest and number in seen):
-                continue
-            point = entry["t"], entry["s"], number_from_json(entry["m"][name])
-        except (DamagedError, KeyError, TypeError, ValueError):
+            number = serial.number_of(entry)
+            point = serial.point_of(entry, name)
+        except DamagedError:
+            continue
+        if point is None or (number <= latest and number in seen):
             continue
         seen.append(number)
         latest = max(latest, number)

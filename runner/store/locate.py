@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from pathlib import Path
 
-from anew.runner.errors import StoreError
+from anew.runner.contracts import RunStore
+from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.places import project_root
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.registry import STORES, offers
+from anew.runner.store.run_folders import RunFolders
 
 STORE_VARIABLE = "ANEW_STORE"
-# Kinds of store that are kept by an observer, by name since they build on this one.
-_OPENERS = {"mongodb": "anew.observers.mongo.read.store", "mongodb+srv": "anew.observers.mongo.read.store"}
 
 
 def default_store_path(start: Path) -> Path:
@@ -22,30 +22,71 @@ def default_store_path(start: Path) -> Path:
 
 def open_store(
     url: str | os.PathLike[str] | None = None, *, create: bool = False, start: Path | None = None
-) -> FolderStore:
+) -> RunStore:
     """
     Open a store of runs.
 
     Args:
-        url: A folder, or mongodb://...; None for `ANEW_STORE` in the environment, or else the default.
+        url: A folder, or a URL whose scheme an installed package offers, such as mongodb://HOST/DATABASE; None for
+            `ANEW_STORE` in the environment, or else the default.
         create: Make it when it is not there.
         start: The folder whose project the default belongs to; None for the working directory.
 
     Raises:
         StoreError: There is no store, or it cannot be used.
+        MissingExtraError: What the store needs is not installed.
     """
     named = os.fspath(url) if url is not None else os.environ.get(STORE_VARIABLE)
     if named and "://" in named:
-        scheme, _, rest = named.partition("://")
-        if scheme in _OPENERS:
-            opened: FolderStore = import_module(_OPENERS[scheme]).open_url(named)
-            return opened
-        if scheme != "file":
-            raise StoreError(
-                f"A store at {scheme}:// cannot be opened by this version of anew; it opens folders and MongoDB. "
-                "Name one: --store FOLDER or ANEW_STORE=FOLDER, or mongodb://HOST/DATABASE",
-                url=scheme,
-            )
-        named = rest
+        return _open_url(named, create)
     root = Path(named).expanduser() if named else default_store_path(start or Path.cwd())
     return FolderStore.open(root.absolute(), create=create)
+
+
+def open_run_folders(url: str | os.PathLike[str] | None = None, *, create: bool = False) -> RunFolders:
+    """Open a store whose runs can be had as folders; raises as `open_store`, and StoreError for one that only reads."""
+    return as_run_folders(open_store(url, create=create))
+
+
+def as_run_folders(store: RunStore) -> RunFolders:
+    """Return a store whose runs can be had as folders. Raises StoreError for any other."""
+    if isinstance(store, RunFolders):
+        return store
+    raise StoreError(
+        f"Runs in {store.url} can be looked at (anew list, show, diff, logs, metrics, plot), and nothing more: its "
+        "store does not give whole runs. For anything else name a folder: --store FOLDER"
+    )
+
+
+def open_for_recording(url: str | os.PathLike[str] | None = None, *, start: Path | None = None) -> FolderStore:
+    """Open the store that a run is to be recorded in, made when it is not there; raises as `open_store`."""
+    store = as_run_folders(open_store(url, create=True, start=start))
+    store.refuse_recording()
+    if not isinstance(store, FolderStore):
+        raise StoreError(f"Runs are recorded in folders, and {store.url} is none. Name one: --store FOLDER")
+    return store
+
+
+def open_folder_url(url: str, *, create: bool = False) -> FolderStore:
+    """Open the folder of a `file://` URL; raises as `open_store`."""
+    return FolderStore.open(Path(url.partition("://")[2]).expanduser().absolute(), create=create)
+
+
+def _open_url(url: str, create: bool) -> RunStore:
+    scheme = url.partition("://")[0]
+    known = offers(STORES)
+    offer = known.get(scheme)
+    if offer is None:
+        schemes = ", ".join(f"{name}://" for name in sorted(known))
+        raise StoreError(
+            f"A store at {scheme}:// cannot be opened by this version of anew, nor by a package that is installed; it "
+            f"opens folders and {schemes}. Name one: --store FOLDER or ANEW_STORE=FOLDER, or mongodb://HOST/DATABASE",
+            url=scheme,
+        )
+    try:
+        store: RunStore = offer.load()(url, create=create)
+    except MissingExtraError:
+        raise
+    except ImportError as error:
+        raise offer.missing(error) from error
+    return store

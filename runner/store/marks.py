@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.format.serial import dumps
+from anew.runner.store.files import create_whole
 
 _KEY_BYTES = 32
 
@@ -54,12 +55,7 @@ def _key(path: Path) -> bytes:
         return path.read_bytes()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".key.{os.getpid()}")
-        temporary.touch(mode=0o600)
-        temporary.write_bytes(os.urandom(_KEY_BYTES))
-        with suppress(FileExistsError):
-            os.link(temporary, path)
-        temporary.unlink()
+        create_whole(path, os.urandom(_KEY_BYTES), mode=0o600)
         return path.read_bytes()
     except OSError:
         return b""

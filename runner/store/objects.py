@@ -22,7 +22,7 @@ from typing import BinaryIO
 from anew.runner.errors import ArtifactError, ObjectNotFoundError, StoreError
 from anew.runner.format import ids
 from anew.runner.store.durability import sync_later
-from anew.runner.store.files import cannot, sync_folder, write_new
+from anew.runner.store.files import cannot, digest_of, open_regular, sync_folder, write_all, write_new
 
 _SMALL = 1 << 20
 _BLOCK = 1 << 20
@@ -63,11 +63,26 @@ class ObjectStore:
             raise self._missing(sha256) from None
 
     def open(self, sha256: str) -> BinaryIO:
-        """Open content for reading. Raises ObjectNotFoundError."""
+        """
+        Open content for reading. A link is not followed, and nothing is waited for.
+
+        Raises:
+            ObjectNotFoundError: It is not here.
+            StoreError: What is here in its place is no file.
+        """
+        path = self.path(sha256)
         try:
-            return self.path(sha256).open("rb")
-        except FileNotFoundError:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
             raise self._missing(sha256) from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise self._damaged(sha256) from None
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise self._damaged(sha256)
+        return os.fdopen(descriptor, "rb")
 
     def _missing(self, sha256: str) -> ObjectNotFoundError:
         return ObjectNotFoundError(
@@ -78,8 +93,8 @@ class ObjectStore:
 
     def _damaged(self, sha256: str) -> StoreError:
         return StoreError(
-            f"The content {sha256[:12]} in {str(self.root.parent)!r} is damaged: its digest is another. "
-            "To see what else is: anew check",
+            f"The content {sha256[:12]} in {str(self.root.parent)!r} is damaged: its digest is another, or it is no "
+            "file. To see what else is: anew check",
             path=str(self.path(sha256)),
         )
 
@@ -89,7 +104,7 @@ class ObjectStore:
         """Keep *data*; return its digest. Raises StoreError, and then nothing is left behind."""
         sha256 = hashlib.sha256(data).hexdigest()
         if not self._is_whole(sha256, len(data)):
-            temporary = self._temporary()
+            temporary = self.temporary()
             try:
                 write_new(temporary, data, sync=sync)
                 self._keep(temporary, sha256, len(data), sync)
@@ -121,7 +136,7 @@ class ObjectStore:
         raise ArtifactError(f"{str(path)!r} keeps changing while it is read. Close it before it is logged.")
 
     def _put_large(self, source: BinaryIO, path: Path, expected: int, sync: bool) -> tuple[str, int]:
-        temporary = self._temporary()
+        temporary = self.temporary()
         try:
             with temporary.open("x+b", buffering=0) as target:
                 sha256, size = _copy(source, target, lambda file, size: _read(file, path, size), expected + 1)
@@ -134,7 +149,8 @@ class ObjectStore:
             _remove(temporary)
         return sha256, size
 
-    def _temporary(self) -> Path:
+    def temporary(self) -> Path:
+        """Return a place for a file that is to be put, beside the content; what is left there is removed some day."""
         folder = self.root / "tmp"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -227,14 +243,10 @@ class ObjectStore:
         """Whether the content is here and is what its name says."""
         if not self.has(sha256):
             return False
-        digest = hashlib.sha256()
         try:
-            with self.path(sha256).open("rb", buffering=0) as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
+            return digest_of(self.path(sha256))[0] == sha256
         except OSError:
             return False
-        return digest.hexdigest() == sha256
 
     def all(self) -> Iterator[str]:
         """Yield every digest here."""
@@ -255,7 +267,7 @@ class ObjectStore:
         Raises:
             StoreError: It cannot be removed.
         """
-        path, aside = self.path(sha256), self._temporary()
+        path, aside = self.path(sha256), self.temporary()
         try:
             path.rename(aside)
             status = aside.stat()
@@ -292,15 +304,11 @@ class ObjectStore:
 def _regular(path: Path) -> BinaryIO:
     """Open a regular file. Raises ArtifactError for anything else, and does not wait for a pipe's other end."""
     try:
-        if stat.S_ISREG(path.stat().st_mode):
-            # It may have become something else by now, hence O_NONBLOCK and the second look.
-            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return file
-            file.close()
+        return open_regular(path, follow=True)
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise ArtifactError(f"{str(path)!r} is no regular file, and only files have content to keep.") from error
         raise ArtifactError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
-    raise ArtifactError(f"{str(path)!r} is no regular file, and only files have content to keep.")
 
 
 def _read(file: BinaryIO, path: Path, size: int) -> bytes:
@@ -322,14 +330,8 @@ def _copy(source: BinaryIO, target: BinaryIO, read: Callable[[BinaryIO, int], by
         digest.update(block)
         size += len(block)
         if not cloned:
-            _write_all(target.fileno(), block)
+            write_all(target.fileno(), block)
     return digest.hexdigest(), size
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def _clone(source: int, target: int) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+RETIRED = "retired-"
+PURGING = ".purging-"
+
 
 @dataclass(frozen=True, slots=True)
 class RunLayout:
@@ -16,21 +19,6 @@ class RunLayout:
     def record(self) -> Path:
         """`run.json`: written once, complete before user code starts."""
         return self.folder / "run.json"
-
-    @property
-    def config(self) -> Path:
-        """`config.yaml`, for people."""
-        return self.folder / "config.yaml"
-
-    @property
-    def overrides(self) -> Path:
-        """`overrides.yaml`, for people."""
-        return self.folder / "overrides.yaml"
-
-    @property
-    def hydra(self) -> Path:
-        """`hydra.yaml`, for people."""
-        return self.folder / "hydra.yaml"
 
     @property
     def events(self) -> Path:
@@ -55,6 +43,18 @@ class RunLayout:
         """How far one observer has got."""
         return self.observers / f"{observer}.cursor"
 
+    def spec(self, observer: str) -> Path:
+        """How one observer is configured, without secrets."""
+        return self.observers / f"{observer}.json"
+
+    def aside(self, observer: str) -> Path:
+        """Which events one observer could not take."""
+        return self.observers / f"{observer}.aside.jsonl"
+
+    def lock(self, observer: str) -> Path:
+        """Held by whoever delivers to one observer."""
+        return self.observers / f"{observer}.lock"
+
     @property
     def outcome(self) -> Path:
         """`outcome.json`: created once, exclusively, at the end."""
@@ -64,6 +64,11 @@ class RunLayout:
     def files(self) -> Path:
         """`run.dir`: a folder of its own for what main writes."""
         return self.folder / "files"
+
+    @property
+    def hydra(self) -> Path:
+        """Where Hydra writes what it composed, unless it was told otherwise."""
+        return self.files / ".hydra"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,11 @@ class SweepLayout:
     def jobs(self) -> Path:
         """`jobs.jsonl`: the planned jobs, a sealed line each."""
         return self.folder / "jobs.jsonl"
+
+    @property
+    def multirun(self) -> Path:
+        """Where Hydra writes what a sweep was composed of, unless it was told otherwise."""
+        return self.folder / "multirun.yaml"
 
     @property
     def taken(self) -> Path:
@@ -118,10 +128,9 @@ class SweepLayout:
         """What a sweeper that learns has learnt."""
         return self.folder / "search"
 
-    @property
-    def slurm(self) -> Path:
-        """What is handed to Slurm, and what its jobs printed outside of any run."""
-        return self.folder / "slurm"
+    def engine(self, name: str) -> Path:
+        """What an engine keeps, such as what is handed to Slurm and what its jobs printed outside of any run."""
+        return self.folder / name
 
     def worker_log(self, number: int) -> Path:
         """What a worker printed outside of any run."""
@@ -153,10 +162,6 @@ class StoreLayout:
         """Content by SHA-256."""
         return self.root / "objects"
 
-    def object(self, sha256: str) -> Path:
-        """Where content of this digest lies."""
-        return self.objects / "sha256" / sha256[:2] / sha256[2:]
-
     @property
     def index(self) -> Path:
         """Derived and disposable."""
@@ -179,3 +184,11 @@ class StoreLayout:
     def trashed(self, number: int) -> RunLayout:
         """The folder of a deleted run."""
         return RunLayout(self.trash / str(number))
+
+    def retired(self, number: int) -> Path:
+        """There so that a number that no folder holds is not given again."""
+        return self.trash / f"{RETIRED}{number}"
+
+    def purging(self, number: int, uid: str) -> Path:
+        """The folder of a deleted run that is being removed; *uid* tells one removal from another."""
+        return self.trash / f"{PURGING}{number}-{uid}"

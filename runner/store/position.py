@@ -7,13 +7,13 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from anew.runner.format.serial import dumps, from_json, to_json
-from anew.runner.store.files import cannot
+from anew.runner.store.files import cannot, replace_whole
 from anew.runner.store.paths import RunLayout
 
 _LOOK_S = 0.05
@@ -84,20 +84,13 @@ class CursorFile:
 
     def __init__(self, layout: RunLayout, name: str) -> None:
         self.path = layout.cursor(name)
-        self._aside = layout.observers / f"{name}.aside.jsonl"
+        self._aside = layout.aside(name)
         self.cursor = read_cursor(self.path)
 
     def save(self, **changes: Any) -> None:
         """Change the cursor, at once complete on disk. Raises StoreError."""
         self.cursor = replace(self.cursor, **changes)
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
-            temporary.write_text(dumps(to_json(self.cursor)), encoding="ascii")
-            temporary.replace(self.path)
-        except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
-            raise cannot("write", self.path, error) from error
+        replace_whole(self.path, dumps(to_json(self.cursor)).encode("ascii"))
 
     def set_aside(self, writer: str, number: int, kind: str, error: str) -> None:
         """Note that an event could not be taken. Raises StoreError."""
@@ -122,7 +115,7 @@ def read_cursor(path: Path) -> Cursor:
 def held(layout: RunLayout, name: str, *, wait_s: float = 0.0) -> Iterator[bool]:
     """Be the only one who delivers to this observer; gives False when somebody else still is. Ends with the process."""
     until = time.monotonic() + wait_s
-    path = layout.observers / f"{name}.lock"
+    path = layout.lock(name)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:

@@ -17,33 +17,34 @@ from anew.runner.errors import StoreError, StoreFormatError
 from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.format.serial import DamagedError
-from anew.runner.records import CommandFacts, RunRecord, Status
+from anew.runner.records import CommandFacts, Damage, Part, RunRecord, Status
 from anew.runner.store.files import cannot
-from anew.runner.store.journal import Damage, iter_journal
+from anew.runner.store.journal import Flaw, iter_journal
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import RunLayout
 
 SILENT_S = 120.0
+_MEND = "copy the file back from a backup; what is intact is shown"
 
 
 def read_run(layout: RunLayout, number: int) -> RunRecord | None:
     """
     Return a run's record, or None when the folder was claimed but its run never started.
 
-    Damage costs what is damaged and is listed in `warnings`.
+    Damage costs what is damaged and is listed in `damage`, in words in `warnings`.
 
     Raises:
         StoreFormatError: A newer version wrote it.
         StoreError: It cannot be read.
     """
     try:
-        start, damage = read_start(layout)
+        start, lost = read_start(layout)
         if start is None:
             return None
         state = Replay(replace(start, id=number))
         ended, broken = read_outcome(layout, start.uid)
-        for text in (*damage, *broken, *_replay_journals(layout, start.uid, state)):
-            state.warn(text)
+        for damage in (*lost, *broken, *_replay_journals(layout, start.uid, state)):
+            state.find(damage)
     except OSError as error:
         if isinstance(error, StoreError):
             raise
@@ -70,16 +71,16 @@ def _unfinished(layout: RunLayout, start: RunRecord, state: Replay) -> RunRecord
     return replace(record, status=Status.LOST, duration_s=(beat - record.started_at).total_seconds())
 
 
-def read_start(layout: RunLayout) -> tuple[RunRecord | None, list[str]]:
+def read_start(layout: RunLayout) -> tuple[RunRecord | None, list[Damage]]:
     """Return a run's record as it was at the start, a stand-in when that is lost, and what is damaged."""
     try:
         data = layout.record.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        return (None, []) if not has_begun(layout) else (_stand_in(layout), ["run.json is missing"])
+        return (None, []) if not has_begun(layout) else (_stand_in(layout), [_lost(layout.record, "is missing")])
     try:
         return serial.record_from_start(serial.unseal(data)), []
     except DamagedError as error:
-        return _stand_in(layout), [f"run.json is damaged ({error}); what it held is not shown"]
+        return _stand_in(layout), [_lost(layout.record, f"is damaged ({error}); what it held is not shown")]
 
 
 def has_begun(layout: RunLayout) -> bool:
@@ -87,9 +88,16 @@ def has_begun(layout: RunLayout) -> bool:
     return layout.record.exists() or layout.outcome.exists() or any(layout.events.glob("*.jsonl"))
 
 
-def is_damaged(record: RunRecord) -> bool:
-    """Whether something of a record as it was read is lost, so that it may refer to more content than it says."""
-    return any(text.startswith(("run.json is ", "events/")) for text in record.warnings)
+def _lost(path: Path, what: str) -> Damage:
+    """Return what is wrong with a file of a run's folder."""
+    journal = path.suffix == ".jsonl"
+    where = f"events/{path.name}" if journal else path.name
+    return Damage(
+        part=Part.JOURNAL if journal else Part.RECORD if path.name == "run.json" else Part.OUTCOME,
+        what=f"{where}: {what}" if journal else f"{where} {what}",
+        where=where,
+        mend=_MEND,
+    )
 
 
 def _stand_in(layout: RunLayout) -> RunRecord:
@@ -100,7 +108,7 @@ def _stand_in(layout: RunLayout) -> RunRecord:
     )
 
 
-def read_outcome(layout: RunLayout, uid: str) -> tuple[ev.RunEnded | None, list[str]]:
+def read_outcome(layout: RunLayout, uid: str) -> tuple[ev.RunEnded | None, list[Damage]]:
     """Return how the run ended, if it did, and what is damaged."""
     try:
         data = serial.unseal(layout.outcome.read_bytes())
@@ -108,7 +116,7 @@ def read_outcome(layout: RunLayout, uid: str) -> tuple[ev.RunEnded | None, list[
     except FileNotFoundError:
         return None, []
     except DamagedError as error:
-        return None, [f"outcome.json is damaged ({error}); how the run ended is not known"]
+        return None, [_lost(layout.outcome, f"is damaged ({error}); how the run ended is not known")]
 
 
 def journals(layout: RunLayout) -> list[Path]:
@@ -116,38 +124,31 @@ def journals(layout: RunLayout) -> list[Path]:
     return sorted(layout.events.glob("*.jsonl"))
 
 
-def _replay_journals(layout: RunLayout, uid: str, state: Replay) -> list[str]:
-    """Fold all journals into *state*; metrics and heartbeats go the short way, since there may be millions."""
-    damage: list[str] = []
+def _replay_journals(layout: RunLayout, uid: str, state: Replay) -> list[Damage]:
+    """Fold all journals into *state*; metrics go the short way, since there may be millions."""
+    damage: list[Damage] = []
     paths = journals(layout)
     for entry_writer, entry in _entries(paths, damage):
-        kind = entry.get("k")
         try:
-            if kind == "m":
-                numbers = {name: _number(value) for name, value in entry["m"].items()}
-                state.metrics(numbers, entry["s"], entry["t"])
-            elif kind == "h":
-                state.beat(entry["t"])
+            if (points := serial.points_of(entry)) is not None:
+                state.metrics(*points)
             elif (event := serial.event_from_entry(uid, entry_writer, entry)) is not None:
                 state.apply(event)
-        except (DamagedError, KeyError, TypeError, ValueError, AttributeError) as error:
-            damage.append(f"events/{entry_writer}.jsonl: entry {entry.get('q')} cannot be understood: {error}")
+        except (DamagedError, TypeError, ValueError, AttributeError) as error:
+            what = f"entry {serial.number_of(entry)} cannot be understood: {error}"
+            damage.append(_lost(layout.journal(entry_writer), what))
     return damage
 
 
-def _number(value: float | int | str) -> float | int:
-    return float(value) if type(value) is str else value  # type: ignore[return-value]  # the str is gone
-
-
-def _entries(paths: list[Path], damage: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _entries(paths: list[Path], damage: list[Damage]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (writer, entry) of all journals in order of time; what is damaged is noted and passed over."""
 
     def tagged(path: Path) -> Iterator[tuple[float, str, dict[str, Any]]]:
         for item in iter_journal(path):
-            if isinstance(item, Damage):
-                damage.append(f"events/{path.name}: {item}")
+            if isinstance(item, Flaw):
+                damage.append(_lost(path, str(item)))
             else:
-                yield float(item.get("t", 0.0)), path.stem, item
+                yield serial.time_of(item), path.stem, item
 
     streams = [tagged(path) for path in paths]
     ordered = streams[0] if len(streams) == 1 else merge(*streams, key=lambda item: item[:2])

@@ -9,27 +9,40 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from anew.runner.errors import StoreError, SweepNotFoundError
-from anew.runner.format import serial
+from anew.runner.errors import StoreError
+from anew.runner.format import ids, serial
 from anew.runner.format.serial import DamagedError, from_json, to_json
-from anew.runner.records import FORMAT, RunRecord, Status
+from anew.runner.records import FORMAT
 from anew.runner.store import marks
-from anew.runner.store.files import cannot, create_whole
+from anew.runner.store.files import cannot, create_whole, sync_folder, write_new
 from anew.runner.store.liveness import process_alive, process_facts
 from anew.runner.store.paths import SweepLayout
-from anew.runner.store.reading import SILENT_S, file_clock
-from anew.runner.sweep_records import Conductor, ConductorEnded, PlannedJob, SweepJob, SweepRecord, SweepStart, Taken
+from anew.runner.store.reading import file_clock
+from anew.runner.sweep_records import Conductor, ConductorEnded, PlannedJob, SweepStart, Taken
 
 BEAT_S = 5.0
 _SILENT_CONDUCTOR_S = 30.0
-ReadRuns = Callable[[Sequence[int]], Mapping[int, RunRecord]]
+_CLAIM = re.compile(r"([0-9]{1,9})\.([1-9][0-9]{0,3})\.json")  # of attempts there are few, and each is looked at
+_NUMBER = re.compile(r"([1-9][0-9]{0,8})\.json")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanLine:
+    """A line of the plan: its number in the file, from 1, what it says, and its job; None for one that is damaged."""
+
+    number: int
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    job: PlannedJob | None = None
 
 
 class SweepFolder:
@@ -44,6 +57,7 @@ class SweepFolder:
     def __init__(self, layout: SweepLayout, number: int) -> None:
         self.layout = layout
         self.number = number
+        self._attempts: dict[int, int] = {}
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -58,7 +72,7 @@ class SweepFolder:
 
     def plan(self, jobs: Iterable[PlannedJob]) -> None:
         """Add jobs to the plan, synced. One process at a time. Raises StoreError."""
-        lines = b"".join(serial.seal(to_json(job)) for job in jobs)
+        lines = b"".join(self._line("job", job) for job in jobs)
         try:
             with self.layout.jobs.open("ab") as file:
                 if file.tell() and not self.layout.jobs.read_bytes().endswith(b"\n"):
@@ -79,7 +93,7 @@ class SweepFolder:
             process=None if reused else process_facts(),
             reused=reused,
         )
-        return create_whole(self.layout.attempt(index, attempt), _bytes(taken))
+        return create_whole(self.layout.attempt(index, attempt), self._line("claim", taken))
 
     def died(self, index: int, attempt: int, cause: str) -> None:
         """Note what ended the process of an attempt, for people; what became of the job is read from its run."""
@@ -93,14 +107,14 @@ class SweepFolder:
         Raises:
             StoreError: Somebody else does, or the folder cannot be written.
         """
-        number = max((each.number for each in self.conductors()), default=0) + 1
+        number = max(self.conductors(), default=0) + 1
         if self.conductor_alive():
             raise StoreError(
                 f"Sweep {self.number} is going on: another process hands out its jobs. To see it: "
                 f"anew sweep show {self.number}. To stop it: anew sweep stop {self.number}"
             )
         mine = Conductor(number=number, process=process_facts(), started_at=datetime.now(timezone.utc), beside=beside)
-        if not create_whole(self.layout.conductor(number), _bytes(mine)):
+        if not create_whole(self.layout.conductor(number), serial.seal(to_json(mine))):
             raise StoreError(f"Sweep {self.number} has been taken up by another process just now.")
         self.layout.stop.unlink(missing_ok=True)
         return number
@@ -113,7 +127,7 @@ class SweepFolder:
     def conducted(self, conductor: int, reason: str, detail: str = "") -> None:
         """Write why nobody hands out jobs any more. Raises StoreError."""
         ended = ConductorEnded(ended_at=datetime.now(timezone.utc), reason=reason, detail=detail)
-        create_whole(self.layout.ended(conductor), _bytes(ended))
+        create_whole(self.layout.ended(conductor), serial.seal(to_json(ended)))
 
     def ask_to_stop(self, how: str) -> None:
         """
@@ -128,10 +142,11 @@ class SweepFolder:
             self.layout.stop.write_text(how)
         except OSError as error:
             raise cannot("write", self.layout.stop, error) from error
-        last = self.conductors()[-1:]
-        if how == "now" and last and not last[0].beside and process_alive(last[0].process):
+        conductors = self.conductors()
+        last = conductors[max(conductors)] if conductors else None
+        if how == "now" and last is not None and not last.beside and process_alive(last.process):
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(last[0].process.pid, signal.SIGINT)
+                os.kill(last.process.pid, signal.SIGINT)
 
     def asked_to_stop(self) -> str | None:
         """Return how the sweep is to stop, or None."""
@@ -145,200 +160,196 @@ class SweepFolder:
     def start(self) -> SweepStart | None:
         """Return what is known of the sweep; None when it never began, or that is damaged."""
         try:
-            data = serial.unseal(self.layout.record.read_bytes())
+            return replace(from_json(SweepStart, serial.unseal(self.layout.record.read_bytes())), id=self.number)
         except (OSError, DamagedError):
             return None
-        return replace(from_json(SweepStart, data), id=self.number)
 
-    def planned(self) -> list[PlannedJob]:
-        """Return the planned jobs, by index; a damaged line is passed over."""
+    @cached_property
+    def _head(self) -> SweepStart | None:
+        return self.start()
+
+    @property
+    def uid(self) -> str:
+        """The sweep's uid; empty when it never began, or that is damaged."""
+        return self._head.uid if self._head is not None else ""
+
+    def lines(self) -> list[PlanLine]:
+        """Return the lines of the plan, those that are damaged among them. Raises StoreError."""
         try:
-            lines = self.layout.jobs.read_bytes().splitlines()
+            texts = self.layout.jobs.read_bytes().splitlines()
         except FileNotFoundError:
             return []
         except OSError as error:
             raise cannot("read", self.layout.jobs, error) from error
+        return [_plan_line(number, text) for number, text in enumerate(texts, 1) if text]
+
+    def planned(self) -> list[PlannedJob]:
+        """Return the planned jobs, by index; a damaged line is passed over."""
         found: dict[int, PlannedJob] = {}
-        for line in lines:
-            with suppress(DamagedError):
-                job = from_json(PlannedJob, serial.unseal(line))
-                found.setdefault(job.index, job)
+        for line in self.lines():
+            if line.job is not None:
+                found.setdefault(line.job.index, line.job)
         return [found[index] for index in sorted(found)]
 
     def taken(self) -> dict[int, list[Taken]]:
-        """Return who took what: job -> attempts, first to last."""
-        found: dict[int, list[Taken]] = {}
-        try:
-            paths = [Path(entry.path) for entry in os.scandir(self.layout.taken) if entry.name.endswith(".json")]
-        except FileNotFoundError:
-            return found
-        for path in paths:
-            if path.name.startswith("."):
-                continue
-            with suppress(OSError, ValueError):
-                each = from_json(Taken, json.loads(path.read_bytes()))
-                found.setdefault(each.index, []).append(each)
-        for attempts in found.values():
-            attempts.sort(key=lambda each: each.attempt)
-        return found
+        """Return who took what: job -> attempts, first to last. Of one that is damaged or missing, the run is None."""
+        for name in _names(self.layout.taken):
+            if match := _CLAIM.fullmatch(name):
+                index, attempt = int(match[1]), int(match[2])
+                self._attempts[index] = max(attempt, self._attempts.get(index, 0))
+        return {index: self.attempts(index) for index in sorted(self._attempts)}
 
     def attempts(self, index: int) -> list[Taken]:
-        """Return who took one job, first to last."""
+        """Return who took one job, as `taken`; a gap is seen where `taken` was asked before."""
         found: list[Taken] = []
-        while (path := self.layout.attempt(index, len(found) + 1)).exists():
-            found.append(from_json(Taken, json.loads(path.read_bytes())))
+        while len(found) < self._attempts.get(index, 0) or self.layout.attempt(index, len(found) + 1).exists():
+            found.append(self.claim(index, len(found) + 1))
         return found
 
-    def conductors(self) -> list[Conductor]:
-        """Return who has handed out jobs, first to last."""
-        found = []
-        for path in self.layout.conductors.glob("*.json"):
-            if path.stem.isdigit():
-                with suppress(OSError, ValueError):
-                    found.append(from_json(Conductor, json.loads(path.read_bytes())))
-        return sorted(found, key=lambda each: each.number)
+    def claim(self, index: int, attempt: int) -> Taken:
+        """Return one claim; of one that is damaged or missing, the run is None."""
+        path = self.layout.attempt(index, attempt)
+        with suppress(OSError, ValueError):
+            taken = from_json(Taken, self._read(path))
+            if (taken.index, taken.attempt) == (index, attempt) and type(taken.run) is int:
+                return taken
+        return Taken(index=index, attempt=attempt, run=None, taken_at=datetime.now(timezone.utc))
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        """Return what a file says. Raises OSError; ValueError where it is damaged."""
+        data = path.read_bytes()
+        try:
+            return serial.unseal(data)
+        except DamagedError:
+            if self._head is not None and self._head.is_sealed:
+                raise
+            found = json.loads(data)  # as versions before this wrote it
+            if not isinstance(found, dict) or "c" in found:
+                raise
+            return found
+
+    # --- whose it is ----------------------------------------------------------------------------------------------
+
+    def strange(self) -> list[str]:
+        """
+        Return what of plan and claims does not carry this user's mark, in words.
+
+        Jobs and claims of a sweep that this user began with an earlier version carry none, and are not asked for it.
+        """
+        start = self._head
+        if start is None or (not start.is_sealed and marks.is_own(serial.unseal(self.layout.record.read_bytes()))):
+            return []
+        found: dict[int, str] = {}
+        for line in self.lines():
+            if line.job is not None and line.job.index not in found:
+                is_own = self._is_own("job", line.raw)
+                found[line.job.index] = "" if is_own else f"job {line.job.index}  {' '.join(line.job.overrides)}"
+        claims = [
+            f"{path.relative_to(self.layout.folder)}  job {index} was done by run {run}"
+            for path, index, run in self._strange_claims()
+        ]
+        return [*filter(None, found.values()), *claims]
+
+    def _strange_claims(self) -> Iterator[tuple[Path, int, int]]:
+        for attempts in self.taken().values():
+            for each in attempts:
+                path = self.layout.attempt(each.index, each.attempt)
+                if each.run is not None and not self._is_own("claim", self._read(path)):
+                    yield path, each.index, each.run
+
+    def vouch(self) -> None:
+        """Put this user's mark on plan and claims as they are: somebody has looked at them. Raises StoreError."""
+        self._replace(self.layout.jobs, b"".join(self._line("job", job) for job in self.planned()))
+        for path, *_ in list(self._strange_claims()):
+            self._replace(path, self._line("claim", from_json(Taken, self._read(path))))
+
+    def vouch_for(self, index: int, attempt: int) -> None:
+        """Put this user's mark on a claim that was taken on their behalf, where another key marked it. Never raises."""
+        path = self.layout.attempt(index, attempt)
+        with suppress(StoreError, OSError, ValueError):
+            raw = self._read(path)
+            if not self._is_own("claim", raw):
+                self._replace(path, self._line("claim", from_json(Taken, raw)))
+
+    def restore(self, taken: Taken) -> None:
+        """Write a claim anew that is missing or damaged. For whoever conducts the sweep. Raises StoreError."""
+        self._replace(self.layout.attempt(taken.index, taken.attempt), self._line("claim", taken))
+
+    def _line(self, what: str, value: object) -> bytes:
+        body = to_json(value)
+        return serial.seal({**body, "origin_mark": marks.mark(self._marked(what, body))})
+
+    def _marked(self, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the mark is made of: the sweep as well, since a line of another one is none of this one's."""
+        return {"of": f"{what} of {self.uid}", **body}
+
+    def _is_own(self, what: str, body: Mapping[str, Any]) -> bool:
+        return marks.is_own(self._marked(what, body))
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        temporary = path.with_name(f".{path.name}.{ids.new_uid()}")
+        try:
+            write_new(temporary, data)
+            temporary.replace(path)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise cannot("write", path, error) from error
+
+    # --- who hands out the jobs -----------------------------------------------------------------------------------
+
+    def conductors(self) -> dict[int, Conductor | None]:
+        """Return who has handed out jobs, by number, first to last; None for one whose file is damaged."""
+        numbers = sorted(int(match[1]) for name in _names(self.layout.conductors) if (match := _NUMBER.fullmatch(name)))
+        return {number: self._conductor(number) for number in numbers}
+
+    def _conductor(self, number: int) -> Conductor | None:
+        with suppress(OSError, ValueError):
+            return from_json(Conductor, self._read(self.layout.conductor(number)))
+        return None
 
     def ended(self) -> ConductorEnded | None:
-        """Return how the last one ended, or None."""
-        conductors = self.conductors()
-        if not conductors:
-            return None
-        try:
-            return from_json(ConductorEnded, json.loads(self.layout.ended(conductors[-1].number).read_bytes()))
-        except (OSError, ValueError):
-            return None
+        """Return how the last one ended; None when it did not, or that is damaged."""
+        with suppress(OSError, ValueError):
+            return from_json(ConductorEnded, self._read(self.layout.ended(max(self.conductors(), default=0))))
+        return None
 
     def conductor_alive(self) -> bool:
         """Whether somebody hands out jobs now."""
         conductors = self.conductors()
-        if not conductors or self.layout.ended(conductors[-1].number).exists():
+        number = max(conductors, default=0)
+        if not number or self.layout.ended(number).exists():
             return False
-        alive = process_alive(conductors[-1].process)
+        last = conductors[number]
+        alive = process_alive(last.process) if last is not None else None
         if alive is not None:
             return alive
         with suppress(OSError):
-            beaten = self.layout.conductor(conductors[-1].number).stat().st_mtime
+            beaten = self.layout.conductor(number).stat().st_mtime
             return file_clock(self.layout.conductors) - beaten < _SILENT_CONDUCTOR_S
         return False
 
-    def job(self, index: int, overrides: tuple[str, ...], read: ReadRuns) -> SweepJob:
-        """Return one job as it stands."""
-        attempts = self.attempts(index)
-        return _job(index, overrides, attempts, read([each.run for each in attempts]), self.layout)
+
+def _plan_line(number: int, text: bytes) -> PlanLine:
+    with suppress(DamagedError):
+        raw = serial.unseal(text)
+        job = from_json(PlannedJob, raw)
+        if type(job.index) is int and job.index >= 0 and all(isinstance(each, str) for each in job.overrides):
+            return PlanLine(number=number, raw=raw, job=job)
+    return PlanLine(number=number)
 
 
-def read_sweep(folder: SweepFolder, read: ReadRuns) -> SweepRecord:
-    """
-    Return a sweep as it stands.
-
-    Args:
-        folder: The sweep on disk.
-        read: Gives the records of runs by number, those that there are.
-
-    Raises:
-        SweepNotFoundError: It never began.
-        StoreError: It cannot be read.
-    """
-    start = folder.start()
-    if start is None:
-        raise SweepNotFoundError(
-            f"Sweep {folder.number} in {str(folder.layout.folder)!r} has no record: it ended before its first job, or "
-            "sweep.json is damaged. To see the others: anew sweep list"
-        )
-    taken = folder.taken()
-    runs = read([each.run for attempts in taken.values() for each in attempts])
-    planned = {job.index: job.overrides for job in folder.planned()}
-    for index in taken.keys() - planned.keys():
-        # its line of the plan is damaged; its run knows
-        record = runs.get(taken[index][-1].run)
-        planned[index] = record.overrides if record else ()
-    jobs = tuple(_job(index, planned[index], taken.get(index, []), runs, folder.layout) for index in sorted(planned))
-    ended = folder.ended()
-    return SweepRecord(
-        start=start,
-        status=_status(start, jobs, ended.reason if ended else None, alive=folder.conductor_alive()),
-        jobs=jobs,
-        ended_at=ended.ended_at if ended else None,
-        reason=ended.reason if ended else None,
-    )
-
-
-def _status(start: SweepStart, jobs: Sequence[SweepJob], reason: str | None, *, alive: bool) -> Status:
-    states = {job.status for job in jobs}
-    if alive or Status.RUNNING in states:
-        return Status.RUNNING
-    is_whole = start.planned_ahead or reason == "done"
-    if is_whole and states <= {Status.COMPLETED}:
-        return Status.COMPLETED
-    if reason is None:
-        return Status.LOST
-    if states & {Status.FAILED, Status.LOST}:
-        return Status.FAILED
-    return Status.INTERRUPTED
-
-
-def _job(
-    index: int,
-    overrides: tuple[str, ...],
-    attempts: Sequence[Taken],
-    runs: Mapping[int, RunRecord],
-    layout: SweepLayout,
-) -> SweepJob:
-    last = attempts[-1] if attempts else None
-    record = runs.get(last.run) if last else None
-    job = SweepJob(
-        index=index,
-        status=Status.QUEUED if last is None else Status.LOST,
-        overrides=overrides,
-        run=last.run if last else None,
-        runs=tuple(each.run for each in attempts if each.run in runs),
-        reused=last.reused if last else False,
-        attempts=len(attempts),
-    )
-    if job.status is Status.LOST or (record is not None and record.status is Status.LOST):
-        job = replace(job, error=_cause(layout, index, len(attempts)))
-    if record is None:
-        starting = last is not None and _is_starting(last, layout)
-        return replace(job, status=Status.RUNNING, error=None) if starting else job
-    error = record.error
-    return replace(
-        job,
-        status=record.status,
-        result=record.result,
-        error=f"{error.type}: {error.message}".strip().split("\n")[0] if error else record.signal or job.error,
-        duration_s=record.duration_s,
-        metrics={name: each.last for name, each in record.metrics.items()},
-    )
-
-
-def _cause(layout: SweepLayout, index: int, attempt: int) -> str | None:
+def _names(folder: Path) -> list[str]:
     try:
-        return layout.death(index, attempt).read_text("utf-8")
-    except (OSError, ValueError):
-        return None
-
-
-def _is_starting(taken: Taken, layout: SweepLayout) -> bool:
-    """Whether a job that was taken may yet begin."""
-    if taken.process is None:
-        return False
-    alive = process_alive(taken.process)
-    if alive is not None:
-        return alive
-    path = layout.attempt(taken.index, taken.attempt)
-    with suppress(OSError):
-        return file_clock(path.parent) - path.stat().st_mtime < SILENT_S
-    return False
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def marked(start: SweepStart) -> SweepStart:
     """Return what is known of a sweep with this user's mark."""
-    return replace(start, origin_mark=marks.mark(_start_to_json(start)))
+    sealed = replace(start, is_sealed=True)
+    return replace(sealed, origin_mark=marks.mark(_start_to_json(sealed)))
 
 
 def _start_to_json(start: SweepStart) -> dict[str, object]:
     return {"format": FORMAT, **to_json(start)}
-
-
-def _bytes(value: object) -> bytes:
-    return serial.dumps(to_json(value)).encode() + b"\n"

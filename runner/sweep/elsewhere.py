@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 
 from anew.runner.config.main import Ticket
 from anew.runner.errors import EXIT_TAKEN
+from anew.runner.sweep import remote
+from anew.runner.sweep.engine import Fate, JobEnd
 from anew.runner.sweep.reference import Attachment
-
-LIFELINE = "--while-stdin"
-_MODULE = "anew.runner.sweep.remote"
 
 
 def job_command(attachment: Attachment, ticket: Ticket, settings: Sequence[str] = ()) -> list[str]:
@@ -23,37 +21,26 @@ def job_command(attachment: Attachment, ticket: Ticket, settings: Sequence[str] 
     the claim, writes its own record, and ends with its stdin.
     """
     words = [attachment.root, str(attachment.sweep), str(ticket.index), str(ticket.attempt)]
-    return ["-m", _MODULE, LIFELINE, *words, *settings]
+    return ["-m", remote.__name__, remote.LIFELINE, *words, *settings]
 
 
-class JobProcessError(Exception):
-    """What an `Engine` gives for a job whose process did not come to its end by itself; the text says how."""
-
-
-def settle(future: Future[str], attachment: Attachment, ticket: Ticket, code: int, said: str) -> None:
+def end_of(attachment: Attachment, ticket: Ticket, code: int, said: str) -> JobEnd:
     """
-    Give a future what `Engine.submit` promises, for a job's process that came to its end.
+    Return how a job ended whose process came to its end.
 
     Args:
-        future: Of the job.
         attachment: The sweep.
         ticket: The job.
         code: The exit code of its process.
         said: The end of what it printed.
     """
     if code == EXIT_TAKEN:
-        future.set_result("taken")
-    elif not has_begun(attachment, ticket):
-        future.set_result(said.strip() or f"exit code {code}")
-    elif code:
-        future.set_exception(JobProcessError(how_it_ended(code)))
-    else:
-        future.set_result("")
-
-
-def has_begun(attachment: Attachment, ticket: Ticket) -> bool:
-    """Whether a job was taken."""
-    return attachment.folder.layout.attempt(ticket.index, ticket.attempt).exists()
+        return JobEnd(Fate.TAKEN)
+    if not attachment.has_begun(ticket):
+        return JobEnd(Fate.NOT_BEGUN, said.strip() or f"exit code {code}")
+    if code:
+        return JobEnd(Fate.DIED, how_it_ended(code))
+    return JobEnd(Fate.ENDED)
 
 
 def how_it_ended(code: int) -> str:

@@ -1,39 +1,27 @@
-"""The engines by name; what one needs is imported when it is chosen."""
+"""The engines by name. What one needs is imported when it is chosen: Dask and Slurm's take their time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
 
-from anew.runner.config.main import Launching
 from anew.runner.errors import ConfigError
-from anew.runner.settings import SweepSettings
-from anew.runner.store.sweep_folder import SweepFolder
-from anew.runner.sweep.reference import Attachment, MainReference
+from anew.runner.sweep.engine import Engine, EngineSetup
+from anew.runner.wording import some
 
-if TYPE_CHECKING:
-    from anew.runner.sweep.handout import Engine
+# what `engine` says in configs/hydra/launcher/*.yaml -> the module of this room whose make_engine(setup) returns it
+ENGINES = {
+    "local": "pool",
+    "dask": "dask_engine",
+    "slurm": "slurm_engine",
+}
 
 
-def make_engine(
-    launching: Launching,
-    settings: SweepSettings,
-    folder: SweepFolder,
-    main: MainReference,
-    attachment: Attachment,
-) -> Engine:
+def make_engine(name: str | None, setup: EngineSetup) -> Engine:
     """Return what runs the jobs of a sweep. Raises ConfigError, MissingExtraError."""
-    if launching.engine == "local":
-        from anew.runner.sweep.pool import Pool, visible_devices
-
-        devices = visible_devices() if settings.gpus == "auto" else []
-        return Pool(main, attachment, workers=settings.workers or 1, layout=folder.layout, devices=devices)
-    if launching.engine == "dask":
-        from anew.runner.sweep.dask_engine import DaskEngine, DaskOptions
-
-        return DaskEngine(attachment, options=DaskOptions.read(launching.options), workers=settings.workers)
-    if launching.engine == "slurm":
-        from anew.runner.sweep.slurm_engine import SlurmEngine, SlurmOptions
-
-        options = SlurmOptions.read(launching.options)
-        return SlurmEngine(attachment, options=options, workers=settings.workers, folder=folder.layout.slurm)
-    raise ConfigError(f"There is no engine {launching.engine!r}.")
+    if name not in ENGINES:
+        known = some(list(ENGINES), len(ENGINES))
+        raise ConfigError(
+            f"hydra/launcher={setup.launcher} asks for the engine {name!r}. There are: {known}.", key="engine"
+        )
+    engine: Engine = import_module(f"{__package__}.{ENGINES[name]}").make_engine(setup)
+    return engine

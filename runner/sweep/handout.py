@@ -2,115 +2,93 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from anew.runner.errors import StoreError, SweepStoppedError
 from anew.runner.guard.interrupts import Terminated
 from anew.runner.records import Status
-from anew.runner.sweep.elsewhere import JobProcessError
-from anew.runner.sweep.pool import cause_of_death
+from anew.runner.sweep.engine import Engine, Fate, JobEnd
+from anew.runner.sweep.ledger import Ledger
 
 if TYPE_CHECKING:
     from anew.runner.config.main import Ticket
-    from anew.runner.sweep.session import SweepSession
     from anew.runner.sweep_records import SweepJob
 
 TICK_S = 0.25
 _GRACE_S = 15.0
 _LOOK_S = 1.0
 _MOMENT_S = 3.0
-_MOST_DEATHS = 3
-
-
-class Engine(Protocol):
-    """
-    Runs jobs beside each other.
-
-    Attributes:
-        slots: How many jobs it can run at a time, now. With none, it is handed one all the same, which it keeps until
-            it can: whether there is anything left to run is seen when it is asked for.
-        is_remote: Whether jobs run where this process cannot see theirs: what the store says of a job is then looked at
-            too, since a network may be cut.
-    """
-
-    @property
-    def slots(self) -> int: ...
-
-    @property
-    def is_remote(self) -> bool: ...
-
-    def submit(self, ticket: Ticket) -> Future[str]:
-        """
-        Have a job run.
-
-        The result is "" when it was begun and has ended, "taken" when another process has it, or why it was not begun.
-        An exception says what ended its process.
-        """
-        ...
-
-    def interrupt(self) -> None:
-        """Have the running jobs interrupted, as by a Ctrl-C. Returns at once; their futures end."""
-        ...
-
-    def close(self, *, kill: bool = False) -> None:
-        """Let go of processes and connections; with *kill*, whatever they are doing."""
-        ...
+_TRIES = 3
+_MOST_DEATHS = 8
 
 
 class HandOut:
     """
     The jobs of a sweep that run beside each other. To be used in one thread.
 
+    A job whose process dies before main is begun again: at once, and the third time when no others are left, since the
+    machine may be short of memory, or the job the one that kills. When so many processes in a row have died that
+    nothing seems to come to main, no more is handed out until what runs has ended, which may be what takes the memory;
+    with nothing running the sweep ends. Whatever ends it, what is running is let come to its end.
+
     Args:
-        session: The sweep.
+        ledger: The sweep's jobs.
         engine: Runs them; it is closed at the end.
         following: Gives the next job that is due; None for no more, for the time being or at all.
-        told: Called with a job's index once it has ended.
+        tell: Called with a job's index once it has ended.
     """
 
     def __init__(
         self,
-        session: SweepSession,
+        ledger: Ledger,
         engine: Engine,
         following: Callable[[], Ticket | None],
-        told: Callable[[int], object],
+        tell: Callable[[int], object],
     ) -> None:
-        self._session = session
+        self._ledger = ledger
         self._engine = engine
         self._following = following
-        self._told = told
-        self._running: dict[Future[str], Ticket] = {}
+        self._tell = tell
+        self._running: dict[Future[JobEnd], Ticket] = {}
         self._settling: set[int] = set()
         self._seen_over: dict[int, float] = {}
-        self._deaths: dict[int, int] = {}
+        self._refused: SweepStoppedError | None = None
+        self._later: deque[Ticket] = deque()
+        self._tries: Counter[int] = Counter()
+        self._deaths = 0
+        self._died = ""
         self._looked_s = 0.0
 
     def run(self) -> None:
         """Run jobs until there are no more. Raises SweepStoppedError when the sweep is stopped before."""
-        session, running = self._session, self._running
+        ledger, running = self._ledger, self._running
         stopped: SweepStoppedError | None = None
         kill = True
         try:
             while True:
                 stopped = stopped or self._fill()
-                if not running and not self._settling and (stopped is not None or not session.elsewhere):
+                if not running and not self._settling and (stopped is not None or not ledger.elsewhere):
                     break
                 finished = wait(list(running), timeout=TICK_S, return_when=FIRST_COMPLETED)[0] if running else ()
                 for future in finished:
-                    self._finished(future)
-                session.tick(0 if running or finished else TICK_S)
+                    self._note_end(future)
+                ledger.tick(0 if running or finished else TICK_S)
                 self._look()
-                asked = self._session.stopped()
+                asked = self._ledger.why_stop()
                 if asked is not None and asked.reason == "stopped":
                     stopped = asked
-                    self._interrupted()
+                    self._interrupt()
             kill = False
         except (KeyboardInterrupt, Terminated):
-            self._interrupted()
+            self._interrupt()
             raise
         finally:
             self._engine.close(kill=kill)
@@ -120,14 +98,23 @@ class HandOut:
     def _fill(self) -> SweepStoppedError | None:
         """Hand out jobs as long as there are idle slots; return why no more are, if that is so."""
         while len(self._running) < max(1, self._engine.slots):
-            if (stopped := self._session.stopped()) is not None:
+            if (stopped := self._refused or self._ledger.why_stop()) is not None:
                 return stopped
-            ticket = self._following()
+            if self._deaths >= _MOST_DEATHS:
+                return None if self._running else self._hopeless()
+            ticket = self._following() or (self._later.popleft() if self._later else None)
             if ticket is None:
                 return None
-            self._session.began(ticket.index)
-            self._running[self._engine.submit(ticket)] = ticket
+            self._submit(ticket)
         return None
+
+    def _submit(self, ticket: Ticket) -> None:
+        self._ledger.note_begin(ticket.index)
+        try:
+            self._running[self._engine.submit(ticket)] = ticket
+        except SweepStoppedError as error:
+            self._ledger.note_not_begun(ticket.index)
+            self._refused = error
 
     def _look(self) -> None:
         """See in the store what has become of jobs that run out of sight."""
@@ -135,60 +122,73 @@ class HandOut:
             return
         self._looked_s = time.monotonic()
         for index in list(self._settling):
-            job = self._session.job(index)
+            job = self._ledger.job(index)
             if job.status.final:
                 self._settling.discard(index)
-                self._settled(job)
+                self._settle(job)
         if not self._engine.is_remote:
             return
         for future, ticket in list(self._running.items()):
-            job = self._session.job(ticket.index)
+            job = self._ledger.job(ticket.index)
             if job.attempts < ticket.attempt or not job.status.final or future.done():
                 continue
             # its engine, which knows more of its end, is given a moment to tell
             if time.monotonic() - self._seen_over.setdefault(job.index, time.monotonic()) > _MOMENT_S:
                 del self._running[future]
-                self._settled(job)
+                self._settle(job)
 
-    def _settled(self, job: SweepJob) -> None:
-        self._session.ended(job)
-        self._told(job.index)
+    def _settle(self, job: SweepJob) -> None:
+        self._ledger.note_end(job)
+        self._tell(job.index)
 
-    def _finished(self, future: Future[str]) -> None:
+    def _note_end(self, future: Future[JobEnd]) -> None:
         """Take note of a job that has ended, whatever became of its process."""
-        ticket = self._running.pop(future)
-        error = future.exception()
-        problem = _cause_of_death(error) if error is not None else future.result()
-        job = self._session.job(ticket.index)
-        if problem == "taken" and not (job.attempts >= ticket.attempt and job.status.final):
-            self._session.not_begun(ticket.index)
+        ticket, end = self._running.pop(future), future.result()
+        job = self._ledger.job(ticket.index)
+        if end.fate is Fate.TAKEN and not (job.attempts >= ticket.attempt and job.status.final):
+            self._ledger.note_not_begun(ticket.index)
             return
-        if error is None and problem not in ("", "taken"):
-            raise SweepStoppedError(f"Job {ticket.index} could not be begun: {problem}", reason="failed", exit_code=2)
-        if error is not None and job.attempts < ticket.attempt:
-            self._deaths[ticket.index] = self._deaths.get(ticket.index, 0) + 1
-            if self._deaths[ticket.index] >= _MOST_DEATHS:
-                raise SweepStoppedError(
-                    f"Job {ticket.index} could not be begun: {problem}; nothing came to main. What starts runs has to "
-                    'stand below: if __name__ == "__main__":',
-                    reason="failed",
-                    exit_code=2,
-                )
-            self._running[self._engine.submit(ticket)] = ticket
+        if end.fate is Fate.NOT_BEGUN:
+            self._ledger.note_not_begun(ticket.index)
+            self._refused = self._refused or self._stop_for(f"Job {ticket.index} could not be begun: {end.why}")
             return
-        if error is not None and job.status is Status.LOST:
-            self._session.folder.died(ticket.index, ticket.attempt, _cause_of_death(error))
-            job = self._session.job(ticket.index)
+        if end.fate is Fate.DIED and job.attempts < ticket.attempt:
+            self._begin_again(ticket, end.why)
+            return
+        self._deaths = 0
+        if end.fate is Fate.DIED and job.status is Status.LOST:
+            self._ledger.folder.died(ticket.index, ticket.attempt, end.why)
+            job = self._ledger.job(ticket.index)
         if job.status is Status.RUNNING:
             # its process cannot be seen from here, and may be going on: its silence will tell
             self._settling.add(ticket.index)
             return
-        self._settled(job)
+        self._settle(job)
 
-    def _interrupted(self) -> None:
+    def _begin_again(self, ticket: Ticket, why: str) -> None:
+        """Have a job begun once more whose process died before main."""
+        self._ledger.note_not_begun(ticket.index)
+        self._deaths += 1
+        self._tries[ticket.index] += 1
+        self._died = f"Job {ticket.index} could not be begun: {why}"
+        if self._tries[ticket.index] < _TRIES and self._refused is None:
+            self._submit(ticket)
+        else:
+            self._later.append(ticket)
+
+    def _hopeless(self) -> SweepStoppedError:
+        return self._stop_for(
+            f"{self._died}. {self._deaths} processes in a row have died, and nothing came to main. What starts runs "
+            'has to stand below: if __name__ == "__main__":'
+        )
+
+    def _stop_for(self, text: str) -> SweepStoppedError:
+        return SweepStoppedError(text, reason="failed", exit_code=2)
+
+    def _interrupt(self) -> None:
         """Interrupt what is running, and wait for it; somebody in a hurry says so again."""
         with suppress(StoreError):
-            self._session.folder.ask_to_stop("now")  # what is about to begin sees it
+            self._ledger.folder.ask_to_stop("now")  # what is about to begin sees it
         self._engine.interrupt()
         end = time.monotonic() + _GRACE_S
         try:
@@ -196,15 +196,30 @@ class HandOut:
                 finished, _ = wait(list(self._running), timeout=TICK_S, return_when=FIRST_COMPLETED)
                 for future in finished:
                     ticket = self._running.pop(future)
-                    job = self._session.job(ticket.index)
+                    job = self._ledger.job(ticket.index)
                     if job.status is Status.QUEUED:
                         continue
                     with suppress(Exception):
-                        self._settled(job)
+                        self._settle(job)
         except (KeyboardInterrupt, Terminated):
             self._engine.interrupt()
             wait(list(self._running), timeout=_GRACE_S)
 
 
-def _cause_of_death(error: BaseException) -> str:
-    return str(error) if isinstance(error, JobProcessError) else cause_of_death(error)
+@contextmanager
+def raise_on_sigterm() -> Iterator[None]:
+    """Have SIGTERM raise Terminated in the main thread, as a Ctrl-C does; a handler of the user's is left alone."""
+    is_ours = threading.current_thread() is threading.main_thread()
+    if not is_ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is handle:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

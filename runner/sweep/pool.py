@@ -1,5 +1,5 @@
 """
-Worker processes on this machine, by joblib's loky.
+Worker processes on this machine, by loky.
 
 Each is an executor of its own with one process: loky ends all processes of an executor when one of them dies, and what
 kills one job is not to end another.
@@ -8,21 +8,43 @@ kills one job is not to end another.
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from loky import BrokenProcessPool, ProcessPoolExecutor
+from loky.backend import get_context
 
 from anew.runner.config.main import Ticket
+from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import SweepLayout
-from anew.runner.sweep.elsewhere import has_begun
+from anew.runner.sweep.engine import EngineSetup, Fate, JobEnd, read_options
 from anew.runner.sweep.reference import Attachment, MainReference
-from anew.runner.sweep.worker import SIGNALS, leave_when_orphaned, work
+from anew.runner.sweep.worker import SIGNALS, Setup, leave_when_orphaned, let_go_of_pools, work
 
 _EXIT_CODE = re.compile(r"\{([^}]*)\}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolOptions:
+    """What `hydra.launcher` says: nothing; how many workers there are is `anew.sweep.workers`."""
+
+
+def make_engine(setup: EngineSetup) -> Pool:
+    """Return the workers of a sweep. Raises ConfigError."""
+    read_options(PoolOptions, setup.options, setup.launcher)
+    return Pool(
+        setup.main,
+        setup.attachment,
+        workers=setup.settings.workers or 1,
+        layout=setup.layout,
+        devices=visible_devices() if setup.settings.gpus == "auto" else [],
+    )
 
 
 class Pool:
@@ -49,15 +71,15 @@ class Pool:
         self.slots = workers
         self.is_remote = False
         self._workers = [
-            _Worker(
-                (main, attachment, str(layout.worker_log(number + 1))),
+            _Slot(
+                Setup(main=main, attachment=attachment, log=str(layout.worker_log(number + 1))),
                 {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} if devices else {},
             )
             for number in range(workers)
         ]
 
-    def submit(self, ticket: Ticket) -> Future[str]:
-        """Hand a job to an idle worker; the result is what `worker.work` returns. Raises when the worker died."""
+    def submit(self, ticket: Ticket) -> Future[JobEnd]:
+        """Hand a job to an idle worker."""
         return next(each for each in self._workers if each.is_idle).submit(ticket)
 
     def interrupt(self) -> None:
@@ -71,57 +93,61 @@ class Pool:
             worker.close(kill=kill)
 
 
-class _Worker:
-    def __init__(self, setup: tuple[MainReference, Attachment, str], variables: dict[str, str]) -> None:
+class _Slot:
+    def __init__(self, setup: Setup, variables: dict[str, str]) -> None:
         self._setup = setup
+        self._packed = pickle.dumps(setup)
         self._variables = variables
-        self._executor: Any = None
-        self._future: Future[str] | None = None
+        self._executor: ProcessPoolExecutor | None = None
+        self._future: Future[JobEnd] | None = None
         self._ticket: Ticket | None = None
 
     @property
     def is_idle(self) -> bool:
         return self._future is None or self._future.done()
 
-    def submit(self, ticket: Ticket) -> Future[str]:
-        from joblib.externals.loky.backend.context import get_context
-        from joblib.externals.loky.process_executor import ProcessPoolExecutor
-
+    def submit(self, ticket: Ticket) -> Future[JobEnd]:
         if self._future is not None and self._future.exception() is not None:
             self.close(kill=True)
         if self._executor is None:
             # a script is imported anew only when main is in it: what it does beside that is not for workers
-            context = get_context("loky_init_main" if self._setup[0].is_in_script else "loky")
+            context = get_context("loky_init_main" if self._setup.main.is_in_script else "loky")
             # one whose parent dies while it starts would wait for its first job for ever
             self._executor = ProcessPoolExecutor(
                 max_workers=1, context=context, initializer=leave_when_orphaned, initargs=(os.getpid(),)
             )
-        with _signals_held(), _set(self._variables):
-            future: Future[str] = self._executor.submit(work, self._setup, ticket)
+        with _hold_signals(), _environment(self._variables):
+            future: Future[JobEnd] = self._executor.submit(work, self._packed, ticket)
         self._future, self._ticket = future, ticket
-        return future
+        end: Future[JobEnd] = Future()
+        future.add_done_callback(lambda done: end.set_result(_end_of(done)))
+        return end
 
     def interrupt(self) -> None:
-        if self._ticket is None or self.is_idle or not has_begun(self._setup[1], self._ticket):
-            return  # it will see that the sweep is to stop before it begins
-        if self._executor is not None:
-            for pid in list(self._executor._processes or ()):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGINT)
+        if self._ticket is None or self.is_idle:
+            return
+        # one that has not begun will see that the sweep is to stop before it does
+        process = self._setup.attachment.process_of(self._ticket)
+        if process is not None and process_alive(process):
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGINT)
 
     def close(self, *, kill: bool = False) -> None:
         if self._executor is not None:
+            if not kill:
+                with suppress(BrokenProcessPool):
+                    self._executor.submit(let_go_of_pools)
             self._executor.shutdown(wait=not kill, kill_workers=kill)
             self._executor = None
             self._future = None
-        log = Path(self._setup[2])
+        log = Path(self._setup.log)
         with suppress(OSError):
             if not log.stat().st_size:
                 log.unlink()
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
+def _hold_signals() -> Iterator[None]:
     """Start processes that do not hear the terminal's Ctrl-C until they are ready for it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
@@ -131,7 +157,7 @@ def _signals_held() -> Iterator[None]:
 
 
 @contextmanager
-def _set(variables: dict[str, str]) -> Iterator[None]:
+def _environment(variables: dict[str, str]) -> Iterator[None]:
     """Have a process that is started begin with these variables: what its script imports may look at them at once."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -145,7 +171,12 @@ def _set(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def cause_of_death(error: BaseException) -> str:
+def _end_of(future: Future[JobEnd]) -> JobEnd:
+    error = future.exception()
+    return future.result() if error is None else JobEnd(Fate.DIED, _cause_of_death(error))
+
+
+def _cause_of_death(error: BaseException) -> str:
     """Say in a few words what ended a worker."""
     found = _EXIT_CODE.search(str(error))
     if not found:

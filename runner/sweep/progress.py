@@ -35,12 +35,17 @@ class Progress:
         if not quiet and sys.stderr is not None and sys.stderr.isatty():
             self._bar, self._task = _bar(sweep, total, done)
 
-    def began(self) -> None:
+    def begin(self) -> None:
         """A job has begun."""
         self._running += 1
         self._show()
 
-    def ended(self, job: SweepJob) -> None:
+    def withdraw(self) -> None:
+        """A job that was handed out has not begun."""
+        self._running = max(0, self._running - 1)
+        self._show()
+
+    def end(self, job: SweepJob) -> None:
         """A job has ended."""
         self._running = max(0, self._running - 1)
         self._finished += 1

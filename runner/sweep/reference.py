@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.places import Places
-from anew.runner.records import CommandFacts, SourceFacts
+from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import SweepFolder
+
+if TYPE_CHECKING:
+    from anew.runner.config.main import Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Attachment:
         options: What was typed beside overrides: the store's URL.
         places: Where the project's files are, when the recorded ones were laid out.
         source: The files on record, in that case.
+        uid: The sweep's uid, which tells it from another one that had its number.
     """
 
     root: str
@@ -84,9 +89,23 @@ class Attachment:
     options: Mapping[str, Any] = field(default_factory=dict)
     places: Places | None = None
     source: SourceFacts | None = None
+    uid: str = ""
 
     @property
     def folder(self) -> SweepFolder:
         """The sweep on disk."""
-        store = FolderStore(Path(self.root))
-        return SweepFolder(store.layout.sweep(self.sweep), self.sweep)
+        return _folder(self.root, self.sweep, self.uid)
+
+    def has_begun(self, ticket: Ticket) -> bool:
+        """Whether a job was taken."""
+        return self.folder.layout.attempt(ticket.index, ticket.attempt).exists()
+
+    def process_of(self, ticket: Ticket) -> ProcessFacts | None:
+        """Return the process that took a job; None when none has."""
+        return self.folder.claim(ticket.index, ticket.attempt).process
+
+
+@cache
+def _folder(root: str, sweep: int, uid: str) -> SweepFolder:
+    """Return a sweep's folder, the same for all of its jobs in this process: what sweep.json says is read once."""
+    return SweepFolder(FolderStore(Path(root)).layout.sweep(sweep), sweep)

@@ -10,7 +10,7 @@ from anew.runner.wording import say, short
 _MOST = 20
 
 
-def report(sweep: SweepRecord) -> None:
+def say_ending(sweep: SweepRecord) -> None:
     """Say on stderr how many jobs ended how, which was best, and which failed and why."""
     counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
     best = sweep.best
@@ -29,7 +29,7 @@ def report(sweep: SweepRecord) -> None:
         say(f"to run what has not completed: anew sweep resume {sweep.id}")
 
 
-def ranked(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None = None) -> list[SweepJob]:
+def ranking(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None = None) -> list[SweepJob]:
     """
     Return a sweep's jobs, best first; those without a number after them, by index.
 

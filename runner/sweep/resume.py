@@ -17,8 +17,9 @@ from anew.runner.relaunch.mirror import digest, lay_out_source
 from anew.runner.relaunch.plan import Plan
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.rerun.conduct import CHILD, supervised
-from anew.runner.store.folder import FolderStore
-from anew.runner.store.locate import open_store
+from anew.runner.store.locate import open_run_folders
+from anew.runner.store.run_folders import RunFolders
+from anew.runner.sweep import vouching
 from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
 
@@ -28,7 +29,7 @@ _NAMED = 3
 def resume(
     ref: str | int,
     *,
-    store: str | os.PathLike[str] | FolderStore | None = None,
+    store: str | os.PathLike[str] | RunFolders | None = None,
     failed: bool = False,
     missing: bool = False,
     settings: Sequence[str] = (),
@@ -50,7 +51,7 @@ def resume(
         settings: Overrides of the `anew` node on top, such as "anew.sweep.workers=4".
         code: "current" uses today's files; "recorded" lays the recorded ones out; None for today's where they are
             those on record.
-        trust_source: Trust the source of a record that came from elsewhere, from now on.
+        trust_source: Trust the source of a record that came from elsewhere, and the plan as it is, from now on.
         tell: Called with each line that is to be known before it begins; None for silence.
 
     Returns:
@@ -61,17 +62,22 @@ def resume(
         RerunError: It cannot be taken up as asked for: it is going on, or its files have changed.
         RefusedError: The want of trust did not let it start.
     """
-    opened = store if isinstance(store, FolderStore) else open_store(store)
+    opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     sweep = opened.sweep(ref)
     start = sweep.start
-    if opened.sweep_folder(start.id).conductor_alive():
+    folder = opened.sweep_folder(start.id)
+    if folder.conductor_alive():
         raise RerunError(f"Sweep {start.id} is going on. To see it: anew sweep show {start.id}")
+    for warning in sweep.warnings:
+        (tell or print)(f"sweep {start.id}: {warning}")
+    record = _as_run(start)
+    if sweep.status is not Status.COMPLETED:
+        again = "anew sweep resume"
+        trust.require(record, opened.layout.sweep(start.id), given=trust_source, what="Sweep", again=again)
+    vouching.require(folder, given=trust_source)
     if sweep.status is Status.COMPLETED:
         (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
         return 0
-    record = _as_run(start)
-    again = "anew sweep resume"
-    trust.require(record, opened.layout.sweep(start.id), given=trust_source, what="Sweep", again=again)
     _refuse_secrets(start)
     chosen = code or _code(start)
     with sandbox(False, tell or (lambda text: None)) as place:
@@ -80,7 +86,7 @@ def resume(
         return _run(plan, place, record, opened)
 
 
-def run_job(store: FolderStore, sweep: int, job: PlannedJob, attempt: int, *, settings: Sequence[str] = ()) -> int:
+def run_job(store: RunFolders, sweep: int, job: PlannedJob, attempt: int, *, settings: Sequence[str] = ()) -> int:
     """
     Run one job of a sweep from its recorded source, in a process of its own; return that process's exit code.
 
@@ -146,7 +152,7 @@ def _only(failed: bool, missing: bool) -> tuple[str, ...]:
 
 
 def _plan(
-    store: FolderStore,
+    store: RunFolders,
     start: SweepStart,
     place: Sandbox,
     code: str,
@@ -177,7 +183,7 @@ def _with_settings(plan: Plan, start: SweepStart, settings: Sequence[str]) -> Pl
     return replace(plan, settings=(*kept, *settings))
 
 
-def _run(plan: Plan, place: Sandbox, record: RunRecord, store: FolderStore) -> int:
+def _run(plan: Plan, place: Sandbox, record: RunRecord, store: RunFolders) -> int:
     places = plan.places
     cwd = Path(plan.command.cwd)
     if places.moved:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from anew.runner.format import serial
 from anew.runner.format.values import encode
 from anew.runner.records import RunRecord, SourceFacts, Status
+from anew.runner.store.files import digest_of
 from anew.runner.store.folder import FolderStore
 
 
@@ -51,14 +52,14 @@ class Reuse:
     def find(self, config: Mapping[str, Any]) -> int | None:
         """Return the newest completed run that did the same with inputs that are now as they were then, or None."""
         if self._by_given is None:
-            self._by_given = self._collected()
+            self._by_given = self._collect()
         for number in self._by_given.get(_digest(_given(self._experiment, self._source, config)), ()):
             record = self._store.get(number)
             if all(_is_as_it_was(self._source.root, item.path, item.sha256) for item in record.inputs):
                 return number
         return None
 
-    def _collected(self) -> dict[str, list[int]]:
+    def _collect(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for light in self._store.records():
             if light.experiment != self._experiment or light.status is not Status.COMPLETED or light.id is None:
@@ -71,14 +72,6 @@ class Reuse:
 def _is_as_it_was(root: str | None, path: str, sha256: str) -> bool:
     full = Path(path) if Path(path).is_absolute() or not root else Path(root, path)
     try:
-        with full.open("rb") as file:
-            return _digest_of(file) == sha256
+        return digest_of(full)[0] == sha256
     except OSError:
         return False
-
-
-def _digest_of(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()

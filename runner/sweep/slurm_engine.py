@@ -15,14 +15,17 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from anew.runner.config.main import Ticket
 from anew.runner.errors import ConfigError, MissingExtraError, SweepStoppedError
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.sweep_state import job_state
 from anew.runner.sweep import slurm_task
-from anew.runner.sweep.elsewhere import JobProcessError, has_begun, job_command, settle
+from anew.runner.sweep.elsewhere import end_of, job_command
+from anew.runner.sweep.engine import EngineSetup, Fate, JobEnd, read_options
 from anew.runner.sweep.reference import Attachment
 
 _CANCEL_S = 30.0
@@ -69,18 +72,13 @@ class SlurmOptions:
     settings: Sequence[str] = ()
 
     @classmethod
-    def read(cls, options: Mapping[str, Any]) -> SlurmOptions:
+    def read(cls, options: Mapping[str, Any], launcher: str = "anew_slurm") -> SlurmOptions:
         """Return the options of a launcher. Raises ConfigError."""
-        known = [each.name for each in fields(cls)]
         for name, value in options.items():
-            if name not in known:
-                raise ConfigError(
-                    f"hydra.launcher has no {name!r} for anew_slurm; it has {', '.join(known)}.", key=name
-                )
             numeric = name.endswith(("_s", "_min", "_task", "_submitted"))
             if numeric and (isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0):
                 raise ConfigError(f"hydra.launcher.{name} is {value!r}; it takes a number above 0.", key=name)
-        return cls(**options)
+        return read_options(cls, options, launcher)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -97,9 +95,16 @@ class SlurmOptions:
         return found
 
 
+def make_engine(setup: EngineSetup) -> SlurmEngine:
+    """Return what has Slurm run the jobs of a sweep. Raises ConfigError, MissingExtraError."""
+    options = SlurmOptions.read(setup.options, setup.launcher)
+    folder = setup.layout.engine("slurm")
+    return SlurmEngine(setup.attachment, options=options, workers=setup.settings.workers, folder=folder)
+
+
 class SlurmEngine:
     """
-    Satisfies `handout.Engine`. To be used in one thread; it has a thread of its own, which settles the futures.
+    Satisfies `engine.Engine`. To be used in one thread; it has a thread of its own, which settles the futures.
 
     Args:
         attachment: The sweep.
@@ -122,7 +127,7 @@ class SlurmEngine:
         self._slots = workers or options.max_submitted
         self._executor = _executor(options, folder, f"anew-{attachment.sweep}")
         self._lock = threading.Lock()
-        self._jobs: dict[Future[str], tuple[Ticket, Any]] = {}
+        self._jobs: dict[Future[JobEnd], tuple[Ticket, Any]] = {}
         self._closing = threading.Event()
         self._asked_s = time.monotonic()
         threading.Thread(target=self._keep_looking, name="anew-slurm", daemon=True).start()
@@ -132,9 +137,9 @@ class SlurmEngine:
         """How many jobs may be Slurm's at a time."""
         return self._slots
 
-    def submit(self, ticket: Ticket) -> Future[str]:
+    def submit(self, ticket: Ticket) -> Future[JobEnd]:
         """Hand a job to Slurm. Raises SweepStoppedError when Slurm does not take it."""
-        future: Future[str] = Future()
+        future: Future[JobEnd] = Future()
         future.set_running_or_notify_cancel()
         interpreter = self._options.interpreter or sys.executable
         command = [interpreter, *job_command(self._attachment, ticket, self._options.settings)]
@@ -173,19 +178,17 @@ class SlurmEngine:
                 _cancel(left)
         self._closing.set()
 
-    def _wait_for_end(self, future: Future[str], ticket: Ticket) -> None:
+    def _wait_for_end(self, future: Future[JobEnd], ticket: Ticket) -> None:
         """Settle the future of a cancelled job once its run has ended, or at once when it never began."""
-        from anew.runner.store.folder import FolderStore
-
-        store = FolderStore(Path(self._attachment.root))
+        store, folder = FolderStore(Path(self._attachment.root)), self._attachment.folder
 
         def wait() -> None:
             end = time.monotonic() + _PATIENCE_S
-            while has_begun(self._attachment, ticket) and time.monotonic() < end:
-                if self._attachment.folder.job(ticket.index, ticket.overrides, store.runs).status.final:
+            while self._attachment.has_begun(ticket) and time.monotonic() < end:
+                if job_state(folder, ticket.index, ticket.overrides, store).status.final:
                     break
                 time.sleep(_ANSWER_S)
-            future.set_result("")
+            future.set_result(JobEnd(Fate.ENDED))
 
         threading.Thread(target=wait, daemon=True).start()
 
@@ -215,23 +218,23 @@ class SlurmEngine:
                 if _has_said(job):
                     self._take(future, ticket, job)
                 else:
-                    self._settle(future, JobProcessError(f"Slurm says {state}"))
+                    self._settle(future, JobEnd(Fate.DIED, f"Slurm says {state}"))
 
-    def _take(self, future: Future[str], ticket: Ticket, job: Any) -> None:
+    def _take(self, future: Future[JobEnd], ticket: Ticket, job: Any) -> None:
         """Settle a future by what its job has left: the exit code of its process, or what kept it from starting one."""
         try:
             code, said = job.result()
         except Exception as error:
-            self._settle(future, JobProcessError(str(error).strip().splitlines()[-1]))
+            self._settle(future, JobEnd(Fate.DIED, str(error).strip().splitlines()[-1]))
             return
         with self._lock:
             if self._jobs.pop(future, None) is not None:
-                settle(future, self._attachment, ticket, code, said)
+                future.set_result(end_of(self._attachment, ticket, code, said))
 
-    def _settle(self, future: Future[str], error: JobProcessError) -> None:
+    def _settle(self, future: Future[JobEnd], end: JobEnd) -> None:
         with self._lock:
             if self._jobs.pop(future, None) is not None:
-                future.set_exception(error)
+                future.set_result(end)
 
 
 def _has_said(job: Any) -> bool:

@@ -19,12 +19,12 @@ def run(command: Sequence[str]) -> tuple[int, str]:
     with tempfile.TemporaryFile() as said:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT) as process:
             # not `communicate`, and no `with` around the waiting: its stdin stays open until it has ended
-            code = _waited(process)
+            code = _wait_out(process)
         said.seek(max(0, said.seek(0, 2) - _TAIL_BYTES))
         return code, said.read().decode("utf-8", "replace")
 
 
-def _waited(process: subprocess.Popen[bytes]) -> int:
+def _wait_out(process: subprocess.Popen[bytes]) -> int:
     while True:
         try:
             return process.wait()

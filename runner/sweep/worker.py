@@ -8,73 +8,86 @@ job takes the process with it, another is started.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from anew.runner.errors import AnewError, JobTakenError
 from anew.runner.guard.interrupts import Terminated
+from anew.runner.sweep.engine import Fate, JobEnd
 from anew.runner.sweep.reference import Attachment, MainReference
 
 _ORPHAN_S = 1.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_worker: _Worker | None = None
 _busy = threading.Event()
 
 
-def work(setup: tuple[MainReference, Attachment, str], ticket: Any) -> str:
-    """
-    Run one job.
-
-    Returns:
-        "" when it was begun and has ended, "taken" when somebody else runs it, or why it could not be begun.
-    """
-    global _worker
-    if _worker is None:
-        try:
-            _worker = _Worker(*setup)
-        except AnewError as error:
-            return str(error)
-        except Exception as error:
-            return f"A worker cannot have main again: {type(error).__name__}: {error}. What it printed: {setup[2]}"
-    return _worker.run(ticket)
+def work(setup: bytes, ticket: Any) -> JobEnd:
+    """Run one job; return how it ended. *setup* is a pickled `Setup`, the same for every job of this process."""
+    try:
+        runner = _runner(setup)
+    except AnewError as error:
+        return JobEnd(Fate.NOT_BEGUN, str(error))
+    except Exception as error:
+        log = pickle.loads(setup).log
+        why = f"A worker cannot have main again: {type(error).__name__}: {error}. What it printed: {log}"
+        return JobEnd(Fate.NOT_BEGUN, why)
+    return runner.run(ticket)
 
 
-class _Worker:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """What a worker is made ready with: main, the sweep, and a file for what it prints before its first job."""
+
+    main: MainReference
+    attachment: Attachment
+    log: str
+
+
+@cache
+def _runner(setup: bytes) -> _JobRunner:
+    """Return this process, made ready: once, since main's script is imported for it."""
+    return _JobRunner(pickle.loads(setup))
+
+
+class _JobRunner:
     """A process made ready for jobs of one sweep."""
 
-    def __init__(self, reference: MainReference, attachment: Attachment, log: str) -> None:
+    def __init__(self, setup: Setup) -> None:
         # signals of a terminal are for whoever hands out the jobs, and says here who is to hear them
         with suppress(OSError):
             os.setpgid(0, 0)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        _print_into(log)
-        sys.argv = list(attachment.command.argv) or [""]
-        self._main = reference.load()
-        self._attachment = attachment
+        _print_into(setup.log)
+        sys.argv = list(setup.attachment.command.argv) or [""]
+        self._main = setup.main.load()
+        self._attachment = setup.attachment
         _print_into(os.devnull)  # every job keeps what it prints with its run
 
-    def run(self, ticket: Any) -> str:
+    def run(self, ticket: Any) -> JobEnd:
         _busy.set()
         try:
             self._main.run_job(ticket, replace(self._attachment, attempts={ticket.index: ticket.attempt}))
         except JobTakenError:
-            return "taken"
+            return JobEnd(Fate.TAKEN)
         except AnewError as error:
-            return str(error)
+            return JobEnd(Fate.NOT_BEGUN, str(error))
         except (KeyboardInterrupt, Terminated):
-            return ""
+            return JobEnd(Fate.ENDED)
         finally:
             _busy.clear()
-        return ""
+        return JobEnd(Fate.ENDED)
 
 
 def leave_when_orphaned(parent: int) -> None:
@@ -86,6 +99,18 @@ def leave_when_orphaned(parent: int) -> None:
         os._exit(0)
 
     threading.Thread(target=watch, name="anew-orphan", daemon=True).start()
+
+
+def let_go_of_pools() -> None:
+    """
+    End the idle processes that joblib keeps for main's next call.
+
+    They wait for five minutes, and multiprocessing has this process wait for them before it ends: loky tells its own
+    pools that it is about to, which those of joblib's copy of it are not.
+    """
+    for child in multiprocessing.active_children():
+        if "loky" in type(child).__module__.split("."):
+            child.terminate()
 
 
 def _print_into(path: str) -> None:

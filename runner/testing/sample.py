@@ -1,14 +1,16 @@
-"""A recorded run with everything in it that observers have to cope with."""
+"""A recorded run with everything in it that observers and stores have to cope with."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from anew.runner import events as ev
-from anew.runner.format import ids
+from anew.runner.format import ids, serial
 from anew.runner.format.replay import replay
 from anew.runner.records import (
     CommandFacts,
@@ -22,6 +24,8 @@ from anew.runner.records import (
     Status,
 )
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.paths import RunLayout
 
 ARTIFACT = b"weights" * 1000
 STEPS = (0, 1, 2, 2, 1, 7, -3)
@@ -58,10 +62,21 @@ def sample_run(folder: Path, ending: Status = Status.COMPLETED) -> Sample:
         folder: For a new store.
         ending: COMPLETED, FAILED or INTERRUPTED.
     """
-    store = FolderStore.open(folder, create=True)
+    return sample_in(FolderStore.open(folder, create=True), ending)
+
+
+def sample_in(store: FolderStore, ending: Status | None, **changes: Any) -> Sample:
+    """
+    Return a run as `sample_run` does, in a store that is there; its start is written, its events are not.
+
+    Args:
+        store: The store.
+        ending: COMPLETED, FAILED or INTERRUPTED; None for a run that has not ended.
+        changes: Members of the record that are to be others.
+    """
     number, _ = store.claim()
     source = ContentRef(path="train.py", sha256=store.objects.put_bytes(b"print('hi')\n"), size=12)
-    record = _record(number, source)
+    record = replace(_record(number, source), **changes)
     artifact = ContentRef(path="out/model.bin", sha256=store.objects.put_bytes(ARTIFACT), size=len(ARTIFACT))
     store.start(number, record)
     events = tuple(_events(record, artifact, ending))
@@ -78,6 +93,33 @@ def sample_run(folder: Path, ending: Status = Status.COMPLETED) -> Sample:
         points=points,
         output="epoch 1\nepoch 2 \u2713\n",
     )
+
+
+def write_down(sample: Sample) -> None:
+    """Write a sample's events into its store, as a recorder does."""
+    number = sample.record.id or 0
+    layout = sample.store.layout.run(number)
+    layout.output.write_text(sample.output, encoding="utf-8")
+    for writer in dict.fromkeys(event.writer for event in sample.events):
+        _write_journal(layout, writer, [event for event in sample.events if event.writer == writer])
+    for event in sample.events:
+        if isinstance(event, ev.RunEnded):
+            sample.store.finish(number, event)
+
+
+def _write_journal(layout: RunLayout, writer: str, events: Sequence[ev.Event]) -> None:
+    kept = [event for event in events if serial.has_entry(event)]
+    if not kept:
+        return
+    now = 0.0
+    journal = JournalWriter(layout.journal(writer), clock=lambda: now)
+    for event in kept:
+        now = event.t
+        if isinstance(event, ev.MetricsLogged):
+            journal.log(event.values, event.step)
+        else:
+            journal.append(*serial.event_to_body(event))
+    journal.close()
 
 
 def _record(number: int, source: ContentRef) -> RunRecord:
@@ -110,7 +152,7 @@ class _Writer:
         return kind(uid=self._uid, writer=self._name, q=self._q, t=t, **values)
 
 
-def _events(record: RunRecord, artifact: ContentRef, ending: Status) -> list[ev.Event]:
+def _events(record: RunRecord, artifact: ContentRef, ending: Status | None) -> list[ev.Event]:
     main, child, output = (_Writer(record.uid, name) for name in ("main", f"p7-{ids.new_uid()}", "output"))
     events: list[ev.Event] = [ev.RunStarted(uid=record.uid, writer="run", q=0, t=0.0, record=record)]
     events.append(main(ev.SeedsSet, 0.01, seeded={"python": 7}))
@@ -132,6 +174,8 @@ def _events(record: RunRecord, artifact: ContentRef, ending: Status) -> list[ev.
         main(ev.Warned, 0.62, text="mind the step"),
         main(ev.Heartbeat, 10.0),
     ]
+    if ending is None:
+        return events
     error = None
     if ending is Status.FAILED:
         error = ErrorFacts(type="ValueError", message="diverged", traceback="Traceback ...\nValueError: diverged\n")

@@ -6,9 +6,18 @@ The public names; each is loaded when it is first used, so that importing this p
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# sys.platform is bound to another name, since type checkers on other systems take what follows a test of it for dead
+_SYSTEM = sys.platform
+if _SYSTEM == "win32":
+    raise ImportError(
+        "Anew needs a POSIX system, and Windows lacks file locks (fcntl), fork and Unix signals, on which its promises "
+        "rest: use it inside WSL (wsl --install, then pip install anew there)."
+    )
 
 if TYPE_CHECKING:
     from anew.runner.contracts import Observer, RunStore

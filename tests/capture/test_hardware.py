@@ -73,14 +73,14 @@ def machine(monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str]) -> Hardwa
         return patched.get(path, "" if path.startswith("/sys/fs/cgroup") else here(path))
 
     monkeypatch.setattr(hardware, "_text", text)
-    return capture_hardware.__wrapped__()
+    return capture_hardware.__wrapped__(boot_id="a boot")
 
 
 # --- host -------------------------------------------------------------------------------------------------------
 
 
 def test_it_says_which_machine_this_is() -> None:
-    facts = capture_hardware()
+    facts = capture_hardware(boot_id=boot_id())
     assert facts.hostname == socket.gethostname()
     assert facts.os == f"{platform.system()} {platform.release()} {platform.machine()}"
     assert facts.cpu_cores == os.cpu_count()
@@ -91,7 +91,7 @@ def test_it_says_which_machine_this_is() -> None:
 
 
 def test_it_is_asked_once() -> None:
-    assert capture_hardware() is capture_hardware()
+    assert capture_hardware(boot_id=boot_id()) is capture_hardware(boot_id=boot_id())
 
 
 def test_a_cpu_that_proc_does_not_name_is_named_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def test_the_kind_of_container_is_known(
     monkeypatch.setattr(
         Path, "exists", lambda path, **options: str(path) == file if str(path) in marks else exists(path, **options)
     )
-    assert capture_hardware.__wrapped__().container == kind
+    assert capture_hardware.__wrapped__(boot_id="a boot").container == kind
 
 
 def test_the_ids_that_a_scheduler_gives_are_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +209,7 @@ def test_the_ids_that_a_scheduler_gives_are_on_record(monkeypatch: pytest.Monkey
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SLURM_JWT", "secret")
-    assert capture_hardware.__wrapped__().scheduler == given
+    assert capture_hardware.__wrapped__(boot_id="a boot").scheduler == given
 
 
 # --- GPUs -------------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_gpus_are_named_by_their_driver(monkeypatch: pytest.MonkeyPatch) -> None
         GpuFacts(name="Old \ufffd", memory_bytes=80 * GIB, driver="550.54", uuid="GPU-1"),
     )
     assert gpus() == expected
-    assert capture_hardware.__wrapped__().gpus == expected
+    assert capture_hardware.__wrapped__(boot_id="a boot").gpus == expected
 
 
 def test_a_gpu_without_an_answer_to_everything_is_still_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ def test_a_driver_that_fails_leaves_the_gpus_out(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml([device(0)], {function: error}))
     assert gpus() == ()
-    assert capture_hardware.__wrapped__().gpus == ()
+    assert capture_hardware.__wrapped__(boot_id="a boot").gpus == ()
 
 
 def test_a_machine_without_the_device_does_not_even_import_the_library(

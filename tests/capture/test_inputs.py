@@ -236,20 +236,20 @@ for path in ("pipe", "/dev/zero"):
 def test_what_cannot_be_read_is_said(declare: Declare, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "data" / "closed").mkdir(parents=True)
     (project / "large.bin").write_bytes(b"12345678901")
-    scandir, opened = os.scandir, Path.open
+    scandir, opened = os.scandir, os.open
 
     def closed(path: str) -> object:
         if str(path).endswith("closed"):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    def refused(path: Path, mode: str) -> object:
-        if path.name == "large.bin":
+    def refused(path: Path, flags: int, mode: int = 0o777) -> int:
+        if str(path).endswith("large.bin"):
             raise PermissionError(13, "Permission denied", str(path))
-        return opened(path, mode)
+        return opened(path, flags, mode)
 
     monkeypatch.setattr(os, "scandir", closed)
-    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(os, "open", refused)
     with pytest.raises(ArtifactError, match=re.escape("The input folder 'data/closed' cannot be read: Permission")):
         declare("data")
     with pytest.raises(ArtifactError, match=re.escape("The input 'large.bin' cannot be read: Permission denied.")):

@@ -17,6 +17,7 @@ from anew.runner.config.hooks import Recorded
 from anew.runner.config.replayed import replay
 from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import ConfigError
+from tests.helpers.releases import register_resolver
 
 KEYS = st.sampled_from(["a", "b", "c", "lr", "x y", "0", "ünd"])
 TEXTS = st.one_of(
@@ -121,7 +122,7 @@ def test_types_are_those_that_are_composed() -> None:
 
 
 def test_a_reference_stays_one_and_the_world_is_not_asked_again() -> None:
-    OmegaConf.register_new_resolver("test_replayed_today", lambda: "today", replace=True)
+    register_resolver("test_replayed_today", lambda: "today", replace=True)
     try:
         today = {"lr": 1, "same": "${lr}", "when": "${test_replayed_today:}", "later": "${not_there_yet:}"}
         config = {"lr": 5, "same": 5, "when": "then", "later": "${not_there_yet:}"}
@@ -141,7 +142,7 @@ def test_keys_that_are_not_on_record_are_taken_out_and_text_stays_text() -> None
 
 
 def test_with_changes_what_follows_from_them_follows_and_the_rest_is_as_on_record() -> None:
-    OmegaConf.register_new_resolver("test_replayed_twice", lambda value: 2 * value, replace=True)
+    register_resolver("test_replayed_twice", lambda value: 2 * value, replace=True)
     try:
         rest = {"double": "${test_replayed_twice:${lr}}", "ref": "${lr}", "edited": "today", "when": "today"}
         config = {"lr": 1, "double": 2, "ref": 1, "edited": "then", "when": "then"}

@@ -206,7 +206,7 @@ def test_a_dataclass_reaches_main_as_an_instance_and_its_fields_are_keys(tmp_pat
 def test_what_must_be_given_and_is_not_is_named_with_the_command_to_type(tmp_path: Path) -> None:
     def main(lr: float, plain: Plain = Plain(), n: int = 3) -> None: ...  # noqa: B008  # what users write
 
-    with pytest.raises(ConfigError, match=r"lr=, plain.needed= are needed: python test_config_signature.py lr=VALUE"):
+    with pytest.raises(ConfigError, match=r"lr=, plain.needed= are needed: python test_signature.py lr=VALUE"):
         run(tmp_path / "runs", main)
     with pytest.raises(ConfigError, match=r"plain.needed= is needed"):
         run(tmp_path / "runs", main, "lr=1")

@@ -26,8 +26,9 @@ import sqlalchemy as sa
 import yaml
 
 import anew.configs
-from anew.observers.sql.database import SCHEMA_VERSION, TABLES, SQLError, parse_url
+from anew.observers.sql.database import SCHEMA_VERSION, SQLError, parse_url
 from anew.observers.sql.observer import SQLObserver
+from anew.observers.sql.tables import TABLES
 from anew.runner import events as ev
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Batching, Beginning, Observer

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anew.runner.errors import FilterError
+from anew.runner.query import filters
 from anew.runner.query.filters import parse_filter, sort_records, value_of
 from anew.runner.records import CommandFacts, MetricSummary, RunRecord, Status, SweepMembership
 
@@ -135,7 +136,13 @@ def test_filters_that_do_not(text: str) -> None:
         ("note ~ (", "expected a value"),
         ("note ~ '('", "is no regular expression"),
         ("note == 'open", "expected a quote to end"),
-        ("started > nonsense", "expected a time"),
+        ("started > nonsense", "expected a time in the years 1 to 9999"),
+        ("started > 999999999999999d", "in the years 1 to 9999"),
+        (f"started > {'9' * 400}s", "in the years 1 to 9999"),
+        ("ended < 99999-01-01", "expected a time in the years 1 to 9999"),
+        ("note ~ " + "a" * 1001, "has 1,001 letters"),
+        ("note ~ '(?P<1>a)'", "is no regular expression"),
+        ("note ~ a{4294967296}", "is no regular expression"),
         ("status == DONE", "there is no status 'DONE'; there are: QUEUED"),
         ("status in [LOST, GONE]", "there is no status 'GONE'"),
         ("0.1 > loss", "expected a name, and the value after it"),
@@ -157,6 +164,24 @@ def test_mistakes_are_shown_with_their_place(text: str, said: str) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(FilterError):
         parse_filter(text).matches(RUN)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*$", "(a*)*b", "(.*a){25}!", "((a+)+)+$", "(?:a?){40}a{40}b"])
+def test_a_pattern_that_backtracks_without_end_is_refused_within_seconds(
+    pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is the library's: here it is set to what a test can wait for."""
+    monkeypatch.setattr(filters, "_PATTERN_S", 0.1)
+    run = replace(RUN, note="a" * 60 + "!" + "c" * 5)
+    with suppress(FilterError):
+        assert parse_filter(f"note ~ '{pattern}'").matches(run) in (True, False)
+    with pytest.raises(FilterError, match=r"takes longer than 0\.1 s over the value 'aaaa"):
+        parse_filter("note ~ '(a|a)*$'").matches(run)
+
+
+@pytest.mark.parametrize("index", ["²", "9" * 5000, "٣", "-1", "1e3"])
+def test_what_is_no_index_of_a_list_finds_nothing_in_it(index: str) -> None:
+    assert value_of(RUN, f"config.model.layers.{index}") is None
 
 
 def test_filters_never_run_code() -> None:

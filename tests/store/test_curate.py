@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from anew.runner.errors import RunNotFoundError, RunStateError
+from anew.runner.events import Warned
+from anew.runner.records import Part, Severity
 from anew.runner.store.curate import GRACE_S, delete, note, purge, restore, tag, trashed
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import check_store
@@ -90,6 +92,42 @@ def test_nothing_is_removed_while_it_is_not_known_what_a_damaged_run_refers_to(s
     assert len(list(store.objects.all())) == 2
 
 
+def test_what_is_damage_is_decided_by_its_type_and_not_by_words(store: FolderStore) -> None:
+    """Warnings are for people: they say whatever a metric or a file is called."""
+    add_run(store, artifacts={"a": b"one"}, warnings=("events/old.csv was left out", "run.json is no source file"))
+    store.add_event(store.look_up(1), Warned, text="the metric 'missing_rate' was not kept: it is no number")
+    store.add_event(store.look_up(1), Warned, text="the metric 'damage' was not kept: it is no number")
+    orphan = store.objects.put_bytes(b"nobody's")
+    age(store)
+    record = store.get(1)
+
+    assert len(record.warnings) == 4
+    assert record.damage == ()
+    assert list(check_store(store)) == []
+    assert purge(store).content_kept == ""
+    assert not store.objects.has(orphan)
+
+
+def test_damage_says_what_is_lost_where_and_how_to_mend_it(store: FolderStore) -> None:
+    add_run(store, metrics={"loss": [3, 2, 1]})
+    layout = store.layout.run(1)
+    lines = layout.journal("main").read_bytes().splitlines(keepends=True)
+    layout.journal("main").write_bytes(lines[0] + lines[2])
+    layout.outcome.write_bytes(b"rubbish")
+    record = store.get(1)
+
+    assert [(each.part, each.where, each.severity) for each in record.damage] == [
+        (Part.OUTCOME, "outcome.json", Severity.ERROR),
+        (Part.JOURNAL, "events/main.jsonl", Severity.ERROR),
+    ]
+    assert [each.hides_content for each in record.damage] == [False, True]
+    assert all(each.what.startswith(each.where) and "backup" in each.mend for each in record.damage)
+    assert record.warnings == tuple(each.what for each in record.damage)
+    assert [(finding.severity, finding.what) for finding in check_store(store) if "LOST" not in finding.what] == [
+        (each.severity, each.what) for each in record.damage
+    ]
+
+
 def test_an_interrupted_purge_is_finished_by_the_next(store: FolderStore) -> None:
     add_run(store)
     delete(store, 1)
@@ -109,7 +147,7 @@ def test_a_check_finds_what_is_missing_lost_and_never_started(store: FolderStore
     path = store.objects.path(store.get(1).source.files[0].sha256)
     path.chmod(0o644)
     path.write_bytes(b"x = 2\n")
-    found = {(finding.severity, finding.where) for finding in check_store(store)}
+    found = {(finding.severity.value, finding.where) for finding in check_store(store)}
     assert found == {("error", "run 1"), ("note", str(store.layout.run(number).folder))}
     texts = [finding.what for finding in check_store(store, deep=True)]
     assert sum("is missing or damaged" in text for text in texts) == 2

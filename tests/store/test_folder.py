@@ -125,12 +125,12 @@ def test_the_place_is_named_or_in_the_environment_or_in_the_project(
 ) -> None:
     (project / "deep").mkdir()
     assert default_store_path(project / "deep") == project / "runs"
-    assert open_store(create=True).root == project / "runs"
+    assert open_store(create=True).url == str(project / "runs")
     monkeypatch.setenv("ANEW_STORE", str(tmp_path / "other"))
     assert open_store(create=True).url == str(tmp_path / "other")
-    assert open_store("here", create=True).root == project / "here"
-    assert open_store(f"file://{project}/here").root == project / "here"
-    with pytest.raises(StoreError, match=r"redis://.*it opens folders.*--store FOLDER") as caught:
+    assert open_store("here", create=True).url == str(project / "here")
+    assert open_store(f"file://{project}/here").url == str(project / "here")
+    with pytest.raises(StoreError, match=r"redis://.*opens folders and .*mongodb://.*--store FOLDER") as caught:
         open_store("redis://me:secret@host/db")
     assert "secret" not in str(caught.value)
 

@@ -25,7 +25,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anew.runner.errors import StoreError
-from anew.runner.store.journal import Damage, JournalWriter, iter_journal, read_points, tail
+from anew.runner.store.journal import Flaw, JournalWriter, iter_journal, read_points, tail
+from tests.helpers.needs import needs
 
 
 def writer(path: Path, **options: Any) -> JournalWriter:
@@ -35,7 +36,7 @@ def writer(path: Path, **options: Any) -> JournalWriter:
 
 def entries(path: Path) -> list[dict[str, Any]]:
     found = list(iter_journal(path))
-    assert not [item for item in found if isinstance(item, Damage)]
+    assert not [item for item in found if isinstance(item, Flaw)]
     return found  # type: ignore[return-value]
 
 
@@ -177,7 +178,7 @@ def test_an_array_of_one_element_and_an_extended_float_are_numbers(tmp_path: Pat
 
 
 def test_a_torch_scalar_that_requires_a_gradient_is_a_number(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    torch = needs("torch")
     journal = writer(tmp_path / "a.jsonl")
     assert journal.log({"loss": torch.tensor(0.5, requires_grad=True)}) is None
     assert values(tmp_path / "a.jsonl") == [{"loss": 0.5}]
@@ -287,7 +288,7 @@ def test_an_exception_out_of_a_signal_handler_leaves_the_numbers_right(tmp_path:
 import signal, sys, time
 sys.path[:0] = {sys.path!r}
 from pathlib import Path
-from anew.runner.store.journal import JournalWriter, Damage, iter_journal
+from anew.runner.store.journal import JournalWriter, Flaw, iter_journal
 path = Path({str(tmp_path)!r}) / "a.jsonl"
 journal = JournalWriter(path, clock=time.monotonic)
 def interrupt(*_):
@@ -301,7 +302,7 @@ for hit in range(300):
     except KeyboardInterrupt:
         pass
 journal.log({{"x": 1.0}})
-assert not [item for item in iter_journal(path) if isinstance(item, Damage)]
+assert not [item for item in iter_journal(path) if isinstance(item, Flaw)]
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
@@ -341,11 +342,11 @@ def test_flipped_bits_cost_only_their_lines(tmp_path: Path) -> None:
             damaged[at] ^= 1 << dice.randrange(8)
         path.write_bytes(damaged)
         found = list(iter_journal(path))
-        intact = [item for item in found if not isinstance(item, Damage)]
+        intact = [item for item in found if not isinstance(item, Flaw)]
         assert all(whole[entry["q"]] == entry for entry in intact)
         assert len(intact) >= 50 - 2 * len(hit)
         if len(intact) < 49:
-            assert [item for item in found if isinstance(item, Damage)]
+            assert [item for item in found if isinstance(item, Flaw)]
 
 
 @pytest.mark.parametrize(
@@ -369,8 +370,8 @@ def test_lost_doubled_and_swapped_lines_are_noticed_and_no_point_counts_twice(
     path = tmp_path / "b.jsonl"
     path.write_bytes(b"".join(lines[number - 1] for number in order))
     found = list(iter_journal(path))
-    assert [item.what for item in found if isinstance(item, Damage)] == said
-    assert [item["q"] for item in found if not isinstance(item, Damage)] == kept
+    assert [item.what for item in found if isinstance(item, Flaw)] == said
+    assert [item["q"] for item in found if not isinstance(item, Flaw)] == kept
     assert [value for _, _, value in read_points(path, "x")] == [number - 1.0 for number in kept]
 
 
@@ -378,7 +379,7 @@ def test_lost_doubled_and_swapped_lines_are_noticed_and_no_point_counts_twice(
 def test_rubbish_is_never_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(content)
-    assert [item for item in iter_journal(path) if not isinstance(item, Damage)] == []
+    assert [item for item in iter_journal(path) if not isinstance(item, Flaw)] == []
 
 
 def test_an_endless_line_is_passed_over_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,7 +388,7 @@ def test_an_endless_line_is_passed_over_in_bounded_memory(tmp_path: Path, monkey
     good = make(tmp_path / "b.jsonl", 2)
     path.write_bytes(b"x" * 10_500 + b"\n" + good)
     found = list(iter_journal(path))
-    assert [type(item) for item in found] == [Damage, dict, dict]
+    assert [type(item) for item in found] == [Flaw, dict, dict]
 
 
 def test_a_follower_gets_whole_lines_only_and_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -485,6 +486,7 @@ def kill_at_random(folder: Path, kills: int, seed: int = 0) -> None:
         path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_no_acknowledged_point_is_lost_in_200_kills(tmp_path: Path) -> None:
     kill_at_random(tmp_path, 200)

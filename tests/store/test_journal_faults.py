@@ -20,7 +20,7 @@ import pytest
 from anew.runner.errors import StoreError
 from anew.runner.store import durability, files
 from anew.runner.store import journal as module
-from anew.runner.store.journal import Damage, JournalWriter, iter_journal, read_points, tail
+from anew.runner.store.journal import Flaw, JournalWriter, iter_journal, read_points, tail
 
 
 def writer(path: Path, **options: Any) -> JournalWriter:
@@ -29,7 +29,7 @@ def writer(path: Path, **options: Any) -> JournalWriter:
 
 def entries(path: Path) -> list[dict[str, Any]]:
     found = list(iter_journal(path))
-    assert not [item for item in found if isinstance(item, Damage)]
+    assert not [item for item in found if isinstance(item, Flaw)]
     return found  # type: ignore[return-value]  # the rest are entries
 
 
@@ -107,10 +107,10 @@ def test_where_a_torn_line_cannot_be_cut_off_the_next_one_begins_on_a_line_of_it
     journal.log({"x": 4.0})
     journal.close()
     found = list(iter_journal(path))
-    assert [item["q"] for item in found if not isinstance(item, Damage)] == [1, 2, 3]
+    assert [item["q"] for item in found if not isinstance(item, Flaw)] == [1, 2, 3]
     assert [item["q"] for item in tail(path, 0)[0]] == [1, 2, 3]
     assert [value for _, _, value in read_points(path, "x")] == [1.0, 3.0, 4.0]
-    assert not any("missing" in item.what and "entr" in item.what for item in found if isinstance(item, Damage))
+    assert not any("missing" in item.what and "entr" in item.what for item in found if isinstance(item, Flaw))
 
 
 def test_a_call_that_no_reader_would_take_is_refused_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ _FILL = """
 import json, os, subprocess, sys, time
 from pathlib import Path
 from anew.runner.errors import StoreError
-from anew.runner.store.journal import Damage, JournalWriter, iter_journal
+from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
 from anew.runner.store.objects import ObjectStore
 
 disk = Path(sys.argv[1])
@@ -163,7 +163,7 @@ ballast.unlink()
 assert log(10**6)
 journal.close()
 found = list(iter_journal(disk / "a.jsonl"))
-assert not [item for item in found if isinstance(item, Damage)]
+assert not [item for item in found if isinstance(item, Flaw)]
 assert [item["s"] for item in found] == done
 assert len(done) > 1000
 """
@@ -276,7 +276,7 @@ def test_many_journals_share_one_thread_and_close_while_it_syncs(tmp_path: Path)
 _LOG_FROM_A_HANDLER = """
 import itertools, signal, sys, time
 from pathlib import Path
-from anew.runner.store.journal import Damage, JournalWriter, iter_journal
+from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
 path = Path(sys.argv[1])
 journal = JournalWriter(path, clock=time.monotonic)
 numbers = itertools.count()
@@ -296,7 +296,7 @@ while hits < 1000:
 signal.setitimer(signal.ITIMER_REAL, 0, 0)
 journal.close()
 found = list(iter_journal(path))
-assert not [item for item in found if isinstance(item, Damage)]
+assert not [item for item in found if isinstance(item, Flaw)]
 every = list(range(next(numbers)))
 assert [item["s"] for item in found if "main" in item.get("m", ())] == list(range(step))
 assert sorted(item["s"] for item in found if "handler" in item.get("m", ())) == every
@@ -312,7 +312,7 @@ def test_a_signal_handler_may_log_in_the_middle_of_a_call(tmp_path: Path) -> Non
 _RAISE_FROM_A_HANDLER = """
 import random, signal, sys, time
 from pathlib import Path
-from anew.runner.store.journal import Damage, JournalWriter, iter_journal
+from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
 path = Path(sys.argv[1])
 journal = JournalWriter(path, clock=time.monotonic)
 class Stop(BaseException):
@@ -333,7 +333,7 @@ for _ in range(2000):
 journal.log({"x": 0.0}, 0)
 journal.close()
 found = list(iter_journal(path))
-assert not [item for item in found if isinstance(item, Damage)], found
+assert not [item for item in found if isinstance(item, Flaw)], found
 there = [item["s"] for item in found]
 assert set(acknowledged) <= set(there) and len(there) == len(set(there))
 """
@@ -406,6 +406,7 @@ def test_a_child_never_writes_into_its_parents_file(tmp_path: Path) -> None:
     assert steps(path) == [0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_forked_while_threads_log_goes_on_and_so_does_its_child(tmp_path: Path) -> None:
     """Whatever lock another thread held at the fork, nobody is there to let go of it in the child."""
@@ -478,7 +479,7 @@ def test_whatever_happens_to_the_bytes_no_wrong_entry_is_read_and_none_twice(tmp
         broken.write_bytes(changed)
         intact = {lines[line] for line in changed.split(b"\n") if line in lines}
         found = list(iter_journal(broken))
-        read = [item for item in found if not isinstance(item, Damage)]
+        read = [item for item in found if not isinstance(item, Flaw)]
         assert {entry["q"] for entry in read} == intact
         assert len(read) == len(intact)
         assert all(whole[entry["q"]] == entry for entry in read)

@@ -25,13 +25,14 @@ import pytest
 from anew.runner.errors import ConfigError
 from anew.runner.records import Status
 from anew.runner.sweep import dask_task
-from anew.runner.sweep.dask_engine import DaskOptions
+from anew.runner.sweep.dask_connection import DaskOptions
 from anew.runner.sweep_records import SweepRecord
+from tests.helpers.needs import needs
 from tests.helpers.scripts import ANEW, Project
 from tests.helpers.waiting import until
 
-cloudpickle = pytest.importorskip("cloudpickle")
-pytest.importorskip("distributed")
+cloudpickle = needs("cloudpickle")
+needs("distributed")
 
 WAIT_S = 30.0
 BODY = """

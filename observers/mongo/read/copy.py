@@ -28,7 +28,7 @@ from anew.observers.mongo.chunks import (
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format.serial import DamagedError
-from anew.runner.store.files import cannot, create_whole
+from anew.runner.store.files import cannot, create_whole, replace_whole
 from anew.runner.store.paths import RunLayout
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _MOST_CHUNKS = 5_000_000
 _MOST_S = 600.0
 _MOST_OUTPUT = 2**34
 _AT_A_TIME = 50
+_DAMAGED = b"damaged in the database\n"
 _KEY = {"_id": 1, "run": 1, "w": 1, "q": 1, "last": 1, "part": 1, "parts": 1}
 
 
@@ -99,7 +100,7 @@ class Copy:
             has_end = OUTCOME in keys
             for writer in sorted(keys, key=lambda name: (name == OUTCOME, name != START, name)):
                 self._fetch(writer, keys[writer], had, has_end)
-            had.rev, had.is_whole = rev, has_end
+            had.rev, had.is_whole = rev, OUTCOME in had.last
             self._save(had)
             self._date(document.get("heartbeat"))
 
@@ -157,9 +158,7 @@ class Copy:
         self._layout.events.mkdir(parents=True, exist_ok=True)
 
     def _save(self, had: _Had) -> None:
-        temporary = self._state.with_name(f".fetched-{os.getpid()}")
-        temporary.write_text(json.dumps(asdict(had)))
-        temporary.replace(self._state)
+        replace_whole(self._state, json.dumps(asdict(had)).encode())
 
     def _date(self, beat: Any) -> None:
         """Have the files be as old as the run's last sign of life, which is what its life is judged by."""
@@ -191,8 +190,11 @@ class Copy:
         wanted = [key["_id"] for key in keys if key["last"] > known]
         if writer in (START, OUTCOME):
             lines = [line for chunk in self._fetched(wanted) for line, _ in entries_of(chunk)]
+            path = self._layout.record if writer == START else self._layout.outcome
+            path.unlink(missing_ok=True)
+            # of what is damaged there, the reader of the folder says so
+            create_whole(path, lines[0] if lines else _DAMAGED, sync=False)
             if lines:
-                create_whole(self._layout.record if writer == START else self._layout.outcome, lines[0], sync=False)
                 had.last[writer] = 0
             return
         path = self._layout.output if writer == OUTPUT else self._layout.journal(writer)

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from anew.runner.format import ids
 from anew.runner.store.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class MongoObjects(ObjectStore):
 
     def put_stream(self, stream: BinaryIO) -> tuple[str, int]:
         """Keep what a stream gives; return digest and size. Raises StoreError, and OSError as the stream does."""
-        temporary = self._place()
+        temporary = self.temporary()
         try:
             with temporary.open("wb") as file:
                 while block := stream.read(_BLOCK):
@@ -85,7 +84,7 @@ class MongoObjects(ObjectStore):
 
         if not isinstance(file_id, ObjectId):
             return False
-        temporary = self._place()
+        temporary = self.temporary()
         digest = hashlib.sha256()
         try:
             source = GridFS(self._database).get(file_id)
@@ -102,8 +101,3 @@ class MongoObjects(ObjectStore):
             with suppress(OSError):
                 temporary.unlink()
         return True
-
-    def _place(self) -> Path:
-        folder = self.path("0" * 64).parent.parent.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f".fetching-{ids.new_uid()}"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from anew.observers.mongo.chunks import chunk_documents
 from anew.observers.mongo.client import connect, durable, in_our_words, insert_missing, place
@@ -30,7 +30,9 @@ from anew.runner.records import RunRecord, Status
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import SILENT_S, read_run
+from anew.runner.store.reading import SILENT_S
+from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.stored import StoredRun
 from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
@@ -46,12 +48,13 @@ _FRESH_S = 0.2
 _ATTEMPTS = 20
 
 
-def open_url(url: str) -> MongoStore:
+def open_url(url: str, *, create: bool = False) -> MongoStore:
     """
     Open the runs in a database.
 
     Args:
         url: As MongoDB's drivers take it, such as "mongodb://localhost:27017/anew".
+        create: Nothing to MongoDB, which makes a database when something is written there.
 
     Raises:
         MissingExtraError: pymongo is not installed.
@@ -86,14 +89,14 @@ def reading(database: Database[dict[str, Any]]) -> Iterator[None]:
         raise StoreError(f"MongoDB at {place(database)} answers what cannot be read: {in_a_line(error, 200)}") from None
 
 
-class MongoStore(FolderStore):
+class MongoStore(RunFolders):
     """
     Runs in a database that MongoObserver or Sacred wrote to.
 
-    A folder store in the user's cache, filled with what is wanted when it is wanted: lists are made from the runs'
-    documents alone, a run's journal and output are fetched when it is looked at, and again only what is new; content
-    when it is opened. So everything that reads a folder reads this. Safe between threads and processes. Nothing in the
-    database is trusted: what is nonsense is left out, and said.
+    It has a mirror, a folder in the user's cache that is filled with what is wanted when it is wanted: lists are made
+    from the runs' documents alone, a run's journal and output are fetched when it is looked at, and again only what is
+    new; content when it is opened. So everything that reads a folder reads this. Safe between threads and processes.
+    Nothing in the database is trusted: what is nonsense is left out, and said.
 
     Tags and notes that were given in Omniboard are shown beside our own. A run's number is its `_id`; runs whose `_id`
     is none are left out.
@@ -101,15 +104,17 @@ class MongoStore(FolderStore):
     Args:
         url: As it was given, for observers; nothing secret in it is shown.
         database: Where the runs are.
-        root: The folder in the cache.
+        mirror: The folder in the cache.
     """
 
-    def __init__(self, url: str, database: Database[dict[str, Any]], root: Path) -> None:
-        super().__init__(FolderStore.open(root, create=True).root)
+    objects: MongoObjects
+
+    def __init__(self, url: str, database: Database[dict[str, Any]], mirror: Path) -> None:
         self._given_url = url
         self.database = database
         self.url = f"mongodb://{place(database)}"
-        self._content = self.objects = MongoObjects(self.layout.objects, database, lambda: reading(database))
+        self.layout = FolderStore.open(mirror, create=True).layout
+        self.objects = MongoObjects(self.layout.objects, database, lambda: reading(database))
         self._fresh: dict[int, float] = {}
         weakref.finalize(self, database.client.close)
 
@@ -124,25 +129,23 @@ class MongoStore(FolderStore):
             cursor = self.database["runs"].find({}, {"_id": 1}).sort("_id", -1)
             return [document["_id"] for document in self._bounded(cursor) if _is_number(document.get("_id"))]
 
-    def records(self) -> Iterator[RunRecord]:
-        """Yield the light records of all runs, newest first, from their documents alone."""
+    def all_runs(self) -> Iterator[StoredRun]:
+        """Yield all runs, newest first, their records light, from their documents alone."""
         left_out = {"captured_out": 0, "artifacts": 0, "resources": 0, "experiment.dependencies": 0}
         with reading(self.database):
             for document in self._bounded(self.database["runs"].find({}, left_out).sort("_id", -1)):
                 if _is_number(document.get("_id")):
                     record = self._light(document)
                     if record is not None:
-                        yield record
+                        yield StoredRun(document["_id"], record)
 
-    def _newest(self, limit: int) -> list[RunRecord]:
-        return list(islice(self.records(), limit))
-
-    def _by_uid(self, prefix: str) -> list[int]:
+    def of_uid(self, prefix: str) -> list[int]:
+        """Return the numbers, ascending, of the runs whose uid begins so."""
         with reading(self.database):
             query = {"anew.uid": {"$gte": prefix, "$lt": f"{prefix}~"}}
             found = [each.get("_id") for each in islice(self.database["runs"].find(query, {"_id": 1}), 100)]
         numbers = sorted(number for number in found if isinstance(number, int) and _is_number(number))
-        return numbers or sorted(each.id or 0 for each in self.records() if each.uid.startswith(prefix))
+        return numbers or super().of_uid(prefix)
 
     def _bounded(self, cursor: Any) -> Iterator[dict[str, Any]]:
         """Yield documents; a cursor that does not end ends here."""
@@ -168,7 +171,7 @@ class MongoStore(FolderStore):
         with reading(self.database):
             copy = Copy(self.database, layout)
             if _uid(document) is None:
-                copy.of_events(mongo_sacred.events(self.database, document, self._content.put_stream), document)
+                copy.of_events(mongo_sacred.events(self.database, document, self.objects.put_stream), document)
             else:
                 copy.of_journal(_uid(document) or "", document)
         self._fresh[number] = time.monotonic()
@@ -180,12 +183,13 @@ class MongoStore(FolderStore):
         with reading(self.database):
             return self.database["runs"].find_one({"_id": number})
 
-    def _read(self, number: int) -> RunRecord | None:
+    def read(self, number: int) -> StoredRun | None:
+        """Return a run with its whole record; None when there is none of this number. Raises StoreError."""
         document = self._document(number)
-        if document is None:
+        run = None if document is None else super().read(number)
+        if document is None or run is None:
             return None
-        record = read_run(self.present(number), number)
-        return None if record is None else _as_in_omniboard(record, document)
+        return StoredRun(number, _as_in_omniboard(run.record, document))
 
     def _light(self, document: Mapping[str, Any]) -> RunRecord | None:
         """Return a run as its document has it; None for one that is nonsense."""
@@ -196,7 +200,8 @@ class MongoStore(FolderStore):
             else:
                 record = unpack(document["anew"].get("record"), uid)
                 if record is None:
-                    return self._read(document["_id"])
+                    whole = self.read(document["_id"])
+                    return None if whole is None else whole.record
                 record = _as_it_is_now(replace(record, id=document["_id"]), document)
         except (StoreError, DamagedError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
             return None
@@ -204,24 +209,24 @@ class MongoStore(FolderStore):
 
     # --- writing ------------------------------------------------------------------------------------------------
 
-    def add_event(self, record: RunRecord, kind: type[ev.Event], **values: Any) -> None:
+    def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """
         Add an event to a run: a tag, a note, a verdict.
 
         Raises:
             StoreError: The database cannot be written, or Sacred recorded the run.
         """
-        number = record.id or 0
-        document = self._document(number)
+        record = run.record
+        document = self._document(run.number)
         if document is None or _uid(document) != record.uid:
-            raise StoreError(f"Run {number} was recorded by Sacred; tags and notes are given to it in Omniboard.")
+            raise StoreError(f"Run {run.number} was recorded by Sacred; tags and notes are given to it in Omniboard.")
         writer = f"curate-{ids.new_uid()}"
         t = max(0.0, time.time() - record.started_at.timestamp())
         event = kind(uid=record.uid, writer=writer, q=1, t=t, **values)
         with reading(self.database):
             insert_missing(self.database["anew_journal"], chunk_documents([event]))
-            self._fold_in(number, event)
-        self._fresh.pop(number, None)
+            self._fold_in(run.number, event)
+        self._fresh.pop(run.number, None)
 
     def _fold_in(self, number: int, event: ev.Event) -> None:
         """Have the run's document say it, too; whoever delivers the run at this moment sees that it was changed."""
@@ -239,16 +244,12 @@ class MongoStore(FolderStore):
             if self.database["runs"].update_one(known, {"$set": changes}).matched_count:
                 return
 
-    def claim(self) -> NoReturn:
-        """Refuse: runs are recorded in folders. Raises StoreError."""
+    def refuse_recording(self) -> None:
+        """Say how runs come here. Raises StoreError."""
         raise StoreError(
             "A run is not recorded in MongoDB but in a folder, and sent on from there while it goes on: "
             "'anew/observers=[files,mongo]' anew.observers.mongo.url=mongodb://... (without files, no folder stays)"
         )
-
-    def claim_sweep(self) -> NoReturn:
-        """Refuse, as `claim`."""
-        self.claim()
 
     def recording(self) -> FolderStore:
         """Return the spool in the user's cache: a run is sent on from there."""
@@ -299,16 +300,26 @@ def _as_it_is_now(record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
 
 
 def _as_in_omniboard(record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
-    """Return a record with the tags and the note that were given in Omniboard."""
-    board = document.get("omniboard")
-    if not isinstance(board, dict):
-        return record
-    given = board.get("tags")
-    tags = [tag for tag in given[:_MOST_TAGS] if type(tag) is str] if isinstance(given, list) else []
-    note = board.get("notes")
-    text = note[:_MOST_NOTE] if isinstance(note, str) else ""
+    """Return a record with the tags and the note that were given in Omniboard, but for those that we put there."""
+    tags, note = _board(document)
+    ours = document.get("anew")
+    our_tags, our_note = _board(ours) if isinstance(ours, dict) else ([], "")
+    tags = [tag for tag in tags if tag not in our_tags]
+    text = "" if note == our_note else note
     if not record.note:
         both = text or None
     else:
         both = record.note if not text or text in record.note else f"{record.note}\n{text}"
     return replace(record, tags=tuple(dict.fromkeys((*record.tags, *tags))), note=both)
+
+
+def _board(document: Mapping[str, Any]) -> tuple[list[str], str]:
+    """Return the tags and the note in a document's member `omniboard`."""
+    board = document.get("omniboard")
+    if not isinstance(board, dict):
+        return [], ""
+    tags, note = board.get("tags"), board.get("notes")
+    return (
+        [tag for tag in tags[:_MOST_TAGS] if type(tag) is str] if isinstance(tags, list) else [],
+        note[:_MOST_NOTE] if isinstance(note, str) else "",
+    )

@@ -19,9 +19,9 @@ from typing import Any
 
 import cloudpickle
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.basecontainer import BaseContainer
 
 from anew.runner.config.compose.jobs import Typed
+from anew.runner.config.private.nodes import declared_by, resolvers, undeclare
 
 _FAST = 1
 
@@ -37,9 +37,9 @@ class Shared:
 
 def pack(cfg: DictConfig, settings: Mapping[str, Any]) -> bytes:
     """Pack one job: its configuration with Hydra's part, and the `anew` node."""
-    if not _is_importable(cfg._metadata.object_type):
+    if not _is_importable(declared_by(cfg)):
         # what main's signature declares has been checked, and main is not given it
-        cfg._metadata.object_type = dict
+        undeclare(cfg)
     value = (cfg, dict(settings))
     try:
         data = cloudpickle.dumps(value) if _is_interactive() else pickle.dumps(value)
@@ -82,13 +82,13 @@ def unpack_shared(data: bytes) -> Shared:
     assert isinstance(shared, Shared)
     for name, packed in shared.resolvers.items():
         if not OmegaConf.has_resolver(name):
-            BaseContainer._resolvers[name] = pickle.loads(packed)
+            resolvers()[name] = pickle.loads(packed)
     return shared
 
 
 def _packed_resolvers() -> dict[str, bytes]:
     found = {}
-    for name, resolver in BaseContainer._resolvers.items():
+    for name, resolver in resolvers().items():
         if name.startswith(("oc.", "anew.")) or name in ("hydra", "now", "python_version"):
             continue
         try:

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from hydra._internal.core_plugins import basic_sweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
@@ -26,15 +24,16 @@ from anew.runner.config.compose.inprocess import shown_hydra
 from anew.runner.config.compose.jobs import HookFailedError, Typed, hooked
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.quick import Bases
-from anew.runner.config.hooks import JobHooks, Launching, SweepHooks, Ticket
+from anew.runner.config.hooks import Due, JobHooks, Launching, SweepHooks, Ticket, Undue
+from anew.runner.config.private.nodes import written_below
+from anew.runner.config.private.sweeps import BASIC_LAUNCHER, LAUNCHER_LOG, batches, is_basic
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import EXIT_FAILED, SweepStoppedError
 from anew.runner.records import Status
 from anew.runner.sweep_records import PlannedJob, SweepRecord
 
-_log = logging.getLogger("hydra._internal.core_plugins.basic_launcher")
-_BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+_log = logging.getLogger(LAUNCHER_LOG)
 
 
 class _StopSweepError(BaseException):
@@ -84,7 +83,7 @@ class Sweeping:
         self._sweep: SweepHooks | None = None
         self.failure: Exception | None = None
         self.failed: Sequence[str] = ()
-        self._is_basic = type(sweeper) is basic_sweeper.BasicSweeper
+        self._is_basic = is_basic(sweeper)
 
     def run(self, arguments: list[str]) -> SweepRecord:
         """
@@ -96,11 +95,11 @@ class Sweeping:
         """
         self._planned = {job.index: job for job in hooked(self._hooks.planned)}
         if self._is_basic:
-            for index, overrides in enumerate(itertools.chain(*self._batches(arguments))):
+            for index, overrides in enumerate(itertools.chain(*batches(self._sweeper, self._loader, arguments))):
                 if index not in self._planned:
                     self._compose(index, overrides)
         folder, self._sweep = hooked(self._hooks.sweep, self._settings)
-        if self._master.hydra.sweep._get_node("dir")._value() == OUR_SWEEP_DIR:
+        if written_below(self._master.hydra.sweep, "dir") == OUR_SWEEP_DIR:
             self._master.hydra.sweep.dir = str(folder)
         self._shared = pack_shared(self._typed, folder)
         hooked(self._sweep.begin, self._launching, self._typed.overrides, self._typed.flags, self._typed.ours)
@@ -122,16 +121,6 @@ class Sweeping:
             raise
         return hooked(self._sweep.end, "done")
 
-    def _batches(self, arguments: list[str]) -> list[list[list[str]]]:
-        """Return the overrides of all jobs, as the basic sweeper is about to make them."""
-        sweeper: Any = self._sweeper
-        parser = OverridesParser.create(config_loader=self._loader)
-        overrides = parser.parse_overrides([*sweeper._parse_config(), *arguments])
-        # composed when planned: not once more by the sweeper, for the check alone
-        sweeper.validate_batch_is_legal = lambda batch: None
-        found: list[list[list[str]]] = sweeper.split_arguments(overrides, sweeper.max_batch_size)
-        return found
-
     # --- what a sweeper calls -------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
@@ -143,7 +132,7 @@ class Sweeping:
         sweep = self._began
         indices = [self._plan(initial_job_idx + offset, overrides) for offset, overrides in enumerate(job_overrides)]
         if self._launching.engine is None:
-            while due := [index for index in indices if hooked(sweep.due, index)]:
+            while due := [index for index in indices if isinstance(hooked(sweep.due, index), Due)]:
                 for first, count in _stretches(due):
                     self._launch_foreign(first, count)
         else:
@@ -192,8 +181,8 @@ class Sweeping:
 
     def recorded(self, index: int) -> JobReturn | None:
         """Return how a job ended that an earlier start of the sweep ran; None when it is to be run in this one."""
-        is_due = hooked(self._began.due, index) is not None
-        return None if is_due or not hooked(self._began.job, index).status.final else self._returned(index)
+        is_over = hooked(self._began.due, index) is Undue.NOT_DUE
+        return None if not is_over or not hooked(self._began.job, index).status.final else self._returned(index)
 
     def _returned(self, index: int) -> JobReturn:
         """Return how a job ended, as on record; asking for the result of one that failed raises JobFailedError."""
@@ -213,9 +202,9 @@ class Sweeping:
         assert self._sweep is not None
         return self._sweep
 
-    def _conduct(self, following: Callable[[], Ticket | None], told: Callable[[int], object]) -> None:
+    def _conduct(self, following: Callable[[], Ticket | None], tell: Callable[[int], object]) -> None:
         try:
-            hooked(self._began.conduct, following, self._run_here, told)
+            hooked(self._began.conduct, following, self._run_here, tell)
         except HookFailedError as error:
             if isinstance(error.error, SweepStoppedError):
                 raise _StopSweepError(error.error) from None
@@ -242,16 +231,16 @@ class Sweeping:
         cfg, _ = as_planned(self._master, job, lambda: self._loader.load_sweep_config(self._master, [*job.overrides]))
         self._composed[job.index] = pack(cfg, self._loader.settings)
 
-    def _ticket(self, index: int) -> Ticket | int | None:
-        """Return what a job is run by, 0 while another process runs it, None when it is not to be run."""
-        attempt = hooked(self._began.due, index)
-        if not attempt:
-            return attempt
+    def _ticket(self, index: int) -> Ticket | Undue:
+        """Return what a job is run by, or why it is not to be run now."""
+        due = hooked(self._began.due, index)
+        if isinstance(due, Undue):
+            return due
         if index not in self._composed:
             self._compose_again(self._planned[index])
         return Ticket(
             index=index,
-            attempt=attempt,
+            attempt=due.attempt,
             overrides=self._planned[index].overrides,
             packed=self._composed.pop(index),
             shared=self._shared,
@@ -292,14 +281,14 @@ class _Tickets:
     Gives the jobs that are due, one by one; one that another process runs is asked for again until it has ended.
 
     Args:
-        ticket: Returns what a job is run by, 0 while another process runs it, None when it is not to be run.
+        ticket: Returns what a job is run by, or why it is not to be run now.
         more: Gives the index of the next job, None for no more.
         over: Called with the index of a job that is not to be run.
     """
 
     def __init__(
         self,
-        ticket: Callable[[int], Ticket | int | None],
+        ticket: Callable[[int], Ticket | Undue],
         more: Callable[[], int | None],
         over: Callable[[int], object],
     ) -> None:
@@ -321,7 +310,7 @@ class _Tickets:
         ticket = self._ticket(index)
         if isinstance(ticket, Ticket):
             return ticket
-        if ticket is None:
+        if ticket is Undue.NOT_DUE:
             self._over(index)
         else:
             self._waiting.append(index)
@@ -334,7 +323,7 @@ def _launching(inner: Any, master: DictConfig, typed: Typed, sweeper: Sweeper) -
     chosen = any(each.lstrip("+").startswith("hydra/launcher=") for each in typed.overrides)
     engine = getattr(inner, "engine", None)
     options = dict(getattr(inner, "options", {}))
-    if target == _BASIC and not chosen:
+    if target == BASIC_LAUNCHER and not chosen:
         engine, option = "local", "anew_local"
     direction = getattr(sweeper, "direction", None)
     return Launching(
@@ -342,7 +331,7 @@ def _launching(inner: Any, master: DictConfig, typed: Typed, sweeper: Sweeper) -
         option=option,
         options=options,
         sweeper=f"{type(sweeper).__module__}.{type(sweeper).__qualname__}",
-        planned_ahead=type(sweeper) is basic_sweeper.BasicSweeper,
+        planned_ahead=is_basic(sweeper),
         direction=str(direction) if direction in ("maximize", "minimize") else None,
     )
 

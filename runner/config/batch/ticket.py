@@ -10,9 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hydra import version
-from hydra._internal.callbacks import Callbacks
-from hydra.core.utils import JobRuntime
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from anew.runner.config.batch.packed import unpack, unpack_shared
@@ -21,6 +18,9 @@ from anew.runner.config.compose.jobs import HookFailedError, Jobs, Typed
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR
 from anew.runner.config.compose.state import hydra_kept, logging_kept, resolve_job_dir
 from anew.runner.config.hooks import JobHooks, Recorded, Ticket
+from anew.runner.config.private.loading import set_job_name, set_version_base
+from anew.runner.config.private.nodes import written_below
+from anew.runner.config.private.running import Callbacks
 from anew.runner.config.replayed import replay
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
@@ -70,21 +70,17 @@ def number(cfg: DictConfig, index: int) -> None:
 
 
 def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | None:
-    """
-    Run one job of a sweep in this process; return what main raised. See `anew.runner.config.main.run_job`.
-
-    Hydra, which prints what main raised without its own frames, knows them by this function's name.
-    """
+    """Run one job of a sweep in this process; return what main raised. See `anew.runner.config.main.run_job`."""
     shared = unpack_shared(ticket.shared)
     cfg, settings = unpack(ticket.packed)
-    if cfg.hydra.sweep._get_node("dir")._value() == OUR_SWEEP_DIR:
+    if written_below(cfg.hydra.sweep, "dir") == OUR_SWEEP_DIR:
         with flag_override(cfg, ["struct", "readonly"], [False, False]):
             cfg.hydra.sweep.dir = str(shared.sweep_dir)
     jobs = Jobs(spec, hooks, shared.typed, lambda: settings)
     with hydra_kept(), logging_kept():
-        version.setbase(spec.version_base)
+        set_version_base(spec.version_base)
         resolve_job_dir(jobs.job_dir)
-        JobRuntime.instance().set("name", cfg.hydra.job.name)
+        set_job_name(cfg.hydra.job.name)
         try:
             run_here(_task(spec, jobs), cfg, Callbacks(cfg), jobs.have_texts, _sweep_place)
         except HookFailedError as error:

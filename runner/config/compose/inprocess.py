@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hydra import version
-from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobRuntime, JobStatus, _flush_loggers, configure_log, env_override
+from hydra.core.utils import JobReturn, JobStatus, configure_log
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from anew.runner.config.compose.yamltext import to_yaml
+from anew.runner.config.private import nodes
+from anew.runner.config.private.loading import job_name
+from anew.runner.config.private.running import Callbacks, chdir_by_default, flush_loggers, variables_set
 from anew.runner.config.signature.values import users_part
 
 
@@ -54,7 +55,7 @@ def run_here(
         )
         configure_log(hydra.job_logging, hydra.verbose)
         on_saved(_save(done, hydra))
-        with env_override(hydra.job.env_set):
+        with variables_set(hydra.job.env_set):
             callbacks.on_job_start(config=cfg, task_function=task)
             try:
                 done.return_value = task(done.cfg)  # type: ignore[arg-type]  # set above
@@ -65,8 +66,8 @@ def run_here(
                 raise
             finally:
                 if done.status is not JobStatus.UNKNOWN:
-                    done.task_name = JobRuntime.instance().get("name")
-                    _flush_loggers()
+                    done.task_name = job_name()
+                    flush_loggers()
                     callbacks.on_job_end(config=cfg, job_return=done)
     return done
 
@@ -80,7 +81,7 @@ def shown_hydra(cfg: DictConfig) -> Iterator[None]:
     it can refer to the user's part.
     """
     shown = OmegaConf.create({})
-    shown.__dict__["_content"]["hydra"] = cfg._get_node("hydra")
+    nodes.show(shown, "hydra", nodes.child(cfg, "hydra"))
     before = HydraConfig.instance().cfg
     HydraConfig.instance().cfg = shown  # type: ignore[assignment]  # Hydra's annotation says the node's class
     try:
@@ -106,7 +107,7 @@ def _working_dir(hydra: Any) -> Iterator[None]:
     """Change into the output folder when `hydra.job.chdir` says so; unset, it meant yes before Hydra 1.2."""
     chdir = hydra.job.chdir
     if chdir is None:
-        chdir = not version.base_at_least("1.2")
+        chdir = chdir_by_default()
     before = Path.cwd()
     if chdir:
         os.chdir(hydra.runtime.output_dir)

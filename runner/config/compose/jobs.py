@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from anew.runner.config.compose.yamltext import dump, to_yaml
 from anew.runner.config.hooks import ComposedJob, JobHooks
 from anew.runner.config.signature.spec import TaskSpec
+from anew.runner.config.signature.values import arguments as arguments_of
 from anew.runner.config.signature.values import recorded, refuse_missing
 from anew.runner.records import Provenance
 
@@ -66,7 +67,7 @@ class Jobs:
         """Refuse a configuration that main cannot be called with. Raises ConfigError."""
         if self.spec.typed:
             refuse_missing(self.spec, cfg)
-            self.spec.arguments(cfg)
+            arguments_of(self.spec, cfg)
 
     def claim(self, num: int | None = None) -> Path:
         """Return the folder of a job, claimed when it is first asked for; *num* is its index in a sweep."""
@@ -105,7 +106,7 @@ class Jobs:
         return result
 
     def _composed(self, cfg: DictConfig, hydra: Any, num: int | None) -> ComposedJob:
-        arguments = self.spec.arguments(cfg)
+        arguments = arguments_of(self.spec, cfg)
         folder = Path(hydra.runtime.output_dir)
         texts = self._texts or _texts(cfg, hydra)
         self._texts = None

@@ -1,24 +1,17 @@
 """Hydra's config loader, with the `anew` node composed beside the user's configuration and taken out again.
 
 Everything downstream (jobs, sweepers, launchers, callbacks, `.hydra/`, `--cfg`, `--help`) sees the user's own
-configuration only. Works with the internals of Hydra 1.3.
+configuration only.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra._internal.config_repository import IConfigRepository
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
-from hydra._internal.defaults_list import DefaultsList
-from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
-from hydra.core.default_element import DefaultsTreeNode, InputDefault, ResultDefault
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -27,6 +20,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from anew.runner.config.compose import quick
+from anew.runner.config.private import nodes
+from anew.runner.config.private.loading import (
+    HydrasLoader,
+    Request,
+    apply_overrides,
+    search_path_of,
+    set_override_dirname,
+)
 from anew.runner.errors import ConfigError
 from anew.runner.settings import WRITTEN
 
@@ -47,19 +48,18 @@ def is_ours(override: str) -> bool:
     return _OURS.fullmatch(override) is not None
 
 
-def search_path(main: str | None) -> ConfigSearchPathImpl:
+def search_path(main: str | None) -> ConfigSearchPath:
     """Return Hydra's search path with ours around it: the shadow of its output folders first, our groups last."""
     import anew.configs
 
     assert anew.configs.__file__
-    path = create_config_search_path(main)
-    assert isinstance(path, ConfigSearchPathImpl)
+    path = search_path_of(main)
     path.prepend(PROVIDER, f"file://{Path(anew.configs.__file__).parent / 'shadow'}")
     path.prepend(PROVIDER, "pkg://anew.configs", anchor=SearchPathQuery(provider="schema"))
     return path
 
 
-class Loader(ConfigLoaderImpl):
+class Loader(HydrasLoader):
     """
     Composes a user's configuration and, apart from it, the settings of the run.
 
@@ -79,7 +79,7 @@ class Loader(ConfigLoaderImpl):
 
     def __init__(
         self,
-        path: ConfigSearchPathImpl,
+        path: ConfigSearchPath,
         ours: Sequence[str],
         *,
         schema: Any,
@@ -101,52 +101,28 @@ class Loader(ConfigLoaderImpl):
         """A launcher of Hydra's sends it to its processes, where what is composed was checked here."""
         return {**self.__dict__, "_check": _unchecked, "bases": None}
 
-    def load_configuration(
-        self,
-        config_name: str | None,
-        overrides: list[str],
-        run_mode: RunMode,
-        from_shell: bool = True,
-        validate_sweep_overrides: bool = True,
-    ) -> DictConfig:
+    def composed(self, request: Request) -> DictConfig:
         """Compose, and take the `anew` node and every trace of it out."""
-        ours = [_forced(each) for each in (*self._ours, *filter(is_ours, overrides))]
+        ours = [_forced(each) for each in (*self._ours, *filter(is_ours, request.overrides))]
         self._refuse_sweeps(ours)
-        theirs = [each for each in overrides if not is_ours(each)]
-        cfg = super().load_configuration(config_name, [*theirs, *ours], run_mode, from_shell, validate_sweep_overrides)
+        theirs = [each for each in request.overrides if not is_ours(each)]
+        cfg = self._whole(request.with_overrides([*theirs, *ours]))
         self._take_out(cfg, ours)
         return cfg
 
-    def _load_configuration_impl(
-        self,
-        config_name: str | None,
-        overrides: list[str],
-        run_mode: RunMode,
-        from_shell: bool = True,
-        validate_sweep_overrides: bool = True,
-    ) -> DictConfig:
-        if self._primary is not None and config_name == self._primary.name:
-            parsed = OverridesParser.create().parse_overrides(overrides)
+    def _whole(self, request: Request) -> DictConfig:
+        """Compose with the `anew` node, from files only where it has to be."""
+        if self._primary is not None and request.config_name == self._primary.name:
+            parsed = OverridesParser.create().parse_overrides(request.overrides)
             if not any(each.is_sweep_override() for each in parsed) and quick.is_plain(parsed):
-                return quick.compose(
-                    self._primary,
-                    parsed,
-                    path=self._path,
-                    lower=self._lower,
-                    apply=ConfigLoaderImpl._apply_overrides_to_config,
-                )
-
-        def compose(lines: list[str]) -> DictConfig:
-            return super(Loader, self)._load_configuration_impl(
-                config_name, lines, run_mode, from_shell, validate_sweep_overrides
-            )
-
-        parsed = OverridesParser.create().parse_overrides(overrides) if self.bases is not None else []
+                return quick.compose(self._primary, parsed, path=self._path, lower=self._lower, apply=apply_overrides)
+        parsed = OverridesParser.create().parse_overrides(request.overrides) if self.bases is not None else []
         if self.bases is None or any(each.is_sweep_override() for each in parsed):
-            return compose(overrides)
-        values = [each for each in parsed if self._is_value(each, config_name)]
-        deciding = [line for line, each in zip(overrides, parsed, strict=True) if each not in values]
-        cfg = self.bases.copy_of((config_name, run_mode, *deciding), lambda: compose(deciding))
+            return self.compose(request)
+        values = [each for each in parsed if self._is_value(each, request.config_name)]
+        deciding = [line for line, each in zip(request.overrides, parsed, strict=True) if each not in values]
+        key = (request.config_name, request.run_mode, *deciding)
+        cfg = self.bases.copy_of(key, lambda: self.compose(request.with_overrides(deciding)))
         self._set_values(cfg, parsed, values)
         return cfg
 
@@ -157,29 +133,25 @@ class Loader(ConfigLoaderImpl):
         if override.package is not None or "/" in key or key.startswith(("hydra", "anew")):
             return False
         if self.bases.repo is None:
-            _, self.bases.repo = self._parse_overrides_and_create_caching_repo(config_name, [])
+            self.bases.repo = self.files_of(config_name, [])
         return not self.bases.repo.group_exists(key)
 
     @staticmethod
     def _set_values(cfg: DictConfig, overrides: Sequence[Override], values: list[Override]) -> None:
         """Set values as Hydra does, and put all overrides on its record."""
-        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+        apply_overrides(values, cfg)
         own = [each for each in overrides if not each.is_hydra_override()]
         with flag_override(cfg, ["struct", "readonly"], [False, False]):
             cfg.hydra.overrides.task = [each.input_line for each in own]
-            shape = cfg.hydra.job.config.override_dirname
-            cfg.hydra.job.override_dirname = get_overrides_dirname(
-                overrides=own, kv_sep=shape.kv_sep, item_sep=shape.item_sep, exclude_keys=shape.exclude_keys
-            )
+            set_override_dirname(cfg.hydra, own)
 
     def apply(self, overrides: Sequence[str], cfg: DictConfig) -> None:
         """Apply overrides of values to a composed configuration. Raises as Hydra does."""
-        parsed = OverridesParser.create(config_loader=self).parse_overrides(list(overrides))
-        ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
+        apply_overrides(OverridesParser.create(config_loader=self).parse_overrides(list(overrides)), cfg)
 
     def _lower(self) -> DictConfig:
         """Compose Hydra's own part, and the `anew` node."""
-        cfg = super()._load_configuration_impl(None, [], RunMode.RUN)
+        cfg = self.lower()
         _remove_traces(cfg.hydra, [])
         return cfg
 
@@ -211,7 +183,7 @@ class Loader(ConfigLoaderImpl):
         """List a group's options; at the top, of the user's own folders only."""
         if group_name:
             return super().get_group_options(group_name, results_filter, config_name, overrides)
-        _, repo = self._parse_overrides_and_create_caching_repo(config_name, overrides or [])
+        repo = self.files_of(config_name, overrides or [])
         names = {
             name
             for source in repo.get_sources()
@@ -220,26 +192,28 @@ class Loader(ConfigLoaderImpl):
         }
         return sorted(names)
 
-    def compute_defaults_list(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DefaultsList:
+    def compute_defaults_list(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> Any:
         """Return the defaults list as `--info` shows it: the user's own."""
-        found = super().compute_defaults_list(config_name, [each for each in overrides if not is_ours(each)], run_mode)
-        found.defaults = [_unshadowed(each) for each in found.defaults if not _is_our_config(each.config_path)]
-        _prune(found.defaults_tree)
-        return found
+        return self.defaults_list(
+            config_name,
+            [each for each in overrides if not is_ours(each)],
+            run_mode,
+            is_hidden=_is_our_config,
+            # the file that brings our node in stands before an empty one of Hydra's
+            is_hydras=lambda path: path == _BRINGER,
+        )
 
-    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+    def began(self) -> None:
+        """Have the schema wait for a file to be put under."""
         self._schema_due = self._schema is not None
-        return super()._compose_config_from_defaults_list(defaults, repo)
 
-    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+    def loaded(self, path: str, found: ConfigResult) -> None:
         """Put the schema under the first configuration of the user's, so that all the others are checked against it."""
-        found = super()._load_single_config(default, repo)
-        if (default.config_path or "").startswith(_OBSERVERS):
-            _under_its_name(found.config, (default.config_path or "").rpartition("/")[2])
-        if self._schema_due and not _is_our_config(default.config_path, "hydra/"):
+        if path.startswith(_OBSERVERS):
+            _under_its_name(found.config, path.rpartition("/")[2])
+        if self._schema_due and not _is_our_config(path, "hydra/"):
             self._schema_due = False
             found.config = _over_schema(self._schema, found.config)
-        return found
 
     def _refuse_sweeps(self, ours: list[str]) -> None:
         for parsed in OverridesParser.create().parse_overrides(ours) if ours else ():
@@ -251,7 +225,7 @@ class Loader(ConfigLoaderImpl):
                 )
 
     def _take_out(self, cfg: DictConfig, ours: list[str]) -> None:
-        node = cfg._get_node("anew")
+        node = nodes.child(cfg, "anew")
         self.settings = _plain(node, resolve=True)
         _add_written(self.settings.get("observers"), node)
         with flag_override(cfg, ["struct", "readonly"], [False, False]):
@@ -274,7 +248,7 @@ def _plain(node: Any, *, resolve: bool) -> dict[str, Any]:
 def _add_written(observers: Any, node: Any) -> None:
     if not isinstance(observers, dict):
         return
-    written = _plain(node._get_node("observers"), resolve=False)
+    written = _plain(nodes.child(node, "observers"), resolve=False)
     for name, spec in observers.items():
         if isinstance(spec, dict):
             spec[WRITTEN] = written.get(name)
@@ -291,7 +265,7 @@ def _under_its_name(config: Any, name: str) -> None:
 def _remove_traces(hydra: Any, ours: list[str]) -> None:
     with open_dict(hydra):
         sources = hydra.runtime.config_sources
-        if any(each._get_node("provider")._value() == PROVIDER for each in sources._iter_ex(resolve=False)):
+        if any(nodes.written_below(nodes.child(sources, each), "provider") == PROVIDER for each in range(len(sources))):
             hydra.runtime.config_sources = [each for each in sources if each.provider != PROVIDER]
         for group in [each for each in hydra.runtime.choices if each == "anew" or each.startswith("anew/")]:
             del hydra.runtime.choices[group]
@@ -299,16 +273,10 @@ def _remove_traces(hydra: Any, ours: list[str]) -> None:
             return
         # as written: `${...}` in an override of ours would be resolved, and what it gives may be a secret
         task = hydra.overrides.task
-        typed = [task._get_node(index)._value() for index in range(len(task))]
+        typed = [nodes.written_below(task, index) for index in range(len(task))]
         theirs = [each for each in typed if each not in ours]
         hydra.overrides.task = theirs
-        shape = hydra.job.config.override_dirname
-        hydra.job.override_dirname = get_overrides_dirname(
-            overrides=OverridesParser.create().parse_overrides(theirs),
-            kv_sep=shape.kv_sep,
-            item_sep=shape.item_sep,
-            exclude_keys=shape.exclude_keys,
-        )
+        set_override_dirname(hydra, OverridesParser.create().parse_overrides(theirs))
 
 
 def _forced(override: str) -> str:
@@ -324,8 +292,8 @@ def _forced(override: str) -> str:
 
 
 def _raw(cfg: DictConfig, name: str) -> dict[str, Any]:
-    node = cfg.hydra._get_node(name)
-    return {key: node._get_node(key)._value() for key in node}
+    node = nodes.child(cfg.hydra, name)
+    return {key: nodes.written_below(node, key) for key in node}
 
 
 def _over_schema(schema: Any, config: Any) -> Any:
@@ -337,33 +305,9 @@ def _over_schema(schema: Any, config: Any) -> Any:
     with open_dict(merged):
         for key, node in aside.items():
             merged[key] = node
-    if config._get_flag("HYDRA_REMOVE_TOP_LEVEL_DEFAULTS"):
-        merged._set_flag("HYDRA_REMOVE_TOP_LEVEL_DEFAULTS", True)
+    nodes.copy_flag("HYDRA_REMOVE_TOP_LEVEL_DEFAULTS", config, merged)
     return merged
 
 
-def _is_our_config(path: str | None, *others: str) -> bool:
-    return (path or "").startswith(("anew/", *others))
-
-
-def _unshadowed(default: ResultDefault) -> ResultDefault:
-    """Show the file that brings our node in as the empty one of Hydra's that it stands before."""
-    return replace(default, is_self=False, parent="hydra/config") if default.config_path == _BRINGER else default
-
-
-def _prune(tree: DefaultsTreeNode) -> None:
-    """Take our nodes out; a node that had no other children is a leaf again."""
-    kept = []
-    for child in tree.children or ():
-        node = _node(child)
-        if not node.is_self() and _is_our_config(node.get_config_path()):
-            continue
-        if isinstance(child, DefaultsTreeNode):
-            _prune(child)
-        kept.append(child)
-    ours_alone = len(kept) < len(tree.children or ()) and all(_node(child).is_self() for child in kept)
-    tree.children = None if ours_alone else kept
-
-
-def _node(child: DefaultsTreeNode | InputDefault) -> InputDefault:
-    return child.node if isinstance(child, DefaultsTreeNode) else child
+def _is_our_config(path: str, *others: str) -> bool:
+    return path.startswith(("anew/", *others))

@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
-from hydra._internal.utils import run_and_report
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from anew.runner.config.private.running import report
 from anew.runner.config.signature.parameters import RESERVED
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.errors import ConfigError
@@ -80,13 +80,7 @@ def report_failure(error: BaseException) -> NoReturn:
     if full_traceback_wanted():
         traceback.print_exception(type(error), error, error.__traceback__)
         sys.exit(1)
-    trace = _from_job(error.__traceback__)
-
-    def fail() -> None:
-        raise error.with_traceback(trace)
-
-    run_and_report(fail)
-    raise AssertionError("run_and_report leaves the process")
+    report(error, _from_main(error.__traceback__))
 
 
 # --- what main raised ---------------------------------------------------------------------------------------------
@@ -96,19 +90,12 @@ def _is_ours(trace: TracebackType) -> bool:
     return str(trace.tb_frame.f_globals.get("__name__", "")).startswith("anew.runner.")
 
 
-def _from_job(trace: TracebackType | None) -> TracebackType | None:
-    """Cut a traceback to Hydra's `run_job`, by which Hydra finds where main begins, and what follows our frames."""
-    whole = trace
-    while trace is not None and trace.tb_frame.f_code.co_name != "run_job":
+def _from_main(trace: TracebackType | None) -> TracebackType | None:
+    """Return what of a traceback begins with main's own frame; None when main was not called."""
+    while trace is not None and trace.tb_frame.f_code is not TaskSpec.call.__code__:
         trace = trace.tb_next
-    if trace is None:
-        return whole
-    rest = trace.tb_next
-    while rest is not None and rest.tb_frame.f_code is not TaskSpec.call.__code__:
-        rest = rest.tb_next
     # Called with the wrong arguments, main has no frame: ours stays.
-    rest = trace.tb_next if rest is None else rest.tb_next or rest
-    return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+    return None if trace is None else trace.tb_next or trace
 
 
 # --- what stopped the composition ---------------------------------------------------------------------------------

@@ -8,20 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.utils import (
-    compute_search_path_dir,
-    detect_calling_file_or_module_from_task_function,
-    detect_task_name,
-    is_notebook,
-)
+from anew.runner.config.private.running import calling_place, configured_path, is_notebook, name_of_app
 
 
 def task_name(function: Callable[..., Any]) -> str:
     """Return `hydra.job.name` as Hydra makes it; "notebook" for a function of a notebook."""
-    file, module = detect_calling_file_or_module_from_task_function(function)
+    file, module = calling_place(function)
     if file is not None and is_notebook():
         return "notebook"
-    return detect_task_name(file, module)
+    return name_of_app(file, module)
 
 
 def config_dir(function: Callable[..., Any], config_path: str | None) -> str | None:
@@ -33,12 +28,12 @@ def config_dir(function: Callable[..., Any], config_path: str | None) -> str | N
     """
     if config_path is None:
         return None
-    file, module = detect_calling_file_or_module_from_task_function(function)
+    file, module = calling_place(function)
     if not os.path.isabs(config_path) and "://" not in config_path:
         folder = _folder(function, file, module)
         if folder is not None and (module is None or (folder / config_path).is_dir()):
             return os.path.normpath(folder / config_path)
-    return compute_search_path_dir(file, module, config_path)
+    return configured_path(file, module, config_path)
 
 
 def _folder(function: Callable[..., Any], file: str | None, module: str | None) -> Path | None:

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra import version
-from hydra._internal.config_loader_impl import get_overrides_dirname
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import JobRuntime
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+from anew.runner.config.private.loading import job_name, set_override_dirname, version_base
 
 _MOST_KEPT = 8
 
@@ -85,7 +84,7 @@ def is_plain(overrides: Sequence[Override]) -> bool:
     )
 
 
-def is_own(path: ConfigSearchPathImpl, providers: Sequence[str]) -> bool:
+def is_own(path: ConfigSearchPath, providers: Sequence[str]) -> bool:
     """Whether a search path holds Hydra's own entries and ours alone."""
     return all(entry.provider in providers for entry in path.get_path())
 
@@ -94,7 +93,7 @@ def compose(
     primary: Primary,
     overrides: Sequence[Override],
     *,
-    path: ConfigSearchPathImpl,
+    path: ConfigSearchPath,
     lower: Callable[[], DictConfig],
     apply: Callable[[list[Override], DictConfig], None],
 ) -> DictConfig:
@@ -127,16 +126,15 @@ def _fill_in(hydra: Any, overrides: Sequence[Override], config_name: str | None)
             hydra.job.env_set.update({key: os.environ[key] for key in hydra.job.env_copy})
     hydra.runtime.cwd = str(Path.cwd())  # as Hydra has it
     if "name" not in hydra.job:
-        hydra.job.name = JobRuntime.instance().get("name")
-    shape = hydra.job.config.override_dirname
-    hydra.job.override_dirname = get_overrides_dirname(own, shape.exclude_keys, shape.item_sep, shape.kv_sep)
+        hydra.job.name = job_name()
+    set_override_dirname(hydra, own)
     hydra.job.config_name = config_name
 
 
-def _copy_of_base(path: ConfigSearchPathImpl, lower: Callable[[], DictConfig]) -> DictConfig:
+def _copy_of_base(path: ConfigSearchPath, lower: Callable[[], DictConfig]) -> DictConfig:
     entries = tuple((entry.provider, entry.path) for entry in path.get_path())
     nodes = tuple(_nodes(ConfigStore.instance().repo.get("hydra", {})))
-    key = (entries, str(version.getbase()), tuple(id(node) for node in nodes))
+    key = (entries, version_base(), tuple(id(node) for node in nodes))
     base = _bases.get(key)
     if base is None:
         if len(_bases) >= _MOST_KEPT:

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobRuntime
-from hydra.version import VersionBase
-from omegaconf.basecontainer import BaseContainer
 
 from anew.runner.config.compose.loader import JOB_DIR_RESOLVER
 from anew.runner.config.compose.quick import Primary
+from anew.runner.config.private.loading import process_kept
+from anew.runner.config.private.nodes import register, resolvers
 
 
 @contextmanager
@@ -22,21 +21,18 @@ def hydra_kept() -> Iterator[None]:
     """Let an app have Hydra to itself; afterwards an app around it finds its own state again."""
     hydra = GlobalHydra.instance().hydra
     config = HydraConfig.instance().cfg
-    job = JobRuntime.instance().conf.copy()
-    version_base = VersionBase.instance().getbase()
-    resolver = BaseContainer._resolvers.get(JOB_DIR_RESOLVER)
+    resolver = resolvers().get(JOB_DIR_RESOLVER)
     GlobalHydra.instance().clear()
     try:
-        yield
+        with process_kept():
+            yield
     finally:
         GlobalHydra.instance().hydra = hydra
         HydraConfig.instance().cfg = config
-        JobRuntime.instance().conf = job
-        VersionBase.instance().version_base = version_base
         if resolver is None:
-            BaseContainer._resolvers.pop(JOB_DIR_RESOLVER, None)
+            resolvers().pop(JOB_DIR_RESOLVER, None)
         else:
-            BaseContainer._resolvers[JOB_DIR_RESOLVER] = resolver
+            resolvers()[JOB_DIR_RESOLVER] = resolver
 
 
 @contextmanager
@@ -73,6 +69,4 @@ def stored_primary(primary: Primary) -> Iterator[None]:
 
 def resolve_job_dir(resolver: Callable[[int], str]) -> None:
     """Register what gives the output folder of a sweep's job."""
-    from omegaconf import OmegaConf
-
-    OmegaConf.register_new_resolver(JOB_DIR_RESOLVER, resolver, replace=True)
+    register(JOB_DIR_RESOLVER, resolver)

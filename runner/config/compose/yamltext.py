@@ -7,19 +7,20 @@ from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
-from omegaconf._utils import get_omega_conf_dumper
+
+from anew.runner.config.private.nodes import yaml_dumper
 
 
 @lru_cache(maxsize=1)
 def _dumper() -> Any:
-    if not hasattr(yaml, "CDumper"):
-        return get_omega_conf_dumper()
+    theirs = yaml_dumper()
+    if not hasattr(yaml, "CDumper") or issubclass(theirs, yaml.CDumper):
+        return theirs
 
     class FastDumper(yaml.CDumper):
         """The same texts in quotes as OmegaConf's own dumper."""
 
-    representer: Any = get_omega_conf_dumper().str_representer
-    FastDumper.add_representer(str, representer)
+    FastDumper.add_representer(str, theirs.str_representer)
     return FastDumper
 
 

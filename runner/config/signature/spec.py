@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from anew.runner.config.signature.annotations import Kind, UnsupportedTypeError, kind_of
-from anew.runner.config.signature.parameters import Roles, is_schema, place, roles_of, schema_of
+from anew.runner.config.signature.parameters import Roles, is_schema, place, roles_of, schema_of, signature_of
 from anew.runner.errors import ConfigError
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 UNSET: Any = object()
 
@@ -57,28 +53,13 @@ class TaskSpec:
         """Whether main's parameters or its schema say what the configuration holds."""
         return bool(self.roles.fields) or self.schema is not None
 
-    def arguments(self, cfg: DictConfig) -> Mapping[str, Any]:
-        """
-        Return the values of main's parameters, the run excepted.
-
-        Raises:
-            ConfigError: A value is missing, unknown or not of the type that main asks for.
-        """
-        from anew.runner.config.signature.values import schema_values, signature_values
-
-        if self.roles.config is None:
-            return signature_values(self, cfg)
-        if self.schema_kind is not None:
-            return {self.roles.config: schema_values(self, self.schema_kind, cfg)}
-        return {self.roles.config: cfg}
-
     def call(self, arguments: Mapping[str, Any], run: Any) -> Any:
         """Call main."""
         named = dict(arguments)
         if self.roles.run:
             named[self.roles.run] = run
         # A decorator between ours and main may have renamed the parameter: the first goes by position.
-        first = next(iter(inspect.signature(self.function).parameters), None)
+        first = next(iter(signature_of(self.function).parameters), None)
         if first is not None and first == self.roles.config:
             return self.function(named.pop(first), **named)
         return self.function(**named)

@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
 
+from anew.runner.config.private import nodes
 from anew.runner.config.signature.annotations import Kind, WrongValueError
 from anew.runner.config.signature.parameters import RESERVED
+from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.errors import ConfigError
 from anew.runner.wording import nearest
-
-if TYPE_CHECKING:
-    from anew.runner.config.signature.spec import TaskSpec
 
 
 def declared(schema: Any) -> DictConfig:
@@ -35,25 +33,34 @@ def declared(schema: Any) -> DictConfig:
 
 def _open_dicts(node: DictConfig) -> None:
     for key in node:
-        below = node._get_node(key)
+        below = nodes.child(node, key)
         if not isinstance(below, DictConfig):
             continue
         if is_dataclass(OmegaConf.get_type(below)) or hasattr(OmegaConf.get_type(below), "__attrs_attrs__"):
-            if not (below._is_missing() or below._is_none() or below._is_interpolation()):
+            if nodes.is_open(below):
                 _open_dicts(below)
         else:
-            below._set_flag("struct", False)
+            OmegaConf.set_struct(below, False)
 
 
 def users_part(cfg: DictConfig) -> DictConfig:
     """Return a copy of a configuration, its type and flags too, without the node `hydra`, which is not copied."""
-    content = cfg.__dict__["_content"]
-    hydra = content.pop("hydra", None)
-    try:
+    with nodes.set_aside(cfg, "hydra"):
         return copy.deepcopy(cfg)
-    finally:
-        if hydra is not None:
-            content["hydra"] = hydra
+
+
+def arguments(spec: TaskSpec, cfg: DictConfig) -> Mapping[str, Any]:
+    """
+    Return the values of main's parameters, the run excepted.
+
+    Raises:
+        ConfigError: A value is missing, unknown or not of the type that main asks for.
+    """
+    if spec.roles.config is None:
+        return signature_values(spec, cfg)
+    if spec.schema_kind is not None:
+        return {spec.roles.config: schema_values(spec, spec.schema_kind, cfg)}
+    return {spec.roles.config: cfg}
 
 
 def signature_values(spec: TaskSpec, cfg: DictConfig) -> dict[str, Any]:
@@ -96,10 +103,8 @@ def _refuse_missing(spec: TaskSpec, cfg: DictConfig, names: list[str]) -> None:
 def _missing_below(cfg: DictConfig, name: str) -> list[str]:
     if name not in set(cfg) or OmegaConf.is_missing(cfg, name):
         return [name]
-    node = cfg._get_node(name)
-    if not isinstance(node, (DictConfig, ListConfig)) or node._is_interpolation() or node._is_none():
-        return []
-    return sorted(OmegaConf.missing_keys(node))
+    node = nodes.child(cfg, name)
+    return sorted(OmegaConf.missing_keys(node)) if nodes.is_open(node) else []
 
 
 def _script(spec: TaskSpec) -> str:
@@ -116,7 +121,7 @@ def _no_parameter(spec: TaskSpec, key: str, names: list[str]) -> ConfigError:
 
 def _restored(spec: TaskSpec, kind: Kind, cfg: DictConfig, name: str) -> Any:
     value = cfg[name]
-    if isinstance(value, (DictConfig, ListConfig)):
+    if OmegaConf.is_config(value):
         value = OmegaConf.to_object(value)
     try:
         return value if kind.plain else kind.restore(value, name)
@@ -138,17 +143,17 @@ def recorded(cfg: DictConfig) -> dict[str, Any]:
     return plain
 
 
-def recorded_value(parent: DictConfig | ListConfig, key: Any) -> Any:
+def recorded_value(parent: Any, key: Any) -> Any:
     """Return one value of a configuration as `recorded` does. Raises OmegaConfBaseException."""
     if OmegaConf.is_missing(parent, key):
         return "???"
     value = parent[key]
-    if isinstance(value, (DictConfig, ListConfig)):
+    if OmegaConf.is_config(value):
         return _plain_node(value)
-    return _plain(value, _below(parent, key))
+    return _plain(value, nodes.child(parent, key))
 
 
-def _plain_node(node: DictConfig | ListConfig) -> Any:
+def _plain_node(node: Any) -> Any:
     try:
         found = OmegaConf.to_container(node, resolve=True, enum_to_str=True)
     except Exception:
@@ -157,30 +162,20 @@ def _plain_node(node: DictConfig | ListConfig) -> Any:
 
 
 def _one_by_one(node: Any) -> Any:
-    if not isinstance(node, (DictConfig, ListConfig)):
+    if not OmegaConf.is_config(node):
         return node
-    if node._is_none() or node._is_missing():
-        return None if node._is_none() else "???"
-    keys = range(len(node)) if isinstance(node, ListConfig) else list(node.keys())
-    values = {key: _one(node, key) for key in keys}
-    return list(values.values()) if isinstance(node, ListConfig) else values
+    is_sequence = isinstance(node, nodes.SEQUENCES)
+    values = {key: _one(node, key) for key in (range(len(node)) if is_sequence else list(node.keys()))}
+    return list(values.values()) if is_sequence else values
 
 
-def _one(node: DictConfig | ListConfig, key: Any) -> Any:
+def _one(node: Any, key: Any) -> Any:
     if OmegaConf.is_missing(node, key):
         return "???"
     try:
         return _one_by_one(node[key])
     except Exception:
-        return _written(node, key)
-
-
-def _written(node: Any, key: Any) -> str:
-    """Return a value as it stands in the configuration, unresolved."""
-    try:
-        return str(node._get_node(key)._value())
-    except (AttributeError, OmegaConfBaseException):
-        return f"<{type(node).__name__}>"
+        return str(nodes.written_below(node, key))
 
 
 def _plain(value: Any, node: Any) -> Any:
@@ -195,7 +190,7 @@ def _plain(value: Any, node: Any) -> Any:
         return {_plain_key(key): _plain(item, _below(node, key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, _below(node, index)) for index, item in enumerate(value)]
-    raw = getattr(node, "_value", lambda: None)()
+    raw = nodes.written(node)
     return raw if isinstance(raw, str) else repr(value)
 
 
@@ -205,6 +200,6 @@ def _plain_key(key: Any) -> Any:
 
 def _below(node: Any, key: Any) -> Any:
     try:
-        return node._get_node(key) if isinstance(node, (DictConfig, ListConfig)) else None
+        return nodes.child(node, key) if OmegaConf.is_config(node) else None
     except Exception:
         return None

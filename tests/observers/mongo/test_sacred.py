@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from pymongo.database import Database
 
 from anew.observers.mongo import chunks as mongo_chunks
+from anew.observers.mongo.read import members, sacred_files, sacred_series
 from anew.observers.mongo.read import sacred as mongo_sacred
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
@@ -574,7 +575,7 @@ def test_a_time_beyond_all_calendars_harms_no_point(
 
 
 def test_there_are_limits_to_points(database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mongo_sacred, "MOST_POINTS", 5)
+    monkeypatch.setattr(sacred_series, "MOST_POINTS", 5)
     put_metric(database, "a", [(step, step, step) for step in range(3)])
     put_metric(database, "b", [(step, step, step) for step in range(10)])
     put_metric(database, "c", [(step, step, step) for step in range(10)])
@@ -748,8 +749,8 @@ def test_an_input_that_an_older_sacred_kept_comes_along(database: Database[dict[
 
 
 def test_there_are_limits_to_files(database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mongo_sacred, "MOST_FILES", 2)
-    monkeypatch.setattr(mongo_sacred, "MOST_CONTENT_BYTES", 5000)
+    monkeypatch.setattr(sacred_files, "MOST_FILES", 2)
+    monkeypatch.setattr(sacred_files, "MOST_CONTENT_BYTES", 5000)
     pairs = [(str(number), put_file(database, DATA)) for number in range(4)]
     found, record = artifacts_of(database, *pairs)
     assert set(found) == {"0"}
@@ -844,7 +845,7 @@ def test_forms_of_jsonpickle_stay_data(database: Database[dict[str, Any]]) -> No
 def test_endless_nesting_and_endless_lists_are_cut(
     database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mongo_sacred, "_MOST_VALUES", 10_000)
+    monkeypatch.setattr(members, "_MOST_VALUES", 10_000)
     deep: Any = 1
     for _ in range(5000):
         deep = {"a": [deep]}

@@ -21,6 +21,7 @@ import pytest
 from pymongo.database import Database
 
 from anew.observers.mongo.read.store import MongoStore, open_url
+from anew.runner.contracts import RunStore
 from anew.runner.errors import AnewError, ConfigError, RunNotFoundError, StoreError
 from anew.runner.format import serial
 from anew.runner.records import RunRecord, Status
@@ -79,7 +80,7 @@ def told(record: RunRecord) -> str:
     return serial.dumps(serial.to_json(replace(record, id=None, observers={})))
 
 
-def assert_equal(there: FolderStore, here: FolderStore, ref: str) -> None:
+def assert_equal(there: RunStore, here: RunStore, ref: str) -> None:
     one, other = there.get(ref), here.get(ref)
     assert told(one) == told(other)
     for name in other.metrics:
@@ -210,6 +211,40 @@ def test_without_a_server_main_runs_and_sync_delivers_later(trial: Project, fres
     fresh_mongo.start()
     anew(trial, "sync")
     assert_equal(open_url(url), trial.store, trial.record().uid)
+
+
+@pytest.mark.parametrize("when", ["before it began", "while it went on"])
+def test_a_server_that_refuses_connections_costs_the_end_little(
+    trial: Project, fresh_mongo: MongoServer, when: str
+) -> None:
+    """The driver waits for a server for 5 s each time it is asked, which is for one that does not answer at all."""
+    url = with_database(fresh_mongo.url, "outage")
+    if when == "before it began":
+        fresh_mongo.stop()
+    # what was under way when the server died waits for another one, as that may be a moment's matter: 5 s
+    n = 50 if when == "before it began" else 900
+    with trial.start(*to(url), f"n={n}", "pause=0.01") as process:
+        if when == "while it went on":
+            with fresh_mongo.client() as client:
+                until(lambda: client["outage"]["runs"].count_documents({}) == 1)
+            fresh_mongo.kill()
+        _, err = process.communicate(timeout=60)
+        gone = datetime.now(timezone.utc)
+    assert process.returncode == 0, err
+    assert "Connection refused" in err
+    assert "anew sync 1" in err
+    ended = trial.record().ended_at
+    assert ended is not None
+    # some 2 s, and what a busy machine adds to the exit of a process; 10 s were too much
+    assert (gone - ended).total_seconds() < 6
+
+
+def test_a_name_that_is_not_found_and_a_socket_are_left_to_the_driver() -> None:
+    for url in ("mongodb://no.such.host.invalid/x", "mongodb://%2Ftmp%2Fnone.sock/x"):
+        begun = time.monotonic()
+        with pytest.raises(StoreError, match="cannot be reached"):
+            open_store(f"{url}?serverSelectionTimeoutMS=300")
+        assert time.monotonic() - begun > 0.25
 
 
 def test_a_server_that_is_killed_in_the_middle_costs_nothing(trial: Project, fresh_mongo: MongoServer) -> None:

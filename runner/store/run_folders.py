@@ -1,0 +1,188 @@
+"""Runs in folders, or laid out in folders when they are looked at: how each is read, and what may be done with it."""
+
+from __future__ import annotations
+
+import codecs
+import heapq
+import os
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+from anew.runner import events as ev
+from anew.runner.contracts import Observer
+from anew.runner.errors import StoreError, SweepNotFoundError
+from anew.runner.records import RunRecord
+from anew.runner.store.files import names_in
+from anew.runner.store.index import is_number
+from anew.runner.store.journal import read_points
+from anew.runner.store.objects import ObjectStore
+from anew.runner.store.paths import RunLayout, StoreLayout
+from anew.runner.store.reading import has_begun, is_alive, journals, read_events, read_run
+from anew.runner.store.stored import Point, StoredRun, StoredRuns
+from anew.runner.store.stream import observer_states
+from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.sweep_state import read_sweep
+from anew.runner.sweep_records import SweepRecord
+
+_FOLLOW_S = 0.2
+_PIECE = 1 << 20
+
+
+class RunFolders(StoredRuns):
+    """
+    Runs whose folders are here, or can be fetched, so that whatever reads a folder reads them: re-runs, deliveries.
+
+    A subclass says `all_runs`, `present`, `add_event` and `recording`, and sets the attributes.
+
+    Attributes:
+        url: What is shown as the store's place.
+        layout: Where the folders are.
+        objects: Content by digest.
+    """
+
+    layout: StoreLayout
+    objects: ObjectStore
+
+    # --- what a store says --------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def present(self, number: int) -> RunLayout:
+        """Return a run's folder, with all that is there to be read. Raises StoreError."""
+
+    @abstractmethod
+    def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
+        """Add an event to a run: a tag, a note, a verdict. Raises StoreError."""
+
+    @abstractmethod
+    def recording(self) -> RunFolders:
+        """Return the store that runs which belong here are recorded in. Raises StoreError."""
+
+    def observer(self, *, keep_number: bool = False) -> Observer:
+        """
+        Return what sends a run from where it was recorded to here.
+
+        Args:
+            keep_number: Whether runs have their own numbers where these are free.
+
+        Raises:
+            StoreError: Nothing does: that is here.
+        """
+        raise StoreError(f"Runs are recorded in {self.url} itself.")
+
+    def refuse_recording(self) -> None:
+        """Raise StoreError where runs are not recorded directly; it says how they come here."""
+
+    def refuse_removal(self) -> None:
+        """Raise StoreError where runs cannot be deleted."""
+
+    def retire(self, number: int) -> None:
+        """Have a number never given again; nothing to do for a store that gives none. Raises StoreError."""
+
+    # --- what follows from it -----------------------------------------------------------------------------------
+
+    def has(self, number: int) -> bool:
+        """Whether there is a run of this number that started."""
+        return has_begun(self.present(number))
+
+    def read(self, number: int) -> StoredRun | None:
+        """Return a run with its whole record; None when there is none of this number. Raises StoreError."""
+        layout = self.present(number)
+        record = read_run(layout, number)
+        if record is None:
+            return None
+        if layout.observers.exists():
+            record = replace(record, observers=observer_states(layout))
+        return StoredRun(number, record)
+
+    def points(self, number: int, name: str) -> Iterator[Point]:
+        """Yield a metric's points of all writers, in order of time."""
+        paths = journals(self.present(number))
+        return heapq.merge(*(read_points(path, name) for path in paths), key=lambda point: point[0])
+
+    def output(self, ref: str | int, *, follow: bool = False) -> Iterator[str]:
+        """Yield captured output in pieces; with *follow*, until the run has ended. Raises as `resolve`."""
+        number = self.resolve(ref)
+        return _output(self.present(number), lambda: self._going_on(number), follow)
+
+    def _going_on(self, number: int) -> bool:
+        layout = self.present(number)
+        if layout.outcome.exists():
+            return False
+        record = read_run(layout, number)
+        return record is not None and is_alive(layout, record)
+
+    def events(self, ref: str | int) -> Iterator[ev.Event]:
+        """Yield a run's events from start to end, in order. Raises as `resolve`."""
+        run = self.look_up(ref)
+        return read_events(self.present(run.number), run.record)
+
+    def open_object(self, sha256: str) -> BinaryIO:
+        """Open content for reading. Raises ObjectNotFoundError."""
+        return self.objects.open(sha256)
+
+    def trashed_numbers(self) -> list[int]:
+        """Return the numbers of deleted runs, newest first."""
+        return sorted((int(name) for name in names_in(self.layout.trash) if is_number(name)), reverse=True)
+
+    # --- sweeps -------------------------------------------------------------------------------------------------
+
+    def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
+        """Return the light records of some runs, those that there are, by number."""
+        wanted = set(numbers)
+        return {run.number: run.record for run in self.all_runs() if run.number in wanted}
+
+    def sweep_folder(self, ref: str | int) -> SweepFolder:
+        """
+        Return a sweep's folder: by number, or "last" for the newest.
+
+        Raises:
+            SweepNotFoundError: There is none of this number.
+        """
+        numbers = self.sweep_numbers()
+        text = str(ref).removeprefix("sweep:")
+        number = numbers[0] if text == "last" and numbers else int(text) if is_number(text) else 0
+        if number not in numbers:
+            held = f"it holds sweeps {numbers[-1]} to {numbers[0]}" if numbers else "it holds no sweeps"
+            raise SweepNotFoundError(
+                f"No sweep {str(ref)!r} in {self.url} ({held}). To see them: anew sweep list", ref=str(ref)
+            )
+        return SweepFolder(self.layout.sweep(number), number)
+
+    def sweep_numbers(self) -> list[int]:
+        """Return the numbers of all sweeps, newest first."""
+        return sorted((int(name) for name in names_in(self.layout.sweeps) if is_number(name)), reverse=True)
+
+    def sweep(self, ref: str | int) -> SweepRecord:
+        """Return a sweep and its jobs, as they stand. Raises as `sweep_folder`, StoreError."""
+        return read_sweep(self.sweep_folder(ref), self)
+
+
+def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> Iterator[str]:
+    """Yield the log; what is still being rewritten at its end (a progress bar) is held back while following."""
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    offset = 0
+    while True:
+        alive = follow and going_on()
+        try:
+            with layout.output.open("rb") as file:
+                # the tail of a log that has reached its limit is rewritten, and may become shorter
+                offset = min(offset, os.fstat(file.fileno()).st_size)
+                file.seek(offset)
+                while block := file.read(_PIECE):
+                    if alive and (len(block) < _PIECE or b"\n" in block):
+                        block = block[: block.rfind(b"\n") + 1]
+                    if not block:
+                        break
+                    offset += len(block)
+                    yield decoder.decode(block)
+                    file.seek(offset)
+        except FileNotFoundError:
+            pass
+        if not alive:
+            if rest := decoder.decode(b"", final=True):
+                yield rest
+            return
+        time.sleep(_FOLLOW_S)

@@ -1,0 +1,204 @@
+"""Recorded runs, whatever keeps them: all that can be asked of them, given how each is read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, BinaryIO
+
+from anew.runner.contracts import MetricSeries
+from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError
+from anew.runner.format import ids
+from anew.runner.query import filters
+from anew.runner.query.tabular import as_table
+from anew.runner.records import RunRecord
+from anew.runner.wording import closest, printable, some
+
+Point = tuple[float, int, "float | int"]
+"""Seconds since the start, step, value as it was logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """
+    A run as one store has it.
+
+    Attributes:
+        number: What the store calls it; other stores have a run of that number, too.
+        record: Its record; `record.id` is the number.
+    """
+
+    number: int
+    record: RunRecord
+
+
+class StoredRuns(ABC):
+    """
+    A `RunStore`, given how its runs are listed and how each is read. Whoever writes a store begins here.
+
+    A subclass says `all_runs`, `read`, `points`, `output` and `open_object`, and sets `url`, which is shown, so that
+    nothing secret may be in it. It may say `numbers`, `newest`, `of_uid` and `has`, too, where it knows a quicker way.
+    All of them are called from several threads.
+    """
+
+    url: str
+
+    # --- what a store says --------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def all_runs(self) -> Iterator[StoredRun]:
+        """Yield all runs, newest first (by number); their records may be light, as those of `RunStore.find`."""
+
+    @abstractmethod
+    def read(self, number: int) -> StoredRun | None:
+        """Return a run with its whole record; None when there is none of this number."""
+
+    @abstractmethod
+    def points(self, number: int, name: str) -> Iterable[Point]:
+        """Give every point of a metric in the order in which they were logged; none when there is no such metric."""
+
+    @abstractmethod
+    def output(self, ref: str | int, *, follow: bool = False) -> Iterator[str]:
+        """Yield captured output; see `RunStore.output`."""
+
+    @abstractmethod
+    def open_object(self, sha256: str) -> BinaryIO:
+        """Open content for reading; see `RunStore.open_object`."""
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of all runs, newest first."""
+        return [run.number for run in self.all_runs()]
+
+    def newest(self, limit: int) -> list[StoredRun]:
+        """Return the newest runs, at most so many."""
+        return list(islice(self.all_runs(), limit))
+
+    def of_uid(self, prefix: str) -> list[int]:
+        """Return the numbers, ascending, of the runs whose uid begins so."""
+        return sorted(run.number for run in self.all_runs() if run.record.uid.startswith(prefix))
+
+    def has(self, number: int) -> bool:
+        """Whether there is a run of this number."""
+        return self.read(number) is not None
+
+    def way_back(self, number: int) -> str:
+        """Return a sentence on how a run that was there can be had back; empty when there is no way."""
+        return ""
+
+    # --- what follows from it -----------------------------------------------------------------------------------
+
+    def resolve(self, ref: str | int) -> int:
+        """
+        Return the number of the run that *ref* names.
+
+        Raises:
+            RunNotFoundError, AmbiguousRefError, RefSyntaxError: It names none, several, or is no reference.
+        """
+        found = self._named_by(ids.parse_ref(ref))
+        if len(found) == 1:
+            return found[0]
+        raise self._ambiguous(ref, found) if found else self._not_found(ref)
+
+    def _named_by(self, ref: ids.Ref) -> list[int]:
+        if isinstance(ref, ids.ByNumber):
+            return [ref.number] if self.has(ref.number) else []
+        if isinstance(ref, ids.ByUid):
+            return self.of_uid(ref.prefix)
+        if isinstance(ref, ids.ByAge):
+            return [run.number for run in self.newest(ref.back + 1)[ref.back :]]
+        jobs = ((run.number, run.record.sweep) for run in self.all_runs())
+        return [number for number, sweep in jobs if sweep and (sweep.id, sweep.index) == (ref.sweep, ref.index)][:1]
+
+    def _not_found(self, ref: str | int) -> RunNotFoundError:
+        numbers = [run.number for run in self.all_runs()]
+        if not numbers:
+            held = "it holds no runs"
+        elif len(numbers) == 1:
+            held = f"it holds one run, {numbers[0]}"
+        else:
+            held = f"it holds {len(numbers)} runs, {min(numbers)} to {max(numbers)}"
+        parsed = ids.parse_ref(ref)
+        hint = self.way_back(parsed.number) if isinstance(parsed, ids.ByNumber) else ""
+        return RunNotFoundError(
+            f"No run {str(ref)!r} in {self.url} ({held}).{f' {hint}' if hint else ''} To see them: anew list",
+            ref=str(ref),
+            store=self.url,
+        )
+
+    def _ambiguous(self, ref: str | int, found: Sequence[int]) -> AmbiguousRefError:
+        runs = [run for number in found[:5] if (run := self.read(number)) is not None]
+        uids = [f"{run.number} ({run.record.uid})" for run in runs]
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        return AmbiguousRefError(
+            f"{str(ref)!r} is the beginning of several uids: runs {', '.join(uids)}{more}. "
+            "Give more of it, or the number.",
+            ref=str(ref),
+            candidates=tuple(found),
+        )
+
+    def look_up(self, ref: str | int) -> StoredRun:
+        """Return one run, whole, and its number. Raises as `resolve`."""
+        run = self.read(self.resolve(ref))
+        if run is None:
+            raise self._not_found(ref)
+        return run
+
+    def get(self, ref: str | int) -> RunRecord:
+        """Return one run's record, whole. Raises as `resolve`."""
+        return self.look_up(ref).record
+
+    def records(self) -> Iterator[RunRecord]:
+        """Yield the light records of all runs, newest first (by number)."""
+        return (run.record for run in self.all_runs())
+
+    def find(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> list[RunRecord]:
+        """Return the runs that match; see `RunStore.find`. Raises FilterError."""
+        matches = filters.parse_filter(where).matches if where.strip() else None
+        if matches is None and sort is None and limit is not None:
+            return [run.record for run in self.newest(limit)]
+        found: Iterable[RunRecord] = self.records() if matches is None else filter(matches, self.records())
+        if sort is not None:
+            return filters.sort_records(list(found), sort)[:limit]
+        return list(found)[:limit]
+
+    def metrics(self, ref: str | int, name: str) -> MetricSeries:
+        """Return a series; see `RunStore.metrics`."""
+        import numpy as np
+
+        number = self.resolve(ref)
+        points = list(self.points(number, name))
+        if not points:
+            raise self._no_metric(number, name)
+        times, steps, values = zip(*points, strict=True)
+        return MetricSeries(
+            name=name,
+            steps=np.asarray(steps, dtype=np.int64),
+            values=np.asarray([_as_float(value) for value in values], dtype=np.float64),
+            times=np.asarray(times, dtype=np.float64),
+            exact=values,
+        )
+
+    def _no_metric(self, number: int, name: str) -> MetricNotFoundError:
+        known = sorted(self.get(number).metrics)
+        near = closest(name, known)
+        hint = f" Did you mean {near!r}?" if near else ""
+        has = f"it has: {some([printable(each) for each in known], 20)}" if known else "it has none"
+        return MetricNotFoundError(
+            f"Run {number} has no metric {name!r}; {has}.{hint} To see them: anew metrics {number}",
+            ref=number,
+            name=name,
+            candidates=tuple(known),
+        )
+
+    def table(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> Any:
+        """Return runs as a pandas DataFrame, a row each; see `tabular.as_table`. Raises MissingExtraError."""
+        return as_table(self.find(where, sort=sort, limit=limit))
+
+
+def _as_float(value: float | int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")

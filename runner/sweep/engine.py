@@ -1,0 +1,109 @@
+"""What runs the jobs of a sweep beside each other, and how it says that one has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from anew.runner.errors import ConfigError
+from anew.runner.settings import SweepSettings
+from anew.runner.store.paths import SweepLayout
+from anew.runner.sweep.reference import Attachment, MainReference
+
+if TYPE_CHECKING:
+    from anew.runner.config.main import Ticket
+
+_Options = TypeVar("_Options")
+
+
+class Fate(Enum):
+    """
+    What became of a job that was handed to an engine.
+
+    ENDED: It was begun and came to its end; the store says how. TAKEN: Another process has it. NOT_BEGUN: It was
+    refused before main. DIED: Its process did not come to its end by itself.
+    """
+
+    ENDED = "ended"
+    TAKEN = "taken"
+    NOT_BEGUN = "not begun"
+    DIED = "died"
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """
+    How a job ended for the engine that ran it. What became of its run is in the store.
+
+    Attributes:
+        fate: What became of it.
+        why: Why it was not begun, or what ended its process; else empty.
+    """
+
+    fate: Fate
+    why: str = ""
+
+
+class Engine(Protocol):
+    """
+    Runs jobs beside each other.
+
+    Attributes:
+        slots: How many jobs it can run at a time, now. With none, it is handed one all the same, which it keeps until
+            it can: whether there is anything left to run is seen when it is asked for.
+        is_remote: Whether jobs run where this process cannot see theirs: what the store says of a job is then looked at
+            too, since a network may be cut.
+    """
+
+    @property
+    def slots(self) -> int: ...
+
+    @property
+    def is_remote(self) -> bool: ...
+
+    def submit(self, ticket: Ticket) -> Future[JobEnd]:
+        """Have a job run. The future is given a result in any case, and no exception."""
+        ...
+
+    def interrupt(self) -> None:
+        """Have the running jobs interrupted, as by a Ctrl-C. Returns at once; their futures end."""
+        ...
+
+    def close(self, *, kill: bool = False) -> None:
+        """Let go of processes and connections; with *kill*, whatever they are doing."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineSetup:
+    """
+    What an engine is made for.
+
+    Attributes:
+        launcher: The launcher's name, as it is chosen and as messages have it.
+        options: What `hydra.launcher` says, plain values.
+        settings: What `anew.sweep` says.
+        main: Where main is found by another process of this machine.
+        attachment: The sweep, as other processes are told of it.
+        layout: The sweep's folder.
+    """
+
+    launcher: str
+    options: Mapping[str, Any]
+    settings: SweepSettings
+    main: MainReference
+    attachment: Attachment
+    layout: SweepLayout
+
+
+def read_options(kind: type[_Options], options: Mapping[str, Any], launcher: str) -> _Options:
+    """Return a launcher's options as the dataclass *kind*. Raises ConfigError for one that it has not."""
+    known = [each.name for each in fields(kind)]  # type: ignore[arg-type]  # there is no type of dataclasses
+    for name in options:
+        if name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise ConfigError(f"hydra.launcher has no {name!r} for {launcher}; {has}.", key=name)
+    return kind(**options)

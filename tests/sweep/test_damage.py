@@ -1,0 +1,245 @@
+"""What becomes of a sweep's files: damage is said and costs no result; what somebody changed is not run unseen."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anew.runner.errors import SweepNotFoundError
+from anew.runner.format import serial
+from anew.runner.format.serial import from_json, to_json
+from anew.runner.records import Status
+from anew.runner.store import marks
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.integrity import check_store
+from anew.runner.sweep_records import SweepStart
+from tests.helpers.scripts import Project
+
+ANEW = [sys.executable, "-c", "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"]
+TRIALS = int(os.environ.get("ANEW_DAMAGE_TRIALS", "300"))
+
+
+@pytest.fixture
+def trial(project: Path) -> Project:
+    """A sweep of four jobs, of which three were done; each execution of a job is a line in the file `count`."""
+    found = Project(project)
+    found.write("""
+    @experiment.main
+    def main(i: int = 0, extra: str = ""):
+        with open("count", "a") as file:
+            file.write(f"{i}{extra}\\n")
+        return i * 10
+    """)
+    found.run("-m", "i=1,2,3,4", "anew.sweep.max_jobs=3", "anew.quiet=true")
+    return found
+
+
+@pytest.fixture
+def sweep(trial: Project) -> Path:
+    return trial.folder / "runs/sweeps/1"
+
+
+def resume(trial: Project, *words: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [*ANEW, "sweep", "resume", "1", "anew.sweep.max_jobs=null", *words],
+        cwd=trial.folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def executions(trial: Project) -> list[str]:
+    return (trial.folder / "count").read_text().split()
+
+
+def results(store: FolderStore) -> dict[int, Any]:
+    return {job.index: job.result for job in store.sweep(1).jobs}
+
+
+def change(path: Path, number: int, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a sealed line says, and seal it again, as somebody can who does not have the user's key."""
+    lines = path.read_bytes().splitlines()
+    raw = serial.unseal(lines[number])
+    edit(raw)
+    lines[number] = serial.seal(raw).rstrip(b"\n")
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+
+# --- what somebody changed --------------------------------------------------------------------------------------------
+
+
+def test_an_override_added_to_the_plan_is_shown_and_not_run_without_trust(trial: Project, sweep: Path) -> None:
+    def edit(job: dict[str, Any]) -> None:
+        job["overrides"].append("extra=evil")
+        job["config"]["extra"] = "evil"
+
+    change(sweep / "jobs.jsonl", 3, edit)
+    refused = resume(trial, code=4)
+    assert "job 3  i=4 extra=evil" in refused
+    assert "anew sweep resume 1 --trust" in refused
+    assert executions(trial) == ["1", "2", "3"]
+
+    resume(trial, "--trust")
+    assert executions(trial) == ["1", "2", "3", "4evil"]
+    assert trial.store.sweep_folder(1).strange() == []
+
+
+def test_a_line_of_another_sweep_is_none_of_this_ones(trial: Project, sweep: Path) -> None:
+    trial.run("-m", "i=1,2,3,4", "extra=other", "anew.sweep.max_jobs=1", "anew.quiet=true")
+    (sweep / "jobs.jsonl").write_bytes((sweep.parent / "2/jobs.jsonl").read_bytes())
+
+    assert "job 3  i=4 extra=other" in resume(trial, code=4)
+
+
+def test_a_claim_that_somebody_made_is_shown(trial: Project, sweep: Path) -> None:
+    """It would have a job taken for done."""
+    made = serial.unseal((sweep / "taken/0.1.json").read_bytes())
+    (sweep / "taken/3.1.json").write_bytes(serial.seal({**made, "index": 3, "reused": True}))
+
+    assert "taken/3.1.json  job 3 was done by run 1" in resume(trial, code=4)
+
+
+def test_what_a_worker_with_another_key_took_is_vouched_for_by_who_handed_it_out(
+    trial: Project, sweep: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = trial.store.sweep_folder(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(marks, "state_folder", lambda: tmp_path / "another")
+        assert folder.take(3, 1, 99)
+    assert folder.strange() == ["taken/3.1.json  job 3 was done by run 99"]
+
+    folder.vouch_for(3, 1)
+    assert folder.strange() == []
+    assert folder.claim(3, 1).run == 99
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_flip_cut_or_gap_shows_another_result_or_ends_a_reader(trial: Project, sweep: Path) -> None:
+    chance = random.Random(trial.folder.name)
+    store = trial.store
+    right = results(store)
+    assert right == {0: 10, 1: 20, 2: 30, 3: None}
+    files = [*sweep.glob("*.json*"), *sweep.glob("taken/*"), *sweep.glob("conductors/*")]
+    assert len(files) == 2 + 3 + 2
+    for _ in range(TRIALS):
+        path = chance.choice(files)
+        whole = path.read_bytes()
+        kind = chance.choice(["flip", "cut", "gone", "zeros", "junk"])
+        place = chance.randrange(len(whole))
+        if kind == "flip":
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << chance.randrange(8))]) + whole[place + 1 :])
+        elif kind == "cut":
+            path.write_bytes(whole[:place])
+        elif kind == "zeros":
+            path.write_bytes(whole[:place] + bytes(len(whole) - place))
+        elif kind == "junk":
+            path.write_bytes(b'{"index": [], "run": {}, "attempt": "x", "number": null}')
+        else:
+            path.unlink()
+        what = f"{kind} at {place} of {path.name}"
+        try:
+            found = store.sweep(1)
+        except SweepNotFoundError:
+            assert path.name == "sweep.json", what
+        else:
+            shown = {job.index: job.result for job in found.jobs}
+            assert shown == right or (path.name == "jobs.jsonl" and shown == {i: right[i] for i in shown}), what
+            is_harmless = path.name in ("jobs.jsonl", "1.json", "1.ended.json") and kind == "gone"
+            # a last newline is not covered by the seal, and a claim that is whole without it is whole
+            assert found.warnings or is_harmless or place >= len(whole) - 1 or path.name == "sweep.json", what
+        finally:
+            path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("damage", ["flip", "gone", "empty", "other"])
+def test_a_completed_job_whose_claim_is_damaged_is_not_run_again(trial: Project, sweep: Path, damage: str) -> None:
+    path = sweep / "taken/0.1.json"
+    if damage == "gone":
+        path.unlink()
+    elif damage == "other":
+        change(path, 0, lambda raw: raw.update(run=2))
+    else:
+        path.write_bytes(path.read_bytes().replace(b'"run":1', b'"run":2') if damage == "flip" else b"")
+    assert results(trial.store) == {0: 10, 1: 20, 2: 30, 3: None}
+    [warning] = trial.store.sweep(1).warnings
+    assert warning == "taken/0.1.json is missing or damaged; by its own record run 1 did the job"
+    assert warning in [finding.what for finding in check_store(trial.store)]
+
+    said = resume(trial, *(["--trust"] if damage == "other" else []))
+    assert "taken/0.1.json" in said
+    assert executions(trial) == ["1", "2", "3", "4"]
+    assert results(trial.store) == {0: 10, 1: 20, 2: 30, 3: 40}
+    assert trial.store.sweep(1).warnings == ()
+    assert trial.store.sweep_folder(1).strange() == []
+
+
+def test_a_claim_that_no_run_explains_is_said_and_the_job_run_once_more(trial: Project, sweep: Path) -> None:
+    (sweep / "taken/3.1.json").write_bytes(b"?")
+    job = trial.store.sweep(1).jobs[3]
+    assert (job.status, job.attempts) == (Status.LOST, 1)
+    assert job.error is not None
+    assert "taken/3.1.json is missing or damaged" in job.error
+
+    assert "taken/3.1.json is missing or damaged" in resume(trial)
+    assert executions(trial) == ["1", "2", "3", "4"]
+    assert (trial.store.sweep(1).jobs[3].attempts, results(trial.store)[3]) == (2, 40)
+
+
+def test_a_sweep_whose_conductors_are_damaged_is_taken_up_once_they_are_silent(trial: Project, sweep: Path) -> None:
+    path = sweep / "conductors/1.json"
+    path.write_bytes(b"")
+    (sweep / "conductors/1.ended.json").unlink()
+    assert "is going on" in resume(trial, code=2)
+
+    os.utime(path, (1, 1))
+    assert "conductors/1.json is damaged" in resume(trial)
+    assert results(trial.store)[3] == 40
+
+
+def test_a_damaged_sweep_is_listed_as_such(trial: Project, sweep: Path) -> None:
+    (sweep / "sweep.json").write_bytes(serial.seal({"uid": 3}))
+    done = subprocess.run([*ANEW, "sweep", "list"], cwd=trial.folder, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "sweep.json is damaged" in done.stderr
+    assert "has no record" in resume(trial, code=2)
+
+
+# --- sweeps of earlier versions ---------------------------------------------------------------------------------------
+
+
+def test_a_sweep_of_an_earlier_version_is_read_and_resumed(trial: Project, sweep: Path) -> None:
+    """Its claims were not sealed, and neither they nor its jobs marked."""
+    raw = serial.unseal((sweep / "sweep.json").read_bytes())
+    start = to_json(from_json(SweepStart, raw))
+    bare = {"format": raw["format"], **{key: value for key, value in start.items() if key != "is_sealed"}}
+    (sweep / "sweep.json").write_bytes(serial.seal({**bare, "origin_mark": marks.mark(bare)}))
+    lines = [serial.unseal(line) for line in (sweep / "jobs.jsonl").read_bytes().splitlines()]
+    (sweep / "jobs.jsonl").write_bytes(b"".join(serial.seal(_unmarked(line)) for line in lines))
+    for path in (*sweep.glob("taken/*.json"), *sweep.glob("conductors/*.json")):
+        path.write_text(json.dumps(_unmarked(serial.unseal(path.read_bytes()))))
+
+    assert results(trial.store) == {0: 10, 1: 20, 2: 30, 3: None}
+    assert trial.store.sweep(1).warnings == ()
+    resume(trial)
+    assert executions(trial) == ["1", "2", "3", "4"]
+    assert trial.store.sweep(1).status is Status.COMPLETED
+
+
+def _unmarked(raw: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if key != "origin_mark"}

@@ -1,0 +1,258 @@
+"""
+What an interpreter can change under us: the tests here, and those marked the same elsewhere, are run on every Python.
+
+`make pythons-near` runs them on the other Pythons that are found; what a version changed is tried here on any of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import hydra._internal.utils
+import pytest
+
+from anew import Experiment
+from tests.helpers.scripts import Project
+
+pytestmark = pytest.mark.interpreter
+
+
+@pytest.fixture
+def trial(project: Path) -> Project:
+    return Project(project)
+
+
+# --- the command line's parser ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def curious(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have argparse look into the help of every option that is added, as it does since Python 3.14."""
+    add: Any = argparse._ActionsContainer.add_argument
+
+    def add_argument(self: Any, *names: Any, **options: Any) -> Any:
+        assert "%" not in (options.get("help") or "")
+        return add(self, *names, **options)
+
+    monkeypatch.setattr(argparse._ActionsContainer, "add_argument", add_argument)
+
+
+@pytest.mark.usefixtures("curious", "project")
+def test_an_argparse_that_looks_into_every_help_does_not_stop_a_command() -> None:
+    """Of `--shell-completion`, Hydra gives an object that is no text: Python 3.14 raises `badly formed help string`."""
+    experiment = Experiment("trial")
+
+    @experiment.main
+    def main(lr: float = 0.1) -> float:
+        return lr
+
+    assert main.run("lr=0.5").result == 0.5
+
+
+@pytest.mark.usefixtures("curious", "project")
+@pytest.mark.parametrize(
+    "line", [["--help", "hydra.help.template=$FLAGS_HELP"], ["--hydra-help"]], ids=["app", "hydra"]
+)
+def test_help_tells_of_every_option_as_ever(line: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = Experiment("trial")
+    monkeypatch.setattr("sys.argv", ["train.py", *line])
+
+    @experiment.main
+    def main(lr: float = 0.1) -> float:
+        return lr
+
+    with redirect_stdout(io.StringIO()) as told, pytest.raises(SystemExit) as end:
+        main()
+
+    assert end.value.code == 0
+    assert "--shell-completion,-sc : Install or Uninstall shell completion:\n    Bash - Install:" in told.getvalue()
+    assert "--multirun,-m : Run multiple jobs" in told.getvalue()
+
+
+@pytest.mark.usefixtures("project")
+def test_the_argparse_of_others_is_as_it_was(tmp_path: Path) -> None:
+    """Neither the module nor its parser is changed, not even while main runs: main may have a parser of its own."""
+    before = dict(vars(argparse)), dict(vars(argparse._ActionsContainer)), dict(vars(argparse.ArgumentParser))
+    seen: list[Any] = []
+    experiment = Experiment("trial")
+
+    @experiment.main
+    def main(lr: float = 0.1) -> None:
+        seen.append((dict(vars(argparse)), dict(vars(argparse._ActionsContainer)), dict(vars(argparse.ArgumentParser))))
+        seen.append(hydra._internal.utils.argparse)  # type: ignore[attr-defined]  # what Hydra imported
+
+    main.run()
+
+    assert seen == [before, argparse]
+
+
+# --- child processes -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_belongs_to_the_run_it_was_started_in_however_it_began(trial: Project, method: str) -> None:
+    """
+    The server of forkserver, the default since Python 3.14, is started once in a process: here in the first run.
+
+    What its children inherit is the server's, and so were the variables, the output and the opened files.
+    """
+    (trial.folder / "rows.txt").write_text("1 2 3")
+    trial.write(f"""
+    import multiprocessing
+    def grandchild(n):
+        anew.current_run().log({{"grandchild": n}})
+        print("grandchild of", n)
+    def child(n):
+        print("child of", n)
+        print("error of", n, file=sys.stderr)
+        open("rows.txt").read()
+        anew.current_run().log({{"child": n}})
+        assert os.environ["ANEW_RUN"] == str(anew.current_run().dir.parent)  # what other programs go by
+        below = context.Process(target=grandchild, args=(n,))
+        below.start(); below.join(); assert below.exitcode == 0
+    context = multiprocessing.get_context({method!r})
+    @experiment.main
+    def main(n: int = 0, *, run: Run):
+        process = context.Process(target=child, args=(n,))
+        process.start(); process.join(); assert process.exitcode == 0
+    def runs():
+        for n in (1, 2): main.run(f"n={{n}}")
+    if __name__ == "__main__":
+        runs()
+        sys.exit()
+    """)
+
+    trial.run("anew.quiet=true")
+
+    for number in (1, 2):
+        record = trial.record(number)
+        points = {name: (metric.last, metric.count) for name, metric in record.metrics.items() if "/" not in name}
+        assert points == {"child": (number, 1), "grandchild": (number, 1)}
+        assert [each.path for each in record.inputs] == ["rows.txt"]
+        said = (trial.folder / f"runs/{number}/output.log").read_text()
+        assert sorted(said.splitlines()) == [f"child of {number}", f"error of {number}", f"grandchild of {number}"]
+
+
+@pytest.mark.parametrize("kind", ["Pool", "ProcessPoolExecutor"])
+def test_what_a_pool_of_the_default_kind_does_is_on_record(trial: Project, kind: str) -> None:
+    (trial.folder / "rows.txt").write_text("1 2 3")
+    trial.write(f"""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import Pool
+    def work(n):
+        anew.current_run().log({{f"part{{n}}": n}})
+        return len(open("rows.txt").read())
+    @experiment.main
+    def main(n: int = 2):
+        with {kind}(n) as pool:
+            return sum(pool.map(work, range(n)))
+    """)
+
+    trial.run()
+
+    record = trial.record()
+    assert record.result == 10
+    assert {name for name in record.metrics if "/" not in name} == {"part0", "part1"}
+    assert [each.path for each in record.inputs] == ["rows.txt"]
+
+
+# --- annotations -----------------------------------------------------------------------------------------------------
+
+LATE = pytest.mark.skipif(sys.version_info < (3, 14), reason="before Python 3.14 the script itself fails there")
+HOW = pytest.mark.parametrize("first", ["from __future__ import annotations", pytest.param("", marks=LATE)])
+
+
+@pytest.mark.parametrize(
+    "first", ["from __future__ import annotations", pytest.param("", marks=LATE)], ids=["text", "late"]
+)
+def test_annotations_may_name_what_type_checkers_alone_import(trial: Project, first: str) -> None:
+    (trial.folder / "train.py").write_text(f"""{first}
+from typing import TYPE_CHECKING
+from anew import Experiment
+if TYPE_CHECKING:
+    from nowhere import Result
+    from anew import Run
+experiment = Experiment("trial")
+Size = int
+
+@experiment.main
+def main(rate: float = 0.1, layers: list[Size] = [1], *, run: Run) -> Result:
+    run.log({{"rate": rate}})
+    return type(rate).__name__, layers
+
+if __name__ == "__main__":
+    main()
+""")
+    trial.run("rate=2", "layers=[3]")
+    record = trial.record()
+    assert (record.result, record.config) == (("float", [3]), {"rate": 2.0, "layers": [3]})
+
+    assert trial.run("layers=[x]", code=2).stderr.startswith("anew: ")
+
+
+@pytest.mark.parametrize("first", ["from __future__ import annotations", ""])
+def test_dataclasses_are_configurations_however_their_annotations_are_kept(trial: Project, first: str) -> None:
+    (trial.folder / "train.py").write_text(f"""{first}
+from dataclasses import dataclass, field
+from typing import Literal, Optional, Union
+from anew import Experiment, Run
+experiment = Experiment("trial")
+
+@dataclass
+class Adam:
+    lr: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.99)
+
+@dataclass
+class Config:
+    optimiser: Adam = field(default_factory=Adam)
+    layers: Union[int, list[int], None] = None
+    mode: Literal["fit", "test"] = "fit"
+    name: Optional[str] = None
+
+@experiment.main(config=Config)
+def main(cfg: Config, run: Run | None):
+    return [cfg.optimiser.lr, list(cfg.optimiser.betas), cfg.layers, cfg.mode, cfg.name]
+
+if __name__ == "__main__":
+    main()
+""")
+    trial.run("optimiser.lr=1", "layers=[1,2]", "mode=test")
+    assert trial.record().result == [1.0, [0.9, 0.99], [1, 2], "test", None]
+
+
+def test_a_name_that_nothing_defines_is_refused_with_a_message(trial: Project) -> None:
+    (trial.folder / "train.py").write_text("""
+from __future__ import annotations
+from anew import Experiment
+@Experiment("trial").main
+def main(rate: Missing = 0.1): ...
+main()
+""")
+    told = trial.run(code=2).stderr
+    assert "the annotation 'Missing' of 'rate' names nothing that is defined there. Import it." in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    "first", ["from __future__ import annotations", pytest.param("", marks=LATE)], ids=["text", "late"]
+)
+def test_a_field_whose_type_nothing_defines_is_refused_with_a_message(trial: Project, first: str) -> None:
+    (trial.folder / "train.py").write_text(f"""{first}
+from dataclasses import dataclass
+from anew import Experiment
+@dataclass
+class Config:
+    rate: Missing = 0.1
+@Experiment("trial").main(config=Config)
+def main(cfg): ...
+main()
+""")
+    told = trial.run(code=2).stderr
+    assert "Missing" in told
+    assert "Traceback" not in told
