@@ -88,7 +88,7 @@ def laying_out(place: Path, mirror: Path) -> Callable[[], Sample]:
         shutil.rmtree(mirror, ignore_errors=True)
         places = Places(Path(record.source.root or ""), mirror, moved=True)
         started = time.perf_counter()
-        lay_out_source(record, places, store.objects)
+        lay_out_source(record.source, places, store.objects, ref=record.id)
         return {"time_s": time.perf_counter() - started}
 
     return lay_out

@@ -10,26 +10,19 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
 from anew.runner.errors import AnewError, ConfigError
-from anew.runner.places import Places
-from anew.runner.records import CommandFacts, RunRecord, SourceFacts, Status, SweepMembership
-from anew.runner.relaunch.plan import Report, active
-from anew.runner.sweep_records import PlannedJob, SweepRecord
+from anew.runner.records import RunRecord, Status
+from anew.runner.relaunch.plan import Errand, Resume, assignment
+from anew.runner.sweep_records import SweepRecord
 
 if TYPE_CHECKING:
-    from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket
-    from anew.runner.relaunch.plan import Plan
-    from anew.runner.run.lifecycle import Claim, Origin
-    from anew.runner.settings import Settings
-    from anew.runner.store.folder import FolderStore
-    from anew.runner.sweep.reference import Attachment, MainReference
-    from anew.runner.sweep.session import SweepSession
+    from anew.runner.config.main import TaskSpec, Ticket
+    from anew.runner.session import Session
+    from anew.runner.sweep.reference import Attachment
 
 UNSET: Any = object()
 # flags of Hydra's that ask for something to be shown; no run comes of them
@@ -54,7 +47,7 @@ class Experiment:
         if not isinstance(name, str) or not name.strip() or any(ord(letter) < 32 for letter in name):
             raise ConfigError(f"{name!r} cannot name an experiment; give a text, such as Experiment('digits').")
         self.name = name
-        self.observers = _named(observers)
+        self.observers = _by_name(observers)
         self._main: Main | None = None
 
     def __repr__(self) -> str:
@@ -140,11 +133,13 @@ class Main:
         self._arguments = arguments
         self._checked: TaskSpec | None = None
         functools.update_wrapper(self, function)
-        _ = self._spec
+        _ = self.spec
 
     @property
-    def _spec(self) -> TaskSpec:
+    def spec(self) -> TaskSpec:
+        """The function and where its configuration comes from."""
         if self._checked is None:
+            # not at the top: whoever imports the names alone, such as `Run` for an annotation, does without it
             from anew.runner.config.main import task_spec
 
             self._checked = task_spec(self.function, **self._arguments)
@@ -171,16 +166,14 @@ class Main:
             ConfigError: The configuration cannot be composed; nothing was recorded.
             Exception: Whatever main raises, after it was recorded.
         """
-        from anew.runner.config.main import run_app
-
         self._refuse_import()
-        if plan := self._planned():
-            self._do(plan, interactive=True)
+        if errand := self._errand():
+            self._do(errand, interactive=True)
             sys.exit()
-        session = _Session(
-            self, entry="call", options={"store": None if store is None else os.fspath(store), "quiet": quiet or None}
+        session = self._session(
+            entry="call", options={"store": None if store is None else os.fspath(store), "quiet": quiet or None}
         )
-        run_app(self._spec, list(overrides), session, interactive=True)
+        session.run(list(overrides), interactive=True)
         return session.last_record()
 
     def sweep(
@@ -206,14 +199,10 @@ class Main:
             ConfigError: A configuration cannot be composed; nothing was recorded.
             SweepStoppedError: It was stopped before its end.
         """
-        from anew.runner.config.main import run_app
-
         self._refuse_import()
-        entry = "call"
         options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
         given = [] if workers is None else [f"anew.sweep.workers={workers}"]
-        session = _Session(self, entry=entry, options=options)
-        done = run_app(self._spec, ["-m", *overrides, *given], session, interactive=True)
+        done = self._session(entry="call", options=options).run(["-m", *overrides, *given], interactive=True)
         assert isinstance(done, SweepRecord)
         return done
 
@@ -232,38 +221,27 @@ class Main:
         Raises:
             AnewError: It could not be begun; JobTakenError among them.
         """
-        from anew.runner.config.main import run_job
+        self.attached(attachment).run_job(ticket)
 
-        run_job(self._spec, ticket, self.attached(attachment))
-
-    def attached(self, attachment: Attachment) -> _Session:
+    def attached(self, attachment: Attachment) -> Session:
         """Return what records jobs of a sweep in this process."""
-        session = _Session(self, entry=attachment.command.entry, options=attachment.options, sweep=attachment)
-        session.record_as(attachment)
-        return session
-
-    @property
-    def spec(self) -> TaskSpec:
-        """The function and where its configuration comes from."""
-        return self._spec
+        return self._session(entry=attachment.command.entry, options=attachment.options, attachment=attachment)
 
     def __reduce__(self) -> tuple[Any, ...]:
         observers = tuple(self.experiment.observers.values())
         return _main_again, (self.experiment.name, observers, self.function, dict(self._arguments))
 
     def _command_line(self, argv: Sequence[str]) -> Any:
-        from anew.runner.config.main import run_app
-
         if self.function.__module__ == "__mp_main__":
             return None  # a script without `if __name__ == "__main__":`, imported by a process that a job runs in
         try:
-            if plan := self._planned():
-                return self._do(plan, interactive=False)
+            if errand := self._errand():
+                return self._do(errand, interactive=False)
             options, rest = _own_options(argv)
+            session = self._session(options=options)
             if not _ASKING & set(rest):
-                _start_guard()
-            session = _Session(self, entry=_entry_kind(), options=options)
-            return _left(run_app(self._spec, rest, session, interactive=False))
+                session.start_guard()
+            return _leave_as_sweep(session.run(rest, interactive=False))
         except AnewError as error:
             _leave(error)
         except KeyboardInterrupt:
@@ -271,170 +249,33 @@ class Main:
         except Exception:
             _report_fault()
 
-    def _planned(self) -> Plan | None:
-        """Return the re-run that this process was started for, when it is one of this function."""
-        plan = active()
+    def _errand(self) -> Errand | None:
+        """Return what this process was started for, when it is for this function."""
+        errand = assignment.errand
         name = self.function.__qualname__
-        return plan if plan is not None and plan.command.function.rpartition(":")[2] == name else None
+        return errand if errand is not None and errand.command.function.rpartition(":")[2] == name else None
 
-    def _do(self, plan: Plan, *, interactive: bool) -> Any:
-        """Do as planned, once; a script that would go on to a second run of its main is at its end."""
-        from anew.runner.config.main import run_app
-
-        if Path(plan.report).exists():
+    def _do(self, errand: Errand, *, interactive: bool) -> Any:
+        """Do an errand, once; a script that would go on to a second run of its main is at its end."""
+        if Path(errand.report).exists():
             sys.exit()
-        _start_guard()
-        session = _Session(self, entry=plan.command.entry, options={"store": plan.store}, plan=plan)
-        if plan.sweep is not None and plan.job is None:
-            Report(number=0).write(Path(plan.report))
-            words = ["-m", *plan.flags, *plan.overrides, *plan.settings]
-            return _left(run_app(self._spec, words, session, interactive=False))
-        words = [*plan.flags, *plan.settings]
-        return run_app(self._spec, words, session, interactive=interactive, recorded=_recorded(plan))
+        session = self._session(entry=errand.command.entry, options={"store": errand.store}, errand=errand)
+        session.start_guard()
+        done = session.run_errand(interactive=interactive)
+        return _leave_as_sweep(done) if isinstance(errand, Resume) else done
 
+    def _session(self, **how: Any) -> Session:
+        """Return what conducts one command; see `Session`."""
+        # not before main is called: all that a run needs comes with it, ten times as much as decorating needs
+        from anew.runner.session import Session, reference_to
 
-class _Session:
-    """What happens between Hydra and the store while one command or one `Main.run` is going on."""
-
-    def __init__(
-        self,
-        main: Main,
-        *,
-        entry: str,
-        options: Mapping[str, Any],
-        plan: Plan | None = None,
-        sweep: Attachment | None = None,
-    ) -> None:
-        self._main = main
-        self._options = options
-        self._plan = plan
-        self._origin = _origin(main, entry) if plan is None else _planned_origin(main, plan)
-        self._claims: list[Claim] = []
-        self._sweep: SweepSession | Attachment | None = sweep if plan is None else _attachment(plan)
-        self._last: RunRecord | None = None
-
-    @property
-    def _is_rerun(self) -> bool:
-        return self._plan is not None and self._plan.sweep is None
-
-    def record_as(self, attachment: Attachment) -> None:
-        """Record the command of a sweep, not of this process; and its source, where that was laid out."""
-        command = replace(attachment.command, interpreter=sys.executable)
-        self._origin = replace(self._origin, command=command)
-        if attachment.places is not None:
-            self._origin = replace(self._origin, places=attachment.places, source=attachment.source, scan=None)
-
-    def claim(self, settings: Mapping[str, Any], multirun: bool, job_num: int | None) -> Path:
-        """Take a run number; return the folder for the job's output."""
-        from anew.runner.run.lifecycle import Claim
-        from anew.runner.sweep.ledger import take
-
-        checked = self._settings(settings)
-        store = self._store(checked)
-        number, layout = store.claim()
-        sweep = None
-        if self._plan is not None and self._plan.job is not None:
-            multirun, job_num = True, self._plan.job
-        if multirun and self._sweep is not None and job_num is not None:
-            sweep = SweepMembership(id=take(store, self._sweep, job_num, number), index=job_num)
-        self._claims.append(Claim(store=store, number=number, layout=layout, settings=checked, sweep=sweep))
-        return layout.files
-
-    def planned(self) -> Sequence[PlannedJob]:
-        """Return the jobs of the sweep that is taken up again."""
-        if self._plan is None or self._plan.sweep is None:
-            return ()
-        return self._store(self._settings({})).sweep_folder(self._plan.sweep).planned()
-
-    def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
-        """Take a sweep number; return the sweep's folder, and what conducts it."""
-        from anew.runner.sweep.reference import reference_to
-        from anew.runner.sweep.session import SweepSession
-
-        checked = self._settings(settings)
-        store = self._store(checked)
-        session = SweepSession(
-            store,
-            checked,
-            experiment=self._origin.experiment,
-            command=self._origin.command,
-            source=lambda: self._source(store, checked),
-            main=lambda: reference_to(self._main),
-            options={"store": store.url} if checked.keep else {},
-            resume=self._plan.sweep if self._plan is not None else None,
-            only=[Status(each) for each in self._plan.only] if self._plan is not None else (),
-            places=self._origin.places if self._origin.source is not None else None,
-            quiet=checked.quiet,
+        return Session(
+            self.spec,
+            experiment=self.experiment.name,
+            observers=self.experiment.observers,
+            reference=functools.partial(reference_to, self),
+            **how,
         )
-        self._sweep = session
-        return session.folder.layout.folder, session
-
-    def task(self) -> Callable[[], tuple[TaskSpec, _Session]]:
-        """Return what another process makes main and its session by."""
-        from anew.runner.sweep.reference import reference_to
-        from anew.runner.sweep.session import SweepSession
-
-        assert isinstance(self._sweep, SweepSession)
-        return functools.partial(_attach, reference_to(self._main, script=False), self._sweep.attachment())
-
-    def _source(self, store: FolderStore, settings: Settings) -> SourceFacts:
-        if self._origin.scan is None or not settings.source.enabled:
-            return self._origin.source or SourceFacts(root=str(self._origin.places.root))
-        return self._origin.scan.finish(store.objects, settings.source, exclude=(store.root,))
-
-    def execute(self, job: ComposedJob) -> Any:
-        """Record one job as a run."""
-        from anew.runner.run.lifecycle import execute
-
-        if self._plan is not None and (self._plan.sweep is None or self._plan.job is not None):
-            claim = self._claims[-1]
-            Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._plan.report))
-        claim = self._claims[-1]
-        try:
-            return execute(job, claim, self._origin, job.call)
-        finally:
-            # what became of a sweep's jobs is read from their runs
-            if not claim.settings.keep and claim.sweep is None:
-                self._last = self._unspooled(claim)
-
-    def abandon(self) -> None:
-        """Give up the number taken last."""
-        claim = self._claims.pop()
-        claim.store.abandon(claim.number)
-
-    def last_record(self) -> RunRecord:
-        """Return the record of the run that ended last."""
-        claim = self._claims[-1]
-        return claim.store.get(claim.number) if claim.settings.keep or self._last is None else self._last
-
-    def _unspooled(self, claim: Claim) -> RunRecord | None:
-        """Return the record of a run that no folder keeps; the spool is gone once every observer has all of it."""
-        from anew.runner.dispatch.spool import remove_delivered
-
-        try:
-            record = claim.store.get(claim.number)
-            remove_delivered(claim.store, claim.number)
-        except AnewError:
-            return None
-        return record
-
-    def _settings(self, settings: Mapping[str, Any]) -> Settings:
-        from anew.runner.settings import KEPT, Settings
-
-        chosen = {key: value for key, value in self._options.items() if value is not None}
-        if self._is_rerun and isinstance(observers := settings.get("observers"), Mapping):
-            # what is compared afterwards has to be in the store
-            chosen["observers"] = {**observers, KEPT: {}}
-        # what a run was called is no part of what is repeated
-        unnamed = {"tags": (), "note": None} if self._is_rerun else {}
-        return Settings.from_mapping({**settings, **chosen, **unnamed})
-
-    def _store(self, settings: Settings) -> FolderStore:
-        from anew.runner.store.locate import open_for_recording
-
-        if not settings.keep:
-            return open_for_recording(self._origin.cache / "spool")
-        return open_for_recording(settings.store, start=self._origin.places.root)
 
 
 def _main_again(name: str, observers: Sequence[Any], function: Callable[..., Any], arguments: Any) -> Main:
@@ -442,13 +283,7 @@ def _main_again(name: str, observers: Sequence[Any], function: Callable[..., Any
     return Main(Experiment(name, observers=observers), function, arguments)
 
 
-def _attach(reference: MainReference, attachment: Attachment) -> tuple[TaskSpec, _Session]:
-    """Make main and a session for one sweep in a process that somebody else started."""
-    main = reference.load()
-    return main.spec, main.attached(attachment)
-
-
-def _left(done: Any) -> Any:
+def _leave_as_sweep(done: Any) -> Any:
     """Leave with 1 when a job of a sweep failed; pass on what is none."""
     if not isinstance(done, SweepRecord):
         return done
@@ -457,7 +292,7 @@ def _left(done: Any) -> Any:
     return done
 
 
-def _named(observers: Sequence[Any]) -> dict[str, Any]:
+def _by_name(observers: Sequence[Any]) -> dict[str, Any]:
     """Return observers under names that are file names, each its own."""
     named: dict[str, Any] = {}
     for observer in observers:
@@ -470,123 +305,6 @@ def _named(observers: Sequence[Any]) -> dict[str, Any]:
         numbered = (f"{stem}_{number}" for number in itertools.count(2))
         named[stem if stem not in named else next(name for name in numbered if name not in named)] = observer
     return named
-
-
-def _origin(main: Main, entry: str) -> Origin:
-    from anew.runner.capture.source import SourceScan, cache_file
-    from anew.runner.places import project_root
-    from anew.runner.run.lifecycle import Origin
-
-    file = _file_of(main.function)
-    root = project_root(file.parent if file else Path.cwd())
-    cache = _cache_folder()
-    return Origin(
-        experiment=main.experiment.name,
-        command=_command(main.function, entry, root),
-        places=Places(root),
-        scan=SourceScan(root, cache_file(cache, root)),
-        cache=cache,
-        observers=main.experiment.observers,
-    )
-
-
-def _recorded(plan: Plan) -> Recorded:
-    from anew.runner.config.main import Recorded
-
-    of = plan.rerun_of
-    return Recorded(
-        ref=str(of.id or of.uid) if of is not None else f"sweep:{plan.sweep}/{plan.job}",
-        config=plan.config,
-        overrides=plan.overrides,
-        changes=plan.changes,
-        job=plan.job,
-    )
-
-
-def _attachment(plan: Plan) -> Attachment | None:
-    """Return the sweep that a plan's one job is of."""
-    if plan.sweep is None or plan.job is None:
-        return None
-    from anew.runner.sweep.reference import Attachment
-
-    return Attachment(root=plan.store, sweep=plan.sweep, command=plan.command, attempts={plan.job: plan.attempt})
-
-
-def _planned_origin(main: Main, plan: Plan) -> Origin:
-    """Return what starts a re-run: everything as on record, but for the interpreter."""
-    from anew.runner.capture.source import SourceScan, cache_file
-    from anew.runner.run.lifecycle import Origin
-
-    cache = _cache_folder()
-    root = Path(plan.root)
-    return Origin(
-        experiment=main.experiment.name,
-        command=replace(plan.command, interpreter=sys.executable),
-        places=plan.places,
-        scan=SourceScan(root, cache_file(cache, root)) if plan.source is None else None,
-        cache=cache,
-        source=plan.source,
-        rerun_of=plan.rerun_of,
-        seed=plan.seed,
-        torch_threads=plan.torch_threads,
-        observers=main.experiment.observers,
-    )
-
-
-def _start_guard() -> None:
-    """Start the guard process now: it is up by the time that the configuration is composed."""
-    from anew.runner.guard.watch import Guard
-
-    Guard.shared()
-
-
-def _cache_folder() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("anew")
-
-
-def _command(function: Callable[..., Any], entry: str, root: Path) -> CommandFacts:
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
-    target = spec.name if spec is not None and entry == "module" else str(getattr(main, "__file__", "") or "")
-    return CommandFacts(
-        argv=tuple(sys.argv),
-        cwd=str(Path.cwd()),
-        entry=entry,
-        target=target,
-        function=f"{function.__module__}:{function.__qualname__}",
-        interpreter=sys.executable,
-        options=_interpreter_options(),
-        import_paths=_import_paths(root),
-    )
-
-
-def _interpreter_options() -> tuple[str, ...]:
-    """Return what stands between the interpreter and the script on its command line."""
-    words = sys.orig_argv[1 : max(1, len(sys.orig_argv) - len(sys.argv))]
-    return tuple(word for word in words if word not in ("-m", "-c"))
-
-
-def _import_paths(root: Path) -> tuple[str, ...]:
-    """Return the folders of the project that modules come from: on `sys.path`, or by an installer's own finder."""
-    prefix = f"{root}{os.sep}"
-    inside = [path for path in sys.path if path == str(root) or path.startswith(prefix)]
-    for name, module in list(sys.modules.items()):
-        paths = vars(module).get("__path__") if "." not in name and type(module) is ModuleType else None
-        if isinstance(paths, list) and paths and str(paths[0]).startswith(prefix):
-            inside.append(os.path.dirname(paths[0]))
-    return tuple(path for path in dict.fromkeys(inside) if "site-packages" not in path)
-
-
-def _entry_kind() -> str:
-    return "module" if getattr(sys.modules.get("__main__"), "__spec__", None) is not None else "script"
-
-
-def _file_of(function: Callable[..., Any]) -> Path | None:
-    name = inspect.unwrap(function).__code__.co_filename
-    path = Path(name)
-    return path.resolve() if path.is_file() else None
 
 
 def _place(function: Callable[..., Any]) -> str:
@@ -617,8 +335,6 @@ def _leave(error: AnewError) -> NoReturn:
 
 
 def _report_fault() -> NoReturn:
-    from anew.runner.errors import fault_report
-
     traceback.print_exc()
-    sys.stderr.write(fault_report())
+    sys.stderr.write(errors.fault_report())
     sys.exit(errors.EXIT_FAULT)

@@ -87,7 +87,7 @@ def test_the_argparse_of_others_is_as_it_was(tmp_path: Path) -> None:
     @experiment.main
     def main(lr: float = 0.1) -> None:
         seen.append((dict(vars(argparse)), dict(vars(argparse._ActionsContainer)), dict(vars(argparse.ArgumentParser))))
-        seen.append(running.app_module.argparse)
+        seen.append(vars(running)["app_module"].argparse)  # what Hydra imported
 
     main.run()
 

@@ -17,6 +17,17 @@ import pytest
 from anew.runner.config.private.versions import PYTHONS, is_tested
 
 ROOT = Path(__file__).resolve().parent.parent
+# what is ours and comes with the first call of a main, in one place
+LATE = [
+    "anew.runner.session",
+    "anew.runner.run.lifecycle",
+    "anew.runner.config.app",
+    "anew.runner.store.folder",
+    "anew.runner.capture",
+    "anew.runner.dispatch",
+    "anew.runner.guard",
+    "anew.runner.sweep",
+]
 HEAVY = ["click", "hydra", "matplotlib", "numpy", "omegaconf", "pandas", "platformdirs", "psutil", "rich", "yaml"]
 
 
@@ -45,9 +56,9 @@ def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def loaded_after(code: str) -> set[str]:
+def loaded_after(code: str, among: list[str] = HEAVY) -> set[str]:
     """Those of the heavy libraries that a fresh interpreter has loaded after running *code*."""
-    report = f"import sys, json; print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    report = f"import sys, json; print(json.dumps([name for name in {among!r} if name in sys.modules]))"
     return set(json.loads(run(sys.executable, "-c", f"{code}\n{report}").stdout))
 
 
@@ -58,6 +69,13 @@ def test_importing_anew_loads_nothing_heavy() -> None:
 def test_the_names_for_a_script_load_nothing_heavy() -> None:
     """Hydra comes when main is decorated, numpy when `rng` is called, rich when a table is drawn."""
     assert loaded_after("from anew import AnewError, Experiment, Run, RunRecord, RunStore, Observer") == set()
+
+
+def test_a_decorated_main_has_loaded_nothing_of_ours_that_only_a_run_needs() -> None:
+    """A script is imported more often than run: by the processes of a sweep, by tests, by whoever wants its classes."""
+    code = "from anew import Experiment, Run\n@Experiment('x').main\ndef main(lr: float = 0.1, *, run: Run): pass"
+    assert loaded_after(code, LATE) == set()
+    assert loaded_after("import anew", ["anew.runner", "dataclasses"]) == set()
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

@@ -28,10 +28,11 @@ LINE = (
         "cli",
         "experiment",
     ),
-    ("sweep",),
+    ("session",),
     (
         "rerun",
         "run",
+        "sweep",
     ),
     (
         "capture",

@@ -88,16 +88,14 @@ class OpenedFiles:
         self._begin(tempfile.TemporaryFile("a+b", buffering=0))  # noqa: SIM115  # closed in `close`
 
     def _begin(self, spool: Any) -> None:
-        global _watching
         self._spool = spool
-        _install()
-        _watching = self
+        _hook.watching = self
+        _hook.install()
 
     def stop(self) -> None:
         """Note no more. May be called again."""
-        global _watching
-        if _watching is self:
-            _watching = None
+        if _hook.watching is self:
+            _hook.watching = None
 
     def close(self) -> None:
         """Stop, and forget what was noted."""
@@ -253,20 +251,32 @@ def _in_venv(path: str) -> bool:
 
 # --- the hook -----------------------------------------------------------------------------------------------------
 
-_watching: OpenedFiles | None = None
-_installed = False
+
+class _Hook:
+    """
+    The process's audit hook, which stays for good.
+
+    Attributes:
+        watching: Who is told of files that are opened.
+    """
+
+    def __init__(self) -> None:
+        self.watching: OpenedFiles | None = None
+        self._installed = False
+
+    def install(self) -> None:
+        """Have the interpreter call the hook, from the first time on."""
+        if not self._installed:
+            self._installed = True
+            sys.addaudithook(_tell)
 
 
-def _install() -> None:
-    global _installed
-    if not _installed:
-        _installed = True
-        sys.addaudithook(_hook)
+_hook = _Hook()
 
 
-def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open" and _watching is not None:
+def _tell(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _hook.watching is not None:
         try:
-            _watching.note(*arguments)
+            _hook.watching.note(*arguments)
         except Exception:
             return  # an error here would stop the program from opening its file

@@ -49,18 +49,30 @@ class OutputCapture:
 
     In a forked child, `stop` leaves everything as it is: what the child prints goes on into the log, for as long as it
     lives. Nobody waits for it.
+
+    Args:
+        path: The log to make. If that fails, nothing is captured, and `stop` says why.
+        mode: "fd": descriptors 1 and 2, children included; "sys": `sys.stdout` and `sys.stderr` alone; "off": nothing.
+            Without a guard process "fd" is "sys": only another process can read a pipe into which a C call that holds
+            the GIL writes.
+        limit_bytes: How large the log may become; of more, the head and the tail are kept.
+        guard: Carries the streams.
+        secrets: Texts that the log must not hold.
     """
 
-    def __init__(self, guard: Guard, mode: Mode) -> None:
+    def __init__(self, path: Path, *, mode: Mode, limit_bytes: int, guard: Guard, secrets: Sequence[str] = ()) -> None:
+        self._path = path
+        self._mode = mode
         self._guard = guard
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._problem: str | None = None
         self._stopped = mode == "off"
-        self._limit_bytes = 0
-        self._secrets: Sequence[str] = ()
+        self._limit_bytes = limit_bytes
+        self._secrets = secrets
         self._log: int | None = None
         self._sources: list[Source] = []
+        self._ends: set[int] = set()
         self._redirections: list[_Redirection] = []
         self._tees: dict[str, Tee] = {}
         self._copies: int | None = None
@@ -68,40 +80,25 @@ class OutputCapture:
         self._local: Capture | None = None
         self._caught_up = threading.Event()
 
-    @classmethod
-    def start(
-        cls, log: Path, *, mode: Mode, limit_bytes: int, guard: Guard, secrets: Sequence[str] = ()
-    ) -> OutputCapture:
-        """
-        Begin to capture.
-
-        Args:
-            log: The file to make. If that fails, nothing is captured, and `stop` says why.
-            mode: "fd": descriptors 1 and 2, children included; "sys": `sys.stdout` and `sys.stderr` alone; "off":
-                nothing. Without a guard process "fd" is "sys": only another process can read a pipe into which a C call
-                that holds the GIL writes.
-            limit_bytes: How large the log may become; of more, the head and the tail are kept.
-            guard: Carries the streams.
-            secrets: Texts that the log must not hold.
-        """
-        capture = cls(guard, mode)
-        if mode != "off":
-            capture._limit_bytes, capture._secrets = limit_bytes, secrets
-            try:
-                with capture._lock:
-                    capture._begin(log, mode)
-            except OSError as error:
-                capture._problem = f"The output is not captured in {str(log)!r}: {error.strerror or error}"
-                capture._stopped = True
-                capture._restore()
-                capture._close()
-        return capture
+    def start(self) -> None:
+        """Begin to capture; to be called once."""
+        if self._mode == "off":
+            return
+        try:
+            with self._lock:
+                self._begin()
+        except OSError as error:
+            self._problem = f"The output is not captured in {str(self._path)!r}: {error.strerror or error}"
+            self._stopped = True
+            self._restore()
+            self._close()
 
     def stop(self) -> str | None:
         """
         End the capture; what was printed before, by children too, is then where it was going and in the log.
 
-        Waits for that at most 2 s, as long as a stopped terminal may last. Returns a sentence if something is not as it
+        Where `start` was broken off, or never called, everything is put back as far as it had come. Waits at most 2 s
+        for what was printed, as long as a stopped terminal may last. Returns a sentence if something is not as it
         should be.
         """
         _flush()
@@ -121,10 +118,10 @@ class OutputCapture:
 
     # --- start --------------------------------------------------------------------------------------------------
 
-    def _begin(self, log: Path, mode: Mode) -> None:
-        self._log = os.open(log, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    def _begin(self) -> None:
+        self._log = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         _flush()
-        redirected = self._plan_redirections() if mode == "fd" and self._guard.alive else {}
+        redirected = self._plan_redirections() if self._mode == "fd" and self._guard.alive else {}
         self._wrap_streams(covered=set(redirected))
         self._guard.on_death(self._take_over)
         self._number = self._guard.capture(
@@ -153,6 +150,7 @@ class OutputCapture:
                 destination = os.dup(descriptor)
                 source, ends[place] = _stream_to(destination)
                 self._sources.append(source)
+                self._ends.add(ends[place])
             planned[descriptor] = ends[place]
         return planned
 
@@ -160,8 +158,12 @@ class OutputCapture:
         for descriptor, end in planned.items():
             self._redirections.append(_Redirection(descriptor, os.dup(descriptor), _identity(end)))
             os.dup2(end, descriptor)
-        for end in set(planned.values()):
-            os.close(end)
+        self._close_ends()
+
+    def _close_ends(self) -> None:
+        """Close the writing ends, which 1 and 2 are copies of by now: the streams end with those."""
+        while self._ends:
+            os.close(self._ends.pop())
 
     def _wrap_streams(self, covered: set[int]) -> None:
         for descriptor, name in _NAMES.items():
@@ -253,6 +255,7 @@ class OutputCapture:
 
     def _close(self) -> None:
         with self._lock:
+            self._close_ends()
             for source in self._sources:
                 os.close(source.read)
                 if source.destination is not None:

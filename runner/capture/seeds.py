@@ -101,7 +101,7 @@ class Seeder:
         self.origin = origin
         self._seeded: dict[str, int] = {}
         self._watch = ImportWatch(_LIBRARIES, self._seed)
-        self._on_seeded: Callable[[str, int], None] | None = None
+        self._on_seeded: Callable[[str, int], object] | None = None
 
     def facts(self) -> SeedFacts:
         """Return what is pinned so far."""
@@ -112,7 +112,7 @@ class Seeder:
             hash_randomization=os.environ.get("PYTHONHASHSEED") or ("random" if sys.flags.hash_randomization else "0"),
         )
 
-    def apply(self, on_seeded: Callable[[str, int], None] | None = None) -> SeedFacts:
+    def apply(self, on_seeded: Callable[[str, int], object] | None = None) -> SeedFacts:
         """
         Seed what is imported, and from now on whatever is imported.
 

@@ -13,8 +13,8 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, remark, say, styled, table
 from anew.runner.errors import AnewError, RunNotFoundError
-from anew.runner.rerun.conduct import RerunResult, rerun
-from anew.runner.rerun.report import verdict_lines
+from anew.runner.rerun.conduct import rerun
+from anew.runner.rerun.report import RerunResult, verdict_lines
 from anew.runner.store.run_folders import RunFolders
 
 _TAG = "tag:"

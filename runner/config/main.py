@@ -52,6 +52,7 @@ def run_app(
         Exception: Whatever a hook raises; whatever main raises, when *interactive*.
     """
     with supported():
+        # Hydra comes with it, which a main that is only decorated does without
         from anew.runner.config.app import run
     return run(spec, argv, hooks, interactive=interactive, recorded=recorded)
 
@@ -65,5 +66,6 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> None:
         KeyboardInterrupt, SystemExit: It was interrupted, by SIGINT or SIGTERM, which is on record too.
     """
     with supported():
+        # as above
         from anew.runner.config.batch import ticket as room
     room.run_job(spec, ticket, hooks)

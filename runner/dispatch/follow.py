@@ -39,12 +39,14 @@ class _Follower:
     begin: Callable[[_Follower], None]
     end: Callable[[float], None] = lambda seconds: None
     required: bool = False
+    beside: bool = False
     kept: bool = True
     state: str = ""
     error: str = ""
     sink: str = ""
     restarted: bool = False
     has_started: bool = False
+    refused: bool = False
     is_over: threading.Event = field(default_factory=threading.Event)
 
 
@@ -72,19 +74,24 @@ class Followers:
         say: Callable[[str], None],
     ) -> None:
         self._layout = layout
+        self._chosen = chosen
+        self._given = given
         self._drain_s = drain_s
         self._redactor = redactor
         self._say = say
         self._changed = threading.Condition()
         self._host: Host | None = None
         self._followers: list[_Follower] = []
-        layout.observers.mkdir(exist_ok=True)
-        for settings in chosen:
-            write_spec(layout, settings, redactor)
+
+    def start(self) -> None:
+        """Have the run followed from its record on."""
+        self._layout.observers.mkdir(exist_ok=True)
+        for settings in self._chosen:
+            write_spec(self._layout, settings, self._redactor)
             beside = settings.host == "process"
             begin = partial(self._beside, settings) if beside else partial(self._within, self._builder(settings))
-            self._begin(_Follower(settings.name, begin, required=settings.required))
-        for name, observer in given.items():
+            self._begin(_Follower(settings.name, begin, required=settings.required, beside=beside))
+        for name, observer in self._given.items():
             self._begin(_Follower(name, partial(self._within, partial(observer_of, name, observer)), kept=False))
 
     def require(self) -> None:
@@ -103,6 +110,7 @@ class Followers:
                     if not self._changed.wait(max(0.0, deadline - time.monotonic())):
                         break
             if not follower.has_started:
+                follower.refused = True
                 raise ObserverRequiredError(
                     f"The observer {follower.name!r} is required and did not take the start of the run within "
                     f"{REQUIRED_S:.0f} s: {follower.error or 'it did not answer'}. Nothing was run. To see what is "
@@ -113,13 +121,17 @@ class Followers:
         """
         Wait until all is delivered, at most `drain_s`; return a sentence for each observer that has not all.
 
+        One that was required and refused has had its time: in this process it gives up, and it is not waited for.
+
         Args:
             in_a_hurry: Asked while waiting; True ends it.
         """
-        deadline = time.monotonic() + self._drain_s
+        began = time.monotonic()
         for follower in self._followers:
-            follower.end(max(self._drain_s - _GRACE_S, self._drain_s / 2))
+            gives_up = follower.refused and not follower.beside
+            follower.end(0.0 if gives_up else max(self._drain_s - _GRACE_S, self._drain_s / 2))
         for follower in self._followers:
+            deadline = began + (_GRACE_S if follower.refused else self._drain_s)
             while not follower.is_over.is_set() and (rest := deadline - time.monotonic()) > 0 and not in_a_hurry():
                 follower.is_over.wait(min(rest, _LOOK_S))
         return [sentence for follower in self._followers if (sentence := self._remains(follower))]
@@ -137,7 +149,9 @@ class Followers:
         try:
             follower.begin(follower)
         except link.SidecarGoneError as error:
-            self._heard(follower, {"state": "left", "error": f"the process beside the run cannot be had: {error}"})
+            self._take_message(
+                follower, {"state": "left", "error": f"the process beside the run cannot be had: {error}"}
+            )
 
     def _beside(self, settings: ObserverSettings, follower: _Follower) -> None:
         sidecar = link.shared()
@@ -148,12 +162,12 @@ class Followers:
             "drain_s": self._drain_s,
             "secrets": self._redactor.secrets,
         }
-        number = sidecar.follow(task, partial(self._heard, follower))
+        number = sidecar.follow(task, partial(self._take_message, follower))
         follower.end = partial(sidecar.finish, number)
 
     def _within(self, build: Callable[[], Any], follower: _Follower) -> None:
         if self._host is None:
-            self._host = Host(lambda message: self._heard(self._followers[message["id"]], message))
+            self._host = Host(lambda message: self._take_message(self._followers[message["id"]], message))
         number = len(self._followers) - 1
         task = Task(
             number=number,
@@ -170,7 +184,7 @@ class Followers:
     def _builder(self, settings: ObserverSettings) -> Callable[[], Any]:
         return partial(build_observer, settings.name, settings.spec)
 
-    def _heard(self, follower: _Follower, message: Mapping[str, Any]) -> None:
+    def _take_message(self, follower: _Follower, message: Mapping[str, Any]) -> None:
         state = message["state"]
         if state == "gone":
             if follower.is_over.is_set():
@@ -198,7 +212,7 @@ class Followers:
         try:
             follower.begin(follower)
         except link.SidecarGoneError as error:
-            self._heard(follower, {"state": "left", "error": str(error)})
+            self._take_message(follower, {"state": "left", "error": str(error)})
 
     def _remains(self, follower: _Follower) -> str:
         cursor = read_cursor(self._layout.cursor(follower.name))

@@ -111,25 +111,33 @@ class SidecarLink:
                 continue
 
 
-_shared: SidecarLink | None = None
-_sharing = threading.Lock()
+class SharedLink:
+    """The sidecar of this process, which all its runs share. Safe in threads; a forked child begins without one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._link: SidecarLink | None = None
+
+    def get(self) -> SidecarLink:
+        """Return it, started when there is none. Raises SidecarGoneError."""
+        with self._lock:
+            if self._link is None or not self._link.alive:
+                self._link = SidecarLink()
+            return self._link
+
+    def begin_anew(self) -> None:
+        """Leave the parent its own, in a forked child."""
+        # the one inherited may be held by a thread that is not here
+        self._lock = threading.Lock()
+        if self._link is not None:
+            self._link.abandon()
+            self._link = None
+
+
+_shared = SharedLink()
+os.register_at_fork(after_in_child=_shared.begin_anew)
 
 
 def shared() -> SidecarLink:
     """Return this process's sidecar, started when there is none. Raises SidecarGoneError."""
-    global _shared
-    with _sharing:
-        if _shared is None or not _shared.alive:
-            _shared = SidecarLink()
-        return _shared
-
-
-def _after_fork() -> None:
-    global _shared, _sharing
-    _sharing = threading.Lock()
-    if _shared is not None:
-        _shared.abandon()
-        _shared = None
-
-
-os.register_at_fork(after_in_child=_after_fork)
+    return _shared.get()

@@ -102,9 +102,10 @@ class Interrupts:
         """Put the handlers in place for a run; return the signals that are ours, none outside the main thread."""
         if threading.current_thread() is not threading.main_thread():
             return []
-        if not self._runs:
-            self._install()
+        # in the list first: a signal that comes while the handlers are put in place finds the run, and `end` all of it
         self._runs.append(run)
+        if len(self._runs) == 1:
+            self._install()
         return [number for number in _SIGNALS if self.ours(number)]
 
     def end(self, run: Interruptible) -> None:

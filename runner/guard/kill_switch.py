@@ -6,9 +6,12 @@ library calls `_exit` in another thread of its own, without Python. The status i
 the very place from which the library takes the argument of the call.
 
 Why not a signal: for that its default action would have to be in place while Python is not reacting, so that of two
-signals that come together, as timeout(1) sends them, the second would kill a process that was about to clean up. Why
-not
-SIGKILL: the shell would see 137 instead of 143.
+signals that come together, as timeout(1) sends them, the second would kill a process that was about to clean up.
+
+Why not SIGKILL, which is the way where no switch can be had: what a shell, a batch system or a container reports of a
+run that was stuck in C when it was asked to end is then 143, "terminated as asked", in place of 137, which is how a
+process ends that has run out of memory, and what people and rules for retries take it for. A test in `tests/run` holds
+both numbers.
 """
 
 from __future__ import annotations

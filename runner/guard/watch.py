@@ -57,30 +57,24 @@ class Guard:
         """Whether there is a guard process."""
         return self._link is not None and self._link.alive
 
-    def watch(self, outcome: Path, template: Mapping[str, Any], *, started_at: datetime) -> Watch:
-        """
-        Begin to guard a run.
-
-        Args:
-            outcome: Where the run's outcome belongs; its folder exists.
-            template: What stands in the outcome before what the guard knows: the format and the run's uid.
-            started_at: Aware; for the duration.
-        """
-        watch = Watch(self)
+    def watch(self, watch: Watch) -> None:
+        """Begin to guard a run."""
         numbers = self._interrupts.begin(watch)
-        if numbers:
-            elapsed_s = (datetime.now(timezone.utc) - started_at).total_seconds()
-            watch.number = self._send(
+        if numbers and self._link is not None:
+            elapsed_s = (datetime.now(timezone.utc) - watch.started_at).total_seconds()
+            # known before it is sent, so that a signal that comes between leaves no watch which nobody ends
+            watch.number = self._link.new_id()
+            self._send(
                 "watch",
-                outcome=str(outcome.absolute()),
-                template=dict(template),
+                watch.number,
+                outcome=str(watch.outcome.absolute()),
+                template=dict(watch.template),
                 origin=time.monotonic() - elapsed_s,
                 signals=[int(number) for number in numbers],
             )
-        return watch
 
     def unwatch(self, watch: Watch) -> None:
-        """End what `watch` began; what the run held back of signals acts now."""
+        """End what `watch` began, or was about to; what the run held back of signals acts now."""
         if watch.number is not None:
             self._send("unwatch", watch.number)
         self._interrupts.end(watch)
@@ -190,23 +184,36 @@ class Watch(Interruptible):
     either the outcome exists: written by the run, or else by the guard, as INTERRUPTED. A process that takes no note of
     the signal, stuck in a C call, is ended after that with 143 or 130: at once after SIGTERM; after SIGINT when it
     comes a second time, or after 5 s. Cleaning up is never cut short.
+
+    Args:
+        guard: The process's guard.
+        outcome: Where the run's outcome belongs; its folder exists.
+        template: What stands in the outcome before what the guard knows: the format and the run's uid.
+        started_at: Aware; for the duration.
     """
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, outcome: Path, template: Mapping[str, Any], *, started_at: datetime) -> None:
         super().__init__()
+        self.outcome = outcome
+        self.template = template
+        self.started_at = started_at
         self.number: int | None = None
         self._guard = guard
         self._pid = os.getpid()
 
+    def start(self) -> None:
+        """Begin the protection."""
+        self._guard.watch(self)
+
     def mark_done(self) -> None:
         """
-        Say that main has ended. From now on a signal waits for `close`, so that the record is not torn.
+        Say that main has ended. From now on a signal waits for `stop`, so that the record is not torn.
 
         A second Ctrl-C does not wait. The guard does not either: whoever writes the outcome first has written it.
         """
         self.finish()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """End the protection; call it when the outcome is written, last of all. A signal that waited acts now."""
         if os.getpid() == self._pid:
             self._guard.unwatch(self)

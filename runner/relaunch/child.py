@@ -1,8 +1,8 @@
 """
-The process that runs main once more. Started by path with a plan as its argument; never imported.
+The process that runs main once more. Started by path with an errand's file as its argument; never imported.
 
 It makes this interpreter what the recorded one was (import paths, argv), with the laid-out files in place of the
-project's, and then starts the recorded script, module or function; `Main` finds the plan and does it.
+project's, and then starts the recorded script, module or function; `Main` finds the errand and does it.
 """
 
 import os
@@ -23,26 +23,26 @@ from typing import Any
 
 from anew.runner.errors import EXIT_USAGE
 from anew.runner.places import Places
-from anew.runner.relaunch.plan import Plan, activate, read_plan, read_report
+from anew.runner.relaunch.plan import Errand, assignment, read_errand, read_report
 from anew.runner.wording import some
 
 
 def main(path: str) -> None:
-    """Do the plan in the file *path*. Leaves as the recorded program does."""
-    plan = read_plan(Path(path))
-    places = plan.places
-    activate(plan)
+    """Do the errand in the file *path*. Leaves as the recorded program does."""
+    errand = read_errand(Path(path))
+    places = errand.places
+    assignment.errand = errand
     if places.moved:
         _redirect_imports(places)
-    _set_up(plan, places)
+    _set_up(errand, places)
     try:
-        _start(plan, places)
+        _start(errand, places)
     finally:
-        _note_leaks(plan, places)
+        _note_leaks(errand, places)
 
 
-def _start(plan: Plan, places: Places) -> None:
-    command = plan.command
+def _start(errand: Errand, places: Places) -> None:
+    command = errand.command
     module, _, name = command.function.partition(":")
     script = Path(command.target)
     if command.entry == "module":
@@ -83,9 +83,9 @@ def _refuse(text: str) -> None:
 # --- this interpreter ---------------------------------------------------------------------------------------------
 
 
-def _set_up(plan: Plan, places: Places) -> None:
+def _set_up(errand: Errand, places: Places) -> None:
     """Set argv and the import path as they were."""
-    command = plan.command
+    command = errand.command
     first, *rest = command.argv or ("",)
     sys.argv = [str(places.here(Path(first))) if os.path.isabs(first) else first, *rest]
     folders = [str(places.here(Path(path))) for path in command.import_paths]
@@ -113,9 +113,9 @@ def _moved(path: str, places: Places) -> str:
     return str(places.mirrored(Path(path)))
 
 
-def _note_leaks(plan: Plan, places: Places) -> None:
+def _note_leaks(errand: Errand, places: Places) -> None:
     """Say which modules came from today's project all the same."""
-    report = read_report(Path(plan.report))
+    report = read_report(Path(errand.report))
     if report is None or not places.moved:
         return
     prefix = f"{places.root}{os.sep}"
@@ -125,7 +125,7 @@ def _note_leaks(plan: Plan, places: Places) -> None:
     )
     if leaked:
         note = f"Modules came from today's project, not from the recorded source: {some(leaked)}."
-        replace(report, notes=(*report.notes, note)).write(Path(plan.report))
+        replace(report, notes=(*report.notes, note)).write(Path(errand.report))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anew.runner.errors import ObjectNotFoundError, RerunError, StoreError
 from anew.runner.places import Places
-from anew.runner.records import ContentRef, RunRecord
+from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.store.files import digest_of
 from anew.runner.store.objects import ObjectStore
 from anew.runner.wording import some
@@ -33,9 +33,25 @@ class InputState:
     restored: bool
 
 
-def lay_out_source(record: RunRecord, places: Places, objects: ObjectStore) -> None:
+def lay_out_source(
+    source: SourceFacts,
+    places: Places,
+    objects: ObjectStore,
+    *,
+    ref: int | None,
+    what: str = "run",
+    again: str = "anew rerun",
+) -> None:
     """
     Lay out the recorded source in the mirror: contents, modes and links.
+
+    Args:
+        source: As on record.
+        places: Where the project was, and where the mirror is.
+        objects: The contents.
+        ref: The number of what is to be run again.
+        what: What that is: "run", or "sweep".
+        again: The command that was typed for it.
 
     Raises:
         RerunError: Content is missing or damaged, and which files need it; or a path leads out of the project.
@@ -44,7 +60,7 @@ def lay_out_source(record: RunRecord, places: Places, objects: ObjectStore) -> N
     lost: list[str] = []
     project = places.project
     folders: set[str] = set()
-    for file in record.source.files:
+    for file in source.files:
         target = _inside(project, file.path)
         folder = os.path.dirname(target)
         if folder not in folders:
@@ -60,16 +76,12 @@ def lay_out_source(record: RunRecord, places: Places, objects: ObjectStore) -> N
                 raise
             lost.append(f"{file.path} ({file.sha256[:12]})")
     if lost:
-        raise _lost(record, lost)
-
-
-def _lost(record: RunRecord, lost: list[str]) -> RerunError:
-    return RerunError(
-        f"The recorded source of run {record.id} is not whole: the content of {some(lost, _NAMED)} is missing from the "
-        f"store, or damaged. To run today's source with the recorded configuration: "
-        f"anew rerun {record.id} --code current",
-        files=tuple(lost),
-    )
+        raise RerunError(
+            f"The recorded source of {what} {ref} is not whole: the content of {some(lost, _NAMED)} is missing from "
+            f"the store, or damaged. To run today's source with the recorded configuration: "
+            f"{again} {ref} --code current",
+            files=tuple(lost),
+        )
 
 
 def _inside(root: Path, path: str) -> str:
@@ -87,7 +99,7 @@ def _inside(root: Path, path: str) -> str:
 # --- inputs -------------------------------------------------------------------------------------------------------
 
 
-def restore_inputs(record: RunRecord, places: Places, objects: ObjectStore) -> list[InputState]:
+def restore_inputs(inputs: Iterable[ContentRef], places: Places, objects: ObjectStore) -> list[InputState]:
     """
     Look at each recorded input, and put back the content of those that changed, where the store has it.
 
@@ -97,10 +109,10 @@ def restore_inputs(record: RunRecord, places: Places, objects: ObjectStore) -> l
     Raises:
         StoreError: The disk is full, or cannot be written.
     """
-    return [_restored(ref, places, objects) for ref in record.inputs]
+    return [_restore(ref, places, objects) for ref in inputs]
 
 
-def _restored(ref: ContentRef, places: Places, objects: ObjectStore) -> InputState:
+def _restore(ref: ContentRef, places: Places, objects: ObjectStore) -> InputState:
     origin = Path(ref.path) if os.path.isabs(ref.path) else places.root / ref.path
     now = digest(origin)
     target = places.mirrored(origin)
@@ -140,7 +152,7 @@ def digest(path: Path) -> str | None:
 # --- what main left -----------------------------------------------------------------------------------------------
 
 
-def written(places: Places, known: Iterable[str]) -> Iterator[Path]:
+def files_made(places: Places, known: Iterable[str]) -> Iterator[Path]:
     """Yield the files that main wrote into the laid-out project, relative to it."""
     known = set(known)
     for current, folders, files in os.walk(places.project):

@@ -11,7 +11,7 @@ from typing import Any
 
 from anew.runner.errors import RefusedError
 from anew.runner.format.serial import DamagedError, unseal
-from anew.runner.records import RunRecord
+from anew.runner.records import CommandFacts, SourceFacts
 from anew.runner.store import marks
 from anew.runner.store.files import replace_whole
 from anew.runner.store.paths import RunLayout, SweepLayout
@@ -19,32 +19,49 @@ from anew.runner.wording import printable
 
 
 def require(
-    record: RunRecord, layout: RunLayout | SweepLayout, *, given: bool, what: str = "Run", again: str = "anew rerun"
+    command: CommandFacts,
+    source: SourceFacts,
+    host: str,
+    layout: RunLayout | SweepLayout,
+    *,
+    ref: int | None,
+    given: bool,
+    config: Mapping[str, Any] | None = None,
+    what: str = "Run",
+    again: str = "anew rerun",
 ) -> None:
     """
     Return if this user's key marked the record on this machine, or its source is trusted; with *given*, trust it.
 
     Args:
-        record: The run.
-        layout: Its folder, where the record is as it was marked.
+        command: What would be run.
+        source: The files that it would be run from.
+        host: The machine that it was recorded on; "" where that is not on record.
+        layout: The folder in which the record is as it was marked.
+        ref: The number of what is recorded.
         given: The user's word.
+        config: What main would be given, where that is on record.
         what: What is recorded: "Run", or "Sweep".
         again: The command that is to be typed.
 
     Raises:
         RefusedError: The record came from elsewhere; the message shows what would be run.
     """
-    host = record.hardware.hostname if record.hardware else ""
     own = _is_own(layout)
     if own and host == socket.gethostname():
         return
-    source, path = _source(record, host, own), marks.state_folder() / "trusted.json"
+    origin, path = _origin(source, host, own), marks.state_folder() / "trusted.json"
     trusted = _trusted(path)
-    if source in trusted:
+    if origin in trusted:
         return
     if not given:
-        raise _refusal(record, host, what, again)
-    _remember(path, [*trusted, source])
+        lines = [
+            f"{what} {ref} was recorded elsewhere, or changed since, and to run it again is to run somebody's code:",
+            *_shown(command, source, host, config or {}),
+            f"If you trust that source: {again} {ref} --trust",
+        ]
+        raise RefusedError("\n".join(map(printable, lines)), ref=ref)
+    _remember(path, [*trusted, origin])
 
 
 def _is_own(layout: RunLayout | SweepLayout) -> bool:
@@ -54,26 +71,21 @@ def _is_own(layout: RunLayout | SweepLayout) -> bool:
         return False
 
 
-def _source(record: RunRecord, host: str, own: bool) -> str:
+def _origin(source: SourceFacts, host: str, own: bool) -> str:
     """Return what is trusted as a whole: a project, on a machine, by whoever marks their runs there."""
-    git = record.source.git
-    return json.dumps(["own" if own else "foreign", host, record.source.root, git.remote if git else None])
+    git = source.git
+    return json.dumps(["own" if own else "foreign", host, source.root, git.remote if git else None])
 
 
-def _refusal(record: RunRecord, host: str, what: str, again: str) -> RefusedError:
-    git = record.source.git
-    origin = f"{record.source.root} on {host or 'an unknown machine'}"
-    targets = sorted(set(_targets(record.config)))
-    command = record.command
-    lines = [
-        f"{what} {record.id} was recorded elsewhere, or changed since, and to run it again is to run somebody's code:",
-        f"  command   {' '.join(('python', *command.options, *command.argv))}",
-        f"  function  {command.function}",
-        f"  source    {origin}{f', {git.remote} at {git.commit}' if git and git.remote else ''}",
-        *([f"  _target_  {', '.join(targets)}"] if targets else []),
-        f"If you trust that source: {again} {record.id} --trust",
-    ]
-    return RefusedError("\n".join(map(printable, lines)), ref=record.id)
+def _shown(command: CommandFacts, source: SourceFacts, host: str, config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what would be run, for whoever is to trust it."""
+    git = source.git
+    yield f"  command   {' '.join(('python', *command.options, *command.argv))}"
+    yield f"  function  {command.function}"
+    origin = f"{source.root} on {host or 'an unknown machine'}"
+    yield f"  source    {origin}{f', {git.remote} at {git.commit}' if git and git.remote else ''}"
+    if targets := sorted(set(_targets(config))):
+        yield f"  _target_  {', '.join(targets)}"
 
 
 def _targets(value: Any) -> Iterator[str]:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anew.runner import errors
 from anew.runner.capture.environment import capture_environment, listed_variables, thread_variables
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.contracts import MetricSeries
@@ -25,20 +21,21 @@ from anew.runner.errors import RefusedError, RerunError, StoreError
 from anew.runner.format.redact import REDACTED
 from anew.runner.format.serial import from_json
 from anew.runner.places import Places
-from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
+from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status
 from anew.runner.relaunch import trust
-from anew.runner.relaunch.mirror import InputState, lay_out_source, restore_inputs, written
-from anew.runner.relaunch.plan import Plan, Report, read_report
+from anew.runner.relaunch.mirror import InputState, files_made, lay_out_source, restore_inputs
+from anew.runner.relaunch.plan import Report, Rerun, read_report
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
+from anew.runner.relaunch.supervise import run_errand
 from anew.runner.rerun import differences
-from anew.runner.rerun.report import difference_lines
+from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
+from anew.runner.rerun.report import RerunResult, difference_lines
 from anew.runner.rerun.verdict import judge
 from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate, liveness
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
 
-CHILD = Path(__file__).parent.parent / "relaunch" / "child.py"
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
 _SETTLED_S = 3.0
 _PROBE = """
@@ -49,62 +46,6 @@ from anew.runner.format.serial import to_json
 from anew.runner.settings import EnvironmentSettings
 print(json.dumps(to_json(capture_environment(EnvironmentSettings(), Path(sys.argv[1])))))
 """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RerunResult:
-    """
-    How a re-run came out.
-
-    Attributes:
-        run: The new run's number.
-        uid: Its uid.
-        rerun_of: The run that was repeated.
-        status: How the new run ended.
-        judged: The verdict, with the differences and what may explain them.
-        notes: What could not be as on record, in sentences.
-        signal: The signal that stopped the new run, or None.
-    """
-
-    run: int
-    uid: str
-    rerun_of: RerunOf
-    status: Status
-    judged: Verdict
-    notes: tuple[str, ...] = ()
-    signal: str | None = None
-
-    @property
-    def verdict(self) -> str:
-        """One of "identical", "close", "different"."""
-        return self.judged.verdict
-
-    @property
-    def exit_code(self) -> int:
-        """What `anew rerun` exits with."""
-        if self.status is Status.INTERRUPTED:
-            return errors.EXIT_SIGTERM if self.signal == "SIGTERM" else errors.EXIT_SIGINT
-        if self.judged.overrides:
-            return errors.EXIT_OK if self.status is Status.COMPLETED else errors.EXIT_FAILED
-        return errors.EXIT_DIFFERENT if self.verdict == "different" else errors.EXIT_OK
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        judged = self.judged
-        return {
-            "run": self.run,
-            "uid": self.uid,
-            "rerun_of": {"id": self.rerun_of.id, "uid": self.rerun_of.uid},
-            "verdict": judged.verdict,
-            "status": self.status.value,
-            "overrides": list(judged.overrides),
-            "differences": judged.differences,
-            "first_difference": judged.first_difference,
-            "max_deviation": judged.max_deviation,
-            "max_deviation_at": judged.max_deviation_at,
-            "causes": list(judged.causes),
-            "notes": list(self.notes),
-        }
 
 
 def rerun(
@@ -153,12 +94,20 @@ def rerun(
     opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     record = opened.get(ref)
     _refuse_unfit(record, code)
-    trust.require(record, opened.present(record.id or 0), given=trust_source)
+    trust.require(
+        record.command,
+        record.source,
+        record.hardware.hostname if record.hardware else "",
+        opened.present(record.id or 0),
+        ref=record.id,
+        given=trust_source,
+        config=record.config,
+    )
     again = _Again(opened, record, overrides, code, tell or (lambda text: None))
     with sandbox(keep, again.tell) as place:
         again.prepare(place.folder, env, strict)
         report = again.run(place, stdout, stderr)
-        return again.judged(report, rtol, ignore)
+        return again.judge(report, rtol, ignore)
 
 
 def _check_choice(name: str, value: str) -> None:
@@ -262,8 +211,6 @@ class _Again:
     def _rebuild(self, strict: bool) -> None:
         from platformdirs import user_cache_path
 
-        from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
-
         facts = self.record.environment
         if facts is None:
             raise RerunError(f"The environment of run {self.record.id} is not on record. To use today's: --env current")
@@ -282,8 +229,8 @@ class _Again:
     def _lay_out(self) -> list[InputState]:
         try:
             if self.recorded_code:
-                lay_out_source(self.record, self.places, self.store.objects)
-            inputs = restore_inputs(self.record, self.places, self.store.objects)
+                lay_out_source(self.record.source, self.places, self.store.objects, ref=self.record.id)
+            inputs = restore_inputs(self.record.inputs, self.places, self.store.objects)
             self.cwd = self._working_dir()
         except (OSError, StoreError) as error:
             reason = (error.__cause__ if isinstance(error.__cause__, OSError) else error) or error
@@ -307,7 +254,7 @@ class _Again:
 
     def _environment(self, folder: Path, env: str) -> EnvironmentFacts:
         if env == "recorded":
-            facts = self._probed(folder)
+            facts = self._probe(folder)
         else:
             facts = capture_environment(EnvironmentSettings(), folder.parent.parent / "environment.json")
         further = tuple(self.record.environment.variables) if self.record.environment else ()
@@ -315,7 +262,7 @@ class _Again:
             facts, variables=listed_variables(self.variables, further), threads=thread_variables(self.variables)
         )
 
-    def _probed(self, folder: Path) -> EnvironmentFacts:
+    def _probe(self, folder: Path) -> EnvironmentFacts:
         command = [self.python, "-c", _PROBE, str(folder / "environment.json")]
         done = subprocess.run(command, env=self.variables, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -343,13 +290,17 @@ class _Again:
 
     def run(self, place: Sandbox, stdout: int | None, stderr: int | None) -> Report:
         """Run main in a process of its own; return what it reported. Raises RerunError when it never came to main."""
-        plan, path = self._plan(place.folder), place.folder / "plan.json"
-        plan.write(path)
-        command = [self.python, *self.record.command.options, str(CHILD), str(path)]
-        code = supervised(
-            command, cwd=self.cwd, env=self.variables, stdout=stdout, stderr=stderr, pass_fds=(place.lock,)
+        errand = self._errand(place.folder)
+        code = run_errand(
+            errand,
+            place,
+            cwd=self.cwd,
+            variables=self.variables,
+            python=self.python,
+            stdout=stdout,
+            stderr=stderr,
         )
-        report = read_report(Path(plan.report))
+        report = read_report(Path(errand.report))
         if report is None:
             raise RerunError(
                 f"The re-run of {self.record.id} ended with exit code {code} before its main function was called; "
@@ -358,10 +309,10 @@ class _Again:
             )
         return report
 
-    def _plan(self, folder: Path) -> Plan:
+    def _errand(self, folder: Path) -> Rerun:
         record = self.record
         threads = record.environment.threads.get("torch") if record.environment else None
-        return Plan(
+        return Rerun(
             store=self.target.url,
             rerun_of=RerunOf(id=record.id, uid=record.uid),
             command=record.command,
@@ -389,9 +340,9 @@ class _Again:
 
     # --- after main -----------------------------------------------------------------------------------------------
 
-    def judged(self, report: Report, rtol: float | None, ignore: Sequence[str]) -> RerunResult:
+    def judge(self, report: Report, rtol: float | None, ignore: Sequence[str]) -> RerunResult:
         """Compare, and put the verdict on record."""
-        new = self._ended(report.number)
+        new = self._wait_for_end(report.number)
         for note in report.notes:
             self._note(note)
         self._keep_written(new)
@@ -406,7 +357,7 @@ class _Again:
         )
         curate.judge(self.target, report.number, verdict)
         return RerunResult(
-            run=self._handed_over(report.number),
+            run=self._hand_over(report.number),
             uid=new.uid,
             rerun_of=RerunOf(id=self.record.id, uid=self.record.uid),
             status=new.status,
@@ -415,7 +366,7 @@ class _Again:
             signal=new.signal,
         )
 
-    def _handed_over(self, number: int) -> int:
+    def _hand_over(self, number: int) -> int:
         """Deliver the new run to a store that nothing is recorded in directly; return its number there."""
         if self.target is self.store:
             return number
@@ -431,7 +382,7 @@ class _Again:
         curate.purge(self.target, [number])
         return self.store.resolve(uid)
 
-    def _ended(self, number: int) -> RunRecord:
+    def _wait_for_end(self, number: int) -> RunRecord:
         """Return the new run once its outcome is there; its guard may be a moment behind its process."""
         end = time.monotonic() + _SETTLED_S
         record = self.target.get(number)
@@ -445,7 +396,7 @@ class _Again:
         if not self.recorded_code or new.id is None:
             return
         known = {file.path for file in (*self.record.source.files, *self.record.inputs)}
-        found = list(written(self.places, known))
+        found = list(files_made(self.places, known))
         target = self.target.layout.run(new.id).files / "written"
         for relative in found:
             (target / relative).parent.mkdir(parents=True, exist_ok=True)
@@ -470,37 +421,3 @@ def _hint(found: Mapping[str, Mapping[str, Any]]) -> str:
     if gone:
         return f" Not installed any more: {', '.join(gone)}. To have the recorded packages: --env recorded"
     return ""
-
-
-def supervised(command: Sequence[str], **options: Any) -> int:
-    """Run a process to its end. A Ctrl-C is the child's, which has it from the terminal; SIGTERM is handed on."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    with _deaf() as told:
-        process = subprocess.Popen(command, **options)
-        while True:
-            try:
-                return process.wait(timeout=0.2 if told is not None else None)
-            except subprocess.TimeoutExpired:
-                if told:
-                    told.clear()
-                    process.terminate()
-
-
-@contextmanager
-def _deaf() -> Iterator[list[int] | None]:
-    """Leave SIGINT to the child and note SIGTERM; elsewhere than in the main thread signals are not ours to handle."""
-    if threading.current_thread() is not threading.main_thread():
-        yield None
-        return
-    told: list[int] = []
-    # handlers of Python's own, since a child inherits a signal that is ignored
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: told.append(number)),
-    }
-    try:
-        yield told
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

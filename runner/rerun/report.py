@@ -1,11 +1,13 @@
-"""What differs, and how a re-run came out, in lines for people."""
+"""How a re-run came out, and what differs, in lines for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from anew.runner.records import Verdict
+from anew.runner import errors
+from anew.runner.records import RerunOf, Status, Verdict
 
 _MOST = 30
 _TITLES = {
@@ -17,6 +19,62 @@ _TITLES = {
     "hardware": "hardware",
     "inputs": "inputs",
 }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RerunResult:
+    """
+    How a re-run came out.
+
+    Attributes:
+        run: The new run's number.
+        uid: Its uid.
+        rerun_of: The run that was repeated.
+        status: How the new run ended.
+        judged: The verdict, with the differences and what may explain them.
+        notes: What could not be as on record, in sentences.
+        signal: The signal that stopped the new run, or None.
+    """
+
+    run: int
+    uid: str
+    rerun_of: RerunOf
+    status: Status
+    judged: Verdict
+    notes: tuple[str, ...] = ()
+    signal: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """One of "identical", "close", "different"."""
+        return self.judged.verdict
+
+    @property
+    def exit_code(self) -> int:
+        """What `anew rerun` exits with."""
+        if self.status is Status.INTERRUPTED:
+            return errors.EXIT_SIGTERM if self.signal == "SIGTERM" else errors.EXIT_SIGINT
+        if self.judged.overrides:
+            return errors.EXIT_OK if self.status is Status.COMPLETED else errors.EXIT_FAILED
+        return errors.EXIT_DIFFERENT if self.verdict == "different" else errors.EXIT_OK
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        judged = self.judged
+        return {
+            "run": self.run,
+            "uid": self.uid,
+            "rerun_of": {"id": self.rerun_of.id, "uid": self.rerun_of.uid},
+            "verdict": judged.verdict,
+            "status": self.status.value,
+            "overrides": list(judged.overrides),
+            "differences": judged.differences,
+            "first_difference": judged.first_difference,
+            "max_deviation": judged.max_deviation,
+            "max_deviation_at": judged.max_deviation_at,
+            "causes": list(judged.causes),
+            "notes": list(self.notes),
+        }
 
 
 def difference_lines(ref: int, found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -37,7 +37,7 @@ class Children:
         self._before: Any = None
 
     def start(self) -> None:
-        """From now on, until `close`."""
+        """From now on, until `stop`."""
         self._watch.start()
 
     def _begin(self, _name: str, process: ModuleType) -> None:
@@ -45,7 +45,7 @@ class Children:
         self._before = self._config.get(_KEY)
         self._config[_KEY] = self._heritage
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Leave children that are started later as they were."""
         self._watch.close()
         if self._config is not None:

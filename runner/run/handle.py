@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.errors import AnewError, RunStateError, ValueRefusedError
+from anew.runner.format import serial
 from anew.runner.format.values import encode
 from anew.runner.places import Places
 from anew.runner.run.recorder import Recorder, attach
@@ -69,7 +70,7 @@ class Run:
         return f"Run(id={self.id}, uid={self.uid!r}, dir={str(self.dir)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _attached, (str(self._recorder.layout.folder),)
+        return _unpickle, (str(self._recorder.layout.folder),)
 
     def log(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """
@@ -98,6 +99,7 @@ class Run:
                 circles, or the name is not a relative path without "..".
             StoreError: The content could not be written; nothing was recorded.
         """
+        # not at the top, as in the two below: `from anew import Run`, for an annotation, is to stay light
         from anew.runner.capture.artifacts import artifact_files
 
         for file in artifact_files(Path(path), name, base=self.dir):
@@ -193,7 +195,7 @@ class Run:
 
 def _pruning_of(layout: RunLayout) -> Pruning | None:
     """Return what may stop a run: its sweep, by its record, where that is a search."""
-    from anew.runner.format import serial
+    # Optuna comes with it, which a run outside of a search does without
     from anew.runner.search.pruning import pruning_of
 
     sweep = serial.record_from_start(serial.unseal(layout.record.read_bytes())).sweep
@@ -202,19 +204,36 @@ def _pruning_of(layout: RunLayout) -> Pruning | None:
     return pruning_of(StoreLayout(layout.folder.parent).sweep(sweep.id).folder, sweep.index)
 
 
-_current: Run | None = None
-_attached_run: tuple[str, Run] | None = None
+class CurrentRun:
+    """
+    Which run this process is in.
+
+    Attributes:
+        run: The one whose main it runs, the innermost; None for none.
+    """
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self._attached: tuple[str, Run] | None = None
+
+    def set(self, run: Run | None) -> None:
+        """Make *run* the current one of this process, for its children too."""
+        self.run = run
+        if run is None:
+            os.environ.pop(RUN_VARIABLE, None)
+        else:
+            os.environ[RUN_VARIABLE] = str(run.dir.parent)
+
+    def attached(self, folder: str) -> Run:
+        """Return the run in *folder*, attached to once per process."""
+        if self.run is not None and str(self.run.dir.parent) == folder:
+            return self.run
+        if self._attached is None or self._attached[0] != folder:
+            self._attached = (folder, _attach(folder))
+        return self._attached[1]
 
 
-def set_current(run: Run | None) -> Run | None:
-    """Make *run* the current one of this process, for its children too; return the one before."""
-    global _current
-    before, _current = _current, run
-    if run is None:
-        os.environ.pop(RUN_VARIABLE, None)
-    else:
-        os.environ[RUN_VARIABLE] = str(run.dir.parent)
-    return before
+here = CurrentRun()
 
 
 def current_run() -> Run:
@@ -224,33 +243,30 @@ def current_run() -> Run:
     Raises:
         RunStateError: No run is going on.
     """
-    if _current is not None:
-        return _current
+    if here.run is not None:
+        return here.run
     folder = os.environ.get(RUN_VARIABLE)
     if folder:
-        return _attached(folder)
+        return here.attached(folder)
     raise RunStateError(
         "No run is going on here: anew.current_run() works below a function decorated with @experiment.main. "
         "Start the script's main(), or main.run() from Python."
     )
 
 
-def _attached(folder: str) -> Run:
-    """Return the run in *folder*, attached to once per process."""
-    global _attached_run
-    if _current is not None and str(_current.dir.parent) == folder:
-        return _current
-    if _attached_run is not None and _attached_run[0] == folder:
-        return _attached_run[1]
-    from anew.runner.format import serial
+def _unpickle(folder: str) -> Run:
+    """Return the run in *folder*: what a `Run` becomes in a process that it was sent to."""
+    return here.attached(folder)
 
+
+def _attach(folder: str) -> Run:
     recorder = attach(Path(folder))
     record = serial.record_from_start(serial.unseal(recorder.layout.record.read_bytes()))
     try:
         objects = ObjectStore(recorder.layout.folder.parent / "objects")
     except OSError as error:
         raise AnewError(f"The store of {folder!r} cannot be opened: {error}") from error
-    run = Run(
+    return Run(
         recorder,
         number=int(recorder.layout.folder.name),
         seed=record.seed,
@@ -258,5 +274,3 @@ def _attached(folder: str) -> Run:
         places=Places(Path(record.source.root or record.command.cwd)),
         inputs=InputSettings(),
     )
-    _attached_run = (folder, run)
-    return run

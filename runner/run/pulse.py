@@ -14,7 +14,7 @@ _TICK_S = 0.5
 
 class Pulse:
     """
-    A daemon thread that ticks twice a second until stopped. It never raises into the run.
+    A daemon thread that ticks twice a second, from `start` to `stop`. It never raises into the run.
 
     Args:
         recorder: Where heartbeats and samples go.
@@ -40,12 +40,16 @@ class Pulse:
         self._due = dict(self._periods)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="anew-pulse", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tick; to be called once."""
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread; wait for a tick under way."""
         self._stop.set()
-        self._thread.join(timeout=2)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=2)
 
     def _work(self) -> None:
         while not self._stop.wait(_TICK_S):

@@ -31,6 +31,14 @@ class Recorder:
 
     A journal that cannot be written (a full disk) does not stop the run: the point is given up, said once, and counted;
     writing goes on as soon as there is space again.
+
+    Args:
+        layout: The run's folder.
+        uid: The run.
+        started: Gives the seconds since the run began.
+        durability_ms: As for `JournalWriter`.
+        redactor: Knows the secrets.
+        writer: What the journal is called; nobody else writes under this name.
     """
 
     def __init__(
@@ -51,11 +59,17 @@ class Recorder:
         self._lock = threading.Lock()
         self._warned: set[str] = set()
         self._lost = 0
-        self._journal = self._open(writer)
+        self._writer = writer
+        # no None before `start`, which every call of `log` would have to ask for
+        self._journal: JournalWriter
+        self.is_open = False
         _recorders.add(self)
 
-    def _open(self, writer: str) -> JournalWriter:
-        return JournalWriter(self.layout.journal(writer), clock=self._clock, durability_ms=self._durability_ms)
+    def start(self) -> None:
+        """Begin the journal. Raises StoreError."""
+        path = self.layout.journal(self._writer)
+        self._journal = JournalWriter(path, clock=self._clock, durability_ms=self._durability_ms)
+        self.is_open = True
 
     @property
     def elapsed_s(self) -> float:
@@ -108,8 +122,11 @@ class Recorder:
             self._warned.add("write")
             say(f"{error} The run goes on; what cannot be written is counted and reported at the end.")
 
-    def close(self) -> str | None:
+    def stop(self) -> str | None:
         """Sync and close the journal; return a sentence when something could not be written."""
+        if not self.is_open:
+            return None
+        self.is_open = False
         problem = None
         try:
             if self._lost:
@@ -151,7 +168,7 @@ def attach(folder: Path) -> Recorder:
     except (OSError, serial.DamagedError) as error:
         raise StoreError(f"There is no run to attach to in {str(folder)!r}: {error}") from error
     origin = record.process.monotonic_s if record.process else time.monotonic()
-    return Recorder(
+    recorder = Recorder(
         layout,
         record.uid,
         started=lambda: time.monotonic() - origin,
@@ -159,3 +176,5 @@ def attach(folder: Path) -> Recorder:
         redactor=Redactor.of_environment(),
         writer=child_writer(),
     )
+    recorder.start()
+    return recorder

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from anew.runner.errors import RerunError
 from anew.runner.format.redact import REDACTED
-from anew.runner.records import HardwareFacts, RunRecord, SourceFacts, Status
+from anew.runner.records import SourceFacts, Status
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import digest, lay_out_source
-from anew.runner.relaunch.plan import Plan
+from anew.runner.relaunch.plan import OneJob, Resume
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
-from anew.runner.rerun.conduct import CHILD, supervised
+from anew.runner.relaunch.supervise import run_errand
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.sweep import vouching
@@ -24,6 +23,7 @@ from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
 
 _NAMED = 3
+_AGAIN = "anew sweep resume"
 
 
 def resume(
@@ -70,10 +70,17 @@ def resume(
         raise RerunError(f"Sweep {start.id} is going on. To see it: anew sweep show {start.id}")
     for warning in sweep.warnings:
         (tell or print)(f"sweep {start.id}: {warning}")
-    record = _as_run(start)
     if sweep.status is not Status.COMPLETED:
-        again = "anew sweep resume"
-        trust.require(record, opened.layout.sweep(start.id), given=trust_source, what="Sweep", again=again)
+        trust.require(
+            start.command,
+            start.source,
+            start.hostname,
+            opened.layout.sweep(start.id),
+            ref=start.id,
+            given=trust_source,
+            what="Sweep",
+            again=_AGAIN,
+        )
     vouching.require(folder, given=trust_source)
     if sweep.status is Status.COMPLETED:
         (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
@@ -81,9 +88,9 @@ def resume(
     _refuse_secrets(start)
     chosen = code or _code(start)
     with sandbox(False, tell or (lambda text: None)) as place:
-        plan = _plan(opened, start, place, chosen, only=_only(failed, missing))
-        plan = _with_settings(plan, start, settings)
-        return _run(plan, place, record, opened)
+        basis = _basis(opened, start, place, chosen, settings)
+        only = _only(failed, missing)
+        return _run(Resume(**basis, sweep=start.id, overrides=start.overrides, only=only), place, opened)
 
 
 def run_job(store: RunFolders, sweep: int, job: PlannedJob, attempt: int, *, settings: Sequence[str] = ()) -> int:
@@ -99,27 +106,17 @@ def run_job(store: RunFolders, sweep: int, job: PlannedJob, attempt: int, *, set
     start = store.sweep(sweep).start
     with sandbox(False, lambda text: None) as place:
         code = "recorded" if changed_files(start.source) else "current"
-        plan = _plan(store, start, place, code, job=job, attempt=attempt)
-        return _run(_with_settings(plan, start, settings), place, _as_run(start), store)
+        basis = _basis(store, start, place, code, settings)
+        errand = OneJob(
+            **basis, sweep=start.id, job=job.index, attempt=attempt, config=job.config, overrides=job.overrides
+        )
+        return _run(errand, place, store)
 
 
 def changed_files(source: SourceFacts) -> list[str]:
     """Return the recorded files that are gone from the project, or are others than they were."""
     root = Path(source.root or "")
     return [file.path for file in source.files if file.link is None and digest(root / file.path) != file.sha256]
-
-
-def _as_run(start: SweepStart) -> RunRecord:
-    """Return a sweep as if it were a run, for what is the same with both."""
-    return RunRecord(
-        uid=start.uid,
-        id=start.id,
-        experiment=start.experiment,
-        started_at=start.started_at,
-        command=start.command,
-        source=start.source,
-        hardware=HardwareFacts(hostname=start.hostname, os=""),
-    )
 
 
 def _refuse_secrets(start: SweepStart) -> None:
@@ -151,52 +148,32 @@ def _only(failed: bool, missing: bool) -> tuple[str, ...]:
     return ()
 
 
-def _plan(
-    store: RunFolders,
-    start: SweepStart,
-    place: Sandbox,
-    code: str,
-    *,
-    only: tuple[str, ...] = (),
-    job: PlannedJob | None = None,
-    attempt: int = 0,
-) -> Plan:
-    return Plan(
-        store=store.url,
-        sweep=start.id,
-        job=job.index if job else None,
-        attempt=attempt,
-        only=only,
-        command=start.command,
-        config=job.config if job else {},
-        flags=start.flags,
-        overrides=job.overrides if job else start.overrides,
-        source=start.source if code == "recorded" else None,
-        root=start.source.root or "",
-        mirror=str(place.folder / "files"),
-        report=str(place.folder / "report.json"),
-    )
-
-
-def _with_settings(plan: Plan, start: SweepStart, settings: Sequence[str]) -> Plan:
+def _basis(store: RunFolders, start: SweepStart, place: Sandbox, code: str, settings: Sequence[str]) -> dict[str, Any]:
+    """Return what a process is told of a sweep, whichever of its jobs it is to run."""
     kept = [each for each in start.settings if not each.lstrip("+~").startswith("anew.store")]
-    return replace(plan, settings=(*kept, *settings))
+    return {
+        "store": store.url,
+        "command": start.command,
+        "flags": start.flags,
+        "settings": (*kept, *settings),
+        "source": start.source if code == "recorded" else None,
+        "root": start.source.root or "",
+        "mirror": str(place.folder / "files"),
+        "report": str(place.folder / "report.json"),
+    }
 
 
-def _run(plan: Plan, place: Sandbox, record: RunRecord, store: RunFolders) -> int:
-    places = plan.places
-    cwd = Path(plan.command.cwd)
-    if places.moved:
-        lay_out_source(record, places, store.objects)
+def _run(errand: Resume | OneJob, place: Sandbox, store: RunFolders) -> int:
+    places = errand.places
+    cwd = Path(errand.command.cwd)
+    if errand.source is not None:
+        lay_out_source(errand.source, places, store.objects, ref=errand.sweep, what="sweep", again=_AGAIN)
         if cwd.is_relative_to(places.root):
             cwd = places.mirrored(cwd)
             cwd.mkdir(parents=True, exist_ok=True)
     if not cwd.is_dir():
         cwd = places.project if places.project.is_dir() else place.folder
-    path = place.folder / "plan.json"
-    plan.write(path)
     variables = {name: value for name, value in os.environ.items() if name not in ("ANEW_RUN", "ANEW_STORE")}
     if places.moved:
         variables["GIT_CEILING_DIRECTORIES"] = str(place.folder)
-    command = [sys.executable, *plan.command.options, str(CHILD), str(path)]
-    return supervised(command, cwd=cwd, env=variables, pass_fds=(place.lock,), stdin=subprocess.DEVNULL)
+    return run_errand(errand, place, cwd=cwd, variables=variables, stdin=subprocess.DEVNULL)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from anew.runner.errors import AnewError
     from anew.runner.experiment import Experiment
     from anew.runner.records import RunRecord
-    from anew.runner.rerun.conduct import RerunResult, rerun
+    from anew.runner.rerun.conduct import rerun
+    from anew.runner.rerun.report import RerunResult
     from anew.runner.run.handle import Run, current_run
     from anew.runner.store.locate import open_store
     from anew.runner.sweep_records import SweepRecord
@@ -33,7 +34,7 @@ _HOMES = {
     "AnewError": "errors",
     "Experiment": "experiment",
     "Observer": "contracts",
-    "RerunResult": "rerun.conduct",
+    "RerunResult": "rerun.report",
     "Run": "run.handle",
     "RunRecord": "records",
     "RunStore": "contracts",

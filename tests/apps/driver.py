@@ -16,7 +16,7 @@ import tempfile
 LOADED = (
     "hydra.main",
     "anew.runner.config.app",
-    "anew.runner.run.lifecycle",
+    "anew.runner.session",
     "anew.runner.store.locate",
     "platformdirs",
 )

@@ -31,9 +31,11 @@ from anew.runner.capture.output import OutputCapture
 from anew.runner.guard.watch import Guard
 
 def begin(mode="fd", limit=1 << 24, secrets=()):
-    return OutputCapture.start(
+    capture = OutputCapture(
         Path("output.log"), mode=mode, limit_bytes=limit, guard=Guard.shared(), secrets=secrets
     )
+    capture.start()
+    return capture
 
 """
 
@@ -521,7 +523,9 @@ def test_a_redirection_of_the_users_own_is_left_in_place(run: Any) -> None:
 def test_runs_one_after_another_and_inside_each_other_have_their_own_logs(tmp_path: Path, script: Any) -> None:
     command = script("""
         def begin(name):
-            return OutputCapture.start(Path(name), mode="fd", limit_bytes=1 << 20, guard=Guard.shared())
+            capture = OutputCapture(Path(name), mode="fd", limit_bytes=1 << 20, guard=Guard.shared())
+            capture.start()
+            return capture
         for number in range(20):
             capture = begin(f"{number}.log")
             print("run", number)
@@ -675,7 +679,8 @@ def test_streams_that_lead_elsewhere_are_captured_too(run: Any) -> None:
 
 def test_a_stream_of_the_users_own_is_not_replaced_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    capture = OutputCapture.start(tmp_path / "output.log", mode="sys", limit_bytes=1000, guard=Guard.shared())
+    capture = OutputCapture(tmp_path / "output.log", mode="sys", limit_bytes=1000, guard=Guard.shared())
+    capture.start()
     mine = io.StringIO()
     monkeypatch.setattr(sys, "stdout", mine)
     assert capture.stop() is None
@@ -693,7 +698,8 @@ def test_what_a_stream_refuses_is_not_copied() -> None:
 
 
 def test_the_mode_off_makes_no_log(tmp_path: Path) -> None:
-    capture = OutputCapture.start(tmp_path / "output.log", mode="off", limit_bytes=1000, guard=Guard.shared())
+    capture = OutputCapture(tmp_path / "output.log", mode="off", limit_bytes=1000, guard=Guard.shared())
+    capture.start()
     assert capture.stop() is None
     assert not (tmp_path / "output.log").exists()
 
@@ -701,7 +707,8 @@ def test_the_mode_off_makes_no_log(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_made_is_reported_and_nothing_else_changes(tmp_path: Path) -> None:
     before = os.fstat(1), sys.stdout
     path = tmp_path / "missing" / "output.log"
-    capture = OutputCapture.start(path, mode="fd", limit_bytes=1000, guard=Guard.shared())
+    capture = OutputCapture(path, mode="fd", limit_bytes=1000, guard=Guard.shared())
+    capture.start()
     assert (os.fstat(1), sys.stdout) == before
     problem = capture.stop()
     assert problem is not None

@@ -24,12 +24,13 @@ PRELUDE = """\
 import ctypes, os, signal, subprocess, sys, threading, time
 from datetime import datetime, timezone
 from pathlib import Path
-from anew.runner.guard.watch import Guard, Terminated
+from anew.runner.guard.watch import Guard, Terminated, Watch
 
 def begin(name="outcome.json"):
-    return Guard.shared().watch(
-        Path(name), {"format": 1, "uid": "the-uid"}, started_at=datetime.now(timezone.utc)
-    )
+    template = {"format": 1, "uid": "the-uid"}
+    watch = Watch(Guard.shared(), Path(name), template, started_at=datetime.now(timezone.utc))
+    watch.start()
+    return watch
 
 def ready():
     print("ready", flush=True)
@@ -151,7 +152,7 @@ def test_a_second_ctrl_c_ends_a_process_that_cannot_take_note_with_130(start: An
 
 def test_without_a_kill_switch_a_stuck_process_is_killed(start: Any) -> None:
     script = start("""
-        from anew.runner import kill_switch
+        from anew.runner.guard import kill_switch
         kill_switch.arm = lambda: None
         watch = begin()
         ready()
@@ -192,7 +193,7 @@ def test_a_process_that_ends_itself_in_time_leaves_its_own_outcome(start: Any) -
             assert error.code == 143
             watch.mark_done()
             Path("outcome.json").write_text("mine")
-            watch.close()
+            watch.stop()
             time.sleep(1)
     """)
     script.signal(signal.SIGTERM)
@@ -248,7 +249,7 @@ def test_a_signal_after_main_waits_for_the_record_to_be_complete(start: Any) -> 
             time.sleep(0.01)
         Path("outcome.json").write_text("complete")
         assert watch.received is None
-        watch.close()
+        watch.stop()
         time.sleep(60)
     """)
     script.signal(signal.SIGTERM)
@@ -304,8 +305,8 @@ def test_after_the_run_signals_are_what_they_were(start: Any) -> None:
     script = start("""
         before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
         first, second = begin("1.json"), begin("2.json")
-        second.close()
-        first.close()
+        second.stop()
+        first.stop()
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
         assert signal.set_wakeup_fd(-1) == -1
         ready()
@@ -334,7 +335,7 @@ def test_a_handler_of_the_users_is_left_alone(start: Any, when: str) -> None:
             time.sleep(0.01)
         time.sleep(1)
         watch.check_handlers()
-        watch.close()
+        watch.stop()
         assert signal.getsignal(signal.SIGTERM) is mine
     """)
     script.signal(signal.SIGTERM)
@@ -370,7 +371,7 @@ def test_a_wakeup_descriptor_of_the_users_is_left_alone(start: Any) -> None:
         except Terminated:
             assert os.read(read, 1) == bytes([signal.SIGTERM])
             time.sleep(1)
-            watch.close()
+            watch.stop()
             assert signal.set_wakeup_fd(-1) == write
     """)
     script.signal(signal.SIGTERM)
@@ -389,7 +390,7 @@ def test_asyncio_works_below_a_watch(start: Any) -> None:
         stop = asyncio.Event()
         asyncio.run(main())
         watch.mark_done()
-        watch.close()
+        watch.stop()
     """)
     script.signal(signal.SIGTERM)
     assert script.end() == 0
@@ -403,7 +404,7 @@ def test_outside_the_main_thread_there_are_no_handlers(start: Any) -> None:
             assert signal.getsignal(signal.SIGTERM) is before
             assert watch.received is None
             watch.mark_done()
-            watch.close()
+            watch.stop()
             Path("done").touch()
         thread = threading.Thread(target=work)
         thread.start()
@@ -430,7 +431,7 @@ def test_waiting_for_all_children_does_not_wait_for_the_guard(start: Any) -> Non
                 break
         assert waited == 1
         ready()
-        watch.close()
+        watch.stop()
     """)
     assert script.end() == 0
 
@@ -451,7 +452,7 @@ def test_a_signal_to_a_forked_child_is_the_childs_alone(start: Any) -> None:
         ready()
         time.sleep(1)
         assert watch.received is None
-        watch.close()
+        watch.stop()
     """)
     assert script.end() == 0
     assert not (script.folder / "outcome.json").exists()
@@ -487,7 +488,7 @@ def test_a_forked_child_can_have_a_guard_of_its_own(start: Any) -> None:
                 os._exit(0)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         Path("code").write_text(f"{child} {code}")
-        watch.close()
+        watch.stop()
     """)
     [child] = psutil.Process(script.process.pid).children()
     child.send_signal(signal.SIGTERM)
@@ -508,7 +509,7 @@ def test_the_guard_ends_with_the_process_and_keeps_nothing_of_it_open(start: Any
         os.set_inheritable(write, True)
         watch = begin()
         watch.mark_done()
-        watch.close()
+        watch.stop()
         os.close(write)
         assert os.read(read, 1) == b""
         ready()
@@ -550,7 +551,7 @@ def test_without_a_guard_process_signals_still_interrupt_main(start: Any) -> Non
         except Terminated:
             watch.mark_done()
             assert watch.received == "SIGTERM"
-            watch.close()
+            watch.stop()
             sys.exit(7)
     """)
     script.signal(signal.SIGTERM)

@@ -301,6 +301,35 @@ def main(lr: float = 0.1, *, run: Run):
     assert record.metrics["x"].count == 1
 
 
+@pytest.mark.parametrize(
+    ("switch", "code"), [("", 143), ("from anew.runner.guard import kill_switch; kill_switch.arm = lambda: None", 137)]
+)
+def test_a_shell_sees_that_a_stuck_run_was_terminated_as_asked_and_not_killed(
+    trial: Project, switch: str, code: int
+) -> None:
+    """The worth of the kill switch: without it 137 is what is seen, and taken for memory that ran out."""
+    trial.write(f"""
+    import ctypes
+    from pathlib import Path
+    {switch}
+    @experiment.main
+    def main(lr: float = 0.1):
+        Path("there").touch()
+        mutex = ctypes.create_string_buffer(64)  # in C, with the GIL
+        for _ in range(2):
+            ctypes.PyDLL(None).pthread_mutex_lock(mutex)
+    """)
+    shell = ["sh", "-c", '"$@" & echo $!; wait $!; echo $?', "sh", sys.executable, "train.py"]
+    with subprocess.Popen(shell, cwd=trial.folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        run = int(process.stdout.readline())
+        until((trial.folder / "there").exists)
+        time.sleep(0.2)
+        os.kill(run, signal.SIGTERM)
+        assert int(process.stdout.readline()) == code
+    until(lambda: trial.record().status is Status.INTERRUPTED)
+
+
 def test_two_interrupts_break_off_the_clean_up(trial: Project) -> None:
     trial.write("""
     @experiment.main
@@ -669,9 +698,9 @@ def test_values_that_fail_when_looked_at_cost_only_themselves(trial: Project) ->
 
 def test_a_run_that_fails_between_its_record_and_main_has_an_outcome(trial: Project) -> None:
     trial.write("""
-    import anew.runner.run.lifecycle as lifecycle
+    from anew.runner.run.pulse import Pulse
     def fail(*args, **options): raise KeyboardInterrupt
-    lifecycle.Pulse = fail
+    Pulse.start = fail
     @experiment.main
     def main(lr: float = 0.1): raise SystemError
     """)

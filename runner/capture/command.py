@@ -1,0 +1,54 @@
+"""How a run was started: the command line, the interpreter's own options, and where the project's modules come from."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from anew.runner.records import CommandFacts
+
+
+def capture_command(function: Callable[..., Any], entry: str, root: Path) -> CommandFacts:
+    """
+    Return how this process came to call *function*.
+
+    Args:
+        function: The main function.
+        entry: Which way it came in: "script", "module" or "call".
+        root: The project's root.
+    """
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    target = spec.name if spec is not None and entry == "module" else str(getattr(main, "__file__", "") or "")
+    return CommandFacts(
+        argv=tuple(sys.argv),
+        cwd=str(Path.cwd()),
+        entry=entry,
+        target=target,
+        function=f"{function.__module__}:{function.__qualname__}",
+        interpreter=sys.executable,
+        options=_interpreter_options(),
+        import_paths=_import_paths(root),
+    )
+
+
+def _interpreter_options() -> tuple[str, ...]:
+    """Return what stands between the interpreter and the script on its command line."""
+    words = sys.orig_argv[1 : max(1, len(sys.orig_argv) - len(sys.argv))]
+    return tuple(word for word in words if word not in ("-m", "-c"))
+
+
+def _import_paths(root: Path) -> tuple[str, ...]:
+    """Return the folders of the project that modules come from: on `sys.path`, or by an installer's own finder."""
+    prefix = f"{root}{os.sep}"
+    inside = [path for path in sys.path if path == str(root) or path.startswith(prefix)]
+    for name, module in list(sys.modules.items()):
+        # true modules only: libraries put objects there that make attributes when they are asked for them
+        paths = vars(module).get("__path__") if "." not in name and type(module) is ModuleType else None
+        if isinstance(paths, list) and paths and str(paths[0]).startswith(prefix):
+            inside.append(os.path.dirname(paths[0]))
+    return tuple(path for path in dict.fromkeys(inside) if "site-packages" not in path)

@@ -1,0 +1,158 @@
+"""The record that a run begins with: facts captured, and secrets taken out of all that was typed and composed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from anew.runner.capture.environment import capture_environment
+from anew.runner.capture.hardware import capture_hardware
+from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
+from anew.runner.config.main import ComposedJob
+from anew.runner.format import ids
+from anew.runner.format.redact import Redactor, secrets_in
+from anew.runner.format.serial import start_to_json
+from anew.runner.records import CommandFacts, RunRecord, SourceFacts
+from anew.runner.run.origin import Claim, Origin
+from anew.runner.store import liveness, marks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beginning:
+    """
+    A run before it begins: all that is known of it, and nothing of it done.
+
+    Attributes:
+        claim: Its place.
+        origin: What started it.
+        record: What will be written of it, without secrets.
+        views: File name -> text, for people, without secrets.
+        began_s: When it begins, on the monotonic clock.
+        redactor: Knows the secrets that were met.
+        seeder: Will seed what is random.
+    """
+
+    claim: Claim
+    origin: Origin
+    record: RunRecord
+    views: Mapping[str, str]
+    began_s: float
+    redactor: Redactor
+    seeder: Seeder
+
+    def elapsed_s(self) -> float:
+        """Return the seconds since the run began."""
+        return time.monotonic() - self.began_s
+
+
+def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginning:
+    """
+    Capture what a run begins with. Nothing is written but content, and what Hydra wrote, without secrets now.
+
+    Raises:
+        ConfigError: The configuration's seed is none.
+        StoreError: The source cannot be kept.
+    """
+    redactor = Redactor.of_environment()
+    redactor.learn(secret for each in claim.settings.observers for secret in secrets_in(each.spec))
+    seeder = _seeder(seed_from_config(job.config), origin.seed)
+    job, command = _without_secrets(job, origin.command, redactor)
+    _redact_files(claim, redactor)
+    record = _record(job, command, claim, origin, _source(origin, claim, redactor), seeder)
+    return Beginning(
+        claim=claim,
+        origin=origin,
+        record=record,
+        views=job.views,
+        began_s=record.process.monotonic_s if record.process else time.monotonic(),
+        redactor=redactor,
+        seeder=seeder,
+    )
+
+
+def _seeder(configured: int | None, recorded: int | None) -> Seeder:
+    if configured is not None:
+        return Seeder(configured, "config")
+    return Seeder(draw_seed()) if recorded is None else Seeder(recorded, "recorded")
+
+
+def _record(
+    job: ComposedJob, command: CommandFacts, claim: Claim, origin: Origin, source: SourceFacts, seeder: Seeder
+) -> RunRecord:
+    settings = claim.settings
+    environment = capture_environment(settings.environment, origin.cache / "environment.json")
+    record = RunRecord(
+        uid=ids.new_uid(),
+        id=claim.number,
+        experiment=origin.experiment,
+        started_at=datetime.now(timezone.utc),
+        command=command,
+        config=job.config,
+        overrides=job.overrides,
+        choices=job.choices,
+        provenance=job.provenance,
+        seed=seeder.root,
+        seeds=seeder.facts(),
+        source=source,
+        environment=environment,
+        hardware=capture_hardware(boot_id=liveness.boot_id()),
+        process=liveness.process_facts(),
+        tags=settings.tags,
+        note=settings.note,
+        sweep=claim.sweep,
+        rerun_of=origin.rerun_of,
+        warnings=(*source.notes, *job.notes),
+    )
+    return replace(record, origin_mark=marks.mark(start_to_json(record)))
+
+
+def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:
+    if origin.source is not None:
+        return origin.source
+    if origin.scan is None or not claim.settings.source.enabled:
+        return SourceFacts(root=str(origin.places.root))
+    source = origin.scan.finish(claim.store.objects, claim.settings.source, exclude=(claim.store.root,))
+    if source.git is None or source.git.diff is None:
+        return source
+    return replace(source, git=replace(source.git, diff=redactor.text(source.git.diff)))
+
+
+# --- secrets ------------------------------------------------------------------------------------------------------
+
+
+def _without_secrets(job: ComposedJob, command: CommandFacts, redactor: Redactor) -> tuple[ComposedJob, CommandFacts]:
+    """
+    Return a job and the command that it came of as they may be kept: once, before anything is recorded.
+
+    The configuration comes first, then what was typed: names give secrets away there, and what was learned from them
+    is then found in texts, where they stand without a name.
+    """
+    config = redactor.value(job.config)
+    command = replace(command, argv=redactor.arguments(command.argv))
+    unresolved = redactor.yaml(job.unresolved)
+    settings = redactor.arguments(job.provenance.settings)
+    job = replace(
+        job,
+        config=config,
+        unresolved=unresolved,
+        overrides=redactor.arguments(job.overrides),
+        provenance=replace(job.provenance, unresolved=unresolved, settings=settings),
+        views={name: redactor.yaml(text) for name, text in job.views.items()},
+    )
+    return job, command
+
+
+def _redact_files(claim: Claim, redactor: Redactor) -> None:
+    """Take secrets out of what Hydra wrote into the store."""
+    paths = list(claim.layout.hydra.glob("*.yaml"))
+    if claim.sweep is not None and claim.sweep.id is not None:
+        paths.append(claim.store.layout.sweep(claim.sweep.id).multirun)
+    for path in paths:
+        with suppress(OSError):
+            text = path.read_text()
+            redacted = redactor.yaml(text)
+            if redacted != text:
+                path.write_text(redacted)

@@ -1,0 +1,56 @@
+"""What runs are started from, and the place that one has taken in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anew.runner.capture.source import SourceScan
+from anew.runner.places import Places
+from anew.runner.records import CommandFacts, RerunOf, SourceFacts, SweepMembership
+from anew.runner.settings import Settings
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.paths import RunLayout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A place in a store, taken before the run has a record."""
+
+    store: FolderStore
+    number: int
+    layout: RunLayout
+    settings: Settings
+    sweep: SweepMembership | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """
+    What starts runs.
+
+    Attributes:
+        experiment: Its name.
+        command: How it was started.
+        places: Where the project's files are.
+        scan: The scan of its source under way; None where the source is given.
+        source: The source, in a re-run of the recorded one.
+        cache: A folder for what only saves time.
+        rerun_of: The run that is repeated.
+        seed: The root seed of a configuration without one; None to draw it.
+        torch_threads: What torch's thread count is to be; None to leave it.
+        observers: Those given in Python: name -> instance, class or function.
+    """
+
+    experiment: str
+    command: CommandFacts
+    places: Places
+    scan: SourceScan | None
+    cache: Path
+    source: SourceFacts | None = None
+    rerun_of: RerunOf | None = None
+    seed: int | None = None
+    torch_threads: int | None = None
+    observers: Mapping[str, Any] = field(default_factory=dict)

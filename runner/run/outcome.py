@@ -1,0 +1,78 @@
+"""How a run ended: what main returned or raised, and which signals came, as the event that ends the journal."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import datetime, timezone
+from typing import Any
+
+from anew.runner import errors
+from anew.runner import events as ev
+from anew.runner.format.redact import Redactor
+from anew.runner.guard.watch import Terminated
+from anew.runner.records import ErrorFacts, Status
+
+
+def ending(
+    uid: str, duration_s: float, result: Any, failure: BaseException | None, received: str | None, redactor: Redactor
+) -> ev.RunEnded:
+    """
+    Return the event that ends a run.
+
+    The status is INTERRUPTED after SIGINT or SIGTERM, FAILED after another exception or an exit with a code other than
+    0, else COMPLETED.
+
+    Args:
+        uid: The run.
+        duration_s: How long it took.
+        result: What main returned, as it may be kept.
+        failure: What main raised, or what kept it from being called; None when it returned.
+        received: The signal that came while main was running, or None.
+        redactor: Knows the secrets.
+    """
+    status, signal, code = _verdict(failure, received)
+    return ev.RunEnded(
+        uid=uid,
+        writer="outcome",
+        q=0,
+        t=duration_s,
+        status=status,
+        ended_at=datetime.now(timezone.utc),
+        duration_s=duration_s,
+        result=result,
+        error=_error(failure, redactor) if failure is not None and status is Status.FAILED else None,
+        signal=signal,
+        exit_code=code,
+    )
+
+
+def _verdict(failure: BaseException | None, received: str | None) -> tuple[Status, str | None, int]:
+    if received or isinstance(failure, (KeyboardInterrupt, Terminated)):
+        signal = received or ("SIGTERM" if isinstance(failure, Terminated) else "SIGINT")
+        return Status.INTERRUPTED, signal, errors.EXIT_SIGTERM if signal == "SIGTERM" else errors.EXIT_SIGINT
+    if failure is None:
+        return Status.COMPLETED, None, errors.EXIT_OK
+    if isinstance(failure, SystemExit):
+        code = failure.code
+        number = code if isinstance(code, int) else 0 if code is None else 1
+        return (Status.FAILED if number else Status.COMPLETED), None, number
+    return Status.FAILED, None, errors.EXIT_FAILED
+
+
+def _error(failure: BaseException, redactor: Redactor) -> ErrorFacts:
+    kind = type(failure)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    trace = failure.__traceback__
+    # our own frames say nothing to the user
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("anew.runner."):
+        trace = trace.tb_next
+    text = "".join(traceback.TracebackException(kind, failure, trace).format())
+    return ErrorFacts(type=name, message=redactor.text(message(failure)), traceback=redactor.text(text))
+
+
+def message(failure: BaseException | None) -> str:
+    """Return what an exception says; a user's own may fail to."""
+    try:
+        return str(failure)
+    except Exception as error:
+        return f"<the message cannot be printed: {type(error).__name__}>"

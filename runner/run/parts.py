@@ -1,0 +1,360 @@
+"""
+The parts of a run that is going on: what has to be started for it, and must not stay behind.
+
+They stand in one list, in the order in which they are started, and one function stops them, last first, whatever came
+to pass: main returned or raised, a part could not be started, a required observer refused, a Ctrl-C came between two.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from anew.runner import events as ev
+from anew.runner.capture.determinism import Determinism
+from anew.runner.capture.opened import OpenedFiles, noticed_inputs
+from anew.runner.capture.source import added_modules
+from anew.runner.errors import AnewError
+from anew.runner.format.values import encode
+from anew.runner.guard.watch import Watch
+from anew.runner.records import Status
+from anew.runner.run.beginning import Beginning
+from anew.runner.run.handle import Run, here
+from anew.runner.run.outcome import ending, message
+from anew.runner.run.recorder import Recorder
+from anew.runner.wording import duration, say
+
+if TYPE_CHECKING:
+    from anew.runner.dispatch.follow import Followers
+
+
+class Part(Protocol):
+    """One thing that is at work while a run goes on. Its methods are called in the thread that runs main."""
+
+    def start(self) -> None:
+        """Begin; called once at most."""
+        ...
+
+    def stop(self) -> str | None:
+        """
+        Undo what `start` did, as far as it came: it may have been broken off at any place, or never been called.
+
+        Returns:
+            A sentence, when something is not as it should be.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Course:
+    """
+    How a run goes, as far as it has come.
+
+    Attributes:
+        called: Whether main was called.
+        result: What main returned; in the end what may be kept of it.
+        failure: What main raised, or what kept it from being called.
+        interrupt: What broke a part off that was being stopped: the Ctrl-C of somebody who has waited enough.
+        problems: What is not as it should be, in sentences.
+        ended: The outcome.
+    """
+
+    called: bool = False
+    result: Any = None
+    failure: BaseException | None = None
+    interrupt: BaseException | None = None
+    problems: list[str] = field(default_factory=list)
+    ended: ev.RunEnded | None = None
+
+
+def unwind(parts: list[Part], course: Course, recorder: Recorder) -> None:
+    """
+    Stop all parts, last first; whatever one of them raises does not keep the next from being stopped.
+
+    Args:
+        parts: In the order in which they are started; all of them, also those whose turn never came.
+        course: Takes what went wrong.
+        recorder: Puts it on record, as long as it can.
+    """
+    while parts:
+        problem = None
+        try:
+            problem = parts[-1].stop()
+        except AnewError as error:
+            problem = str(error)
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+        except BaseException as error:
+            course.interrupt = course.interrupt or error
+        parts.pop()
+        if problem:
+            course.problems.append(problem)
+            if recorder.is_open:
+                recorder.add(ev.Warned, text=recorder.redactor.text(problem))
+
+
+# --- what begins first and ends last ------------------------------------------------------------------------------
+
+
+class Announcement:
+    """What is said of a run on stderr, at its beginning and at its end."""
+
+    def __init__(self, beginning: Beginning, course: Course, followers: Followers | None) -> None:
+        self._beginning = beginning
+        self._course = course
+        self._followers = followers
+        self._is_quiet = beginning.claim.settings.quiet
+
+    def start(self) -> None:
+        """Say which run begins, and what is new about its source."""
+        if self._is_quiet:
+            return
+        claim, scan = self._beginning.claim, self._beginning.origin.scan
+        say(f"run {claim.number} of {self._beginning.record.experiment} in {_shown(claim.layout.folder)}")
+        for note in scan.news if scan is not None else ():
+            say(note)
+
+    def stop(self) -> None:
+        """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""
+        for problem in self._course.problems:
+            say(problem)
+        ended = self._course.ended
+        if self._is_quiet or ended is None or not self._course.called:
+            return
+        number = self._beginning.claim.number
+        say(f"run {number} {ended.status.value} after {duration(ended.duration_s)}, {self._where()}")
+
+    def _where(self) -> str:
+        claim = self._beginning.claim
+        if claim.settings.keep:
+            return f"see: anew show {claim.number}"
+        sinks = self._followers.sinks if self._followers is not None else ()
+        return f"kept by {', '.join(sinks)}" if sinks else f"spooled in {_shown(claim.layout.folder)}"
+
+
+class Following:
+    """The run's observers."""
+
+    def __init__(self, followers: Followers, watch: Watch, course: Course) -> None:
+        self._followers = followers
+        self._watch = watch
+        self._course = course
+
+    def start(self) -> None:
+        """Have them follow the run."""
+        self._followers.start()
+
+    def stop(self) -> str | None:
+        """Wait until they have all of it, while nobody is in a hurry."""
+        try:
+            self._course.problems += self._followers.finish(in_a_hurry=lambda: self._watch.is_waiting)
+        except Exception as error:
+            return f"the observers could not be waited for: {type(error).__name__}: {error}"
+        return None
+
+
+class Outcome:
+    """How the run ends, on record: complete for readers as soon as it is there, so that it comes after all the rest."""
+
+    def __init__(self, beginning: Beginning, course: Course, watch: Watch) -> None:
+        self._beginning = beginning
+        self._course = course
+        self._watch = watch
+
+    def start(self) -> None:
+        """Nothing is known of it yet."""
+
+    def stop(self) -> None:
+        """Write it, where there is a run that it is the outcome of. Raises StoreError."""
+        beginning, course = self._beginning, self._course
+        claim = beginning.claim
+        if not claim.layout.record.exists():
+            return
+        failure = course.failure or course.interrupt
+        uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
+        ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
+        course.ended = ended
+        if not claim.store.finish(claim.number, ended):
+            # the guard was first, after a signal that was not reacted to in time
+            course.ended = replace(ended, status=Status.INTERRUPTED)
+
+
+class Result:
+    """What main returned."""
+
+    def __init__(self, course: Course, recorder: Recorder) -> None:
+        self._course = course
+        self._recorder = recorder
+
+    def start(self) -> None:
+        """There is none yet."""
+
+    def stop(self) -> None:
+        """Leave of it what may be kept; say it when that is nothing."""
+        result, self._course.result = self._course.result, None
+        try:
+            encode(result, "the result of main")
+            self._course.result = self._recorder.redactor.value(result)
+        except Exception as error:
+            # the user's object may raise anything when it is looked at
+            self._recorder.warn_once("result", f"The result of main was not kept: {error}")
+
+
+# --- what notices, seeds and samples ------------------------------------------------------------------------------
+
+
+class AddedSource:
+    """Modules of the project that main imports."""
+
+    def __init__(self, beginning: Beginning, recorder: Recorder) -> None:
+        self._beginning = beginning
+        self._recorder = recorder
+
+    def start(self) -> None:
+        """Those imported so far are in the record."""
+
+    def stop(self) -> None:
+        """Keep those that came since. Raises StoreError."""
+        claim, settings = self._beginning.claim, self._beginning.claim.settings.source
+        if not settings.enabled or not self._recorder.is_open:
+            return
+        source, root = self._beginning.record.source, self._beginning.origin.places.project
+        files = added_modules(source, root, claim.store.objects, settings, exclude=(claim.store.root,))
+        if files:
+            self._recorder.add(ev.SourceAdded, files=files)
+
+
+class SameResults:
+    """Libraries that compute the same each time, where that is wanted."""
+
+    def __init__(self, beginning: Beginning, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._determinism = Determinism(
+            deterministic=beginning.claim.settings.deterministic,
+            torch_threads=beginning.origin.torch_threads,
+            on_set=lambda facts: recorder.add(ev.SeedsSet, seeded={}, deterministic=facts),
+        )
+
+    def start(self) -> None:
+        """Tell them."""
+        self._determinism.start()
+
+    def stop(self) -> None:
+        """Have them as they were; say what could not be done."""
+        for text in self._determinism.warnings:
+            self._recorder.warn_once(text, text)
+        self._determinism.close()
+
+
+class Seeding:
+    """Seeds for what is random."""
+
+    def __init__(self, beginning: Beginning, recorder: Recorder) -> None:
+        self._seeder = beginning.seeder
+        self._recorder = recorder
+
+    def start(self) -> None:
+        """Seed what is imported, and from now on whatever is."""
+        facts = self._seeder.apply(lambda name, seed: self._recorder.add(ev.SeedsSet, seeded={name: seed}))
+        self._recorder.add(ev.SeedsSet, seeded=facts.seeded)
+
+    def stop(self) -> None:
+        """Seed nothing any more."""
+        self._seeder.close()
+
+
+class NoticedInputs:
+    """
+    Files that main opens without having declared them.
+
+    Attributes:
+        opened: What notes them.
+    """
+
+    def __init__(self, beginning: Beginning, recorder: Recorder, run: Run) -> None:
+        self._beginning = beginning
+        self._recorder = recorder
+        self._run = run
+        settings, places = beginning.claim.settings.inputs, beginning.origin.places
+        roots = [Path(root).expanduser() for root in settings.roots]
+        mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]
+        exclude = (beginning.claim.store.root,)
+        self.opened = OpenedFiles([places.project, *roots, *mirrored], exclude=exclude, most=settings.max_files)
+
+    def start(self) -> None:
+        """Begin to notice them."""
+        self.opened.start()
+
+    def stop(self) -> None:
+        """Put them on record. Raises StoreError."""
+        # first, since what is done here opens files, too
+        self.opened.stop()
+        beginning = self._beginning
+        objects, keep = beginning.claim.store.objects, beginning.claim.settings.inputs.keep_bytes
+        cache = beginning.origin.cache / "inputs.json"
+        try:
+            places, declared = beginning.origin.places, self._run.declared
+            found, notes = noticed_inputs(self.opened, places, objects, keep, cache, declared)
+            for reference in found:
+                self._recorder.add(ev.InputUsed, input=reference)
+            for note in notes:
+                self._recorder.warn_once(note, note)
+        finally:
+            self.opened.close()
+
+
+class ThreadFailures:
+    """Exceptions that end threads, on record; what is printed of them stays as it was."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._before: Callable[[threading.ExceptHookArgs], Any] = threading.excepthook
+        self._hook = self._record  # one object, to be recognised by
+
+    def start(self) -> None:
+        """Be told of them."""
+        self._before = threading.excepthook
+        threading.excepthook = self._hook
+
+    def stop(self) -> None:
+        """Be told no more, unless somebody else has come between."""
+        if threading.excepthook is self._hook:
+            threading.excepthook = self._before
+
+    def _record(self, args: threading.ExceptHookArgs) -> None:
+        name = args.thread.name if args.thread else "?"
+        text = f"The thread {name!r} ended with {args.exc_type.__name__}: {message(args.exc_value)}"
+        self._recorder.add(ev.Warned, text=self._recorder.redactor.text(text))
+        self._before(args)
+
+
+class Presence:
+    """The run as what `current_run` finds, here and in children."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._before: Run | None = None
+        self._is_set = False
+
+    def start(self) -> None:
+        """Have it found."""
+        self._before, self._is_set = here.run, True
+        here.set(self._run)
+
+    def stop(self) -> None:
+        """Have found what was before."""
+        if self._is_set:
+            here.set(self._before)
+
+
+def _shown(path: Path) -> str:
+    """Return a path as it is shortest to type from here."""
+    try:
+        relative = os.path.relpath(path)
+    except (OSError, ValueError):
+        return str(path)
+    return relative if len(relative) < len(str(path)) else str(path)

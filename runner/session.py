@@ -1,0 +1,289 @@
+"""One command of an experiment, or one call of it from Python: what happens between Hydra and the store."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from anew.runner.capture.command import capture_command
+from anew.runner.capture.source import SourceScan, cache_file
+from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket, run_app, run_job
+from anew.runner.errors import AnewError
+from anew.runner.guard.watch import Guard
+from anew.runner.places import Places, project_root
+from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
+from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume
+from anew.runner.run.lifecycle import execute
+from anew.runner.run.origin import Claim, Origin
+from anew.runner.settings import KEPT, Settings
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.locate import open_for_recording
+from anew.runner.sweep.ledger import take
+from anew.runner.sweep.reference import Attachment, MainReference, reference_to
+from anew.runner.sweep.session import SweepSession
+from anew.runner.sweep_records import PlannedJob
+
+__all__ = ["Session", "reference_to"]
+
+
+class Session:
+    """
+    What records the jobs of one command: the hooks that `config` calls. For one thread.
+
+    Args:
+        spec: The main function, and where its configuration comes from.
+        experiment: The experiment's name.
+        observers: Those given in Python: name -> instance, class or function.
+        reference: Says where main is found by another process; with `script=False`, by one that imports no script.
+        options: What was typed beside overrides: `store`, `quiet`.
+        entry: Which way main was called: "call" from Python; None for a program that was started.
+        errand: What this process was started for, if it was.
+        attachment: The sweep whose jobs are run here, when another process conducts it.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        *,
+        experiment: str,
+        observers: Mapping[str, Any],
+        reference: Callable[..., MainReference],
+        options: Mapping[str, Any],
+        entry: str | None = None,
+        errand: Errand | None = None,
+        attachment: Attachment | None = None,
+    ) -> None:
+        self._spec = spec
+        self._reference = reference
+        self._options = options
+        self._errand = errand
+        self._claims: list[Claim] = []
+        self._sweep: SweepSession | Attachment | None = attachment if errand is None else _attachment(errand)
+        self._last: RunRecord | None = None
+        if errand is not None:
+            self._origin = _origin_of_errand(errand, experiment, observers)
+        else:
+            self._origin = _origin(spec.function, entry or _entry_kind(), experiment, observers, attachment)
+
+    # --- what is asked for ------------------------------------------------------------------------------------------
+
+    def start_guard(self) -> None:
+        """Start the guard process now: it is up by the time that the configuration is composed."""
+        Guard.shared()
+
+    def run(self, words: Sequence[str], *, interactive: bool) -> Any:
+        """Do a command line, or the same from Python. Returns and raises as `run_app`."""
+        return run_app(self._spec, words, self, interactive=interactive)
+
+    def run_errand(self, *, interactive: bool) -> Any:
+        """Do what this process was started for. Returns and raises as `run_app`."""
+        errand = self._errand
+        assert errand is not None
+        if isinstance(errand, Resume):
+            Report(number=0).write(Path(errand.report))
+            return self.run(["-m", *errand.flags, *errand.overrides, *errand.settings], interactive=False)
+        words = [*errand.flags, *errand.settings]
+        return run_app(self._spec, words, self, interactive=interactive, recorded=_recorded(errand))
+
+    def run_job(self, ticket: Ticket) -> None:
+        """Run one job of the sweep that this session is attached to. Raises as `config.main.run_job`."""
+        run_job(self._spec, ticket, self)
+
+    def last_record(self) -> RunRecord:
+        """Return the record of the run that ended last."""
+        claim = self._claims[-1]
+        return claim.store.get(claim.number) if claim.settings.keep or self._last is None else self._last
+
+    # --- runs -------------------------------------------------------------------------------------------------------
+
+    def claim(self, settings: Mapping[str, Any], multirun: bool, job_num: int | None) -> Path:
+        """Take a run number; return the folder for the job's output."""
+        checked = self._settings(settings)
+        store = self._store(checked)
+        number, layout = store.claim()
+        sweep = None
+        if isinstance(self._errand, OneJob):
+            multirun, job_num = True, self._errand.job
+        if multirun and self._sweep is not None and job_num is not None:
+            sweep = SweepMembership(id=take(store, self._sweep, job_num, number), index=job_num)
+        self._claims.append(Claim(store=store, number=number, layout=layout, settings=checked, sweep=sweep))
+        return layout.files
+
+    def execute(self, job: ComposedJob) -> Any:
+        """Record one job as a run."""
+        claim = self._claims[-1]
+        if isinstance(self._errand, (Rerun, OneJob)):
+            Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._errand.report))
+        try:
+            return execute(job, claim, self._origin, job.call)
+        finally:
+            # what became of a sweep's jobs is read from their runs
+            if not claim.settings.keep and claim.sweep is None:
+                self._last = _take_from_spool(claim)
+
+    def abandon(self) -> None:
+        """Give up the number taken last."""
+        claim = self._claims.pop()
+        claim.store.abandon(claim.number)
+
+    # --- sweeps -----------------------------------------------------------------------------------------------------
+
+    def planned(self) -> Sequence[PlannedJob]:
+        """Return the jobs of the sweep that is taken up again."""
+        if not isinstance(self._errand, Resume):
+            return ()
+        return self._store(self._settings({})).sweep_folder(self._errand.sweep).planned()
+
+    def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
+        """Take a sweep number; return the sweep's folder, and what conducts it."""
+        checked = self._settings(settings)
+        store = self._store(checked)
+        resumed = self._errand if isinstance(self._errand, Resume) else None
+        session = SweepSession(
+            store,
+            checked,
+            experiment=self._origin.experiment,
+            command=self._origin.command,
+            source=lambda: self._source(store, checked),
+            main=self._reference,
+            options={"store": store.url} if checked.keep else {},
+            resume=resumed.sweep if resumed is not None else None,
+            only=[Status(each) for each in resumed.only] if resumed is not None else (),
+            places=self._origin.places if self._origin.source is not None else None,
+            quiet=checked.quiet,
+        )
+        self._sweep = session
+        return session.folder.layout.folder, session
+
+    def task(self) -> Callable[[], tuple[TaskSpec, Session]]:
+        """Return what another process makes main and its session by."""
+        assert isinstance(self._sweep, SweepSession)
+        return functools.partial(_attach, self._reference(script=False), self._sweep.attachment())
+
+    def _source(self, store: FolderStore, settings: Settings) -> SourceFacts:
+        if self._origin.scan is None or not settings.source.enabled:
+            return self._origin.source or SourceFacts(root=str(self._origin.places.root))
+        return self._origin.scan.finish(store.objects, settings.source, exclude=(store.root,))
+
+    # --- the `anew` node --------------------------------------------------------------------------------------------
+
+    def _settings(self, settings: Mapping[str, Any]) -> Settings:
+        chosen = {key: value for key, value in self._options.items() if value is not None}
+        if not isinstance(self._errand, Rerun):
+            return Settings.from_mapping({**settings, **chosen})
+        if isinstance(observers := settings.get("observers"), Mapping):
+            # what is compared afterwards has to be in the store
+            chosen["observers"] = {**observers, KEPT: {}}
+        # what a run was called is no part of what is repeated
+        return Settings.from_mapping({**settings, **chosen, "tags": (), "note": None})
+
+    def _store(self, settings: Settings) -> FolderStore:
+        if not settings.keep:
+            return open_for_recording(self._origin.cache / "spool")
+        return open_for_recording(settings.store, start=self._origin.places.root)
+
+
+def _attach(reference: MainReference, attachment: Attachment) -> tuple[TaskSpec, Session]:
+    """Make main and a session for one sweep in a process that somebody else started."""
+    main = reference.load()
+    return main.spec, main.attached(attachment)
+
+
+def _take_from_spool(claim: Claim) -> RunRecord | None:
+    """Return the record of a run that no folder keeps; the spool is gone once every observer has all of it."""
+    # not at the top: most runs are kept in a folder
+    from anew.runner.dispatch.spool import remove_delivered
+
+    try:
+        record = claim.store.get(claim.number)
+        remove_delivered(claim.store, claim.number)
+    except AnewError:
+        return None
+    return record
+
+
+# --- what starts the runs -----------------------------------------------------------------------------------------
+
+
+def _origin(
+    function: Callable[..., Any],
+    entry: str,
+    experiment: str,
+    observers: Mapping[str, Any],
+    attachment: Attachment | None,
+) -> Origin:
+    """Return what starts runs of the project as it is; those of a sweep are on record as the sweep was started."""
+    file = _file_of(function)
+    root = project_root(file.parent if file else Path.cwd())
+    cache = _cache_folder()
+    origin = Origin(
+        experiment=experiment,
+        command=capture_command(function, entry, root),
+        places=Places(root),
+        scan=None,
+        cache=cache,
+        observers=observers,
+    )
+    if attachment is not None:
+        origin = replace(origin, command=replace(attachment.command, interpreter=sys.executable))
+        if attachment.places is not None:
+            return replace(origin, places=attachment.places, source=attachment.source)
+    # begun now: git's answers are under way while Hydra composes
+    return replace(origin, scan=SourceScan(root, cache_file(cache, root)))
+
+
+def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, Any]) -> Origin:
+    """Return what starts the runs of an errand: everything as on record, but for the interpreter."""
+    cache = _cache_folder()
+    root = Path(errand.root)
+    origin = Origin(
+        experiment=experiment,
+        command=replace(errand.command, interpreter=sys.executable),
+        places=errand.places,
+        scan=SourceScan(root, cache_file(cache, root)) if errand.source is None else None,
+        cache=cache,
+        source=errand.source,
+        observers=observers,
+    )
+    if not isinstance(errand, Rerun):
+        return origin
+    return replace(origin, rerun_of=errand.rerun_of, seed=errand.seed, torch_threads=errand.torch_threads)
+
+
+def _recorded(errand: Errand) -> Recorded:
+    """Return the configuration that an errand is to be done with."""
+    if isinstance(errand, OneJob):
+        ref = f"sweep:{errand.sweep}/{errand.job}"
+        return Recorded(ref=ref, config=errand.config, overrides=errand.overrides, job=errand.job)
+    assert isinstance(errand, Rerun)
+    ref = str(errand.rerun_of.id or errand.rerun_of.uid)
+    return Recorded(ref=ref, config=errand.config, overrides=errand.overrides, changes=errand.changes)
+
+
+def _attachment(errand: Errand) -> Attachment | None:
+    """Return the sweep that an errand's one job is of."""
+    if not isinstance(errand, OneJob):
+        return None
+    attempts = {errand.job: errand.attempt}
+    return Attachment(root=errand.store, sweep=errand.sweep, command=errand.command, attempts=attempts)
+
+
+def _cache_folder() -> Path:
+    # here, as every library that is not ours: whoever only reads a store does without it
+    from platformdirs import user_cache_path
+
+    return user_cache_path("anew")
+
+
+def _entry_kind() -> str:
+    return "module" if getattr(sys.modules.get("__main__"), "__spec__", None) is not None else "script"
+
+
+def _file_of(function: Callable[..., Any]) -> Path | None:
+    path = Path(inspect.unwrap(function).__code__.co_filename)
+    return path.resolve() if path.is_file() else None

@@ -1,0 +1,262 @@
+"""
+The parts of a run that is going on: whichever of them fails, nothing of the others stays behind in the process.
+
+A script would take it with it at its end; a notebook goes on, with threads that beat for a run that is none, and with
+the streams and signal handlers of one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anew.runner.records import Status
+from tests.helpers.scripts import Project
+
+# What a notebook is: a process that goes on after a run, and looks what of it is left.
+NOTEBOOK = '''\
+import json, os, signal, sys, threading, time
+from pathlib import Path
+from anew import Experiment
+from anew.runner.capture import opened
+from anew.runner.errors import AnewError
+from anew.runner.guard.watch import Guard
+from anew.runner.run.handle import here
+from anew.runner.run.lifecycle import Life
+
+seen = []
+experiment = Experiment("notebook", observers=[seen.append])
+SETTINGS = ("anew.deterministic=true", "anew.inputs.notice=true", "anew.output.mode=fd")
+# these live as long as the process, one of each: the lines to its helpers, and what syncs its files
+LASTING = {"anew-guard", "anew-sync", "anew-observers"}
+
+@experiment.main
+def main(lr: float = 0.1):
+    print("in main")
+    called.append(lr)
+
+called = []
+
+def state():
+    """What a run changes of its process."""
+    return {
+        "threads": sorted(each.name for each in threading.enumerate() if each.name not in LASTING),
+        "descriptors": sorted(f"{n} {leads_to(n)}" for n in os.listdir("/proc/self/fd") if leads_to(n)),
+        "handlers": [str(signal.getsignal(each)) for each in (signal.SIGINT, signal.SIGTERM)],
+        "wakeup": wakeup(),
+        "watched runs": len(Guard.shared()._interrupts._runs),
+        "noticing": opened._hook.watching is not None,
+        "streams": [id(sys.stdout), id(sys.stderr), os.fstat(1).st_ino, os.fstat(2).st_ino],
+        "folder": os.getcwd(),
+        "hook of threads": str(threading.excepthook),
+        "finders": [type(each).__name__ if not isinstance(each, type) else each.__name__ for each in sys.meta_path],
+        "variables": {key: value for key, value in os.environ.items() if key.startswith(("ANEW", "CUBLAS", "MKL"))},
+        "run": str(here.run),
+    }
+
+def leads_to(number):
+    """What a descriptor leads to; nothing for the one that the list itself is read by, nor for caches of libraries."""
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        return ""
+
+def wakeup():
+    found = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(found)
+    return found
+
+def settled(before):
+    """The state, once what ends by itself has had a moment to."""
+    deadline = time.monotonic() + 5
+    while (now := state()) != before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return {key: [before[key], now[key]] for key in now if before[key] != now[key]}
+
+list_parts = Life._list_parts
+
+def parts_with(index, change):
+    """Have the next runs' parts, with one of them changed."""
+    def changed(life):
+        parts = list_parts(life)
+        names.append(type(parts[index]).__name__)
+        change(parts[index])
+        return parts
+    Life._list_parts = changed
+
+names = []
+
+def attempt(index, change):
+    """One run with a changed part: what it raised, what it left, and how its record says that it ended."""
+    called.clear()
+    parts_with(index, change)
+    raised = ""
+    try:
+        main.run(*SETTINGS)
+    except BaseException as error:
+        raised = type(error).__name__
+    left = settled(before)
+    folder = max((int(each.name) for each in Path("runs").iterdir() if each.name.isdigit()))
+    outcome = Path("runs", str(folder), "outcome.json")
+    status = json.loads(outcome.read_text())["status"] if outcome.exists() else None
+    found.append({"part": names[-1], "raised": raised, "left": left, "status": status, "called": bool(called)})
+
+found = []
+count = []
+
+def counted(life):
+    parts = list_parts(life)
+    count.append(len(parts))
+    return parts
+
+Life._list_parts = counted
+main.run(*SETTINGS)  # what a first run leaves for the next ones is no matter here
+while any(each.name not in (*LASTING, "MainThread") for each in threading.enumerate()):
+    time.sleep(0.02)
+before = state()
+
+class Broken(Exception):
+    pass
+
+def fail(*args, **options):
+    raise Broken("it cannot be had")
+
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+def in_place_of_start(part):
+    part.start = fail
+
+def after(method, act):
+    def change(part):
+        real = getattr(part, method)
+        def late(*args, **options):
+            result = real(*args, **options)
+            act()
+            return result
+        setattr(part, method, late)
+    return change
+
+def in_place_of_stop(part):
+    """Fails, and is stopped all the same: what a part itself leaves when its own end fails is its own affair."""
+    after("stop", fail)(part)
+
+def broken_off(part):
+    """A Ctrl-C of somebody who has waited enough: the first one waits for the record, the second does not."""
+    def act():
+        if type(part).__name__ == "Watch":
+            return
+        interrupt()
+        time.sleep(0.1)  # one that comes sooner is taken for the same, passed on by a parent
+        interrupt()
+    after("stop", act)(part)
+
+CHANGES = {
+    "its start fails": in_place_of_start,
+    "its start fails at the end": after("start", fail),
+    "a Ctrl-C comes after its start": after("start", interrupt),
+    "its stop fails": in_place_of_stop,
+    "two Ctrl-C come after its stop": broken_off,
+}
+for index in range(count[0]):
+    attempt(index, CHANGES[sys.argv[1]])
+sys.__stdout__.write("\\n" + json.dumps(found) + "\\n")
+'''
+
+
+@pytest.fixture
+def notebook(project: Path) -> Any:
+    """Run the notebook with one change to each part in turn; return what was found of each."""
+
+    def run(change: str) -> list[dict[str, Any]]:
+        trial = Project(project)
+        (trial.folder / "notebook.py").write_text(NOTEBOOK)
+        with trial.start(change, name="notebook.py") as process:
+            out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        found: list[dict[str, Any]] = json.loads(out.splitlines()[-1])
+        assert len({each["part"] for each in found}) == len(found) >= 14, "a part of each kind"
+        return found
+
+    return run
+
+
+def left_by(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was left, by the part that was changed."""
+    return {each["part"]: each["left"] for each in found if each["left"]}
+
+
+@pytest.mark.parametrize("change", ["its start fails", "its start fails at the end"])
+def test_a_part_that_cannot_be_started_leaves_nothing_behind_and_an_outcome(notebook: Any, change: str) -> None:
+    found = notebook(change)
+    assert left_by(found) == {}
+    assert {(each["raised"], each["status"], each["called"]) for each in found} == {("Broken", "FAILED", False)}
+
+
+def test_a_ctrl_c_between_two_starts_leaves_nothing_behind_and_an_outcome(notebook: Any) -> None:
+    found = notebook("a Ctrl-C comes after its start")
+    assert left_by(found) == {}
+    assert {(each["raised"], each["status"]) for each in found} == {("KeyboardInterrupt", "INTERRUPTED")}
+    assert not any(each["called"] for each in found)
+
+
+def test_a_part_whose_end_fails_keeps_no_other_from_ending(notebook: Any) -> None:
+    found = notebook("its stop fails")
+    assert left_by(found) == {}
+    assert {(each["raised"], each["status"]) for each in found} == {("", "COMPLETED")}
+
+
+def test_whoever_does_not_wait_for_the_end_has_it_all_the_same(notebook: Any) -> None:
+    """What had not ended by then is ended at once, so that there is an outcome: whether all of it is there is in it."""
+    found = notebook("two Ctrl-C come after its stop")
+    assert left_by(found) == {}
+    by_name = {each["part"]: each for each in found}
+    assert by_name.pop("Watch")["raised"] == ""
+    assert {each["raised"] for each in by_name.values()} == {"KeyboardInterrupt"}
+    ended = {name: each["status"] for name, each in by_name.items()}
+    assert {ended[name] for name in ("Outcome", "Following", "Announcement")} == {"COMPLETED"}
+    assert {ended[name] for name in ended.keys() - {"Outcome", "Following", "Announcement"}} == {"INTERRUPTED"}
+
+
+REFUSED = '''\
+import json, os, threading, time
+from anew import Experiment
+
+experiment = Experiment("notebook")
+
+class Away:
+    """An observer whose other side is away."""
+    def handle(self, event): raise ConnectionError("the other side is away")
+    def close(self): pass
+
+@experiment.main
+def main(lr: float = 0.1): raise SystemError("main was called")
+
+if __name__ == "__main__":
+    before = {each.name for each in threading.enumerate()}
+    said = ""
+    try:
+        main.run("+anew.observers.mine._target_=refusing.Away", f"anew.observers.mine.host={os.environ['HOST']}",
+                 "anew.observers.mine.required=true")
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+    lasting = {"anew-guard", "anew-sync", "anew-observers"}
+    deadline = time.monotonic() + 5
+    while (left := {each.name for each in threading.enumerate()} - before - lasting) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    print("\\n" + json.dumps({"said": said, "left": sorted(left)}))
+'''
+
+
+@pytest.mark.parametrize("host", ["process", "thread"])
+def test_a_required_observer_that_refuses_leaves_no_thread_behind(project: Path, host: str) -> None:
+    trial = Project(project)
+    (trial.folder / "refusing.py").write_text(REFUSED)
+    done = trial.run(name="refusing.py", env={"HOST": host})
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert "'mine' is required" in found["said"]
+    assert found["left"] == []
+    assert trial.record().status is Status.FAILED
