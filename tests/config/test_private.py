@@ -311,7 +311,7 @@ def test_asking_for_the_versions_imports_neither() -> None:
 
 
 def test_an_experiment_begins_without_what_only_a_refusal_needs() -> None:
-    code = "import sys; import anew.runner.config.app; assert 'importlib.metadata' not in sys.modules"
+    code = "import sys; import anew.runner.config.main; assert 'importlib.metadata' not in sys.modules"
 
     subprocess.run([sys.executable, "-c", code], check=True)
 
