@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,100 @@ def test_what_a_pool_of_the_default_kind_does_is_on_record(trial: Project, kind:
     assert record.result == 10
     assert {name for name in record.metrics if "/" not in name} == {"part0", "part1"}
     assert [each.path for each in record.inputs] == ["rows.txt"]
+
+
+# --- annotations -----------------------------------------------------------------------------------------------------
+
+LATE = pytest.mark.skipif(sys.version_info < (3, 14), reason="before Python 3.14 the script itself fails there")
+HOW = pytest.mark.parametrize("first", ["from __future__ import annotations", pytest.param("", marks=LATE)])
+
+
+@pytest.mark.parametrize(
+    "first", ["from __future__ import annotations", pytest.param("", marks=LATE)], ids=["text", "late"]
+)
+def test_annotations_may_name_what_type_checkers_alone_import(trial: Project, first: str) -> None:
+    (trial.folder / "train.py").write_text(f"""{first}
+from typing import TYPE_CHECKING
+from anew import Experiment
+if TYPE_CHECKING:
+    from nowhere import Result
+    from anew import Run
+experiment = Experiment("trial")
+Size = int
+
+@experiment.main
+def main(rate: float = 0.1, layers: list[Size] = [1], *, run: Run) -> Result:
+    run.log({{"rate": rate}})
+    return type(rate).__name__, layers
+
+if __name__ == "__main__":
+    main()
+""")
+    trial.run("rate=2", "layers=[3]")
+    record = trial.record()
+    assert (record.result, record.config) == (("float", [3]), {"rate": 2.0, "layers": [3]})
+
+    assert trial.run("layers=[x]", code=2).stderr.startswith("anew: ")
+
+
+@pytest.mark.parametrize("first", ["from __future__ import annotations", ""])
+def test_dataclasses_are_configurations_however_their_annotations_are_kept(trial: Project, first: str) -> None:
+    (trial.folder / "train.py").write_text(f"""{first}
+from dataclasses import dataclass, field
+from typing import Literal, Optional, Union
+from anew import Experiment, Run
+experiment = Experiment("trial")
+
+@dataclass
+class Adam:
+    lr: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.99)
+
+@dataclass
+class Config:
+    optimiser: Adam = field(default_factory=Adam)
+    layers: Union[int, list[int], None] = None
+    mode: Literal["fit", "test"] = "fit"
+    name: Optional[str] = None
+
+@experiment.main(config=Config)
+def main(cfg: Config, run: Run | None):
+    return [cfg.optimiser.lr, list(cfg.optimiser.betas), cfg.layers, cfg.mode, cfg.name]
+
+if __name__ == "__main__":
+    main()
+""")
+    trial.run("optimiser.lr=1", "layers=[1,2]", "mode=test")
+    assert trial.record().result == [1.0, [0.9, 0.99], [1, 2], "test", None]
+
+
+def test_a_name_that_nothing_defines_is_refused_with_a_message(trial: Project) -> None:
+    (trial.folder / "train.py").write_text("""
+from __future__ import annotations
+from anew import Experiment
+@Experiment("trial").main
+def main(rate: Missing = 0.1): ...
+main()
+""")
+    told = trial.run(code=2).stderr
+    assert "the annotation 'Missing' of 'rate' names nothing that is defined there. Import it." in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    "first", ["from __future__ import annotations", pytest.param("", marks=LATE)], ids=["text", "late"]
+)
+def test_a_field_whose_type_nothing_defines_is_refused_with_a_message(trial: Project, first: str) -> None:
+    (trial.folder / "train.py").write_text(f"""{first}
+from dataclasses import dataclass
+from anew import Experiment
+@dataclass
+class Config:
+    rate: Missing = 0.1
+@Experiment("trial").main(config=Config)
+def main(cfg): ...
+main()
+""")
+    told = trial.run(code=2).stderr
+    assert "Missing" in told
+    assert "Traceback" not in told

@@ -286,7 +286,14 @@ def _dataclass(cls: Any) -> Kind:
     """A dataclass all of whose fields OmegaConf knows is used as it is; else one like it stands in."""
     shown = f"a mapping with the fields of {cls.__name__}"
     members = {}
-    for name, annotation in typing.get_type_hints(cls, include_extras=True).items():
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise UnsupportedTypeError(
+            f"a field of {cls.__name__} has an annotation with {error.name!r}, which nothing defines there when the "
+            "program runs. Import it, and not for type checkers alone."
+        ) from None
+    for name, annotation in hints.items():
         if name in cls.__dataclass_fields__:
             try:
                 members[name] = kind_of(annotation)

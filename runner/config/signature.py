@@ -25,6 +25,9 @@ from anew.runner.config.annotations import (
 )
 from anew.runner.errors import ConfigError
 
+if sys.version_info >= (3, 14):
+    import annotationlib
+
 _EMPTY = inspect.Parameter.empty
 RESERVED = ("hydra", "anew")
 _TAKEN = {
@@ -92,7 +95,7 @@ def roles_of(function: Callable[..., Any], *, config_given: bool) -> Roles:
         ConfigError: The parameters cannot become a configuration; names the parameter and the place.
     """
     _check_function(function)
-    parameters = list(inspect.signature(function).parameters.values())
+    parameters = list(signature_of(function).parameters.values())
     hints = _annotations(function)
     run = _run_parameter(function, parameters, hints)
     others = [each for each in parameters if each.name != run]
@@ -101,6 +104,21 @@ def roles_of(function: Callable[..., Any], *, config_given: bool) -> Roles:
     if not config_given:
         return Roles(run=run, fields=tuple(_field(function, each, hints) for each in others))
     return Roles(run=run)
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """
+    Return a function's signature, as `inspect` does, also where annotations name what type checkers alone import.
+
+    Python evaluates annotations when they are asked for since 3.14. Where that fails, they are text here, as they are
+    on every Python below `from __future__ import annotations`.
+    """
+    try:
+        return inspect.signature(function)
+    except NameError:
+        if sys.version_info >= (3, 14):
+            return inspect.signature(function, annotation_format=annotationlib.Format.STRING)
+        raise
 
 
 def schema_of(name: str, fields: tuple[Field, ...]) -> type:
@@ -243,11 +261,21 @@ def _maker(parameter: inspect.Parameter) -> Callable[[], Any] | None:
 def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the annotations by parameter, text evaluated; what cannot be is `Unresolved`."""
     plain = inspect.unwrap(function)
-    raw = {name: hint for name, hint in getattr(plain, "__annotations__", {}).items() if name != "return"}
+    raw = {name: hint for name, hint in _as_written(plain).items() if name != "return"}
     if not any(isinstance(hint, str) for hint in raw.values()):
         return raw
     scopes = list(_scopes(plain))
     return {name: _evaluated(hint, scopes) if isinstance(hint, str) else hint for name, hint in raw.items()}
+
+
+def _as_written(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return a function's own annotations; see `signature_of`."""
+    try:
+        return getattr(function, "__annotations__", {})
+    except NameError:
+        if sys.version_info >= (3, 14):
+            return annotationlib.get_annotations(function, format=annotationlib.Format.STRING)
+        raise
 
 
 def _scopes(function: Callable[..., Any]) -> Iterator[Mapping[str, Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from anew.runner.config.annotations import Kind, UnsupportedTypeError, kind_of
-from anew.runner.config.signature import Roles, is_schema, place, roles_of, schema_of
+from anew.runner.config.signature import Roles, is_schema, place, roles_of, schema_of, signature_of
 from anew.runner.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class TaskSpec:
         if self.roles.run:
             named[self.roles.run] = run
         # A decorator between ours and main may have renamed the parameter: the first goes by position.
-        first = next(iter(inspect.signature(self.function).parameters), None)
+        first = next(iter(signature_of(self.function).parameters), None)
         if first is not None and first == self.roles.config:
             return self.function(named.pop(first), **named)
         return self.function(**named)
