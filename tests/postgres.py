@@ -27,6 +27,8 @@ from urllib.parse import quote
 import psutil
 import pytest
 
+from tests.needs import needs
+
 if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
@@ -228,4 +230,4 @@ def fresh_postgres() -> Iterator[PostgresServer]:
 def _skip_where_missing() -> None:
     if server_binaries() is None:
         pytest.skip(MISSING)
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'anew[sql]'")
+    needs("psycopg", "psycopg[binary]")

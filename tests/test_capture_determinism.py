@@ -19,6 +19,7 @@ import pytest
 from anew.runner.capture import determinism
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.importing import ImportWatch
+from tests.needs import marked
 
 TORCH = """\
 from torch import backends, cuda
@@ -418,7 +419,7 @@ def test_two_at_once_are_both_told_and_undone_from_the_last(libraries: Path) -> 
     assert said == [[[*STRICT[:4], 2], STRICT, UNTOUCHED], TORCH_SET, TORCH_SET]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed (pip install torch)")
+@marked("torch", "torch==2.13.0")
 def test_the_real_torch_is_told_refuses_and_is_put_back() -> None:
     said = python(
         """

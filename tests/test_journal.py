@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 from anew.runner.errors import StoreError
 from anew.runner.store.journal import Damage, JournalWriter, iter_journal, read_points, tail
+from tests.needs import needs
 
 
 def writer(path: Path, **options: Any) -> JournalWriter:
@@ -177,7 +178,7 @@ def test_an_array_of_one_element_and_an_extended_float_are_numbers(tmp_path: Pat
 
 
 def test_a_torch_scalar_that_requires_a_gradient_is_a_number(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    torch = needs("torch")
     journal = writer(tmp_path / "a.jsonl")
     assert journal.log({"loss": torch.tensor(0.5, requires_grad=True)}) is None
     assert values(tmp_path / "a.jsonl") == [{"loss": 0.5}]

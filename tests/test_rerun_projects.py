@@ -20,6 +20,7 @@ import pytest
 import anew
 from anew.runner.records import EnvironmentFacts
 from anew.runner.rerun.rebuilt import rebuilt
+from tests.needs import needs
 from tests.wheelhouse import tiny_wheel, wheelhouse
 
 PROJECTS = Path(__file__).resolve().parent / "projects"
@@ -133,7 +134,7 @@ def test_whatever_is_changed_around_it_a_run_comes_out_identical(
     name: str, script: str, inputs: list[str], tmp_path: Path
 ) -> None:
     if name == "net":
-        pytest.importorskip("torch", reason="torch is not installed (pip install torch==2.13.0)")
+        needs("torch", "torch==2.13.0")
     project = Recorded(name, script, tmp_path)
     assert [ref.path for ref in project.was.inputs] == inputs
     for change in CHANGES:

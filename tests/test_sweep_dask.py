@@ -27,10 +27,11 @@ from anew.runner.records import Status
 from anew.runner.sweep import dask_task
 from anew.runner.sweep.dask_engine import DaskOptions
 from anew.runner.sweeps import SweepRecord
+from tests.needs import needs
 from tests.scripts import Project
 
-cloudpickle = pytest.importorskip("cloudpickle")
-pytest.importorskip("distributed")
+cloudpickle = needs("cloudpickle")
+needs("distributed")
 
 CLI = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
 WAIT_S = 30.0

@@ -30,6 +30,8 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import pytest
 
+from tests.needs import needs
+
 if TYPE_CHECKING:
     from pymongo import MongoClient
     from pymongo.database import Database
@@ -109,6 +111,7 @@ class MongoServer:
         test_commands: bool = False,
         options: Sequence[str] = (),
     ) -> None:
+        needs("secantus", "SecantusDB")
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
