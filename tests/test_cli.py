@@ -7,7 +7,9 @@ import io
 import json
 import math
 import os
+import platform
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -282,6 +284,21 @@ def test_check(store: FolderStore, anew: Anew) -> None:
     assert deep.code == 2
     assert "model.bin" in deep.out
     assert anew("check", "--deep", "--json").json["findings"][0]["severity"] == "error"
+
+
+def test_check_says_whether_the_versions_are_among_those_tested(
+    project: Path, anew: Anew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = anew("check")
+    assert re.search(rf"python +{re.escape(platform.python_version())} \(tested\)", told.out)
+    assert re.search(r"hydra-core +1\.3\.\d+ \(tested\)", told.out)
+    assert re.search(r"omegaconf +2\.3\.\d+ \(tested\)", told.out)
+
+    monkeypatch.setattr("platform.python_version", lambda: "3.99.1")
+    assert re.search(r"python +3\.99\.1 \(not among those tested, 3\.10 to 3\.15\)", anew("check").out)
+    told = anew("check", "--json")
+    assert told.json["tested"] == {"python": False, "hydra-core": True, "omegaconf": True}
+    assert told.json["installation"]["python"] == "3.99.1"
 
 
 def test_check_source_shows_what_a_run_would_keep(project: Path, anew: Anew) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from anew.runner.tested import TESTED, is_tested, tested_with
+
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ["click", "hydra", "matplotlib", "numpy", "omegaconf", "pandas", "platformdirs", "psutil", "rich", "yaml"]
 
@@ -144,3 +146,21 @@ def test_the_wheel_states_version_licence_and_limits(wheel: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
     assert "hydra-core<1.4,>=1.3.2" in metadata.get_all("Requires-Dist", [])
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_versions_that_are_tested_are_those_that_are_promised(settings: Any) -> None:
+    """One table, `anew.runner.tested`; what else names versions has to agree."""
+    project = settings["project"]
+    named = [each.rpartition(" ")[2] for each in project["classifiers"] if ":: Python :: 3." in each]
+
+    assert tuple(named) == TESTED["python"]
+    assert project["requires-python"] == f">={TESTED['python'][0]}"
+    assert f"Python {tested_with('python')} on Linux or macOS" in (ROOT / "README.md").read_text()
+    for name in ("hydra-core", "omegaconf"):
+        [pin] = [each.removeprefix(name) for each in project["dependencies"] if each.startswith(name)]
+        lowest, beyond = (bound.strip("<>=") for bound in pin.split(","))
+        assert is_tested(name, lowest)
+        assert not is_tested(name, beyond)

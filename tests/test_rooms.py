@@ -35,7 +35,7 @@ LINE = (
     ("guard",),
     ("guard_link", "interrupts"),
     ("plan",),
-    ("filters", "liveness", "settings", "project", "places", "marks", "wording"),
+    ("filters", "liveness", "settings", "project", "places", "marks", "wording", "tested"),
     ("replay",),
     ("serial", "contracts"),
     ("redact", "values"),

@@ -18,6 +18,7 @@ from anew.runner.records import SourceFacts
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import Finding, check_store
 from anew.runner.store.locate import default_store_path
+from anew.runner.tested import TESTED, is_tested, tested_with
 from anew.runner.wording import printable, size
 
 _EXTRAS = {
@@ -63,12 +64,11 @@ def check_command(
         items = [{name: getattr(item, name) for name in ("severity", "what", "where", "mend")} for item in findings]
         observers = [{"name": name, "where": where, "error": problem or None} for name, where, problem in tried]
         rows = dict(_installation())
-        print_json(
-            {"store": store.url if store else None, "installation": rows, "findings": items, "observers": observers}
-        )
+        value = {"store": store.url if store else None, "installation": rows, "tested": _are_tested(rows)}
+        print_json({**value, "findings": items, "observers": observers})
     else:
         heading("Installation")
-        pairs(_installation())
+        pairs(_judged(_installation()))
         heading("Store")
         _print_findings(store, missing, findings, deep)
         if tried:
@@ -109,6 +109,18 @@ def _installation() -> list[tuple[str, str]]:
         absent = f"not installed; to have it: pip install 'anew[{extra}]'"
         rows.append((f"anew[{extra}]", f"{distribution} {version}" if version else absent))
     return rows
+
+
+def _are_tested(rows: dict[str, str]) -> dict[str, bool]:
+    return {name: is_tested(name, rows[name]) for name in TESTED}
+
+
+def _judged(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Say of the versions that matter most whether they are among those tested."""
+    tested = _are_tested(dict(rows))
+    untested = {name: f"not among those tested, {tested_with(name)}" for name, known in tested.items() if not known}
+    judgement = {name: styled(untested[name], "yellow") if name in untested else "tested" for name in tested}
+    return [(name, f"{value} ({judgement[name]})" if name in judgement else value) for name, value in rows]
 
 
 def _version(distribution: str) -> str | None:
