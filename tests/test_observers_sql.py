@@ -334,7 +334,7 @@ def test_a_batch_that_cannot_be_taken_leaves_nothing_and_the_rest_of_it_can_come
 
 
 def test_a_metric_is_found_by_its_name_without_reading_the_others(file: Base) -> None:
-    deliver(file, many_points(4))
+    deliver(file, [*many_points(4), point(100, {f"other/{i}": i for i in range(50)}, 0)])
 
     plans = [
         file.ask("EXPLAIN QUERY PLAN SELECT value FROM anew_metrics WHERE name = 'loss'"),
