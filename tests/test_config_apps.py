@@ -40,11 +40,11 @@ class Driver:
         command = [sys.executable, str(APPS / "driver.py")]
         self._process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def run(self, argv: list[str], cwd: Path, env: dict[str, str]) -> Answer:
+    def run(self, argv: list[str], cwd: Path, env: dict[str, str], plain: bool) -> Answer:
         """Run one script to its end."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps({"argv": argv, "cwd": str(cwd), "env": env}) + "\n")
+        self._process.stdin.write(json.dumps({"argv": argv, "cwd": str(cwd), "env": env, "plain": plain}) + "\n")
         self._process.stdin.flush()
         return Answer(**json.loads(self._process.stdout.readline()))
 
@@ -85,7 +85,8 @@ class Both:
         return self._one(self.ours, ["my_app.py", *args], env or {})
 
     def _one(self, folder: Path, argv: list[str], env: dict[str, str]) -> Answer:
-        answer = self._driver.run(argv, folder, {"HERE": str(folder), "ANEW_STORE": "", **env})
+        env = {"HERE": str(folder), "ANEW_STORE": "", **env}
+        answer = self._driver.run(argv, folder, env, plain=folder == self.plain)
         return Answer(answer.code, *(TIME.sub("TIME", text.replace(str(folder), "HERE")) for text in _texts(answer)))
 
     @property
@@ -343,7 +344,10 @@ def test_the_argv_that_main_sees_is_untouched(both: Both) -> None:
 def test_plain_hydra_is_left_alone_where_anew_is_installed(tmp_path: Path) -> None:
     """Nothing of ours is a plugin: an app of Hydra's in the same environment finds its own output folders."""
     shutil.copytree(APPS / "plain_config", tmp_path / "app")
+    script = tmp_path / "app" / "my_app.py"
+    script.write_text("import mended\n" + script.read_text())
     command = [sys.executable, "my_app.py", "--cfg", "hydra", "-p", "hydra.run"]
-    done = subprocess.run(command, cwd=tmp_path / "app", text=True, capture_output=True, check=True, env={**os.environ})
+    env = {**os.environ, "PYTHONPATH": str(APPS)}
+    done = subprocess.run(command, cwd=script.parent, text=True, capture_output=True, check=True, env=env)
 
     assert "outputs/${now:" in done.stdout

@@ -1104,10 +1104,11 @@ def test_a_wrong_configuration_is_refused_before_anything_is_written(
 
 # --- an app, and kill -9 ------------------------------------------------------------------------------------------
 
+APPS = Path(__file__).parent / "apps"
 APP = """\
 import os, sys, time
 from pathlib import Path
-import hydra
+import hydra, mended
 from hydra.core.hydra_config import HydraConfig
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
@@ -1149,7 +1150,7 @@ def app(folder: Path, *overrides: str, code: int = 0, **environment: str) -> str
         cwd=folder,
         capture_output=True,
         text=True,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONPATH": str(APPS), **environment},
         timeout=120,
     )
     assert done.returncode == code, done.stdout + done.stderr
