@@ -6,13 +6,15 @@ KILLS ?= 10000
 BIN := .venv/bin
 SOURCES := src runner observers configs tests benchmarks examples scripts
 
-.PHONY: help demo test dev lint types bench torture clean
+.PHONY: help demo test dev lint types pythons pythons-near oldest bench torture clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      train the example twice, look at both runs, run one again"
 	@echo "make test      everything a change has to pass: style, types, tests"
 	@echo "make dev       prepare .venv for working on anew; again after adding a file"
+	@echo "make pythons   all tests on every Python, 3.10 to 3.15, into docs/pythons.md; make pythons-near: a few, on those here"
+	@echo "make oldest    all tests with the lowest versions that are promised"
 	@echo "make lint      style alone; make types: types alone"
 	@echo "make bench     measure what recording costs"
 	@echo "make torture   kill $(KILLS) writers and look for lost points (KILLS=n)"
@@ -35,6 +37,15 @@ types: dev
 dev:
 	@$(PYTHON) scripts/environment.py .venv --extra dev
 
+pythons:
+	@$(PYTHON) scripts/pythons.py -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+pythons-near:
+	@$(PYTHON) scripts/pythons.py --near -n $(WORKERS) $(PYTEST_ARGS)
+
+oldest:
+	@$(PYTHON) scripts/pythons.py --oldest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
 bench: dev
 	@$(BIN)/python -m benchmarks
 
@@ -42,5 +53,5 @@ torture: dev
 	@$(BIN)/python -m tests.torture --kills $(KILLS)
 
 clean:
-	rm -rf .venv .venv-demo build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .venv-pythons build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

@@ -28,7 +28,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the environment is, relative to the working copy")
     parser.add_argument("--extra", action="append", default=[], help="an extra of pyproject.toml to install")
-    parser.add_argument("--requirements", type=Path, help="a file of further requirements")
+    parser.add_argument("--uv", help="a uv to install with, which is quicker than pip")
+    parser.add_argument("--lowest", action="store_true", help="the lowest versions that are promised, by uv")
+    parser.add_argument("--requirements", action="append", default=[], help="a file of further requirements")
     arguments = parser.parse_args()
     if sys.version_info < OLDEST_PYTHON:
         version = sys.version.split()[0]
@@ -37,21 +39,23 @@ def main():
         )
         return 2
     try:
-        bring_up_to_date(ROOT / arguments.folder, arguments.extra, arguments.requirements)
+        bring_up_to_date(
+            ROOT / arguments.folder, arguments.extra, arguments.requirements, arguments.uv, arguments.lowest
+        )
     except subprocess.CalledProcessError as error:
         sys.stderr.write(f"{arguments.folder} could not be prepared; this failed: {' '.join(error.cmd)}\n")
         return 1
     return 0
 
 
-def bring_up_to_date(folder, extras, requirements):
+def bring_up_to_date(folder, extras, requirements, uv=None, lowest=False):
     """
     Do what *folder* lacks: everything, or new links only, or nothing.
 
     Raises:
         subprocess.CalledProcessError: `venv` or `pip` failed; what it printed is on stderr.
     """
-    wanted = wanted_state(folder, extras, requirements)
+    wanted = {**wanted_state(folder, extras, requirements), **({"lowest": True} if lowest else {})}
     found = found_state(folder)
     if found == wanted:
         return
@@ -61,14 +65,20 @@ def bring_up_to_date(folder, extras, requirements):
     else:
         make(folder, clear=python_of(folder) != wanted["python"] or found.get("place", str(folder)) != str(folder))
         pip(folder, "install", "pip>=23.1", "setuptools>=77")
-        options = ["--requirement", str(requirements)] if requirements else []
-        install(folder, options, f"{folder.name}: installing what is needed (once; a minute or so) ...", extras)
+        options = [f"--requirement={name}" for name in requirements]
+        if lowest and not uv:
+            pip(folder, "install", "uv")
+            uv = str(folder / "bin" / "uv")
+        saying = f"{folder.name}: installing what is needed (once; a minute or so) ..."
+        if lowest:
+            options += ["--resolution", "lowest-direct"]
+        install(folder, options, saying, extras, uv)
     (folder / STATE).write_text(json.dumps(wanted))
 
 
 def wanted_state(folder, extras, requirements):
     """Return what an up-to-date environment was made from."""
-    texts = [ROOT / "pyproject.toml", *([ROOT / requirements] if requirements else [])]
+    texts = [ROOT / "pyproject.toml", *(ROOT / name for name in requirements)]
     return {
         "python": f"{sys.base_prefix} {sys.version}",
         "place": str(folder),
@@ -119,19 +129,26 @@ def make(folder, clear):
         done.check_returncode()
 
 
-def install(folder, options, saying, extras=()):
+def install(folder, options, saying, extras=(), uv=None):
     """Install the working copy, linked, with *extras* and what *options* name."""
     sys.stderr.write(saying + "\n")
     names = f".[{','.join(extras)}]" if extras else "."
     strict = ["--no-build-isolation", "--config-settings", "editable_mode=strict"]
-    pip(folder, "install", *strict, *options, "--editable", names)
+    arguments = [*strict, *options, "--editable", names]
+    if uv:
+        call([uv, "--quiet", "pip", "install", "--python", str(folder / "bin" / "python"), *arguments])
+    else:
+        pip(folder, "install", *arguments)
 
 
 def pip(folder, command, *arguments):
-    """Run the environment's own pip; what it prints is shown when it fails."""
-    python = str(folder / "bin" / "python")
+    """Run the environment's own pip."""
+    call([str(folder / "bin" / "python"), "-m", "pip", command, "--no-input", *arguments])
+
+
+def call(line):
+    """Run an installer; what it prints is shown when it fails."""
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    line = [python, "-m", "pip", command, "--no-input", *arguments]
     done = subprocess.run(
         line, cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

@@ -38,6 +38,7 @@ def commands(block: str) -> Iterator[list[str]]:
         yield [*program, *words[1:]]
 
 
+@pytest.mark.interpreter
 def test_the_first_screen_runs(project: Path) -> None:
     (project / "train.py").write_text(blocks("python")[0])
     shown = []
