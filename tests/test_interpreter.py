@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
+import signal
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -17,6 +19,7 @@ import hydra._internal.utils
 import pytest
 
 from anew import Experiment
+from anew.runner.records import Status
 from tests.scripts import Project
 
 pytestmark = pytest.mark.interpreter
@@ -256,3 +259,85 @@ main()
     told = trial.run(code=2).stderr
     assert "Missing" in told
     assert "Traceback" not in told
+
+
+# --- signals and tracebacks ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_main_that_is_in_asyncio(trial: Project, sent: signal.Signals) -> None:
+    """`asyncio.run` takes SIGINT for itself where Python's own handler is in place."""
+    trial.write("""
+    import asyncio
+    async def wait():
+        print("waiting", flush=True)
+        await asyncio.sleep(60)
+    @experiment.main
+    def main(n: int = 1):
+        asyncio.run(wait())
+    """)
+    with trial.start() as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(sent)
+        process.communicate(timeout=30)
+
+    assert process.returncode == 128 + sent
+    assert trial.record().status is Status.INTERRUPTED
+
+
+def test_a_traceback_on_record_is_plain_text_that_begins_in_main(trial: Project) -> None:
+    """Python colours tracebacks since 3.13, marks the place since 3.11, and has groups of exceptions since 3.11."""
+    trial.write("""
+    def fail(n):
+        raise ValueError(f"no {n}") from KeyError("cause")
+    @experiment.main
+    def main(n: int = 1):
+        fail(n)
+    """)
+    told = trial.run(code=1, env={"FORCE_COLOR": "1"}).stderr
+    error = trial.record().error
+    assert "ValueError: no 1" in re.sub(r"\x1b\[[\d;]*m", "", told)
+    assert error is not None
+    assert (error.type, error.message) == ("ValueError", "no 1")
+    assert "\x1b" not in error.traceback
+    lines = [line for line in error.traceback.splitlines() if line.startswith("  File ")]
+    assert all("train.py" in line for line in lines)
+    assert lines[-2].endswith("in main")
+    assert lines[-1].endswith("in fail")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python has no groups of exceptions before 3.11")
+def test_a_group_of_exceptions_is_a_failure_with_all_its_parts(trial: Project) -> None:
+    trial.write("""
+    @experiment.main
+    def main(n: int = 1):
+        raise ExceptionGroup("several", [ValueError("first"), OSError("second")])
+    """)
+    trial.run(code=1)
+    error = trial.record().error
+    assert error is not None
+    assert error.type == "ExceptionGroup"
+    assert "ValueError: first" in error.traceback
+    assert "OSError: second" in error.traceback
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has no sys.monitoring before 3.12")
+def test_a_tool_that_monitors_the_program_is_left_alone(trial: Project) -> None:
+    """As coverage and debuggers do: what they see of main goes on, and what they set is there at the end."""
+    trial.write("""
+    seen = []
+    tool, events = sys.monitoring.COVERAGE_ID, sys.monitoring.events
+    sys.monitoring.use_tool_id(tool, "mine")
+    sys.monitoring.register_callback(tool, events.PY_START, lambda code, at: seen.append(code.co_name))
+    sys.monitoring.set_events(tool, events.PY_START)
+    def step(): pass
+    @experiment.main
+    def main(n: int = 1):
+        step()
+        return "main" in seen and "step" in seen
+    import atexit
+    atexit.register(lambda: print(sys.monitoring.get_tool(tool), sys.monitoring.get_events(tool) == events.PY_START))
+    """)
+    assert trial.run().stdout == "mine True\n"
+    assert trial.record().result is True

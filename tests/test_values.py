@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from anew.runner.errors import ValueRefusedError
 from anew.runner.values import decode, encode, from_iso, iso, plain
 
+pytestmark = pytest.mark.interpreter
+
 
 class Colour(enum.Enum):
     RED = 1
