@@ -12,13 +12,14 @@ import logging
 import sys
 import warnings
 from argparse import Action, ArgumentParser
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any, NoReturn
 
 import hydra._internal.hydra as hydra_module
+import hydra._internal.utils as hydra_utils
 from hydra import version
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
@@ -77,6 +78,16 @@ def _hydra_parser() -> ArgumentParser:
     names = {**get_args_parser.__globals__, "argparse": SimpleNamespace(ArgumentParser=_Parser)}
     parser: ArgumentParser = FunctionType(get_args_parser.__code__, names)()
     return parser
+
+
+@contextmanager
+def _parser_lent() -> Iterator[None]:
+    """Have Hydra take the same parser where it makes one by itself, to complete a line."""
+    hydra_utils.get_args_parser = _hydra_parser
+    try:
+        yield
+    finally:
+        hydra_utils.get_args_parser = get_args_parser
 
 
 def _parser(interactive: bool) -> ArgumentParser:
@@ -183,7 +194,8 @@ class _App:
         if args.cfg:
             return self._show_cfg()
         if args.shell_completion:
-            return self.hydra.shell_completion(config_name=self.config_name, overrides=self.overrides)
+            with _parser_lent():
+                return self.hydra.shell_completion(config_name=self.config_name, overrides=self.overrides)
         if args.info:
             return self.hydra.show_info(args.info, config_name=self.config_name, overrides=self.overrides)
         return self._run_or_sweep()
