@@ -77,6 +77,24 @@ def test_help_tells_of_every_option_as_ever(line: list[str], monkeypatch: pytest
     assert "--multirun,-m : Run multiple jobs" in told.getvalue()
 
 
+@pytest.mark.usefixtures("curious", "project")
+def test_a_line_is_completed_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra makes a parser of its own for the line that is to be completed."""
+    monkeypatch.setattr("sys.argv", ["train.py", "-sc", "query=bash"])
+    monkeypatch.setenv("COMP_LINE", "python train.py rat")
+    monkeypatch.setenv("COMP_POINT", "19")
+    before = hydra._internal.utils.get_args_parser
+
+    @Experiment("trial").main
+    def main(rate: float = 0.1) -> None: ...
+
+    with redirect_stdout(io.StringIO()) as told:
+        main()
+
+    assert told.getvalue() == "rate=\n"
+    assert hydra._internal.utils.get_args_parser is before
+
+
 @pytest.mark.usefixtures("project")
 def test_the_argparse_of_others_is_as_it_was(tmp_path: Path) -> None:
     """Neither the module nor its parser is changed, not even while main runs: main may have a parser of its own."""

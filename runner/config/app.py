@@ -42,6 +42,7 @@ from anew.runner.config.private.running import (
     flush_loggers,
     made_parser,
     parsed_arguments,
+    parser_lent,
     print_debug_info,
     records_mode_of_runs,
     rerun_of,
@@ -174,7 +175,8 @@ class _App:
         if args.cfg:
             return self._show_cfg()
         if args.shell_completion:
-            return self.hydra.shell_completion(config_name=self.config_name, overrides=self.overrides)
+            with parser_lent():
+                return self.hydra.shell_completion(config_name=self.config_name, overrides=self.overrides)
         if args.info:
             return self.hydra.show_info(args.info, config_name=self.config_name, overrides=self.overrides)
         return self._run_or_sweep()

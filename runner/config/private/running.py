@@ -7,8 +7,8 @@ import inspect
 import logging
 import sys
 from argparse import Action, ArgumentParser, Namespace
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, FunctionType, SimpleNamespace, TracebackType
@@ -46,6 +46,7 @@ __all__ = [
     "made_parser",
     "name_of_app",
     "parsed_arguments",
+    "parser_lent",
     "print_debug_info",
     "records_mode_of_runs",
     "report",
@@ -82,6 +83,16 @@ def made_parser() -> ArgumentParser:
     names = {**get_args_parser.__globals__, "argparse": SimpleNamespace(ArgumentParser=_Parser)}
     parser: ArgumentParser = FunctionType(get_args_parser.__code__, names)()
     return parser
+
+
+@contextmanager
+def parser_lent() -> Iterator[None]:
+    """Have Hydra take the same parser where it makes one by itself: to complete a line."""
+    app_module.get_args_parser = made_parser
+    try:
+        yield
+    finally:
+        app_module.get_args_parser = get_args_parser
 
 
 # Hydra 1.4 lets flags and overrides be mixed, as its own main does.
