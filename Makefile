@@ -17,9 +17,9 @@ QUICK := tests/format tests/query tests/store tests/test_rooms.py tests/test_set
 help:
 	@echo "make demo      train the example twice, look at both runs, run one again"
 	@echo "make test      everything a change has to pass: style, types, tests"
-	@echo "make hydra-next  what depends on Hydra, with the newest pre-release of it"
 	@echo "make quick     style, types and the quick tests, for between two thoughts"
 	@echo "make coverage  all tests, and which lines they reached, also in child processes"
+	@echo "make hydra-next  what depends on Hydra, with the newest pre-release of it"
 	@echo "make dev       prepare .venv for working on anew; again after adding a file"
 	@echo "make pythons   all tests on every Python, 3.10 to 3.15, into docs/pythons.md; make pythons-near: a few, on those here"
 	@echo "make oldest    all tests with the lowest versions that are promised"
@@ -35,15 +35,6 @@ demo:
 test: lint types
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q $(PYTEST_ARGS)
 
-# Pre-releases that pyproject.toml does not let in yet, in an environment of their own.
-NEXT := .venv-hydra-next/bin/python
-hydra-next:
-	@$(PYTHON) scripts/environment.py .venv-hydra-next --extra dev
-	@$(NEXT) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --pre --upgrade hydra-core omegaconf
-	@$(NEXT) -m pip list --disable-pip-version-check 2>/dev/null | grep -E '^(hydra-core|omegaconf) '
-	@$(NEXT) -m pytest -n $(WORKERS) --dist worksteal -q tests/config tests/search tests/sweep/test_sweeps.py \
-		tests/run/test_recording.py tests/rerun/test_rerun.py $(PYTEST_ARGS)
-
 quick: lint types
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -m "not slow" $(QUICK) $(PYTEST_ARGS)
 
@@ -53,6 +44,15 @@ coverage: dev
 	-@$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist worksteal -q $(or $(PYTEST_ARGS),tests)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --skip-covered
+
+# Pre-releases that pyproject.toml does not let in yet, in an environment of their own.
+NEXT := .venv-hydra-next/bin/python
+hydra-next:
+	@$(PYTHON) scripts/environment.py .venv-hydra-next --extra dev
+	@$(NEXT) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --pre --upgrade hydra-core omegaconf
+	@$(NEXT) -m pip list --disable-pip-version-check 2>/dev/null | grep -E '^(hydra-core|omegaconf) '
+	@$(NEXT) -m pytest -n $(WORKERS) --dist worksteal -q tests/config tests/search tests/sweep/test_sweeps.py \
+		tests/run/test_recording.py tests/rerun/test_rerun.py $(PYTEST_ARGS)
 
 lint: dev
 	@$(BIN)/ruff check --quiet $(SOURCES)

@@ -9,6 +9,8 @@ import platform
 import sys
 from typing import Any
 
+import anew
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -137,8 +139,6 @@ class UnavailableError(AnewError, ConnectionError):
 
 def fault_report() -> str:
     """Return the lines that follow a traceback of ours on stderr, ready to be pasted; no argument values in it."""
-    import anew
-
     command = " ".join([sys.argv[0].rpartition("/")[2], *(word.partition("=")[0] for word in sys.argv[1:])])
     return (
         "\nanew: This is a fault in anew, not in what you typed. What was recorded so far is safe.\n"

@@ -103,7 +103,8 @@ def described(name: str, thing: Any) -> Iterator[str]:
 
 def signature_of(function: Any) -> str:
     """A signature as one reads it: what stands for "not given" has no address."""
-    return re.sub(r"<object object at \w+>", "...", str(inspect.signature(function)).replace("'", ""))
+    signature = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))
+    return re.sub(r"<object object at \w+>", "...", signature)
 
 
 def members(thing: type) -> Iterator[tuple[str, Any]]:

@@ -15,10 +15,10 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import hydra._internal.utils
 import pytest
 
 from anew import Experiment
+from anew.runner.config.private import running
 from anew.runner.records import Status
 from tests.helpers.scripts import Project
 
@@ -87,7 +87,7 @@ def test_the_argparse_of_others_is_as_it_was(tmp_path: Path) -> None:
     @experiment.main
     def main(lr: float = 0.1) -> None:
         seen.append((dict(vars(argparse)), dict(vars(argparse._ActionsContainer)), dict(vars(argparse.ArgumentParser))))
-        seen.append(hydra._internal.utils.argparse)
+        seen.append(vars(running)["app_module"].argparse)  # what Hydra imported
 
     main.run()
 

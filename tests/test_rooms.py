@@ -267,3 +267,33 @@ def test_the_guard_process_and_all_it_imports_need_the_standard_library_alone() 
 def top(name: str) -> str:
     """The package that a module is in."""
     return name.partition(".")[0]
+
+
+def test_imports_of_our_own_hide_in_functions_only_where_start_up_needs_it() -> None:
+    """Each saves a command, or the start of a run, what it does not use; a name in the wrong room needs more."""
+    hidden = {
+        (found.module, found.line)
+        for found in IMPORTS
+        if found.target in MODULES and not found.early and not found.typing
+    }
+
+    assert len(hidden) < 25, "\n".join(f"{module}, line {line}" for module, line in sorted(hidden))
+
+
+def test_no_module_has_grown_beyond_its_subject() -> None:
+    lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    loose = [path.name for path in (ROOT / "runner").glob("*.py") if path.name != "__init__.py"]
+
+    assert not {module: count for module, count in lines.items() if count > 475}
+    assert len(loose) <= 10, f"which room do these belong to? {loose}"
+
+
+def test_state_of_a_module_is_rebound_nowhere_but_where_a_process_has_one() -> None:
+    found = [
+        f"{module}, line {node.lineno}"
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Global)
+    ]
+
+    assert len(found) < 5, "\n".join(found)

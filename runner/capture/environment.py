@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import anew
 from anew.runner.format.redact import redact_name_value, redact_text
 from anew.runner.records import EnvironmentFacts
 from anew.runner.settings import EnvironmentSettings
@@ -94,8 +95,6 @@ def capture_environment(settings: EnvironmentSettings, memory: Path) -> Environm
         settings: Further variables to record.
         memory: A file that remembers the distributions for a state of `sys.path`; it may be missing or damaged.
     """
-    import anew
-
     packages, origins = _distributions(memory)
     return EnvironmentFacts(
         python=platform.python_version(),

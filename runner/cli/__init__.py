@@ -82,10 +82,8 @@ def _leave(message: str, code: int) -> int:
 
 
 def _report() -> int:
-    from anew.runner.errors import fault_report
-
     traceback.print_exc()
-    sys.stderr.write(fault_report())
+    sys.stderr.write(errors.fault_report())
     return errors.EXIT_FAULT
 
 

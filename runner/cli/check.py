@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,14 @@ import click
 
 import anew
 from anew.runner import errors
+from anew.runner.capture.source import SourceScan
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, pairs, say, styled
 from anew.runner.errors import StoreError
+from anew.runner.format.serial import to_json
+from anew.runner.places import project_root
 from anew.runner.records import Severity, SourceFacts
+from anew.runner.settings import SourceSettings
 from anew.runner.store.integrity import Finding, check_store
 from anew.runner.store.locate import default_store_path
 from anew.runner.store.run_folders import RunFolders
@@ -109,8 +114,7 @@ def _store(workbench: Workbench) -> tuple[RunFolders | None, str]:
 
 def _tried(store: RunFolders | None, settings: tuple[str, ...], config_dir: str | None, trust: bool) -> list[Tried]:
     """Try observers."""
-    from functools import partial
-
+    # not at the top: it loads Hydra, which a check without observers does without
     from anew.runner.dispatch.trial import configured, of_newest_run, tried
 
     if settings or config_dir is not None:
@@ -185,17 +189,11 @@ class _Hashing:
 
 
 def _check_source(workbench: Workbench, as_json: bool) -> int:
-    from anew.runner.capture.source import SourceScan
-    from anew.runner.places import project_root
-    from anew.runner.settings import SourceSettings
-
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as nothing_cached:
         scan = SourceScan(project_root(here), Path(nothing_cached, "digests"))
         facts = scan.finish(_Hashing(), SourceSettings(), exclude=(_store_folder(workbench, here),))
     if as_json:
-        from anew.runner.format.serial import to_json
-
         print_json(to_json(facts))
     else:
         _print_source(facts)

@@ -6,6 +6,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,16 +30,21 @@ class Workbench:
     @property
     def store(self) -> RunStore:
         """The store that was named, or the default, to look at. Raises StoreError."""
-        from anew.runner.store.locate import open_store
-
-        return open_store(self.url)
+        opened: RunStore = _locate().open_store(self.url)
+        return opened
 
     @property
     def folders(self) -> RunFolders:
         """The same, for all that needs whole runs. Raises StoreError, also for a store that does not give those."""
-        from anew.runner.store.locate import open_run_folders
+        opened: RunFolders = _locate().open_run_folders(self.url)
+        return opened
 
-        return open_run_folders(self.url)
+
+def _locate() -> ModuleType:
+    # not at the top: completion and --help open no store, and are to be quick
+    from anew.runner.store import locate
+
+    return locate
 
 
 def _named_store(context: click.Context, parameter: click.Parameter, value: str | None) -> None:

@@ -9,6 +9,7 @@ import click
 
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, say, status_style, styled, table
+from anew.runner.format.serial import record_to_json
 from anew.runner.query.columns import shared_metrics, strangers, varying_inputs
 from anew.runner.query.filters import parse_filter, value_of
 from anew.runner.records import RunRecord
@@ -53,8 +54,6 @@ def list_command(
     found = store.find(text, sort=sort, limit=None if most is None else most + 1)
     records = found if most is None else found[:most]
     if as_json:
-        from anew.runner.format.serial import record_to_json
-
         print_json([record_to_json(record, full=False) for record in records])
         return
     filtered = parse_filter(text).names

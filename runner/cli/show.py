@@ -12,6 +12,7 @@ from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, say, status_style, styled, table
 from anew.runner.contracts import RunStore
+from anew.runner.format.serial import record_to_json
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord, Status
@@ -31,8 +32,6 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
     store = workbench.store
     record = store.get(ref)
     if as_json:
-        from anew.runner.format.serial import record_to_json
-
         print_json({**record_to_json(record), "key": work_key(record)})
         return
     _head(record)

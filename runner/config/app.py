@@ -10,11 +10,10 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from argparse import Action, ArgumentParser
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from types import FunctionType, SimpleNamespace
 from typing import Any, NoReturn
 
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
@@ -41,7 +40,7 @@ from anew.runner.config.private.running import (
     Callbacks,
     Hydra,
     flush_loggers,
-    get_args_parser,
+    made_parser,
     parsed_arguments,
     print_debug_info,
     records_mode_of_runs,
@@ -71,24 +70,8 @@ def run(
         return _App(spec, args, hooks, interactive, recorded).main()
 
 
-class _Parser(ArgumentParser):
-    """Keeps an option's help from argparse, which looks into it since Python 3.14: one of Hydra's is no text."""
-
-    def add_argument(self, *names: Any, help: Any = None, **options: Any) -> Action:
-        action = super().add_argument(*names, **options)
-        action.help = help
-        return action
-
-
-def _hydra_parser() -> ArgumentParser:
-    """Return Hydra's parser; the function that makes it is called with a parser of ours for argparse's."""
-    names = {**get_args_parser.__globals__, "argparse": SimpleNamespace(ArgumentParser=_Parser)}
-    parser: ArgumentParser = FunctionType(get_args_parser.__code__, names)()
-    return parser
-
-
 def _parser(interactive: bool) -> ArgumentParser:
-    parser = _hydra_parser()
+    parser = made_parser()
     if interactive:
 
         def refuse(message: str) -> NoReturn:
@@ -185,7 +168,7 @@ class _App:
         args = self.args
         if args.help or args.hydra_help:
             show = self.hydra.app_help if args.help else self.hydra.hydra_help
-            show(config_name=self.config_name, args_parser=_hydra_parser(), args=self._plain_args())
+            show(config_name=self.config_name, args_parser=made_parser(), args=self._plain_args())
             return None if self.interactive else sys.exit(0)
         self._refuse_contradictions()
         if args.cfg:

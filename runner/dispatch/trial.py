@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from anew.runner.config.build import build_observer
+from anew.runner.config.private.versions import supported
 from anew.runner.contracts import Checking
 from anew.runner.dispatch.permission import LeftAloneError, permitted_spec
 from anew.runner.dispatch.specs import read_specs
@@ -48,7 +49,9 @@ def configured(settings: Sequence[str], config_dir: str | None) -> tuple[Observe
     Raises:
         ConfigError: They cannot be composed.
     """
-    from anew.runner.config.compose.node import compose_node
+    with supported():
+        # not at the top: it loads Hydra
+        from anew.runner.config.compose.node import compose_node
 
     return Settings.from_mapping(compose_node(settings, config_dir)).observers
 

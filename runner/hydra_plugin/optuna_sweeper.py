@@ -76,40 +76,38 @@ class OptunaSweeper(Sweeper):
             ConfigError: As `setup`, or another search was begun in the folder of this sweep.
             SearchFailedError: More jobs have failed than may.
         """
-        from anew.runner.search.search import Search, SearchFailedError
-        from anew.runner.search.summary import results, summary
+        from anew.runner.search import search, summary
 
         assert self.config is not None
         settings = self._settings(arguments)
         folder = Path(str(self.config.hydra.sweep.dir)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
-        search = Search(folder, settings)
+        begun = search.Search(folder, settings)
         stream = getattr(self.launcher, "stream", None)
         if stream is not None:
-            self._stream(search, stream)
+            self._stream(begun, stream)
         else:
-            self._in_batches(search)
-        found = summary(folder)
+            self._in_batches(begun)
+        found = summary.summary(folder)
         assert found is not None
-        OmegaConf.save(OmegaConf.create(results(found)), search.files.results)
-        if search.has_failed:
-            raise SearchFailedError.after(search.failures, settings)
+        OmegaConf.save(OmegaConf.create(summary.results(found)), begun.files.results)
+        if begun.has_failed:
+            raise search.SearchFailedError.after(begun.failures, settings)
 
     def _settings(self, arguments: list[str]) -> Any:
         from hydra_plugins.anew._spaces import items
 
-        from anew.runner.search.samplers import make_pruner, make_sampler
-        from anew.runner.search.settings import read_settings, refusal
+        from anew.runner.search import samplers, settings
 
         assert self.hydra_context is not None
         if type(self.n_jobs) is not int or self.n_jobs < 1:
-            raise refusal("n_jobs", f"is {self.n_jobs!r}; it takes a whole number from 1 on.")
+            raise settings.refusal("n_jobs", f"is {self.n_jobs!r}; it takes a whole number from 1 on.")
         found = items(self._params, arguments, self.hydra_context.config_loader)
-        settings = read_settings(self._values, found)
-        make_sampler(settings.sampler, 0)
-        make_pruner(settings.pruner)
-        return settings
+        given = settings.read_settings(self._values, found)
+        samplers.make_sampler(given.sampler, 0)
+        samplers.make_pruner(given.pruner)
+        return given
 
     def _stream(self, search: Any, stream: Any) -> None:
         asked = 0

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import Enum
@@ -438,34 +438,3 @@ def _close(name: str, near: str) -> bool:
 
 def _unquoted(token: str) -> str:
     return re.sub(r"\\(.)", r"\1", token[1:-1])
-
-
-# --- sorting ----------------------------------------------------------------------------------------------------
-
-
-def sort_records(records: Iterable[RunRecord], key: str) -> list[RunRecord]:
-    """
-    Return records sorted by a name of the filter language, the least first; with "-" before it, the greatest first.
-
-    Runs that lack it, and NaN, come last either way; numbers come before texts.
-
-    Raises:
-        FilterError: The key is empty.
-    """
-    name = key.lstrip("-").strip()
-    if not name:
-        raise FilterError("The key to sort by is empty. Give a name, such as: --sort loss or --sort=-config.lr")
-    ranked = [(record, _rank(value_of(record, name))) for record in records]
-    present = [(record, rank) for record, rank in ranked if rank is not None]
-    present.sort(key=lambda item: item[1], reverse=key.startswith("-"))
-    return [record for record, _ in present] + [record for record, rank in ranked if rank is None]
-
-
-def _rank(value: Any) -> tuple[int, Any] | None:
-    if value is None or value != value or value == ():
-        return None
-    if isinstance(value, (int, float)):
-        return 0, value
-    if isinstance(value, datetime):
-        return 0, value.timestamp()
-    return 1, str(value)

@@ -12,6 +12,7 @@ from anew.runner.contracts import MetricSeries
 from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError
 from anew.runner.format import ids
 from anew.runner.query import filters
+from anew.runner.query.sorting import sort_records
 from anew.runner.query.tabular import as_table
 from anew.runner.records import RunRecord
 from anew.runner.wording import closest, printable, some
@@ -160,7 +161,7 @@ class StoredRuns(ABC):
             return [run.record for run in self.newest(limit)]
         found: Iterable[RunRecord] = self.records() if matches is None else filter(matches, self.records())
         if sort is not None:
-            return filters.sort_records(list(found), sort)[:limit]
+            return sort_records(list(found), sort)[:limit]
         return list(found)[:limit]
 
     def metrics(self, ref: str | int, name: str) -> MetricSeries:

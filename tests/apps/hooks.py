@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anew.runner.config.main import ComposedJob, Launching, Ticket, run_app, task_spec
+from anew.runner.config.main import ComposedJob, Due, Launching, Ticket, Undue, run_app, task_spec
 from anew.runner.records import Status
 from anew.runner.sweep_records import PlannedJob, SweepJob
 
@@ -72,17 +72,20 @@ class Sweep:
         self.planned += jobs
         return [True for _ in jobs]
 
-    def due(self, index: int) -> int | None:
-        return None if index in self.hooks.results else 1
+    def due(self, index: int) -> Due | Undue:
+        return Undue.NOT_DUE if index in self.hooks.results else Due(1)
 
     def conduct(
-        self, following: Callable[[], Ticket | None], run_here: Callable[[Ticket], Any], told: Callable[[int], Any]
+        self,
+        following: Callable[[], Ticket | None],
+        run_here: Callable[[Ticket], object],
+        tell: Callable[[int], object],
     ) -> None:
         while (ticket := following()) is not None:
             run_here(ticket)
-            told(ticket.index)
+            tell(ticket.index)
 
-    def watch(self, launch: Callable[[], Any], indices: Sequence[int]) -> None:
+    def watch(self, launch: Callable[[], object], indices: Sequence[int]) -> None:
         with suppress(Exception):
             launch()
         for index in indices:

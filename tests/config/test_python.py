@@ -81,7 +81,7 @@ def test_the_quick_composition_and_the_quick_job_are_what_hydra_makes(
     seen: list[Any] = []
 
     def main(lr: float = 0.1, n: int = 2, names: dict[str, int] = {}, *, run: Any) -> None:  # noqa: B006
-        seen.append(job_of(OmegaConf.select(HydraConfig.get(), "..")))  # the whole of it
+        seen.append(job_of(OmegaConf.select(HydraConfig.get(), "..")))  # type: ignore[arg-type]  # the whole of it
 
     run(tmp_path / "quick", main, *line)
     monkeypatch.setattr(quick, "is_plain", lambda overrides: False)

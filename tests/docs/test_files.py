@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import anew
+from anew.runner import events
 from anew.runner.format import serial
 from tests.helpers.places import ROOT
 from tests.helpers.stores import add_run, make_store
@@ -64,7 +65,7 @@ def test_the_line_on_the_page_is_sealed() -> None:
     assert serial.unseal(line)["m"] == {"loss": 0.6982590422417693}
 
 
-@pytest.mark.parametrize("kind", sorted(serial._KINDS))
+@pytest.mark.parametrize("kind", sorted(events.KINDS))
 def test_every_kind_of_line_is_on_the_page(kind: str) -> None:
     row = re.search(rf"^\| `{kind}` \|.*$", PAGE, re.MULTILINE)
     assert row

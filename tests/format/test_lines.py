@@ -21,7 +21,7 @@ VERDICT = Verdict(verdict="close", rtol=1e-6, max_deviation=math.inf, first_diff
 
 
 def at(cls: type[ev.Event], **values: object) -> ev.Event:
-    return cls(uid="u", writer="main", q=7, t=1.5, **values)  # type: ignore[arg-type]
+    return cls(uid="u", writer="main", q=7, t=1.5, **values)
 
 
 LINES: list[tuple[ev.Event, bytes]] = [

@@ -11,7 +11,8 @@ import pytest
 
 def needs(module: str, distribution: str = "") -> ModuleType:
     """Return a library; where it is not installed, the test (or the whole module of them) is skipped, by its name."""
-    return pytest.importorskip(module, reason=missing(module, distribution))
+    found: ModuleType = pytest.importorskip(module, reason=missing(module, distribution))
+    return found
 
 
 def marked(module: str, distribution: str = "") -> pytest.MarkDecorator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import hydra
 from omegaconf import OmegaConf
@@ -16,7 +17,7 @@ CURRENT_BASE: dict[str, str] = {} if HYDRA_1_4 else {"version_base": "1.3"}
 NEWEST_BASE = ".".join(hydra.__version__.split(".")[:2])
 
 # OmegaConf 2.4 deprecates the second; before, the first was another function.
-register_resolver = OmegaConf.register_resolver if HYDRA_1_4 else OmegaConf.register_new_resolver
+register_resolver: Callable[..., None] = OmegaConf.register_resolver if HYDRA_1_4 else OmegaConf.register_new_resolver
 
 _DEPRECATED = re.compile(r"(?m)^\S+:\d+: Hydra1\dMigrationWarning: .*\n(?:(?!\S+:\d+: |Error |Traceback|anew: ).*\n)*")
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from anew.runner.errors import FilterError
 from anew.runner.query import filters
-from anew.runner.query.filters import parse_filter, sort_records, value_of
+from anew.runner.query.filters import parse_filter, value_of
+from anew.runner.query.sorting import sort_records
 from anew.runner.records import CommandFacts, MetricSummary, RunRecord, Status, SweepMembership
 
 NOW = datetime.now(timezone.utc)

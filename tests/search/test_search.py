@@ -38,6 +38,7 @@ from anew.runner.search.settings import PRUNERS, SAMPLERS, SearchSettings, read_
 from anew.runner.search.spaces import Choices, Integers, Parameter, Reals, Space, grid_point, grid_size
 from anew.runner.search.study import StudyOf
 from anew.runner.search.summary import SearchSummary, summary
+from tests.helpers.places import APPS
 from tests.helpers.releases import CURRENT_BASE
 
 ASKED: dict[str, Any] = {
@@ -1105,7 +1106,6 @@ def test_a_wrong_configuration_is_refused_before_anything_is_written(
 
 # --- an app, and kill -9 ------------------------------------------------------------------------------------------
 
-APPS = Path(__file__).parent / "apps"
 APP = """\
 import os, sys, time
 from pathlib import Path

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from anew.runner.errors import StoreError
-from anew.runner.store import files
 from anew.runner.store.files import create_whole, digest_of, open_regular, replace_whole, write_all
 
 
@@ -78,7 +77,7 @@ def test_short_writes_are_gone_on_with_and_one_of_nothing_is_a_full_disk(monkeyp
         taken.append(bytes(data[:count]))
         return count
 
-    monkeypatch.setattr(files.os, "write", short)
+    monkeypatch.setattr(os, "write", short)
     write_all(1, b"abcdef")
     with pytest.raises(OSError, match="No space left"):
         write_all(1, b"g")

@@ -486,6 +486,7 @@ def kill_at_random(folder: Path, kills: int, seed: int = 0) -> None:
         path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_no_acknowledged_point_is_lost_in_200_kills(tmp_path: Path) -> None:
     kill_at_random(tmp_path, 200)

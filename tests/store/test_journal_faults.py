@@ -406,6 +406,7 @@ def test_a_child_never_writes_into_its_parents_file(tmp_path: Path) -> None:
     assert steps(path) == [0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_forked_while_threads_log_goes_on_and_so_does_its_child(tmp_path: Path) -> None:
     """Whatever lock another thread held at the fork, nobody is there to let go of it in the child."""

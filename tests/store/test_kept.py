@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 pytest_plugins = ("tests.helpers.wire",)
+pytestmark = pytest.mark.slow
 
 FORMATS = sorted(int(path.name) for path in STORES.iterdir() if path.name.isdigit())
 # what depends on when files were last touched, and on the store that a run is read from

@@ -17,6 +17,7 @@ import pytest
 
 from anew.runner.records import Status
 from anew.runner.sweep_records import SweepRecord
+from tests.helpers.releases import HYDRA_1_4
 from tests.helpers.scripts import ANEW, Project, anew
 from tests.helpers.waiting import until
 
@@ -140,6 +141,7 @@ def test_a_job_that_takes_its_sweep_with_it_is_lost_and_the_rest_is_resumed(tria
 
 def test_main_sees_the_same_in_a_worker_as_without(trial: Project) -> None:
     trial.write("""
+    import warnings
     from dataclasses import dataclass
     from hydra.core.hydra_config import HydraConfig
     from hydra.utils import instantiate
@@ -149,7 +151,9 @@ def test_main_sees_the_same_in_a_worker_as_without(trial: Project) -> None:
     @experiment.main
     def main(model: Model = Model(), lr: float = 0.1, *, run: Run):
         assert isinstance(model, Model) and isinstance(model, sys.modules["__main__"].Model)
-        assert instantiate({"_target_": "__main__.Model", "width": 3}).width == 3
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # since Hydra 1.4, at a target that nobody vouches for
+            assert instantiate({"_target_": "__main__.Model", "width": 3}).width == 3
         hydra = HydraConfig.get()
         assert (run.dir / "here").parent == run.dir and os.path.samefile(hydra.runtime.output_dir, run.dir)
         print("said", hydra.job.num)
@@ -208,6 +212,10 @@ def test_an_edit_during_a_sweep_changes_nothing(trial: Project, launcher: Sequen
     ]
 
 
+# The basic sweeper of Hydra 1.4.0rc3 makes `~twice` a `~twice=None`, which deletes nothing.
+DELETION = [] if HYDRA_1_4 else ["~twice"]
+
+
 def test_groups_and_values_compose_as_each_would_alone(trial: Project) -> None:
     trial.write("""
     from omegaconf import OmegaConf
@@ -225,7 +233,7 @@ def test_groups_and_values_compose_as_each_would_alone(trial: Project) -> None:
         path = trial.folder / f"conf/{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    line = ["db=a,b", "size@big=one,two", "n=1,7", "list=[1],[4,5]", "+new.key=3", "~twice"]
+    line = ["db=a,b", "size@big=one,two", "n=1,7", "list=[1],[4,5]", "+new.key=3", *DELETION]
     trial.run("-m", *line)
     for job in sweep_of(trial).jobs:
         trial.run(*job.overrides)

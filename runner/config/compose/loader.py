@@ -19,6 +19,7 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
+import anew.configs
 from anew.runner.config.compose import quick
 from anew.runner.config.private import nodes
 from anew.runner.config.private.loading import (
@@ -50,8 +51,6 @@ def is_ours(override: str) -> bool:
 
 def search_path(main: str | None) -> ConfigSearchPath:
     """Return Hydra's search path with ours around it: the shadow of its output folders first, our groups last."""
-    import anew.configs
-
     assert anew.configs.__file__
     path = search_path_of(main)
     path.prepend(PROVIDER, f"file://{Path(anew.configs.__file__).parent / 'shadow'}")

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anew.runner.config.private.versions import supported
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf.errors import OmegaConfBaseException
+
+from anew.runner.config.compose.loader import Loader, is_ours, search_path
+from anew.runner.config.compose.messages import explained_node
+from anew.runner.config.compose.state import hydra_kept
 from anew.runner.errors import ConfigError
 
 
@@ -21,16 +28,6 @@ def compose_node(settings: Sequence[str], config_dir: str | None) -> dict[str, A
     Raises:
         ConfigError: An override is about something else, or it cannot be composed.
     """
-    with supported():
-        from hydra.core.config_search_path import SearchPathQuery
-        from hydra.errors import HydraException
-        from hydra.types import RunMode
-        from omegaconf.errors import OmegaConfBaseException
-
-        from anew.runner.config.compose.loader import Loader, is_ours, search_path
-        from anew.runner.config.compose.messages import explained_node
-        from anew.runner.config.compose.state import hydra_kept
-
     for each in settings:
         if not is_ours(each):
             raise ConfigError(f"{each!r} is no setting of the recording; they begin with anew. or anew/")

@@ -6,12 +6,12 @@ import importlib
 import inspect
 import logging
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType, FunctionType, SimpleNamespace, TracebackType
 from typing import Any, NoReturn
 
 import hydra.core.utils as job_module
@@ -42,8 +42,8 @@ __all__ = [
     "chdir_by_default",
     "configured_path",
     "flush_loggers",
-    "get_args_parser",
     "is_notebook",
+    "made_parser",
     "name_of_app",
     "parsed_arguments",
     "print_debug_info",
@@ -60,12 +60,28 @@ __all__ = [
 # Instead: none; `initialize` makes one around a loader of its own.
 # `Callbacks`: the user's `hydra.callbacks`, told of runs, sweeps and jobs; part of the documented HydraContext.
 # Instead: a way to make a HydraContext.
-# `get_args_parser`: the flags of every Hydra app. Instead: none.
 # `validate_config_path`: refuses a file as config_path, in Hydra's words. Instead: none.
 # `is_notebook`: the name of an app that is in no file. Instead: none.
 
 if not hasattr(Hydra, "_print_debug_info"):
     raise ImportError("cannot import name '_print_debug_info' of 'Hydra' from 'hydra._internal.hydra'")
+
+
+class _Parser(ArgumentParser):
+    """Keeps an option's help from argparse, which looks into it since Python 3.14: one of Hydra's is no text."""
+
+    def add_argument(self, *names: Any, help: Any = None, **options: Any) -> Action:
+        action = super().add_argument(*names, **options)
+        action.help = help
+        return action
+
+
+# `get_args_parser`: the flags of every Hydra app, by a parser that takes its help on Python 3.14. Instead: none.
+def made_parser() -> ArgumentParser:
+    """Return Hydra's parser; the function that makes it is called with a parser of ours for argparse's."""
+    names = {**get_args_parser.__globals__, "argparse": SimpleNamespace(ArgumentParser=_Parser)}
+    parser: ArgumentParser = FunctionType(get_args_parser.__code__, names)()
+    return parser
 
 
 # Hydra 1.4 lets flags and overrides be mixed, as its own main does.

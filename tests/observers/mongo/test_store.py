@@ -21,6 +21,7 @@ import pytest
 from pymongo.database import Database
 
 from anew.observers.mongo.read.store import MongoStore, open_url
+from anew.runner.contracts import RunStore
 from anew.runner.errors import AnewError, ConfigError, RunNotFoundError, StoreError
 from anew.runner.format import serial
 from anew.runner.records import RunRecord, Status
@@ -79,7 +80,7 @@ def told(record: RunRecord) -> str:
     return serial.dumps(serial.to_json(replace(record, id=None, observers={})))
 
 
-def assert_equal(there: FolderStore, here: FolderStore, ref: str) -> None:
+def assert_equal(there: RunStore, here: RunStore, ref: str) -> None:
     one, other = there.get(ref), here.get(ref)
     assert told(one) == told(other)
     for name in other.metrics:

@@ -1,0 +1,39 @@
+"""Runs in an order, by a name of the filter language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from anew.runner.errors import FilterError
+from anew.runner.query.filters import value_of
+from anew.runner.records import RunRecord
+
+
+def sort_records(records: Iterable[RunRecord], key: str) -> list[RunRecord]:
+    """
+    Return records sorted by a name of the filter language, the least first; with "-" before it, the greatest first.
+
+    Runs that lack it, and NaN, come last either way; numbers come before texts.
+
+    Raises:
+        FilterError: The key is empty.
+    """
+    name = key.lstrip("-").strip()
+    if not name:
+        raise FilterError("The key to sort by is empty. Give a name, such as: --sort loss or --sort=-config.lr")
+    ranked = [(record, _rank(value_of(record, name))) for record in records]
+    present = [(record, rank) for record, rank in ranked if rank is not None]
+    present.sort(key=lambda item: item[1], reverse=key.startswith("-"))
+    return [record for record, _ in present] + [record for record, rank in ranked if rank is None]
+
+
+def _rank(value: Any) -> tuple[int, Any] | None:
+    if value is None or value != value or value == ():
+        return None
+    if isinstance(value, (int, float)):
+        return 0, value
+    if isinstance(value, datetime):
+        return 0, value.timestamp()
+    return 1, str(value)
