@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.capture.command import capture_command
 from anew.runner.capture.source import SourceScan, cache_file
@@ -25,8 +25,10 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_for_recording
 from anew.runner.sweep.ledger import take
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
-from anew.runner.sweep.session import SweepSession
 from anew.runner.sweep_records import PlannedJob
+
+if TYPE_CHECKING:
+    from anew.runner.sweep.session import SweepSession
 
 __all__ = ["Session", "reference_to"]
 
@@ -141,6 +143,9 @@ class Session:
 
     def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
         """Take a sweep number; return the sweep's folder, and what conducts it."""
+        # not at the top: a run that is none of a sweep, most of them, does without what hands out jobs, some 5 ms
+        from anew.runner.sweep.session import SweepSession
+
         checked = self._settings(settings)
         store = self._store(checked)
         resumed = self._errand if isinstance(self._errand, Resume) else None
@@ -162,7 +167,8 @@ class Session:
 
     def task(self) -> Callable[[], tuple[TaskSpec, Session]]:
         """Return what another process makes main and its session by."""
-        assert isinstance(self._sweep, SweepSession)
+        assert self._sweep is not None
+        assert not isinstance(self._sweep, Attachment)
         return functools.partial(_attach, self._reference(script=False), self._sweep.attachment())
 
     def _source(self, store: FolderStore, settings: Settings) -> SourceFacts:

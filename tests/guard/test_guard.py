@@ -560,7 +560,7 @@ def test_without_a_guard_process_signals_still_interrupt_main(start: Any) -> Non
 
 def test_a_guard_that_was_killed_is_replaced_for_the_next_run(start: Any) -> None:
     script = start("""
-        begin().close()
+        begin().stop()
         first = Guard.shared()
         ready()
         while first.alive:

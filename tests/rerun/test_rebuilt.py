@@ -302,7 +302,7 @@ def test_todays_anew_is_linked_anew_when_it_is_elsewhere(cache: Path, tmp_path: 
         out, err = process.communicate()
 
     assert (out, err) == ("there already\n", "")
-    assert in_it(made, code, tmp_path) == os.path.realpath(tmp_path / "elsewhere/anew/runner/ids.py") != before
+    assert in_it(made, code, tmp_path) == os.path.realpath(tmp_path / "elsewhere/anew/runner/format/ids.py") != before
 
 
 # --- which Python -----------------------------------------------------------------------------------------------
