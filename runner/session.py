@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.capture.command import capture_command
 from anew.runner.capture.source import SourceScan, cache_file
 from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket, run_app, run_job
+from anew.runner.dispatch.spool import remove_delivered
 from anew.runner.errors import AnewError
 from anew.runner.guard.watch import Guard
 from anew.runner.places import Places, project_root
@@ -202,9 +203,6 @@ def _attach(reference: MainReference, attachment: Attachment) -> tuple[TaskSpec,
 
 def _take_from_spool(claim: Claim) -> RunRecord | None:
     """Return the record of a run that no folder keeps; the spool is gone once every observer has all of it."""
-    # not at the top: most runs are kept in a folder
-    from anew.runner.dispatch.spool import remove_delivered
-
     try:
         record = claim.store.get(claim.number)
         remove_delivered(claim.store, claim.number)
