@@ -17,6 +17,7 @@ EXIT_USAGE = 2
 EXIT_DIFFERENT = 3
 EXIT_REFUSED = 4
 EXIT_FAULT = 70
+EXIT_UNKEPT = 74
 EXIT_TAKEN = 75
 EXIT_SIGINT = 130
 EXIT_SIGTERM = 143
@@ -54,6 +55,12 @@ class StoreError(AnewError, OSError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class UnkeptError(StoreError):
+    """How a run ended could not be put on record: readers will take it for lost."""
+
+    exit_code = EXIT_UNKEPT
 
 
 class StoreFormatError(StoreError):

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra._internal import utils as app_module
 
 from anew import Experiment
 from anew.runner.config.private import running
@@ -84,7 +83,7 @@ def test_a_line_is_completed_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["train.py", "-sc", "query=bash"])
     monkeypatch.setenv("COMP_LINE", "python train.py rat")
     monkeypatch.setenv("COMP_POINT", "19")
-    before = app_module.get_args_parser
+    before = running.app_module.get_args_parser
 
     @Experiment("trial").main
     def main(rate: float = 0.1) -> None: ...
@@ -93,7 +92,7 @@ def test_a_line_is_completed_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
         main()
 
     assert told.getvalue() == "rate=\n"
-    assert app_module.get_args_parser is before
+    assert running.app_module.get_args_parser is before
 
 
 @pytest.mark.usefixtures("project")

@@ -65,11 +65,17 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
         # a forked child that falls out of main is not the run, and must not end it
         if os.getpid() == process:
             try:
-                if life is not None:
-                    life.end()
+                _end(life)
             finally:
+                # what a Ctrl-C broke off that came before the end, or between the ends of two parts; else nothing
+                _end(life)
                 # gives the number back, where no record came to be
                 claim.store.abandon(claim.number)
+
+
+def _end(life: Life | None) -> None:
+    if life is not None:
+        life.end()
 
 
 class Life:
@@ -123,13 +129,22 @@ class Life:
             self._followers.require()
 
     def end(self) -> None:
-        """Stop what was started and write the outcome; raise what broke that off."""
+        """
+        Stop what was started and write the outcome; raise what broke that off. Does nothing when all is stopped.
+
+        Raises:
+            UnkeptError: Main returned, and the outcome could not be written.
+        """
+        if not self._parts:
+            return
         self._watch.mark_done()
         unwind(self._parts, self._course, self._recorder)
         # its traceback leads here, and to all that main had: a circle that would keep that in memory for a while
-        self._course.failure = None
+        failure, self._course.failure = self._course.failure, None
         if self._course.interrupt is not None:
             raise self._course.interrupt
+        if self._course.unkept is not None and failure is None:
+            raise self._course.unkept
 
     def _list_parts(self) -> list[Part]:
         """Return the parts in the order in which they are started; they are stopped in the other one."""

@@ -18,7 +18,7 @@ from anew.runner import events as ev
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.opened import OpenedFiles, noticed_inputs
 from anew.runner.capture.source import added_modules
-from anew.runner.errors import AnewError
+from anew.runner.errors import AnewError, StoreError, UnkeptError
 from anew.runner.format.values import encode
 from anew.runner.guard.watch import Watch
 from anew.runner.records import Status
@@ -60,7 +60,8 @@ class Course:
         failure: What main raised, or what kept it from being called.
         interrupt: What broke a part off that was being stopped: the Ctrl-C of somebody who has waited enough.
         problems: What is not as it should be, in sentences.
-        ended: The outcome.
+        ended: The outcome, once it is on record.
+        unkept: Why the outcome could not be written.
     """
 
     called: bool = False
@@ -69,6 +70,7 @@ class Course:
     interrupt: BaseException | None = None
     problems: list[str] = field(default_factory=list)
     ended: ev.RunEnded | None = None
+    unkept: StoreError | None = None
 
 
 def unwind(parts: list[Part], course: Course, recorder: Recorder) -> None:
@@ -81,20 +83,28 @@ def unwind(parts: list[Part], course: Course, recorder: Recorder) -> None:
         recorder: Puts it on record, as long as it can.
     """
     while parts:
-        problem = None
         try:
-            problem = parts[-1].stop()
-        except AnewError as error:
-            problem = str(error)
+            if problem := _stop_last(parts):
+                course.problems.append(problem)
+                if recorder.is_open:
+                    recorder.add(ev.Warned, text=recorder.redactor.text(problem))
         except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
+            # what is on record of a problem is not worth the parts that are still to be stopped
+            course.problems.append(f"{type(error).__name__}: {error}")
         except BaseException as error:
             course.interrupt = course.interrupt or error
+
+
+def _stop_last(parts: list[Part]) -> str | None:
+    """Stop the last part; it is done with then, also when a second Ctrl-C broke that off."""
+    try:
+        return parts[-1].stop()
+    except AnewError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
         parts.pop()
-        if problem:
-            course.problems.append(problem)
-            if recorder.is_open:
-                recorder.add(ev.Warned, text=recorder.redactor.text(problem))
 
 
 # --- what begins first and ends last ------------------------------------------------------------------------------
@@ -169,7 +179,7 @@ class Outcome:
         """Nothing is known of it yet."""
 
     def stop(self) -> None:
-        """Write it, where there is a run that it is the outcome of. Raises StoreError."""
+        """Write it, where there is a run that it is the outcome of."""
         beginning, course = self._beginning, self._course
         claim = beginning.claim
         if not claim.layout.record.exists():
@@ -177,10 +187,17 @@ class Outcome:
         failure = course.failure or course.interrupt
         uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
         ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
-        course.ended = ended
-        if not claim.store.finish(claim.number, ended):
-            # the guard was first, after a signal that was not reacted to in time
-            course.ended = replace(ended, status=Status.INTERRUPTED)
+        try:
+            is_ours = claim.store.finish(claim.number, ended)
+        except StoreError as error:
+            course.unkept = UnkeptError(
+                f"{error} So run {claim.number} has no outcome on record, and will be shown as LOST.", run=claim.number
+            )
+            if failure is not None:  # which is what is raised then
+                course.problems.append(str(course.unkept))
+            return
+        # else the guard was first, after a signal that was not reacted to in time
+        course.ended = ended if is_ours else replace(ended, status=Status.INTERRUPTED)
 
 
 class Result:

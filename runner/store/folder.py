@@ -59,7 +59,7 @@ class FolderStore(RunFolders):
         try:
             if not store.layout.format.exists():
                 store._make(create)
-            check_format(root, store.layout.format.read_text(), FORMAT)
+            check_format(root, store.layout.format.read_text("ascii", "replace"), FORMAT)
         except OSError as error:
             if isinstance(error, StoreError):
                 raise

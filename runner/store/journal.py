@@ -245,7 +245,11 @@ class JournalWriter:
 
     def _settle(self) -> None:
         """Find out what became of a write that was interrupted by an exception out of a signal handler."""
-        if os.fstat(self.descriptor).st_size >= self._tried[1]:
+        try:
+            is_whole = os.fstat(self.descriptor).st_size >= self._tried[1]
+        except OSError as error:
+            raise cannot("write", self.path, error) from error
+        if is_whole:
             self._done, self._torn = self._tried, False
         else:
             self._take_back()
@@ -256,8 +260,9 @@ class JournalWriter:
         try:
             os.ftruncate(self.descriptor, length)
         except OSError:
-            length = os.fstat(self.descriptor).st_size
             self._torn = True
+            with suppress(OSError):  # main may have closed all descriptors that there are
+                length = os.fstat(self.descriptor).st_size
         self._done = self._tried = (number, length)
 
     def _sync(self) -> None:

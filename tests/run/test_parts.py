@@ -8,12 +8,17 @@ the streams and signal handlers of one.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from anew.runner.errors import EXIT_UNKEPT
+from anew.runner.format.redact import Redactor
 from anew.runner.records import Status
+from anew.runner.run.parts import Course, Part, unwind
 from tests.helpers.scripts import Project
 
 # What a notebook is: a process that goes on after a run, and looks what of it is left.
@@ -260,3 +265,102 @@ def test_a_required_observer_that_refuses_leaves_no_thread_behind(project: Path,
     assert "'mine' is required" in found["said"]
     assert found["left"] == []
     assert trial.record().status is Status.FAILED
+
+
+# --- ends that are broken off -------------------------------------------------------------------------------------
+
+
+class Stopping:
+    """A part that notes that it was stopped, and does something then."""
+
+    def __init__(self, stopped: list[int], number: int, act: Any = None) -> None:
+        self.stopped, self.number, self.act = stopped, number, act
+
+    def start(self) -> None: ...
+
+    def stop(self) -> str | None:
+        self.stopped.append(self.number)
+        return self.act() if self.act else None
+
+
+class Closed:
+    """A recorder whose journal cannot be written."""
+
+    is_open = True
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.redactor = Redactor()
+
+    def add(self, *_: Any, **__: Any) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [OSError(9, "Bad file descriptor"), KeyboardInterrupt(), RuntimeError("odd")])
+def test_a_problem_that_cannot_be_put_on_record_keeps_no_part_from_being_stopped(error: BaseException) -> None:
+    stopped: list[int] = []
+    course = Course()
+    parts: list[Part] = [Stopping(stopped, 1), Stopping(stopped, 2, lambda: "a problem"), Stopping(stopped, 3)]
+
+    unwind(parts, course, Closed(error))  # type: ignore[arg-type]
+
+    assert stopped == [3, 2, 1]
+    assert course.problems[0] == "a problem"
+    assert course.interrupt is (error if isinstance(error, KeyboardInterrupt) else None)
+
+
+LATE = """\
+import sys, signal, threading, anew
+from anew import Experiment
+from anew.runner.guard.watch import Watch
+from anew.runner.run import parts
+experiment = Experiment("late")
+@experiment.main
+def main(lr: float = 0.1): return lr
+main.run("anew.quiet=true")
+before = sorted(thread.name for thread in threading.enumerate())
+done = Watch.mark_done
+def interrupted(self):
+    Watch.mark_done = done
+    raise KeyboardInterrupt
+Watch.mark_done = interrupted
+try:
+    main.run("anew.quiet=true")
+except KeyboardInterrupt:
+    print("interrupted")
+after = sorted(thread.name for thread in threading.enumerate())
+print(after == before, signal.getsignal(2) is signal.default_int_handler)
+print(threading.excepthook is threading.__excepthook__)
+print(parts.here.run)
+"""
+
+
+def test_a_ctrl_c_before_the_end_has_begun_leaves_nothing_behind(project: Path) -> None:
+    (project / "late.py").write_text(LATE)
+    done = subprocess.run([sys.executable, "late.py"], cwd=project, capture_output=True, text=True, timeout=60)
+
+    assert done.stdout == "interrupted\nTrue True\nTrue\nNone\n", done.stderr
+    assert Project(project).record(2).status is not Status.RUNNING
+
+
+def test_a_run_whose_descriptors_were_all_closed_ends_all_the_same(project: Path) -> None:
+    """Libraries that make daemons do so; what could not be written is said, and the run has an outcome."""
+    trial = Project(project)
+    trial.write("@experiment.main\ndef main(run: Run):\n    run.log({'x': 1})\n    os.closerange(3, 1000)\n")
+    done = trial.run()
+
+    assert trial.record().status is Status.COMPLETED
+    assert "fault in anew" not in done.stderr
+
+
+def test_a_run_whose_outcome_cannot_be_written_is_not_called_completed(project: Path) -> None:
+    trial = Project(project)
+    trial.write(
+        "@experiment.main\ndef main(run: Run):\n    import resource, signal\n"
+        "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    )
+    done = trial.run(code=EXIT_UNKEPT)
+
+    assert "COMPLETED" not in done.stderr
+    assert "has no outcome on record, and will be shown as LOST" in done.stderr
+    assert trial.record().status is Status.LOST
