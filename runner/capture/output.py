@@ -47,6 +47,10 @@ class OutputCapture:
     """
     The capture of one run's output, from `start` to `stop`. Both belong in the thread that runs main.
 
+    Attributes:
+        settled_bytes: Once it has stopped, how many bytes of the log will not change any more; None when that is not
+            known.
+
     In a forked child, `stop` leaves everything as it is: what the child prints goes on into the log, for as long as it
     lives. Nobody waits for it.
     """
@@ -67,6 +71,7 @@ class OutputCapture:
         self._number: int | None = None
         self._local: Capture | None = None
         self._caught_up = threading.Event()
+        self.settled_bytes: int | None = None
 
     @classmethod
     def start(
@@ -233,8 +238,11 @@ class OutputCapture:
         deadline = time.monotonic() + _DRAIN_S
         if self._local is None and self._number is not None:
             try:
-                arrived, problem = self._guard.drain(self._number, _DRAIN_S)
-                return problem if arrived else self._late()
+                drained = self._guard.drain(self._number, _DRAIN_S)
+                if drained is None:
+                    return self._late()
+                self.settled_bytes = drained.settled_bytes
+                return drained.problem
             except GuardGoneError:
                 self._take_over()
         local = self._local
@@ -246,6 +254,7 @@ class OutputCapture:
             if time.monotonic() > deadline:
                 return self._late()
             self._caught_up.wait(0.01)
+        self.settled_bytes = local.settled_bytes
         return local.problem
 
     def _late(self) -> str:

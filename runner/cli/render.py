@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from anew.runner.records import Status
+from anew.runner.records import RunRecord, Status
+from anew.runner.wording import printable
 
 _STYLES = {
     "dim": "2",
@@ -32,6 +33,7 @@ _STATUS = {
 }
 VERDICT_STYLES = {"identical": "green", "close": "yellow", "different": "red"}
 _GAP = "  "
+_MOST_DAMAGED = 5
 
 
 def on_terminal() -> bool:
@@ -70,6 +72,18 @@ def remark(text: str) -> None:
     """Print a line that is no part of the answer: on stderr, so that it gets into no file."""
     sys.stdout.flush()
     sys.stderr.write(f"{text}\n")
+
+
+def remark_damage(records: Iterable[RunRecord]) -> None:
+    """Say which of the runs are damaged, and how: on stderr, so that programs that read the answer are told as well."""
+    damaged = [record for record in records if record.damage]
+    for record in damaged[:_MOST_DAMAGED]:
+        more = f"; and {len(record.damage) - 1} more" if len(record.damage) > 1 else ""
+        remark(f"Run {record.id} is damaged: {printable(record.damage[0].what)}{more}.")
+    if len(damaged) > _MOST_DAMAGED:
+        remark(f"{len(damaged) - _MOST_DAMAGED} more runs are damaged.")
+    if damaged:
+        remark("To see all of it, and how to mend it: anew check")
 
 
 def heading(text: str) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from anew.runner.format.redact import Redactor
-from anew.runner.format.serial import dumps
+from anew.runner.format.serial import dumps, parsed
 from anew.runner.format.values import decode, encode
 from anew.runner.settings import ObserverSettings
-from anew.runner.store.files import cannot
+from anew.runner.store.files import cannot, read_regular
 from anew.runner.store.paths import RunLayout
+
+_MOST_BYTES = 64 * 2**20
 
 
 def write_spec(layout: RunLayout, settings: ObserverSettings, redactor: Redactor) -> None:
@@ -29,7 +30,7 @@ def read_specs(layout: RunLayout) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     for path in sorted(layout.observers.glob("*.json")):
         try:
-            spec = decode(json.loads(path.read_bytes()))
+            spec = decode(parsed(read_regular(path, _MOST_BYTES)))
         except (OSError, ValueError):
             continue
         if isinstance(spec, dict) and isinstance(spec.get("_target_"), str):

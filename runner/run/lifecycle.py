@@ -417,6 +417,7 @@ def _finish(live: _Live, result: Any, failure: BaseException | None) -> None:
     kept = _kept_result(recorder, result)
     problems += filter(None, [recorder.close()])
     ended = _ended(live.started, kept, failure, live.watch.received)
+    ended = replace(ended, writers=recorder.written, output_bytes=live.output.settled_bytes)
     try:
         if not claim.store.finish(claim.number, ended):
             ended = replace(ended, status=Status.INTERRUPTED)

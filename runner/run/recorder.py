@@ -72,6 +72,11 @@ class Recorder:
                 journal = self._journal
         return journal
 
+    @property
+    def written(self) -> dict[str, int]:
+        """The journal of this process -> the number of its latest line."""
+        return {self._journal.path.stem: self._journal.number}
+
     def log(self, values: Mapping[str, Any], step: int | None) -> None:
         """Write one line of metrics; what is no number is refused by name, and the rest is kept."""
         try:

@@ -7,8 +7,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -22,14 +23,18 @@ from anew.runner.errors import (
     SweepNotFoundError,
 )
 from anew.runner.format import ids, serial
+from anew.runner.format.ids import is_number
+from anew.runner.guard.journal_ends import journal_ends
 from anew.runner.query import filters
 from anew.runner.query.tabular import as_table
 from anew.runner.records import FORMAT, RunRecord
-from anew.runner.store.files import cannot, create_whole
-from anew.runner.store.index import Index, is_number
-from anew.runner.store.journal import JournalWriter, read_points
+from anew.runner.store.files import cannot, create_whole, names_in, next_data, open_regular
+from anew.runner.store.index import Index
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import read_points
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
+from anew.runner.store.position import cursor_damage
 from anew.runner.store.reading import check_format, has_begun, is_alive, journals, read_events, read_run
 from anew.runner.store.stream import observer_states
 from anew.runner.store.sweep_folder import SweepFolder, read_sweep
@@ -76,9 +81,9 @@ class FolderStore:
         """
         store = cls(root)
         try:
-            if not store.layout.format.exists():
+            if not os.path.lexists(store.layout.format):
                 store._make(create)
-            check_format(root, store.layout.format.read_text(), FORMAT)
+            check_format(root, FORMAT)
         except OSError as error:
             if isinstance(error, StoreError):
                 raise
@@ -145,7 +150,7 @@ class FolderStore:
 
     def _greatest_retired(self) -> int:
         """Return the greatest number that was deleted, purged, or given to a run that never started."""
-        names = (name.removeprefix(RETIRED) for name in _names(self.layout.trash))
+        names = (name.removeprefix(RETIRED) for name in names_in(self.layout.trash))
         return max((int(name) for name in names if is_number(name)), default=0)
 
     def retire(self, number: int) -> None:
@@ -160,7 +165,7 @@ class FolderStore:
         try:
             mark.parent.mkdir(exist_ok=True)
             mark.touch()
-            for name in _names(self.layout.trash):
+            for name in names_in(self.layout.trash):
                 older = name.removeprefix(RETIRED)
                 if older != name and is_number(older) and int(older) < number:
                     (self.layout.trash / name).unlink(missing_ok=True)
@@ -169,13 +174,13 @@ class FolderStore:
 
     def trashed_numbers(self) -> list[int]:
         """Return the numbers of deleted runs, newest first."""
-        return sorted((int(name) for name in _names(self.layout.trash) if is_number(name)), reverse=True)
+        return sorted((int(name) for name in names_in(self.layout.trash) if is_number(name)), reverse=True)
 
     def claim_sweep(self) -> tuple[int, Path]:
         """Take the next sweep number, by making its folder. Raises StoreError."""
         try:
             self.layout.sweeps.mkdir(exist_ok=True)
-            number = max((int(name) for name in _names(self.layout.sweeps) if is_number(name)), default=0) + 1
+            number = max((int(name) for name in names_in(self.layout.sweeps) if is_number(name)), default=0) + 1
             while True:
                 try:
                     folder = self.layout.sweeps / str(number)
@@ -205,7 +210,7 @@ class FolderStore:
 
     def sweep_numbers(self) -> list[int]:
         """Return the numbers of all sweeps, newest first."""
-        return sorted((int(name) for name in _names(self.layout.sweeps) if is_number(name)), reverse=True)
+        return sorted((int(name) for name in names_in(self.layout.sweeps) if is_number(name)), reverse=True)
 
     def sweep(self, ref: str | int) -> SweepRecord:
         """Return a sweep and its jobs, as they stand. Raises as `sweep_folder`, StoreError."""
@@ -255,8 +260,22 @@ class FolderStore:
             layout.folder.rmdir()
 
     def finish(self, number: int, ended: ev.RunEnded) -> bool:
-        """Write how a run ended, synced; return False when that is on record already. Raises StoreError."""
-        return create_whole(self.layout.run(number).outcome, serial.seal(serial.outcome_to_json(ended)))
+        """
+        Write how a run ended, and what there is of it, so that readers know what is missing; synced.
+
+        Returns:
+            False when that is on record already.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        layout = self.layout.run(number)
+        ends = journal_ends(str(layout.events))
+        for writer, last in (ended.writers or {}).items():
+            # what a writer knows of its own journal holds, whatever has become of the file
+            ends[writer] = max(last, ends.get(writer, 0))
+        whole = replace(ended, writers=ends)
+        return create_whole(layout.outcome, serial.seal(serial.outcome_to_json(whole)))
 
     def add_event(self, record: RunRecord, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
@@ -359,7 +378,15 @@ class FolderStore:
         if record is None:
             raise self._not_found(ref)
         layout = self.layout.run(number)
-        return replace(record, observers=observer_states(layout)) if layout.observers.exists() else record
+        if not os.path.lexists(layout.observers):
+            return record
+        damage = cursor_damage(layout)
+        return replace(
+            record,
+            observers={} if damage else observer_states(layout),
+            damage=(*record.damage, *damage),
+            warnings=(*record.warnings, *(each.what for each in damage)),
+        )
 
     def records(self) -> Iterator[RunRecord]:
         """Yield the light records of all runs, newest first (by number)."""
@@ -377,13 +404,8 @@ class FolderStore:
 
     def _newest(self, limit: int) -> list[RunRecord]:
         """Return the newest runs without looking at the others."""
-        numbers = self.numbers()
-        found: list[RunRecord] = []
-        while numbers and len(found) < limit:
-            missing = limit - len(found)
-            found += self._index.records(numbers[:missing], self._read)
-            numbers = numbers[missing:]
-        return found
+        with closing(self._index.records(self.numbers(), self._read)) as records:
+            return list(islice(records, limit))
 
     def metrics(self, ref: str | int, name: str) -> MetricSeries:
         """Return a series; see `RunStore.metrics`."""
@@ -391,7 +413,7 @@ class FolderStore:
 
         number = self.resolve(ref)
         paths = journals(self.present(number))
-        points = list(heapq.merge(*(read_points(path, name) for path in paths), key=lambda point: point[0]))
+        points = list(heapq.merge(*(_points(path, name) for path in paths), key=lambda point: point[0]))
         if not points:
             raise self._no_metric(number, name)
         times, steps, values = zip(*points, strict=True)
@@ -442,11 +464,10 @@ class FolderStore:
         return as_table(self.find(where, sort=sort, limit=limit))
 
 
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except FileNotFoundError:
-        return []
+def _points(path: Path, name: str) -> Iterator[tuple[float, int, float | int]]:
+    """Yield the points in a journal; one that cannot be read has none, and the record says that it is damaged."""
+    with suppress(OSError):
+        yield from read_points(path, name)
 
 
 def _as_float(value: float | int) -> float:
@@ -465,11 +486,15 @@ def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> It
     while True:
         alive = follow and going_on()
         try:
-            with layout.output.open("rb") as file:
+            with open_regular(layout.output) as file:
                 # the tail of a log that has reached its limit is rewritten, and may become shorter
                 offset = min(offset, os.fstat(file.fileno()).st_size)
                 file.seek(offset)
                 while block := file.read(_PIECE):
+                    if not block.strip(b"\0"):
+                        # it may be a hole, and those have no end
+                        offset = file.seek(max(offset + len(block), next_data(file.fileno(), offset)))
+                        continue
                     if alive and (len(block) < _PIECE or b"\n" in block):
                         block = block[: block.rfind(b"\n") + 1]
                     if not block:
@@ -479,6 +504,8 @@ def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> It
                     file.seek(offset)
         except FileNotFoundError:
             pass
+        except OSError as error:
+            raise cannot("read", layout.output, error) from error
         if not alive:
             if rest := decoder.decode(b"", final=True):
                 yield rest

@@ -20,7 +20,8 @@ import pytest
 from anew.runner.errors import StoreError
 from anew.runner.store import durability
 from anew.runner.store import journal as module
-from anew.runner.store.journal import Flaw, JournalWriter, iter_journal, read_points, tail
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal, read_points, tail
 
 
 def writer(path: Path, **options: Any) -> JournalWriter:
@@ -126,7 +127,8 @@ _FILL = """
 import json, os, subprocess, sys, time
 from pathlib import Path
 from anew.runner.errors import StoreError
-from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal
 from anew.runner.store.objects import ObjectStore
 
 disk = Path(sys.argv[1])
@@ -276,7 +278,8 @@ def test_many_journals_share_one_thread_and_close_while_it_syncs(tmp_path: Path)
 _LOG_FROM_A_HANDLER = """
 import itertools, signal, sys, time
 from pathlib import Path
-from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal
 path = Path(sys.argv[1])
 journal = JournalWriter(path, clock=time.monotonic)
 numbers = itertools.count()
@@ -312,7 +315,8 @@ def test_a_signal_handler_may_log_in_the_middle_of_a_call(tmp_path: Path) -> Non
 _RAISE_FROM_A_HANDLER = """
 import random, signal, sys, time
 from pathlib import Path
-from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal
 path = Path(sys.argv[1])
 journal = JournalWriter(path, clock=time.monotonic)
 class Stop(BaseException):
