@@ -159,7 +159,14 @@ class Heartbeat(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunEnded(Event):
-    """The outcome; writer "outcome", q 0. Exactly one per run, whoever wrote it."""
+    """
+    The outcome; writer "outcome", q 0. Exactly one per run, whoever wrote it.
+
+    Attributes:
+        writers: The last number in each journal when the run ended; later ones may have been written since. None when
+            that is not known, as in what earlier versions wrote.
+        output_bytes: How many bytes the output log had by then that would not change any more; None as above.
+    """
 
     status: Status = field(metadata=_as("status"))
     ended_at: datetime = field(metadata=_as("ended_at"))
@@ -168,6 +175,8 @@ class RunEnded(Event):
     error: ErrorFacts | None = field(default=None, metadata=_as("error"))
     signal: str | None = field(default=None, metadata=_as("signal"))
     exit_code: int | None = field(default=None, metadata=_as("exit_code"))
+    writers: Mapping[str, int] | None = field(default=None, metadata=_as("writers"))
+    output_bytes: int | None = field(default=None, metadata=_as("output_bytes"))
 
 
 # looked for among the names here, since `Event.__subclasses__()` also has the classes that `slots` has replaced

@@ -58,6 +58,10 @@ class OutputCapture:
         limit_bytes: How large the log may become; of more, the head and the tail are kept.
         guard: Carries the streams.
         secrets: Texts that the log must not hold.
+
+    Attributes:
+        settled_bytes: Once it has stopped, how many bytes of the log will not change any more; None when that is not
+            known.
     """
 
     def __init__(self, path: Path, *, mode: Mode, limit_bytes: int, guard: Guard, secrets: Sequence[str] = ()) -> None:
@@ -79,6 +83,7 @@ class OutputCapture:
         self._number: int | None = None
         self._local: Capture | None = None
         self._caught_up = threading.Event()
+        self.settled_bytes: int | None = None
 
     def start(self) -> None:
         """Begin to capture; to be called once."""
@@ -235,8 +240,11 @@ class OutputCapture:
         deadline = time.monotonic() + _DRAIN_S
         if self._local is None and self._number is not None:
             try:
-                arrived, problem = self._guard.drain(self._number, _DRAIN_S)
-                return problem if arrived else self._late()
+                drained = self._guard.drain(self._number, _DRAIN_S)
+                if drained is None:
+                    return self._late()
+                self.settled_bytes = drained.settled_bytes
+                return drained.problem
             except GuardGoneError:
                 self._take_over()
         local = self._local
@@ -248,6 +256,7 @@ class OutputCapture:
             if time.monotonic() > deadline:
                 return self._late()
             self._caught_up.wait(0.01)
+        self.settled_bytes = local.settled_bytes
         return local.problem
 
     def _late(self) -> str:

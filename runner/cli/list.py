@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import click
 
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import remark, say, status_style, styled, table
+from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
 from anew.runner.format.serial import record_to_json
 from anew.runner.query.columns import shared_metrics, strangers, varying_inputs
 from anew.runner.query.filters import parse_filter, value_of
@@ -53,6 +53,7 @@ def list_command(
     # one more than is shown tells whether there are more
     found = store.find(text, sort=sort, limit=None if most is None else most + 1)
     records = found if most is None else found[:most]
+    remark_damage(records)
     if as_json:
         print_json([record_to_json(record, full=False) for record in records])
         return

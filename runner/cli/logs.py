@@ -8,7 +8,7 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import as_printed, remark
+from anew.runner.cli.render import as_printed, remark, remark_damage
 
 
 @command("logs")
@@ -24,6 +24,7 @@ def logs_command(workbench: Workbench, ref: str, follow: bool, as_json: bool) ->
     pieces = workbench.store.output(ref, follow=follow)
     if as_json:
         print_json("".join(pieces))
+        remark_damage([workbench.store.get(ref)])
         return
     something = False
     for piece in pieces:
@@ -32,3 +33,4 @@ def logs_command(workbench: Workbench, ref: str, follow: bool, as_json: bool) ->
         sys.stdout.buffer.flush()
     if not something:
         remark("The run printed nothing.")
+    remark_damage([workbench.store.get(ref)])

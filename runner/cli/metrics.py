@@ -8,7 +8,7 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import csv_rows, say, table
+from anew.runner.cli.render import csv_rows, remark_damage, say, table
 from anew.runner.contracts import MetricSeries
 from anew.runner.format.values import number_to_json
 from anew.runner.wording import short
@@ -27,6 +27,7 @@ def metrics_command(workbench: Workbench, ref: str, names: tuple[str, ...], as_c
     """
     store = workbench.store
     record = store.get(ref)
+    remark_damage([record])
     wanted = names or tuple(record.metrics) if as_csv or as_json else names
     series = [store.metrics(record.uid or ref, name) for name in wanted]
     if as_json:

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from anew.runner.records import Status
+from anew.runner.records import RunRecord, Status
 from anew.runner.wording import printable
 
 _STYLES = {
@@ -46,6 +46,7 @@ _DRIVING = re.compile(r"(\x1b\[[\d;:]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u20
 _STYLE = re.compile(rf"{_MARK}(\d+);")
 # what a spreadsheet takes for the beginning of a formula
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_MOST_DAMAGED = 5
 
 
 def on_terminal() -> bool:
@@ -121,6 +122,18 @@ def remark(text: str) -> None:
     """Print a line that is no part of the answer: on stderr, so that it gets into no file."""
     sys.stdout.flush()
     sys.stderr.write(f"{_safe(text)}\n")
+
+
+def remark_damage(records: Iterable[RunRecord]) -> None:
+    """Say which of the runs are damaged, and how: on stderr, so that programs that read the answer are told as well."""
+    damaged = [record for record in records if record.damage]
+    for record in damaged[:_MOST_DAMAGED]:
+        more = f"; and {len(record.damage) - 1} more" if len(record.damage) > 1 else ""
+        remark(f"Run {record.id} is damaged: {printable(record.damage[0].what)}{more}.")
+    if len(damaged) > _MOST_DAMAGED:
+        remark(f"{len(damaged) - _MOST_DAMAGED} more runs are damaged.")
+    if damaged:
+        remark("To see all of it, and how to mend it: anew check")
 
 
 def heading(text: str) -> None:

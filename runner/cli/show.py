@@ -10,7 +10,7 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, say, status_style, styled, table
+from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, remark_damage, say, status_style, styled, table
 from anew.runner.contracts import RunStore
 from anew.runner.format.serial import record_to_json
 from anew.runner.query.columns import UNINTERESTING
@@ -31,6 +31,7 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
     """Show everything known of the run REF."""
     store = workbench.store
     record = store.get(ref)
+    remark_damage([record])
     if as_json:
         print_json({**record_to_json(record), "key": work_key(record)})
         return

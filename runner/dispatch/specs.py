@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from anew.runner.format.redact import Redactor
-from anew.runner.format.serial import DamagedError, dumps, unseal
+from anew.runner.format.serial import DamagedError, dumps, parsed, unseal
 from anew.runner.format.values import decode, encode
 from anew.runner.settings import ObserverSettings
 from anew.runner.store import marks
-from anew.runner.store.files import cannot
+from anew.runner.store.files import cannot, read_regular
 from anew.runner.store.paths import RunLayout
+from anew.runner.store.reading import MOST_RECORD_BYTES
 
 _MARK = "origin_mark"
+_MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ def read_specs(layout: RunLayout) -> dict[str, RecordedObserver]:
     found: dict[str, RecordedObserver] = {}
     for path in sorted(layout.observers.glob("*.json")):
         try:
-            told = json.loads(path.read_bytes())
-            mark = told.pop(_MARK, None) if isinstance(told, dict) else None
+            told = parsed(read_regular(path, _MOST_BYTES))
+            mark = told.pop(_MARK, None)
             spec = decode(told)
         except (OSError, ValueError):
             continue
@@ -63,7 +64,7 @@ def read_specs(layout: RunLayout) -> dict[str, RecordedObserver]:
 def is_own_record(layout: RunLayout) -> bool:
     """Whether a run's record carries this user's mark."""
     try:
-        return marks.is_own(unseal(layout.record.read_bytes()))
+        return marks.is_own(unseal(read_regular(layout.record, MOST_RECORD_BYTES)))
     except (OSError, DamagedError):
         return False
 

@@ -83,12 +83,20 @@ class BySweep:
 
 Ref = ByNumber | ByUid | ByAge | BySweep
 
+# as many digits as fit wherever numbers are kept
+_NUMBER = r"[1-9][0-9]{0,14}"
+_IS_NUMBER = re.compile(_NUMBER)
 _PATTERNS = (
-    (re.compile(r"([1-9][0-9]*)"), lambda m: ByNumber(int(m[1]))),
-    (re.compile(r"last(?:~([0-9]+))?"), lambda m: ByAge(int(m[1] or 0))),
-    (re.compile(r"sweep:([1-9][0-9]*)/([0-9]+)"), lambda m: BySweep(int(m[1]), int(m[2]))),
+    (re.compile(rf"({_NUMBER})"), lambda m: ByNumber(int(m[1]))),
+    (re.compile(rf"last(?:~(0|{_NUMBER}))?"), lambda m: ByAge(int(m[1] or 0))),
+    (re.compile(rf"sweep:({_NUMBER})/(0|{_NUMBER})"), lambda m: BySweep(int(m[1]), int(m[2]))),
     (re.compile(r"([0-9a-hjkmnp-tv-z]{1,26})", re.IGNORECASE), lambda m: ByUid(m[1].lower())),
 )
+
+
+def is_number(name: str) -> bool:
+    """Whether a folder's name is the number of a run or a sweep: ASCII digits, not too many, the first of them no 0."""
+    return _IS_NUMBER.fullmatch(name) is not None
 
 
 def parse_ref(text: str | int) -> Ref:

@@ -24,6 +24,14 @@ from anew.runner.format.values import decode, encode, from_iso, iso, number_from
 from anew.runner.records import FORMAT, RunRecord
 
 T = TypeVar("T")
+_SEAL = b',"c":"'
+# what the loading of values that are anybody's may raise
+_MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_GREATEST_NUMBER = 2**63
+_NEW_IN_OUTCOME = frozenset({"writers", "output_bytes"})
+# beyond these, in another zone or after some three hundred years, times would be none that Python knows
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000
+_LONGEST_S = 1e10
 
 
 class DamagedError(ValueError):
@@ -52,14 +60,20 @@ def unseal(line: bytes) -> dict[str, Any]:
     Raises:
         DamagedError: The checksum is missing or wrong, or the line is no JSON object.
     """
-    head, mark, tail = line.rstrip(b"\n").rpartition(b',"c":"')
-    if not mark or len(tail) != 10 or tail[8:] != b'"}':
+    head, mark, tail = line.rpartition(_SEAL)
+    # one byte more is the newline; if that is damaged, nothing is lost
+    if not mark or len(tail) > 11 or tail[8:10] != b'"}':
         raise DamagedError("the checksum is missing")
     if b"%08x" % crc32(head) != tail[:8]:
         raise DamagedError("the checksum is wrong")
+    return parsed(head + b"}")
+
+
+def parsed(data: bytes) -> dict[str, Any]:
+    """Return a JSON object. Raises DamagedError, whatever *data* is."""
     try:
-        value = json.loads(head + b"}")
-    except ValueError as error:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise DamagedError(f"no JSON: {error}") from error
     if not isinstance(value, dict):
         raise DamagedError("no JSON object")
@@ -82,18 +96,59 @@ def _same(value: Any) -> Any:
     return value
 
 
-_SAME = _Codec(_same, _same, _same)
+def _of_type(kind: type) -> Callable[[Any], Any]:
+    """Return what lets values of one type pass. Raises TypeError for others: what is read may be anybody's."""
+
+    def load(value: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError(f"a value of type {kind.__name__} was expected, not {type(value).__name__}")
+        return value
+
+    return load
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not -_GREATEST < value < _GREATEST:
+        raise TypeError(f"a whole number was expected, not {type(value).__name__!s}")
+    return value
+
+
+def _moment(text: str) -> datetime:
+    moment = from_iso(text)
+    if moment.tzinfo is None or not _FIRST_YEAR <= moment.year < _LAST_YEAR:
+        raise ValueError(f"{text!r} is no time of a run")
+    return moment
+
+
+def _any_mapping(value: Any) -> Any:
+    found = decode(value)
+    if not isinstance(found, dict):
+        raise TypeError(f"names and values were expected, not {type(found).__name__}")
+    return found
+
+
+# what `float` still takes; seeds of 64 bits are the greatest that there are
+_GREATEST = 2**128
 _ANY = _Codec(encode, plain, decode)
+_ANY_MAPPING = _Codec(encode, plain, _any_mapping)
 _NUMBER = _Codec(number_to_json, number_to_json, number_from_json)
-_TIME = _Codec(iso, iso, from_iso)
+_TIME = _Codec(iso, iso, _moment)
+_SIMPLE = {
+    str: _Codec(_same, _same, _of_type(str)),
+    bool: _Codec(_same, _same, _of_type(bool)),
+    int: _Codec(_same, _same, _whole),
+    float: _NUMBER,
+    datetime: _TIME,
+    Any: _ANY,
+}
 
 
 @cache
 def _codec(kind: Any) -> _Codec:
     """Return the codec of an annotation; the records use few forms, and a new form must be added here."""
+    if kind in _SIMPLE:
+        return _SIMPLE[kind]
     origin, arguments = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return _ANY
     if origin in (Union, types.UnionType):
         rest = [argument for argument in arguments if argument is not type(None)]
         inner = _NUMBER if float in rest else _codec(rest[0])
@@ -101,16 +156,12 @@ def _codec(kind: Any) -> _Codec:
     if origin is tuple:
         return _many(_codec(arguments[0]))
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _ANY if arguments[1] is Any else _mapped(_codec(arguments[1]))
-    if kind is datetime:
-        return _TIME
-    if kind is float:
-        return _NUMBER
+        return _ANY_MAPPING if arguments[1] is Any else _mapped(_codec(arguments[1]))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _Codec(lambda v: v.value, lambda v: v.value, kind)
     if is_dataclass(kind):
         return _object(kind)
-    return _SAME
+    raise TypeError(f"there is no codec for {kind!r} yet")
 
 
 def _codec_of(kind: Any) -> _Codec:
@@ -121,14 +172,15 @@ def _optional(inner: _Codec) -> _Codec:
     def guard(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return lambda value: None if value is None else function(value)
 
-    return _SAME if inner is _SAME else _Codec(guard(inner.store), guard(inner.show), guard(inner.load))
+    return _Codec(guard(inner.store), guard(inner.show), guard(inner.load))
 
 
 def _many(inner: _Codec) -> _Codec:
+    is_list = _of_type(list)
     return _Codec(
         lambda values: [inner.store(value) for value in values],
         lambda values: [inner.show(value) for value in values],
-        lambda values: tuple(inner.load(value) for value in values),
+        lambda values: tuple([inner.load(value) for value in is_list(values)]),
     )
 
 
@@ -167,7 +219,7 @@ def from_json(kind: type[T], data: Mapping[str, Any]) -> T:
     """Return what `to_json` was given. Raises DamagedError when members are missing or of a wrong type."""
     try:
         result: T = _codec_of(kind).load(data)
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+    except _MALFORMED as error:
         raise DamagedError(f"not a {kind.__name__}: {error}") from error
     return result
 
@@ -238,7 +290,7 @@ def record_from_start(data: Mapping[str, Any]) -> RunRecord:
         StoreFormatError: A newer version wrote it.
         DamagedError: It is no record.
     """
-    if isinstance(data.get("format"), int) and data["format"] > FORMAT:
+    if type(data.get("format")) is int and data["format"] > FORMAT:
         raise StoreFormatError(
             f"This run was written in format {data['format']}; this version of anew reads up to {FORMAT}. "
             "To read it: pip install --upgrade anew",
@@ -281,9 +333,8 @@ def _described(kind: Any) -> tuple[_Member, ...]:
 
 
 _OF_ALL = ev.keys(ev.Event)
-_NUMBER_KEY, _TIME_KEY = _OF_ALL["q"], _OF_ALL["t"]
+NUMBER_KEY, TIME_KEY = _OF_ALL["q"], _OF_ALL["t"]
 _STEP_KEY, _VALUES_KEY = (ev.keys(ev.MetricsLogged)[name] for name in ("step", "values"))
-_MALFORMED = (TypeError, ValueError, KeyError, AttributeError, IndexError)
 
 
 def has_entry(event: ev.Event) -> bool:
@@ -317,39 +368,43 @@ def body(kind: type[ev.Event], **values: Any) -> tuple[str, dict[str, Any]]:
 
 def event_from_entry(uid: str, writer: str, entry: Mapping[str, Any]) -> ev.Event | None:
     """Return the event of a journal entry, or None for a kind that a newer version wrote. Raises DamagedError."""
-    kind = ev.KINDS.get(entry.get(ev.KIND_KEY, ""))
+    name = entry.get(ev.KIND_KEY)
+    if type(name) is not str:
+        raise DamagedError("it has no kind")
+    kind = ev.KINDS.get(name)
     if kind is None:
         return None
     try:
-        return kind(uid=uid, writer=writer, q=entry[_NUMBER_KEY], t=entry[_TIME_KEY], **_loaded(kind, entry))
+        check_place(entry)
+        return kind(uid=uid, writer=writer, q=entry[NUMBER_KEY], t=entry[TIME_KEY], **_loaded(kind, entry))
     except _MALFORMED as error:
         raise DamagedError(f"no entry of kind {kind.kind!r}: {error}") from error
 
 
-def number_of(entry: Mapping[str, Any]) -> int:
-    """Return an entry's number. Raises DamagedError."""
-    number = entry.get(_NUMBER_KEY)
-    if type(number) is not int or number < 1:
+def check_place(entry: Mapping[str, Any]) -> None:
+    """Refuse an entry without a number and a time. Raises DamagedError; afterwards they can be taken out of it."""
+    number, t = entry.get(NUMBER_KEY), entry.get(TIME_KEY)
+    if type(number) is not int or not 0 < number < _GREATEST_NUMBER:
         raise DamagedError("it has no number")
-    return number
-
-
-def time_of(entry: Mapping[str, Any]) -> float:
-    """Return when an entry was written, in seconds since the start; 0 when it does not say."""
-    return float(entry.get(_TIME_KEY, 0.0))
+    if (type(t) is not float and type(t) is not int) or not -_LONGEST_S < t < _LONGEST_S:
+        raise DamagedError("it has no time")
 
 
 def points_of(entry: Mapping[str, Any]) -> tuple[dict[str, float | int], int, float] | None:
     """
     Return numbers by name, step and time of a line of metrics, and None for any other entry.
 
-    The short way to what a `MetricsLogged` would hold, since there may be millions. Raises DamagedError.
+    The short way to what a `MetricsLogged` would hold, since there may be millions; number and time of the entry have
+    been checked before. Raises DamagedError.
     """
     if entry.get(ev.KIND_KEY) != ev.MetricsLogged.kind:
         return None
     try:
-        numbers = {name: number_from_json(value) for name, value in entry[_VALUES_KEY].items()}
-        return numbers, entry[_STEP_KEY], entry[_TIME_KEY]
+        numbers = {
+            name: value if type(value) is float else number_from_json(value)
+            for name, value in entry[_VALUES_KEY].items()
+        }
+        return numbers, _step(entry[_STEP_KEY]), entry[TIME_KEY]
     except _MALFORMED as error:
         raise DamagedError(f"no metrics: {error}") from error
 
@@ -360,20 +415,30 @@ def point_of(entry: Mapping[str, Any], name: str) -> tuple[float, int, float | i
         return None
     try:
         values = entry[_VALUES_KEY]
-        return (entry[_TIME_KEY], entry[_STEP_KEY], number_from_json(values[name])) if name in values else None
+        if name not in values:
+            return None
+        return entry[TIME_KEY], _step(entry[_STEP_KEY]), number_from_json(values[name])
     except _MALFORMED as error:
         raise DamagedError(f"no metrics: {error}") from error
 
 
+def _step(value: Any) -> int:
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise TypeError("its step is no whole number of 64 bits")
+    return value
+
+
 def outcome_to_json(event: ev.RunEnded) -> dict[str, Any]:
-    """Return what `outcome.json` holds."""
-    return {"format": FORMAT, "uid": event.uid, **_stored(event)}
+    """Return what `outcome.json` holds; what earlier versions did not write is left out where it is not known."""
+    members = {key: value for key, value in _stored(event).items() if value is not None or key not in _NEW_IN_OUTCOME}
+    return {"format": FORMAT, "uid": event.uid, **members}
 
 
 def outcome_from_json(uid: str, data: Mapping[str, Any]) -> ev.RunEnded:
     """Return the end of a run. Raises DamagedError."""
     try:
         values = _loaded(ev.RunEnded, data)
+        check_place({NUMBER_KEY: 1, TIME_KEY: values["duration_s"]})
         return ev.RunEnded(uid=uid, writer="outcome", q=0, t=values["duration_s"], **values)
     except _MALFORMED as error:
         raise DamagedError(f"no outcome: {error}") from error

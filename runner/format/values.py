@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta, timezone
@@ -25,6 +26,7 @@ from anew.runner.errors import ValueRefusedError
 MAX_ARRAY = 100_000
 _MAX_DEPTH = 100
 _NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+_WRITTEN = {text: float(text) for text in _NON_FINITE.values()}
 
 
 def number_to_json(value: float | int) -> float | int | str:
@@ -34,9 +36,14 @@ def number_to_json(value: float | int) -> float | int | str:
     return value
 
 
-def number_from_json(value: float | int | str) -> float | int:
-    """Return the number that `number_to_json` was given."""
-    return float(value) if isinstance(value, str) else value
+def number_from_json(value: Any) -> float | int:
+    """Return the number that `number_to_json` was given. Raises TypeError, ValueError for what never came from it."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return value  # type: ignore[no-any-return]  # a number
+    if kind is str:
+        return _WRITTEN[value]
+    raise TypeError(f"a number was expected, not {kind.__name__}")
 
 
 def iso(moment: datetime) -> str:
@@ -70,16 +77,31 @@ def plain(value: Any, where: str = "value") -> Any:
 
 
 def decode(value: Any) -> Any:
-    """Return what `encode` was given. Unknown tags are kept as they are, so that newer records can be read."""
+    """
+    Return what `encode` was given. Unknown tags are kept as they are, so that newer records can be read.
+
+    Raises:
+        ValueError: It is nothing that `encode` gives: nested deeper, or a tag with something else behind it.
+    """
+    return _decoded(value, 1)
+
+
+def _decoded(value: Any, depth: int) -> Any:
+    """Return what was encoded; *depth* counts as `_Encoder` does, so that what is read can be written again."""
+    if isinstance(value, (list, dict)) and depth > _MAX_DEPTH:
+        raise ValueError(f"nested more than {_MAX_DEPTH} levels deep")
     if isinstance(value, list):
-        return [decode(item) for item in value]
+        return [_decoded(item, depth + 1) for item in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
         [(tag, body)] = value.items()
         if reader := _READERS.get(tag):
-            return reader(body)
-    return {key: decode(item) for key, item in value.items()}
+            try:
+                return reader(body, depth + 1)
+            except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+                raise ValueError(f"no value of kind {tag}: {error}") from error
+    return {key: _decoded(item, depth + 1) for key, item in value.items()}
 
 
 def _number(value: float) -> Any:
@@ -233,20 +255,36 @@ def _hashable(value: Any) -> Any:
     return value
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "~f": float,
-    "~enum": lambda v: v[1],
-    "~b": base64.b64decode,
-    "~path": Path,
-    "~datetime": datetime.fromisoformat,
-    "~date": date.fromisoformat,
-    "~time": time.fromisoformat,
-    "~timedelta": lambda v: timedelta(days=v[0], seconds=v[1], microseconds=v[2]),
-    "~decimal": Decimal,
-    "~fraction": Fraction,
-    "~uuid": UUID,
-    "~complex": lambda v: complex(decode(v[0]), decode(v[1])),
-    "~t": lambda v: tuple(decode(item) for item in v),
-    "~s": lambda v: {_hashable(decode(item)) for item in v},
-    "~d": lambda v: {_hashable(decode(key)): decode(item) for key, item in v},
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text was expected, not {type(value).__name__}")
+    return value
+
+
+def _fraction(text: str) -> Fraction:
+    # as `str` writes one; "1e999999999" would be calculated, for hours
+    if not _FRACTION.fullmatch(text):
+        raise ValueError("no fraction")
+    return Fraction(text)
+
+
+_FRACTION = re.compile(r"-?[0-9]+(/[0-9]+)?")
+
+# tag -> what reads the value behind it, given how deep that lies
+_READERS: dict[str, Callable[[Any, int], Any]] = {
+    "~f": lambda v, _: float(_text(v)),
+    "~enum": lambda v, _: _text(v[1]),
+    "~b": lambda v, _: base64.b64decode(_text(v)),
+    "~path": lambda v, _: Path(_text(v)),
+    "~datetime": lambda v, _: datetime.fromisoformat(v),
+    "~date": lambda v, _: date.fromisoformat(v),
+    "~time": lambda v, _: time.fromisoformat(v),
+    "~timedelta": lambda v, _: timedelta(days=v[0], seconds=v[1], microseconds=v[2]),
+    "~decimal": lambda v, _: Decimal(_text(v)),
+    "~fraction": lambda v, _: _fraction(_text(v)),
+    "~uuid": lambda v, _: UUID(v),
+    "~complex": lambda v, depth: complex(_decoded(v[0], depth), _decoded(v[1], depth)),
+    "~t": lambda v, depth: tuple(_decoded(item, depth) for item in v),
+    "~s": lambda v, depth: {_hashable(_decoded(item, depth)) for item in v},
+    "~d": lambda v, depth: {_hashable(_decoded(key, depth)): _decoded(item, depth) for key, item in v},
 }

@@ -48,6 +48,12 @@ class OutputLog:
         """What of the log could not be written, as a sentence."""
         return self._file.problem
 
+    @property
+    def settled_bytes(self) -> int:
+        """How many bytes, from the beginning, will not change any more."""
+        with self._lock:
+            return self._file.settled_bytes
+
     def stream(self) -> Cursor:
         """Return the place where a further stream prints."""
         with self._lock:
@@ -168,9 +174,19 @@ class LimitedFile:
         self._size = os.fstat(descriptor).st_size
         self._changing = b""
         self._head_end: int | None = None
+        self._finished = False
         self._left_out = 0
         self._lost = 0
         self._reason = ""
+
+    @property
+    def settled_bytes(self) -> int:
+        """How many bytes, from the beginning, will not change any more: the head, of a file that may yet be cut."""
+        if self._finished:
+            return self._size
+        if self._head_end is not None:
+            return self._head_end
+        return min(self._size, max(0, self._head - _SEARCHED_BYTES))
 
     def write(self, data: bytes, changing: bytes) -> None:
         """Append *data*, followed by *changing* in the place of what was given as such before."""
@@ -195,6 +211,7 @@ class LimitedFile:
                 self._cut()
         except OSError as error:
             self._give_up(0, error)
+        self._finished = True
 
     def _replace(self, block: bytes) -> None:
         """Make *block* what stands after the final part; leave alone what stands there already."""

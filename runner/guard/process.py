@@ -23,6 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from anew.runner.guard.journal_ends import journal_ends
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
 from anew.runner.guard.pump import Capture, Source
 
@@ -74,11 +75,11 @@ class _Captured:
 
 @dataclass(slots=True)
 class _State:
-    """What the process has asked for; `ended` has the problems of captures that ended before they were asked for."""
+    """What the process has asked for; `ended` has what became of captures that ended before they were asked for."""
 
     watches: dict[int, dict[str, Any]] = field(default_factory=dict)
     captures: dict[int, _Captured] = field(default_factory=dict)
-    ended: dict[int, str | None] = field(default_factory=dict)
+    ended: dict[int, dict[str, Any]] = field(default_factory=dict)
     alarms: dict[int, _Alarm] = field(default_factory=dict)
 
 
@@ -233,12 +234,20 @@ class GuardProcess:
         now = time.monotonic()
         if not alarm.written and (self._dead or now >= alarm.outcome_due):
             for watch in self._state.watches.values():
-                _write_outcome(watch, alarm.number)
+                _write_outcome(watch, alarm.number, self._settled(watch))
             alarm.written = True
         if alarm.written and (self._dead or alarm.seen):
             self._state.alarms.pop(alarm.number, None)
         elif alarm.written and now >= alarm.kill_due:
             self._end_process(alarm, now)
+
+    def _settled(self, watch: dict[str, Any]) -> int | None:
+        """Return how much of a run's output will not change any more; None when it is not captured."""
+        log = os.path.join(os.path.dirname(watch["outcome"]), "output.log")
+        for captured in self._state.captures.values():
+            if captured.capture.is_of(log):
+                return captured.capture.settled_bytes
+        return None
 
     def _end_process(self, alarm: _Alarm, now: float) -> None:
         if alarm.switched is None:
@@ -259,7 +268,7 @@ class GuardProcess:
         if captured := self._state.captures.get(number):
             captured.asked = captured.capture.watched = True
         else:
-            self._answer({"id": number, "problem": self._state.ended.pop(number, None)})
+            self._answer({"id": number, **self._state.ended.pop(number, {"problem": None, "settled": 0})})
 
     def _look_after_captures(self) -> None:
         for number, captured in list(self._state.captures.items()):
@@ -270,16 +279,20 @@ class GuardProcess:
                 del self._state.captures[number]
             if captured.asked and (ended or capture.caught_up()):
                 captured.asked = capture.watched = False
-                self._answer({"id": number, "problem": capture.problem})
+                self._answer({"id": number, **_state_of(capture)})
             elif ended:
-                self._state.ended[number] = capture.problem
+                self._state.ended[number] = _state_of(capture)
 
     def _answer(self, message: dict[str, Any]) -> None:
         with suppress(OSError):
             self._control.send(json.dumps(message).encode() + b"\n", socket.MSG_DONTWAIT)
 
 
-def _write_outcome(watch: dict[str, Any], number: int) -> None:
+def _state_of(capture: Capture) -> dict[str, Any]:
+    return {"problem": capture.problem, "settled": capture.settled_bytes}
+
+
+def _write_outcome(watch: dict[str, Any], number: int, settled: int | None) -> None:
     """
     Create the outcome of a run that was interrupted, unless it has one.
 
@@ -290,15 +303,15 @@ def _write_outcome(watch: dict[str, Any], number: int) -> None:
     temporary = os.path.join(folder, f".{name}.guard{os.getpid()}")
     with suppress(OSError), open(temporary, "xb", buffering=0) as file:
         try:
-            file.write(_sealed_outcome(watch, number))
+            file.write(_sealed_outcome(watch, number, settled))
             os.link(temporary, watch["outcome"])
         finally:
             os.unlink(temporary)
         os.fsync(file.fileno())
 
 
-def _sealed_outcome(watch: dict[str, Any], number: int) -> bytes:
-    """Return the outcome as `serial.seal` has it."""
+def _sealed_outcome(watch: dict[str, Any], number: int, settled: int | None) -> bytes:
+    """Return the outcome as `serial.seal` has it, with what there is of the run, so that readers know what is gone."""
     from zlib import crc32
 
     now = time.time()
@@ -311,7 +324,10 @@ def _sealed_outcome(watch: dict[str, Any], number: int) -> bytes:
         "error": None,
         "signal": signal.Signals(number).name,
         "exit_code": 128 + number,
+        "writers": journal_ends(os.path.join(os.path.dirname(watch["outcome"]), "events")),
     }
+    if settled is not None:
+        members["output_bytes"] = settled
     head = json.dumps(members, separators=(",", ":"))[:-1].encode("ascii")
     return b'%s,"c":"%08x"}\n' % (head, crc32(head))
 

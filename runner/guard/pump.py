@@ -83,6 +83,18 @@ class Capture:
         self._log.flush()
         return True
 
+    def is_of(self, path: str) -> bool:
+        """Whether this is the log that lies at *path*."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.lstat(path))
+        except OSError:
+            return False
+
+    @property
+    def settled_bytes(self) -> int:
+        """How many bytes of the log will not change any more."""
+        return self._log.settled_bytes
+
     @property
     def problem(self) -> str | None:
         """What could not be written, as a sentence."""

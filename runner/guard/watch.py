@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,7 +23,21 @@ from anew.runner.guard.link import GuardGoneError, GuardLink
 if TYPE_CHECKING:
     from anew.runner.guard.pump import Source
 
-__all__ = ["Guard", "GuardGoneError", "Terminated", "Watch"]
+__all__ = ["Drained", "Guard", "GuardGoneError", "Terminated", "Watch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """
+    What a capture has come to.
+
+    Attributes:
+        problem: What could not be written, as a sentence.
+        settled_bytes: How many bytes of the log will not change any more.
+    """
+
+    problem: str | None
+    settled_bytes: int
 
 
 class Guard:
@@ -100,12 +115,9 @@ class Guard:
             sources=[{"passes_on": item.destination is not None, "terminal": item.terminal} for item in sources],
         )
 
-    def drain(self, capture: int, timeout_s: float) -> tuple[bool, str | None]:
+    def drain(self, capture: int, timeout_s: float) -> Drained | None:
         """
-        Wait until everything printed before the call has arrived.
-
-        Returns:
-            Whether it has, and what could not be written, as a sentence.
+        Wait until everything printed before the call has arrived; None when it has not.
 
         Raises:
             GuardGoneError: The guard process has died.
@@ -113,7 +125,7 @@ class Guard:
         if self._link is None:
             raise GuardGoneError("it was never started")
         answer = self._link.ask({"do": "drain", "id": capture}, timeout_s)
-        return answer is not None, answer["problem"] if answer else None
+        return Drained(answer["problem"], answer["settled"]) if answer else None
 
     def on_death(self, callback: Callable[[], None]) -> None:
         """Have *callback* called, in a thread, if the guard process dies; once."""

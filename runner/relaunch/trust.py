@@ -13,8 +13,9 @@ from anew.runner.errors import RefusedError
 from anew.runner.format.serial import DamagedError, unseal
 from anew.runner.records import CommandFacts, SourceFacts
 from anew.runner.store import marks
-from anew.runner.store.files import replace_whole
+from anew.runner.store.files import read_regular, replace_whole
 from anew.runner.store.paths import RunLayout, SweepLayout
+from anew.runner.store.reading import MOST_RECORD_BYTES
 from anew.runner.wording import printable
 
 
@@ -66,7 +67,7 @@ def require(
 
 def _is_own(layout: RunLayout | SweepLayout) -> bool:
     try:
-        return marks.is_own(unseal(layout.record.read_bytes()))
+        return marks.is_own(unseal(read_regular(layout.record, MOST_RECORD_BYTES)))
     except (OSError, DamagedError):
         return False
 

@@ -149,16 +149,16 @@ class Life:
     def _list_parts(self) -> list[Part]:
         """Return the parts in the order in which they are started; they are stopped in the other one."""
         beginning, course, recorder, watch = self._beginning, self._course, self._recorder, self._watch
-        followers = self._followers
+        followers, capture = self._followers, self._make_capture()
         noticed = NoticedInputs(beginning, recorder, self.run) if beginning.claim.settings.inputs.notice else None
         parts: list[Part] = [
             watch,  # stopped last of all: a signal that has waited acts then
             Announcement(beginning, course, followers),
             *([Following(followers, watch, course)] if followers is not None else []),
-            Outcome(beginning, course, watch),
+            Outcome(beginning, course, watch, recorder, capture),
             recorder,
             Result(course, recorder),
-            self._make_capture(),
+            capture,
             AddedSource(beginning, recorder),
             SameResults(beginning, recorder),
             Seeding(beginning, recorder),

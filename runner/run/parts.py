@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anew.runner import events as ev
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.opened import OpenedFiles, noticed_inputs
+from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.source import added_modules
 from anew.runner.errors import AnewError, StoreError, UnkeptError
 from anew.runner.format.values import encode
@@ -170,10 +171,14 @@ class Following:
 class Outcome:
     """How the run ends, on record: complete for readers as soon as it is there, so that it comes after all the rest."""
 
-    def __init__(self, beginning: Beginning, course: Course, watch: Watch) -> None:
+    def __init__(
+        self, beginning: Beginning, course: Course, watch: Watch, recorder: Recorder, capture: OutputCapture
+    ) -> None:
         self._beginning = beginning
         self._course = course
         self._watch = watch
+        self._recorder = recorder
+        self._capture = capture
 
     def start(self) -> None:
         """Nothing is known of it yet."""
@@ -187,6 +192,7 @@ class Outcome:
         failure = course.failure or course.interrupt
         uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
         ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
+        ended = replace(ended, writers=self._recorder.written, output_bytes=self._capture.settled_bytes)
         try:
             is_ours = claim.store.finish(claim.number, ended)
         except StoreError as error:

@@ -86,6 +86,12 @@ class Recorder:
                 journal = self._journal
         return journal
 
+    @property
+    def written(self) -> dict[str, int]:
+        """The journal of this process -> the number of its latest line; nothing where it never began."""
+        journal: JournalWriter | None = getattr(self, "_journal", None)
+        return {} if journal is None else {journal.path.stem: journal.number}
+
     def log(self, values: Mapping[str, Any], step: int | None) -> None:
         """Write one line of metrics; what is no number is refused by name, and the rest is kept."""
         try:

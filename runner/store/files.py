@@ -104,9 +104,9 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[written:]
 
 
-def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
+def open_regular(path: Path, *, follow: bool = False, buffering: int = 0) -> BinaryIO:
     """
-    Open a regular file for reading, unbuffered. Anything else under its name is refused at once.
+    Open a regular file for reading. Anything else under its name is refused at once.
 
     A fifo would be waited for and a device has no end. A link is not followed unless *follow*: in a store it may come
     from anyone and lead anywhere.
@@ -117,7 +117,7 @@ def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
     _refuse_unless_regular(path.stat() if follow else path.lstat(), path)
     # it may have become something else by now, hence the flags and the second look
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-    file = os.fdopen(os.open(path, flags), "rb", buffering=0)
+    file = os.fdopen(os.open(path, flags), "rb", buffering=buffering)
     try:
         _refuse_unless_regular(os.fstat(file.fileno()), path)
     except OSError:
@@ -129,6 +129,43 @@ def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
 def _refuse_unless_regular(status: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """
+    Return the content of a regular file of a store.
+
+    Raises:
+        OSError: It cannot be read, is no regular file, or has more than *most* bytes.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"it has {size} bytes, and such a file has at most {most}", str(path))
+        return file.read(most)
+
+
+def next_data(descriptor: int, offset: int) -> int:
+    """
+    Return where, from *offset* on, a file has anything but a hole; its end when there is nothing more.
+
+    A file can be made as long as one likes in an instant, and nobody would see the end of reading its zeros.
+    """
+    before = os.lseek(descriptor, 0, os.SEEK_CUR)
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError as error:
+        return os.fstat(descriptor).st_size if error.errno == errno.ENXIO else offset
+    finally:
+        os.lseek(descriptor, before, os.SEEK_SET)  # somebody's buffer may count on it
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder; none where there is no folder. Raises OSError."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def digest_of(path: Path) -> tuple[str, int]:
@@ -152,11 +189,3 @@ def cannot(verb: str, path: Path, error: OSError) -> StoreError:
     }
     hint = hints.get(error.errno or 0, "To look into it: anew check")
     return StoreError(f"Cannot {verb} {str(path)!r}: {error.strerror or error}. {hint}", path=str(path))
-
-
-def names_in(folder: Path) -> list[str]:
-    """Return the names in a folder, none when it is not there. Raises OSError."""
-    try:
-        return os.listdir(folder)
-    except FileNotFoundError:
-        return []

@@ -6,16 +6,20 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
+from anew.runner.format.ids import is_number
+from anew.runner.guard.journal_ends import journal_ends
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.files import cannot, create_whole, names_in
-from anew.runner.store.index import Index, is_number
+from anew.runner.store.index import Index
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
@@ -57,9 +61,9 @@ class FolderStore(RunFolders):
         """
         store = cls(root)
         try:
-            if not store.layout.format.exists():
+            if not os.path.lexists(store.layout.format):
                 store._make(create)
-            check_format(root, store.layout.format.read_text("ascii", "replace"), FORMAT)
+            check_format(root, FORMAT)
         except OSError as error:
             if isinstance(error, StoreError):
                 raise
@@ -202,8 +206,22 @@ class FolderStore(RunFolders):
             layout.folder.rmdir()
 
     def finish(self, number: int, ended: ev.RunEnded) -> bool:
-        """Write how a run ended, synced; return False when that is on record already. Raises StoreError."""
-        return create_whole(self.layout.run(number).outcome, serial.seal(serial.outcome_to_json(ended)))
+        """
+        Write how a run ended, and what there is of it, so that readers know what is missing; synced.
+
+        Returns:
+            False when that is on record already.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        layout = self.layout.run(number)
+        ends = journal_ends(str(layout.events))
+        for writer, last in (ended.writers or {}).items():
+            # what a writer knows of its own journal holds, whatever has become of the file
+            ends[writer] = max(last, ends.get(writer, 0))
+        whole = replace(ended, writers=ends)
+        return create_whole(layout.outcome, serial.seal(serial.outcome_to_json(whole)))
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
@@ -233,13 +251,8 @@ class FolderStore(RunFolders):
 
     def newest(self, limit: int) -> list[StoredRun]:
         """Return the newest runs without looking at the others."""
-        numbers = self.numbers()
-        found: list[StoredRun] = []
-        while numbers and len(found) < limit:
-            missing = limit - len(found)
-            found += self._index.runs(numbers[:missing], self._read)
-            numbers = numbers[missing:]
-        return found
+        with closing(self._index.runs(self.numbers(), self._read)) as runs:
+            return list(islice(runs, limit))
 
     def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
         """Return the light records of some runs, those that there are, by number."""

@@ -3,18 +3,16 @@ The journal: one process's append-only file of sealed lines.
 
 A line is a JSON object with its number first and the CRC-32 of the bytes before it last, written by one unbuffered
 `write`. Once that call has returned, the kernel holds the line and the death of the process cannot take it away; a
-background thread makes it survive a power cut. The reader trusts nothing: a line counts when its checksum does.
+background thread makes it survive a power cut. `lines` reads them.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from array import array
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
@@ -24,9 +22,9 @@ from zlib import crc32
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import serial
-from anew.runner.format.serial import DamagedError
 from anew.runner.store.durability import forget, keep_synced, sync_descriptor
 from anew.runner.store.files import cannot, sync_folder, write_all
+from anew.runner.store.lines import MAX_LINE
 from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, flattened, json_number, whole_step
 
 _KEYS = ev.keys(ev.MetricsLogged)
@@ -37,8 +35,6 @@ _TIME = f'","{_KEYS["t"]}":'
 _METRICS = f"{_KIND}{ev.MetricsLogged.kind}{_TIME}"
 _STEP = f',"{_KEYS["step"]}":'
 _VALUES = f',"{_KEYS["values"]}":{{'
-MAX_LINE = 64 * 2**20
-_CHUNK = 1 << 20
 _QUICK = 2**63
 
 
@@ -89,6 +85,11 @@ class JournalWriter:
         _writers.add(self)
         if durability_ms:
             keep_synced(self, durability_ms / 1000)
+
+    @property
+    def number(self) -> int:
+        """The number of the latest line."""
+        return self._done[0]
 
     @property
     def length(self) -> int:
@@ -326,149 +327,3 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-
-
-# --- reading ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """
-    Something in a journal that is not what was written.
-
-    Attributes:
-        offset: Where, in bytes from the start.
-        what: A sentence.
-    """
-
-    offset: int
-    what: str
-
-    def __str__(self) -> str:
-        return f"at byte {self.offset}: {self.what}"
-
-
-def iter_journal(path: Path) -> Iterator[dict[str, Any] | Flaw]:
-    """
-    Yield every entry that is intact, once, and a `Flaw` wherever something is missing or wrong.
-
-    Entries come as they lie in the file. An unfinished last line is what a killed or living writer leaves: it was not
-    acknowledged, and is passed over. Never raises on account of the content; memory stays bounded.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    order = _Order()
-    for offset, line, ended in _lines(path):
-        if line is None:
-            yield Flaw(offset, f"a line longer than {MAX_LINE} bytes was passed over")
-            continue
-        if not line:
-            continue
-        try:
-            entry = serial.unseal(line)
-            number = serial.number_of(entry)
-        except DamagedError as error:
-            if ended:
-                yield Flaw(offset, f"a damaged line was passed over: {error}")
-            continue
-        if number == order.expected:
-            order.expected += 1
-        else:
-            what, again = order.surprised_by(number)
-            yield Flaw(offset, what)
-            if again:
-                continue
-        yield entry
-
-
-class _Order:
-    """Knows which numbers have come and which are missing."""
-
-    def __init__(self) -> None:
-        self.expected = 1
-        self._missing: list[range] = []
-        self._late: set[int] = set()
-
-    def surprised_by(self, number: int) -> tuple[str, bool]:
-        """Return what is wrong with a number that was not expected, and whether its entry has been here before."""
-        if number > self.expected:
-            missing = range(self.expected, number)
-            self._missing.append(missing)
-            self.expected = number + 1
-            if len(missing) == 1:
-                return f"entry {missing[0]} is missing", False
-            return f"the entries {missing[0]} to {missing[-1]} are missing", False
-        if number in self._late or not any(number in missing for missing in self._missing):
-            return f"entry {number} is here a second time", True
-        self._late.add(number)
-        return f"entry {number} stands behind entry {self.expected - 1}", False
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes | None, bool]]:
-    """Yield (offset, line, whether it ends in a newline); None for a line that is too long."""
-    offset = 0
-    with path.open("rb", buffering=_CHUNK) as file:
-        while line := file.readline(MAX_LINE):
-            start = offset
-            offset += len(line)
-            if line.endswith(b"\n"):
-                yield start, line[:-1], True
-            elif len(line) < MAX_LINE:
-                yield start, line, False
-            else:
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(MAX_LINE)
-                    offset += len(line)
-                yield start, None, True
-
-
-def tail(path: Path, offset: int, *, end: int | None = None, most: int = MAX_LINE) -> tuple[list[dict[str, Any]], int]:
-    """
-    Return the next intact entries from *offset* on, and where to go on; the same offset when there is nothing new.
-
-    For followers: a line without its end is left for the next time, and what is damaged is passed over (`iter_journal`
-    reports it). One call reads about *most* bytes (more for a longer line, 64 MiB at the most), or up to *end*.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    with path.open("rb") as file:
-        file.seek(offset)
-        data = file.read(min(most, MAX_LINE) if end is None else max(0, end - offset))
-        if end is None and len(data) == most and b"\n" not in data:
-            data += file.read(MAX_LINE - len(data))
-    whole = data.rfind(b"\n") + 1
-    if not whole and len(data) == MAX_LINE:
-        return [], offset + MAX_LINE
-    entries = []
-    for line in data[:whole].split(b"\n"):
-        with suppress(DamagedError):
-            entries.append(serial.unseal(line))
-    return entries, offset + whole
-
-
-def read_points(path: Path, name: str) -> Iterator[tuple[float, int, float | int]]:
-    """
-    Yield (time, step, value) of one metric, in order; lines that lack the name's bytes are not even parsed.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    mark = f"{quoted(name)}:".encode("ascii")
-    seen = array("q")
-    latest = 0
-    for _, line, _ in _lines(path):
-        if line is None or mark not in line:
-            continue
-        try:
-            entry = serial.unseal(line)
-            number = serial.number_of(entry)
-            point = serial.point_of(entry, name)
-        except DamagedError:
-            continue
-        if point is None or (number <= latest and number in seen):
-            continue
-        seen.append(number)
-        latest = max(latest, number)
-        yield point

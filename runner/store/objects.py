@@ -11,7 +11,6 @@ import errno
 import hashlib
 import os
 import re
-import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from typing import BinaryIO
 from anew.runner.errors import ArtifactError, ObjectNotFoundError, StoreError
 from anew.runner.format import ids
 from anew.runner.store.durability import sync_later
-from anew.runner.store.files import cannot, digest_of, open_regular, sync_folder, write_all, write_new
+from anew.runner.store.files import cannot, digest_of, names_in, open_regular, sync_folder, write_all, write_new
 
 _SMALL = 1 << 20
 _BLOCK = 1 << 20
@@ -53,13 +52,13 @@ class ObjectStore:
 
     def has(self, sha256: str) -> bool:
         """Whether the content is here."""
-        return _DIGEST.fullmatch(sha256) is not None and self.path(sha256).exists()
+        return _DIGEST.fullmatch(sha256) is not None and os.path.exists(self.path(sha256))
 
     def size(self, sha256: str) -> int:
         """Return the size in bytes. Raises ObjectNotFoundError."""
         try:
             return self.path(sha256).stat().st_size
-        except FileNotFoundError:
+        except OSError:
             raise self._missing(sha256) from None
 
     def open(self, sha256: str) -> BinaryIO:
@@ -68,21 +67,17 @@ class ObjectStore:
 
         Raises:
             ObjectNotFoundError: It is not here.
-            StoreError: What is here in its place is no file.
+            StoreError: What is here in its place is no file, or it cannot be read.
         """
         path = self.path(sha256)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            return open_regular(path, buffering=_BLOCK)
         except (FileNotFoundError, NotADirectoryError):
             raise self._missing(sha256) from None
         except OSError as error:
-            if error.errno == errno.ELOOP:
+            if error.errno in (errno.EINVAL, errno.ELOOP):
                 raise self._damaged(sha256) from None
-            raise
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise self._damaged(sha256)
-        return os.fdopen(descriptor, "rb")
+            raise cannot("read", path, error) from error
 
     def _missing(self, sha256: str) -> ObjectNotFoundError:
         return ObjectNotFoundError(
@@ -244,16 +239,16 @@ class ObjectStore:
         if not self.has(sha256):
             return False
         try:
-            return digest_of(self.path(sha256))[0] == sha256
+            return not self.path(sha256).is_symlink() and digest_of(self.path(sha256))[0] == sha256
         except OSError:
             return False
 
     def all(self) -> Iterator[str]:
         """Yield every digest here."""
-        for folder in sorted((self.root / "sha256").glob("??")):
-            for path in sorted(folder.iterdir()):
-                if _DIGEST.fullmatch(folder.name + path.name):
-                    yield folder.name + path.name
+        for folder in sorted(names_in(self.root / "sha256")):
+            for name in sorted(names_in(self.root / "sha256" / folder)):
+                if _DIGEST.fullmatch(folder + name):
+                    yield folder + name
 
     def remove(self, sha256: str, *, unless_used_since: float | None = None) -> int:
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -12,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from anew.runner.format.serial import dumps, from_json, to_json
-from anew.runner.store.files import cannot, replace_whole
+from anew.runner.format.serial import DamagedError, dumps, from_json, parsed, seal, to_json, unseal
+from anew.runner.records import Damage, Part, Severity
+from anew.runner.store.files import cannot, names_in, read_regular, replace_whole
 from anew.runner.store.paths import RunLayout
 
 _LOOK_S = 0.05
+_MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +91,7 @@ class CursorFile:
     def save(self, **changes: Any) -> None:
         """Change the cursor, at once complete on disk. Raises StoreError."""
         self.cursor = replace(self.cursor, **changes)
-        replace_whole(self.path, dumps(to_json(self.cursor)).encode("ascii"))
+        replace_whole(self.path, seal(to_json(self.cursor)))
 
     def set_aside(self, writer: str, number: int, kind: str, error: str) -> None:
         """Note that an event could not be taken. Raises StoreError."""
@@ -106,9 +107,51 @@ class CursorFile:
 def read_cursor(path: Path) -> Cursor:
     """Return a cursor; one that is missing or damaged is at the start, since repeats are harmless."""
     try:
-        return from_json(Cursor, json.loads(path.read_bytes()))
-    except (OSError, ValueError):
+        return _read(path)
+    except (OSError, DamagedError):
         return Cursor()
+
+
+def cursor_damage(layout: RunLayout) -> list[Damage]:
+    """Return what is wrong with the cursors of a run."""
+    try:
+        names = sorted(names_in(layout.observers))
+    except OSError as error:
+        return [_damaged(layout.observers.name, error)]
+    found = []
+    for name in names:
+        if name.endswith(".cursor") and not name.startswith("."):
+            try:
+                _read(layout.observers / name)
+            except FileNotFoundError:
+                continue
+            except (OSError, DamagedError) as error:
+                found.append(_damaged(f"{layout.observers.name}/{name}", error))
+    return found
+
+
+def _damaged(where: str, error: Exception) -> Damage:
+    why = error.strerror if isinstance(error, OSError) else error
+    return Damage(
+        part=Part.CURSOR,
+        what=f"{where} is damaged ({why}); what was delivered comes to the observer once more",
+        where=where,
+        severity=Severity.WARNING,
+        mend="anew sync",
+    )
+
+
+def _read(path: Path) -> Cursor:
+    """Return a cursor. Raises OSError, DamagedError."""
+    data = read_regular(path, _MOST_BYTES)
+    # earlier versions wrote no seal
+    cursor = from_json(Cursor, unseal(data) if b',"c":"' in data else parsed(data))
+    for position in filter(None, (cursor.done, cursor.trying)):
+        numbers = (position.pieces, position.events, *position.journals.values())
+        stretches = [(mark.begin, mark.end) for mark in position.output]
+        if min(numbers) < 0 or any(not 0 <= begin <= end for begin, end in stretches):
+            raise DamagedError("it names no place in a run")
+    return cursor
 
 
 @contextmanager

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from heapq import merge
@@ -13,79 +16,81 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner.errors import StoreError, StoreFormatError
+from anew.runner.errors import StoreFormatError
 from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.format.serial import DamagedError
 from anew.runner.records import CommandFacts, Damage, Part, RunRecord, Status
-from anew.runner.store.files import cannot
-from anew.runner.store.journal import Flaw, iter_journal
+from anew.runner.store.files import names_in, read_regular
+from anew.runner.store.lines import Flaw, iter_journal
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import RunLayout
 
 SILENT_S = 120.0
+# far more than any record has; what is longer is none of ours, or will not fit into memory
+MOST_RECORD_BYTES = 256 * 2**20
+_MOST_PIECES = 20
+_MOST_FORMAT_BYTES = 1000
+_IS_FORMAT = re.compile(r"[0-9]{1,9}").fullmatch
 _MEND = "copy the file back from a backup; what is intact is shown"
+_PARTS = {"run.json": Part.RECORD, "outcome.json": Part.OUTCOME, "output.log": Part.OUTPUT, "events": Part.JOURNAL}
+_IS_JOURNAL = re.compile(r"[^.].*\.jsonl", re.DOTALL).fullmatch
 
 
 def read_run(layout: RunLayout, number: int) -> RunRecord | None:
     """
     Return a run's record, or None when the folder was claimed but its run never started.
 
-    Damage costs what is damaged and is listed in `damage`, in words in `warnings`.
-
-    Raises:
-        StoreFormatError: A newer version wrote it.
-        StoreError: It cannot be read.
+    Damage costs what is damaged and is listed in `damage`, in words in `warnings`. Of a run that cannot be understood
+    at all, such as one that a newer version wrote, it is said that it was, and why no more is. Never raises.
     """
     try:
         start, lost = read_start(layout)
-        if start is None:
-            return None
-        state = Replay(replace(start, id=number))
-        ended, broken = read_outcome(layout, start.uid)
-        for damage in (*lost, *broken, *_replay_journals(layout, start.uid, state)):
-            state.find(damage)
+        return None if start is None else _read(layout, replace(start, id=number), lost)
     except OSError as error:
-        if isinstance(error, StoreError):
-            raise
-        raise cannot("read", layout.folder, error) from error
-    if ended is None and not broken:
-        return _unfinished(layout, start, state)
+        damage = _lost(layout.folder, f"cannot be read: {error.strerror}")
+        return replace(_stand_in(layout), id=number, damage=(damage,), warnings=(damage.what,))
+
+
+def _read(layout: RunLayout, start: RunRecord, lost: list[Damage]) -> RunRecord:
+    state = Replay(start)
+    # in this order: what stands in the journals when the outcome is there was written before it
+    ended, broken = read_outcome(layout, start.uid)
+    found, ends = _replay_journals(layout, start.uid, state)
+    for damage in (*lost, *broken, *found.listed(), *(_cut_off(layout, ended, ends) if ended else ())):
+        state.find(damage)
     if ended is not None:
         state.apply(ended)
-    record = state.record()
-    return record if ended is not None else replace(record, status=Status.LOST)
-
-
-def _unfinished(layout: RunLayout, start: RunRecord, state: Replay) -> RunRecord:
-    """Return a run without outcome as RUNNING or LOST; one that ended while we looked, as it ended."""
+        return state.record()
+    if broken:
+        return replace(state.record(), status=Status.LOST)
     if is_alive(layout, start):
         return state.record()
-    ended, _ = read_outcome(layout, start.uid)
-    if ended is not None:
-        _replay_journals(layout, start.uid, state)
-        state.apply(ended)
-        return state.record()
+    if os.path.lexists(layout.outcome):
+        # it ended while we looked
+        return _read(layout, start, lost)
     record = state.record()
     beat = record.heartbeat_at or record.started_at
     return replace(record, status=Status.LOST, duration_s=(beat - record.started_at).total_seconds())
 
 
 def read_start(layout: RunLayout) -> tuple[RunRecord | None, list[Damage]]:
-    """Return a run's record as it was at the start, a stand-in when that is lost, and what is damaged."""
+    """Return a run's record as it was at the start, a stand-in when that is lost, and the damage. Raises OSError."""
     try:
-        data = layout.record.read_bytes()
+        return serial.record_from_start(serial.unseal(read_regular(layout.record, MOST_RECORD_BYTES))), []
     except (FileNotFoundError, NotADirectoryError):
         return (None, []) if not has_begun(layout) else (_stand_in(layout), [_lost(layout.record, "is missing")])
-    try:
-        return serial.record_from_start(serial.unseal(data)), []
+    except StoreFormatError as error:
+        return _stand_in(layout), [_lost(layout.record, f"cannot be understood: {error}")]
     except DamagedError as error:
         return _stand_in(layout), [_lost(layout.record, f"is damaged ({error}); what it held is not shown")]
+    except OSError as error:
+        return _stand_in(layout), [_lost(layout.record, f"cannot be read ({error.strerror}), so it is not shown")]
 
 
 def has_begun(layout: RunLayout) -> bool:
     """Whether there is more than the claim of a number: a record, or what is left of one."""
-    return layout.record.exists() or layout.outcome.exists() or any(layout.events.glob("*.jsonl"))
+    return os.path.lexists(layout.record) or os.path.lexists(layout.outcome) or bool(journals(layout))
 
 
 def _lost(path: Path, what: str) -> Damage:
@@ -93,16 +98,68 @@ def _lost(path: Path, what: str) -> Damage:
     journal = path.suffix == ".jsonl"
     where = f"events/{path.name}" if journal else path.name
     return Damage(
-        part=Part.JOURNAL if journal else Part.RECORD if path.name == "run.json" else Part.OUTCOME,
+        part=Part.JOURNAL if journal else _PARTS.get(path.name, Part.FOLDER),
         what=f"{where}: {what}" if journal else f"{where} {what}",
         where=where,
         mend=_MEND,
     )
 
 
+class _Found:
+    """Damage in journals, as it is found: of each the first pieces, and how many more there are."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[Path, list[Damage]] = {}
+        self._more: dict[Path, int] = {}
+
+    def add(self, path: Path, what: str) -> None:
+        pieces = self._pieces.setdefault(path, [])
+        if len(pieces) < _MOST_PIECES:
+            pieces.append(_lost(path, what))
+        else:
+            self._more[path] = self._more.get(path, 0) + 1
+
+    def listed(self) -> Iterator[Damage]:
+        """Yield what was found, a journal at a time."""
+        for path, pieces in self._pieces.items():
+            yield from pieces
+            if path in self._more:
+                yield _lost(path, f"and {self._more[path]} more places are damaged")
+
+
+def _cut_off(layout: RunLayout, ended: ev.RunEnded, ends: Mapping[str, int]) -> Iterator[Damage]:
+    """Yield what was there when the run ended, and is not there now: the outcome names it."""
+    for writer, last in (ended.writers or {}).items():
+        path, seen = layout.journal(writer), ends.get(writer, 0)
+        if not seen and not os.path.lexists(path):
+            yield _lost(path, f"is missing, with its {last} entries")
+        elif seen < last:
+            which = f"entry {last} is" if seen + 1 == last else f"the entries {seen + 1} to {last} are"
+            yield _lost(path, f"{which} missing at its end")
+    if ended.output_bytes:
+        size = size_of(layout.output)
+        if size is None:
+            yield _lost(layout.output, f"is missing; it had {ended.output_bytes} bytes or more")
+        elif size < ended.output_bytes:
+            yield _lost(layout.output, f"is cut short: it has {size} bytes, and had {ended.output_bytes} or more")
+
+
+def size_of(path: Path) -> int | None:
+    """Return the size of a regular file, None when there is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
 def _stand_in(layout: RunLayout) -> RunRecord:
     """Return what can be said of a run whose `run.json` is lost: that it was, and when."""
-    changed = datetime.fromtimestamp(layout.folder.stat().st_mtime, timezone.utc)
+    try:
+        seconds = layout.folder.lstat().st_mtime
+    except OSError:
+        seconds = 0.0
+    changed = datetime.fromtimestamp(seconds, timezone.utc)
     return RunRecord(
         uid="", experiment="(unknown)", started_at=changed, command=CommandFacts(argv=(), cwd=""), status=Status.LOST
     )
@@ -111,44 +168,64 @@ def _stand_in(layout: RunLayout) -> RunRecord:
 def read_outcome(layout: RunLayout, uid: str) -> tuple[ev.RunEnded | None, list[Damage]]:
     """Return how the run ended, if it did, and what is damaged."""
     try:
-        data = serial.unseal(layout.outcome.read_bytes())
+        data = serial.unseal(read_regular(layout.outcome, MOST_RECORD_BYTES))
         return serial.outcome_from_json(uid, data), []
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None, []
     except DamagedError as error:
         return None, [_lost(layout.outcome, f"is damaged ({error}); how the run ended is not known")]
+    except OSError as error:
+        return None, [_lost(layout.outcome, f"cannot be read: {error.strerror}; how the run ended is not known")]
 
 
 def journals(layout: RunLayout) -> list[Path]:
-    """Return the run's journals, in order of their names."""
-    return sorted(layout.events.glob("*.jsonl"))
+    """Return the run's journals, in order of their names; none where their folder is none, or cannot be read."""
+    with suppress(OSError):
+        return [layout.events / name for name in sorted(names_in(layout.events)) if _IS_JOURNAL(name)]
+    return []
 
 
-def _replay_journals(layout: RunLayout, uid: str, state: Replay) -> list[Damage]:
-    """Fold all journals into *state*; metrics go the short way, since there may be millions."""
-    damage: list[Damage] = []
-    paths = journals(layout)
-    for entry_writer, entry in _entries(paths, damage):
+def _replay_journals(layout: RunLayout, uid: str, state: Replay) -> tuple[_Found, dict[str, int]]:
+    """
+    Fold all journals into *state*; metrics go the short way, since there may be millions.
+
+    Returns:
+        What is damaged, and the last number in each journal.
+    """
+    found, ends = _Found(), dict[str, int]()
+    try:
+        os.scandir(layout.events).close()
+    except FileNotFoundError:
+        pass  # a run of which nothing was written
+    except OSError as error:
+        found.add(layout.events, f"cannot be read: {error.strerror}")
+    for writer, entry in _entries(journals(layout), found):
+        number = entry[serial.NUMBER_KEY]
+        if number > ends.get(writer, 0):
+            ends[writer] = number
         try:
             if (points := serial.points_of(entry)) is not None:
                 state.metrics(*points)
-            elif (event := serial.event_from_entry(uid, entry_writer, entry)) is not None:
+            elif (event := serial.event_from_entry(uid, writer, entry)) is not None:
                 state.apply(event)
-        except (DamagedError, TypeError, ValueError, AttributeError) as error:
-            what = f"entry {serial.number_of(entry)} cannot be understood: {error}"
-            damage.append(_lost(layout.journal(entry_writer), what))
-    return damage
+        except DamagedError as error:
+            found.add(layout.journal(writer), f"entry {number} cannot be understood: {error}")
+    return found, ends
 
 
-def _entries(paths: list[Path], damage: list[Damage]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _entries(paths: list[Path], found: _Found) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (writer, entry) of all journals in order of time; what is damaged is noted and passed over."""
 
     def tagged(path: Path) -> Iterator[tuple[float, str, dict[str, Any]]]:
-        for item in iter_journal(path):
-            if isinstance(item, Flaw):
-                damage.append(_lost(path, str(item)))
-            else:
-                yield serial.time_of(item), path.stem, item
+        writer = path.stem
+        try:
+            for item in iter_journal(path):
+                if isinstance(item, Flaw):
+                    found.add(path, str(item))
+                else:
+                    yield item[serial.TIME_KEY], writer, item
+        except OSError as error:
+            found.add(path, f"it cannot be read: {error.strerror}")
 
     streams = [tagged(path) for path in paths]
     ordered = streams[0] if len(streams) == 1 else merge(*streams, key=lambda item: item[:2])
@@ -157,12 +234,12 @@ def _entries(paths: list[Path], damage: list[Damage]) -> Iterator[tuple[str, dic
 
 
 def read_events(layout: RunLayout, record: RunRecord) -> Iterator[ev.Event]:
-    """Yield a run's events in order, from its start to its end; damaged entries are passed over."""
+    """Yield a run's events in order, from its start to its end; damaged entries are passed over. Raises OSError."""
     start, _ = read_start(layout)
     if start is None:
         return
     yield ev.RunStarted(uid=record.uid, writer="run", q=0, t=0.0, record=replace(start, id=record.id))
-    for writer, entry in _entries(journals(layout), []):
+    for writer, entry in _entries(journals(layout), _Found()):
         try:
             event = serial.event_from_entry(record.uid, writer, entry)
         except DamagedError:
@@ -213,9 +290,16 @@ def file_clock(folder: Path) -> float:
         Path(name).unlink()
 
 
-def check_format(root: Path, text: str, newest: int) -> None:
-    """Refuse a store of a newer format, or one whose FORMAT file makes no sense. Raises StoreFormatError."""
-    if not (text.strip().isascii() and text.strip().isdigit()):
+def check_format(root: Path, newest: int) -> None:
+    """
+    Refuse a store of a newer format, or one whose FORMAT file makes no sense.
+
+    Raises:
+        StoreFormatError: It is refused.
+        OSError: The file cannot be read.
+    """
+    text = read_regular(root / "FORMAT", _MOST_FORMAT_BYTES).decode("utf-8", "backslashreplace")
+    if not _IS_FORMAT(text.strip()):
         raise StoreFormatError(f"{str(root / 'FORMAT')!r} holds {text[:40]!r}, not a number: this is no store of anew.")
     if int(text) > newest:
         raise StoreFormatError(

@@ -8,18 +8,21 @@ import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from anew.runner import events as ev
 from anew.runner.contracts import Observer
 from anew.runner.errors import StoreError, SweepNotFoundError
+from anew.runner.format.ids import is_number
 from anew.runner.records import RunRecord
-from anew.runner.store.files import names_in
-from anew.runner.store.index import is_number
-from anew.runner.store.journal import read_points
+from anew.runner.store.files import cannot, names_in, next_data, open_regular
+from anew.runner.store.lines import read_points
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.paths import RunLayout, StoreLayout
+from anew.runner.store.position import cursor_damage
 from anew.runner.store.reading import has_begun, is_alive, journals, read_events, read_run
 from anew.runner.store.stored import Point, StoredRun, StoredRuns
 from anew.runner.store.stream import observer_states
@@ -93,14 +96,12 @@ class RunFolders(StoredRuns):
         record = read_run(layout, number)
         if record is None:
             return None
-        if layout.observers.exists():
-            record = replace(record, observers=observer_states(layout))
-        return StoredRun(number, record)
+        return StoredRun(number, _with_observers(layout, record))
 
     def points(self, number: int, name: str) -> Iterator[Point]:
         """Yield a metric's points of all writers, in order of time."""
         paths = journals(self.present(number))
-        return heapq.merge(*(read_points(path, name) for path in paths), key=lambda point: point[0])
+        return heapq.merge(*(_points(path, name) for path in paths), key=lambda point: point[0])
 
     def output(self, ref: str | int, *, follow: bool = False) -> Iterator[str]:
         """Yield captured output in pieces; with *follow*, until the run has ended. Raises as `resolve`."""
@@ -160,6 +161,25 @@ class RunFolders(StoredRuns):
         return read_sweep(self.sweep_folder(ref), self)
 
 
+def _with_observers(layout: RunLayout, record: RunRecord) -> RunRecord:
+    """Return a record with how far its observers have got, and what is damaged of that."""
+    if not os.path.lexists(layout.observers):
+        return record
+    damage = cursor_damage(layout)
+    return replace(
+        record,
+        observers={} if damage else observer_states(layout),
+        damage=(*record.damage, *damage),
+        warnings=(*record.warnings, *(each.what for each in damage)),
+    )
+
+
+def _points(path: Path, name: str) -> Iterator[Point]:
+    """Yield the points in a journal; one that cannot be read has none, and the record says that it is damaged."""
+    with suppress(OSError):
+        yield from read_points(path, name)
+
+
 def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> Iterator[str]:
     """Yield the log; what is still being rewritten at its end (a progress bar) is held back while following."""
     decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
@@ -167,11 +187,15 @@ def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> It
     while True:
         alive = follow and going_on()
         try:
-            with layout.output.open("rb") as file:
+            with open_regular(layout.output) as file:
                 # the tail of a log that has reached its limit is rewritten, and may become shorter
                 offset = min(offset, os.fstat(file.fileno()).st_size)
                 file.seek(offset)
                 while block := file.read(_PIECE):
+                    if not block.strip(b"\0"):
+                        # it may be a hole, and those have no end
+                        offset = file.seek(max(offset + len(block), next_data(file.fileno(), offset)))
+                        continue
                     if alive and (len(block) < _PIECE or b"\n" in block):
                         block = block[: block.rfind(b"\n") + 1]
                     if not block:
@@ -181,6 +205,8 @@ def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> It
                     file.seek(offset)
         except FileNotFoundError:
             pass
+        except OSError as error:
+            raise cannot("read", layout.output, error) from error
         if not alive:
             if rest := decoder.decode(b"", final=True):
                 yield rest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from anew.runner.errors import StoreError
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.records import ObserverState, RunRecord
-from anew.runner.store.journal import tail
+from anew.runner.store.files import names_in, next_data, open_regular
+from anew.runner.store.lines import tail
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import Mark, Position, read_cursor
-from anew.runner.store.reading import journals, read_outcome, read_start
+from anew.runner.store.reading import journals, read_outcome, read_start, size_of
 
 OUTPUT_WRITER = "output"
 _MOST_BYTES = 1 << 19
@@ -104,7 +106,8 @@ class RunSource:
         else:
             missing = 0
         for path in journals(self.layout):
-            missing += _lines_from(path, position.journals.get(path.stem, 0))
+            with suppress(OSError):  # one that cannot be read is said to be damaged, and has nothing to deliver
+                missing += _lines_from(path, position.journals.get(path.stem, 0))
         missing += self._output_size() > position.output_end
         return missing + (self.has_ended and not position.ended)
 
@@ -150,17 +153,14 @@ class RunSource:
         return ev.OutputCaptured(uid=self.record.uid, writer=OUTPUT_WRITER, q=number, t=t, text=text, offset=offset)
 
     def _output_size(self) -> int:
-        try:
-            return self.layout.output.stat().st_size
-        except FileNotFoundError:
-            return 0
+        return size_of(self.layout.output) or 0
 
     def _output(
         self, position: Position, ended: bool, until: Position | None, most_bytes: int
     ) -> tuple[list[tuple[int, str]], tuple[Mark, ...]]:
         """Return the pieces (offset, text) behind a position, and the marks behind them."""
         try:
-            with self.layout.output.open("rb") as file:
+            with open_regular(self.layout.output) as file:
                 descriptor = file.fileno()
                 marks = position.output
                 size = os.fstat(descriptor).st_size
@@ -186,7 +186,8 @@ class RunSource:
 
 def observer_states(layout: RunLayout) -> dict[str, ObserverState]:
     """Return how far each observer of a run has got. Raises StoreError, OSError."""
-    names = {path.stem for pattern in ("*.cursor", "*.json") for path in layout.observers.glob(pattern)}
+    found = map(Path, names_in(layout.observers))
+    names = {path.stem for path in found if path.suffix in (".cursor", ".json") and not path.name.startswith(".")}
     states: dict[str, ObserverState] = {}
     for name in sorted(names):
         cursor = read_cursor(layout.cursor(name))
@@ -197,22 +198,21 @@ def observer_states(layout: RunLayout) -> dict[str, ObserverState]:
 
 
 def _lines_from(path: Path, offset: int) -> int:
-    count = 0
-    with path.open("rb") as file:
-        file.seek(offset)
-        while block := file.read(1 << 20):
-            count += block.count(b"\n")
-    return count
+    return sum(block.count(b"\n") for block in _blocks_from(path, offset))
 
 
 def _complete_from(path: Path, offset: int) -> bool:
     """Whether a whole line stands behind *offset*; what a killed writer left of one never becomes whole."""
-    with path.open("rb") as file:
-        file.seek(offset)
+    return any(b"\n" in block for block in _blocks_from(path, offset))
+
+
+def _blocks_from(path: Path, offset: int) -> Iterator[bytes]:
+    """Yield the rest of a file in blocks, holes left out. Raises OSError."""
+    with open_regular(path) as file:
+        file.seek(next_data(file.fileno(), offset))
         while block := file.read(1 << 20):
-            if b"\n" in block:
-                return True
-    return False
+            yield block
+            file.seek(next_data(file.fileno(), file.tell()))
 
 
 def _unchanged(descriptor: int, marks: tuple[Mark, ...]) -> tuple[Mark, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import sqlite3
 from pathlib import Path
 
@@ -75,3 +77,67 @@ def test_a_run_without_outcome_is_looked_at_every_time(store: FolderStore) -> No
     found = store.find(limit=1)[0]
     assert found.status is Status.LOST
     assert any("outcome.json is damaged" in text for text in found.warnings)
+
+
+def test_no_flipped_bit_shows_another_value(store: FolderStore) -> None:
+    whole = store.layout.index.read_bytes()
+    chance = random.Random(8)
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 1, 1, 20))):
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        store.layout.index.write_bytes(data)
+        assert listed(store) == [(3, 0.3), (2, 0.2), (1, 0.1)]
+        fresh = FolderStore.open(store.root)
+        assert fresh.get(store.get(2).uid).id == 2
+
+
+def test_a_row_that_is_odd_is_read_afresh_and_the_file_is_replaced(store: FolderStore) -> None:
+    with sqlite3.connect(store.layout.index) as database:
+        database.execute("UPDATE runs SET record = replace(record, '0.2', '0.9') WHERE id = 2")
+    database.close()
+
+    assert listed(store) == [(3, 0.3), (2, 0.2), (1, 0.1)]
+    assert not store.layout.index.exists()
+    assert listed(store) == [(3, 0.3), (2, 0.2), (1, 0.1)]
+    assert store.layout.index.exists()
+
+
+@pytest.mark.parametrize("column", ["uid", "stamp", "record", "crc"])
+@pytest.mark.parametrize("value", ["NULL", "'x'", "x'ff'", "1.5", "-9223372036854775808"])
+def test_a_value_of_any_type_in_any_column(store: FolderStore, column: str, value: str) -> None:
+    with sqlite3.connect(store.layout.index) as database:
+        database.execute(f"UPDATE runs SET {column} = {value}")
+    database.close()
+
+    assert listed(store) == [(3, 0.3), (2, 0.2), (1, 0.1)]
+
+
+def test_a_schema_that_is_not_ours_is_not_run(store: FolderStore) -> None:
+    """A view without end would hold every reader up."""
+    version = sqlite3.connect(store.layout.index).execute("PRAGMA user_version").fetchone()[0]
+    store.layout.index.unlink()
+    with sqlite3.connect(store.layout.index) as database:
+        database.execute(
+            "CREATE VIEW runs AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
+            "SELECT x AS id, 'u' AS uid, 1 AS stamp, '{}' AS record, 1 AS crc FROM n"
+        )
+        database.execute(f"PRAGMA user_version = {version}")
+    database.close()
+
+    assert listed(store) == [(3, 0.3), (2, 0.2), (1, 0.1)]
+
+
+@pytest.mark.parametrize("suffix", ["", "-journal", "-wal"])
+def test_a_pipe_in_its_place_is_not_waited_for(store: FolderStore, suffix: str) -> None:
+    path = Path(f"{store.layout.index}{suffix}")
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+    assert listed(store) == [(3, 0.3), (2, 0.2), (1, 0.1)]
+
+
+def test_a_journal_that_was_cut_short_is_read_afresh(store: FolderStore) -> None:
+    os.truncate(store.layout.run(2).journal("main"), 3)
+
+    assert [record.metrics.keys() for record in FolderStore.open(store.root).find()] == [{"loss"}, set(), {"loss"}]

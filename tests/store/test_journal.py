@@ -25,7 +25,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anew.runner.errors import StoreError
-from anew.runner.store.journal import Flaw, JournalWriter, iter_journal, read_points, tail
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal, read_points, tail
 from tests.helpers.needs import needs
 
 
@@ -288,7 +289,8 @@ def test_an_exception_out_of_a_signal_handler_leaves_the_numbers_right(tmp_path:
 import signal, sys, time
 sys.path[:0] = {sys.path!r}
 from pathlib import Path
-from anew.runner.store.journal import JournalWriter, Flaw, iter_journal
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal
 path = Path({str(tmp_path)!r}) / "a.jsonl"
 journal = JournalWriter(path, clock=time.monotonic)
 def interrupt(*_):
@@ -383,7 +385,7 @@ def test_rubbish_is_never_an_error(tmp_path: Path, content: bytes) -> None:
 
 
 def test_an_endless_line_is_passed_over_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anew.runner.store.journal.MAX_LINE", 1000)
+    monkeypatch.setattr("anew.runner.store.lines.MAX_LINE", 1000)
     path = tmp_path / "a.jsonl"
     good = make(tmp_path / "b.jsonl", 2)
     path.write_bytes(b"x" * 10_500 + b"\n" + good)
@@ -402,7 +404,7 @@ def test_a_follower_gets_whole_lines_only_and_goes_on_where_it_was(tmp_path: Pat
 
 
 def test_a_follower_gets_past_an_endless_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anew.runner.store.journal.MAX_LINE", 1000)
+    monkeypatch.setattr("anew.runner.store.lines.MAX_LINE", 1000)
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"x" * 10_500 + b"\n" + make(tmp_path / "b.jsonl", 3))
     offset = 0

@@ -20,7 +20,8 @@ import pytest
 from anew.runner.errors import StoreError
 from anew.runner.store import durability, files
 from anew.runner.store import journal as module
-from anew.runner.store.journal import Flaw, JournalWriter, iter_journal, read_points, tail
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal, read_points, tail
 
 
 def writer(path: Path, **options: Any) -> JournalWriter:
@@ -126,7 +127,8 @@ _FILL = """
 import json, os, subprocess, sys, time
 from pathlib import Path
 from anew.runner.errors import StoreError
-from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal
 from anew.runner.store.objects import ObjectStore
 
 disk = Path(sys.argv[1])
@@ -276,7 +278,8 @@ def test_many_journals_share_one_thread_and_close_while_it_syncs(tmp_path: Path)
 _LOG_FROM_A_HANDLER = """
 import itertools, signal, sys, time
 from pathlib import Path
-from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal
 path = Path(sys.argv[1])
 journal = JournalWriter(path, clock=time.monotonic)
 numbers = itertools.count()
@@ -312,7 +315,8 @@ def test_a_signal_handler_may_log_in_the_middle_of_a_call(tmp_path: Path) -> Non
 _RAISE_FROM_A_HANDLER = """
 import random, signal, sys, time
 from pathlib import Path
-from anew.runner.store.journal import Flaw, JournalWriter, iter_journal
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal
 path = Path(sys.argv[1])
 journal = JournalWriter(path, clock=time.monotonic)
 class Stop(BaseException):
@@ -480,7 +484,10 @@ def test_whatever_happens_to_the_bytes_no_wrong_entry_is_read_and_none_twice(tmp
         intact = {lines[line] for line in changed.split(b"\n") if line in lines}
         found = list(iter_journal(broken))
         read = [item for item in found if not isinstance(item, Flaw)]
-        assert {entry["q"] for entry in read} == intact
-        assert len(read) == len(intact)
+        # a line is intact, too, when only the newlines beside it are damaged
+        legible = {number for line, number in lines.items() if line in changed}
+        numbers = {entry["q"] for entry in read}
+        assert intact <= numbers <= legible
+        assert len(read) == len(numbers)
         assert all(whole[entry["q"]] == entry for entry in read)
-        assert {step for _, step, _ in read_points(broken, "x")} == {number - 1 for number in intact}
+        assert {step for _, step, _ in read_points(broken, "x")} == {number - 1 for number in numbers}

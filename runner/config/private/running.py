@@ -38,6 +38,7 @@ __all__ = [
     "Again",
     "Callbacks",
     "Hydra",
+    "app_module",
     "calling_place",
     "chdir_by_default",
     "configured_path",

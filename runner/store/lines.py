@@ -1,0 +1,201 @@
+"""Reading a journal: nothing is trusted, a line counts when its checksum does."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
+from pathlib import Path
+from typing import Any
+
+from anew.runner.format import serial
+from anew.runner.format.serial import DamagedError
+from anew.runner.store.files import next_data, open_regular
+
+MAX_LINE = 64 * 2**20
+_CHUNK = 1 << 20
+# between the seal of one line and the number of the next stands a newline, or what has become of it
+_JOINT = re.compile(rb'(?<="\})[^\n]?(?=\{"q":)')
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """
+    Something in a journal that is not what was written.
+
+    Attributes:
+        offset: Where, in bytes from the start.
+        what: A sentence.
+    """
+
+    offset: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"at byte {self.offset}: {self.what}"
+
+
+def iter_journal(path: Path) -> Iterator[dict[str, Any] | Flaw]:
+    """
+    Yield every entry that is intact, once, and a `Flaw` wherever something is missing or wrong.
+
+    Entries come as they lie in the file. An unfinished last line is what a killed or living writer leaves: it was not
+    acknowledged, and is passed over. Never raises on account of the content; memory stays bounded.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    order = _Order()
+    for offset, line, ended in _lines(path):
+        if line is None:
+            yield Flaw(offset, f"a line longer than {MAX_LINE} bytes was passed over")
+            continue
+        found = _unsealed(line)
+        if len(found) > 1:
+            yield Flaw(offset, "the end of a line is damaged; nothing of it is lost")
+        for entry in found:
+            if isinstance(entry, DamagedError):
+                if ended:
+                    yield Flaw(offset, f"a damaged line was passed over: {entry}")
+                continue
+            number = entry[serial.NUMBER_KEY]
+            if number == order.expected:
+                order.expected += 1
+            else:
+                what, again = order.surprised_by(number)
+                yield Flaw(offset, what)
+                if again:
+                    continue
+            yield entry
+
+
+def _unsealed(line: bytes) -> Sequence[dict[str, Any] | DamagedError]:
+    """Return the entries in what stands between two newlines: several when what stood between them is damaged."""
+    if not line:
+        return ()
+    entry = _entry(line)
+    if isinstance(entry, DamagedError) and len(pieces := _JOINT.split(line)) > 1:
+        return [_entry(piece) for piece in pieces]
+    return (entry,)
+
+
+def _entry(line: bytes) -> dict[str, Any] | DamagedError:
+    """Return the entry of a line, with its number and time, or why there is none."""
+    try:
+        entry = serial.unseal(line)
+        serial.check_place(entry)
+    except DamagedError as error:
+        return error
+    return entry
+
+
+class _Order:
+    """Knows which numbers have come and which are missing, however many and however scattered they are."""
+
+    def __init__(self) -> None:
+        self.expected = 1
+        self._missing: list[range] = []  # from least to greatest
+        self._late: set[int] = set()
+
+    def surprised_by(self, number: int) -> tuple[str, bool]:
+        """Return what is wrong with a number that was not expected, and whether its entry has been here before."""
+        if number > self.expected:
+            missing = range(self.expected, number)
+            self._missing.append(missing)
+            self.expected = number + 1
+            if len(missing) == 1:
+                return f"entry {missing[0]} is missing", False
+            return f"the entries {missing[0]} to {missing[-1]} are missing", False
+        at = bisect_right(self._missing, number, key=lambda missing: missing.start)
+        if number in self._late or not at or number not in self._missing[at - 1]:
+            return f"entry {number} is here a second time", True
+        self._late.add(number)
+        return f"entry {number} stands behind entry {self.expected - 1}", False
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes | None, bool]]:
+    """Yield (offset, line, whether it ends in a newline); None for a line that is too long."""
+    offset = 0
+    with open_regular(path, buffering=_CHUNK) as file:
+        while line := file.readline(MAX_LINE):
+            start = offset
+            offset += len(line)
+            if line.endswith(b"\n"):
+                yield start, line[:-1], True
+            elif len(line) < MAX_LINE:
+                yield start, line, False
+            else:
+                while line and not line.endswith(b"\n"):
+                    offset = file.seek(next_data(file.fileno(), offset))
+                    line = file.readline(MAX_LINE)
+                    offset += len(line)
+                yield start, None, True
+
+
+def tail(path: Path, offset: int, *, end: int | None = None, most: int = MAX_LINE) -> tuple[list[dict[str, Any]], int]:
+    """
+    Return the next intact entries from *offset* on, and where to go on; the same offset when there is nothing new.
+
+    For followers: a line without its end is left for the next time, and what is damaged is passed over (`iter_journal`
+    reports it). One call reads about *most* bytes (more for a longer line, 64 MiB at the most), or up to *end*.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with open_regular(path) as file:
+        file.seek(offset)
+        data = file.read(min(most, MAX_LINE) if end is None else max(0, end - offset))
+        if end is None and len(data) == most and b"\n" not in data:
+            data += file.read(MAX_LINE - len(data))
+    whole = data.rfind(b"\n") + 1
+    if not whole and len(data) == MAX_LINE:
+        return [], offset + MAX_LINE
+    entries = []
+    for line in data[:whole].split(b"\n"):
+        entries += [entry for entry in _unsealed(line) if not isinstance(entry, DamagedError)]
+    return entries, offset + whole
+
+
+class _Seen:
+    """Which numbers have come: eight bytes for each, as long as each is greater than those before it."""
+
+    def __init__(self) -> None:
+        self._ascending = array("q")
+        self._late: set[int] = set()
+
+    def add(self, number: int) -> bool:
+        """Take a number; return whether it had not come before."""
+        ascending = self._ascending
+        if not ascending or number > ascending[-1]:
+            ascending.append(number)
+            return True
+        at = bisect_left(ascending, number)
+        if ascending[at] == number or number in self._late:
+            return False
+        self._late.add(number)
+        return True
+
+
+def read_points(path: Path, name: str) -> Iterator[tuple[float, int, float | int]]:
+    """
+    Yield (time, step, value) of one metric, in order; lines that lack the name's bytes are not even parsed.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    mark = f"{quoted(name)}:".encode("ascii")
+    seen = _Seen()
+    for _, line, _ in _lines(path):
+        if line is None or mark not in line:
+            continue
+        for entry in _unsealed(line):
+            if isinstance(entry, DamagedError):
+                continue
+            with suppress(DamagedError):
+                point = serial.point_of(entry, name)
+                if point is not None and seen.add(entry[serial.NUMBER_KEY]):
+                    yield point

@@ -1,0 +1,269 @@
+"""What was there when a run ended, and is not there any more, is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from anew.runner.cli import main
+from anew.runner.events import RunEnded
+from anew.runner.format import serial
+from anew.runner.guard.journal_ends import journal_ends
+from anew.runner.records import Part, Severity
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.integrity import check_store
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.paths import RunLayout
+from anew.runner.store.position import CursorFile
+from anew.runner.store.reading import read_outcome
+from tests.helpers.stores import add_run, make_store
+
+SCRIPT = """
+import sys, time
+from anew import Experiment, Run
+experiment = Experiment("fit")
+@experiment.main
+def main(wait: float = 0.0, *, run: Run) -> int:
+    for step in range(10):
+        run.log({"loss": step})
+    print("printed")
+    sys.stdout.flush()
+    if wait:
+        print("ready", flush=True)
+        sum(range(10**12))  # a call that holds the GIL: the guard has to write the outcome
+    return 1
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    store = make_store(tmp_path / "runs")
+    add_run(store, metrics={"loss": [5, 4, 3, 2, 1]}, output="hello\n")
+    add_run(store, metrics={"loss": [1]})
+    return store
+
+
+def what_is_wrong(store: FolderStore) -> list[str]:
+    """What is said of run 1, which is the same in a list, in the record, and by a check."""
+    fresh = FolderStore.open(store.root)
+    listed = {record.id: record for record in fresh.find()}
+    assert listed[2].damage == ()
+    assert listed[1].damage == fresh.get(1).damage
+    assert {finding.what for finding in check_store(fresh)} >= {each.what for each in listed[1].damage}
+    return [each.what for each in listed[1].damage]
+
+
+def cut_to(lines: int) -> Callable[[Path], object]:
+    def cut(path: Path) -> None:
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:lines]))
+
+    return cut
+
+
+def flip_the_last_newline(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + b"\x0b")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (cut_to(4), "entry 5 is missing at its end"),
+        (cut_to(2), "the entries 3 to 5 are missing at its end"),
+        (cut_to(0), "the entries 1 to 5 are missing at its end"),
+        (lambda path: os.truncate(path, path.stat().st_size - 2), "entry 5 is missing at its end"),
+        (Path.unlink, "is missing, with its 5 entries"),
+    ],
+)
+def test_a_journal_that_was_cut_short_or_removed_after_the_end_is_noticed(
+    store: FolderStore, harm: Callable[[Path], object], said: str
+) -> None:
+    assert what_is_wrong(store) == []
+    harm(store.layout.run(1).journal("main"))
+
+    assert what_is_wrong(store) == [f"events/main.jsonl: {said}"]
+
+
+def test_a_folder_of_journals_that_was_removed_is_noticed(store: FolderStore) -> None:
+    layout = store.layout.run(1)
+    layout.journal("main").unlink()
+    layout.events.rmdir()
+
+    assert what_is_wrong(store) == ["events/main.jsonl: is missing, with its 5 entries"]
+
+
+@pytest.mark.parametrize("name", ["run.json", "outcome.json", "events/main.jsonl"])
+def test_a_damaged_last_newline_costs_nothing(store: FolderStore, name: str) -> None:
+    before = store.get(1)
+    flip_the_last_newline(store.layout.run(1).folder / name)
+    after = FolderStore.open(store.root).get(1)
+
+    assert replace(after, damage=(), warnings=()) == before
+
+
+def test_a_damaged_newline_between_two_lines_costs_neither(store: FolderStore) -> None:
+    path = store.layout.run(1).journal("main")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\x0b", 2).replace(b"\x0b", b"\n", 1))
+
+    assert store.get(1).metrics["loss"].count == 5
+    assert len(store.metrics(1, "loss").steps) == 5
+    assert [each.rpartition(": ")[2] for each in what_is_wrong(store)] == [
+        "the end of a line is damaged; nothing of it is lost"
+    ]
+
+
+def test_output_that_was_cut_short_or_removed_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    subprocess.run([sys.executable, "train.py"], cwd=tmp_path, check=True, capture_output=True)
+    store = FolderStore.open(tmp_path / "runs")
+    ended, _ = read_outcome(store.layout.run(1), "u")
+    assert ended is not None
+    assert (ended.writers, ended.output_bytes) == ({"main": store_length(store)}, 8)
+
+    os.truncate(store.layout.run(1).output, 3)
+    assert [each.what for each in store.get(1).damage] == ["output.log is cut short: it has 3 bytes, and had 8 or more"]
+    store.layout.run(1).output.unlink()
+    [damage] = store.get(1).damage
+    assert (damage.part, damage.severity, damage.hides_content) == (Part.OUTPUT, Severity.ERROR, False)
+    assert damage.what == "output.log is missing; it had 8 bytes or more"
+
+
+def store_length(store: FolderStore) -> int:
+    return len(store.layout.run(1).journal("main").read_bytes().splitlines())
+
+
+def test_an_outcome_by_the_guard_says_as_much(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    process = subprocess.Popen(
+        [sys.executable, "train.py", "wait=1"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    while b"ready" not in (line := process.stdout.readline()):
+        assert line
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    process.stdout.close()
+    store = FolderStore.open(tmp_path / "runs")
+    ended, _ = read_outcome(store.layout.run(1), "u")
+
+    assert ended is not None
+    assert ended.writers == {"main": store_length(store)}
+    assert ended.output_bytes in range(len("printed\nready\n") + 1)  # of what is fresh, more may yet change
+    cut_to(3)(store.layout.run(1).journal("main"))
+    assert any("missing at its end" in each.what for each in store.get(1).damage)
+
+
+def test_what_a_writer_knows_of_its_journal_holds_whatever_became_of_the_file(store: FolderStore) -> None:
+    number = add_run(store, status=None, metrics={"loss": [1, 2, 3]})
+    record = store.get(number)
+    store.layout.run(number).journal("main").unlink()
+    ended, _ = read_outcome(store.layout.run(1), record.uid)
+    assert ended is not None
+    assert store.finish(number, replace(ended, writers={"main": 3}))
+
+    assert [each.what for each in store.get(number).damage] == ["events/main.jsonl: is missing, with its 3 entries"]
+
+
+def test_a_run_of_an_earlier_version_is_read_as_ever(store: FolderStore) -> None:
+    """Its outcome does not say what there was."""
+    path = store.layout.run(1).outcome
+    data = serial.unseal(path.read_bytes())
+    path.write_bytes(serial.seal({key: data[key] for key in data if key not in ("writers", "output_bytes")}))
+    cut_to(3)(store.layout.run(1).journal("main"))
+
+    assert what_is_wrong(store) == []
+    ended, _ = read_outcome(store.layout.run(1), "u")
+    assert isinstance(ended, RunEnded)
+    assert ended.writers is None
+
+
+def test_what_is_written_after_the_end_is_no_damage(store: FolderStore) -> None:
+    """Tags and notes, and a child that lives longer, have journals that the outcome knows little of."""
+    child = JournalWriter(store.layout.run(1).journal("p1-child"), clock=lambda: 3.0)
+    child.log({"late": 1.0})
+    child.close()
+
+    assert what_is_wrong(store) == []
+
+
+@pytest.mark.parametrize("length", [1, 1000, 65_530, 65_536, 70_000, 3_000_000])
+def test_the_end_of_a_journal_is_found_behind_lines_of_any_length(tmp_path: Path, length: int) -> None:
+    layout = RunLayout(tmp_path)
+    layout.events.mkdir()
+    journal = JournalWriter(layout.journal("main"), clock=lambda: 1.0)
+    assert journal_ends(str(layout.events)) == {}
+    for number in range(1, 4):
+        journal.append("n", {"x": "x" * length})
+        assert journal_ends(str(layout.events)) == {"main": number}
+    journal.close()
+    with layout.journal("main").open("ab") as file:
+        file.write(b'{"q":9,"k":"m"')
+    os.mkfifo(layout.journal("fifo"))
+    layout.journal("link").symlink_to(layout.journal("main"))
+
+    assert journal_ends(str(layout.events)) == {"main": 3}
+
+
+def test_a_run_that_ended_while_it_was_looked_at_counts_its_points_once(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anew.runner.store import reading
+
+    path = store.layout.run(1).outcome
+    data = path.read_bytes()
+    path.unlink()
+
+    def dies(*_: object) -> bool:
+        path.write_bytes(data)
+        return False
+
+    monkeypatch.setattr(reading, "is_alive", dies)
+
+    assert reading.read_run(store.layout.run(1), 1).metrics["loss"].count == 5  # type: ignore[union-attr]
+
+
+def test_list_show_metrics_and_logs_say_it_on_stderr(store: FolderStore, capfd: pytest.CaptureFixture[str]) -> None:
+    cut_to(3)(store.layout.run(1).journal("main"))
+    for words in ("list", "list --json", "show 1", "show 1 --json", "metrics 1", "logs 1"):
+        command = words.split()
+        capfd.readouterr()
+        assert main(["--store", store.url, *command]) == 0
+        out, err = capfd.readouterr()
+        assert "Run 1 is damaged: events/main.jsonl: the entries 4 to 5 are missing at its end." in err
+        assert "anew check" in err
+        if "--json" in command:
+            json.loads(out)
+    capfd.readouterr()
+    assert main(["--store", store.url, "check"]) == 2
+    assert "the entries 4 to 5 are missing at its end" in capfd.readouterr().out
+
+
+def test_a_damaged_cursor_is_said_and_delivery_begins_anew(store: FolderStore) -> None:
+    layout = store.layout.run(1)
+    layout.observers.mkdir()
+    CursorFile(layout, "mongo").save(sink="7", aside=2)
+    path = layout.cursor("mongo")
+    whole = path.read_bytes()
+    assert store.get(1).damage == ()
+    for at in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        assert CursorFile(layout, "mongo").cursor.aside in (0, 2)
+        if CursorFile(layout, "mongo").cursor.sink != "7":
+            [damage] = store.get(1).damage
+            assert (damage.part, damage.severity, damage.mend) == (Part.CURSOR, Severity.WARNING, "anew sync")
+    path.write_text('{"done":{"pieces":3},"aside":1}')
+    assert CursorFile(layout, "mongo").cursor.aside == 1, "earlier versions wrote no seal"
+    path.write_text('{"done":{"pieces":-3},"aside":1}')
+    assert CursorFile(layout, "mongo").cursor.aside == 0
