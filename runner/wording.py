@@ -88,6 +88,11 @@ def in_a_line(error: BaseException | str, most: int = 1000) -> str:
     return " ".join(str(error).split())[:most]
 
 
+def sentence(text: str) -> str:
+    """Return a text with a full stop, unless it ends with a mark already."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def some(names: Sequence[object], most: int = 3) -> str:
     """Return the first of the names, and how many more there are: "a, b, c and 12 more"."""
     more = len(names) - most

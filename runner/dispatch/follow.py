@@ -19,6 +19,7 @@ from anew.runner.settings import ObserverSettings
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.stream import RunSource
+from anew.runner.wording import sentence
 
 REQUIRED_S = 5.0
 _GRACE_S = 0.5
@@ -206,7 +207,9 @@ class Followers:
                 follower.is_over.set()
             self._changed.notify_all()
         if news:
-            self._say(f"the observer {follower.name!r} is behind: {news} The run goes on, and it is tried again.")
+            self._say(
+                f"the observer {follower.name!r} is behind: {sentence(news)} The run goes on, and it is tried again."
+            )
 
     def _again(self, follower: _Follower) -> None:
         try:

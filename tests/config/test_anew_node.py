@@ -103,7 +103,14 @@ def test_main_and_hydra_see_nothing_of_it(conf: Path, line: list[str]) -> None:
     assert hooks.job.config == {"n": 2}
     assert "anew" not in hooks.job.views["config.yaml"]
     written = "".join(path.read_text() for path in conf.parent.rglob(".hydra/*.yaml"))
-    assert "anew" not in written.replace("${anew.job_dir:", "").replace(str(conf.parent), "").replace(APP, "")
+    assert "anew" not in without_places(written.replace("${anew.job_dir:", ""), conf.parent)
+
+
+def without_places(text: str, folder: Path) -> str:
+    """Text without the paths in it: a clone of this repository may well lie in a folder of that name."""
+    for path in (str(folder), str(Path.cwd()), APP):
+        text = text.replace(path, "")
+    return text
 
 
 def test_a_typed_main_has_settings_too(tmp_path: Path) -> None:
@@ -157,5 +164,5 @@ def test_what_is_shown_is_the_users_own_configuration(
     run_app(spec, [*line.split(), "anew.note=x", "n=2"], hooks, interactive=True)
 
     shown = capsys.readouterr().out
-    assert "anew" not in shown.replace(str(conf.parent), "").replace(APP, "")
+    assert "anew" not in without_places(shown, conf.parent)
     assert hooks.log == []
