@@ -316,7 +316,7 @@ def test_a_password_is_nowhere_and_sync_asks_for_it(trial: Project) -> None:
     url = "anew.observers.mine.url=mongodb://ada:tops3cret@db/x"
     trial.write(LOOP.replace("    for step", "    print(open('/proc/self/cmdline').read().count('x'))\n    for step"))
     with trial.start(TARGET, url, "anew.observers.mine.trouble=.", "n=100", "pause=0.01") as process:
-        until(lambda: trial.has_runs and list((trial.folder / "runs/1/observers").glob("*.lock")))
+        until(lambda: list((trial.folder / "runs/1/observers").glob("*.lock")))
         others = [
             Path("/proc", name, "cmdline").read_bytes()
             for name in os.listdir("/proc")
