@@ -151,6 +151,8 @@ class Interrupts:
             self._postponing = False
 
     def _install(self) -> None:
+        # an echo is of a Ctrl-C in the same run; one that comes to the next run, however soon, is meant for it
+        self._last_interrupt = float("-inf")
         for number in _SIGNALS:
             before = signal.getsignal(number)
             if before in (signal.SIG_DFL, signal.default_int_handler):
