@@ -17,17 +17,17 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from anew.runner.capture.digests import DigestCache
-from anew.runner.capture.git import GitError, Listing, query
+from anew.runner.capture.git import GitError, Listing, query, sections
 from anew.runner.errors import StoreError
 from anew.runner.format.redact import has_known_form
 from anew.runner.places import is_marked
-from anew.runner.records import ContentRef, SourceFacts
+from anew.runner.records import ContentRef, GitFacts, SourceFacts
 from anew.runner.settings import SourceSettings
 from anew.runner.wording import some
 
@@ -124,7 +124,7 @@ class SourceScan:
         return SourceFacts(
             root=str(self._root),
             method="git" if listing is not None else "imports",
-            git=listing.facts if listing is not None else None,
+            git=_without(listing.facts, keeper.is_left_out) if listing is not None else None,
             files=tuple(keeper.files[path] for path in sorted(keeper.files)),
             notes=(*notes, *keeper.secrets()),
         )
@@ -144,6 +144,13 @@ class SourceScan:
         keeper.take(_imported(self._root))
         keeper.cache.save(self._cache)
         return keeper
+
+
+def _without(facts: GitFacts, is_left_out: Callable[[str], bool]) -> GitFacts:
+    """Return git's facts with a diff that leaves out what the source does."""
+    if facts.diff is None:
+        return facts
+    return replace(facts, diff="".join(text for path, text in sections(facts.diff) if not is_left_out(path)))
 
 
 def added_modules(
@@ -253,7 +260,7 @@ class _Keeper:
     def take(self, paths: Iterable[str]) -> None:
         prefixes = tuple(f"{os.path.relpath(path, self.root)}/" for path in self.exclude)
         for path in paths:
-            if path in self.files or path.startswith(prefixes or "\0") or self._is_left_out(path):
+            if path in self.files or path.startswith(prefixes or "\0") or self.is_left_out(path):
                 continue
             try:
                 self._take(path)
@@ -264,7 +271,8 @@ class _Keeper:
             except OSError:
                 self.unreadable.append(path)
 
-    def _is_left_out(self, path: str) -> bool:
+    def is_left_out(self, path: str) -> bool:
+        """Whether the settings leave a file out, by its path in the project."""
         return any(
             fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(path, f"{pattern.rstrip('/')}/*")
             for pattern in self.settings.exclude

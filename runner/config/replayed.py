@@ -235,6 +235,8 @@ class _Overlay:
 
     def _keep_secret(self, parent: Any, key: Any, path: Path) -> None:
         """Leave a secret to what gives it now: the source, a variable, an override."""
+        if _was_typed(self._was, _dotted(path)):
+            raise _secret_needed(self._was.ref, _dotted(path), None)
         raw = nodes.written_below(parent, key)
         found = _resolved(parent, key, None)
         if found in (None, "???") or _holds_secret(found) or (isinstance(found, str) and "${" in found):
@@ -333,6 +335,17 @@ def _check(was: Any, now: Any, path: Path = ()) -> None:
 
 def _holds_secret(value: Any) -> bool:
     return isinstance(value, str) and REDACTED in value
+
+
+def _was_typed(was: Recorded, key: str) -> bool:
+    """Whether a secret was an override's, which no change gives again: a default in code or YAML is another one."""
+    given = [_key(change) for change in was.changes]
+    typed = [_key(override) for override in was.overrides if REDACTED in override]
+    return any(_is_within(key, each) for each in typed) and not any(_is_within(key, each) for each in given)
+
+
+def _is_within(key: str, outer: str) -> bool:
+    return key == outer or key.startswith((f"{outer}.", f"{outer}["))
 
 
 def _redacted(value: Any, path: Path) -> Iterator[Path]:

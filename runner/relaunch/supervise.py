@@ -45,7 +45,11 @@ def run_errand(
     path = place.folder / "errand.json"
     errand.write(path)
     command = [python, *errand.command.options, str(CHILD), str(path)]
-    return _wait_for(command, cwd=cwd, env=variables, pass_fds=(place.lock,), **streams)
+    try:
+        return _wait_for(command, cwd=cwd, env=variables, pass_fds=(place.lock,), **streams)
+    finally:
+        # secrets that were given again are in it, and the folder may be kept
+        path.unlink(missing_ok=True)
 
 
 def _wait_for(command: Sequence[str], **options: Any) -> int:

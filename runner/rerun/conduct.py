@@ -18,7 +18,7 @@ from anew.runner.capture.hardware import capture_hardware
 from anew.runner.contracts import MetricSeries
 from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import RefusedError, RerunError, StoreError
-from anew.runner.format.redact import REDACTED
+from anew.runner.format.redact import REDACTED, Redactor
 from anew.runner.format.serial import from_json
 from anew.runner.places import Places
 from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status
@@ -202,7 +202,7 @@ class _Again:
     def _child_variables(self, folder: Path) -> dict[str, str]:
         further = tuple(self.record.environment.variables) if self.record.environment else ()
         variables = differences.child_variables(self.record, os.environ, listed_variables(os.environ, further))
-        for name in ("ANEW_RUN", "ANEW_STORE"):
+        for name in ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS"):
             variables.pop(name, None)
         # no repository around the laid-out files is theirs
         variables["GIT_CEILING_DIRECTORIES"] = str(folder)
@@ -352,7 +352,7 @@ class _Again:
             _Both(self.store, self.target, new.uid),
             rtol=rtol,
             ignore=(*report.ignore, *ignore),
-            overrides=self.changes,
+            overrides=Redactor.of_environment().arguments(self.changes),
             differences=self.differences,
         )
         curate.judge(self.target, report.number, verdict)

@@ -134,7 +134,7 @@ class Run:
         for key, value in values.items():
             try:
                 encode(value, f"info.{key}")
-                self._recorder.add(ev.InfoSet, values=self._recorder.redactor.value({str(key): value}))
+                self._recorder.add(ev.InfoSet, values={str(key): value})
             except ValueRefusedError as error:
                 self._recorder.warn_once(f"info:{key}", str(error))
             except Exception as error:
@@ -147,7 +147,7 @@ class Run:
 
     def note(self, text: str) -> None:
         """Set the run's note, in place of the one before."""
-        self._recorder.add(ev.NoteSet, text=self._recorder.redactor.text(str(text)))
+        self._recorder.add(ev.NoteSet, text=str(text))
 
     def report(self, value: float, step: int) -> None:
         """

@@ -20,13 +20,13 @@ from anew.runner.capture.opened import OpenedFiles, noticed_inputs
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.source import added_modules
 from anew.runner.errors import AnewError, StoreError, UnkeptError
-from anew.runner.format.values import encode
+from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
 from anew.runner.records import Status
 from anew.runner.run.beginning import Beginning
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import ending, message
-from anew.runner.run.recorder import Recorder
+from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
 from anew.runner.wording import duration, say
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def unwind(parts: list[Part], course: Course, recorder: Recorder) -> None:
             if problem := _stop_last(parts):
                 course.problems.append(problem)
                 if recorder.is_open:
-                    recorder.add(ev.Warned, text=recorder.redactor.text(problem))
+                    recorder.add(ev.Warned, text=problem)
         except Exception as error:
             # what is on record of a problem is not worth the parts that are still to be stopped
             course.problems.append(f"{type(error).__name__}: {error}")
@@ -220,8 +220,9 @@ class Result:
         """Leave of it what may be kept; say it when that is nothing."""
         result, self._course.result = self._course.result, None
         try:
-            encode(result, "the result of main")
-            self._course.result = self._recorder.redactor.value(result)
+            written = encode(result, "the result of main")
+            hidden = self._recorder.redactor.told_apart(written)
+            self._course.result = result if hidden == written else decode(hidden)
         except Exception as error:
             # the user's object may raise anything when it is looked at
             self._recorder.warn_once("result", f"The result of main was not kept: {error}")
@@ -351,27 +352,37 @@ class ThreadFailures:
     def _record(self, args: threading.ExceptHookArgs) -> None:
         name = args.thread.name if args.thread else "?"
         text = f"The thread {name!r} ended with {args.exc_type.__name__}: {message(args.exc_value)}"
-        self._recorder.add(ev.Warned, text=self._recorder.redactor.text(text))
+        self._recorder.add(ev.Warned, text=text)
         self._before(args)
 
 
 class Presence:
     """The run as what `current_run` finds, here and in children."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, handed_down: str) -> None:
         self._run = run
-        self._before: Run | None = None
+        self._handed_down = handed_down
+        self._before: tuple[Run | None, str | None] = None, None
         self._is_set = False
 
     def start(self) -> None:
         """Have it found."""
-        self._before, self._is_set = here.run, True
+        self._before, self._is_set = (here.run, os.environ.get(SECRETS_VARIABLE)), True
         here.set(self._run)
+        _set_variable(SECRETS_VARIABLE, self._handed_down)
 
     def stop(self) -> None:
         """Have found what was before."""
         if self._is_set:
-            here.set(self._before)
+            here.set(self._before[0])
+            _set_variable(SECRETS_VARIABLE, self._before[1])
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value:
+        os.environ[name] = value
+    else:
+        os.environ.pop(name, None)
 
 
 def _shown(path: Path) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 from anew.runner import events as ev
 from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
 from anew.runner.format import ids
+from anew.runner.format.redact import Redactor
+from anew.runner.format.serial import from_json, to_json
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
 from anew.runner.store.paths import PURGING
@@ -60,8 +62,17 @@ def judge(store: RunFolders, ref: str | int, verdict: Verdict) -> RunRecord:
 def _add(store: RunFolders, ref: str | int, kind: type[ev.Event], **values: Any) -> RunRecord:
     """Add one event; return the record as it is then."""
     run = store.look_up(ref)
-    store.add_event(run, kind, **values)
+    store.add_event(run, kind, **_without_secrets(kind, values))
     return store.get(run.number)
+
+
+def _without_secrets(kind: type[ev.Event], values: dict[str, Any]) -> dict[str, Any]:
+    """Return what an event is made of without the secrets in this process's environment."""
+    redactor = Redactor.of_environment()
+    if kind is ev.Judged:
+        told = redactor.texts(to_json(values["verdict"]))
+        return {"verdict": from_json(Verdict, told)}
+    return {name: redactor.texts(value) for name, value in values.items()}
 
 
 def delete(store: RunFolders, ref: str | int) -> int:

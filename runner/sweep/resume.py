@@ -23,6 +23,7 @@ from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
 
 _NAMED = 3
+_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS")
 _AGAIN = "anew sweep resume"
 
 
@@ -173,7 +174,7 @@ def _run(errand: Resume | OneJob, place: Sandbox, store: RunFolders) -> int:
             cwd.mkdir(parents=True, exist_ok=True)
     if not cwd.is_dir():
         cwd = places.project if places.project.is_dir() else place.folder
-    variables = {name: value for name, value in os.environ.items() if name not in ("ANEW_RUN", "ANEW_STORE")}
+    variables = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
     if places.moved:
         variables["GIT_CEILING_DIRECTORIES"] = str(place.folder)
     return run_errand(errand, place, cwd=cwd, variables=variables, stdin=subprocess.DEVNULL)
