@@ -38,6 +38,7 @@ from anew.runner.store.run_folders import RunFolders
 
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
 _SETTLED_S = 3.0
+_HIDDEN = REDACTED.removesuffix(">")
 _PROBE = """
 import json, sys
 from pathlib import Path
@@ -356,6 +357,11 @@ class _Again:
             differences=self.differences,
         )
         curate.judge(self.target, report.number, verdict)
+        if verdict.first_difference is not None and _HIDDEN in str(verdict.first_difference["recorded"]):
+            self._note(
+                "Where the two part there is a secret on record. Whether it is the same is known of one's own runs "
+                "only, and of none that a version before this recorded."
+            )
         return RerunResult(
             run=self._hand_over(report.number),
             uid=new.uid,

@@ -188,26 +188,28 @@ def test_results_are_told_apart_by_a_keyed_digest() -> None:
 
 
 SURE = """
-password passwords passwd passphrase pwd db.password DB_PASSWORD dbpassword userpassword PGPASSWORD LDAPPASSWORD SSHPASS
-MYSQL_PWD db.pass mail.pass pass dbpass smtp_pass user-password smtpPassword rootPassword password2 password_1
-secret secrets client_secret clientSecret app_secret AWS_SECRET_ACCESS_KEY aws_access_key_id secret_key SECRET_KEY_BASE64
-api_key apikey apiKey api-key x-api-key OPENAI_API_KEY private_key ssh_private_key signing_key encryption_key account_key
-storage_account_key subscription_key credentials credential creds gcp_credentials token auth_token access_token accessToken
-refresh_token bearer_token session_token bot_token id.token HF_TOKEN hf_token npm_token pypi-token slack_token gitlabToken
-oauth_token authorization Authorization Proxy-Authorization webhook webhook_url slack_webhook_url connection_string
-connectionString conn_str
+password passwords passwd passphrase pwd db.password DB_PASSWORD dbpassword userpassword PGPASSWORD
+LDAPPASSWORD SSHPASS MYSQL_PWD db.pass mail.pass pass dbpass smtp_pass user-password smtpPassword rootPassword
+password2 password_1 secret secrets client_secret clientSecret app_secret AWS_SECRET_ACCESS_KEY
+aws_access_key_id secret_key SECRET_KEY_BASE64 api_key apikey apiKey api-key x-api-key OPENAI_API_KEY
+private_key ssh_private_key signing_key encryption_key account_key storage_account_key subscription_key
+credentials credential creds gcp_credentials token auth_token access_token accessToken refresh_token
+bearer_token session_token bot_token id.token HF_TOKEN hf_token npm_token pypi-token slack_token gitlabToken
+oauth_token authorization Authorization Proxy-Authorization webhook webhook_url slack_webhook_url
+connection_string connectionString conn_str
 """
 LIKELY = """
 http_auth basic_auth proxy_auth auth redis.auth session_cookie auth_cookie cookie cookies Cookie Set-Cookie
 sessionCookie error_dsn dsn sentry_dsn auth.bearer bearer jwt db_app_pass
 """
 NONE = """
-tokenizer max_tokens tokens n_tokens num_tokens token_dim token_ids token_type pad_token eos_token bos_token mask_token
-image_token special_tokens tokenizer.name passes n_pass num_pass n_passes pass_rate first_pass forward_pass
-backward_pass low_pass bypass compass encompass lowpass highpass bandpass allpass trespass passing passenger passage author authors
-authority co_author author_name bypass_auth_check cookiecutter cookie_jar_size key keys sort_key primary_key cache_key
-monkey turkey keyboard keyframe key_dim num_keys secretary secretariat accredited credit credits dsn_pool pwd_length
-password_length min_password_length reset_password_url hidden_secret_size webhook_timeout use_token tokenise
+tokenizer max_tokens tokens n_tokens num_tokens token_dim token_ids token_type pad_token eos_token bos_token
+mask_token image_token special_tokens tokenizer.name passes n_pass num_pass n_passes pass_rate first_pass
+forward_pass backward_pass low_pass bypass compass encompass lowpass highpass bandpass allpass trespass
+passing passenger passage author authors authority co_author author_name bypass_auth_check cookiecutter
+cookie_jar_size key keys sort_key primary_key cache_key monkey turkey keyboard keyframe key_dim num_keys
+secretary secretariat accredited credit credits dsn_pool pwd_length password_length min_password_length
+reset_password_url hidden_secret_size webhook_timeout use_token tokenise
 """
 
 
