@@ -78,11 +78,12 @@ class ArtifactAdded(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputUsed(Event):
-    """A file that the run read."""
+    """A file that the run read. `origin_mark` tells whose entry it is; see `anew.runner.store.marks`."""
 
     kind: ClassVar[str] = "u"
 
     input: ContentRef = field(metadata=_as("f"))
+    origin_mark: str = field(default="", metadata=_as("om"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,11 +116,12 @@ class NoteSet(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceAdded(Event):
-    """Source files found after the start (modules imported later)."""
+    """Source files found after the start (modules imported later). `origin_mark` as for an input."""
 
     kind: ClassVar[str] = "s"
 
     files: tuple[ContentRef, ...] = field(metadata=_as("f"))
+    origin_mark: str = field(default="", metadata=_as("om"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

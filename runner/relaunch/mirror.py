@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from anew.runner.errors import ObjectNotFoundError, RerunError, StoreError
+from anew.runner.errors import ObjectNotFoundError, RefusedError, RerunError, StoreError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.store.files import digest_of
@@ -54,10 +54,12 @@ def lay_out_source(
         again: The command that was typed for it.
 
     Raises:
-        RerunError: Content is missing or damaged, and which files need it; or a path leads out of the project.
+        RerunError: Content is missing, and which files need it; or a path leads out of the project.
+        RefusedError: Content is there, and is not what was recorded.
         StoreError: The disk is full, or cannot be written.
     """
     lost: list[str] = []
+    replaced: list[str] = []
     project = places.project
     folders: set[str] = set()
     for file in source.files:
@@ -74,11 +76,18 @@ def lay_out_source(
         except (ObjectNotFoundError, StoreError) as error:
             if isinstance(error, StoreError) and isinstance(error.__cause__, OSError):
                 raise
-            lost.append(f"{file.path} ({file.sha256[:12]})")
+            (replaced if isinstance(error, StoreError) else lost).append(f"{file.path} ({file.sha256[:12]})")
+    if replaced:
+        raise RefusedError(
+            f"In the store stands something else for {some(replaced, _NAMED)} than {what} {ref} was recorded with: it "
+            f"is damaged, or was replaced, and is not run. To see what is damaged: anew check --deep. To run today's "
+            f"source with the recorded configuration: {again} {ref} --code current",
+            ref=ref,
+        )
     if lost:
         raise RerunError(
             f"The recorded source of {what} {ref} is not whole: the content of {some(lost, _NAMED)} is missing from "
-            f"the store, or damaged. To run today's source with the recorded configuration: "
+            f"the store. To run today's source with the recorded configuration: "
             f"{again} {ref} --code current",
             files=tuple(lost),
         )

@@ -95,15 +95,7 @@ def rerun(
     opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     record = opened.get(ref)
     _refuse_unfit(record, code)
-    trust.require(
-        record.command,
-        record.source,
-        record.hardware.hostname if record.hardware else "",
-        opened.present(record.id or 0),
-        ref=record.id,
-        given=trust_source,
-        config=record.config,
-    )
+    trust.require_run(record, opened.present(record.id or 0), given=trust_source, tell=tell or (lambda text: None))
     again = _Again(opened, record, overrides, code, tell or (lambda text: None))
     with sandbox(keep, again.tell) as place:
         again.prepare(place.folder, env, strict)

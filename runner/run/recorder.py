@@ -21,12 +21,15 @@ from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.redact import Redactor
+from anew.runner.store import marks
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.paths import RunLayout
 from anew.runner.wording import say
 
 MAIN_WRITER = "main"
 SECRETS_VARIABLE = "ANEW_SECRETS"
+# what adds to that which a re-run uses, and so is marked
+_ADDING = (ev.SourceAdded, ev.InputUsed)
 
 
 class Recorder:
@@ -121,6 +124,8 @@ class Recorder:
         """
         name, body = serial.body(kind, **values)
         body = _without_secrets(kind, body, self.redactor)
+        if kind in _ADDING:
+            body["om"] = marks.entry_mark(self.uid, name, body)
         try:
             self._current().append(name, body)
         except StoreError as error:
@@ -161,7 +166,7 @@ class Recorder:
 
 def _without_secrets(kind: type[ev.Event], body: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
     """Return what a line is to hold; files of the project are called what they are, or they could not be laid out."""
-    if kind in (ev.SourceAdded, ev.InputUsed):
+    if kind in _ADDING:
         return body
     hidden: dict[str, Any] = redactor.value(body) if kind is ev.InfoSet else redactor.texts(body)
     return hidden

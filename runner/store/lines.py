@@ -12,6 +12,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
+from anew.runner import events as ev
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.store.files import next_data, open_regular
@@ -199,3 +200,17 @@ def read_points(path: Path, name: str) -> Iterator[tuple[float, int, float | int
                 point = serial.point_of(entry, name)
                 if point is not None and seen.add(entry[serial.NUMBER_KEY]):
                     yield point
+
+
+def read_entries(path: Path, kinds: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the intact entries of some kinds, each once; other lines are not even parsed. Raises OSError."""
+    marks = [f'"{ev.KIND_KEY}":{quoted(kind)}'.encode("ascii") for kind in kinds]
+    seen = _Seen()
+    for _, line, _ in _lines(path):
+        if line is None or not any(mark in line for mark in marks):
+            continue
+        for entry in _unsealed(line):
+            if isinstance(entry, DamagedError) or entry.get(ev.KIND_KEY) not in kinds:
+                continue
+            if seen.add(entry[serial.NUMBER_KEY]):
+                yield entry

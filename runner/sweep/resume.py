@@ -72,16 +72,7 @@ def resume(
     for warning in sweep.warnings:
         (tell or print)(f"sweep {start.id}: {warning}")
     if sweep.status is not Status.COMPLETED:
-        trust.require(
-            start.command,
-            start.source,
-            start.hostname,
-            opened.layout.sweep(start.id),
-            ref=start.id,
-            given=trust_source,
-            what="Sweep",
-            again=_AGAIN,
-        )
+        trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell or print)
     vouching.require(folder, given=trust_source)
     if sweep.status is Status.COMPLETED:
         (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
