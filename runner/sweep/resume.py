@@ -85,17 +85,35 @@ def resume(
         return _run(Resume(**basis, sweep=start.id, overrides=start.overrides, only=only), place, opened)
 
 
-def run_job(store: RunFolders, sweep: int, job: PlannedJob, attempt: int, *, settings: Sequence[str] = ()) -> int:
+def run_job(
+    store: RunFolders,
+    sweep: int,
+    job: PlannedJob,
+    attempt: int,
+    *,
+    settings: Sequence[str] = (),
+    expected: str | None = None,
+) -> int:
     """
     Run one job of a sweep from its recorded source, in a process of its own; return that process's exit code.
 
     The project's files are used where they lie as they are on record, else the recorded ones are laid out.
 
+    Args:
+        store: Where the sweep is.
+        sweep: Its number.
+        job: One of its jobs.
+        attempt: What the job is taken by.
+        settings: Overrides of the `anew` node on top.
+        expected: The digest of what is to be run; None to have this user's key vouch for it.
+
     Raises:
         SweepNotFoundError: No such sweep.
+        RefusedError: What is in the store is not what is to be run.
         RerunError: Files cannot be laid out.
     """
     start = store.sweep(sweep).start
+    vouching.require_job(start, store.sweep_folder(sweep), job, expected)
     with sandbox(False, lambda text: None) as place:
         code = "recorded" if changed_files(start.source) else "current"
         basis = _basis(store, start, place, code, settings)

@@ -19,6 +19,7 @@ from anew.runner.store.files import replace_whole
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import SweepFolder, marked
 from anew.runner.store.sweep_state import read_sweep, restore_claims
+from anew.runner.sweep import vouching
 from anew.runner.sweep.engine import Engine, EngineSetup
 from anew.runner.sweep.engines import make_engine
 from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
@@ -86,6 +87,8 @@ class SweepSession:
         number = store.claim_sweep()[0] if resume is None else resume
         self.folder = SweepFolder(store.layout.sweep(number), number)
         self._begun: tuple[Launching, Ledger] | None = None
+        # jobs as they are on record: without secrets
+        self._written: dict[int, PlannedJob] = {}
 
     @property
     def _launching(self) -> Launching:
@@ -173,7 +176,9 @@ class SweepSession:
         fresh = [job for job in jobs if job.index not in known]
         if fresh:
             self._redactor.learn(secret for job in fresh for secret in secrets_in(job.config))
-            self.folder.plan([self._redact(job) for job in fresh])
+            written = [self._redact(job) for job in fresh]
+            self.folder.plan(written)
+            self._written.update((job.index, job) for job in written)
             self._ledger.add(fresh)
             if not self._quiet and self._launching.planned_ahead:
                 self._announce()
@@ -239,9 +244,23 @@ class SweepSession:
             if self._is_beside(self._launching):
                 if self._ledger.progress is None:
                     self._ledger.progress = self._progress()
-                HandOut(self._ledger, self._engine(), following, tell).run()
+                engine = self._engine()
+                HandOut(self._ledger, engine, self._digested(following) if engine.is_remote else following, tell).run()
             else:
                 self._one_by_one(following, run_here, tell)
+
+    def _digested(self, following: Callable[[], Ticket | None]) -> Callable[[], Ticket | None]:
+        """Return what gives the jobs with the digest of what they are to run: they are read from the store."""
+        start = self.folder.start()
+
+        def more() -> Ticket | None:
+            ticket = following()
+            if ticket is None or start is None:
+                return ticket
+            planned = self._written.get(ticket.index) or self._ledger.known[ticket.index]
+            return replace(ticket, digest=vouching.digest(start, planned))
+
+        return more
 
     def _is_beside(self, launching: Launching) -> bool:
         """Whether jobs run in other processes than this one."""
