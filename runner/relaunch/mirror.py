@@ -70,7 +70,7 @@ def lay_out_source(
             folders.add(folder)
         try:
             if file.link is not None:
-                os.symlink(file.link, target)
+                os.symlink(_target_of(file.link, file.path, places), target)
             else:
                 objects.lay_out(file.sha256, Path(target), mode=file.mode)
         except (ObjectNotFoundError, StoreError) as error:
@@ -91,6 +91,13 @@ def lay_out_source(
             f"{again} {ref} --code current",
             files=tuple(lost),
         )
+
+
+def _target_of(link: str, path: str, places: Places) -> str:
+    """Return where a link is to lead: as it did; but out of the project to what is there today, at its own place."""
+    full = os.path.normpath(os.path.join(os.path.dirname(f"{places.root}/{path}"), link))
+    is_inside = f"{full}/".startswith(f"{places.root}/")
+    return link if os.path.isabs(link) or is_inside else full
 
 
 def _inside(root: Path, path: str) -> str:

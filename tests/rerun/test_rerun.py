@@ -412,9 +412,25 @@ def test_an_input_of_a_hostile_record_is_written_nowhere_outside(trial: Again, t
         for q, path in enumerate(paths, 1)
     ]
     (trial.store.layout.run(1).events / "other.jsonl").write_bytes(b"".join(lines))
-    trial.anew("rerun", "1", "--json")
+    trial.anew("rerun", "1", "--json", code=4)
+    trial.anew("rerun", "1", "--json", "--trust")
     assert victim.read_text() == "precious"
     assert not (tmp_path / "made").exists()
+
+
+def test_a_link_out_of_the_project_leads_where_it_led(trial: Again) -> None:
+    (trial.folder.parent / "elsewhere").mkdir()
+    (trial.folder.parent / "elsewhere" / "x.txt").write_text("3")
+    (trial.folder / "data").symlink_to("../elsewhere")
+    subprocess.run("git init -q && git add data", shell=True, cwd=trial.folder, check=True)
+    trial.write("""
+    @experiment.main
+    def main(*, run: Run):
+        return float(open("data/x.txt").read())
+    """)
+    trial.run("anew.inputs.notice=false")
+    assert any("linked to what lies outside" in each for each in trial.record(1).warnings)
+    assert trial.again("1")["verdict"] == "identical"
 
 
 @pytest.mark.parametrize("rtol", ["nan", "-1"])
