@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from urllib.parse import unquote
 
 REDACTED = "<redacted>"
@@ -67,6 +68,7 @@ def _words(name: str) -> str:
     return _COUNTED.sub("", _SEPARATOR.sub("_", _CAPITAL.sub("_", name)).lower().strip("_"))
 
 
+@lru_cache(maxsize=8192)
 def is_secret_name(name: str) -> bool:
     """Whether values of this name are secrets: `db.password`, `OPENAI_API_KEY`; but not `pad_token` or `sort_key`."""
     last = name.rpartition(".")[2]
@@ -81,10 +83,19 @@ def is_secret(name: str, value: object) -> bool:
         return True
     if not isinstance(value, str):
         return False
-    words = _words(name)
+    words = _asking(name)
+    if not words:
+        return False
     if _LIKELY_NAME.fullmatch(words):
         return not (_NUMBER.fullmatch(value) or _WAYS.fullmatch(value) or _is_harmless(words, value))
     return _MAYBE_NAME.fullmatch(words) is not None and looks_random(value)
+
+
+@lru_cache(maxsize=8192)
+def _asking(name: str) -> str:
+    """Return the words of a name of which the value has a say; "" for another."""
+    words = _words(name)
+    return words if _LIKELY_NAME.fullmatch(words) or _MAYBE_NAME.fullmatch(words) else ""
 
 
 def _is_harmless(words: str, value: str) -> bool:
@@ -149,7 +160,30 @@ _TOKENS_OF = (
     r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.\-]{31,34}|AGE-SECRET-KEY-1[0-9A-Z]{58}",
     r"eyJ[A-Za-z0-9_\-]{10,}\.eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}",
 )
-_TOKEN = re.compile(rf"(?<![A-Za-z0-9])(?P<secret>{'|'.join(_TOKENS_OF)})")
+# what is in each of them; to make the pattern takes milliseconds, which a run without any need not wait for
+_SIGNS = (
+    *("AKIA", "ASIA", "ABIA", "ACCA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-"),
+    *("glrt-", "glptt-", "glft-", "glimt-", "glagent-", "gloas-", "glcbt-", "glsoat-", "glsa_", "glc_", "xox"),
+    *("xapp-", "AIza", "ya29.", "GOCSPX-", "1//0", "npm_", "pypi-AgE", "rubygems_", "dckr_pat_", "SG.", "key-"),
+    *("-us", "k_live_", "k_test_", "whsec_", "sq0", "hf_", "api_org_", "r8_", "gsk_", "pplx-", "xai-", "sk-"),
+    *("dapi", "dop_v1_", "doo_v1_", "dor_v1_", "SK", ":AA", "HRKU-", "shpat_", "shpca_", "shppa_", "shpss_"),
+    *("lin_api_", "ntn_", "figd_", "hvs.", "hvb.", ".atlasv1.", "NRAK-", "pscale_", "dp.", "sntr", "tskey-", "sbp_"),
+    *("PMAK-", "Q~", "AGE-SECRET-KEY-1", "eyJ"),
+)
+_LONG_PART = 27
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    return re.compile(rf"(?<![A-Za-z0-9])(?P<secret>{'|'.join(_TOKENS_OF)})")
+
+
+def _tokens_in(word: str) -> Iterator[re.Match[str]]:
+    is_dotted = word.count(".") >= 2 and any(len(part) >= _LONG_PART for part in word.split("."))
+    if is_dotted or any(sign in word for sign in _SIGNS):
+        yield from _token().finditer(word)
+
+
 # a token is within such a word, and of these there are few: the alternatives above cost a microsecond a character
 _LONG_WORD = re.compile(r"[A-Za-z0-9_\-.~:+/=]{15,}")
 _PRIVATE_KEY = re.compile(
@@ -174,7 +208,7 @@ def redact_text(text: str, show: Callable[[str], str] = lambda secret: REDACTED)
 
     for pattern in _patterns(text):
         text = pattern.sub(shown, text)
-    return _LONG_WORD.sub(lambda word: _TOKEN.sub(shown, word[0]), text)
+    return _LONG_WORD.sub(lambda word: _token().sub(shown, word[0]) if any(_tokens_in(word[0])) else word[0], text)
 
 
 def secret_forms(text: str) -> Iterator[str]:
@@ -185,7 +219,7 @@ def secret_forms(text: str) -> Iterator[str]:
             if pattern in _WITH_URL:
                 yield unquote(match["secret"])
     for word in _LONG_WORD.finditer(text):
-        yield from (match["secret"] for match in _TOKEN.finditer(word[0]))
+        yield from (match["secret"] for match in _tokens_in(word[0]))
 
 
 def _patterns(text: str) -> Iterator[re.Pattern[str]]:
@@ -202,4 +236,4 @@ def _patterns(text: str) -> Iterator[re.Pattern[str]]:
 
 def has_known_form(text: str) -> bool:
     """Whether there is a token of well-known form in *text*."""
-    return any(_TOKEN.search(word[0]) for word in _LONG_WORD.finditer(text))
+    return any(any(_tokens_in(word[0])) for word in _LONG_WORD.finditer(text))

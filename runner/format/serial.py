@@ -29,6 +29,7 @@ _SEAL = b',"c":"'
 _MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _GREATEST_NUMBER = 2**63
 _NEW_IN_OUTCOME = frozenset({"writers", "output_bytes"})
+_NEW_IN_ENTRIES = frozenset({"om"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
 _LONGEST_S = 1e10
@@ -356,8 +357,8 @@ def _loaded(kind: type[ev.Event], data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def event_to_body(event: ev.Event) -> tuple[str, dict[str, Any]]:
-    """Return a journal entry's kind and its members, without number, time and seal."""
-    return event.kind, _stored(event)
+    """Return a journal entry's kind and its members, without number, time and seal; what is not known is left out."""
+    return event.kind, {key: value for key, value in _stored(event).items() if value or key not in _NEW_IN_ENTRIES}
 
 
 def body(kind: type[ev.Event], **values: Any) -> tuple[str, dict[str, Any]]:

@@ -54,8 +54,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
-def anew(trial: Project, *words: str, code: int = 0, **env: str) -> Any:
-    return scripts.anew(trial, *words, code=code, **env)
+def anew(trial: Project, *words: str, code: int = 0, env: dict[str, str] | None = None) -> Any:
+    return scripts.anew(trial, *words, code=code, **(env or {}))
 
 
 def runs(trial: Project) -> int:
@@ -119,7 +119,11 @@ def other_source(trial: Project) -> None:
 
 
 def other_late(trial: Project) -> None:
-    entry("s", lambda line: [file.update(sha256=foreign(trial)) for file in line["f"]] and None)(trial)
+    def change(line: FILE) -> None:
+        for file in line["f"]:
+            file["sha256"] = foreign(trial)
+
+    entry("s", change)(trial)
 
 
 def other_input(trial: Project) -> None:
@@ -259,7 +263,7 @@ def test_ones_own_run_needs_no_word_wherever_it_was_and_whatever_host_it_is(
     # another node of a cluster, with the same home
     (tmp_path / "sitecustomize.py").write_text("import socket; socket.gethostname = lambda: 'another'")
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
-    assert json.loads(anew(trial, "rerun", "1", "--json", PYTHONPATH=path).stdout)["verdict"] == "identical"
+    assert json.loads(anew(trial, "rerun", "1", "--json", env={"PYTHONPATH": path}).stdout)["verdict"] == "identical"
 
 
 def test_a_run_of_ones_own_that_was_killed_needs_no_word(trial: Project) -> None:
@@ -279,21 +283,21 @@ def test_a_run_of_ones_own_that_was_killed_needs_no_word(trial: Project) -> None
 
 def test_trust_holds_for_what_it_was_given_for_and_says_what_changed_since(trial: Project, tmp_path: Path) -> None:
     other = {"XDG_STATE_HOME": str(tmp_path / "somebody")}
-    assert "this changed" not in anew(trial, "rerun", "1", code=4, **other).stderr
-    anew(trial, "rerun", "1", "--trust", **other)
-    anew(trial, "rerun", "1", **other)
+    assert "this changed" not in anew(trial, "rerun", "1", code=4, env=other).stderr
+    anew(trial, "rerun", "1", "--trust", env=other)
+    anew(trial, "rerun", "1", env=other)
     EDITS["source added"](trial)
     EDITS["override"](trial)
     EDITS["variable"](trial)
-    refused = anew(trial, "rerun", "1", code=4, **other).stderr
+    refused = anew(trial, "rerun", "1", code=4, env=other).stderr
     assert "Since you trusted it, this changed:" in refused
     assert "source    other.py is new" in refused
     assert "override  lr=0.75 is new" in refused
     assert "override  lr=0.25 is gone" in refused
     assert "variable  CUDA_HINT changed: other" in refused
-    told = anew(trial, "rerun", "1", "--trust", **other).stderr
+    told = anew(trial, "rerun", "1", "--trust", env=other).stderr
     assert "source    other.py is new" in told
-    anew(trial, "rerun", "1", **other)
+    anew(trial, "rerun", "1", env=other)
     # by whoever recorded it, as well
     refused = anew(trial, "rerun", "1", code=4).stderr
     assert "--trust" in refused
@@ -309,7 +313,7 @@ def test_what_was_added_to_ones_own_record_is_named(trial: Project) -> None:
 
 def test_trust_is_keyed_on_nothing_that_a_record_says_of_itself(trial: Project, tmp_path: Path) -> None:
     other = {"XDG_STATE_HOME": str(tmp_path / "somebody")}
-    anew(trial, "rerun", "1", "--trust", **other)
+    anew(trial, "rerun", "1", "--trust", env=other)
     trial.run("lr=0.5")
     number = max(run.id or 0 for run in trial.store.find())
     path = trial.store.layout.run(number).record
@@ -317,7 +321,7 @@ def test_trust_is_keyed_on_nothing_that_a_record_says_of_itself(trial: Project, 
     path.chmod(0o644)
     first = trial.record(1)
     path.write_bytes(serial.seal({**data, "uid": first.uid, "origin_mark": first.origin_mark}))
-    anew(trial, "rerun", str(number), code=4, **other)
+    anew(trial, "rerun", str(number), code=4, env=other)
 
 
 def test_an_entry_of_an_earlier_version_needs_a_word_a_record_without_any_does_not(trial: Project) -> None:
