@@ -20,6 +20,7 @@ from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import RefusedError, RerunError, StoreError
 from anew.runner.format.redact import REDACTED
 from anew.runner.format.serial import from_json
+from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
 from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status
 from anew.runner.relaunch import trust
@@ -32,7 +33,7 @@ from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
 from anew.runner.rerun.report import RerunResult, difference_lines
 from anew.runner.rerun.verdict import judge
 from anew.runner.settings import EnvironmentSettings
-from anew.runner.store import curate, liveness
+from anew.runner.store import curate
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
 
@@ -182,7 +183,7 @@ class _Again:
             self._rebuild(strict)
         inputs = self._lay_out()
         environment = self._environment(folder, env)
-        self.differences = differences.find(record, environment, capture_hardware(boot_id=liveness.boot_id()), inputs)
+        self.differences = differences.find(record, environment, capture_hardware(boot_id=boot_id()), inputs)
         self._note_paths()
         for line in difference_lines(record.id or 0, self.differences):
             self.tell(line)
