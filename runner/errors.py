@@ -19,6 +19,7 @@ EXIT_REFUSED = 4
 EXIT_FAULT = 70
 EXIT_UNKEPT = 74
 EXIT_TAKEN = 75
+EXIT_SIGNAL = 128  # and the number of the signal, as shells have it
 EXIT_SIGINT = 130
 EXIT_SIGTERM = 143
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 from functools import cache
 
@@ -89,6 +90,20 @@ def kill(pid: int, descriptor: int | None) -> None:
         os.kill(pid, signal.SIGKILL)
     else:
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+
+
+def end_with(pipe: int) -> None:
+    """
+    Have this process be sent SIGTERM when the other end of a pipe, which nothing is written to, is closed.
+
+    The kernel sends it, so that no thread has to wait, which a program would see; a forked child's copy does nothing.
+    """
+    os.set_inheritable(pipe, False)
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGTERM)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | fcntl.FASYNC)
+    if select.select([pipe], [], [], 0)[0]:  # it was closed before anybody was to be told
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def open_switch() -> int | None:

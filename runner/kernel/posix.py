@@ -10,6 +10,7 @@ import fcntl
 import os
 import signal
 import socket
+import threading
 from contextlib import suppress
 from functools import cache
 
@@ -65,6 +66,19 @@ def open_process(pid: int) -> int | None:
 def kill(pid: int, descriptor: int | None) -> None:
     """Kill a process by its number. Raises OSError."""
     os.kill(pid, signal.SIGKILL)
+
+
+def end_with(pipe: int) -> None:
+    """Have this process be sent SIGTERM when the other end of a pipe is closed, which a thread waits for."""
+    os.set_inheritable(pipe, False)
+    threading.Thread(target=_end_with, args=(pipe, os.getpid()), name="anew-lifeline", daemon=True).start()
+
+
+def _end_with(pipe: int, pid: int) -> None:
+    with suppress(OSError):
+        while os.read(pipe, 1):
+            pass
+    os.kill(pid, signal.SIGTERM)
 
 
 def open_switch() -> int | None:

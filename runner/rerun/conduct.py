@@ -169,6 +169,8 @@ class _Again:
         self.differences: dict[str, dict[str, Any]] = {}
         self.python = sys.executable
         self.variables: dict[str, str] = {}
+        # the signal that this process was sent meanwhile; main may have got another in its place
+        self.stopped: str | None = None
 
     # --- before main ----------------------------------------------------------------------------------------------
 
@@ -290,9 +292,15 @@ class _Again:
     # --- main -----------------------------------------------------------------------------------------------------
 
     def run(self, place: Sandbox, stdout: int | None, stderr: int | None) -> Report:
-        """Run main in a process of its own; return what it reported. Raises RerunError when it never came to main."""
+        """
+        Run main in a process of its own; return what it reported.
+
+        Raises:
+            RerunError: It never came to main.
+            KeyboardInterrupt: For that reason; SystemExit for SIGTERM, SIGHUP and SIGQUIT.
+        """
         errand = self._errand(place.folder)
-        code = run_errand(
+        ended = run_errand(
             errand,
             place,
             cwd=self.cwd,
@@ -301,12 +309,15 @@ class _Again:
             stdout=stdout,
             stderr=stderr,
         )
+        self.stopped = ended.signal.name if ended.signal else None
         report = read_report(Path(errand.report))
+        if report is None and ended.signal is not None:
+            ended.leave()
         if report is None:
             raise RerunError(
-                f"The re-run of {self.record.id} ended with exit code {code} before its main function was called; "
-                "what it said is above." + _hint(self.differences),
-                process_exit_code=code,
+                f"The re-run of {self.record.id} ended with exit code {ended.code} before its main function was "
+                "called; what it said is above." + _hint(self.differences),
+                process_exit_code=ended.code,
             )
         return report
 
@@ -364,7 +375,7 @@ class _Again:
             status=new.status,
             judged=verdict,
             notes=tuple(self.notes),
-            signal=new.signal,
+            signal=self.stopped or new.signal,
         )
 
     def _hand_over(self, number: int) -> int:
