@@ -246,7 +246,9 @@ class Main:
             _leave(error)
         except KeyboardInterrupt:
             sys.exit(errors.EXIT_SIGINT)
-        except Exception:
+        except Exception as error:
+            if refused := errors.refusal(error):
+                _leave(AnewError(refused))
             _report_fault()
 
     def _errand(self) -> Errand | None:

@@ -353,6 +353,23 @@ def test_a_run_whose_descriptors_were_all_closed_ends_all_the_same(project: Path
     assert "fault in anew" not in done.stderr
 
 
+@pytest.mark.parametrize("most", range(4, 20))
+def test_a_process_that_may_open_few_files_has_an_outcome_or_says_what_is_wrong(project: Path, most: int) -> None:
+    trial = Project(project)
+    trial.write("@experiment.main\ndef main(run: Run):\n    run.log({'x': 1})\n")
+    shell = ["sh", "-c", f'ulimit -n {most}; exec "$@"', "sh", sys.executable, "train.py"]
+    done = subprocess.run(shell, cwd=project, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode in (0, 1, 2, EXIT_UNKEPT), done.stderr
+    assert "fault in anew" not in done.stderr
+    if done.returncode == 2:
+        assert "Too many open files" in done.stderr
+        assert "ulimit -n" in done.stderr
+    if done.returncode == 0:
+        assert (record := trial.record()).status is Status.COMPLETED
+        assert record.metrics["x"].count == 1
+
+
 def test_a_run_whose_outcome_cannot_be_written_is_not_called_completed(project: Path) -> None:
     trial = Project(project)
     trial.write(
