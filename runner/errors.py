@@ -168,6 +168,14 @@ def refusal(error: BaseException) -> str | None:
     return f"{error}.{_REFUSALS[error.errno]}"
 
 
+def was_interrupted(error: BaseException) -> bool:
+    """Whether an error is what became of a Ctrl-C: Python itself makes a RuntimeError of one (in `__set_name__`)."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
+
+
 def fault_report() -> str:
     """Return the lines that follow a traceback of ours on stderr, ready to be pasted; no argument values in it."""
     command = " ".join([sys.argv[0].rpartition("/")[2], *(word.partition("=")[0] for word in sys.argv[1:])])

@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _silence_stdout()
         return errors.EXIT_OK
     except Exception as error:
+        if errors.was_interrupted(error):
+            return errors.EXIT_SIGINT
         if refused := errors.refusal(error):
             # most often it is what stdout leads to
             _silence_stdout()

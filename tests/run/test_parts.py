@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from anew.runner.errors import EXIT_UNKEPT
+from anew.runner.errors import EXIT_SIGINT, EXIT_UNKEPT
 from anew.runner.format.redact import Redactor
 from anew.runner.records import Status
 from anew.runner.run.parts import Course, Part, unwind
@@ -351,6 +351,30 @@ def test_a_run_whose_descriptors_were_all_closed_ends_all_the_same(project: Path
 
     assert trial.record().status is Status.COMPLETED
     assert "fault in anew" not in done.stderr
+
+
+SWALLOWED = """\
+import enum
+from anew import Experiment
+experiment = Experiment("swallowed")
+@experiment.main
+def main(lr: float = 0.1): raise SystemError("main was called")
+if __name__ == "__main__":
+    from anew.runner.store import folder
+    class Late:
+        def __set_name__(self, owner, name): raise KeyboardInterrupt
+    def interrupted(*_, **__):
+        class Owner: late = Late()  # Python up to 3.11 makes a RuntimeError of it
+        raise SystemError("it was not raised")
+    folder.FolderStore.claim = interrupted
+    main()
+"""
+
+
+def test_a_ctrl_c_that_became_another_error_is_still_one(project: Path) -> None:
+    (project / "swallowed.py").write_text(SWALLOWED)
+    done = Project(project).run(name="swallowed.py", code=EXIT_SIGINT)
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("most", range(4, 20))
