@@ -369,8 +369,10 @@ def _dotted(path: Path) -> str:
 
 def _secret_needed(ref: str, key: str, variable: str | None) -> ConfigError:
     source = f" It came from the environment: set {variable}, or" if variable else " To"
+    # of a list Hydra takes all or nothing
+    whole, bracket, _ = key.partition("[")
+    again = f"'{whole}=[...]'" if bracket else f"{key}=VALUE"
     return ConfigError(
-        f"The value of {key} is a secret, which is not kept on record.{source} give it again: "
-        f"anew rerun {ref} {key}=VALUE",
+        f"The value of {key} is a secret, which is not kept on record.{source} give it again: anew rerun {ref} {again}",
         key=key,
     )

@@ -100,7 +100,7 @@ class Redactor:
     Redaction with a memory: what was once seen to be a secret is replaced wherever it turns up later.
 
     Values shorter than six characters are only replaced under their own name, since replacing every "1234" in a log
-    would do more harm than good. Threads may share one after `learn` was called for the last time.
+    would do more harm than good. Threads may share one; of what two of them learn at the same moment one may be lost.
 
     Attributes:
         clean: Names, of metrics, that were looked at and hold no secret that is known now.
@@ -143,13 +143,14 @@ class Redactor:
         lines = {line for each in fresh if "\n" in each for line in each.split("\n")}
         fresh |= {line for line in lines if len(line) >= 2 * _SHORTEST_SECRET}
         if not fresh <= self._secrets:
-            self._secrets |= fresh
+            # a set of its own: another thread may be looking at the one before
+            self._secrets = self._secrets | fresh
             self._compile()
 
     def _learn_word(self, word: str, shown: str) -> None:
         """Remember a whole word such as "password=1234", whose secret is too short to be replaced elsewhere."""
         if self._words.get(word) != shown:
-            self._words[word] = shown
+            self._words = {**self._words, word: shown}
             self._compile()
 
     def _compile(self) -> None:

@@ -21,6 +21,8 @@ from anew.runner.sweep_records import SweepStart
 # section -> name -> what is there, JSON values
 Basis = dict[str, dict[str, Any]]
 _ABSENT: Any = object()
+# what is told apart by the others for people, and might not be for a machine: "a.b" and "b" in "a" look the same
+_EXACT = "exact"
 _MOST_SHOWN = 60
 _ADDING = (ev.SourceAdded.kind, ev.InputUsed.kind)
 
@@ -36,6 +38,7 @@ def of_run(record: RunRecord) -> Basis:
         "input": {each["path"]: each for each in data["inputs"]},
         "configuration": dict(_leaves(data["config"], "")),
         "override": _listed((*data["overrides"], *chosen["flags"], *chosen["settings"])),
+        _EXACT: {"": _digest([data["config"], data["overrides"], chosen["flags"], chosen["settings"]])},
         "seed": {"root": data["seed"], "hash": seeds.get("hash_randomization")},
         "variable": {**facts.get("variables", {}), **facts.get("threads", {})},
         "package": {**facts.get("packages", {}), "python": [facts.get("python"), facts.get("implementation")]},
@@ -50,6 +53,7 @@ def of_sweep(start: SweepStart) -> Basis:
         "command": data["command"],
         "source": _files(start.source),
         "override": _listed((*data["overrides"], *data["flags"], *data["settings"])),
+        _EXACT: {"": _digest([data["overrides"], data["flags"], data["settings"]])},
         "sweeper": {"class": data["sweeper"], "launcher": data["launcher"]},
     }
 
@@ -94,19 +98,24 @@ def vouched_sweep(layout: SweepLayout) -> Basis | None:
 
 def digest_of(basis: Mapping[str, Any]) -> str:
     """Return the digest by which what was trusted once is known again."""
-    return hashlib.sha256(serial.dumps(_ordered(basis)).encode("ascii")).hexdigest()
+    return _digest(basis)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(serial.dumps(_ordered(value)).encode("ascii")).hexdigest()
 
 
 def changes(was: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return what is another than it was, a line each; a file by its name, anything else with what is there now."""
-    lines = []
+    lines: list[tuple[str, str]] = []
     for section in dict.fromkeys((*was, *now)):
         old, new = was.get(section, {}), now.get(section, {})
         for name in dict.fromkeys((*old, *new)):
             a, b = old.get(name, _ABSENT), new.get(name, _ABSENT)
             if a is _ABSENT or b is _ABSENT or _ordered(a) != _ordered(b):
-                lines.append(f"  {section:<9} {_change(name, a, b)}")
-    return lines
+                lines.append((section, f"  {section:<9} {_change(name, a, b)}"))
+    told = [line for section, line in lines if section != _EXACT]
+    return told or ["  the order or nesting of overrides or of the configuration"] * bool(lines)
 
 
 def _change(name: str, was: Any, now: Any) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from anew.runner.dispatch.transfer import to_observer
 from anew.runner.errors import RefusedError
 from anew.runner.format import serial
+from anew.runner.relaunch import basis
 from anew.runner.rerun.conduct import rerun
 from anew.runner.store import marks
 from anew.runner.store.locate import open_run_folders
@@ -278,7 +281,7 @@ def test_a_run_of_ones_own_that_was_killed_needs_no_word(trial: Project) -> None
     """)
     trial.run(code=-9)
     assert trial.record(2).inputs
-    anew(trial, "rerun", "2", GO_ON="1")
+    anew(trial, "rerun", "2", env={"GO_ON": "1"})
 
 
 def test_trust_holds_for_what_it_was_given_for_and_says_what_changed_since(trial: Project, tmp_path: Path) -> None:
@@ -332,6 +335,24 @@ def test_an_entry_of_an_earlier_version_needs_a_word_a_record_without_any_does_n
     trial.write("@experiment.main\ndef main(*, run: Run): return 1\n", name="plain.py")
     trial.run("anew.inputs.notice=false", name="plain.py")
     anew(trial, "rerun", "last")
+
+
+def test_no_two_records_that_run_something_else_look_the_same(trial: Project) -> None:
+    record = trial.record(1)
+    provenance = record.provenance
+    others = [
+        replace(record, config={"a": {"b": 1}}),
+        replace(record, config={"a.b": 1}),
+        replace(record, overrides=("a=1", "b=1", "a=1")),
+        replace(record, overrides=("b=1", "b=1", "a=1")),
+        replace(record, overrides=("a=1",), provenance=replace(provenance, settings=())),
+        replace(record, overrides=(), provenance=replace(provenance, settings=("a=1",))),
+    ]
+    seen = [basis.digest_of(basis.of_run(each)) for each in others]
+    assert len(set(seen)) == len(others)
+    for one, other in itertools.permutations(others, 2):
+        assert basis.changes(basis.of_run(one), basis.of_run(other))
+    assert basis.changes(basis.of_run(record), basis.of_run(record)) == []
 
 
 def test_an_entry_is_known_again_by_its_file_alone() -> None:
