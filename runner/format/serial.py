@@ -21,14 +21,14 @@ from zlib import crc32
 from anew.runner import events as ev
 from anew.runner.errors import StoreFormatError
 from anew.runner.format.values import decode, encode, from_iso, iso, number_from_json, number_to_json, plain
-from anew.runner.records import FORMAT, RunRecord
+from anew.runner.records import FORMAT, Cause, RunRecord
 
 T = TypeVar("T")
 _SEAL = b',"c":"'
 # what the loading of values that are anybody's may raise
 _MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _GREATEST_NUMBER = 2**63
-_NEW_IN_OUTCOME = frozenset({"writers", "output_bytes"})
+_NEW_IN_OUTCOME = frozenset({"writers", "output_bytes", "unkept"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
 _LONGEST_S = 1e10
@@ -143,6 +143,10 @@ _SIMPLE = {
 }
 
 
+# what earlier versions wrote as a text alone: the field that it is
+_ONCE_A_TEXT: Mapping[Any, str] = {Cause: "sentence"}
+
+
 @cache
 def _codec(kind: Any) -> _Codec:
     """Return the codec of an annotation; the records use few forms, and a new form must be added here."""
@@ -198,8 +202,11 @@ def _object(kind: Any) -> _Codec:
     stores = [(name, codec.store) for name, codec in codecs]
     shows = [(name, codec.show) for name, codec in codecs]
     loads = {name: codec.load for name, codec in codecs}
+    bare = _ONCE_A_TEXT.get(kind)
 
-    def load(data: Mapping[str, Any]) -> Any:
+    def load(data: Any) -> Any:
+        if bare is not None and type(data) is str:
+            return kind(**{bare: data})
         return kind(**{name: loads[name](value) for name, value in data.items() if name in loads})
 
     return _Codec(
@@ -246,6 +253,7 @@ _LATER = frozenset(
         "verdict",
         "damage",
         "observers",
+        "unkept",
     }
 )
 
@@ -310,6 +318,7 @@ class _Member:
     name: str
     codec: _Codec
     optional: bool
+    left_out: Any = MISSING
 
 
 def _members(kind: Any) -> tuple[_Member, ...]:
@@ -326,6 +335,7 @@ def _described(kind: Any) -> tuple[_Member, ...]:
             name=item.name,
             codec=_codec(hints[item.name]),
             optional=item.default is not MISSING or item.default_factory is not MISSING,
+            left_out=item.default if item.metadata["later"] else MISSING,
         )
         for item in fields(kind)
         if item.name in keys and item.name not in _OF_ALL
@@ -343,7 +353,11 @@ def has_entry(event: ev.Event) -> bool:
 
 
 def _stored(event: ev.Event) -> dict[str, Any]:
-    return {member.key: member.codec.store(getattr(event, member.name)) for member in _members(type(event))}
+    return {
+        member.key: member.codec.store(value)
+        for member in _members(type(event))
+        if (value := getattr(event, member.name)) is not member.left_out
+    }
 
 
 def _loaded(kind: type[ev.Event], data: Mapping[str, Any]) -> dict[str, Any]:

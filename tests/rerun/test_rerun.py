@@ -141,7 +141,7 @@ def test_todays_code_gives_different_and_says_where(trial: Again) -> None:
     done = trial.anew("rerun", "1", "--code", "current", code=3)
     assert "run 2 is a re-run of 1: different" in done.stdout.splitlines()
     assert "metric loss at step 0" in done.stdout
-    assert "The source is another." in done.stdout
+    assert "The source is another: helper.py." in done.stdout
     # the artifact is another too, but its bytes follow from the number
     shown = trial.again("1", "--code", "current", "--rtol", "1e-6")
     assert shown["verdict"] == "close"
@@ -279,7 +279,7 @@ def test_a_large_input_is_verified_and_named(trial: Again) -> None:
     (trial.folder / "big.bin").write_bytes(b"today")
     shown = trial.again("1", code=3)
     assert shown["differences"]["inputs"]["big.bin"]["restored"] is False
-    assert any("big.bin" in cause for cause in shown["causes"])
+    assert any("big.bin" in cause["sentence"] for cause in shown["causes"])
     assert "big.bin" in trial.anew("rerun", "1", "--strict", code=4).stderr
 
 
@@ -303,7 +303,9 @@ def test_hash_randomisation_is_named_as_a_cause(trial: Again) -> None:
         return hash("text")
     """)
     trial.run()
-    assert any("Hash randomisation" in cause for cause in trial.again("1", code=3)["causes"])
+    assert [(cause["kind"], cause["where"]) for cause in trial.again("1", code=3)["causes"]] == [("hash", "train.py:8")]
+    # that of the re-run is on record, so that it is no cause any more
+    assert trial.again("2")["verdict"] == "identical"
 
 
 def test_an_environment_variable_in_the_configuration_stays_what_it_was(trial: Again) -> None:
@@ -513,9 +515,8 @@ def test_ctrl_c_reaches_main_and_the_rerun_is_interrupted(trial: Again) -> None:
     again = trial.record(2)
     assert again.status is Status.INTERRUPTED
     assert again.verdict is not None
-    assert [cause[: cause.index(",")] for cause in again.verdict.causes] == [
-        "The re-run was stopped by SIGINT before its end"
-    ]
+    assert [cause.kind for cause in again.verdict.causes] == ["stopped"]
+    assert again.verdict.causes[0].sentence.startswith("The re-run was stopped by SIGINT before its end,")
 
 
 TYPED = """
