@@ -461,7 +461,7 @@ def test_verify_says_of_each_run_how_it_came_out(trial: Again) -> None:
     ]
     rows = json.loads(trial.anew("verify", "tag:paper", "3", "--json", code=3).stdout)
     assert [row["verdict"] for row in rows] == ["identical", "identical", "different"]
-    assert "No run" in trial.anew("verify", "tag:none", code=2).stderr
+    assert "No run" in trial.anew("verify", "tag:none", code=2).stdout
 
 
 def test_from_python(trial: Again) -> None:
