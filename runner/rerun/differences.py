@@ -178,3 +178,13 @@ def _hardware(was: HardwareFacts, now: HardwareFacts) -> dict[str, Any]:
     drivers = sorted({gpu.driver for gpu in was.gpus}), sorted({gpu.driver for gpu in now.gpus})
     values["gpu driver"] = drivers
     return _pairs(values)
+
+
+def way_back(found: Mapping[str, Mapping[str, Any]], env: str) -> str:
+    """Return a sentence on packages that are missing, where there are some."""
+    gone = [name for name, entry in found.get("packages", {}).items() if entry["now"] is None]
+    if not gone:
+        return ""
+    if env == "recorded":
+        return f" Not in the rebuilt environment: {', '.join(gone)}. To try it with today's: --env current"
+    return f" Not installed any more: {', '.join(gone)}. To have the recorded packages: --env recorded"
