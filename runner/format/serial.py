@@ -237,6 +237,7 @@ _HEAVY = (
     (("source",), "files"),
     (("source", "git"), "diff"),
     (("environment",), "packages"),
+    (("environment",), "imported"),
     (("provenance",), "unresolved"),
 )
 _LATER = frozenset(
@@ -261,7 +262,7 @@ _LATER = frozenset(
 def record_to_json(record: RunRecord, *, full: bool = True) -> dict[str, Any]:
     """Return a record as `--json` shows it: strict JSON. Unless *full*, without the bulk.
 
-    The bulk: source files and their diff, packages, the unresolved configuration.
+    The bulk: source files and their diff, packages and which were imported, the unresolved configuration.
     """
     data: dict[str, Any] = _codec(RunRecord).show(record)
     hardware = data["hardware"]
