@@ -321,7 +321,8 @@ class Verdict:
         first_difference: Where the two part: {"what", "name", "step", "recorded", "now"}; None when they do not.
         max_deviation: The largest relative deviation of a number; None when the two cannot be compared by numbers.
         max_deviation_at: Where it is, in the form of `first_difference`.
-        causes: What may explain a difference, likeliest first.
+        causes: What explains a difference, or may, likeliest first, in sentences.
+        reasons: The same, each with its kind and its place; none in what earlier versions wrote.
         points: How many points of metrics were compared, where the recorded run broke off; None where it ended.
         remarks: What is no difference, and good to know, in sentences: what is lost and was not compared.
         settled: Of a re-run that was made twice: whether the two came out the same; None when it was made once.
@@ -334,7 +335,8 @@ class Verdict:
     first_difference: Mapping[str, Any] | None = None
     max_deviation: float | None = None
     max_deviation_at: Mapping[str, Any] | None = None
-    causes: tuple[Cause, ...] = ()
+    causes: tuple[str, ...] = ()
+    reasons: tuple[Cause, ...] = ()
     points: int | None = None
     remarks: tuple[str, ...] = ()
     settled: bool | None = None

@@ -32,8 +32,8 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", ".git")
 _ENDS = (".pyc", ".so", ".pyd")
 _MOST_MISSED = 100
-_SYSTEM = ("/bin/", "/dev/", "/etc/", "/lib", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/", "/var/lib/", "/var/cache/")
-_SYSTEM += ("/Library/", "/System/", "/private/etc/", "/private/var/db/")
+_LINUX = ("/bin/", "/dev/", "/etc/", "/lib", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/", "/var/lib/", "/var/cache/")
+_SYSTEM = (*_LINUX, "/Library/", "/System/", "/private/etc/", "/private/var/db/")
 # of files outside the project, whose content is not kept, so many are looked at, and so much is read for their digests
 _MOST_OUTSIDE = 200
 _MOST_OUTSIDE_BYTES = 2**30

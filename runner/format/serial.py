@@ -21,7 +21,7 @@ from zlib import crc32
 from anew.runner import events as ev
 from anew.runner.errors import StoreFormatError
 from anew.runner.format.values import decode, encode, from_iso, iso, number_from_json, number_to_json, plain
-from anew.runner.records import FORMAT, Cause, RunRecord
+from anew.runner.records import FORMAT, RunRecord
 
 T = TypeVar("T")
 _SEAL = b',"c":"'
@@ -143,10 +143,6 @@ _SIMPLE = {
 }
 
 
-# what earlier versions wrote as a text alone: the field that it is
-_ONCE_A_TEXT: Mapping[Any, str] = {Cause: "sentence"}
-
-
 @cache
 def _codec(kind: Any) -> _Codec:
     """Return the codec of an annotation; the records use few forms, and a new form must be added here."""
@@ -202,11 +198,8 @@ def _object(kind: Any) -> _Codec:
     stores = [(name, codec.store) for name, codec in codecs]
     shows = [(name, codec.show) for name, codec in codecs]
     loads = {name: codec.load for name, codec in codecs}
-    bare = _ONCE_A_TEXT.get(kind)
 
-    def load(data: Any) -> Any:
-        if bare is not None and type(data) is str:
-            return kind(**{bare: data})
+    def load(data: Mapping[str, Any]) -> Any:
         return kind(**{name: loads[name](value) for name, value in data.items() if name in loads})
 
     return _Codec(

@@ -21,7 +21,7 @@ from anew.runner.format.redact import REDACTED
 from anew.runner.format.serial import from_json
 from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
-from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status
+from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import InputState, files_made, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import Report, Rerun, read_report
@@ -368,7 +368,7 @@ class _Again:
                 folders=own_folders(was, now),
                 is_current=not self.recorded_code,
             )
-            verdict = replace(verdict, causes=explain(case))
+            verdict = _with(verdict, explain(case))
         curate.judge(self.target, report.number, verdict)
         return RerunResult(
             run=self._hand_over(report.number),
@@ -385,11 +385,9 @@ class _Again:
         was, now = Side(self.record, self.store), Side(self.store.get(first.uid), self.store)
         between = compare(now, Side(self.store.get(second.uid), self.store), ignore=self.ignored)
         causes, told = settle(
-            first.judged.causes, compare(was, now, ignore=self.ignored), between, self.record.id or 0, second.run
+            first.judged.reasons, compare(was, now, ignore=self.ignored), between, self.record.id or 0, second.run
         )
-        judged = replace(
-            first.judged, causes=tuple(causes), remarks=(*first.judged.remarks, told), settled=not between.all
-        )
+        judged = replace(_with(first.judged, causes), remarks=(*first.judged.remarks, told), settled=not between.all)
         curate.judge(self.store, first.uid, judged)
         return replace(first, judged=judged)
 
@@ -441,3 +439,8 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
             yield from _texts(item, f"{where}[{index}]")
     elif isinstance(value, str):
         yield where, value
+
+
+def _with(verdict: Verdict, causes: Sequence[Cause]) -> Verdict:
+    """Return a verdict with its causes, as they are and in sentences."""
+    return replace(verdict, reasons=tuple(causes), causes=tuple(cause.sentence for cause in causes))

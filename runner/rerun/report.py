@@ -8,6 +8,7 @@ from signal import Signals
 from typing import Any
 
 from anew.runner import errors
+from anew.runner.format.serial import to_json
 from anew.runner.records import RerunOf, Status, Verdict
 
 _MOST = 30
@@ -74,7 +75,8 @@ class RerunResult:
             "first_difference": judged.first_difference,
             "max_deviation": judged.max_deviation,
             "max_deviation_at": judged.max_deviation_at,
-            "causes": [{"kind": each.kind, "where": each.where, "sentence": each.sentence} for each in judged.causes],
+            "causes": list(judged.causes),
+            "reasons": [to_json(each) for each in judged.reasons],
             "points": judged.points,
             "remarks": list(judged.remarks),
             "settled": judged.settled,
@@ -125,7 +127,7 @@ def verdict_lines(run: int, of: int | str, verdict: Verdict) -> Iterator[str]:
         part = verdict.first_difference
         yield f"  first difference   {_place(part)}: {_side(part, 'recorded')} -> {_side(part, 'now')}"
     for number, cause in enumerate(verdict.causes):
-        yield f"  {'why' if number == 0 else '':<17}  {cause.sentence}"
+        yield f"  {'why' if number == 0 else '':<17}  {cause}"
     for number, text in enumerate(verdict.remarks):
         yield f"  {'also' if number == 0 else '':<17}  {text}"
 

@@ -61,8 +61,8 @@ LINES: list[tuple[ev.Event, bytes]] = [
     (
         at(ev.Judged, verdict=VERDICT),
         b'"k":"v","t":1.5,"v":{"verdict":"close","overrides":[],"rtol":1e-06,"differences":{},'
-        b'"first_difference":{"what":"result"},"max_deviation":"Infinity","max_deviation_at":null,"causes":[],'
-        b'"points":null,"remarks":[],"settled":null},"c":"aac4164d"',
+        b'"first_difference":{"what":"result"},"max_deviation":"Infinity","max_deviation_at":null,"causes":[],"reasons":[],'
+        b'"points":null,"remarks":[],"settled":null},"c":"1bae7d51"',
     ),
     (
         at(ev.ModulesImported, names=("numpy",), libraries={"blas": "openblas 0.3"}),

@@ -44,7 +44,7 @@ def trial(project: Path, monkeypatch: pytest.MonkeyPatch) -> Again:
 
 
 def kinds(shown: dict[str, Any]) -> list[str]:
-    return [cause["kind"] for cause in shown["causes"]]
+    return [cause["kind"] for cause in shown["reasons"]]
 
 
 TEN_POINTS = """
@@ -140,7 +140,7 @@ def test_an_input_outside_of_the_project_that_changed_is_named(trial: Again, tmp
     assert trial.again("1", "--strict")["verdict"] == "identical"
     data.write_text("4")
     shown = trial.again("1", code=3)
-    assert [(cause["kind"], cause["where"]) for cause in shown["causes"]] == [("input", str(data))]
+    assert [(cause["kind"], cause["where"]) for cause in shown["reasons"]] == [("input", str(data))]
     assert "data.txt" in trial.anew("rerun", "1", "--strict", code=4).stderr
 
 
@@ -153,8 +153,8 @@ def test_a_file_of_the_project_that_main_misses_is_named(trial: Again) -> None:
     trial.run()
     (trial.folder / "late.txt").write_text("5")
     shown = trial.again("1", code=3, LATE="1")
-    assert [(cause["kind"], cause["where"]) for cause in shown["causes"]][:1] == [("missing", "late.txt")]
-    assert "run.input('late.txt')" in shown["causes"][0]["sentence"]
+    assert [(cause["kind"], cause["where"]) for cause in shown["reasons"]][:1] == [("missing", "late.txt")]
+    assert "run.input('late.txt')" in shown["reasons"][0]["sentence"]
 
 
 def test_nothing_is_named_that_has_no_part_in_it(trial: Again) -> None:
@@ -169,7 +169,7 @@ def test_nothing_is_named_that_has_no_part_in_it(trial: Again) -> None:
     """)
     trial.run(env={"THING": "1"})
     shown = trial.again("1", code=3)
-    assert not any(cause["sentence"].startswith(("The result", "In the result")) for cause in shown["causes"])
+    assert not any(cause["sentence"].startswith(("The result", "In the result")) for cause in shown["reasons"])
     trial.write("""
     @experiment.main
     def main(*, run: Run):
@@ -226,7 +226,7 @@ def test_strict_looks_at_packages_that_were_imported(trial: Again, tmp_path: Pat
     metadata = site / "idle-1.0.dist-info" / "METADATA"
     metadata.write_text(metadata.read_text().replace("Version: 1.0", "Version: 2.0"))
     os.utime(site)
-    assert trial.again("1", "--strict", **path)["differences"]["packages"]["idle"]["imported"] is False
+    assert trial.again("1", "--strict", PYTHONPATH=str(site))["differences"]["packages"]["idle"]["imported"] is False
     done = scripts.anew(trial.folder.parent, "rerun", "1", "--strict=all", code=4, ANEW_STORE=str(trial.runs), **path)
     assert "idle (packages)" in done.stderr
 

@@ -169,9 +169,9 @@ def table(results: dict[str, tuple[str, RerunResult]]) -> Iterator[str]:
 
 
 def _why(result: RerunResult) -> str:
-    if not result.judged.causes:
+    if not result.judged.reasons:
         return ""
-    cause = result.judged.causes[0]
+    cause = result.judged.reasons[0]
     where = "the input" if cause.kind == "input" else cause.where
     return f"{cause.kind}{f': `{where}`' if where else ''}"
 
@@ -183,9 +183,9 @@ def _check(rows: list[Row], folder: Path) -> None:
     wrong = []
     for row in rows:
         judged = results[row.name][1].judged
-        first = f"{judged.causes[0].kind} {judged.causes[0].where}" if judged.causes else ""
+        first = f"{judged.reasons[0].kind} {judged.reasons[0].where}" if judged.reasons else ""
         if verdict_words(judged) != row.verdict or not first.startswith(row.cause) or bool(first) != bool(row.cause):
-            wrong.append(f"{row.name}: {verdict_words(judged)}, {judged.first_difference}, {judged.causes}")
+            wrong.append(f"{row.name}: {verdict_words(judged)}, {judged.first_difference}, {judged.reasons}")
     assert not wrong, "\n".join(wrong)
     page = PAGE.read_text(encoding="utf-8").partition(SECTION)[2]
     missing = [line for line in lines if line not in page]

@@ -279,7 +279,7 @@ def test_a_large_input_is_verified_and_named(trial: Again) -> None:
     (trial.folder / "big.bin").write_bytes(b"today")
     shown = trial.again("1", code=3)
     assert shown["differences"]["inputs"]["big.bin"]["restored"] is False
-    assert any("big.bin" in cause["sentence"] for cause in shown["causes"])
+    assert any("big.bin" in cause for cause in shown["causes"])
     assert "big.bin" in trial.anew("rerun", "1", "--strict", code=4).stderr
 
 
@@ -303,7 +303,9 @@ def test_hash_randomisation_is_named_as_a_cause(trial: Again) -> None:
         return hash("text")
     """)
     trial.run()
-    assert [(cause["kind"], cause["where"]) for cause in trial.again("1", code=3)["causes"]] == [("hash", "train.py:8")]
+    assert [(cause["kind"], cause["where"]) for cause in trial.again("1", code=3)["reasons"]] == [
+        ("hash", "train.py:8")
+    ]
     # that of the re-run is on record, so that it is no cause any more
     assert trial.again("2")["verdict"] == "identical"
 
@@ -515,8 +517,8 @@ def test_ctrl_c_reaches_main_and_the_rerun_is_interrupted(trial: Again) -> None:
     again = trial.record(2)
     assert again.status is Status.INTERRUPTED
     assert again.verdict is not None
-    assert [cause.kind for cause in again.verdict.causes] == ["stopped"]
-    assert again.verdict.causes[0].sentence.startswith("The re-run was stopped by SIGINT before its end,")
+    assert [cause.kind for cause in again.verdict.reasons] == ["stopped"]
+    assert again.verdict.causes[0].startswith("The re-run was stopped by SIGINT before its end,")
 
 
 TYPED = """

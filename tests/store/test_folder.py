@@ -269,7 +269,7 @@ def test_the_index_is_not_believed_when_it_names_another_run(store: FolderStore)
         store.resolve(first.uid)
 
 
-@pytest.mark.parametrize("ref", [9, "last~9", "sweep:7/3", "7zz"])
+@pytest.mark.parametrize("ref", [9, "last~9", "sweep:7/3", "7zzz"])
 def test_a_reference_to_nothing_says_what_there_is(store: FolderStore, ref: str | int) -> None:
     with pytest.raises(RunNotFoundError, match=r"it holds no runs.*anew list"):
         store.get(ref)

@@ -87,18 +87,18 @@ def schema_values(spec: TaskSpec, kind: Kind, cfg: DictConfig) -> Any:
 
 def _refuse_unknown(spec: TaskSpec, node: DictConfig, where: str) -> None:
     """Refuse a key that the class of its node has no field for: an instance has no place for it. Raises ConfigError."""
-    cls = OmegaConf.get_type(node)
+    cls: Any = OmegaConf.get_type(node)
     names = [str(name) for name in getattr(cls, "__dataclass_fields__", {})]
     names += [str(each.name) for each in getattr(cls, "__attrs_attrs__", ())]
     for key in node:
         if names and str(key) not in names and not (not where and key in RESERVED):
             raise ConfigError(
-                f"{cls.__name__} has no field {str(key)!r} (given as {where}{key}; {spec.place})."
+                f"{cls.__name__} has no field {str(key)!r} (given as {where}{key!s}; {spec.place})."
                 f"{nearest(str(key), names, where)} It has: {', '.join(names)}."
             )
         below = nodes.child(node, key)
         if isinstance(below, DictConfig) and nodes.is_open(below):
-            _refuse_unknown(spec, below, f"{where}{key}.")
+            _refuse_unknown(spec, below, f"{where}{key!s}.")
 
 
 def refuse_missing(spec: TaskSpec, cfg: DictConfig) -> None:
