@@ -12,6 +12,7 @@ from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
 from anew.runner.config.main import ComposedJob
+from anew.runner.errors import ConfigError
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.format.serial import start_to_json
@@ -62,7 +63,7 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     """
     redactor = Redactor.of_environment(digest=marks.digest)
     redactor.learn(secret for each in claim.settings.observers for secret in secrets_in(each.spec))
-    seeder = _seeder(seed_from_config(job.config), origin.seed)
+    seeder = _seeder(seed_from_config(job.config), claim.settings.seed, origin.seed)
     job, command = _without_secrets(job, origin.command, redactor)
     _redact_files(claim, redactor)
     handed_down = hand_down(redactor.secrets)
@@ -82,10 +83,20 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     )
 
 
-def _seeder(configured: int | None, recorded: int | None) -> Seeder:
+def _seeder(configured: int | None, set_apart: int | None, recorded: int | None) -> Seeder:
+    """Return what seeds a run. Raises ConfigError: `anew.seed` is none, or not that of the configuration."""
+    if set_apart is not None and configured not in (None, set_apart):
+        raise ConfigError(
+            f"anew.seed={set_apart} and seed={configured} cannot both be the root seed. Leave anew.seed out: the "
+            "configuration has a seed of its own."
+        )
     if configured is not None:
         return Seeder(configured, "config")
-    return Seeder(draw_seed()) if recorded is None else Seeder(recorded, "recorded")
+    if recorded is not None:
+        return Seeder(recorded, "recorded")
+    if set_apart is None:
+        return Seeder(draw_seed())
+    return Seeder(seed_from_config({"seed": set_apart}, "anew.seed") or 0, "setting")
 
 
 def _record(

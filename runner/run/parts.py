@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner import events as ev
 from anew.runner.capture.determinism import Determinism
-from anew.runner.capture.opened import OpenedFiles, noticed_inputs
+from anew.runner.capture.environment import imported_modules, loaded_libraries
+from anew.runner.capture.opened import OpenedFiles, missed_files, noticed_inputs
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.source import added_modules
 from anew.runner.errors import AnewError, StoreError, UnkeptError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
 from anew.runner.records import Status
+from anew.runner.relaunch.plan import report_missed
 from anew.runner.run.beginning import Beginning
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import ending, message
@@ -58,6 +60,7 @@ class Course:
     Attributes:
         called: Whether main was called.
         result: What main returned; in the end what may be kept of it.
+        unkept_result: Why that is nothing, where it is.
         failure: What main raised, or what kept it from being called.
         interrupt: What broke a part off that was being stopped: the Ctrl-C of somebody who has waited enough.
         problems: What is not as it should be, in sentences.
@@ -67,6 +70,7 @@ class Course:
 
     called: bool = False
     result: Any = None
+    unkept_result: str | None = None
     failure: BaseException | None = None
     interrupt: BaseException | None = None
     problems: list[str] = field(default_factory=list)
@@ -125,7 +129,7 @@ class Announcement:
         if self._is_quiet:
             return
         claim, scan = self._beginning.claim, self._beginning.origin.scan
-        say(f"run {claim.number} of {self._beginning.record.experiment} in {_shown(claim.layout.folder)}")
+        say(f"run {claim.number} of {self._beginning.record.experiment} in {self._shown(claim.layout.folder)}")
         for note in scan.news if scan is not None else ():
             say(note)
 
@@ -144,7 +148,17 @@ class Announcement:
         if claim.settings.keep:
             return f"see: anew show {claim.number}"
         sinks = self._followers.sinks if self._followers is not None else ()
-        return f"kept by {', '.join(sinks)}" if sinks else f"spooled in {_shown(claim.layout.folder)}"
+        return f"kept by {', '.join(sinks)}" if sinks else f"spooled in {self._shown(claim.layout.folder)}"
+
+    def _shown(self, path: Path) -> str:
+        """Return a path as it is shortest to type from where the run was started; Hydra may have moved since."""
+        places = self._beginning.origin.places
+        start = self._beginning.record.command.cwd if places.mirror is None else os.curdir
+        try:
+            relative = os.path.relpath(path, start)
+        except (OSError, ValueError):
+            return str(path)
+        return relative if len(relative) < len(str(path)) else str(path)
 
 
 class Following:
@@ -193,6 +207,7 @@ class Outcome:
         uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
         ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
         ended = replace(ended, writers=self._recorder.written, output_bytes=self._capture.settled_bytes)
+        ended = replace(ended, unkept=course.unkept_result)
         try:
             is_ours = claim.store.finish(claim.number, ended)
         except StoreError as error:
@@ -225,6 +240,7 @@ class Result:
             self._course.result = result if hidden == written else decode(hidden)
         except Exception as error:
             # the user's object may raise anything when it is looked at
+            self._course.unkept_result = self._recorder.redactor.text(str(error))
             self._recorder.warn_once("result", f"The result of main was not kept: {error}")
 
 
@@ -250,6 +266,21 @@ class AddedSource:
         files = added_modules(source, root, claim.store.objects, settings, exclude=(claim.store.root,))
         if files:
             self._recorder.add(ev.SourceAdded, files=files)
+
+
+class Imports:
+    """Modules of distributions that main imports: of what is installed, this is what bears on the outcome."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def start(self) -> None:
+        """They are looked at once, at the end."""
+
+    def stop(self) -> None:
+        """Put them on record."""
+        if self._recorder.is_open:
+            self._recorder.add(ev.ModulesImported, names=imported_modules(), libraries=loaded_libraries())
 
 
 class SameResults:
@@ -307,7 +338,8 @@ class NoticedInputs:
         roots = [Path(root).expanduser() for root in settings.roots]
         mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]
         exclude = (beginning.claim.store.root,)
-        self.opened = OpenedFiles([places.project, *roots, *mirrored], exclude=exclude, most=settings.max_files)
+        folders = [places.project, *roots, *mirrored, *([places.mirror] if places.mirror is not None else [])]
+        self.opened = OpenedFiles(folders, exclude=exclude, most=settings.max_files, outside=True)
 
     def start(self) -> None:
         """Begin to notice them; a run without that is better than none."""
@@ -325,6 +357,7 @@ class NoticedInputs:
         cache = beginning.origin.cache / "inputs.json"
         try:
             places, declared = beginning.origin.places, self._run.declared
+            report_missed(missed_files(self.opened, places))
             found, notes = noticed_inputs(self.opened, places, objects, keep, cache, declared)
             for reference in found:
                 self._recorder.add(ev.InputUsed, input=reference)
@@ -386,12 +419,3 @@ def _set_variable(name: str, value: str | None) -> None:
         os.environ[name] = value
     else:
         os.environ.pop(name, None)
-
-
-def _shown(path: Path) -> str:
-    """Return a path as it is shortest to type from here."""
-    try:
-        relative = os.path.relpath(path)
-    except (OSError, ValueError):
-        return str(path)
-    return relative if len(relative) < len(str(path)) else str(path)

@@ -102,7 +102,7 @@ def restore(store: RunFolders, ref: str | int) -> int:
         StoreError: The store cannot be written.
     """
     store.refuse_removal()
-    number = _resolve_trashed(store, ref)
+    number = number_in_trash(store, ref)
     _move(store.layout.trashed(number).folder, store.layout.run(number).folder)
     return number
 
@@ -117,7 +117,8 @@ def _in_trash(store: RunFolders) -> list[StoredRun]:
     return [StoredRun(number, record) for number, record in records if record is not None]
 
 
-def _resolve_trashed(store: RunFolders, ref: str | int) -> int:
+def number_in_trash(store: RunFolders, ref: str | int) -> int:
+    """Return the number of a deleted run. Raises RunNotFoundError, RefSyntaxError."""
     parsed = ids.parse_ref(ref)
     runs = _in_trash(store)
     if isinstance(parsed, ids.ByNumber):
@@ -164,7 +165,7 @@ def purge(
     """
     store.refuse_removal()
     numbers = [run.number for run in _in_trash(store)] if refs is None else []
-    numbers += [_resolve_trashed(store, ref) for ref in refs or ()]
+    numbers += [number_in_trash(store, ref) for ref in refs or ()]
     if numbers:
         store.retire(max(numbers))
     for number in numbers:

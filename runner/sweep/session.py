@@ -167,7 +167,8 @@ class SweepSession:
         if self._settings.sweep.skip != "done":
             return None
         start = self.folder.start()
-        return Reuse(self._store, self._experiment, start.source if start else self._source())
+        source = start.source if start else self._source()
+        return Reuse(self._store, self._experiment, source, self._settings.seed)
 
     def plan(self, jobs: Sequence[PlannedJob]) -> list[bool]:
         """Put jobs on record that are not yet; return of each whether it is as it was planned before."""
