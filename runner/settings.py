@@ -144,6 +144,8 @@ class Settings:
         heartbeat_s: Seconds between signs of life, for readers on other hosts.
         deterministic: Whether libraries are told to compute the same each time, where they can.
         drain_s: How long the end of a run waits for its observers.
+        on_loss: What becomes of a run of which something could not be recorded, and whose main returned: "fail" has it
+            end as FAILED, "warn" as COMPLETED with a warning.
         keep: Whether the run's folder stays in the store (the observer "files"), or is gone once the others have it.
         observers: What else follows the run.
     """
@@ -156,6 +158,7 @@ class Settings:
     heartbeat_s: float = 10.0
     deterministic: bool = False
     drain_s: float = 10.0
+    on_loss: Literal["fail", "warn"] = "fail"
     keep: bool = True
     observers: tuple[ObserverSettings, ...] = ()
     output: OutputSettings = field(default_factory=OutputSettings)

@@ -11,6 +11,7 @@ See `guard_protocol` for what is said between the two.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -23,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
 from anew.runner.guard.pump import Capture, Source
@@ -32,6 +34,7 @@ _INTERACTIVE_PATIENCE_S = 5.0
 _SWITCH_S = 1.0
 _LOOK_S = 0.5
 _MOST_DESCRIPTORS = 16
+_NOTHING: dict[str, Any] = {"problem": None, "settled": 0, "whole": True}
 
 
 @dataclass(slots=True)
@@ -268,7 +271,7 @@ class GuardProcess:
         if captured := self._state.captures.get(number):
             captured.asked = captured.capture.watched = True
         else:
-            self._answer({"id": number, **self._state.ended.pop(number, {"problem": None, "settled": 0})})
+            self._answer({"id": number, **self._state.ended.pop(number, _NOTHING)})
 
     def _look_after_captures(self) -> None:
         for number, captured in list(self._state.captures.items()):
@@ -289,7 +292,7 @@ class GuardProcess:
 
 
 def _state_of(capture: Capture) -> dict[str, Any]:
-    return {"problem": capture.problem, "settled": capture.settled_bytes}
+    return {"problem": capture.problem, "settled": capture.settled_bytes, "whole": capture.is_whole}
 
 
 def _write_outcome(watch: dict[str, Any], number: int, settled: int | None) -> None:
@@ -301,13 +304,22 @@ def _write_outcome(watch: dict[str, Any], number: int, settled: int | None) -> N
     """
     folder, name = os.path.split(watch["outcome"])
     temporary = os.path.join(folder, f".{name}.guard{os.getpid()}")
-    with suppress(OSError), open(temporary, "xb", buffering=0) as file:
-        try:
-            file.write(_sealed_outcome(watch, number, settled))
-            os.link(temporary, watch["outcome"])
-        finally:
-            os.unlink(temporary)
-        os.fsync(file.fileno())
+    data = _sealed_outcome(watch, number, settled)
+    try:
+        with open(temporary, "xb", buffering=0) as file:
+            try:
+                if file.write(data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.link(temporary, watch["outcome"])
+            finally:
+                os.unlink(temporary)
+            os.fsync(file.fileno())
+    except FileExistsError:
+        pass
+    except OSError:
+        with suppress(OSError):
+            reserve.create_from_reserve(watch["outcome"], data)
+    reserve.give_up(folder)
 
 
 def _sealed_outcome(watch: dict[str, Any], number: int, settled: int | None) -> bytes:

@@ -34,10 +34,12 @@ class Drained:
     Attributes:
         problem: What could not be written, as a sentence.
         settled_bytes: How many bytes of the log will not change any more.
+        is_whole: Whether all that was printed is in the log.
     """
 
     problem: str | None
     settled_bytes: int
+    is_whole: bool
 
 
 class Guard:
@@ -125,7 +127,7 @@ class Guard:
         if self._link is None:
             raise GuardGoneError("it was never started")
         answer = self._link.ask({"do": "drain", "id": capture}, timeout_s)
-        return Drained(answer["problem"], answer["settled"]) if answer else None
+        return Drained(answer["problem"], answer["settled"], answer["whole"]) if answer else None
 
     def on_death(self, callback: Callable[[], None]) -> None:
         """Have *callback* called, in a thread, if the guard process dies; once."""

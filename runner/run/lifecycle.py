@@ -43,9 +43,11 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
     Record *call* as one run and return what it returns.
 
     Whatever *call* raises is recorded and raised again. The status is INTERRUPTED after SIGINT or SIGTERM, FAILED after
-    another exception or an exit with a code other than 0, else COMPLETED.
+    another exception or an exit with a code other than 0, else COMPLETED: FAILED, too, when main returned and something
+    of the run could not be recorded (`anew.on_loss`).
 
     Raises:
+        UnkeptError: That is so, or the outcome could not be written.
         AnewError: The run could not be started; nothing of it is left.
         ObserverRequiredError: An observer refused that must not; the run is on record, as FAILED.
     """
@@ -70,7 +72,8 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
                 # what a Ctrl-C broke off that came before the end, or between the ends of two parts; else nothing
                 _end(life)
                 # gives the number back, where no record came to be
-                claim.store.abandon(claim.number)
+                if not course.called:
+                    claim.store.abandon(claim.number)
 
 
 def _end(life: Life | None) -> None:
@@ -133,17 +136,17 @@ class Life:
         Stop what was started and write the outcome; raise what broke that off. Does nothing when all is stopped.
 
         Raises:
-            UnkeptError: Main returned, and the outcome could not be written.
+            UnkeptError: Main returned, and not all of the run is on record, or no outcome.
         """
         if not self._parts:
             return
         self._watch.mark_done()
         unwind(self._parts, self._course, self._recorder)
         # its traceback leads here, and to all that main had: a circle that would keep that in memory for a while
-        failure, self._course.failure = self._course.failure, None
+        self._course.failure = None
         if self._course.interrupt is not None:
             raise self._course.interrupt
-        if self._course.unkept is not None and failure is None:
+        if self._course.unkept is not None:
             raise self._course.unkept
 
     def _list_parts(self) -> list[Part]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,10 +28,14 @@ from anew.runner.run.beginning import Beginning
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import ending, message
 from anew.runner.run.recorder import Recorder
-from anew.runner.wording import duration, say
+from anew.runner.store.reading import read_outcome
+from anew.runner.wording import duration, say, some
 
 if TYPE_CHECKING:
     from anew.runner.dispatch.follow import Followers
+
+
+_SHORT = 1000
 
 
 class Part(Protocol):
@@ -46,6 +51,9 @@ class Part(Protocol):
 
         Returns:
             A sentence, when something is not as it should be.
+
+        Raises:
+            StoreError: Something of the run could not be recorded; it says what.
         """
         ...
 
@@ -61,8 +69,9 @@ class Course:
         failure: What main raised, or what kept it from being called.
         interrupt: What broke a part off that was being stopped: the Ctrl-C of somebody who has waited enough.
         problems: What is not as it should be, in sentences.
+        losses: What of the run could not be recorded, in sentences.
         ended: The outcome, once it is on record.
-        unkept: Why the outcome could not be written.
+        unkept: Main returned, and not all of the run is on record.
     """
 
     called: bool = False
@@ -70,6 +79,7 @@ class Course:
     failure: BaseException | None = None
     interrupt: BaseException | None = None
     problems: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
     ended: ev.RunEnded | None = None
     unkept: StoreError | None = None
 
@@ -89,6 +99,8 @@ def unwind(parts: list[Part], course: Course, recorder: Recorder) -> None:
                 course.problems.append(problem)
                 if recorder.is_open:
                     recorder.add(ev.Warned, text=recorder.redactor.text(problem))
+        except StoreError as error:
+            course.losses.append(recorder.redactor.text(str(error)))
         except Exception as error:
             # what is on record of a problem is not worth the parts that are still to be stopped
             course.problems.append(f"{type(error).__name__}: {error}")
@@ -100,6 +112,8 @@ def _stop_last(parts: list[Part]) -> str | None:
     """Stop the last part; it is done with then, also when a second Ctrl-C broke that off."""
     try:
         return parts[-1].stop()
+    except StoreError:
+        raise
     except AnewError as error:
         return str(error)
     except Exception as error:
@@ -131,7 +145,7 @@ class Announcement:
 
     def stop(self) -> None:
         """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""
-        for problem in self._course.problems:
+        for problem in (*self._course.problems, *self._course.losses):
             say(problem)
         ended = self._course.ended
         if self._is_quiet or ended is None or not self._course.called:
@@ -179,31 +193,103 @@ class Outcome:
         self._watch = watch
         self._recorder = recorder
         self._capture = capture
+        self._why = "Its outcome is damaged."
 
     def start(self) -> None:
         """Nothing is known of it yet."""
 
     def stop(self) -> None:
         """Write it, where there is a run that it is the outcome of."""
-        beginning, course = self._beginning, self._course
-        claim = beginning.claim
-        if not claim.layout.record.exists():
+        course, layout = self._course, self._beginning.claim.layout
+        if not course.called and not layout.record.exists():
             return
+        self._look_for_losses()
         failure = course.failure or course.interrupt
+        if course.losses and self._beginning.claim.settings.on_loss == "fail" and self._would_complete(failure):
+            failure = course.unkept = self._hole()
+        course.ended = self._written(failure)
+        if course.ended is None:
+            self._note_unkept(failure)
+        elif course.ended.status is not Status.FAILED:
+            course.unkept = None  # a signal came first
+
+    def _look_for_losses(self) -> None:
+        """Find out what is not there any more: main may have removed anything."""
+        claim, losses = self._beginning.claim, self._course.losses
+        if not claim.layout.record.exists():
+            losses.append(f"{str(claim.layout.record)!r} was removed while the run went on")
+            with suppress(StoreError):
+                claim.store.start(claim.number, self._beginning.record)
+        # the source of a re-run was kept by another run, and perhaps in another store
+        kept = self._beginning.record.source.files if self._beginning.origin.source is None else ()
+        contents = {**{file.sha256: file.path for file in kept if file.kept}, **self._recorder.contents}
+        if missing := [contents[each] for each in claim.store.objects.missing(contents)]:
+            losses.append(f"the content of {some(missing)} is gone from the store")
+
+    def _would_complete(self, failure: BaseException | None) -> bool:
+        is_fine = failure is None or (isinstance(failure, SystemExit) and not failure.code)
+        return is_fine and self._watch.received is None
+
+    def _hole(self) -> UnkeptError:
+        number = self._beginning.claim.number
+        return UnkeptError(
+            f"Run {number} is FAILED, since main returned and not all of it is on record: "
+            f"{'; '.join(self._course.losses)}. To have such runs COMPLETED, with a warning: anew.on_loss=warn",
+            run=number,
+            status=Status.FAILED,
+        )
+
+    def _written(self, failure: BaseException | None) -> ev.RunEnded | None:
+        """Write the outcome; return what is on record of it, None for nothing."""
+        claim, ended = self._beginning.claim, self._ended(failure)
+        try:
+            if claim.store.finish(claim.number, ended):
+                return ended
+        except StoreError as error:
+            self._why = str(error)
+            self._course.problems.append(self._why)
+            if read_outcome(claim.layout, ended.uid)[0] is None:
+                return self._written_short(ended)
+        # the guard was first, after a signal that was not reacted to in time; or it is there, and could not be synced
+        return read_outcome(claim.layout, ended.uid)[0]
+
+    def _written_short(self, ended: ev.RunEnded) -> ev.RunEnded | None:
+        """Write the outcome in less space: without what main returned, and without the traceback."""
+        claim, course = self._beginning.claim, self._course
+        failure = course.failure or course.interrupt
+        if ended.result is not None:
+            course.losses.append("there is no space for what main returned")
+            if claim.settings.on_loss == "fail" and self._would_complete(failure):
+                failure = course.unkept = self._hole()
+        ended = self._ended(failure or course.unkept)
+        error = ended.error and replace(ended.error, traceback="", message=ended.error.message[:_SHORT])
+        losses = ended.losses and tuple(each[:_SHORT] for each in ended.losses)
+        short = replace(ended, result=None, error=error, losses=losses)
+        with suppress(StoreError):
+            if claim.store.finish(claim.number, short):
+                return short
+        return read_outcome(claim.layout, short.uid)[0]
+
+    def _ended(self, failure: BaseException | None) -> ev.RunEnded:
+        beginning, course = self._beginning, self._course
         uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
         ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
-        ended = replace(ended, writers=self._recorder.written, output_bytes=self._capture.settled_bytes)
-        try:
-            is_ours = claim.store.finish(claim.number, ended)
-        except StoreError as error:
-            course.unkept = UnkeptError(
-                f"{error} So run {claim.number} has no outcome on record, and will be shown as LOST.", run=claim.number
-            )
-            if failure is not None:  # which is what is raised then
-                course.problems.append(str(course.unkept))
-            return
-        # else the guard was first, after a signal that was not reacted to in time
-        course.ended = ended if is_ours else replace(ended, status=Status.INTERRUPTED)
+        losses = tuple(course.losses) or None
+        return replace(ended, writers=self._recorder.written, output_bytes=self._capture.settled_bytes, losses=losses)
+
+    def _note_unkept(self, failure: BaseException | None) -> None:
+        """Say that there is no outcome; main's own failure, where there is one, is raised all the same."""
+        course, number = self._course, self._beginning.claim.number
+        course.problems = [each for each in course.problems if each != self._why]
+        error = UnkeptError(
+            f"{self._why} So run {number} has no outcome on record, and will be shown as LOST.",
+            run=number,
+            status=Status.LOST,
+        )
+        if failure is None or failure is course.unkept or self._would_complete(failure):
+            course.unkept = error
+        else:
+            course.problems.append(str(error))
 
 
 class Result:

@@ -8,6 +8,7 @@ forked child begins its own.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from contextlib import suppress
@@ -113,7 +114,8 @@ def _sync(journal: Synced) -> None:
         try:
             descriptor = os.dup(journal.descriptor)
         except OSError as error:
-            journal.fault = error
+            if error.errno != errno.EBADF:  # else it was closed by main, and is opened again
+                journal.fault = error
             return
     try:
         sync_descriptor(descriptor)

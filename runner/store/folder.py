@@ -16,6 +16,7 @@ from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
+from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.files import cannot, create_whole, names_in
@@ -169,7 +170,7 @@ class FolderStore(RunFolders):
 
     def start(self, number: int, record: RunRecord, *, views: Mapping[str, str] | None = None) -> None:
         """
-        Write the record of a claimed run, complete and synced, before user code starts.
+        Write the record of a claimed run, complete and synced, before user code starts, with space for its outcome.
 
         Args:
             number: What `claim` gave.
@@ -185,6 +186,10 @@ class FolderStore(RunFolders):
                 (layout.folder / name).write_text(text, encoding="utf-8", errors="surrogateescape")
             except OSError as error:
                 raise cannot("write", layout.folder / name, error) from error
+        try:
+            reserve.set_aside(str(layout.folder))
+        except OSError as error:
+            raise cannot("write", layout.folder, error) from error
         if not create_whole(layout.record, serial.seal(serial.start_to_json(record))):
             raise StoreError(f"Run {number} in {self.url!r} has started already.")
 
@@ -209,19 +214,29 @@ class FolderStore(RunFolders):
         """
         Write how a run ended, and what there is of it, so that readers know what is missing; synced.
 
+        On a full disk it takes the space that was set aside at the start, some 16 KB.
+
         Returns:
             False when that is on record already.
 
         Raises:
-            StoreError: It cannot be written.
+            StoreError: It cannot be written, or not be synced.
         """
         layout = self.layout.run(number)
         ends = journal_ends(str(layout.events))
         for writer, last in (ended.writers or {}).items():
             # what a writer knows of its own journal holds, whatever has become of the file
             ends[writer] = max(last, ends.get(writer, 0))
-        whole = replace(ended, writers=ends)
-        return create_whole(layout.outcome, serial.seal(serial.outcome_to_json(whole)))
+        data = serial.seal(serial.outcome_to_json(replace(ended, writers=ends)))
+        try:
+            is_ours = create_whole(layout.outcome, data)
+        except StoreError as refused:
+            try:
+                is_ours = reserve.create_from_reserve(str(layout.outcome), data)
+            except OSError:
+                raise refused from None
+        reserve.give_up(str(layout.folder))
+        return is_ours
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""

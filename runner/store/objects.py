@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -53,6 +53,11 @@ class ObjectStore:
     def has(self, sha256: str) -> bool:
         """Whether the content is here."""
         return _DIGEST.fullmatch(sha256) is not None and os.path.exists(self.path(sha256))
+
+    def missing(self, digests: Iterable[str]) -> list[str]:
+        """Return those of some digests whose content is not here."""
+        start = f"{self.root}/sha256"  # there may be thousands, hence no paths
+        return [each for each in digests if not os.path.exists(f"{start}/{each[:2]}/{each[2:]}")]
 
     def size(self, sha256: str) -> int:
         """Return the size in bytes. Raises ObjectNotFoundError."""
