@@ -1,10 +1,10 @@
 """
-The guard: a small process beside the one that runs main, which keeps two promises that one cannot.
+The guard: a small process beside the one that runs main, which keeps promises that one cannot.
 
-A C call that holds the GIL stops all Python in its process. So what must happen within a second of a signal, and what
-must be read lest a writer blocks, is done here. The guard is no child of the process, is in a session of its own, and
-ends when the process is dead and all captured streams have ended. It imports the standard library and its neighbours
-only, since its start is part of the first run's.
+A C call that holds the GIL stops all Python in its process. So what must happen within a second of a signal, what must
+be read lest a writer blocks, and the signs of life that readers on other hosts go by, are done here. The guard is no
+child of the process, is in a session of its own, and ends when the process is dead and all captured streams have ended.
+It imports the standard library and its neighbours only, since its start is part of the first run's.
 
 See `guard_protocol` for what is said between the two.
 """
@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from anew.runner.guard import reserve
+from anew.runner.guard.beats import Beats
 from anew.runner.guard.journal_ends import journal_ends
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
 from anew.runner.guard.pump import Capture, Source
@@ -81,6 +82,7 @@ class _State:
     """What the process has asked for; `ended` has what became of captures that ended before they were asked for."""
 
     watches: dict[int, dict[str, Any]] = field(default_factory=dict)
+    beats: dict[int, Beats] = field(default_factory=dict)
     captures: dict[int, _Captured] = field(default_factory=dict)
     ended: dict[int, dict[str, Any]] = field(default_factory=dict)
     alarms: dict[int, _Alarm] = field(default_factory=dict)
@@ -127,6 +129,7 @@ class GuardProcess:
                 self._look_for_process()
             for alarm in list(self._state.alarms.values()):
                 self._heed(alarm)
+            self._give_signs_of_life()
             self._look_after_captures()
         os._exit(0)
 
@@ -140,6 +143,8 @@ class GuardProcess:
     def _patience_ms(self) -> int | None:
         now = time.monotonic()
         times = [max(0.0, alarm.due - now) for alarm in self._state.alarms.values()]
+        if not self._dead:
+            times += [max(0.0, beats.due - now) for beats in self._state.beats.values()]
         if self._pidfd == ABSENT:
             times.append(_LOOK_S)
         return int(min(times) * 1000) + 1 if times else None
@@ -164,8 +169,10 @@ class GuardProcess:
         kind, number = message["do"], message["id"]
         if kind == "watch":
             self._state.watches[number] = message
+            self._state.beats[number] = Beats(message["outcome"], message["origin"], message["beat_s"])
         elif kind == "unwatch":
             self._state.watches.pop(number, None)
+            self._state.beats.pop(number, None)
             if not self._state.watches:
                 self._state.alarms.clear()
         elif kind == "capture":
@@ -204,6 +211,12 @@ class GuardProcess:
             self._dead = True
         except PermissionError:
             return
+
+    def _give_signs_of_life(self) -> None:
+        now = time.monotonic()
+        for beats in self._state.beats.values() if not self._dead else ():
+            if now >= beats.due:
+                beats.beat()
 
     # --- signals ------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from anew.runner.run.parts import (
     ThreadFailures,
     unwind,
 )
-from anew.runner.run.pulse import Pulse
+from anew.runner.run.pulse import LEAST_BEAT_S, Pulse
 from anew.runner.run.recorder import Recorder
 from anew.runner.wording import say
 
@@ -97,7 +97,13 @@ class Life:
         settings, record, redactor = claim.settings, beginning.record, beginning.redactor
         self._guard = Guard.shared()
         template = {"format": FORMAT, "uid": record.uid}
-        self._watch = Watch(self._guard, claim.layout.outcome, template, started_at=record.started_at)
+        self._watch = Watch(
+            self._guard,
+            claim.layout.outcome,
+            template,
+            started_at=record.started_at,
+            beat_s=max(settings.heartbeat_s, LEAST_BEAT_S),
+        )
         self._recorder = Recorder(
             claim.layout,
             record.uid,
@@ -206,6 +212,7 @@ class Life:
         return Pulse(
             self._recorder,
             heartbeat_s=settings.heartbeat_s,
+            is_needed=lambda: not self._watch.has_guard,
             sample=SystemSampler().sample if settings.system.enabled else None,
             interval_s=settings.system.interval_s,
             every_tick=self._watch.check_handlers,
