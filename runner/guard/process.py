@@ -327,6 +327,7 @@ def _write_outcome(watch: dict[str, Any], number: int, settled: int | None) -> N
             finally:
                 os.unlink(temporary)
             os.fsync(file.fileno())
+        reserve.sync_folder(folder)
     except FileExistsError:
         pass
     except OSError:

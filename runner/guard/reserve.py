@@ -70,6 +70,7 @@ def create_from_reserve(target: str, data: bytes) -> bool:
             os.link(mine, target)
         except FileExistsError:
             return False
+        sync_folder(folder)
     except OSError:
         with suppress(OSError):
             os.rename(mine, reserve)  # for a shorter one
@@ -78,6 +79,15 @@ def create_from_reserve(target: str, data: bytes) -> bool:
         with suppress(OSError):
             os.unlink(mine)
     return True
+
+
+def sync_folder(folder: str) -> None:
+    """Make the names in a folder survive a power cut. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: str, data: bytes) -> None:

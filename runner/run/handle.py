@@ -88,7 +88,7 @@ class Run:
 
     def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
         """
-        Keep a file, or every file of a folder, in the store.
+        Keep a file, or every file of a folder, in the store; when this returns, it survives a power cut.
 
         Args:
             path: Absolute, or relative to the working directory, or else to `dir`.
@@ -103,12 +103,14 @@ class Run:
         # not at the top, as in the two below: `from anew import Run`, for an annotation, is to stay light
         from anew.runner.capture.artifacts import artifact_files
 
-        for file in artifact_files(Path(path), name, base=self.dir):
+        files = artifact_files(Path(path), name, base=self.dir)
+        for file in files:
             with self._losing(f"artifact {file.name!r}"):
                 sha256, size = self._objects.put_file(file.path)
             if not self._recorder.add(ev.ArtifactAdded, artifact=file.reference(sha256, size)):
                 raise StoreError(f"The artifact {file.name!r} could not be put on record.", run=self.id)
             self._recorder.regain(f"artifact {file.name!r}")
+        self._recorder.sync()
 
     def input(self, path: str | os.PathLike[str]) -> Path:
         """

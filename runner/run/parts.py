@@ -222,6 +222,10 @@ class Outcome:
                 claim.store.start(claim.number, self._beginning.record)
         # the source of a re-run was kept by another run, and perhaps in another store
         kept = self._beginning.record.source.files if self._beginning.origin.source is None else ()
+        try:
+            claim.store.settle(claim.number)
+        except StoreError as error:
+            losses.append(str(error))
         contents = {**{file.sha256: file.path for file in kept if file.kept}, **self._recorder.contents}
         if missing := [contents[each] for each in claim.store.objects.missing(contents)]:
             losses.append(f"the content of {some(missing)} is gone from the store")

@@ -19,6 +19,7 @@ from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.redact import Redactor
 from anew.runner.records import ContentRef
+from anew.runner.store.durability import forget_others, keep_others_synced
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.roll import Roll
@@ -77,7 +78,8 @@ class Recorder:
         """Begin the journal. Raises StoreError."""
         path = self.layout.journal(self._writer)
         if self._is_owner:
-            self._roll.open()
+            self._roll.open(self._durability_ms)
+            keep_others_synced(self.layout.events)
         try:
             self._journal = JournalWriter(path, clock=self._clock, durability_ms=self._durability_ms)
         except StoreError:
@@ -165,6 +167,10 @@ class Recorder:
         else:
             self._roll.lose()
 
+    def sync(self) -> None:
+        """Make what this process has written survive a power cut. Raises StoreError."""
+        self._current().sync()
+
     def regain(self, key: str) -> None:
         """Take note that what was lost is on record after all."""
         self._losses.pop(key, None)
@@ -189,6 +195,7 @@ class Recorder:
         if not self.is_open:
             return
         self.is_open = False
+        forget_others(self.layout.events)
         if self._lost:
             records = "1 record" if self._lost == 1 else f"{self._lost} records"
             self.lose(f"{records} could not be written, and are missing: {self._reason}")
@@ -237,7 +244,7 @@ def attach(folder: Path) -> Recorder:
         layout,
         record.uid,
         started=lambda: time.monotonic() - origin,
-        durability_ms=500,
+        durability_ms=Roll(layout.events).durability_ms,
         redactor=Redactor.of_environment(),
         writer=child_writer(),
     )

@@ -19,12 +19,13 @@ from anew.runner.format.ids import is_number
 from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends
 from anew.runner.records import FORMAT, RunRecord
-from anew.runner.store.files import cannot, create_whole, names_in
+from anew.runner.store.durability import settle, sync_file
+from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
 from anew.runner.store.index import Index
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
-from anew.runner.store.reading import check_format, read_run
+from anew.runner.store.reading import check_format, journals, read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
 
@@ -79,7 +80,8 @@ class FolderStore(RunFolders):
                 f"There is no store of runs in {self.url!r}. To make one, run an experiment; to use another, name it: "
                 "--store FOLDER or ANEW_STORE=FOLDER"
             )
-        self.root.mkdir(parents=True, exist_ok=True)
+        if not self.root.exists():
+            make_folders(self.root)
         foreign = [name for name in os.listdir(self.root) if not name.startswith(".") and name != "FORMAT"]
         if foreign and not self.layout.format.exists():
             raise StoreError(
@@ -156,12 +158,15 @@ class FolderStore(RunFolders):
     def claim_sweep(self) -> tuple[int, Path]:
         """Take the next sweep number, by making its folder. Raises StoreError."""
         try:
-            self.layout.sweeps.mkdir(exist_ok=True)
+            if not self.layout.sweeps.exists():
+                make_folders(self.layout.sweeps)
             number = max((int(name) for name in names_in(self.layout.sweeps) if is_number(name)), default=0) + 1
             while True:
                 try:
                     folder = self.layout.sweeps / str(number)
                     folder.mkdir()
+                    sync_folder(self.layout.sweeps)
+                    sync_folder(self.root)  # whoever made the folder of sweeps may not have come to it
                     return number, folder
                 except FileExistsError:
                     number += 1
@@ -192,6 +197,10 @@ class FolderStore(RunFolders):
             raise cannot("write", layout.folder, error) from error
         if not create_whole(layout.record, serial.seal(serial.start_to_json(record))):
             raise StoreError(f"Run {number} in {self.url!r} has started already.")
+        try:
+            sync_folder(self.root)
+        except OSError as error:
+            raise cannot("sync", self.root, error) from error
 
     def abandon(self, number: int) -> None:
         """Give up a claimed run that never started; its number stays used. Never raises."""
@@ -237,6 +246,26 @@ class FolderStore(RunFolders):
                 raise refused from None
         reserve.give_up(str(layout.folder))
         return is_ours
+
+    def settle(self, number: int) -> None:
+        """
+        Make what was written of a run survive a power cut, by children and the guard too, before it has an outcome.
+
+        Raises:
+            StoreError: The disk reports a fault.
+        """
+        layout = self.layout.run(number)
+        settle()
+        for path in (*journals(layout), layout.output):
+            try:
+                sync_file(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise cannot("sync", path, error) from error
+        for folder in (layout.events, layout.folder):
+            with suppress(FileNotFoundError):
+                sync_folder(folder)
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""

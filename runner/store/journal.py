@@ -56,6 +56,7 @@ class JournalWriter:
         forked: Whether this process is a fork of the one that the journal belongs to; nothing can be written then.
         descriptor: What it is written through; -1 when it is closed or belongs to another process.
         fault: Why a sync in the background failed, when one did.
+        is_named: Whether its name in its folder is synced.
 
     Raises:
         StoreError: The file cannot be made.
@@ -65,6 +66,7 @@ class JournalWriter:
         self.path = path
         self.forked = False
         self.fault: OSError | None = None
+        self.is_named = False
         self._clock = clock
         self._durability_ms = durability_ms
         self._lock = threading.RLock()
@@ -82,6 +84,7 @@ class JournalWriter:
             self._file = os.fstat(self.descriptor)
             if not durability_ms:
                 sync_folder(path.parent)
+                self.is_named = True
         except OSError as error:
             raise cannot("write", path, error) from error
         _writers.add(self)
@@ -322,6 +325,9 @@ class JournalWriter:
     def _sync(self) -> None:
         try:
             sync_descriptor(self.descriptor)
+            if not self.is_named:
+                sync_folder(self.path.parent)
+                self.is_named = True
         except OSError as error:
             raise cannot("sync", self.path, error) from error
 

@@ -11,10 +11,12 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from anew.runner.store.files import cannot, open_regular, write_all
+from anew.runner.format import ids
+from anew.runner.store.files import cannot, open_regular, write_all, write_new
 
 _NAMES = (".roll", ".lost")
 _MOST_BYTES = 1 << 24
+_DURABILITY_MS = 500
 
 
 class Roll:
@@ -29,13 +31,19 @@ class Roll:
         self._intact, self._lost = (events / name for name in _NAMES)
         self._is_open = False
 
-    def open(self) -> None:
-        """Begin the roll: the process that the run belongs to, once. Raises StoreError."""
+    def open(self, durability_ms: int) -> None:
+        """Begin the roll, with how children sync: the process that the run belongs to, once. Raises StoreError."""
         try:
-            self._intact.touch(exist_ok=False)
+            write_new(self._intact, b"%d\n" % durability_ms, sync=False)
         except OSError as error:
             raise cannot("write", self._intact, error) from error
         self._is_open = True
+
+    @property
+    def durability_ms(self) -> int:
+        """As for `JournalWriter`: what the run was begun with."""
+        head = (self._lines() or [""])[0]
+        return int(head) if ids.is_number(head) or head == "0" else _DURABILITY_MS
 
     def enter(self, writer: str) -> None:
         """Enter a further writer, so that its journal is missed when it is gone. Never raises."""
@@ -71,19 +79,19 @@ class Roll:
             return []
         self._is_open = False
         events = self._intact.parent
-        is_lost, names = os.path.lexists(self._lost), self._names()
+        is_lost, lines = os.path.lexists(self._lost), self._lines()
         for path in (self._intact, self._lost):
             with suppress(OSError):
                 path.unlink()
-        if names is None:
+        if lines is None:
             return [f"{str(events)!r} was removed or emptied while the run went on"]
-        gone = [name for name in names if not os.path.lexists(events / f"{name}.jsonl")]
+        gone = [name for name in lines[1:] if not os.path.lexists(events / f"{name}.jsonl")]
         found = [f"the journal {name}.jsonl of a child process is gone" for name in gone]
         if is_lost:
             found.insert(0, "a child process could not write all of its records (it says why on stderr)")
         return found
 
-    def _names(self) -> list[str] | None:
+    def _lines(self) -> list[str] | None:
         for path in (self._intact, self._lost):
             with suppress(OSError), open_regular(path) as file:
                 # what a full disk cut off of the last name is no name
