@@ -13,6 +13,7 @@ from anew.runner.guard.watch import Guard, Watch
 from anew.runner.records import FORMAT
 from anew.runner.run.beginning import Beginning, capture_beginning
 from anew.runner.run.children import Children
+from anew.runner.run.conclusion import Outcome
 from anew.runner.run.handle import RUN_VARIABLE, Run
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.parts import (
@@ -21,7 +22,6 @@ from anew.runner.run.parts import (
     Course,
     Following,
     NoticedInputs,
-    Outcome,
     Part,
     Presence,
     Result,

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from anew.runner.kernel.door import sync_data
 from anew.runner.store.files import open_regular, sync_folder
 
 _LINGER_S = 10.0
@@ -51,14 +52,6 @@ _files: dict[Path, int] = {}
 _folders: dict[Path, dict[str, int]] = {}
 _filing = threading.Lock()
 _thread: threading.Thread | None = None
-
-
-def sync_descriptor(descriptor: int) -> None:
-    """Sync a file's content. Raises OSError."""
-    if hasattr(os, "fdatasync"):
-        os.fdatasync(descriptor)
-    else:
-        os.fsync(descriptor)
 
 
 def keep_synced(journal: Synced, period_s: float) -> None:
@@ -152,7 +145,7 @@ def _sync(journal: Synced) -> None:
                 journal.fault = error
             return
     try:
-        sync_descriptor(descriptor)
+        sync_data(descriptor)
         if not journal.is_named:
             sync_folder(journal.path.parent)
             journal.is_named = True
@@ -186,7 +179,7 @@ def _sync_others(folder: Path, seen: dict[str, int]) -> None:
 def sync_file(path: Path) -> None:
     """Sync the content of a regular file, whoever wrote it. Raises OSError."""
     with open_regular(path) as file:
-        sync_descriptor(file.fileno())
+        sync_data(file.fileno())
 
 
 def _sync_files(files: Mapping[Path, int]) -> None:

@@ -23,7 +23,8 @@ from zlib import crc32
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import serial
-from anew.runner.store.durability import forget, keep_synced, sync_descriptor
+from anew.runner.kernel.door import sync_data
+from anew.runner.store.durability import forget, keep_synced
 from anew.runner.store.files import cannot, sync_folder, write_all
 from anew.runner.store.lines import MAX_LINE
 from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, flattened, json_number, whole_step
@@ -324,7 +325,7 @@ class JournalWriter:
 
     def _sync(self) -> None:
         try:
-            sync_descriptor(self.descriptor)
+            sync_data(self.descriptor)
             if not self.is_named:
                 sync_folder(self.path.parent)
                 self.is_named = True
