@@ -185,6 +185,7 @@ class RunEnded(Event):
             that is not known, as in what earlier versions wrote.
         output_bytes: How many bytes the output log had by then that would not change any more; None as above.
         unkept: Why what main returned is not on record; None when it is.
+        losses: What could not be recorded, in sentences; None for nothing.
     """
 
     status: Status = field(metadata=_as("status"))
@@ -197,6 +198,7 @@ class RunEnded(Event):
     writers: Mapping[str, int] | None = field(default=None, metadata=_as("writers"))
     output_bytes: int | None = field(default=None, metadata=_as("output_bytes"))
     unkept: str | None = field(default=None, metadata=_as("unkept"))
+    losses: tuple[str, ...] | None = field(default=None, metadata=_as("losses"))
 
 
 # looked for among the names here, since `Event.__subclasses__()` also has the classes that `slots` has replaced

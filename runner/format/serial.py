@@ -28,7 +28,7 @@ _SEAL = b',"c":"'
 # what the loading of values that are anybody's may raise
 _MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _GREATEST_NUMBER = 2**63
-_NEW_IN_OUTCOME = frozenset({"writers", "output_bytes", "unkept"})
+_NEW_IN_OUTCOME = frozenset({"writers", "output_bytes", "unkept", "losses"})
 _NEW_IN_ENTRIES = frozenset({"om"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
