@@ -166,6 +166,7 @@ class RunEnded(Event):
         writers: The last number in each journal when the run ended; later ones may have been written since. None when
             that is not known, as in what earlier versions wrote.
         output_bytes: How many bytes the output log had by then that would not change any more; None as above.
+        output_sealed: How many of these had their checksums on record beside it; None as above.
     """
 
     status: Status = field(metadata=_as("status"))
@@ -177,6 +178,7 @@ class RunEnded(Event):
     exit_code: int | None = field(default=None, metadata=_as("exit_code"))
     writers: Mapping[str, int] | None = field(default=None, metadata=_as("writers"))
     output_bytes: int | None = field(default=None, metadata=_as("output_bytes"))
+    output_sealed: int | None = field(default=None, metadata=_as("output_sealed"))
 
 
 # looked for among the names here, since `Event.__subclasses__()` also has the classes that `slots` has replaced

@@ -18,6 +18,7 @@ from anew.runner.errors import AnewError, ObjectNotFoundError, RunNotFoundError,
 from anew.runner.format import ids
 from anew.runner.records import ContentRef, RunRecord, Status
 from anew.runner.store.curate import contents
+from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, sync_folder
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
@@ -231,4 +232,6 @@ def _add_journals(source: RunLayout, target: RunLayout) -> int:
         except OSError as error:
             raise cannot("write", to, error) from error
         added += 1
+    if added:
+        note_curated(target)
     return added

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from anew.runner.guard.output_seals import Seals
 from anew.runner.guard.terminal_text import Cursor, Screen
 
 FLUSH_S = 0.05
@@ -32,13 +33,17 @@ class OutputLog:
         limit_bytes: Three quarters of it for the head, the rest for the tail; what lies between is left out. The file
             grows to at most a quarter more, plus what one read brings, and is within the limit after `close`.
         secrets: Texts to be replaced by "<redacted>".
+        seals: Where its checksums belong; None for none.
     """
 
-    def __init__(self, descriptor: int, limit_bytes: int, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self, descriptor: int, limit_bytes: int, secrets: Sequence[str] = (), *, seals: str | None = None
+    ) -> None:
         self._lock = threading.Lock()
         self._screen = Screen()
         self._veil = Veil(secrets)
         self._file = LimitedFile(descriptor, limit_bytes)
+        self._seals = Seals(descriptor, seals)
         self._unwritten = 0
         self._dirty = False
         self._flushed = 0.0
@@ -46,13 +51,19 @@ class OutputLog:
     @property
     def problem(self) -> str | None:
         """What of the log could not be written, as a sentence."""
-        return self._file.problem
+        return self._file.problem or self._seals.problem
 
     @property
     def settled_bytes(self) -> int:
         """How many bytes, from the beginning, will not change any more."""
         with self._lock:
             return self._file.settled_bytes
+
+    @property
+    def sealed_bytes(self) -> int:
+        """How many of them have their checksums on record."""
+        with self._lock:
+            return self._seals.sealed_bytes
 
     def stream(self) -> Cursor:
         """Return the place where a further stream prints."""
@@ -80,10 +91,11 @@ class OutputLog:
             return None
 
     def flush(self) -> None:
-        """Write all that was printed."""
+        """Write all that was printed, and seal what of it will not change any more."""
         with self._lock:
             if self._dirty:
                 self._flush()
+            self._seals.reach(self._file.settled_bytes)
 
     def close(self) -> None:
         """Write all that was printed, as final, and cut the file to its limit."""
@@ -92,11 +104,13 @@ class OutputLog:
             text = self._veil.lift(self._screen.take()) + self._veil.rest()
             self._file.write(_bytes(text), b"")
             self._file.finish()
+            self._seals.close(self._file.settled_bytes)
             self._dirty = False
 
     def _flush(self) -> None:
         text = self._veil.lift(self._screen.take())
         self._file.write(_bytes(text), _bytes(self._veil.preview(self._screen.tail())))
+        self._seals.advance(self._file.settled_bytes)
         self._flushed = time.monotonic()
         self._dirty = False
         self._unwritten = 0

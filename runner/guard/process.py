@@ -179,7 +179,12 @@ class GuardProcess:
             for source in message["sources"]
         ]
         capture = Capture(
-            log, sources, limit_bytes=message["limit_bytes"], secrets=message["secrets"], on_change=self._wake_up
+            log,
+            sources,
+            limit_bytes=message["limit_bytes"],
+            secrets=message["secrets"],
+            on_change=self._wake_up,
+            seals=message["seals"],
         )
         self._state.captures[number] = _Captured(capture)
 
@@ -234,20 +239,21 @@ class GuardProcess:
         now = time.monotonic()
         if not alarm.written and (self._dead or now >= alarm.outcome_due):
             for watch in self._state.watches.values():
-                _write_outcome(watch, alarm.number, self._settled(watch))
+                _write_outcome(watch, alarm.number, self._of_output(watch))
             alarm.written = True
         if alarm.written and (self._dead or alarm.seen):
             self._state.alarms.pop(alarm.number, None)
         elif alarm.written and now >= alarm.kill_due:
             self._end_process(alarm, now)
 
-    def _settled(self, watch: dict[str, Any]) -> int | None:
-        """Return how much of a run's output will not change any more; None when it is not captured."""
+    def _of_output(self, watch: dict[str, Any]) -> dict[str, int]:
+        """Return what an outcome says of a run's output; nothing when it is not captured."""
         log = os.path.join(os.path.dirname(watch["outcome"]), "output.log")
         for captured in self._state.captures.values():
             if captured.capture.is_of(log):
-                return captured.capture.settled_bytes
-        return None
+                capture = captured.capture
+                return {"output_bytes": capture.settled_bytes, "output_sealed": capture.sealed_bytes}
+        return {}
 
     def _end_process(self, alarm: _Alarm, now: float) -> None:
         if alarm.switched is None:
@@ -268,7 +274,7 @@ class GuardProcess:
         if captured := self._state.captures.get(number):
             captured.asked = captured.capture.watched = True
         else:
-            self._answer({"id": number, **self._state.ended.pop(number, {"problem": None, "settled": 0})})
+            self._answer({"id": number, **self._state.ended.pop(number, {"problem": None, "settled": 0, "sealed": 0})})
 
     def _look_after_captures(self) -> None:
         for number, captured in list(self._state.captures.items()):
@@ -289,10 +295,10 @@ class GuardProcess:
 
 
 def _state_of(capture: Capture) -> dict[str, Any]:
-    return {"problem": capture.problem, "settled": capture.settled_bytes}
+    return {"problem": capture.problem, "settled": capture.settled_bytes, "sealed": capture.sealed_bytes}
 
 
-def _write_outcome(watch: dict[str, Any], number: int, settled: int | None) -> None:
+def _write_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]) -> None:
     """
     Create the outcome of a run that was interrupted, unless it has one.
 
@@ -303,14 +309,14 @@ def _write_outcome(watch: dict[str, Any], number: int, settled: int | None) -> N
     temporary = os.path.join(folder, f".{name}.guard{os.getpid()}")
     with suppress(OSError), open(temporary, "xb", buffering=0) as file:
         try:
-            file.write(_sealed_outcome(watch, number, settled))
+            file.write(_sealed_outcome(watch, number, of_output))
             os.link(temporary, watch["outcome"])
         finally:
             os.unlink(temporary)
         os.fsync(file.fileno())
 
 
-def _sealed_outcome(watch: dict[str, Any], number: int, settled: int | None) -> bytes:
+def _sealed_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]) -> bytes:
     """Return the outcome as `serial.seal` has it, with what there is of the run, so that readers know what is gone."""
     from zlib import crc32
 
@@ -325,9 +331,8 @@ def _sealed_outcome(watch: dict[str, Any], number: int, settled: int | None) -> 
         "signal": signal.Signals(number).name,
         "exit_code": 128 + number,
         "writers": journal_ends(os.path.join(os.path.dirname(watch["outcome"]), "events")),
+        **of_output,
     }
-    if settled is not None:
-        members["output_bytes"] = settled
     head = json.dumps(members, separators=(",", ":"))[:-1].encode("ascii")
     return b'%s,"c":"%08x"}\n' % (head, crc32(head))
 

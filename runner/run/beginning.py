@@ -18,6 +18,7 @@ from anew.runner.format.serial import start_to_json
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.store import liveness, marks
+from anew.runner.store.views import view_sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +62,7 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     seeder = _seeder(seed_from_config(job.config), origin.seed)
     job, command = _without_secrets(job, origin.command, redactor)
     _redact_files(claim, redactor)
+    job = replace(job, provenance=replace(job.provenance, views=view_sums(claim.layout, job.views)))
     record = _record(job, command, claim, origin, _source(origin, claim, redactor), seeder)
     return Beginning(
         claim=claim,

@@ -192,7 +192,12 @@ class Outcome:
         failure = course.failure or course.interrupt
         uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
         ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
-        ended = replace(ended, writers=self._recorder.written, output_bytes=self._capture.settled_bytes)
+        ended = replace(
+            ended,
+            writers=self._recorder.written,
+            output_bytes=self._capture.settled_bytes,
+            output_sealed=self._capture.sealed_bytes,
+        )
         try:
             is_ours = claim.store.finish(claim.number, ended)
         except StoreError as error:

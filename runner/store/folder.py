@@ -18,14 +18,16 @@ from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
 from anew.runner.guard.journal_ends import journal_ends
 from anew.runner.records import FORMAT, RunRecord
+from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, create_whole, names_in
 from anew.runner.store.index import Index
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
-from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
+from anew.runner.store.paths import CURATING, RETIRED, RunLayout, StoreLayout
 from anew.runner.store.reading import check_format, read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
+from anew.runner.store.views import view_bytes
 
 
 class FolderStore(RunFolders):
@@ -182,7 +184,7 @@ class FolderStore(RunFolders):
         layout = self.layout.run(number)
         for name, text in (views or {}).items():
             try:
-                (layout.folder / name).write_text(text, encoding="utf-8", errors="surrogateescape")
+                (layout.folder / name).write_bytes(view_bytes(text))
             except OSError as error:
                 raise cannot("write", layout.folder / name, error) from error
         if not create_whole(layout.record, serial.seal(serial.start_to_json(record))):
@@ -227,13 +229,14 @@ class FolderStore(RunFolders):
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
         name, body = serial.body(kind, **values)
         writer = JournalWriter(
-            self.layout.run(run.number).journal(f"curate-{ids.new_uid()}"),
+            self.layout.run(run.number).journal(f"{CURATING}{ids.new_uid()}"),
             clock=lambda: time.time() - run.record.started_at.timestamp(),
         )
         try:
             writer.append(name, body)
         finally:
             writer.close()
+        note_curated(self.layout.run(run.number))
 
     def recording(self) -> FolderStore:
         """Return the store that runs which belong here are recorded in: this one."""
@@ -265,6 +268,10 @@ class FolderStore(RunFolders):
         if not (len(found) == 1 and len(prefix) == ids.UID_LENGTH):
             found |= {run.number for run in self.all_runs() if run.record.uid.startswith(prefix)}
         return sorted(found)
+
+    def index_flaw(self, *, deep: bool) -> str:
+        """Return what is wrong with the index as it lies there, in a sentence; nothing when it is in order."""
+        return self._index.flaw() if deep else ""
 
     def way_back(self, number: int) -> str:
         """Return how a deleted run can be had back."""

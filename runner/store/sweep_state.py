@@ -82,9 +82,7 @@ def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
         # its line of the plan is damaged; its run knows
         record = runs.get(found[index][-1].run or 0)
         overrides[index] = record.overrides if record else ()
-    jobs = tuple(
-        _job(index, overrides[index], found.get(index, []), runs, folder.layout) for index in sorted(overrides)
-    )
+    jobs = tuple(_job(index, overrides[index], found.get(index, []), runs, folder) for index in sorted(overrides))
     ended = folder.ended()
     return SweepRecord(
         start=start,
@@ -103,7 +101,7 @@ def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
 def job_state(folder: SweepFolder, index: int, overrides: tuple[str, ...], store: Runs) -> SweepJob:
     """Return one job as it stands, by its claims alone."""
     found, runs = _with_runs({index: folder.attempts(index)}, store, folder.number)
-    return _job(index, overrides, found[index], runs, folder.layout)
+    return _job(index, overrides, found[index], runs, folder)
 
 
 def restore_claims(folder: SweepFolder, store: Runs) -> list[str]:
@@ -241,7 +239,7 @@ def _job(
     overrides: tuple[str, ...],
     attempts: Sequence[Taken],
     runs: Mapping[int, RunRecord],
-    layout: SweepLayout,
+    folder: SweepFolder,
 ) -> SweepJob:
     last = attempts[-1] if attempts else None
     record = runs.get(last.run) if last and last.run is not None else None
@@ -257,9 +255,9 @@ def _job(
     if last is not None and last.run is None:
         return replace(job, error=f"{_name(last)} is missing or damaged, and no run says that it took the job")
     if job.status is Status.LOST or (record is not None and record.status is Status.LOST):
-        job = replace(job, error=_cause(layout, index, len(attempts)))
+        job = replace(job, error=folder.cause(index, len(attempts)))
     if record is None:
-        starting = last is not None and _is_starting(last, layout)
+        starting = last is not None and _is_starting(last, folder.layout)
         return replace(job, status=Status.RUNNING, error=None) if starting else job
     error = record.error
     return replace(
@@ -270,13 +268,6 @@ def _job(
         duration_s=record.duration_s,
         metrics={name: each.last for name, each in record.metrics.items()},
     )
-
-
-def _cause(layout: SweepLayout, index: int, attempt: int) -> str | None:
-    try:
-        return layout.death(index, attempt).read_text("utf-8")
-    except (OSError, ValueError):
-        return None
 
 
 def _is_starting(taken: Taken, layout: SweepLayout) -> bool:

@@ -116,7 +116,9 @@ def test_a_store_of_a_newer_format_is_not_touched(store: FolderStore) -> None:
 @pytest.mark.parametrize("text", ["", "one", "-1", "²", "1\n2"])
 def test_a_format_that_makes_no_sense_is_refused(store: FolderStore, text: str) -> None:
     store.layout.format.write_text(text, encoding="utf-8")
-    with pytest.raises(StoreFormatError, match="not a number: this is no store of anew"):
+    with pytest.raises(
+        StoreFormatError, match="not the number of a format: it is damaged, or this is no store of anew"
+    ):
         FolderStore.open(store.root)
 
 

@@ -29,6 +29,7 @@ from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format.serial import DamagedError
 from anew.runner.store.files import cannot, create_whole, replace_whole
+from anew.runner.store.output_sums import seal_output
 from anew.runner.store.paths import RunLayout
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Copy:
             has_end = OUTCOME in keys
             for writer in sorted(keys, key=lambda name: (name == OUTCOME, name != START, name)):
                 self._fetch(writer, keys[writer], had, has_end)
+            seal_output(self._layout, is_closed=False)
             had.rev, had.is_whole = rev, OUTCOME in had.last
             self._save(had)
             self._date(document.get("heartbeat"))

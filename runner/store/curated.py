@@ -1,0 +1,45 @@
+"""
+Which journals of tags, notes and verdicts a run has been given since it ended, so that one that is gone is missed.
+
+The outcome names the journals that were there when it was written; `curated.json` names those that came later. It is
+written after the journal that it names, so that it never names one that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from anew.runner.format import serial
+from anew.runner.format.serial import DamagedError
+from anew.runner.guard.journal_ends import journal_ends
+from anew.runner.store.files import read_regular, replace_whole
+from anew.runner.store.paths import CURATING, RunLayout
+
+_MOST_BYTES = 64 * 2**20
+
+
+def note_curated(layout: RunLayout) -> None:
+    """
+    Have the journals that a run was given later on record. Of two at the same time one may be left out until the next.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    try:
+        before = read_curated(layout)
+    except (OSError, DamagedError):
+        return  # it is said to be damaged; what it knew would be gone
+    now = {name: last for name, last in journal_ends(str(layout.events)).items() if name.startswith(CURATING)}
+    if now.items() - before.items():
+        replace_whole(layout.curated, serial.seal({"writers": {**before, **now}}))
+
+
+def read_curated(layout: RunLayout) -> Mapping[str, int]:
+    """Return the last number of each journal that a run was given later. Raises OSError, DamagedError."""
+    try:
+        found = serial.unseal(read_regular(layout.curated, _MOST_BYTES)).get("writers")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    if not isinstance(found, dict) or not all(type(last) is int for last in found.values()):
+        raise DamagedError("it names no journals")
+    return found
