@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import remark, say, status_style, styled, table
+from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
 from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
@@ -22,7 +22,9 @@ from anew.runner.sweep_records import SweepJob, SweepRecord
 from anew.runner.wording import ago, duration, printable, short
 
 if TYPE_CHECKING:
+    from anew.runner.records import RunRecord
     from anew.runner.search.summary import SearchSummary
+    from anew.runner.store.run_folders import RunFolders
     from anew.runner.store.sweep_folder import SweepFolder
 
 _MOST_METRICS = 4
@@ -47,6 +49,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
     runs = ScannedOnce(store)
     found = (_sweep_if_begun(store.sweep_folder(number), runs) for number in store.sweep_numbers())
     sweeps = [sweep for sweep in found if sweep is not None]
+    remark_damage(_runs_of(sweeps, store))
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
         return
@@ -86,6 +89,7 @@ def show_command(
         flaws = list(store.sweep_folder(sweep.id).flaws())
         jobs = ranking(sweep, by=by, smallest=smallest)
         if as_json:
+            remark_damage(_runs_of([sweep], store))
             for warning in (*sweep.warnings, *flaws):
                 remark(f"warning: {printable(warning)}")
             print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder)})
@@ -93,6 +97,7 @@ def show_command(
             if watch and sys.stdout.isatty():
                 click.clear()
             most = len(jobs) if everything else _MOST_JOBS
+            remark_damage(_runs_of([sweep], store))
             for flaw in flaws:
                 remark(f"warning: {printable(flaw)}")
             _print(sweep, jobs[:most], folder, left_out=max(0, len(jobs) - most))
@@ -183,6 +188,12 @@ def _sweep_if_begun(folder: SweepFolder, runs: Runs) -> SweepRecord | None:
     if os.path.lexists(folder.layout.record) or folder.layout.folder.is_symlink():
         remark(f"sweep {number}: {folder.layout.record} is damaged; its runs: anew list sweep=={number}")
     return None
+
+
+def _runs_of(sweeps: Sequence[SweepRecord], store: RunFolders) -> list[RunRecord]:
+    """Return the runs of sweeps: what is damaged of them is damaged of what is shown of the sweep."""
+    numbers = [number for sweep in sweeps for job in sweep.jobs for number in job.runs]
+    return list(store.runs(numbers).values())
 
 
 def _search_in(folder: Path) -> SearchSummary | None:

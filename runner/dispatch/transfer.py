@@ -19,7 +19,7 @@ from anew.runner.format import ids
 from anew.runner.records import ContentRef, RunRecord, Status
 from anew.runner.store.curate import contents
 from anew.runner.store.curated import note_curated
-from anew.runner.store.files import cannot, sync_folder
+from anew.runner.store.files import cannot, copy_with_holes, sync_folder
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
@@ -185,7 +185,9 @@ def _place(layout: RunLayout, target: FolderStore, number: int) -> int:
     """Copy a run's folder; it gets its number when it is complete."""
     temporary = target.root / f".run-{ids.new_uid()}"
     try:
-        shutil.copytree(layout.folder, temporary, symlinks=True, ignore=_not_delivery(layout))
+        shutil.copytree(
+            layout.folder, temporary, symlinks=True, ignore=_not_delivery(layout), copy_function=copy_with_holes
+        )
         (temporary / "events").mkdir(exist_ok=True)
         to = _free(target, number)
         try:
@@ -227,7 +229,7 @@ def _add_journals(source: RunLayout, target: RunLayout) -> int:
             continue
         temporary = to.with_name(f".{to.name}-{os.getpid()}")
         try:
-            shutil.copyfile(path, temporary)
+            copy_with_holes(path, temporary)
             temporary.replace(to)
         except OSError as error:
             raise cannot("write", to, error) from error

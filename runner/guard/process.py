@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from anew.runner.guard.journal_ends import journal_ends
+from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
 from anew.runner.guard.pump import Capture, Source
 
@@ -321,6 +321,8 @@ def _sealed_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int
     from zlib import crc32
 
     now = time.time()
+    events = os.path.join(os.path.dirname(watch["outcome"]), "events")
+    ends = journal_ends(events)
     members = {
         **watch["template"],
         "status": "INTERRUPTED",
@@ -330,7 +332,8 @@ def _sealed_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int
         "error": None,
         "signal": signal.Signals(number).name,
         "exit_code": 128 + number,
-        "writers": journal_ends(os.path.join(os.path.dirname(watch["outcome"]), "events")),
+        "writers": ends,
+        "seals": journal_seals(events, ends),
         **of_output,
     }
     head = json.dumps(members, separators=(",", ":"))[:-1].encode("ascii")

@@ -8,10 +8,11 @@ written after the journal that it names, so that it never names one that is not 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
-from anew.runner.guard.journal_ends import journal_ends
+from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.store.files import read_regular, replace_whole
 from anew.runner.store.paths import CURATING, RunLayout
 
@@ -30,16 +31,23 @@ def note_curated(layout: RunLayout) -> None:
     except (OSError, DamagedError):
         return  # it is said to be damaged; what it knew would be gone
     now = {name: last for name, last in journal_ends(str(layout.events)).items() if name.startswith(CURATING)}
-    if now.items() - before.items():
-        replace_whole(layout.curated, serial.seal({"writers": {**before, **now}}))
+    if now.items() - before.writers.items():
+        ends = {**before.writers, **now}
+        seals = {**before.seals, **journal_seals(str(layout.events), now)}
+        replace_whole(layout.curated, serial.seal(serial.to_json(Curated(writers=ends, seals=seals))))
 
 
-def read_curated(layout: RunLayout) -> Mapping[str, int]:
-    """Return the last number of each journal that a run was given later. Raises OSError, DamagedError."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curated:
+    """The last number in each journal that a run was given later, and the seal of that line."""
+
+    writers: Mapping[str, int] = field(default_factory=dict)
+    seals: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_curated(layout: RunLayout) -> Curated:
+    """Return which journals a run was given later. Raises OSError, DamagedError."""
     try:
-        found = serial.unseal(read_regular(layout.curated, _MOST_BYTES)).get("writers")
+        return serial.from_json(Curated, serial.unseal(read_regular(layout.curated, _MOST_BYTES)))
     except (FileNotFoundError, NotADirectoryError):
-        return {}
-    if not isinstance(found, dict) or not all(type(last) is int for last in found.values()):
-        raise DamagedError("it names no journals")
-    return found
+        return Curated()

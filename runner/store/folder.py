@@ -16,7 +16,7 @@ from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
-from anew.runner.guard.journal_ends import journal_ends
+from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, create_whole, names_in
@@ -222,7 +222,7 @@ class FolderStore(RunFolders):
         for writer, last in (ended.writers or {}).items():
             # what a writer knows of its own journal holds, whatever has become of the file
             ends[writer] = max(last, ends.get(writer, 0))
-        whole = replace(ended, writers=ends)
+        whole = replace(ended, writers=ends, seals=journal_seals(str(layout.events), ends))
         return create_whole(layout.outcome, serial.seal(serial.outcome_to_json(whole)))
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:

@@ -1,4 +1,4 @@
-"""Files of a sweep that others write in forms of their own, without a seal: their CRC-32 when the sweep ended."""
+"""Files of a sweep that have no seal of their own, or look whole when they are cut: their CRC-32 when it ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zlib import crc32
 from anew.runner.store.files import open_regular
 from anew.runner.store.paths import SweepLayout
 
-_LOOSE = ("*.yaml", "search/*", "workers/*.log")
+_LOOSE = ("jobs.jsonl", "*.yaml", "search/*", "workers/*.log")
 _BLOCK = 1 << 20
 
 
@@ -25,9 +25,18 @@ def loose_sums(layout: SweepLayout) -> dict[str, str]:
     return sums
 
 
-def loose_damage(layout: SweepLayout, sums: Mapping[str, str]) -> Iterator[str]:
-    """Yield which of them are not what they were, in sentences; what came to them since is no damage. Never raises."""
+def loose_damage(layout: SweepLayout, sums: Mapping[str, str], *, plan: bool) -> Iterator[str]:
+    """
+    Yield which of them are not what they were, in sentences; what came to them since is no damage. Never raises.
+
+    Args:
+        layout: The sweep.
+        sums: What `loose_sums` gave.
+        plan: Whether the plan alone is looked at, or all but the plan.
+    """
     for name, told in sums.items():
+        if (name == layout.jobs.name) is not plan:
+            continue
         path, (size, _, crc) = layout.folder / name, told.partition(":")
         if not any(Path(name).match(pattern) for pattern in _LOOSE) or ".." in Path(name).parts or not size.isdecimal():
             continue

@@ -20,6 +20,7 @@ from anew.runner.errors import StoreFormatError
 from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.format.serial import DamagedError
+from anew.runner.guard.journal_ends import seal_of
 from anew.runner.records import CommandFacts, Damage, Part, RunRecord, Status
 from anew.runner.store.curated import read_curated
 from anew.runner.store.files import names_in, read_regular
@@ -148,7 +149,7 @@ def _cut_off(layout: RunLayout, ended: ev.RunEnded | None, ends: Mapping[str, in
     """Yield what was there when the run ended, and is not there now: the outcome names it."""
     if ended is None:
         return
-    yield from _missing(layout, ended.writers or {}, ends)
+    yield from _missing(layout, ended.writers or {}, ended.seals or {}, ends)
     if ended.output_bytes:
         size = size_of(layout.output)
         if size is None:
@@ -160,15 +161,18 @@ def _cut_off(layout: RunLayout, ended: ev.RunEnded | None, ends: Mapping[str, in
 def _curated_off(layout: RunLayout, ends: Mapping[str, int]) -> Iterator[Damage]:
     """Yield which tags, notes and verdicts given later are not there any more."""
     try:
-        yield from _missing(layout, read_curated(layout), ends)
+        curated = read_curated(layout)
+        yield from _missing(layout, curated.writers, curated.seals, ends)
     except OSError as error:
         yield _lost(layout.curated, f"cannot be read: {error.strerror}")
     except DamagedError as error:
         yield _lost(layout.curated, f"is damaged ({error}); whether tags or notes are missing is not known")
 
 
-def _missing(layout: RunLayout, writers: Mapping[str, int], ends: Mapping[str, int]) -> Iterator[Damage]:
-    """Yield what of journals is not there any more, given the last number that each had and has."""
+def _missing(
+    layout: RunLayout, writers: Mapping[str, int], seals: Mapping[str, str], ends: Mapping[str, int]
+) -> Iterator[Damage]:
+    """Yield what of journals is not there any more, given the last number that each had, its seal, and the last now."""
     for writer, last in writers.items():
         path, seen = layout.journal(writer), ends.get(writer, 0)
         if not seen and not os.path.lexists(path):
@@ -176,6 +180,15 @@ def _missing(layout: RunLayout, writers: Mapping[str, int], ends: Mapping[str, i
         elif seen < last:
             which = f"entry {last} is" if seen + 1 == last else f"the entries {seen + 1} to {last} are"
             yield _lost(path, f"{which} missing at its end")
+        elif _is_another(path, last, seals.get(writer)):
+            yield _lost(path, f"entry {last} is not the one that was written: it may be another run's journal")
+
+
+def _is_another(path: Path, number: int, seal: str | None) -> bool:
+    with suppress(OSError):
+        found = seal_of(str(path), number)
+        return seal is not None and found is not None and found != seal
+    return False
 
 
 def size_of(path: Path) -> int | None:
@@ -200,9 +213,11 @@ def _stand_in(layout: RunLayout) -> RunRecord:
 
 
 def read_outcome(layout: RunLayout, uid: str) -> tuple[ev.RunEnded | None, list[Damage]]:
-    """Return how the run ended, if it did, and what is damaged."""
+    """Return how the run of this uid ended, if it did, and what is damaged; without a uid, whichever run it is."""
     try:
         data = serial.unseal(read_regular(layout.outcome, MOST_RECORD_BYTES))
+        if uid and data.get("uid", uid) != uid:
+            raise DamagedError("it is another run's")
         return serial.outcome_from_json(uid, data), []
     except (FileNotFoundError, NotADirectoryError):
         return None, []

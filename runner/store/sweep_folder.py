@@ -181,7 +181,7 @@ class SweepFolder:
             yield f"stop is damaged: it says {asked[:20]!r}, not now or finish"
         ended = self.ended()
         if ended is not None and not self.conductor_alive():
-            yield from loose_damage(self.layout, ended.sums)
+            yield from loose_damage(self.layout, ended.sums, plan=False)
 
     # --- reading --------------------------------------------------------------------------------------------------
 

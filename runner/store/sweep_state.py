@@ -15,6 +15,7 @@ from typing import Protocol
 from anew.runner.errors import SweepNotFoundError
 from anew.runner.records import RunRecord, Status
 from anew.runner.store.liveness import process_alive
+from anew.runner.store.loose import loose_damage
 from anew.runner.store.paths import SweepLayout
 from anew.runner.store.reading import SILENT_S, file_clock
 from anew.runner.store.sweep_folder import SweepFolder
@@ -92,6 +93,7 @@ def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
         reason=ended.reason if ended else None,
         warnings=(
             *(f"line {line.number} of jobs.jsonl is damaged" for line in lines if line.job is None),
+            *(loose_damage(folder.layout, ended.sums, plan=True) if ended and not alive else ()),
             *_claim_warnings(folder, found),
             *_conductor_warnings(folder, has_ended=ended is not None),
         ),

@@ -131,7 +131,7 @@ def test_output_that_was_cut_short_or_removed_is_noticed(tmp_path: Path) -> None
     (tmp_path / "train.py").write_text(SCRIPT)
     subprocess.run([sys.executable, "train.py"], cwd=tmp_path, check=True, capture_output=True)
     store = FolderStore.open(tmp_path / "runs")
-    ended, _ = read_outcome(store.layout.run(1), "u")
+    ended, _ = read_outcome(store.layout.run(1), "")
     assert ended is not None
     assert (ended.writers, ended.output_bytes) == ({"main": store_length(store)}, 8)
 
@@ -160,7 +160,7 @@ def test_an_outcome_by_the_guard_says_as_much(tmp_path: Path) -> None:
     process.wait(30)
     process.stdout.close()
     store = FolderStore.open(tmp_path / "runs")
-    ended, _ = read_outcome(store.layout.run(1), "u")
+    ended, _ = read_outcome(store.layout.run(1), "")
 
     assert ended is not None
     assert ended.writers == {"main": store_length(store)}
@@ -171,11 +171,12 @@ def test_an_outcome_by_the_guard_says_as_much(tmp_path: Path) -> None:
 
 def test_what_a_writer_knows_of_its_journal_holds_whatever_became_of_the_file(store: FolderStore) -> None:
     number = add_run(store, status=None, metrics={"loss": [1, 2, 3]})
-    record = store.get(number)
     store.layout.run(number).journal("main").unlink()
-    ended, _ = read_outcome(store.layout.run(1), record.uid)
+    ended, _ = read_outcome(store.layout.run(1), "")
     assert ended is not None
-    assert store.finish(number, replace(ended, writers={"main": 3}, output_bytes=None, output_sealed=None))
+    assert store.finish(
+        number, replace(ended, uid=store.get(number).uid, writers={"main": 3}, output_bytes=None, output_sealed=None)
+    )
 
     assert [each.what for each in store.get(number).damage] == ["events/main.jsonl: is missing, with its 3 entries"]
 
@@ -188,7 +189,7 @@ def test_a_run_of_an_earlier_version_is_read_as_ever(store: FolderStore) -> None
     cut_to(3)(store.layout.run(1).journal("main"))
 
     assert what_is_wrong(store) == []
-    ended, _ = read_outcome(store.layout.run(1), "u")
+    ended, _ = read_outcome(store.layout.run(1), "")
     assert isinstance(ended, RunEnded)
     assert ended.writers is None
 
@@ -470,3 +471,38 @@ def test_an_index_that_is_damaged_is_said_before_it_is_made_anew(store: FolderSt
         store.layout.index.write_bytes(harmed)
         [finding] = check_store(FolderStore.open(store.root), deep=True)
         assert finding.where == str(store.layout.index)
+
+
+def test_files_of_two_runs_that_were_exchanged_are_noticed(store: FolderStore) -> None:
+    add_run(store, metrics={"loss": [9, 8, 7, 6, 5]}, output="HELLO\n", result=9)
+    tag(store, 1, ["one"])
+    tag(store, 3, ["two"])
+    layouts = [store.layout.run(number) for number in (1, 3)]
+    curated = [next(layout.events.glob("curate-*")) for layout in layouts]
+    other = "is not the one that was written: it may be another run's journal"
+    pairs = {
+        "outcome.json": "outcome.json is damaged (it is another run's); how the run ended is not known",
+        "run.json": "outcome.json is damaged (it is another run's); how the run ended is not known",
+        "events/main.jsonl": f"events/main.jsonl: entry 5 {other}",
+        "output.log": "output.log is not what was printed in the bytes 0 to 6",
+        "curated": f"events/{curated[0].name}: entry 1 {other}",
+    }
+    for name, said in pairs.items():
+        paths = curated if name == "curated" else [layout.folder / name for layout in layouts]
+        data = [path.read_bytes() for path in paths]
+        paths[0].write_bytes(data[1])
+        paths[1].write_bytes(data[0])
+        assert said in {each.what for each in FolderStore.open(store.root).get(1).damage}, name
+        paths[0].write_bytes(data[0])
+        paths[1].write_bytes(data[1])
+    assert store.get(1).damage == ()
+
+
+def test_zeros_at_the_end_of_a_journal_are_no_half_line_of_a_killed_writer(store: FolderStore) -> None:
+    number = add_run(store, status=None, metrics={"loss": [1, 2, 3]})
+    path = store.layout.run(number).journal("main")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    assert store.get(number).damage == ()
+    path.write_bytes(whole[:-10] + bytes(10))
+    assert "its end is zeros" in store.get(number).damage[0].what

@@ -16,17 +16,11 @@ import pytest
 from anew.runner.errors import StoreFormatError
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import check_store
-from tests.helpers.filled import filled_store
 
 # how many bits of each file are turned; `make torture` sets more
 FLIPS = int(os.environ.get("ANEW_FLIPS", "3"))
 # What nobody has the digest of: the output of the user's own logging, and locks, which hold nothing.
 UNKNOWN = re.compile(r".*/files/train\.log|.*\.lock").fullmatch
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return filled_store(tmp_path_factory.mktemp("filled"))
 
 
 @pytest.fixture
@@ -84,6 +78,15 @@ def rows(path: Path) -> object:
         return str(error)
 
 
+def is_open(path: Path) -> bool:
+    """Whether this may be cut short without a trace: a journal of a run that nobody ended."""
+    return (
+        path.name.endswith((".jsonl", ".sums"))
+        and not any((folder / "outcome.json").exists() for folder in path.parents if (folder / "run.json").exists())
+        and "sweeps" not in path.parts
+    )
+
+
 def flips(whole: bytes, chance: random.Random) -> Iterator[bytes]:
     places = [0, len(whole) - 1, *(chance.randrange(len(whole)) for _ in range(FLIPS))]
     for place in dict.fromkeys(places[:FLIPS]):
@@ -116,6 +119,8 @@ def test_what_becomes_of_any_file_is_said(store: Path, harm: Callable[[bytes, ra
         name = path.relative_to(store).as_posix()
         whole = path.read_bytes()
         for data in harm(whole, chance) if whole and not UNKNOWN(name) else ():
+            if whole.startswith(data) and is_open(path):
+                continue
             if is_silent(store, path, data, before) and not means_the_same(path, data):
                 at = next((at for at, pair in enumerate(zip(whole, data, strict=False)) if len({*pair}) > 1), len(data))
                 silent.append(f"{name} from byte {at} on: {whole[at:][:40]!r} became {data[at:][:40]!r}")

@@ -32,7 +32,7 @@ def layout(tmp_path: Path) -> RunLayout:
 
 
 def damage(layout: RunLayout) -> list[str]:
-    ended, _ = read_outcome(layout, "u")
+    ended, _ = read_outcome(layout, "")
     return [each.what for each in output_damage(layout, ended)]
 
 
@@ -88,7 +88,7 @@ def test_checksums_that_are_gone_cut_short_or_damaged_are_said(layout: RunLayout
     assert damage(layout) == [f"output.sums is cut short: {covered}"]
     layout.output_sums.write_bytes(whole.replace(b'"n"', b'"m"', 1))
     assert damage(layout) == ["output.sums has 1 damaged lines"]
-    ended, _ = read_outcome(layout, "u")
+    ended, _ = read_outcome(layout, "")
     [found] = output_damage(layout, ended)
     assert (found.part, found.severity) == (Part.OUTPUT, Severity.WARNING)
     layout.output_sums.unlink()
@@ -204,7 +204,7 @@ def test_the_output_of_a_run_is_sealed_before_its_outcome_is_there(project: Path
     """)
     trial.run(f"anew.output.mode={mode}")
     layout = trial.store.layout.run(1)
-    ended, _ = read_outcome(layout, "u")
+    ended, _ = read_outcome(layout, "")
     assert ended is not None
     assert ended.output_sealed == ended.output_bytes == layout.output.stat().st_size == 240_000
     assert len(sums(layout)) == 4
