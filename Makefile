@@ -4,6 +4,7 @@ PYTHON ?= python3
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else "auto")')
 KILLS ?= 10000
 TRIALS ?= 5000
+FAULTS ?= 400
 BIN := .venv/bin
 SOURCES := src runner observers configs tests benchmarks examples scripts
 
@@ -26,7 +27,7 @@ help:
 	@echo "make oldest    all tests with the lowest versions that are promised"
 	@echo "make lint      style alone; make types: types alone"
 	@echo "make bench     measure what recording costs"
-	@echo "make torture   kill $(KILLS) writers and look for lost points (KILLS=n); damage $(TRIALS) stores and read them (TRIALS=n)"
+	@echo "make torture   kill $(KILLS) writers (KILLS=n), damage $(TRIALS) stores (TRIALS=n), have $(FAULTS) calls fail (FAULTS=n); docs/crash-report-card.md"
 	@echo "make clean     remove what the targets above have made"
 
 demo:
@@ -78,8 +79,7 @@ bench: dev
 	@$(BIN)/python -m benchmarks
 
 torture: dev
-	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS)
-	@ANEW_TRIALS=$(TRIALS) $(BIN)/python -m pytest -q tests/cli/test_hostile_stores.py
+	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS) --trials $(TRIALS) --faults $(FAULTS)
 
 clean:
 	rm -rf .venv .venv-demo .venv-hydra-next .venv-pythons build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -104,7 +104,7 @@ ALL = [
         STORE + "index",
         "return row if row.is_sound and row.crc == crc else None",
         "return row if row.is_sound else None",
-        "tests/store/test_index.py::test_no_flipped_bit_shows_another_value",
+        "tests/store/test_damage.py::test_an_index_that_is_damaged_is_said_before_it_is_made_anew",
     ),
     Protection(
         "a cursor that names no place",
@@ -146,14 +146,17 @@ ALL = [
         "anew.runner.dispatch.transfer",
         "    if digest.hexdigest() != reference.sha256:",
         "    if False:",
-        "tests/dispatch/test_transfer.py::test_damaged_content_is_not_copied_as_good",
+        "tests/dispatch/test_transfer.py::test_what_is_damaged_or_leads_out_is_named_and_not_sent",
     ),
     Protection(
         "a number that two runs take",
         STORE + "folder",
-        "                layout.folder.mkdir()\n                layout.events.mkdir()",
-        "                layout.folder.mkdir(exist_ok=True)\n                layout.events.mkdir(exist_ok=True)",
-        "tests/store/test_folder.py::test_threads_share_a_store",
+        "                layout.folder.mkdir()\n"
+        "                layout.events.mkdir()\n"
+        "                layout.files.mkdir()",
+        "                for folder in (layout.folder, layout.events, layout.files):\n"
+        "                    folder.mkdir(exist_ok=True)",
+        "tests/store/test_folder.py::test_of_two_who_think_a_number_free_one_gets_it",
     ),
     Protection(
         "a second outcome",
@@ -181,14 +184,14 @@ ALL = [
         STORE + "marks",
         "return bool(expected) and isinstance(found, str) and hmac.compare_digest(expected.encode(), found.encode())",
         "return True",
-        "tests/dispatch/test_permission.py::test_nothing_that_a_store_names_is_run",
+        "tests/sweep/test_damage.py::test_what_a_worker_with_another_key_took_is_vouched_for_by_who_handed_it_out",
     ),
     Protection(
         "a link out of a run, when it is sent",
         "anew.runner.dispatch.outside",
         "            if not wanted(status.st_mode):",
         "            if False:",
-        "tests/dispatch/test_transfer.py::test_a_link_out_of_a_run_is_not_followed",
+        "tests/dispatch/test_transfer.py::test_what_is_damaged_or_leads_out_is_named_and_not_sent",
     ),
     Protection(
         "a link to another run's folder",
@@ -237,7 +240,7 @@ ALL = [
         STORE + "journal",
         "            os.ftruncate(self.descriptor, length)",
         "            pass",
-        "tests/store/test_journal.py::test_a_write_that_fails_is_taken_back_and_the_journal_goes_on",
+        "tests/store/test_journal_faults.py::test_a_short_write_is_taken_back_and_named",
     ),
 ]
 # quick ones, of different kinds

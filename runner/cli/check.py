@@ -18,6 +18,7 @@ from anew.runner import errors
 from anew.runner.capture.source import SourceScan
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, pairs, say, styled
+from anew.runner.dispatch.spool import spool_folder
 from anew.runner.errors import StoreError, StoreFormatError
 from anew.runner.format.serial import to_json
 from anew.runner.places import project_root
@@ -121,8 +122,6 @@ def _store(workbench: Workbench) -> tuple[RunFolders | None, str, list[Finding]]
 
 def _check_spool() -> list[Finding]:
     """Look at runs that no folder keeps and that wait in the user's cache for their observers."""
-    from anew.runner.dispatch.spool import spool_folder
-
     folder = spool_folder()
     if not os.path.lexists(folder / "FORMAT"):
         return []

@@ -21,13 +21,13 @@ from anew.runner.store.curate import contents
 from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, copy_with_holes, sync_folder
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.paths import RunLayout
+from anew.runner.store.paths import FETCHED, RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.wording import some
 
-# what a process that delivers keeps for itself
-_OWN = "observers"
+# what a process that delivers, or fetches, keeps for itself
+_OWN = ("observers", FETCHED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,7 +204,7 @@ def _place(layout: RunLayout, target: FolderStore, number: int) -> int:
 
 
 def _not_delivery(layout: RunLayout) -> Callable[[str, list[str]], list[str]]:
-    return lambda folder, names: [_OWN] if Path(folder) == layout.folder and _OWN in names else []
+    return lambda folder, names: [name for name in names if name in _OWN] if Path(folder) == layout.folder else []
 
 
 def _free(target: FolderStore, number: int) -> RunLayout:

@@ -8,6 +8,7 @@ from pathlib import Path
 RETIRED = "retired-"
 PURGING = ".purging-"
 CURATING = "curate-"
+FETCHED = "fetched.json"  # in a mirror of a database: how much of it was fetched
 
 
 @dataclass(frozen=True, slots=True)

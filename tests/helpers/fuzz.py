@@ -110,7 +110,7 @@ class Fuzz:
         path = chance.choice([path for path in files_of(self.store) if self._may_be_harmed(path)])
         commands = looks(self.store, path)
         for words in commands:
-            self._was(words)
+            self.was(words)
         by_disk = path.is_file() and chance.random() < 0.6
         other = self._other_of(path, chance) if by_disk and chance.random() < 0.2 else None
         try:
@@ -126,9 +126,7 @@ class Fuzz:
                 what = f"{kind.__name__} {path}"
             else:
                 what = mutate(path, chance)
-            self._judge(
-                path, what, commands, is_judged=by_disk and not self._is_open([path, *([other] if other else [])])
-            )
+            self.judge(what, commands, is_judged=by_disk and not self._is_open([path, *([other] if other else [])]))
             if not by_disk or chance.random() < 0.1:
                 self._sync(what)
         finally:
@@ -137,7 +135,8 @@ class Fuzz:
 
     # --- what it was ----------------------------------------------------------------------------------------------
 
-    def _was(self, words: list[str]) -> Answer:
+    def was(self, words: list[str]) -> Answer:
+        """Return what a command came to before anything was harmed."""
         if tuple(words) not in self._before:
             self._before[tuple(words)] = ask(self.store, words)
         return self._before[tuple(words)]
@@ -173,16 +172,17 @@ class Fuzz:
 
     # --- what it is -----------------------------------------------------------------------------------------------
 
-    def _judge(self, path: Path, what: str, commands: list[list[str]], *, is_judged: bool) -> None:
+    def judge(self, what: str, commands: list[list[str]], *, is_judged: bool) -> None:
+        """Call commands; where all that is wrong has to be said, compare what they show with what it was."""
         answers = {}
         for words in commands:
             answers[tuple(words)] = self._ask(words, what)
         deep = answers[("check", "--deep", "--json")]
         if deep is None or not is_judged:
             return
-        is_found = deep.code != 0 or deep.out != self._was(["check", "--deep", "--json"]).out
+        is_found = deep.code != 0 or deep.out != self.was(["check", "--deep", "--json"]).out
         for words in commands:
-            now, was = answers[tuple(words)], self._was(words)
+            now, was = answers[tuple(words)], self.was(words)
             if words[0] == "check" or now is None or shown(now) == shown(was):
                 continue
             if now.code == was.code and now.err == was.err:
