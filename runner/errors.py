@@ -5,6 +5,7 @@ Every message says what was given, where, what would be right, and a command to 
 
 from __future__ import annotations
 
+import errno
 import platform
 import sys
 from typing import Any
@@ -19,8 +20,24 @@ EXIT_REFUSED = 4
 EXIT_FAULT = 70
 EXIT_UNKEPT = 74
 EXIT_TAKEN = 75
+EXIT_SIGNAL = 128  # and the number of the signal, as shells have it
 EXIT_SIGINT = 130
 EXIT_SIGTERM = 143
+
+# What is no fault of ours, with what there is to be said about it.
+_MORE_FILES = " This process may open more files after: ulimit -n 1024"
+_REFUSALS: dict[int | None, str] = {
+    errno.ENOSPC: " Free some space, or name another store: --store FOLDER",
+    errno.EDQUOT: " The quota is used up.",
+    errno.EROFS: "",
+    errno.EACCES: "",
+    errno.EPERM: "",
+    errno.EIO: " To look into it: anew check",
+    errno.EFBIG: " A file may be larger after: ulimit -f unlimited",
+    errno.EMFILE: _MORE_FILES,
+    errno.ENFILE: " The machine has too many files open.",
+    errno.ENOMEM: "",
+}
 
 
 class AnewError(Exception):
@@ -142,6 +159,21 @@ class UnavailableError(AnewError, ConnectionError):
 
     def __str__(self) -> str:
         return self.message
+
+
+def refusal(error: BaseException) -> str | None:
+    """Return what the machine refused, and what to do about it; None for an error that is no refusal, but a fault."""
+    if not isinstance(error, OSError) or error.errno not in _REFUSALS:
+        return None
+    return f"{error}.{_REFUSALS[error.errno]}"
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Whether an error is what became of a Ctrl-C: Python itself makes a RuntimeError of one (in `__set_name__`)."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def fault_report() -> str:

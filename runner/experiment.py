@@ -242,11 +242,15 @@ class Main:
             if not _ASKING & set(rest):
                 session.start_guard()
             return _leave_as_sweep(session.run(rest, interactive=False))
-        except AnewError as error:
-            _leave(error)
         except KeyboardInterrupt:
             sys.exit(errors.EXIT_SIGINT)
-        except Exception:
+        except Exception as error:
+            if errors.was_interrupted(error):
+                sys.exit(errors.EXIT_SIGINT)
+            if isinstance(error, AnewError):
+                _leave(error)
+            if refused := errors.refusal(error):
+                _leave(AnewError(refused))
             _report_fault()
 
     def _errand(self) -> Errand | None:

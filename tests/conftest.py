@@ -18,6 +18,7 @@ settings.register_profile("anew", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("anew")
 
 FOREIGN_PREFIXES = ("ANEW_", "GIT_", "HYDRA_", "XDG_")
+OWN = ("ANEW_POSIX_ONLY",)  # how the tests are run
 FOREIGN = ("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS")
 GIT_CONFIG = """\
 [user]
@@ -49,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / ".gitconfig").write_text(GIT_CONFIG)
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith(FOREIGN_PREFIXES) or name in FOREIGN:
+            if name not in OWN and (name.startswith(FOREIGN_PREFIXES) or name in FOREIGN):
                 patch.delenv(name)
         patch.setenv("HOME", str(folder))
         for kind in ("CACHE", "CONFIG", "DATA", "STATE"):

@@ -63,6 +63,7 @@ LINE = (
     (
         "configs",
         "errors",
+        "kernel",
         "places",
         "records",
     ),
@@ -258,6 +259,8 @@ def test_the_guard_process_and_all_it_imports_need_the_standard_library_alone() 
         found
         for found in IMPORTS
         if found.module in needed and found.target not in MODULES and top(found.target) not in sys.stdlib_module_names
+        # what a process uses is measured with psutil where there is no /proc, and not by the guard
+        if found.early or room(found.module) != "kernel"
     ]
 
     assert len(needed) < 10, f"the guard has come to load much of the package: {sorted(needed)}"

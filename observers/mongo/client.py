@@ -100,7 +100,9 @@ def insert_missing(
 
 def place(database: Database[dict[str, Any]]) -> str:
     """Return where a database is, for messages: "HOST:PORT/NAME", without anything secret."""
-    seeds = ",".join(sorted(f"{host}:{port}" for host, port in database.client._topology_settings.seeds))
+    found = database.client._topology_settings.seeds
+    # a name of mongodb+srv:// stands for servers that are not known before it is resolved
+    seeds = ",".join(sorted(host if port is None else f"{host}:{port}" for host, port in found))
     return f"{seeds}/{database.name}"
 
 

@@ -1,10 +1,9 @@
-"""The machine that a run is on, from /proc and cgroups on Linux, from the standard library and psutil elsewhere."""
+"""The machine that a run is on: processor, memory, what a container or a scheduler leaves of them, GPUs."""
 
 from __future__ import annotations
 
 import os
 import platform
-import re
 import socket
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from anew.runner.kernel.door import allowed_cores, cpu_model, memory_bytes, memory_limits
 from anew.runner.records import GpuFacts, HardwareFacts
 
 _SCHEDULER_VARIABLES = (
@@ -44,7 +44,7 @@ def capture_hardware(*, boot_id: str) -> HardwareFacts:
         os=_system(),
         cpu_model=_cpu_model(),
         cpu_cores=os.cpu_count() or 1,
-        cpu_allowed=_cpu_allowed(),
+        cpu_allowed=allowed_cores(),
         memory_bytes=memory,
         memory_allowed_bytes=limit if limit is not None and limit < memory else None,
         gpus=gpus(),
@@ -59,58 +59,21 @@ def _system() -> str:
     return f"{system.sysname} {system.release} {system.machine}"
 
 
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(errors="replace")
-    except OSError:
-        return ""
-
-
 def _cpu_model() -> str:
-    match = re.search(r"^(?:model name|Model|cpu model)\s*:\s*(.+)$", _text("/proc/cpuinfo"), re.MULTILINE)
-    return match[1].strip() if match else platform.processor() or platform.machine()
+    return cpu_model() or platform.processor() or platform.machine()
 
 
 def _memory() -> int:
-    match = re.search(r"^MemTotal:\s+(\d+) kB", _text("/proc/meminfo"), re.MULTILINE)
-    if match:
-        return int(match[1]) * 1024
+    found = memory_bytes()
+    if found:
+        return found
     import psutil
 
     return int(psutil.virtual_memory().total)
 
 
-def _cgroup_folders() -> list[str]:
-    """Return the folders of this process's cgroup and those above it, the nearest first (version 2, else 1)."""
-    folders: list[str] = []
-    for line in _text("/proc/self/cgroup").splitlines():
-        controllers, _, path = line.partition(":")[2].partition(":")
-        for controller in controllers.split(","):
-            root = Path("/sys/fs/cgroup", controller)
-            nearest = root / path.lstrip("/")
-            folders += [str(folder) for folder in (nearest, *nearest.parents) if folder.is_relative_to(root)]
-    return folders
-
-
-def _cpu_allowed() -> float:
-    allowed = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    for folder in _cgroup_folders():
-        quota, _, period = _text(f"{folder}/cpu.max").strip().partition(" ")
-        if not period:
-            quota, period = _text(f"{folder}/cpu.cfs_quota_us").strip(), _text(f"{folder}/cpu.cfs_period_us").strip()
-        if quota.isdigit() and period.isdigit() and int(period):
-            allowed = min(allowed, int(quota) / int(period))
-    return allowed
-
-
 def _memory_limit() -> int | None:
-    limits = [
-        int(text)
-        for folder in _cgroup_folders()
-        for name in ("memory.max", "memory.limit_in_bytes")
-        if (text := _text(f"{folder}/{name}").strip()).isdigit()
-    ]
-    least = min(limits, default=_UNLIMITED)
+    least = min(memory_limits(), default=_UNLIMITED)
     return least if least < _UNLIMITED else None
 
 

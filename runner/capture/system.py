@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from contextlib import suppress
-from pathlib import Path
 
 from anew.runner.capture.hardware import asked, load_nvml
+from anew.runner.kernel.door import usage_of_tree
 
 
 class SystemSampler:
@@ -21,14 +19,14 @@ class SystemSampler:
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._nvml = load_nvml()
-        self._before = (time.monotonic(), _tree(self._pid)[0])
+        self._before = (time.monotonic(), usage_of_tree(self._pid)[0])
 
     def sample(self) -> dict[str, float]:
         """
         Return `system/cpu_percent` (100 is one core), `system/memory_bytes` (resident, the tree's sum), and per GPU
         `system/gpu_percent/N` and `system/gpu_memory_bytes/N` (of the whole GPU).
         """
-        now, (cpu_s, memory) = time.monotonic(), _tree(self._pid)
+        now, (cpu_s, memory) = time.monotonic(), usage_of_tree(self._pid)
         then, cpu_before_s = self._before
         self._before = (now, cpu_s)
         # the time of a child that was not waited for leaves the tree with it
@@ -49,39 +47,3 @@ class SystemSampler:
             if memory is not None:
                 values[f"system/gpu_memory_bytes/{index}"] = float(memory.used)
         return values
-
-
-def _tree(pid: int) -> tuple[float, int]:
-    """Return CPU seconds used and resident bytes of a process and everything below it."""
-    return _tree_of_proc(pid) if sys.platform.startswith("linux") else _tree_of_psutil(pid)
-
-
-def _tree_of_proc(pid: int) -> tuple[float, int]:
-    ticks = pages = 0
-    todo = [pid]
-    while todo:
-        current = todo.pop()
-        try:
-            fields = Path(f"/proc/{current}/stat").read_bytes().rpartition(b") ")[2].split()
-            # utime, stime, and those of children that were waited for; then resident pages: proc(5)
-            ticks += sum(int(field) for field in fields[11:15])
-            pages += int(fields[21])
-            for task in os.listdir(f"/proc/{current}/task"):
-                todo += map(int, Path(f"/proc/{current}/task/{task}/children").read_bytes().split())
-        except (OSError, ValueError, IndexError):
-            continue
-    return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _tree_of_psutil(pid: int) -> tuple[float, int]:
-    import psutil
-
-    cpu_s, memory = 0.0, 0
-    with suppress(psutil.Error):
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            with suppress(psutil.Error):
-                times = process.cpu_times()
-                cpu_s += times.user + times.system
-                memory += process.memory_info().rss
-    return cpu_s, memory

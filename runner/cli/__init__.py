@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
@@ -14,8 +13,6 @@ from anew.runner import errors, wording
 from anew.runner.errors import AnewError
 
 _COMPLETE_VARIABLE = "_ANEW_COMPLETE"
-# what the machine refuses is no fault of ours; most often it is what stdout leads to
-_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,9 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _silence_stdout()
         return errors.EXIT_OK
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _REFUSALS:
+        if errors.was_interrupted(error):
+            return errors.EXIT_SIGINT
+        if refused := errors.refusal(error):
+            # most often it is what stdout leads to
             _silence_stdout()
-            return _leave(str(error), errors.EXIT_USAGE)
+            return _leave(refused, errors.EXIT_USAGE)
         return _report()
     return code
 

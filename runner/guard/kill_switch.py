@@ -19,6 +19,8 @@ from __future__ import annotations
 import ctypes
 import os
 
+from anew.runner.kernel.door import open_switch
+
 _SIGEV_THREAD = 2
 _LIBRARIES = (None, "librt.so.1")
 
@@ -60,13 +62,10 @@ def arm() -> int | None:
     It must stay open. A forked child is not affected by what is written, and has no switch of its own: the C library's
     threads do not survive a fork.
     """
-    if not hasattr(os, "eventfd") or ctypes.sizeof(ctypes.c_void_p) != 8:
-        return None
-    found = _functions()
-    if found is None:
+    found = _functions() if ctypes.sizeof(ctypes.c_void_p) == 8 else None
+    if found is None or (descriptor := open_switch()) is None:
         return None
     read, leave = found
-    descriptor = os.eventfd(0, os.EFD_CLOEXEC)
     request = _Request(descriptor=descriptor, size=8)
     request.buffer = ctypes.addressof(request) + _Request.notification.offset
     request.notification.kind = _SIGEV_THREAD

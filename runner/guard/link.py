@@ -15,6 +15,7 @@ from typing import Any
 from anew.runner.guard import kill_switch
 from anew.runner.guard.detached import can_start, start_python
 from anew.runner.guard.protocol import ABSENT
+from anew.runner.kernel.door import open_process
 
 _SEND_S = 2.0
 _START_S = 20.0
@@ -155,15 +156,22 @@ def _start() -> tuple[socket.socket, int, int, list[int]]:
     if not can_start():
         raise OSError("there is no Python to be started")
     switch = kill_switch.arm()
-    pidfd = _own_pidfd()
+    lifeline = ABSENT if (own := open_process(os.getpid())) is None else own
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     wakeup_read, wakeup = os.pipe()
     questions, question_write = os.pipe()
     try:
         os.set_blocking(wakeup, False)
-        given = [theirs.fileno(), wakeup_read, question_write, ABSENT if switch is None else switch, os.getpid(), pidfd]
+        given = [
+            theirs.fileno(),
+            wakeup_read,
+            question_write,
+            ABSENT if switch is None else switch,
+            os.getpid(),
+            lifeline,
+        ]
         words = ["-c", _PROGRAM, str(Path(__file__).resolve().parent.parent), *map(str, given)]
-        start_python(["-I", "-S", "-E"], words, [number for number in (*given[:4], pidfd) if number != ABSENT])
+        start_python(["-I", "-S", "-E"], words, [number for number in (*given[:4], lifeline) if number != ABSENT])
     except OSError:
         ours.close()
         os.close(wakeup)
@@ -173,14 +181,7 @@ def _start() -> tuple[socket.socket, int, int, list[int]]:
         theirs.close()
         os.close(wakeup_read)
         os.close(question_write)
-        if pidfd != ABSENT:
-            os.close(pidfd)
+        if lifeline != ABSENT:
+            os.close(lifeline)
     ours.settimeout(_SEND_S)
     return ours, wakeup, questions, [] if switch is None else [switch]
-
-
-def _own_pidfd() -> int:
-    try:
-        return os.pidfd_open(os.getpid())
-    except (AttributeError, OSError):
-        return ABSENT

@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
 from anew.runner.guard.pump import Capture, Source
+from anew.runner.kernel.door import kill, turn
 
 PATIENCE_S = 0.6
 _INTERACTIVE_PATIENCE_S = 5.0
@@ -90,15 +91,15 @@ class GuardProcess:
     Args:
         control, wakeup, question, switch: Descriptors, see `guard_protocol`; the switch may be ABSENT.
         pid: The process.
-        pidfd: A descriptor of the process, or ABSENT where the system has none.
+        lifeline: A descriptor of the process, or ABSENT where the system has none.
     """
 
-    def __init__(self, control: int, wakeup: int, question: int, switch: int, pid: int, pidfd: int) -> None:
+    def __init__(self, control: int, wakeup: int, question: int, switch: int, pid: int, lifeline: int) -> None:
         self._control = socket.socket(fileno=control)
         self._question = question
         self._switch = switch
         self._pid = pid
-        self._pidfd = pidfd
+        self._lifeline = lifeline
         self._state = _State()
         self._received = b""
         self._descriptors: list[int] = []
@@ -111,8 +112,8 @@ class GuardProcess:
         self._listen(control, self._take_messages)
         self._listen(wakeup, lambda: self._take_signals(wakeup))
         self._listen(woken, lambda: self._take_wakes(woken))
-        if pidfd != ABSENT:
-            self._listen(pidfd, self._take_death)
+        if lifeline != ABSENT:
+            self._listen(lifeline, self._take_death)
 
     def run(self) -> NoReturn:
         """Serve until nothing is left to be guarded."""
@@ -120,7 +121,7 @@ class GuardProcess:
         while not self._over():
             for descriptor, _ in self._poller.poll(self._patience_ms()):
                 self._handlers[descriptor]()
-            if self._pidfd == ABSENT:
+            if self._lifeline == ABSENT:
                 self._look_for_process()
             for alarm in list(self._state.alarms.values()):
                 self._heed(alarm)
@@ -137,7 +138,7 @@ class GuardProcess:
     def _patience_ms(self) -> int | None:
         now = time.monotonic()
         times = [max(0.0, alarm.due - now) for alarm in self._state.alarms.values()]
-        if self._pidfd == ABSENT:
+        if self._lifeline == ABSENT:
             times.append(_LOOK_S)
         return int(min(times) * 1000) + 1 if times else None
 
@@ -196,7 +197,7 @@ class GuardProcess:
         os.read(woken, 4096)
 
     def _take_death(self) -> None:
-        self._poller.unregister(self._pidfd)
+        self._poller.unregister(self._lifeline)
         self._dead = True
 
     def _look_for_process(self) -> None:
@@ -259,14 +260,11 @@ class GuardProcess:
         if alarm.switched is None:
             alarm.switched = now
             if self._switch != ABSENT:
-                os.eventfd_write(self._switch, 128 + alarm.number)
+                turn(self._switch, 128 + alarm.number)
             return
         self._state.alarms.pop(alarm.number, None)
         with suppress(OSError):
-            if self._pidfd != ABSENT:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            else:
-                os.kill(self._pid, signal.SIGKILL)
+            kill(self._pid, None if self._lifeline == ABSENT else self._lifeline)
 
     # --- output -------------------------------------------------------------------------------------------------
 

@@ -1,15 +1,23 @@
 """
-The process that runs main once more. Started by path with an errand's file as its argument; never imported.
+The process that runs main once more. Started by path with an errand's file and the end of a pipe; never imported.
+
+When the other end of the pipe is closed, whoever started this process has died, and it is terminated.
 
 It makes this interpreter what the recorded one was (import paths, argv), with the laid-out files in place of the
 project's, and then starts the recorded script, module or function; `Main` finds the errand and does it.
 """
 
 import os
+import signal
 import sys
 
 if __name__ == "__main__" and sys.path and os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     del sys.path[0]  # this folder's modules are the package's, not top-level ones
+
+from anew.runner.kernel.door import end_with
+
+if __name__ == "__main__":
+    end_with(int(sys.argv[2]))  # before anything that takes its time
 
 import builtins
 import importlib
@@ -21,7 +29,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from anew.runner.errors import EXIT_USAGE
+from anew.runner.errors import EXIT_SIGINT, EXIT_USAGE
 from anew.runner.places import Places
 from anew.runner.relaunch.plan import Errand, assignment, read_errand, read_report
 from anew.runner.wording import some
@@ -129,4 +137,10 @@ def _note_leaks(errand: Errand, places: Places) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    try:
+        main(sys.argv[1])
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the same comes twice, from the terminal and handed on
+        if assignment.errand is None or not os.path.exists(assignment.errand.report):
+            sys.exit(EXIT_SIGINT)  # main was not called yet, and whoever waits for this says what came to pass
+        raise

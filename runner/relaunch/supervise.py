@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
+from anew.runner.errors import EXIT_SIGNAL
 from anew.runner.relaunch.plan import Errand
 from anew.runner.relaunch.sandbox import Sandbox
 
 # started by path: the interpreter may be one whose packages are being found by that path alone
 CHILD = Path(__file__).parent / "child.py"
-_LOOK_S = 0.2
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """
+    How a process ended that did an errand.
+
+    Attributes:
+        code: Its exit code, negative for a signal.
+        signal: The first signal that this process was sent meanwhile, and handed on.
+    """
+
+    code: int
+    signal: signal.Signals | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What this process is to leave with, as a shell says it."""
+        if self.signal is not None and self.code != 0:
+            return EXIT_SIGNAL + self.signal
+        return self.code if self.code >= 0 else EXIT_SIGNAL - self.code
+
+    def leave(self) -> NoReturn:
+        """Do what the signal would have done here. Raises KeyboardInterrupt, or SystemExit for any other."""
+        if self.signal is signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(EXIT_SIGNAL + self.signal if self.signal else self.exit_code)
 
 
 def run_errand(
@@ -27,9 +58,12 @@ def run_errand(
     variables: Mapping[str, str],
     python: str = sys.executable,
     **streams: int | None,
-) -> int:
+) -> Ended:
     """
-    Do an errand in a process of its own, to its end; return its exit code, negative for a signal.
+    Do an errand in a process of its own, to its end.
+
+    Signals that end a program are handed on to it while it lasts, when this is the main thread; it is terminated when
+    this process dies, however that comes.
 
     Args:
         errand: What is to be done.
@@ -44,40 +78,57 @@ def run_errand(
     """
     path = place.folder / "errand.json"
     errand.write(path)
-    command = [python, *errand.command.options, str(CHILD), str(path)]
-    return _wait_for(command, cwd=cwd, env=variables, pass_fds=(place.lock,), **streams)
-
-
-def _wait_for(command: Sequence[str], **options: Any) -> int:
-    """Run a process to its end. A Ctrl-C is the child's, which has it from the terminal; SIGTERM is handed on."""
     # what is buffered here would be printed after what the child prints
     if sys.stdout is not None:
         sys.stdout.flush()
-    with _signals_left_to_child() as terminations:
-        process = subprocess.Popen(command, **options)
-        while True:
-            try:
-                return process.wait(timeout=_LOOK_S if terminations is not None else None)
-            except subprocess.TimeoutExpired:
-                if terminations:
-                    terminations.clear()
-                    process.terminate()
+    lifeline, held = os.pipe()
+    try:
+        command = [python, *errand.command.options, str(CHILD), str(path), str(lifeline)]
+        with _handed_on() as handing:
+            options: dict[str, Any] = {"cwd": cwd, "env": variables, "pass_fds": (place.lock, lifeline), **streams}
+            handing.process = subprocess.Popen(command, **options)
+            handing.send()
+            return Ended(handing.process.wait(), handing.first)
+    finally:
+        os.close(lifeline)
+        os.close(held)
+
+
+class _Handing:
+    """Signals on their way to a process, which may not be there yet."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.first: signal.Signals | None = None
+        self._waiting: list[int] = []
+
+    def take(self, number: int, frame: FrameType | None) -> None:
+        """Hand a signal on at once: a Ctrl-C at a terminal reaches both, and what comes late would count as another."""
+        self.first = self.first or signal.Signals(number)
+        # of those that a run has no outcome for, it is asked to end
+        self._waiting.append(number if number == signal.SIGINT else signal.SIGTERM)
+        self.send()
+
+    def send(self) -> None:
+        """Send what waits."""
+        while self.process is not None and self._waiting:
+            with suppress(OSError):
+                self.process.send_signal(self._waiting.pop(0))
 
 
 @contextmanager
-def _signals_left_to_child() -> Iterator[list[int] | None]:
-    """Leave SIGINT to the child and note SIGTERM; elsewhere than in the main thread signals are not ours to handle."""
-    if threading.current_thread() is not threading.main_thread():
-        yield None
-        return
-    terminations: list[int] = []
-    # handlers of Python's own, since a child inherits a signal that is ignored
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: terminations.append(number)),
-    }
+def _handed_on() -> Iterator[_Handing]:
+    """Have signals handed on; elsewhere than in the main thread they are not ours to handle, nor those ignored."""
+    handing = _Handing()
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        # handlers of Python's own, since a child inherits a signal that is ignored
+        before = {number: signal.getsignal(number) for number in _ENDING}
+        before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+        for number in before:
+            signal.signal(number, handing.take)
     try:
-        yield terminations
+        yield handing
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -20,6 +20,7 @@ from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import RefusedError, RerunError, StoreError
 from anew.runner.format.redact import REDACTED
 from anew.runner.format.serial import from_json
+from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
 from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status
 from anew.runner.relaunch import trust
@@ -32,7 +33,7 @@ from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
 from anew.runner.rerun.report import RerunResult, difference_lines
 from anew.runner.rerun.verdict import judge
 from anew.runner.settings import EnvironmentSettings
-from anew.runner.store import curate, liveness
+from anew.runner.store import curate
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
 
@@ -168,6 +169,8 @@ class _Again:
         self.differences: dict[str, dict[str, Any]] = {}
         self.python = sys.executable
         self.variables: dict[str, str] = {}
+        # the signal that this process was sent meanwhile; main may have got another in its place
+        self.stopped: str | None = None
 
     # --- before main ----------------------------------------------------------------------------------------------
 
@@ -182,7 +185,7 @@ class _Again:
             self._rebuild(strict)
         inputs = self._lay_out()
         environment = self._environment(folder, env)
-        self.differences = differences.find(record, environment, capture_hardware(boot_id=liveness.boot_id()), inputs)
+        self.differences = differences.find(record, environment, capture_hardware(boot_id=boot_id()), inputs)
         self._note_paths()
         for line in difference_lines(record.id or 0, self.differences):
             self.tell(line)
@@ -289,9 +292,15 @@ class _Again:
     # --- main -----------------------------------------------------------------------------------------------------
 
     def run(self, place: Sandbox, stdout: int | None, stderr: int | None) -> Report:
-        """Run main in a process of its own; return what it reported. Raises RerunError when it never came to main."""
+        """
+        Run main in a process of its own; return what it reported.
+
+        Raises:
+            RerunError: It never came to main.
+            KeyboardInterrupt: For that reason; SystemExit for SIGTERM, SIGHUP and SIGQUIT.
+        """
         errand = self._errand(place.folder)
-        code = run_errand(
+        ended = run_errand(
             errand,
             place,
             cwd=self.cwd,
@@ -300,12 +309,15 @@ class _Again:
             stdout=stdout,
             stderr=stderr,
         )
+        self.stopped = ended.signal.name if ended.signal else None
         report = read_report(Path(errand.report))
+        if report is None and ended.signal is not None:
+            ended.leave()
         if report is None:
             raise RerunError(
-                f"The re-run of {self.record.id} ended with exit code {code} before its main function was called; "
-                "what it said is above." + _hint(self.differences),
-                process_exit_code=code,
+                f"The re-run of {self.record.id} ended with exit code {ended.code} before its main function was "
+                "called; what it said is above." + _hint(self.differences),
+                process_exit_code=ended.code,
             )
         return report
 
@@ -363,7 +375,7 @@ class _Again:
             status=new.status,
             judged=verdict,
             notes=tuple(self.notes),
-            signal=new.signal,
+            signal=self.stopped or new.signal,
         )
 
     def _hand_over(self, number: int) -> int:

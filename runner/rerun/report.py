@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from signal import Signals
 from typing import Any
 
 from anew.runner import errors
@@ -53,7 +54,7 @@ class RerunResult:
     def exit_code(self) -> int:
         """What `anew rerun` exits with."""
         if self.status is Status.INTERRUPTED:
-            return errors.EXIT_SIGTERM if self.signal == "SIGTERM" else errors.EXIT_SIGINT
+            return errors.EXIT_SIGNAL + Signals[self.signal or "SIGINT"]
         if self.judged.overrides:
             return errors.EXIT_OK if self.status is Status.COMPLETED else errors.EXIT_FAILED
         return errors.EXIT_DIFFERENT if self.verdict == "different" else errors.EXIT_OK

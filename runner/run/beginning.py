@@ -15,6 +15,7 @@ from anew.runner.config.main import ComposedJob
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.format.serial import start_to_json
+from anew.runner.kernel.door import boot_id
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.store import liveness, marks
@@ -100,7 +101,7 @@ def _record(
         seeds=seeder.facts(),
         source=source,
         environment=environment,
-        hardware=capture_hardware(boot_id=liveness.boot_id()),
+        hardware=capture_hardware(boot_id=boot_id()),
         process=liveness.process_facts(),
         tags=settings.tags,
         note=settings.note,

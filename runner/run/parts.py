@@ -27,7 +27,7 @@ from anew.runner.run.beginning import Beginning
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import ending, message
 from anew.runner.run.recorder import Recorder
-from anew.runner.wording import duration, say
+from anew.runner.wording import duration, in_a_line, say
 
 if TYPE_CHECKING:
     from anew.runner.dispatch.follow import Followers
@@ -314,8 +314,11 @@ class NoticedInputs:
         self.opened = OpenedFiles([places.project, *roots, *mirrored], exclude=exclude, most=settings.max_files)
 
     def start(self) -> None:
-        """Begin to notice them."""
-        self.opened.start()
+        """Begin to notice them; a run without that is better than none."""
+        try:
+            self.opened.start()
+        except OSError as error:
+            self._recorder.warn_once("notice", f"The files that main opens are not noticed: {in_a_line(error)}.")
 
     def stop(self) -> None:
         """Put them on record. Raises StoreError."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from anew.runner.kernel.door import sync_data
 from anew.runner.store.files import sync_folder
 
 _LINGER_S = 10.0
@@ -44,14 +45,6 @@ _periods: dict[Synced, float] = {}
 _synced: dict[Synced, int] = {}
 _files: set[Path] = set()
 _thread: threading.Thread | None = None
-
-
-def sync_descriptor(descriptor: int) -> None:
-    """Sync a file's content. Raises OSError."""
-    if hasattr(os, "fdatasync"):
-        os.fdatasync(descriptor)
-    else:
-        os.fsync(descriptor)
 
 
 def keep_synced(journal: Synced, period_s: float) -> None:
@@ -116,7 +109,7 @@ def _sync(journal: Synced) -> None:
             journal.fault = error
             return
     try:
-        sync_descriptor(descriptor)
+        sync_data(descriptor)
         if new:
             sync_folder(journal.path.parent)
         with _wake:
@@ -134,7 +127,7 @@ def _sync_files(files: set[Path]) -> None:
         with suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                sync_descriptor(descriptor)
+                sync_data(descriptor)
             finally:
                 os.close(descriptor)
     for folder in {path.parent for path in files}:

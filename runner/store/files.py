@@ -150,8 +150,11 @@ def next_data(descriptor: int, offset: int) -> int:
     """
     Return where, from *offset* on, a file has anything but a hole; its end when there is nothing more.
 
-    A file can be made as long as one likes in an instant, and nobody would see the end of reading its zeros.
+    A file can be made as long as one likes in an instant, and nobody would see the end of reading its zeros. Where the
+    system does not tell, a hole is read as the zeros that it stands for.
     """
+    if not hasattr(os, "SEEK_DATA"):
+        return offset
     before = os.lseek(descriptor, 0, os.SEEK_CUR)
     try:
         return os.lseek(descriptor, offset, os.SEEK_DATA)

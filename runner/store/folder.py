@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -201,11 +202,8 @@ class FolderStore(RunFolders):
 
     @staticmethod
     def _take_away(layout: RunLayout) -> None:
-        for path in sorted(layout.folder.rglob("*"), reverse=True):
-            with suppress(OSError):
-                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        with suppress(OSError):
-            layout.folder.rmdir()
+        """Remove what there is of a run that never started; what cannot be is left for `anew check` to say."""
+        shutil.rmtree(layout.folder, ignore_errors=True)
 
     def finish(self, number: int, ended: ev.RunEnded) -> bool:
         """

@@ -22,7 +22,8 @@ from zlib import crc32
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import serial
-from anew.runner.store.durability import forget, keep_synced, sync_descriptor
+from anew.runner.kernel.door import sync_data
+from anew.runner.store.durability import forget, keep_synced
 from anew.runner.store.files import cannot, sync_folder, write_all
 from anew.runner.store.lines import MAX_LINE
 from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, flattened, json_number, whole_step
@@ -268,7 +269,7 @@ class JournalWriter:
 
     def _sync(self) -> None:
         try:
-            sync_descriptor(self.descriptor)
+            sync_data(self.descriptor)
         except OSError as error:
             raise cannot("sync", self.path, error) from error
 

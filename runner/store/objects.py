@@ -20,12 +20,12 @@ from typing import BinaryIO
 
 from anew.runner.errors import ArtifactError, ObjectNotFoundError, StoreError
 from anew.runner.format import ids
+from anew.runner.kernel.door import share_blocks
 from anew.runner.store.durability import sync_later
 from anew.runner.store.files import cannot, digest_of, names_in, open_regular, sync_folder, write_all, write_new
 
 _SMALL = 1 << 20
 _BLOCK = 1 << 20
-_FICLONE = 0x40049409
 _ATTEMPTS = 3
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -319,7 +319,7 @@ def _copy(source: BinaryIO, target: BinaryIO, read: Callable[[BinaryIO, int], by
 
     No more than *limit* bytes: a file that grows as fast as it is read would have no end.
     """
-    cloned = _clone(source.fileno(), target.fileno())
+    cloned = share_blocks(source.fileno(), target.fileno())
     digest, size = hashlib.sha256(), 0
     while block := read(target if cloned else source, min(_BLOCK, limit - size)):
         digest.update(block)
@@ -327,19 +327,6 @@ def _copy(source: BinaryIO, target: BinaryIO, read: Callable[[BinaryIO, int], by
         if not cloned:
             write_all(target.fileno(), block)
     return digest.hexdigest(), size
-
-
-def _clone(source: int, target: int) -> bool:
-    """Share the blocks of one file with another (Linux FICLONE); return whether the file system could."""
-    if sys.platform != "linux":
-        return False
-    try:
-        import fcntl
-
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError:
-        return False
-    return True
 
 
 def _linked(source: Path, target: Path) -> bool:

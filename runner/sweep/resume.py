@@ -176,4 +176,4 @@ def _run(errand: Resume | OneJob, place: Sandbox, store: RunFolders) -> int:
     variables = {name: value for name, value in os.environ.items() if name not in ("ANEW_RUN", "ANEW_STORE")}
     if places.moved:
         variables["GIT_CEILING_DIRECTORIES"] = str(place.folder)
-    return run_errand(errand, place, cwd=cwd, variables=variables, stdin=subprocess.DEVNULL)
+    return run_errand(errand, place, cwd=cwd, variables=variables, stdin=subprocess.DEVNULL).exit_code

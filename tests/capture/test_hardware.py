@@ -16,8 +16,9 @@ import pytest
 
 from anew.runner.capture import hardware
 from anew.runner.capture.hardware import capture_hardware, gpus, load_nvml
+from anew.runner.kernel import linux
+from anew.runner.kernel.door import boot_id
 from anew.runner.records import GpuFacts, HardwareFacts
-from anew.runner.store.liveness import boot_id
 
 GIB = 2**30
 
@@ -66,13 +67,15 @@ def device(number: int, **changed: Any) -> dict[str, Any]:
 
 def machine(monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str]) -> HardwareFacts:
     """Return what is captured on a machine with these files; others are as they are here, but for cgroups."""
-    here = hardware._text
+    here = linux._text
     patched = {"/proc/self/cgroup": "0::/\n"} | dict(files)
 
     def text(path: str) -> str:
         return patched.get(path, "" if path.startswith("/sys/fs/cgroup") else here(path))
 
-    monkeypatch.setattr(hardware, "_text", text)
+    monkeypatch.setattr(linux, "_text", text)
+    for name in ("allowed_cores", "cpu_model", "memory_bytes", "memory_limits"):
+        monkeypatch.setattr(hardware, name, getattr(linux, name))
     return capture_hardware.__wrapped__(boot_id="a boot")
 
 

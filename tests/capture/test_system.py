@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
 
-from anew.runner.capture import system
 from anew.runner.capture.system import SystemSampler
+from anew.runner.kernel import linux, posix
 
 MIB = 2**20
 
@@ -53,11 +53,11 @@ def test_a_sample_has_cpu_and_memory_under_system() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="psutil is what is used elsewhere")
-def test_proc_and_psutil_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proc_and_psutil_agree() -> None:
     with child("print('ready', flush=True); input()"):
-        by_proc = system._tree(os.getpid())
-        monkeypatch.setattr(sys, "platform", "darwin")
-        by_psutil = system._tree(os.getpid())
+        by_proc = linux.usage_of_tree(os.getpid())
+        by_psutil = posix.usage_of_tree(os.getpid())
+    assert by_psutil[0] == pytest.approx(by_proc[0], abs=0.5)
     assert by_psutil[1] == pytest.approx(by_proc[1], rel=0.2)
     assert by_psutil[1] > 0
 
@@ -102,18 +102,18 @@ def test_a_child_that_ends_makes_no_negative_use() -> None:
 
 
 def test_processes_that_are_gone_or_hidden_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert system._tree(2**22 + 1) == (0.0, 0)
-    read = Path.read_bytes
+    assert linux.usage_of_tree(2**22 + 1) == (0.0, 0)
+    assert posix.usage_of_tree(2**22 + 1) == (0.0, 0)
 
-    def refuse(path: Path) -> bytes:
-        if path.name == "children":
+    def refuse(path: str, mode: str = "r") -> IO[Any]:
+        if path.endswith("children"):
             raise PermissionError
-        return read(path)
+        return open(path, mode)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert SystemSampler().sample()["system/memory_bytes"] > 0
-    monkeypatch.setattr(Path, "read_bytes", lambda path: b"nonsense")
-    assert SystemSampler().sample()["system/memory_bytes"] == 0
+    monkeypatch.setattr(linux, "open", refuse, raising=False)
+    assert linux.usage_of_tree(os.getpid())[1] > 0
+    monkeypatch.setattr(linux, "open", lambda path, mode: io.BytesIO(b"nonsense"), raising=False)
+    assert linux.usage_of_tree(os.getpid()) == (0.0, 0)
 
 
 def fake_nvml(count: Any, rates: Any, memory: Any) -> Any:

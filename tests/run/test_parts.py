@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from anew.runner.errors import EXIT_UNKEPT
+from anew.runner.errors import EXIT_SIGINT, EXIT_UNKEPT
 from anew.runner.format.redact import Redactor
 from anew.runner.records import Status
 from anew.runner.run.parts import Course, Part, unwind
@@ -351,6 +351,47 @@ def test_a_run_whose_descriptors_were_all_closed_ends_all_the_same(project: Path
 
     assert trial.record().status is Status.COMPLETED
     assert "fault in anew" not in done.stderr
+
+
+SWALLOWED = """\
+import enum
+from anew import Experiment
+experiment = Experiment("swallowed")
+@experiment.main
+def main(lr: float = 0.1): raise SystemError("main was called")
+if __name__ == "__main__":
+    from anew.runner.store import folder
+    class Late:
+        def __set_name__(self, owner, name): raise KeyboardInterrupt
+    def interrupted(*_, **__):
+        class Owner: late = Late()  # Python up to 3.11 makes a RuntimeError of it
+        raise SystemError("it was not raised")
+    folder.FolderStore.claim = interrupted
+    main()
+"""
+
+
+def test_a_ctrl_c_that_became_another_error_is_still_one(project: Path) -> None:
+    (project / "swallowed.py").write_text(SWALLOWED)
+    done = Project(project).run(name="swallowed.py", code=EXIT_SIGINT)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("most", range(4, 20))
+def test_a_process_that_may_open_few_files_has_an_outcome_or_says_what_is_wrong(project: Path, most: int) -> None:
+    trial = Project(project)
+    trial.write("@experiment.main\ndef main(run: Run):\n    run.log({'x': 1})\n")
+    shell = ["sh", "-c", f'ulimit -n {most}; exec "$@"', "sh", sys.executable, "train.py"]
+    done = subprocess.run(shell, cwd=project, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode in (0, 1, 2, EXIT_UNKEPT), done.stderr
+    assert "fault in anew" not in done.stderr
+    if done.returncode == 2:
+        assert "Too many open files" in done.stderr
+        assert "ulimit -n" in done.stderr
+    if done.returncode == 0:
+        assert (record := trial.record()).status is Status.COMPLETED
+        assert record.metrics["x"].count == 1
 
 
 def test_a_run_whose_outcome_cannot_be_written_is_not_called_completed(project: Path) -> None:

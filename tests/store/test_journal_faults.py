@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from anew.runner.errors import StoreError
+from anew.runner.kernel import door
 from anew.runner.store import durability, files
 from anew.runner.store import journal as module
 from anew.runner.store.journal import JournalWriter
@@ -127,6 +128,7 @@ _FILL = """
 import json, os, subprocess, sys, time
 from pathlib import Path
 from anew.runner.errors import StoreError
+from anew.runner.kernel import door
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.lines import Flaw, iter_journal
 from anew.runner.store.objects import ObjectStore
@@ -188,7 +190,7 @@ def test_a_full_disk_costs_what_did_not_fit_and_nothing_else(tmp_path: Path) -> 
 def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths of files and folders that are synced, as it happens."""
     seen: list[str] = []
-    sync_file, sync_folder = durability.sync_descriptor, files.sync_folder
+    sync_file, sync_folder = door.sync_data, files.sync_folder
 
     def note(descriptor: int) -> None:
         seen.append(os.readlink(f"/proc/self/fd/{descriptor}"))
@@ -199,7 +201,7 @@ def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         sync_folder(folder)
 
     for where in (durability, module):
-        monkeypatch.setattr(where, "sync_descriptor", note)
+        monkeypatch.setattr(where, "sync_data", note)
         monkeypatch.setattr(where, "sync_folder", note_folder)
     return seen
 
@@ -250,7 +252,7 @@ def test_a_sync_that_fails_in_the_background_is_reported_when_the_journal_closes
         raise OSError(errno.EIO, "Input/output error")
 
     journal = writer(tmp_path / "a.jsonl", durability_ms=10)
-    monkeypatch.setattr(durability, "sync_descriptor", fail_once)
+    monkeypatch.setattr(durability, "sync_data", fail_once)
     journal.log({"x": 1.0})
     wait_until(lambda: journal.fault)
     with pytest.raises(StoreError, match=r"Cannot sync .*a\.jsonl.*Input/output error"):

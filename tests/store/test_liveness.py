@@ -5,27 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from anew.runner.kernel.door import boot_id, state_of
 from anew.runner.records import ProcessFacts, Status
 from anew.runner.store import reading
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.liveness import boot_id, process_alive, process_facts
+from anew.runner.store.liveness import process_alive, process_facts
 from tests.helpers.stores import add_run, make_store
-
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="these look into /proc")
 
 
 def sleeper() -> tuple[subprocess.Popen[bytes], ProcessFacts]:
     """A process that sleeps, and its facts."""
     process = subprocess.Popen(["sleep", "60"])
-    fields = Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b") ")[2].split()
-    return process, replace(process_facts(), pid=process.pid, started_ticks=float(fields[19]))
+    state = state_of(process.pid)
+    assert state is not None
+    return process, replace(process_facts(), pid=process.pid, started_ticks=state[1])
 
 
 def test_this_process_lives_and_one_that_is_gone_does_not() -> None:

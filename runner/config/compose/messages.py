@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from anew.runner.config.private.running import report
 from anew.runner.config.signature.parameters import RESERVED
 from anew.runner.config.signature.spec import TaskSpec
-from anew.runner.errors import ConfigError
+from anew.runner.errors import ConfigError, refusal
 from anew.runner.format.redact import redact_text
 from anew.runner.wording import nearest
 
@@ -126,7 +126,9 @@ def _text(error: Exception) -> str:
     if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
         parts.append(_lines(error.__cause__))
     text = "\n".join(part for part in parts if part)
-    return text if isinstance(error, (HydraException, OmegaConfBaseException)) else f"{type(error).__name__}: {text}"
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        return text
+    return refusal(error) or f"{type(error).__name__}: {text}"
 
 
 def _lines(error: BaseException) -> str:

@@ -247,6 +247,11 @@ def test_a_name_that_is_not_found_and_a_socket_are_left_to_the_driver() -> None:
         assert time.monotonic() - begun > 0.25
 
 
+def test_a_name_that_stands_for_servers_is_said_as_it_was_given() -> None:
+    with pytest.raises(StoreError, match=r"MongoDB at nowhere\.invalid/x cannot be reached"):
+        open_store("mongodb+srv://nowhere.invalid/x")
+
+
 def test_a_server_that_is_killed_in_the_middle_costs_nothing(trial: Project, fresh_mongo: MongoServer) -> None:
     url = with_database(fresh_mongo.url, "outage")
     with trial.start(*to(url), "n=1500", "pause=0.005", "anew.observers.mongo.timeout_s=1") as process:

@@ -1,0 +1,198 @@
+"""
+What only Linux has, see `door`; `posix` has functions of the same names.
+
+Standard library only: the guard process is started without any other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+from functools import cache
+
+_FICLONE = 0x40049409
+_DEAD = frozenset("ZXx")
+# a fixed number of the kernel's
+_INITIAL_NAMESPACE = "-4026531836"
+
+
+# --- processes ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def boot_id() -> str:
+    """
+    Return what tells this boot, and this pid namespace, from every other.
+
+    Two containers on one machine share the boot but not the process IDs: with the namespace in it, one is a foreign
+    host to the other.
+    """
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return f"{file.read().strip()}-{os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def was_rebooted(other: str) -> bool:
+    """
+    Whether the boot *other*, of a machine that has our host name, was an earlier one of this machine.
+
+    Only in the initial pid namespace does the same name mean the same machine; containers come and go on one boot.
+    """
+    return other != boot_id() and other.endswith(_INITIAL_NAMESPACE) and boot_id().endswith(_INITIAL_NAMESPACE)
+
+
+def state_of(pid: int) -> tuple[bool, float] | None:
+    """Return whether a process lives (a zombie does not), and its start since boot in ticks; None for none."""
+    fields = _stat(pid)
+    return (fields[0].decode() not in _DEAD, float(fields[19])) if fields else None
+
+
+def usage_of_tree(pid: int) -> tuple[float, int]:
+    """Return CPU seconds used and resident bytes of a process and everything below it, as far as it can be read."""
+    ticks = pages = 0
+    todo = [pid]
+    while todo:
+        current = todo.pop()
+        try:
+            fields = _stat(current)
+            # utime, stime, and those of children that were waited for; then resident pages: proc(5)
+            ticks += sum(int(field) for field in fields[11:15])
+            pages += int(fields[21])
+            for task in os.listdir(f"/proc/{current}/task"):
+                with open(f"/proc/{current}/task/{task}/children") as file:
+                    todo += map(int, file.read().split())
+        except (OSError, ValueError, IndexError):
+            continue
+    return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields of /proc/PID/stat that follow the name, which may have anything in it; none without it."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2].split()
+    except OSError:
+        return []
+
+
+def open_process(pid: int) -> int | None:
+    """Return a descriptor that can be read once the process has ended; None where that cannot be had (before 5.3)."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def kill(pid: int, descriptor: int | None) -> None:
+    """Kill a process; by its descriptor, if there is one, never another that has got its number. Raises OSError."""
+    if descriptor is None:
+        os.kill(pid, signal.SIGKILL)
+    else:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+
+
+def end_with(pipe: int) -> None:
+    """
+    Have this process be sent SIGTERM when the other end of a pipe, which nothing is written to, is closed.
+
+    The kernel sends it, so that no thread has to wait, which a program would see; a forked child's copy does nothing.
+    """
+    os.set_inheritable(pipe, False)
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGTERM)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | fcntl.FASYNC)
+    if select.select([pipe], [], [], 0)[0]:  # it was closed before anybody was to be told
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def open_switch() -> int | None:
+    """Return an eventfd, for `kill_switch`; None where that cannot be had with this C library."""
+    return os.eventfd(0, os.EFD_CLOEXEC) if hasattr(os, "eventfd") else None
+
+
+def turn(switch: int, status: int) -> None:
+    """Write a status to what `open_switch` gave. Raises OSError."""
+    os.eventfd_write(switch, status)
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def sync_data(descriptor: int) -> None:
+    """Have a file's content survive a power cut, and its length; not its times. Raises OSError."""
+    os.fdatasync(descriptor)
+
+
+def share_blocks(source: int, target: int) -> bool:
+    """Have an empty file share the blocks of another; return whether the file system could."""
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError:
+        return False
+    return True
+
+
+# --- the machine ----------------------------------------------------------------------------------------------------
+
+
+def cpu_model() -> str:
+    """Return what the processor calls itself; empty when it does not say."""
+    return _member("/proc/cpuinfo", "model name", "Model", "cpu model")
+
+
+def memory_bytes() -> int:
+    """Return the machine's memory; 0 when it cannot be read."""
+    number, _, unit = _member("/proc/meminfo", "MemTotal").partition(" ")
+    return int(number) * 1024 if number.isdigit() and unit == "kB" else 0
+
+
+def allowed_cores() -> float:
+    """Return how many cores the process may use, by affinity and by the quota of its cgroup; possibly a fraction."""
+    allowed = float(len(os.sched_getaffinity(0)))
+    for folder in _cgroup_folders():
+        quota, _, period = _text(f"{folder}/cpu.max").strip().partition(" ")
+        if not period:
+            quota, period = _text(f"{folder}/cpu.cfs_quota_us").strip(), _text(f"{folder}/cpu.cfs_period_us").strip()
+        if quota.isdigit() and period.isdigit() and int(period):
+            allowed = min(allowed, int(quota) / int(period))
+    return allowed
+
+
+def memory_limits() -> list[int]:
+    """Return the bytes that the cgroup of this process, and each above it, is held to."""
+    return [
+        int(text)
+        for folder in _cgroup_folders()
+        for name in ("memory.max", "memory.limit_in_bytes")
+        if (text := _text(f"{folder}/{name}").strip()).isdigit()
+    ]
+
+
+def _cgroup_folders() -> list[str]:
+    """Return the folders of this process's cgroup and those above it, the nearest first (version 2, else 1)."""
+    folders: list[str] = []
+    for line in _text("/proc/self/cgroup").splitlines():
+        controllers, _, path = line.partition(":")[2].partition(":")
+        for controller in controllers.split(","):
+            root = f"/sys/fs/cgroup/{controller}".rstrip("/")
+            below = [part for part in path.split("/") if part]
+            folders += ["/".join([root, *below[:depth]]) for depth in range(len(below), -1, -1)]
+    return folders
+
+
+def _member(path: str, *names: str) -> str:
+    """Return what follows the first of *names* in a file of `NAME: VALUE` lines."""
+    for line in _text(path).splitlines():
+        name, colon, value = line.partition(":")
+        if colon and name.strip() in names and value.strip():
+            return value.strip()
+    return ""
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

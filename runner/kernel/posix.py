@@ -1,0 +1,137 @@
+"""
+What every POSIX system has, in the place of what only Linux does, see `door` and, for what is meant, `linux`.
+
+psutil is imported where it is asked: the guard process is started without it, and asks for none of that.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import threading
+from contextlib import suppress
+from functools import cache
+
+# --- processes ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def boot_id() -> str:
+    """Return what tells this boot from every other: the host's name and the second in which it was started."""
+    import psutil
+
+    return f"{socket.gethostname()}-{int(psutil.boot_time())}"
+
+
+def was_rebooted(other: str) -> bool:
+    """Whether *other* was an earlier boot: never certain here, since a clock that is set moves the second of a boot."""
+    return False
+
+
+def state_of(pid: int) -> tuple[bool, float] | None:
+    """Return whether a process lives (a zombie does not), and its start since the epoch in seconds; None for none."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE, process.create_time()
+    except psutil.Error:
+        return None
+
+
+def usage_of_tree(pid: int) -> tuple[float, int]:
+    """Return CPU seconds used and resident bytes of a process and everything below it, as far as it can be read."""
+    import psutil
+
+    cpu_s, memory = 0.0, 0
+    with suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                # the last two are there on Linux and macOS, and are those of children that were waited for
+                cpu_s += times.user + times.system
+                cpu_s += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+                memory += process.memory_info().rss
+    return cpu_s, memory
+
+
+def open_process(pid: int) -> int | None:
+    """Return None: that a process has ended is looked for, not told."""
+    return None
+
+
+def kill(pid: int, descriptor: int | None) -> None:
+    """Kill a process by its number. Raises OSError."""
+    os.kill(pid, signal.SIGKILL)
+
+
+def end_with(pipe: int) -> None:
+    """Have this process be sent SIGTERM when the other end of a pipe is closed, which a thread waits for."""
+    os.set_inheritable(pipe, False)
+    threading.Thread(target=_end_with, args=(pipe, os.getpid()), name="anew-lifeline", daemon=True).start()
+
+
+def _end_with(pipe: int, pid: int) -> None:
+    with suppress(OSError):
+        while os.read(pipe, 1):
+            pass
+    os.kill(pid, signal.SIGTERM)
+
+
+def open_switch() -> int | None:
+    """Return None: a process that is stuck in C can only be killed, and a shell reports 137 of it."""
+    return None
+
+
+def turn(switch: int, status: int) -> None:
+    """Never called, as there is no switch."""
+    raise NotImplementedError
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def sync_data(descriptor: int) -> None:
+    """Have a file survive a power cut; on macOS fsync(2) alone leaves it in the drive's own cache. Raises OSError."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        # a network's file system has no such call
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, full)
+            return
+    os.fsync(descriptor)
+
+
+def share_blocks(source: int, target: int) -> bool:
+    """Return False: what is to be kept is copied."""
+    return False
+
+
+# --- the machine ----------------------------------------------------------------------------------------------------
+
+
+def cpu_model() -> str:
+    """Return what the processor calls itself; empty when it does not say."""
+    import platform
+
+    return platform.processor()
+
+
+def memory_bytes() -> int:
+    """Return the machine's memory."""
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def allowed_cores() -> float:
+    """Return how many cores there are: nothing holds a process to fewer."""
+    return float(os.cpu_count() or 1)
+
+
+def memory_limits() -> list[int]:
+    """Return nothing: there are no cgroups."""
+    return []
