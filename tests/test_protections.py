@@ -59,7 +59,7 @@ ALL = [
     ),
     Protection(
         "a flipped bit in output.sums",
-        "anew.runner.guard.output_seals",
+        "anew.runner.guard.output_log",
         "if not mark or tail != b'%08x\"}' % crc32(head):",
         "if not mark:",
         "tests/store/test_output_sums.py::test_a_line_says_what_it_said",

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from zlib import crc32
 
 from anew.runner import events as ev
-from anew.runner.guard.output_seals import STRETCH_BYTES, Seals, Stretch, stretches_in
+from anew.runner.guard.output_log import STRETCH_BYTES, Seals, Stretch, stretches_in
 from anew.runner.records import Damage, Part, Severity
 from anew.runner.store.files import cannot, open_regular, read_regular
 from anew.runner.store.paths import RunLayout

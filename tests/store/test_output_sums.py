@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from anew.runner.cli import main
-from anew.runner.guard.output_log import LimitedFile, OutputLog
-from anew.runner.guard.output_seals import STRETCH_BYTES, Seals, Stretch, stretch_of, stretches_in
+from anew.runner.guard.output_log import STRETCH_BYTES, LimitedFile, OutputLog, Seals, Stretch, stretch_of, stretches_in
 from anew.runner.records import Part, Severity
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import check_store
