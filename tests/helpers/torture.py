@@ -165,27 +165,29 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     began = time.monotonic()
-    rows = [
-        *kills(options.kills, options.seed),
-        *tests(
+    parts: tuple[Callable[[], list[Row]], ...] = (
+        lambda: kills(options.kills, options.seed),
+        lambda: tests(
             "tests/store/test_deep.py",
             f"{options.flips} bits turned in every file of a store, and each cut and zeroed: unsaid by `check --deep`",
             ANEW_FLIPS=str(options.flips),
         ),
-        *harm(options.trials, options.seed),
-        *tests(
+        lambda: harm(options.trials, options.seed),
+        lambda: fail(options.faults, options.seed),
+        lambda: tests(
+            "tests/test_protections.py", "a protection taken away that no test misses", ANEW_PROTECTIONS="all"
+        ),
+        lambda: tests(
             "tests/cli/test_hostile_stores.py",
             "what no disk does, but somebody may: values of any kind, links, pipes, devices, holes",
             ANEW_TRIALS=str(max(40, options.trials // 10)),
         ),
-        *fail(options.faults, options.seed),
-        *tests(
-            "tests/test_protections.py",
-            "a protection taken away that no test misses",
-            ANEW_PROTECTIONS="all",
-        ),
-    ]
-    PAGE.write_text(page(rows, time.monotonic() - began), encoding="utf-8")
+    )
+    rows: list[Row] = []
+    for part in parts:
+        rows += part()
+        # what it came to so far, should it be broken off
+        PAGE.write_text(page(rows, time.monotonic() - began), encoding="utf-8")
     wrong = [f"{row.what}: {each}" for row in rows for each in row.wrong]
     print("\n".join(wrong) or "nothing was wrong")
     print(f"seed {options.seed}; written: {PAGE.relative_to(ROOT)}")
