@@ -80,7 +80,7 @@ def harm(count: int, seed: int) -> list[Row]:
 def fail(count: int, seed: int) -> list[Row]:
     """Have each call that touches the store fail, in a run and in commands."""
     chance, rows = random.Random(seed), []
-    for words in (["train.py"], ["list"], ["delete", "last"], ["sync", "runs", "runs-too"]):
+    for words in (["train.py"], ["list"], ["delete", "last"], ["sync", "./runs", "./runs-too"]):
         with tempfile.TemporaryDirectory() as folder:
             faults = Faults(Path(folder, "project"), compiled(Path(folder)))
             try_one = _tried(faults, words)

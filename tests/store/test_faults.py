@@ -46,7 +46,7 @@ def test_a_run_with_an_error_at_any_call_is_what_is_said_of_it(faults: Faults) -
     assert not faults.wrong, "\n".join(faults.wrong)
 
 
-@pytest.mark.parametrize("line", ["list", "delete last", "sync runs runs-too"])
+@pytest.mark.parametrize("line", ["list", "delete last", "sync ./runs ./runs-too"])
 def test_a_command_with_an_error_at_any_call_leaves_a_store_that_can_be_read(faults: Faults, line: str) -> None:
     words = line.split()
     faults.calls(["train.py"])
