@@ -5,6 +5,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) +
 KILLS ?= 10000
 TRIALS ?= 5000
 CUTS ?= 2000
+FAULTS ?= 400
 BIN := .venv/bin
 SOURCES := src runner observers configs tests benchmarks examples scripts
 
@@ -27,7 +28,8 @@ help:
 	@echo "make oldest    all tests with the lowest versions that are promised"
 	@echo "make lint      style alone; make types: types alone"
 	@echo "make bench     measure what recording costs"
-	@echo "make torture   kill $(KILLS) writers and look for lost points (KILLS=n); damage $(TRIALS) stores and read them (TRIALS=n); cut the power at $(CUTS) places (CUTS=n)"
+	@echo "make torture   kill $(KILLS) writers (KILLS=n), damage $(TRIALS) stores (TRIALS=n), have $(FAULTS) calls fail (FAULTS=n),"
+	@echo "               cut the power at $(CUTS) places (CUTS=n); docs/crash-report-card.md"
 	@echo "make clean     remove what the targets above have made"
 
 demo:
@@ -79,8 +81,7 @@ bench: dev
 	@$(BIN)/python -m benchmarks
 
 torture: dev
-	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS)
-	@ANEW_TRIALS=$(TRIALS) $(BIN)/python -m pytest -q tests/cli/test_hostile_stores.py
+	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS) --trials $(TRIALS) --faults $(FAULTS)
 	@ANEW_CUTS=$(CUTS) $(BIN)/python -m pytest -q tests/store/test_power_cut.py
 
 clean:

@@ -183,7 +183,9 @@ class RunEnded(Event):
     Attributes:
         writers: The last number in each journal when the run ended; later ones may have been written since. None when
             that is not known, as in what earlier versions wrote.
+        seals: The seal of the line of that number in each, where it is known; None as above.
         output_bytes: How many bytes the output log had by then that would not change any more; None as above.
+        output_sealed: How many of these had their checksums on record beside it; None as above.
         unkept: Why what main returned is not on record; None when it is.
         losses: What could not be recorded, in sentences; None for nothing.
     """
@@ -196,7 +198,9 @@ class RunEnded(Event):
     signal: str | None = field(default=None, metadata=_as("signal"))
     exit_code: int | None = field(default=None, metadata=_as("exit_code"))
     writers: Mapping[str, int] | None = field(default=None, metadata=_as("writers"))
+    seals: Mapping[str, str] | None = field(default=None, metadata=_as("seals"))
     output_bytes: int | None = field(default=None, metadata=_as("output_bytes"))
+    output_sealed: int | None = field(default=None, metadata=_as("output_sealed"))
     unkept: str | None = field(default=None, metadata=_as("unkept"))
     losses: tuple[str, ...] | None = field(default=None, metadata=_as("losses"))
 

@@ -369,6 +369,7 @@ class Provenance:
         hydra_dir: Where Hydra's own output went.
         flags: Hydra's flags that chose the configuration, such as ("--config-name", "big").
         settings: Overrides of the `anew` node, as typed.
+        views: The CRC-32 of each file that is for people and read by nothing, by its path in the run's folder.
     """
 
     config_name: str | None = None
@@ -377,6 +378,7 @@ class Provenance:
     hydra_dir: str | None = None
     flags: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    views: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -110,11 +110,19 @@ class Conductor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConductorEnded:
-    """How a conductor came to its end: "done", "interrupted", "stopped", "failed" or "budget"."""
+    """
+    How a conductor came to its end.
+
+    Attributes:
+        reason: "done", "interrupted", "stopped", "failed" or "budget".
+        detail: More of it, for people.
+        sums: Of the sweep's files that are not sealed, by path: how long they were, and the CRC-32 of so much.
+    """
 
     ended_at: datetime
     reason: str
     detail: str = ""
+    sums: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

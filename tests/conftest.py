@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.helpers.filled import filled_store
 
 # the time that an example takes is the machine's, and says nothing of what is tested
 settings.register_profile("anew", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -55,6 +58,21 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
     strays = sorted(path.name for path in folder.iterdir() if path.name != ".gitconfig")
     assert not strays, f"the tests left something in the home folder: {strays}"
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A store with some of everything, to be copied; made once for all processes of the test run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "filled"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            (folder / "project").mkdir()
+            filled_store(folder / "project")
+            (folder / "done").touch()
+    return folder / "project" / "runs"
 
 
 @pytest.fixture

@@ -52,7 +52,8 @@ class OutputCapture:
     lives. Nobody waits for it.
 
     Args:
-        path: The log to make. If that fails, nothing is captured, and `stop` says why.
+        path: The log to make, its checksums in a file beside it. If that fails, nothing is captured, and `stop` says
+            why.
         mode: "fd": descriptors 1 and 2, children included; "sys": `sys.stdout` and `sys.stderr` alone; "off": nothing.
             Without a guard process "fd" is "sys": only another process can read a pipe into which a C call that holds
             the GIL writes.
@@ -63,10 +64,13 @@ class OutputCapture:
     Attributes:
         settled_bytes: Once it has stopped, how many bytes of the log will not change any more; None when that is not
             known.
+        sealed_bytes: How many of these have their checksums on record; likewise.
     """
 
     def __init__(self, path: Path, *, mode: Mode, limit_bytes: int, guard: Guard, secrets: Sequence[str] = ()) -> None:
         self._path = path
+        # for the guard process, which is elsewhere
+        self._seals = str(path.absolute().with_suffix(".sums"))
         self._mode = mode
         self._guard = guard
         self._pid = os.getpid()
@@ -86,6 +90,7 @@ class OutputCapture:
         self._local: Capture | None = None
         self._caught_up = threading.Event()
         self.settled_bytes: int | None = None
+        self.sealed_bytes: int | None = None
 
     def start(self) -> None:
         """Begin to capture; to be called once."""
@@ -154,7 +159,7 @@ class OutputCapture:
         self._wrap_streams(covered=set(redirected))
         self._guard.on_death(self._take_over)
         self._number = self._guard.capture(
-            self._log, self._sources, limit_bytes=self._limit_bytes, secrets=self._secrets
+            self._log, self._sources, limit_bytes=self._limit_bytes, secrets=self._secrets, seals=self._seals
         )
         if self._number is None and redirected:
             raise OSError("the guard process has ended")
@@ -239,6 +244,7 @@ class OutputCapture:
             limit_bytes=self._limit_bytes,
             secrets=self._secrets,
             on_change=self._caught_up.set,
+            seals=self._seals,
         )
 
     # --- stop -------------------------------------------------------------------------------------------------------
@@ -267,7 +273,8 @@ class OutputCapture:
                 drained = self._guard.drain(self._number, _DRAIN_S)
                 if drained is None:
                     return self._late()
-                self.settled_bytes, self._is_whole = drained.settled_bytes, drained.is_whole
+                self.settled_bytes, self.sealed_bytes = drained.settled_bytes, drained.sealed_bytes
+                self._is_whole = drained.is_whole
                 return drained.problem
             except GuardGoneError:
                 self._take_over()
@@ -280,7 +287,8 @@ class OutputCapture:
             if time.monotonic() > deadline:
                 return self._late()
             self._caught_up.wait(0.01)
-        self.settled_bytes, self._is_whole = local.settled_bytes, local.is_whole
+        self.settled_bytes, self.sealed_bytes = local.settled_bytes, local.sealed_bytes
+        self._is_whole = local.is_whole
         return local.problem
 
     def _late(self) -> str:

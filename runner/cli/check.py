@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +18,13 @@ from anew.runner import errors
 from anew.runner.capture.source import SourceScan
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, pairs, say, styled
-from anew.runner.errors import StoreError
+from anew.runner.dispatch.spool import spool_folder
+from anew.runner.errors import StoreError, StoreFormatError
 from anew.runner.format.serial import to_json
 from anew.runner.places import project_root
 from anew.runner.records import Severity, SourceFacts
 from anew.runner.settings import SourceSettings
+from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import Finding, check_store
 from anew.runner.store.locate import default_store_path
 from anew.runner.store.run_folders import RunFolders
@@ -41,6 +45,7 @@ _EXTRAS = {
     "uv": "uv",
 }
 _NAMED = 8
+_MEND_FORMAT = "when it was damaged, write the number 1 into it; a newer format: pip install --upgrade anew"
 _STYLES = {Severity.NOTE: "dim", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 
 
@@ -48,7 +53,7 @@ _STYLES = {Severity.NOTE: "dim", Severity.WARNING: "yellow", Severity.ERROR: "re
 @click.argument("settings", metavar="[SETTING]...", nargs=-1)
 @click.option("--config-dir", metavar="DIR", help="A configuration folder, for the observers of a project.")
 @click.option("--source", is_flag=True, help="Show which source files a run from here would keep.")
-@click.option("--deep", is_flag=True, help="Read every piece of content and compare its digest.")
+@click.option("--deep", is_flag=True, help="Read every byte that anew wrote, deleted runs and content included.")
 @click.option("--trust", is_flag=True, help="Try observers also where somebody else's record names them.")
 @json_option
 def check_command(
@@ -73,8 +78,8 @@ def check_command(
     """
     if source:
         return _check_source(workbench, as_json)
-    store, missing = _store(workbench)
-    findings = list(check_store(store, deep=deep)) if store else []
+    store, missing, refused = _store(workbench)
+    findings = [*refused, *(check_store(store, deep=deep) if store else ()), *(_check_spool() if deep else ())]
     tried = _tried(store, settings, config_dir, trust)
     lost = any(finding.severity is Severity.ERROR for finding in findings) or any(each.problem for each in tried)
     if as_json:
@@ -102,14 +107,29 @@ def check_command(
     return errors.EXIT_USAGE if lost else errors.EXIT_OK
 
 
-def _store(workbench: Workbench) -> tuple[RunFolders | None, str]:
-    """Return the store, or why there is none; one that was named must be there."""
+def _store(workbench: Workbench) -> tuple[RunFolders | None, str, list[Finding]]:
+    """Return the store, or why there is none, and what that is a sign of; one that was named must be there."""
     try:
-        return workbench.folders, ""
+        return workbench.folders, "", []
+    except StoreFormatError as error:
+        # it is there, and this is the command that says so
+        return None, "", [Finding(Severity.ERROR, str(error), "FORMAT", _MEND_FORMAT)]
     except StoreError as error:
         if workbench.url is not None:
             raise
-        return None, str(error)
+        return None, str(error), []
+
+
+def _check_spool() -> list[Finding]:
+    """Look at runs that no folder keeps and that wait in the user's cache for their observers."""
+    folder = spool_folder()
+    if not os.path.lexists(folder / "FORMAT"):
+        return []
+    try:
+        found = list(check_store(FolderStore.open(folder), deep=True))
+    except StoreError as error:
+        return [Finding(Severity.ERROR, str(error), "the spool", f"rm -r {folder}, if no run waits in it")]
+    return [replace(each, where=f"{each.where} of the spool {folder}") for each in found]
 
 
 def _tried(store: RunFolders | None, settings: tuple[str, ...], config_dir: str | None, trust: bool) -> list[Tried]:
@@ -160,10 +180,11 @@ def _version(distribution: str) -> str | None:
 
 
 def _print_findings(store: RunFolders | None, missing: str, findings: list[Finding], deep: bool) -> None:
-    if store is None:
+    if store is not None:
+        begun = sum(store.has(number) for number in store.numbers())
+        pairs([("folder", store.url), ("runs", str(begun))])
+    elif missing:
         say(f"  {missing}")
-        return
-    pairs([("folder", store.url), ("runs", str(len(store.numbers())))])
     alike: dict[tuple[Severity, str], list[Finding]] = {}
     for finding in findings:
         alike.setdefault((finding.severity, finding.what), []).append(finding)
@@ -171,8 +192,8 @@ def _print_findings(store: RunFolders | None, missing: str, findings: list[Findi
         where = some([finding.where for finding in group], _NAMED)
         say(styled(f"  {severity.value}: {printable(where)}: {printable(what)}", _STYLES[severity]))
         say(f"    {printable(group[0].mend)}")
-    if not findings:
-        looked = "every byte of content" if deep else "names and lengths of content; for every byte: --deep"
+    if not findings and store is not None:
+        looked = "every byte that anew wrote" if deep else "names and lengths of content; for every byte: --deep"
         say(styled("  All is well", "green") + f" (looked at all records and journals, and {looked}).")
 
 

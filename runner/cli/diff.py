@@ -9,7 +9,7 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import heading, say, styled, table
+from anew.runner.cli.render import heading, remark, remark_damage, say, styled, table
 from anew.runner.query.compare import compare
 from anew.runner.wording import exact, short
 
@@ -24,7 +24,8 @@ def diff_command(workbench: Workbench, a: str, b: str, as_json: bool) -> None:
     """Show what differs between two runs: configuration, source, packages, hardware, inputs, result, metrics."""
     store = workbench.store
     first, second = store.get(a), store.get(b)
-    sections = compare(first, second, store)
+    remark_damage([first, second])
+    sections = compare(first, second, store, remark)
     if as_json:
         print_json(sections)
         return

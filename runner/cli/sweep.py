@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import remark, say, status_style, styled, table
-from anew.runner.errors import MissingExtraError
+from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
+from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
 from anew.runner.store.sweep_state import Runs, ScannedOnce, read_sweep
@@ -21,7 +22,9 @@ from anew.runner.sweep_records import SweepJob, SweepRecord
 from anew.runner.wording import ago, duration, printable, short
 
 if TYPE_CHECKING:
+    from anew.runner.records import RunRecord
     from anew.runner.search.summary import SearchSummary
+    from anew.runner.store.run_folders import RunFolders
     from anew.runner.store.sweep_folder import SweepFolder
 
 _MOST_METRICS = 4
@@ -46,6 +49,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
     runs = ScannedOnce(store)
     found = (_sweep_if_begun(store.sweep_folder(number), runs) for number in store.sweep_numbers())
     sweeps = [sweep for sweep in found if sweep is not None]
+    remark_damage(_runs_of(sweeps, store))
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
         return
@@ -82,13 +86,20 @@ def show_command(
     while True:
         sweep = store.sweep(ref)
         folder = store.layout.sweep(sweep.id).search
+        flaws = list(store.sweep_folder(sweep.id).flaws())
         jobs = ranking(sweep, by=by, smallest=smallest)
         if as_json:
+            remark_damage(_runs_of([sweep], store))
+            for warning in (*sweep.warnings, *flaws):
+                remark(f"warning: {printable(warning)}")
             print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder)})
         else:
             if watch and sys.stdout.isatty():
                 click.clear()
             most = len(jobs) if everything else _MOST_JOBS
+            remark_damage(_runs_of([sweep], store))
+            for flaw in flaws:
+                remark(f"warning: {printable(flaw)}")
             _print(sweep, jobs[:most], folder, left_out=max(0, len(jobs) - most))
         if not watch or sweep.status is not Status.RUNNING:
             return
@@ -168,12 +179,21 @@ for each, text in _SHORT.items():
 
 def _sweep_if_begun(folder: SweepFolder, runs: Runs) -> SweepRecord | None:
     """Return a sweep, or None for a number that was taken and never used; what is damaged is said."""
+    number = folder.number
     if folder.start() is not None:
-        return read_sweep(folder, runs)
-    if folder.layout.record.exists():
-        number = folder.number
+        sweep = read_sweep(folder, runs)
+        for warning in sweep.warnings:
+            remark(f"sweep {number}: {printable(warning)}")
+        return sweep
+    if os.path.lexists(folder.layout.record) or folder.layout.folder.is_symlink():
         remark(f"sweep {number}: {folder.layout.record} is damaged; its runs: anew list sweep=={number}")
     return None
+
+
+def _runs_of(sweeps: Sequence[SweepRecord], store: RunFolders) -> list[RunRecord]:
+    """Return the runs of sweeps: what is damaged of them is damaged of what is shown of the sweep."""
+    numbers = [number for sweep in sweeps for job in sweep.jobs for number in job.runs]
+    return list(store.runs(numbers).values())
 
 
 def _search_in(folder: Path) -> SearchSummary | None:
@@ -189,7 +209,7 @@ def _search_in(folder: Path) -> SearchSummary | None:
 def _print_search(sweep: SweepRecord, folder: Path) -> None:
     try:
         found = _search_in(folder)
-    except MissingExtraError as error:
+    except (MissingExtraError, StoreError) as error:
         remark(str(error))
         return
     if found is None:
@@ -302,7 +322,7 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
 def _search_to_json(folder: Path) -> dict[str, Any] | None:
     try:
         found = _search_in(folder)
-    except MissingExtraError as error:
+    except (MissingExtraError, StoreError) as error:
         return {"error": str(error)}
     if found is None:
         return None

@@ -15,10 +15,10 @@ def leads_out(layout: RunLayout) -> str:
 
     A store may be anybody's, and what a link leads to is not part of the run: somebody's key would go to another store.
     """
-    for path in (layout.record, layout.outcome, layout.output, layout.events, *journals(layout)):
+    for path in (layout.folder, layout.record, layout.outcome, layout.output, layout.events, *journals(layout)):
         with suppress(FileNotFoundError):
             status = path.lstat()
-            wanted = stat.S_ISDIR if path == layout.events else stat.S_ISREG
+            wanted = stat.S_ISDIR if path in (layout.folder, layout.events) else stat.S_ISREG
             if not wanted(status.st_mode):
                 what = "a link" if stat.S_ISLNK(status.st_mode) else "no file of a run"
                 return f"{str(path)!r} is {what}, which is not followed; nothing of the run is sent"

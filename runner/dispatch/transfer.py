@@ -18,15 +18,16 @@ from anew.runner.errors import AnewError, ObjectNotFoundError, RunNotFoundError,
 from anew.runner.format import ids
 from anew.runner.records import ContentRef, RunRecord, Status
 from anew.runner.store.curate import contents
-from anew.runner.store.files import cannot, sync_folder
+from anew.runner.store.curated import note_curated
+from anew.runner.store.files import cannot, copy_with_holes, sync_folder
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.paths import RunLayout
+from anew.runner.store.paths import FETCHED, RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.wording import some
 
-# what a process that delivers keeps for itself
-_OWN = "observers"
+# what a process that delivers, or fetches, keeps for itself
+_OWN = ("observers", FETCHED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,7 +185,9 @@ def _place(layout: RunLayout, target: FolderStore, number: int) -> int:
     """Copy a run's folder; it gets its number when it is complete."""
     temporary = target.root / f".run-{ids.new_uid()}"
     try:
-        shutil.copytree(layout.folder, temporary, symlinks=True, ignore=_not_delivery(layout))
+        shutil.copytree(
+            layout.folder, temporary, symlinks=True, ignore=_not_delivery(layout), copy_function=copy_with_holes
+        )
         (temporary / "events").mkdir(exist_ok=True)
         to = _free(target, number)
         try:
@@ -201,7 +204,7 @@ def _place(layout: RunLayout, target: FolderStore, number: int) -> int:
 
 
 def _not_delivery(layout: RunLayout) -> Callable[[str, list[str]], list[str]]:
-    return lambda folder, names: [_OWN] if Path(folder) == layout.folder and _OWN in names else []
+    return lambda folder, names: [name for name in names if name in _OWN] if Path(folder) == layout.folder else []
 
 
 def _free(target: FolderStore, number: int) -> RunLayout:
@@ -226,9 +229,11 @@ def _add_journals(source: RunLayout, target: RunLayout) -> int:
             continue
         temporary = to.with_name(f".{to.name}-{os.getpid()}")
         try:
-            shutil.copyfile(path, temporary)
+            copy_with_holes(path, temporary)
             temporary.replace(to)
         except OSError as error:
             raise cannot("write", to, error) from error
         added += 1
+    if added:
+        note_curated(target)
     return added

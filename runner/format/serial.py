@@ -8,6 +8,7 @@ default, so that neighbouring versions can read each other.
 from __future__ import annotations
 
 import json
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -25,10 +26,12 @@ from anew.runner.records import FORMAT, RunRecord
 
 T = TypeVar("T")
 _SEAL = b',"c":"'
+# whether this may be a sealed line whose seal is damaged
+looks_sealed = re.compile(rb',"[^"]":"[^"]{8}"\}.?\Z', re.DOTALL).search
 # what the loading of values that are anybody's may raise
 _MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _GREATEST_NUMBER = 2**63
-_NEW_IN_OUTCOME = frozenset({"writers", "output_bytes", "unkept", "losses"})
+_NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed", "unkept", "losses"})
 _NEW_IN_ENTRIES = frozenset({"om"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
@@ -68,6 +71,16 @@ def unseal(line: bytes) -> dict[str, Any]:
     if b"%08x" % crc32(head) != tail[:8]:
         raise DamagedError("the checksum is wrong")
     return parsed(head + b"}")
+
+
+def unseal_or_older(data: bytes) -> dict[str, Any]:
+    """
+    Return the object of a sealed line, or of JSON without a seal, as earlier versions wrote some files.
+
+    Raises:
+        DamagedError: As `unseal`; a seal whose name is damaged is not taken for none.
+    """
+    return unseal(data) if looks_sealed(data) else parsed(data)
 
 
 def parsed(data: bytes) -> dict[str, Any]:

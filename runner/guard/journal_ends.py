@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 
 _SUFFIX = ".jsonl"
 _FIRST_BYTES = 1 << 16
 _MOST_BYTES = 1 << 27  # the longest line has half of it
+_SEAL = re.compile(rb',"c":"([0-9a-f]{8})"\}\Z')
 _NUMBER = re.compile(rb'\{"q":([1-9][0-9]{0,17}),')
 
 
@@ -28,6 +30,31 @@ def journal_ends(folder: str) -> dict[str, int]:
             if number:
                 ends[name.removesuffix(_SUFFIX)] = number
     return ends
+
+
+def journal_seals(folder: str, ends: dict[str, int]) -> dict[str, str]:
+    """Return writer -> the seal of the line of that number: what tells a journal from another one as long."""
+    seals: dict[str, str] = {}
+    for writer, number in ends.items():
+        with suppress(OSError):
+            seal = seal_of(os.path.join(folder, f"{writer}{_SUFFIX}"), number)
+            if seal is not None:
+                seals[writer] = seal
+    return seals
+
+
+def seal_of(path: str, number: int) -> str | None:
+    """Return the seal of the line of this number, if it is among the last ones. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        begin = max(0, os.fstat(descriptor).st_size - _FIRST_BYTES)
+        for line in reversed(os.pread(descriptor, _FIRST_BYTES, begin).split(b"\n")):
+            found = _NUMBER.match(line)
+            if found and int(found[1]) == number and (seal := _SEAL.search(line)):
+                return seal[1].decode()
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _last_number(path: str) -> int:

@@ -3,19 +3,28 @@ The captured output of a run as a file: readable text, within a limit, without s
 
 What is on disk is at any moment the text so far; rows that may still change stand at its end and are rewritten in
 place. Text without control sequences is only ever appended.
+
+Its checksums lie in a file beside it, a sealed line for a stretch: `{"at":0,"n":65536,"crc":"1c291ca3","c":"..."}`.
+Stretches follow one another without a gap, and are sealed once they will not change any more. The last line of a log
+that is closed says so with `"end":true`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from zlib import crc32
 
 from anew.runner.guard.terminal_text import Cursor, Screen
 
+STRETCH_BYTES = 1 << 16
+_SEAL = b',"c":"'
 FLUSH_S = 0.05
 _FLUSH_CHARACTERS = 1 << 18
 _REDACTED = "<redacted>"
@@ -32,13 +41,17 @@ class OutputLog:
         limit_bytes: Three quarters of it for the head, the rest for the tail; what lies between is left out. The file
             grows to at most a quarter more, plus what one read brings, and is within the limit after `close`.
         secrets: Texts to be replaced by "<redacted>".
+        seals: Where its checksums belong; None for none.
     """
 
-    def __init__(self, descriptor: int, limit_bytes: int, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self, descriptor: int, limit_bytes: int, secrets: Sequence[str] = (), *, seals: str | None = None
+    ) -> None:
         self._lock = threading.Lock()
         self._screen = Screen()
         self._veil = Veil(secrets)
         self._file = LimitedFile(descriptor, limit_bytes)
+        self._seals = Seals(descriptor, seals)
         self._unwritten = 0
         self._dirty = False
         self._flushed = 0.0
@@ -46,13 +59,19 @@ class OutputLog:
     @property
     def problem(self) -> str | None:
         """What of the log could not be written, as a sentence."""
-        return self._file.problem
+        return self._file.problem or self._seals.problem
 
     @property
     def settled_bytes(self) -> int:
         """How many bytes, from the beginning, will not change any more."""
         with self._lock:
             return self._file.settled_bytes
+
+    @property
+    def sealed_bytes(self) -> int:
+        """How many of them have their checksums on record."""
+        with self._lock:
+            return self._seals.sealed_bytes
 
     def stream(self) -> Cursor:
         """Return the place where a further stream prints."""
@@ -80,10 +99,11 @@ class OutputLog:
             return None
 
     def flush(self) -> None:
-        """Write all that was printed."""
+        """Write all that was printed, and seal what of it will not change any more."""
         with self._lock:
             if self._dirty:
                 self._flush()
+            self._seals.reach(self._file.settled_bytes)
 
     def close(self) -> None:
         """Write all that was printed, as final, and cut the file to its limit."""
@@ -92,11 +112,13 @@ class OutputLog:
             text = self._veil.lift(self._screen.take()) + self._veil.rest()
             self._file.write(_bytes(text), b"")
             self._file.finish()
+            self._seals.close(self._file.settled_bytes)
             self._dirty = False
 
     def _flush(self) -> None:
         text = self._veil.lift(self._screen.take())
         self._file.write(_bytes(text), _bytes(self._veil.preview(self._screen.tail())))
+        self._seals.advance(self._file.settled_bytes)
         self._flushed = time.monotonic()
         self._dirty = False
         self._unwritten = 0
@@ -281,3 +303,138 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     while rest:
         count = os.pwrite(descriptor, rest, offset)
         rest, offset = rest[count:], offset + count
+
+
+# --- checksums -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """
+    A stretch of a log.
+
+    Attributes:
+        begin: Where it begins, in bytes.
+        length: How many bytes it has.
+        crc: Their CRC-32.
+        is_last: Whether the log ends there, for good.
+    """
+
+    begin: int
+    length: int
+    crc: int
+    is_last: bool = False
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.begin + self.length
+
+    def line(self) -> bytes:
+        """Return it as a line."""
+        members = {
+            "at": self.begin,
+            "n": self.length,
+            "crc": f"{self.crc:08x}",
+            **({"end": True} if self.is_last else {}),
+        }
+        head = json.dumps(members, separators=(",", ":"))[:-1].encode("ascii")
+        return b'%s,"c":"%08x"}\n' % (head, crc32(head))
+
+
+def stretch_of(line: bytes) -> Stretch | None:
+    """Return what a line, its newline left out, says; None for one that is damaged."""
+    head, mark, tail = line.rpartition(_SEAL)
+    if not mark or tail != b'%08x"}' % crc32(head):
+        return None
+    try:
+        found = json.loads(head + b"}")
+        stretch = Stretch(found["at"], found["n"], int(found["crc"], 16), found.get("end") is True)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
+    sizes = (stretch.begin, stretch.length)
+    return stretch if all(type(size) is int and 0 <= size < 1 << 62 for size in sizes) else None
+
+
+def stretches_in(data: bytes) -> Iterator[Stretch | None]:
+    """Yield what the lines of a file of checksums say, None for a damaged one; half a line at its end counts not."""
+    *lines, rest = data.split(b"\n")
+    for line in lines:
+        yield stretch_of(line)
+    if b"\0" in rest:  # which no writer leaves, but a power cut does
+        yield None
+
+
+class Seals:
+    """
+    Seals a log as it settles. For one thread at a time.
+
+    Args:
+        log: The log's descriptor, open for reading.
+        path: Where the checksums belong; the file is made with the first of them. What is there is gone on with. None
+            for a log that nobody seals.
+
+    Attributes:
+        sealed_bytes: How far the log is sealed, from its beginning.
+        problem: Why it is not sealed any further, as a sentence.
+    """
+
+    def __init__(self, log: int, path: str | None) -> None:
+        self.sealed_bytes = 0
+        self.problem: str | None = None
+        self._log = log
+        self._path = path
+        if path is not None:
+            self._go_on(path)
+
+    def _go_on(self, path: str) -> None:
+        with suppress(OSError), open(path, "r+b") as file:
+            data = file.read()
+            # a writer that was killed may have left half a line
+            file.truncate(data.rfind(b"\n") + 1)
+            ends = [stretch.end for stretch in stretches_in(data) if stretch is not None]
+            self.sealed_bytes = max(ends, default=0)
+
+    def advance(self, settled: int) -> None:
+        """Seal the whole stretches among the first *settled* bytes, which will not change any more. Never raises."""
+        if settled - self.sealed_bytes >= STRETCH_BYTES:
+            self._write(settled - (settled - self.sealed_bytes) % STRETCH_BYTES)
+
+    def reach(self, settled: int) -> None:
+        """Seal all of the first *settled* bytes. Never raises."""
+        if settled > self.sealed_bytes:
+            self._write(settled)
+
+    def close(self, size: int) -> None:
+        """Seal the log to its end, and say that this is the end; of an empty one there is nothing to say."""
+        if size:
+            self._write(size, is_last=True)
+
+    def _write(self, end: int, *, is_last: bool = False) -> None:
+        if self._path is None or self.problem is not None:
+            return
+        try:
+            found = list(self._stretches(end))
+            if is_last:
+                last = found.pop() if found else Stretch(self.sealed_bytes, 0, 0)
+                found.append(Stretch(last.begin, last.length, last.crc, is_last=True))
+            _append(self._path, b"".join(stretch.line() for stretch in found))
+            self.sealed_bytes = found[-1].end
+        except OSError as error:
+            self.problem = (
+                f"The output log has no checksums from byte {self.sealed_bytes} on: {error.strerror or error}"
+            )
+
+    def _stretches(self, end: int) -> Iterator[Stretch]:
+        for begin in range(self.sealed_bytes, end, STRETCH_BYTES):
+            data = os.pread(self._log, min(STRETCH_BYTES, end - begin), begin)
+            yield Stretch(begin, len(data), crc32(data))
+
+
+def _append(path: str, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)

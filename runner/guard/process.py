@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 from anew.runner.guard import reserve
 from anew.runner.guard.beats import Beats
-from anew.runner.guard.journal_ends import journal_ends
+from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
 from anew.runner.guard.pump import Capture, Source
 from anew.runner.kernel.door import kill, turn
@@ -36,7 +36,7 @@ _INTERACTIVE_PATIENCE_S = 5.0
 _SWITCH_S = 1.0
 _LOOK_S = 0.5
 _MOST_DESCRIPTORS = 16
-_NOTHING: dict[str, Any] = {"problem": None, "settled": 0, "whole": True}
+_NOTHING: dict[str, Any] = {"problem": None, "settled": 0, "sealed": 0, "whole": True}
 
 
 @dataclass(slots=True)
@@ -190,7 +190,12 @@ class GuardProcess:
             for source in message["sources"]
         ]
         capture = Capture(
-            log, sources, limit_bytes=message["limit_bytes"], secrets=message["secrets"], on_change=self._wake_up
+            log,
+            sources,
+            limit_bytes=message["limit_bytes"],
+            secrets=message["secrets"],
+            on_change=self._wake_up,
+            seals=message["seals"],
         )
         self._state.captures[number] = _Captured(capture)
 
@@ -251,20 +256,21 @@ class GuardProcess:
         now = time.monotonic()
         if not alarm.written and (self._dead or now >= alarm.outcome_due):
             for watch in self._state.watches.values():
-                _write_outcome(watch, alarm.number, self._settled(watch))
+                _write_outcome(watch, alarm.number, self._of_output(watch))
             alarm.written = True
         if alarm.written and (self._dead or alarm.seen):
             self._state.alarms.pop(alarm.number, None)
         elif alarm.written and now >= alarm.kill_due:
             self._end_process(alarm, now)
 
-    def _settled(self, watch: dict[str, Any]) -> int | None:
-        """Return how much of a run's output will not change any more; None when it is not captured."""
+    def _of_output(self, watch: dict[str, Any]) -> dict[str, int]:
+        """Return what an outcome says of a run's output; nothing when it is not captured."""
         log = os.path.join(os.path.dirname(watch["outcome"]), "output.log")
         for captured in self._state.captures.values():
             if captured.capture.is_of(log):
-                return captured.capture.settled_bytes
-        return None
+                capture = captured.capture
+                return {"output_bytes": capture.settled_bytes, "output_sealed": capture.sealed_bytes}
+        return {}
 
     def _end_process(self, alarm: _Alarm, now: float) -> None:
         if alarm.switched is None:
@@ -303,10 +309,15 @@ class GuardProcess:
 
 
 def _state_of(capture: Capture) -> dict[str, Any]:
-    return {"problem": capture.problem, "settled": capture.settled_bytes, "whole": capture.is_whole}
+    return {
+        "problem": capture.problem,
+        "settled": capture.settled_bytes,
+        "sealed": capture.sealed_bytes,
+        "whole": capture.is_whole,
+    }
 
 
-def _write_outcome(watch: dict[str, Any], number: int, settled: int | None) -> None:
+def _write_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]) -> None:
     """
     Create the outcome of a run that was interrupted, unless it has one.
 
@@ -315,7 +326,7 @@ def _write_outcome(watch: dict[str, Any], number: int, settled: int | None) -> N
     """
     folder, name = os.path.split(watch["outcome"])
     temporary = os.path.join(folder, f".{name}.guard{os.getpid()}")
-    data = _sealed_outcome(watch, number, settled)
+    data = _sealed_outcome(watch, number, of_output)
     try:
         with open(temporary, "xb", buffering=0) as file:
             try:
@@ -334,11 +345,13 @@ def _write_outcome(watch: dict[str, Any], number: int, settled: int | None) -> N
     reserve.give_up(folder)
 
 
-def _sealed_outcome(watch: dict[str, Any], number: int, settled: int | None) -> bytes:
+def _sealed_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]) -> bytes:
     """Return the outcome as `serial.seal` has it, with what there is of the run, so that readers know what is gone."""
     from zlib import crc32
 
     now = time.time()
+    events = os.path.join(os.path.dirname(watch["outcome"]), "events")
+    ends = journal_ends(events)
     members = {
         **watch["template"],
         "status": "INTERRUPTED",
@@ -348,10 +361,10 @@ def _sealed_outcome(watch: dict[str, Any], number: int, settled: int | None) -> 
         "error": None,
         "signal": signal.Signals(number).name,
         "exit_code": 128 + number,
-        "writers": journal_ends(os.path.join(os.path.dirname(watch["outcome"]), "events")),
+        "writers": ends,
+        "seals": journal_seals(events, ends),
+        **of_output,
     }
-    if settled is not None:
-        members["output_bytes"] = settled
     head = json.dumps(members, separators=(",", ":"))[:-1].encode("ascii")
     return b'%s,"c":"%08x"}\n' % (head, crc32(head))
 

@@ -48,6 +48,7 @@ class Capture:
     Args:
         log: Descriptor of the log, open for reading and writing.
         on_change: Called from the threads when a stream has ended, and while `watched`, whenever one has caught up.
+        seals: Where the log's checksums belong.
     """
 
     def __init__(
@@ -58,11 +59,12 @@ class Capture:
         limit_bytes: int,
         secrets: Sequence[str],
         on_change: Callable[[], None],
+        seals: str | None = None,
     ) -> None:
         self.watched = False
         self._descriptor = log
         self._on_change = on_change
-        self._log = OutputLog(log, limit_bytes, secrets)
+        self._log = OutputLog(log, limit_bytes, secrets, seals=seals)
         self._pumps = [Pump(source, self._log, self._changed) for source in sources]
         for pump in self._pumps:
             threading.Thread(target=pump.run, name="anew-output", daemon=True).start()
@@ -94,6 +96,11 @@ class Capture:
     def settled_bytes(self) -> int:
         """How many bytes of the log will not change any more."""
         return self._log.settled_bytes
+
+    @property
+    def sealed_bytes(self) -> int:
+        """How many of them have their checksums on record."""
+        return self._log.sealed_bytes
 
     @property
     def problem(self) -> str | None:

@@ -34,11 +34,13 @@ class Drained:
     Attributes:
         problem: What could not be written, as a sentence.
         settled_bytes: How many bytes of the log will not change any more.
+        sealed_bytes: How many of these have their checksums on record.
         is_whole: Whether all that was printed is in the log.
     """
 
     problem: str | None
     settled_bytes: int
+    sealed_bytes: int
     is_whole: bool
 
 
@@ -101,7 +103,9 @@ class Guard:
         """Tell the guard process which signals have a handler that is not ours."""
         self._interrupts.disown_all()
 
-    def capture(self, log: int, sources: Sequence[Source], *, limit_bytes: int, secrets: Sequence[str]) -> int | None:
+    def capture(
+        self, log: int, sources: Sequence[Source], *, limit_bytes: int, secrets: Sequence[str], seals: str | None = None
+    ) -> int | None:
         """
         Have streams carried by the guard process; see `pump.Capture`.
 
@@ -115,6 +119,7 @@ class Guard:
             descriptors=descriptors,
             limit_bytes=limit_bytes,
             secrets=list(secrets),
+            seals=seals,
             sources=[{"passes_on": item.destination is not None, "terminal": item.terminal} for item in sources],
         )
 
@@ -128,7 +133,7 @@ class Guard:
         if self._link is None:
             raise GuardGoneError("it was never started")
         answer = self._link.ask({"do": "drain", "id": capture}, timeout_s)
-        return Drained(answer["problem"], answer["settled"], answer["whole"]) if answer else None
+        return Drained(answer["problem"], answer["settled"], answer["sealed"], answer["whole"]) if answer else None
 
     def on_death(self, callback: Callable[[], None]) -> None:
         """Have *callback* called, in a thread, if the guard process dies; once."""

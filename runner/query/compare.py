@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Protocol
 
 from anew.runner.contracts import MetricSeries
@@ -32,13 +33,21 @@ class Source(Protocol):
         ...
 
 
-def compare(a: RunRecord, b: RunRecord, store: Source) -> dict[str, Section]:
+def compare(
+    a: RunRecord, b: RunRecord, store: Source, tell: Callable[[str], object] = lambda _: None
+) -> dict[str, Section]:
     """
     Return the differences of two runs of one store, JSON values, a member per section, empty when equal.
 
     Sections: config, choices, overrides, seed, source (per file its digests and a unified diff), packages (with
     python), variables, hardware, inputs, artifacts, result, metrics (per series both summaries and the first point
     that differs). Series that measure time or the machine are left out.
+
+    Args:
+        a: One run.
+        b: The other.
+        store: Where they are.
+        tell: Given a sentence for content that is damaged or missing; it is compared by its digest alone.
     """
     first, second = record_to_json(a), record_to_json(b)
     return {
@@ -46,7 +55,7 @@ def compare(a: RunRecord, b: RunRecord, store: Source) -> dict[str, Section]:
         "choices": _mapping(first["choices"], second["choices"]),
         "overrides": _single(first["overrides"], second["overrides"]),
         "seed": _single(a.seed, b.seed),
-        "source": _contents(a.source.files, b.source.files, lambda x, y: _text_diff(x, y, store)),
+        "source": _contents(a.source.files, b.source.files, lambda x, y: _text_diff(x, y, store, tell)),
         "packages": _mapping(_packages(first), _packages(second)),
         "variables": _mapping(_part(first, "environment", "variables"), _part(second, "environment", "variables")),
         "hardware": _mapping(_hardware(first), _hardware(second)),
@@ -103,8 +112,10 @@ def _contents(
     return found
 
 
-def _text_diff(old: ContentRef | None, new: ContentRef | None, store: Source) -> str | None:
-    texts = [_lines(file, store) for file in (old, new)]
+def _text_diff(
+    old: ContentRef | None, new: ContentRef | None, store: Source, tell: Callable[[str], object]
+) -> str | None:
+    texts = [_lines(file, store, tell) for file in (old, new)]
     if any(text is None for text in texts):
         return None
     # a line break in a name would be a line of the diff
@@ -115,7 +126,7 @@ def _text_diff(old: ContentRef | None, new: ContentRef | None, store: Source) ->
     )
 
 
-def _lines(file: ContentRef | None, store: Source) -> list[str] | None:
+def _lines(file: ContentRef | None, store: Source, tell: Callable[[str], object]) -> list[str] | None:
     """Return a file's lines; none for one that is not there, None for one that is no text or cannot be had."""
     if file is None:
         return []
@@ -123,8 +134,16 @@ def _lines(file: ContentRef | None, store: Source) -> list[str] | None:
         return None
     try:
         with store.open_object(file.sha256) as content:
-            text: str = content.read().decode()
-    except (AnewError, UnicodeDecodeError):
+            data: bytes = content.read(file.size + 1)
+    except AnewError as error:
+        tell(str(error))
+        return None
+    if sha256(data).hexdigest() != file.sha256:
+        tell(f"The content of {file.path} ({file.sha256[:12]}) is damaged. To see what else is: anew check --deep")
+        return None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
         return None
     # str.splitlines would also break lines at form feeds and the like
     return list(io.StringIO(text, newline="\n"))

@@ -21,6 +21,7 @@ from anew.runner.records import CommandFacts, RunRecord, SourceFacts
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.recorder import hand_down
 from anew.runner.store import liveness, marks
+from anew.runner.store.views import view_sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +67,7 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     seeder = _seeder(seed_from_config(job.config), claim.settings.seed, origin.seed)
     job, command = _without_secrets(job, origin.command, redactor)
     _redact_files(claim, redactor)
+    job = replace(job, provenance=replace(job.provenance, views=view_sums(claim.layout, job.views)))
     handed_down = hand_down(redactor.secrets)
     redactor.learn([handed_down])
     record = _record(job, command, claim, origin, _source(origin, claim, redactor), seeder)

@@ -121,6 +121,7 @@ class Outcome:
             ended,
             writers=self._recorder.written,
             output_bytes=self._capture.settled_bytes,
+            output_sealed=self._capture.sealed_bytes,
             unkept=course.unkept_result,
             losses=losses,
         )

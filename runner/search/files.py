@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.errors import StoreError
+from anew.runner.format import serial
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,8 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(values, file, ensure_ascii=False)
-            file.write("\n")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(serial.seal(values))
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -71,9 +72,15 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read a file of `write_json`; None when there is none. Raises StoreError."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return serial.unseal_or_older(_read(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise StoreError(f"Cannot read {str(path)!r}: {error}", path=str(path)) from error
-    return values if isinstance(values, dict) else None
+
+
+def _read(path: Path) -> bytes:
+    """Return what a regular file holds: anything else would be waited for. Raises OSError."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return path.read_bytes()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anew.runner.errors import ConfigError
+from anew.runner.errors import ConfigError, StoreError
 from anew.runner.search.files import SearchFiles, read_json, write_json
 from anew.runner.search.settings import WHERE, Named, SearchSettings
 from anew.runner.search.spaces import describe
@@ -47,18 +47,22 @@ class SearchRecord:
 
 def read_record(sweep: Path) -> SearchRecord | None:
     """Return what is known of the search in a sweep's folder; None when there is none. Raises StoreError."""
-    values = read_json(SearchFiles(sweep).record)
+    path = SearchFiles(sweep).record
+    values = read_json(path)
     if values is None:
         return None
-    pruner = values["pruner"]
-    return SearchRecord(
-        **{
-            **values,
-            "sampler": Named(**values["sampler"]),
-            "pruner": None if pruner is None else Named(**pruner),
-            "directions": tuple(values["directions"]),
-        }
-    )
+    try:
+        pruner = values["pruner"]
+        return SearchRecord(
+            **{
+                **values,
+                "sampler": Named(**values["sampler"]),
+                "pruner": None if pruner is None else Named(**pruner),
+                "directions": tuple(map(str, values["directions"])),
+            }
+        )
+    except (TypeError, LookupError, ValueError) as error:
+        raise StoreError(f"Cannot read {str(path)!r}: it describes no search: {error}", path=str(path)) from error
 
 
 def begin_record(sweep: Path, settings: SearchSettings) -> SearchRecord:

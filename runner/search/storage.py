@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -38,6 +39,8 @@ def open_storage(sweep: Path, storage: str) -> BaseStorage:
         if "://" in storage:
             return storages.RDBStorage(storage)
         path = sweep / storage
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError("it is no regular file")
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = cast("JournalFileOpenLock", _Lock(path))
         return storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))

@@ -10,9 +10,11 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anew.runner.errors import AnewError, StoreError
 from anew.runner.search.extra import allow_experiments, need, without_announcements
-from anew.runner.search.record import read_record
+from anew.runner.search.record import SearchRecord, read_record
 from anew.runner.search.study import StudyOf
+from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -71,10 +73,22 @@ def summary(sweep_folder: Path) -> SearchSummary | None:
     plain = SearchSummary(
         directions=record.directions, sampler=record.sampler.name, seed=record.seed, wanted=record.n_trials
     )
-    study = StudyOf(sweep_folder, record)
-    if not study.exists():
-        return plain
-    trials = study.latest()
+    try:
+        study = StudyOf(sweep_folder, record)
+        trials = study.latest() if study.exists() else None
+        return plain if trials is None else _told(record, trials)
+    except AnewError:
+        raise
+    except Exception as error:
+        # it may be damaged in any way, and Optuna raises what comes of that
+        raise StoreError(
+            f"The search in {str(sweep_folder)!r} cannot be read, its storage {record.storage!r} is damaged: "
+            f"{in_a_line(f'{type(error).__name__}: {error}')}. What its jobs came to: anew sweep show",
+            path=str(sweep_folder),
+        ) from error
+
+
+def _told(record: SearchRecord, trials: Mapping[int, FrozenTrial]) -> SearchSummary:
     return SearchSummary(
         directions=record.directions,
         sampler=record.sampler.name,

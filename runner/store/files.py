@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -171,6 +172,24 @@ def next_data(descriptor: int, offset: int) -> int:
         return os.fstat(descriptor).st_size if error.errno == errno.ENXIO else offset
     finally:
         os.lseek(descriptor, before, os.SEEK_SET)  # somebody's buffer may count on it
+
+
+def copy_with_holes(source: str | Path, target: str | Path) -> None:
+    """
+    Copy a regular file into a new one, with its times and rights; its holes, which may be of any length, stay holes.
+
+    Raises:
+        OSError: It cannot be read or written, or is no regular file.
+    """
+    with open_regular(Path(source)) as file, open(target, "xb", buffering=0) as copy:
+        size = os.fstat(file.fileno()).st_size
+        at = next_data(file.fileno(), 0)
+        while at < size and (block := os.pread(file.fileno(), _BLOCK, at)):
+            os.lseek(copy.fileno(), at, os.SEEK_SET)
+            write_all(copy.fileno(), block)
+            at = next_data(file.fileno(), at + len(block))
+        copy.truncate(size)
+    shutil.copystat(source, target)
 
 
 def names_in(folder: Path) -> list[str]:

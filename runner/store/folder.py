@@ -18,17 +18,19 @@ from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
 from anew.runner.guard import reserve
-from anew.runner.guard.journal_ends import journal_ends
+from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.records import FORMAT, RunRecord
+from anew.runner.store.curated import note_curated
 from anew.runner.store.durability import settle, sync_file
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
 from anew.runner.store.index import Index
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
-from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
+from anew.runner.store.paths import CURATING, RETIRED, RunLayout, StoreLayout
 from anew.runner.store.reading import check_format, journals, read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
+from anew.runner.store.views import view_bytes
 
 
 class FolderStore(RunFolders):
@@ -189,7 +191,7 @@ class FolderStore(RunFolders):
         layout = self.layout.run(number)
         for name, text in (views or {}).items():
             try:
-                (layout.folder / name).write_text(text, encoding="utf-8", errors="surrogateescape")
+                (layout.folder / name).write_bytes(view_bytes(text))
             except OSError as error:
                 raise cannot("write", layout.folder / name, error) from error
         try:
@@ -234,7 +236,8 @@ class FolderStore(RunFolders):
         for writer, last in (ended.writers or {}).items():
             # what a writer knows of its own journal holds, whatever has become of the file
             ends[writer] = max(last, ends.get(writer, 0))
-        data = serial.seal(serial.outcome_to_json(replace(ended, writers=ends)))
+        whole = replace(ended, writers=ends, seals=journal_seals(str(layout.events), ends))
+        data = serial.seal(serial.outcome_to_json(whole))
         try:
             is_ours = create_whole(layout.outcome, data)
         except StoreError as refused:
@@ -254,7 +257,7 @@ class FolderStore(RunFolders):
         """
         layout = self.layout.run(number)
         settle()
-        for path in (*journals(layout), layout.output):
+        for path in (*journals(layout), layout.output, layout.output_sums):
             try:
                 sync_file(path)
             except FileNotFoundError:
@@ -269,13 +272,14 @@ class FolderStore(RunFolders):
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
         name, body = serial.body(kind, **values)
         writer = JournalWriter(
-            self.layout.run(run.number).journal(f"curate-{ids.new_uid()}"),
+            self.layout.run(run.number).journal(f"{CURATING}{ids.new_uid()}"),
             clock=lambda: time.time() - run.record.started_at.timestamp(),
         )
         try:
             writer.append(name, body)
         finally:
             writer.close()
+        note_curated(self.layout.run(run.number))
 
     def recording(self) -> FolderStore:
         """Return the store that runs which belong here are recorded in: this one."""
@@ -307,6 +311,10 @@ class FolderStore(RunFolders):
         if not (len(found) == 1 and len(prefix) == ids.UID_LENGTH):
             found |= {run.number for run in self.all_runs() if run.record.uid.startswith(prefix)}
         return sorted(found)
+
+    def index_flaw(self, *, deep: bool) -> str:
+        """Return what is wrong with the index as it lies there, in a sentence; nothing when it is in order."""
+        return self._index.flaw() if deep else ""
 
     def way_back(self, number: int) -> str:
         """Return how a deleted run can be had back."""

@@ -18,6 +18,7 @@ from dataclasses import astuple, dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from zlib import crc32
 
 from anew.runner.format import serial
@@ -102,8 +103,9 @@ class Index:
                 told.append((name, *_seen(os.lstat(f"{folder}/{name}"))))
         except OSError:
             return 0
-        with suppress(FileNotFoundError, NotADirectoryError):
-            told.append(_seen(os.lstat(f"{folder}/output.log")))
+        for name in ("output.log", "curated.json"):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                told.append((name, *_seen(os.lstat(f"{folder}/{name}"))))
         return int.from_bytes(blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=7).digest(), "big")
 
     def _known(self, database: sqlite3.Connection, numbers: list[int]) -> dict[int, _Row]:
@@ -117,12 +119,9 @@ class Index:
 
     def _sound(self, columns: tuple[Any, ...]) -> _Row | None:
         """Return a row that is as it was written; None for any other, and then the file is not trusted any further."""
-        *values, crc = columns
-        row = _Row(*values)
-        if row.is_sound and row.crc == crc:
-            return row
-        self._doubted = True
-        return None
+        row = _as_written(columns)
+        self._doubted = self._doubted or row is None
+        return row
 
     def _remember(self, database: sqlite3.Connection, rows: list[_Row]) -> None:
         if self._doubted:
@@ -142,6 +141,23 @@ class Index:
             )
             return [row.number for row in map(self._sound, rows) if row is not None]
         return []
+
+    def flaw(self) -> str:
+        """Return what is wrong with the file, all of which is read; nothing where there is none. Never raises."""
+        if not os.path.lexists(self._path):
+            return ""
+        try:
+            self._refuse_unless_files()
+            with closing(sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True, timeout=0.5)) as database:
+                [(said,)] = database.execute("PRAGMA integrity_check(1)").fetchall()
+                version, schema = _version_of(database)
+                rows = database.execute("SELECT id, uid, stamp, record, crc FROM runs").fetchall()
+        except (*_ODD, OSError) as error:
+            return f"is damaged: {error}"
+        if said != "ok" or version != _VERSION or schema != [("table", "runs", _SCHEMA)]:
+            return "is damaged, or another version's" if said == "ok" else f"is damaged: {said}"
+        wrong = sum(_as_written(row) is None for row in rows)
+        return f"is damaged: {wrong} of its rows are not what was written" if wrong else ""
 
     def forget(self) -> None:
         """Remove the index; it is built anew when it is next needed."""
@@ -180,8 +196,7 @@ class Index:
     def _prepared(self, database: sqlite3.Connection) -> sqlite3.Connection:
         # a schema is a program; of this one nothing but what we wrote ourselves is run
         database.execute("PRAGMA trusted_schema = OFF")
-        [(version,)] = database.execute("PRAGMA user_version").fetchall()
-        schema = database.execute("SELECT type, name, sql FROM sqlite_master LIMIT 2").fetchall()
+        version, schema = _version_of(database)
         if version != _VERSION or schema != [("table", "runs", _SCHEMA)]:
             if schema:
                 raise sqlite3.DatabaseError("another version's, or somebody else's")
@@ -210,6 +225,19 @@ class _Row:
     def crc(self) -> int:
         """What tells that the row is as it was written."""
         return crc32(f"{self.number}:{self.uid}:{self.stamp}:{self.record}".encode("utf-8", "surrogatepass"))
+
+
+def _as_written(columns: tuple[Any, ...]) -> _Row | None:
+    """Return a row that is as it was written."""
+    *values, crc = columns
+    row = _Row(*values)
+    return row if row.is_sound and row.crc == crc else None
+
+
+def _version_of(database: sqlite3.Connection) -> tuple[int, list[Any]]:
+    """Return the version that a file has, and its schema. Raises what is in `_ODD`."""
+    [(version,)] = database.execute("PRAGMA user_version").fetchall()
+    return version, database.execute("SELECT type, name, sql FROM sqlite_master LIMIT 2").fetchall()
 
 
 def _seen(status: os.stat_result) -> tuple[int, int]:

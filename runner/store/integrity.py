@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from anew.runner.errors import AnewError
-from anew.runner.records import RunRecord, Severity, Status
+from anew.runner.records import FORMAT, Damage, RunRecord, Severity, Status
 from anew.runner.store.curate import contents
-from anew.runner.store.paths import PURGING
-from anew.runner.store.reading import read_run
+from anew.runner.store.folder import FolderStore
+from anew.runner.store.inventory import changed_marks, strangers
+from anew.runner.store.output_sums import output_damage
+from anew.runner.store.paths import PURGING, RunLayout
+from anew.runner.store.position import observer_damage
+from anew.runner.store.reading import read_outcome, read_run
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.views import changed_files, view_damage
 
 _STARTING_S = 60.0
 
@@ -35,12 +42,21 @@ class Finding:
 
 
 def check_store(store: RunFolders, *, deep: bool = False) -> Iterator[Finding]:
-    """Yield what is wrong with a store; *deep* reads every piece of content and compares its digest."""
+    """Yield what is wrong with a store, deleted runs included; *deep* reads every byte that anew wrote there."""
+    if isinstance(store, FolderStore) and (flaw := store.index_flaw(deep=deep)):
+        # first: who lists runs mends it
+        yield Finding(Severity.WARNING, flaw, str(store.layout.index), "anew list, which makes it anew")
     damaged: dict[str, bool] = {}
     for number in store.numbers():
-        yield from _check_run(store, number, deep, damaged)
+        yield from _check_run(store, store.present(number), f"run {number}", number, deep, damaged)
+    for number in store.trashed_numbers():
+        yield from _check_run(store, store.layout.trashed(number), f"deleted run {number}", number, deep, damaged)
     for number in store.sweep_numbers():
-        yield from _check_sweep(store, number)
+        yield from _check_sweep(store, number, deep)
+    if deep:
+        yield from _check_unreferred(store, damaged)
+        if isinstance(store, FolderStore):
+            yield from _check_strangers(store)
     old = store.objects.temporaries(3600)
     if old:
         yield Finding(Severity.NOTE, f"{len(old)} temporary files of killed writers", str(old[0].parent), "anew purge")
@@ -49,33 +65,46 @@ def check_store(store: RunFolders, *, deep: bool = False) -> Iterator[Finding]:
         yield Finding(Severity.NOTE, "a purge was interrupted", str(store.layout.trash), "anew purge")
 
 
-def _check_run(store: RunFolders, number: int, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:
-    layout = store.layout.run(number)
-    where = f"run {number}"
-    try:
-        record = read_run(layout, number)
-    except AnewError as error:
-        yield Finding(Severity.ERROR, str(error), where, "see the message")
-        return
+def _check_run(
+    store: RunFolders, layout: RunLayout, where: str, number: int, deep: bool, damaged: dict[str, bool]
+) -> Iterator[Finding]:
+    record = read_run(layout, number)
     if record is None:
-        if time.time() - layout.folder.stat().st_mtime > _STARTING_S:
-            yield Finding(
-                Severity.NOTE, "claimed, but its run never started", str(layout.folder), f"rm -r {layout.folder}"
-            )
+        with suppress(FileNotFoundError):  # it may have been deleted just now
+            yield from _check_claim(layout)
         return
     if record.status is Status.LOST:
         yield Finding(Severity.WARNING, "LOST: its process died without an outcome", where, f"anew show {number}")
-    for damage in record.damage:
+    found = [*record.damage, *observer_damage(layout), *(_more_damage(layout, record) if deep else ())]
+    for damage in found:
         yield Finding(damage.severity, damage.what, where, damage.mend)
-    yield from _check_contents(store, record, deep, damaged)
+    yield from _check_contents(store, record, where, deep, damaged)
 
 
-def _check_sweep(store: RunFolders, number: int) -> Iterator[Finding]:
+def _check_claim(layout: RunLayout) -> Iterator[Finding]:
+    if time.time() - layout.folder.stat().st_mtime > _STARTING_S:
+        yield Finding(Severity.NOTE, "claimed, but its run never started", str(layout.folder), f"rm -r {layout.folder}")
+
+
+def _more_damage(layout: RunLayout, record: RunRecord) -> Iterator[Damage]:
+    """Yield what shows only when a run's output, the files for people and those that main wrote are read."""
+    if layout.folder.is_symlink():
+        return
+    ended, _ = read_outcome(layout, record.uid)
+    yield from output_damage(layout, ended)
+    yield from view_damage(layout, record)
+    yield from changed_files(layout, record)
+
+
+def _check_sweep(store: RunFolders, number: int, deep: bool) -> Iterator[Finding]:
     layout = store.layout.sweep(number)
+    if deep:
+        for flaw in store.sweep_folder(number).flaws():
+            yield Finding(Severity.WARNING, flaw, f"sweep {number}", "nothing depends on it; copy it from a backup")
     try:
         sweep = store.sweep(number)
     except AnewError as error:
-        if layout.record.exists():
+        if os.path.lexists(layout.record):
             yield Finding(
                 Severity.ERROR, str(error), str(layout.record), f"its runs are whole: anew list sweep=={number}"
             )
@@ -86,7 +115,9 @@ def _check_sweep(store: RunFolders, number: int) -> Iterator[Finding]:
         )
 
 
-def _check_contents(store: RunFolders, record: RunRecord, deep: bool, damaged: dict[str, bool]) -> Iterator[Finding]:
+def _check_contents(
+    store: RunFolders, record: RunRecord, where: str, deep: bool, damaged: dict[str, bool]
+) -> Iterator[Finding]:
     for file in contents(record):
         if file.sha256 not in damaged:
             whole = store.objects.verify(file.sha256) if deep else _has(store, file.sha256, file.size)
@@ -95,9 +126,30 @@ def _check_contents(store: RunFolders, record: RunRecord, deep: bool, damaged: d
             yield Finding(
                 Severity.ERROR,
                 f"the content of {file.path} ({file.sha256[:12]}) is missing or damaged",
-                f"run {record.id}",
+                where,
                 "copy the file back from a backup of objects/, or run the experiment again",
             )
+
+
+def _check_unreferred(store: RunFolders, known: Mapping[str, bool]) -> Iterator[Finding]:
+    """Look at content that no run refers to, such as that of runs which are being written."""
+    for sha256 in store.objects.all():
+        if sha256 not in known and not store.objects.verify(sha256):
+            yield Finding(
+                Severity.WARNING,
+                f"the content {sha256[:12]} is damaged; no run refers to it",
+                str(store.objects.path(sha256)),
+                "anew purge removes it",
+            )
+
+
+def _check_strangers(store: FolderStore) -> Iterator[Finding]:
+    """Name what is none of ours, and what was changed of the few files that are the same in every store."""
+    layout = store.layout
+    for path, what in changed_marks(layout, FORMAT):
+        yield Finding(Severity.WARNING, what, str(path), "write it as it was: 1 into FORMAT, * into .gitignore")
+    for path, what in strangers(layout):
+        yield Finding(Severity.NOTE, what, str(path), "move it elsewhere, or leave it be")
 
 
 def _has(store: RunFolders, sha256: str, size: int) -> bool:

@@ -57,12 +57,14 @@ def iter_journal(path: Path) -> Iterator[dict[str, Any] | Flaw]:
             yield Flaw(offset, f"a line longer than {MAX_LINE} bytes was passed over")
             continue
         found = _unsealed(line)
-        if len(found) > 1:
+        if len(found) > 1 or (not ended and _has_other_end(line)):
             yield Flaw(offset, "the end of a line is damaged; nothing of it is lost")
         for entry in found:
             if isinstance(entry, DamagedError):
                 if ended:
                     yield Flaw(offset, f"a damaged line was passed over: {entry}")
+                elif b"\0" in line:  # which no writer leaves, but a power cut does
+                    yield Flaw(offset, "its end is zeros; what stood there is lost")
                 continue
             number = entry[serial.NUMBER_KEY]
             if number == order.expected:
@@ -73,6 +75,11 @@ def iter_journal(path: Path) -> Iterator[dict[str, Any] | Flaw]:
                 if again:
                     continue
             yield entry
+
+
+def _has_other_end(line: bytes) -> bool:
+    """Whether behind a whole line, the last one, stands something else than a newline."""
+    return line[-3:-1] == b'"}' and not isinstance(_entry(line), DamagedError)
 
 
 def _unsealed(line: bytes) -> Sequence[dict[str, Any] | DamagedError]:

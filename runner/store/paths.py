@@ -7,6 +7,8 @@ from pathlib import Path
 
 RETIRED = "retired-"
 PURGING = ".purging-"
+CURATING = "curate-"
+FETCHED = "fetched.json"  # in a mirror of a database: how much of it was fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,19 @@ class RunLayout:
         return self.events / f"{writer}.jsonl"
 
     @property
+    def curated(self) -> Path:
+        """`curated.json`: which journals of tags and notes were added since the end."""
+        return self.folder / "curated.json"
+
+    @property
     def output(self) -> Path:
         """`output.log`: what the process and its children printed."""
         return self.folder / "output.log"
+
+    @property
+    def output_sums(self) -> Path:
+        """`output.sums`: checksums of the output, a line for each stretch of it."""
+        return self.output.with_suffix(".sums")
 
     @property
     def observers(self) -> Path:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from anew.runner.format.serial import DamagedError, dumps, from_json, parsed, seal, to_json, unseal
+from anew.runner.format.serial import DamagedError, from_json, seal, to_json, unseal_or_older
 from anew.runner.records import Damage, Part, Severity
 from anew.runner.store.files import cannot, names_in, read_regular, replace_whole
 from anew.runner.store.paths import RunLayout
@@ -95,10 +96,10 @@ class CursorFile:
 
     def set_aside(self, writer: str, number: int, kind: str, error: str) -> None:
         """Note that an event could not be taken. Raises StoreError."""
-        line = dumps({"writer": writer, "q": number, "event": kind, "error": error})
+        line = seal({"writer": writer, "q": number, "event": kind, "error": error})
         try:
-            with self._aside.open("a", encoding="ascii") as file:
-                file.write(f"{line}\n")
+            with self._aside.open("ab") as file:
+                file.write(line)
         except OSError as problem:
             raise cannot("write", self._aside, problem) from problem
         self.save(aside=self.cursor.aside + 1)
@@ -112,46 +113,79 @@ def read_cursor(path: Path) -> Cursor:
         return Cursor()
 
 
-def cursor_damage(layout: RunLayout) -> list[Damage]:
-    """Return what is wrong with the cursors of a run."""
+def observer_damage(layout: RunLayout) -> list[Damage]:
+    """Return what is wrong with what is on record of a run's observers: cursors, configurations, what was set aside."""
     try:
+        if layout.observers.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link, which is not followed")
         names = sorted(names_in(layout.observers))
     except OSError as error:
-        return [_damaged(layout.observers.name, error)]
+        return [_damaged(layout.observers.name, error, _COSTS[".cursor"])]
     found = []
-    for name in names:
-        if name.endswith(".cursor") and not name.startswith("."):
-            try:
-                _read(layout.observers / name)
-            except FileNotFoundError:
-                continue
-            except (OSError, DamagedError) as error:
-                found.append(_damaged(f"{layout.observers.name}/{name}", error))
+    for name in sorted({*names, *_expected(layout, names)}):
+        read, cost = _READERS.get(Path(name).suffix), _COSTS.get(Path(name).suffix)
+        if read is None or cost is None or name.startswith("."):
+            continue
+        try:
+            read(layout.observers / name)
+        except (OSError, DamagedError) as error:
+            if name not in names or not isinstance(error, FileNotFoundError):  # else it was taken away just now
+                found.append(_damaged(f"{layout.observers.name}/{name}", error, cost))
     return found
 
 
-def _damaged(where: str, error: Exception) -> Damage:
+def _expected(layout: RunLayout, names: list[str]) -> Iterator[str]:
+    """Yield the files that there have to be, by what cursors say."""
+    for name in names:
+        observer = name.removesuffix(".cursor")
+        if observer != name and not name.startswith(".") and read_cursor(layout.observers / name).aside:
+            yield layout.aside(observer).name
+
+
+def _damaged(where: str, error: Exception, cost: str) -> Damage:
     why = error.strerror if isinstance(error, OSError) else error
     return Damage(
         part=Part.CURSOR,
-        what=f"{where} is damaged ({why}); what was delivered comes to the observer once more",
+        what=f"{where} is damaged ({why}); {cost}",
         where=where,
         severity=Severity.WARNING,
         mend="anew sync",
     )
 
 
+def _check_aside(path: Path) -> None:
+    """Raise DamagedError where a line says something else than what was written, or one is missing; OSError."""
+    lines = read_regular(path, _MOST_BYTES).splitlines()
+    for line in lines:
+        unseal_or_older(line)
+    expected = read_cursor(path.with_name(path.name.removesuffix(".aside.jsonl") + ".cursor")).aside
+    if len(lines) < expected:
+        raise DamagedError(f"{expected - len(lines)} of {expected} lines are missing")
+
+
+def _check_spec(path: Path) -> None:
+    """Raise DamagedError where an observer's configuration is not what was written; OSError."""
+    unseal_or_older(read_regular(path, _MOST_BYTES))
+
+
 def _read(path: Path) -> Cursor:
     """Return a cursor. Raises OSError, DamagedError."""
     data = read_regular(path, _MOST_BYTES)
-    # earlier versions wrote no seal
-    cursor = from_json(Cursor, unseal(data) if b',"c":"' in data else parsed(data))
+    cursor = from_json(Cursor, unseal_or_older(data))
     for position in filter(None, (cursor.done, cursor.trying)):
         numbers = (position.pieces, position.events, *position.journals.values())
         stretches = [(mark.begin, mark.end) for mark in position.output]
         if min(numbers) < 0 or any(not 0 <= begin <= end for begin, end in stretches):
             raise DamagedError("it names no place in a run")
     return cursor
+
+
+_READERS: Mapping[str, Callable[[Path], object]] = {".cursor": _read, ".json": _check_spec, ".jsonl": _check_aside}
+_COSTS = {
+    ".cursor": "what was delivered comes to the observer once more",
+    ".json": "what is pending goes nowhere until it is configured again",
+    ".jsonl": "which events were not taken is not known",
+}
 
 
 @contextmanager

@@ -20,7 +20,9 @@ from anew.runner.errors import StoreFormatError
 from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.format.serial import DamagedError
+from anew.runner.guard.journal_ends import seal_of
 from anew.runner.records import CommandFacts, Damage, Part, RunRecord, Status
+from anew.runner.store.curated import read_curated
 from anew.runner.store.files import names_in, read_regular
 from anew.runner.store.lines import Flaw, iter_journal
 from anew.runner.store.liveness import process_alive
@@ -31,9 +33,17 @@ SILENT_S = 120.0
 MOST_RECORD_BYTES = 256 * 2**20
 _MOST_PIECES = 20
 _MOST_FORMAT_BYTES = 1000
-_IS_FORMAT = re.compile(r"[0-9]{1,9}").fullmatch
+_IS_FORMAT = re.compile(r"[1-9][0-9]{0,8}").fullmatch
+_IS_LINK = "is a link, which is not followed: what it leads to is not part of the store"
+_MEND_FORMAT = "Of a store of runs it holds the number 1 and a newline; if that was lost, write it again."
 _MEND = "copy the file back from a backup; what is intact is shown"
-_PARTS = {"run.json": Part.RECORD, "outcome.json": Part.OUTCOME, "output.log": Part.OUTPUT, "events": Part.JOURNAL}
+_PARTS = {
+    "run.json": Part.RECORD,
+    "outcome.json": Part.OUTCOME,
+    "curated.json": Part.OUTCOME,
+    "output.log": Part.OUTPUT,
+    "events": Part.JOURNAL,
+}
 _IS_JOURNAL = re.compile(r"[^.].*\.jsonl", re.DOTALL).fullmatch
 
 
@@ -45,11 +55,17 @@ def read_run(layout: RunLayout, number: int) -> RunRecord | None:
     at all, such as one that a newer version wrote, it is said that it was, and why no more is. Never raises.
     """
     try:
+        if layout.folder.is_symlink():
+            return _unread(layout, number, _IS_LINK)
         start, lost = read_start(layout)
         return None if start is None else _read(layout, replace(start, id=number), lost)
     except OSError as error:
-        damage = _lost(layout.folder, f"cannot be read: {error.strerror}")
-        return replace(_stand_in(layout), id=number, damage=(damage,), warnings=(damage.what,))
+        return _unread(layout, number, f"cannot be read: {error.strerror}")
+
+
+def _unread(layout: RunLayout, number: int, why: str) -> RunRecord:
+    damage = _lost(layout.folder, why)
+    return replace(_stand_in(layout), id=number, damage=(damage,), warnings=(damage.what,))
 
 
 def _read(layout: RunLayout, start: RunRecord, lost: list[Damage]) -> RunRecord:
@@ -57,7 +73,7 @@ def _read(layout: RunLayout, start: RunRecord, lost: list[Damage]) -> RunRecord:
     # in this order: what stands in the journals when the outcome is there was written before it
     ended, broken = read_outcome(layout, start.uid)
     found, ends = _replay_journals(layout, start.uid, state)
-    for damage in (*lost, *broken, *found.listed(), *(_cut_off(layout, ended, ends) if ended else ())):
+    for damage in (*lost, *broken, *found.listed(), *_curated_off(layout, ends), *_cut_off(layout, ended, ends)):
         state.find(damage)
     if ended is not None:
         state.apply(ended)
@@ -76,6 +92,8 @@ def _read(layout: RunLayout, start: RunRecord, lost: list[Damage]) -> RunRecord:
 
 def read_start(layout: RunLayout) -> tuple[RunRecord | None, list[Damage]]:
     """Return a run's record as it was at the start, a stand-in when that is lost, and the damage. Raises OSError."""
+    if layout.folder.is_symlink():
+        return _stand_in(layout), [_lost(layout.folder, _IS_LINK)]
     try:
         return serial.record_from_start(serial.unseal(read_regular(layout.record, MOST_RECORD_BYTES))), []
     except (FileNotFoundError, NotADirectoryError):
@@ -127,21 +145,50 @@ class _Found:
                 yield _lost(path, f"and {self._more[path]} more places are damaged")
 
 
-def _cut_off(layout: RunLayout, ended: ev.RunEnded, ends: Mapping[str, int]) -> Iterator[Damage]:
+def _cut_off(layout: RunLayout, ended: ev.RunEnded | None, ends: Mapping[str, int]) -> Iterator[Damage]:
     """Yield what was there when the run ended, and is not there now: the outcome names it."""
-    for writer, last in (ended.writers or {}).items():
-        path, seen = layout.journal(writer), ends.get(writer, 0)
-        if not seen and not os.path.lexists(path):
-            yield _lost(path, f"is missing, with its {last} entries")
-        elif seen < last:
-            which = f"entry {last} is" if seen + 1 == last else f"the entries {seen + 1} to {last} are"
-            yield _lost(path, f"{which} missing at its end")
+    if ended is None:
+        return
+    yield from _missing(layout, ended.writers or {}, ended.seals or {}, ends)
     if ended.output_bytes:
         size = size_of(layout.output)
         if size is None:
             yield _lost(layout.output, f"is missing; it had {ended.output_bytes} bytes or more")
         elif size < ended.output_bytes:
             yield _lost(layout.output, f"is cut short: it has {size} bytes, and had {ended.output_bytes} or more")
+
+
+def _curated_off(layout: RunLayout, ends: Mapping[str, int]) -> Iterator[Damage]:
+    """Yield which tags, notes and verdicts given later are not there any more."""
+    try:
+        curated = read_curated(layout)
+        yield from _missing(layout, curated.writers, curated.seals, ends)
+    except OSError as error:
+        yield _lost(layout.curated, f"cannot be read: {error.strerror}")
+    except DamagedError as error:
+        yield _lost(layout.curated, f"is damaged ({error}); whether tags or notes are missing is not known")
+
+
+def _missing(
+    layout: RunLayout, writers: Mapping[str, int], seals: Mapping[str, str], ends: Mapping[str, int]
+) -> Iterator[Damage]:
+    """Yield what of journals is not there any more, given the last number that each had, its seal, and the last now."""
+    for writer, last in writers.items():
+        path, seen = layout.journal(writer), ends.get(writer, 0)
+        if not seen and not os.path.lexists(path):
+            yield _lost(path, f"is missing, with its {last} entries")
+        elif seen < last:
+            which = f"entry {last} is" if seen + 1 == last else f"the entries {seen + 1} to {last} are"
+            yield _lost(path, f"{which} missing at its end")
+        elif _is_another(path, last, seals.get(writer)):
+            yield _lost(path, f"entry {last} is not the one that was written: it may be another run's journal")
+
+
+def _is_another(path: Path, number: int, seal: str | None) -> bool:
+    with suppress(OSError):
+        found = seal_of(str(path), number)
+        return seal is not None and found is not None and found != seal
+    return False
 
 
 def size_of(path: Path) -> int | None:
@@ -166,9 +213,11 @@ def _stand_in(layout: RunLayout) -> RunRecord:
 
 
 def read_outcome(layout: RunLayout, uid: str) -> tuple[ev.RunEnded | None, list[Damage]]:
-    """Return how the run ended, if it did, and what is damaged."""
+    """Return how the run of this uid ended, if it did, and what is damaged; without a uid, whichever run it is."""
     try:
         data = serial.unseal(read_regular(layout.outcome, MOST_RECORD_BYTES))
+        if uid and data.get("uid", uid) != uid:
+            raise DamagedError("it is another run's")
         return serial.outcome_from_json(uid, data), []
     except (FileNotFoundError, NotADirectoryError):
         return None, []
@@ -179,10 +228,17 @@ def read_outcome(layout: RunLayout, uid: str) -> tuple[ev.RunEnded | None, list[
 
 
 def journals(layout: RunLayout) -> list[Path]:
-    """Return the run's journals, in order of their names; none where their folder is none, or cannot be read."""
+    """Return the run's journals, in order of their names; none where their folder is none, a link, or unreadable."""
     with suppress(OSError):
+        if leads_out(layout.events):
+            return []
         return [layout.events / name for name in sorted(names_in(layout.events)) if _IS_JOURNAL(name)]
     return []
+
+
+def leads_out(path: Path) -> bool:
+    """Whether a file or folder right below a run's folder is somewhere else: a store may be anybody's."""
+    return path.is_symlink() or path.parent.is_symlink()
 
 
 def _replay_journals(layout: RunLayout, uid: str, state: Replay) -> tuple[_Found, dict[str, int]]:
@@ -194,6 +250,8 @@ def _replay_journals(layout: RunLayout, uid: str, state: Replay) -> tuple[_Found
     """
     found, ends = _Found(), dict[str, int]()
     try:
+        if layout.events.is_symlink():
+            found.add(layout.events, _IS_LINK)
         os.scandir(layout.events).close()
     except FileNotFoundError:
         pass  # a run of which nothing was written
@@ -306,12 +364,18 @@ def check_format(root: Path, newest: int) -> None:
     Refuse a store of a newer format, or one whose FORMAT file makes no sense.
 
     Raises:
-        StoreFormatError: It is refused.
-        OSError: The file cannot be read.
+        StoreFormatError: It is refused, or cannot be read.
     """
-    text = read_regular(root / "FORMAT", _MOST_FORMAT_BYTES).decode("utf-8", "backslashreplace")
+    path = root / "FORMAT"
+    try:
+        text = read_regular(path, _MOST_FORMAT_BYTES).decode("utf-8", "backslashreplace")
+    except OSError as error:
+        raise StoreFormatError(f"{str(path)!r} cannot be read: {error.strerror}. {_MEND_FORMAT}") from error
     if not _IS_FORMAT(text.strip()):
-        raise StoreFormatError(f"{str(root / 'FORMAT')!r} holds {text[:40]!r}, not a number: this is no store of anew.")
+        raise StoreFormatError(
+            f"{str(path)!r} holds {text[:40]!r}, not the number of a format: it is damaged, or this is no store of "
+            f"anew. {_MEND_FORMAT}"
+        )
     if int(text) > newest:
         raise StoreFormatError(
             f"The store {str(root)!r} has format {int(text)}; this version of anew reads up to {newest}. "

@@ -21,9 +21,10 @@ from anew.runner.records import RunRecord
 from anew.runner.store.files import cannot, names_in, next_data, open_regular
 from anew.runner.store.lines import read_points, read_threads
 from anew.runner.store.objects import ObjectStore
+from anew.runner.store.output_sums import output_damage
 from anew.runner.store.paths import RunLayout, StoreLayout
-from anew.runner.store.position import cursor_damage
-from anew.runner.store.reading import has_begun, is_alive, journals, read_events, read_run
+from anew.runner.store.position import observer_damage
+from anew.runner.store.reading import has_begun, is_alive, journals, leads_out, read_events, read_outcome, read_run
 from anew.runner.store.stored import Point, StoredRun, StoredRuns
 from anew.runner.store.stream import observer_states
 from anew.runner.store.sweep_folder import SweepFolder
@@ -94,9 +95,9 @@ class RunFolders(StoredRuns):
         """Return a run with its whole record; None when there is none of this number. Raises StoreError."""
         layout = self.present(number)
         record = read_run(layout, number)
-        if record is None:
-            return None
-        return StoredRun(number, _with_observers(layout, record))
+        if record is None or layout.folder.is_symlink():
+            return None if record is None else StoredRun(number, record)
+        return StoredRun(number, _with_the_rest(layout, record))
 
     def points(self, number: int, name: str) -> Iterator[Point]:
         """Yield a metric's points of all writers, in order of time."""
@@ -170,14 +171,18 @@ class RunFolders(StoredRuns):
         return read_sweep(self.sweep_folder(ref), self)
 
 
-def _with_observers(layout: RunLayout, record: RunRecord) -> RunRecord:
-    """Return a record with how far its observers have got, and what is damaged of that."""
-    if not os.path.lexists(layout.observers):
+def _with_the_rest(layout: RunLayout, record: RunRecord) -> RunRecord:
+    """Return a record with what a list leaves out: how far its observers have got, and whether its output is intact."""
+    ended, _ = read_outcome(layout, record.uid)
+    damage = output_damage(layout, ended)
+    if os.path.lexists(layout.observers):
+        of_observers = observer_damage(layout)
+        damage += of_observers
+        record = replace(record, observers={} if of_observers else observer_states(layout))
+    if not damage:
         return record
-    damage = cursor_damage(layout)
     return replace(
         record,
-        observers={} if damage else observer_states(layout),
         damage=(*record.damage, *damage),
         warnings=(*record.warnings, *(each.what for each in damage)),
     )
@@ -191,6 +196,10 @@ def _points(path: Path, name: str) -> Iterator[Point]:
 
 def _output(layout: RunLayout, going_on: Callable[[], bool], follow: bool) -> Iterator[str]:
     """Yield the log; what is still being rewritten at its end (a progress bar) is held back while following."""
+    if leads_out(layout.output):
+        raise StoreError(
+            f"{str(layout.output)!r} is a link or behind one, which is not followed. To see what is: anew check"
+        )
     decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
     offset = 0
     while True:

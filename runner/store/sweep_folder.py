@@ -7,6 +7,7 @@ must not exist. What became of it is what became of its run; nothing of that is 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -24,14 +25,17 @@ from anew.runner.format import ids, serial
 from anew.runner.format.serial import DamagedError, from_json, to_json
 from anew.runner.records import FORMAT
 from anew.runner.store import marks
-from anew.runner.store.files import cannot, create_whole, sync_folder, write_new
+from anew.runner.store.files import cannot, create_whole, read_regular, sync_folder, write_new
 from anew.runner.store.liveness import process_alive, process_facts
+from anew.runner.store.loose import loose_damage, loose_sums
 from anew.runner.store.paths import SweepLayout
 from anew.runner.store.reading import file_clock
 from anew.runner.sweep_records import Conductor, ConductorEnded, PlannedJob, SweepStart, Taken
 
 BEAT_S = 5.0
 _SILENT_CONDUCTOR_S = 30.0
+_CAUSE = "cause"
+_MOST_BYTES = 1 << 30  # far more than a plan of a million jobs
 _CLAIM = re.compile(r"([0-9]{1,9})\.([1-9][0-9]{0,3})\.json")  # of attempts there are few, and each is looked at
 _NUMBER = re.compile(r"([1-9][0-9]{0,8})\.json")
 
@@ -101,7 +105,7 @@ class SweepFolder:
     def died(self, index: int, attempt: int, cause: str) -> None:
         """Note what ended the process of an attempt, for people; what became of the job is read from its run."""
         with suppress(StoreError):
-            create_whole(self.layout.death(index, attempt), cause.encode("utf-8", "backslashreplace"), sync=False)
+            create_whole(self.layout.death(index, attempt), serial.seal({_CAUSE: cause}), sync=False)
 
     def conduct(self, *, beside: bool = True) -> int:
         """
@@ -129,7 +133,9 @@ class SweepFolder:
 
     def conducted(self, conductor: int, reason: str, detail: str = "") -> None:
         """Write why nobody hands out jobs any more. Raises StoreError."""
-        ended = ConductorEnded(ended_at=datetime.now(timezone.utc), reason=reason, detail=detail)
+        ended = ConductorEnded(
+            ended_at=datetime.now(timezone.utc), reason=reason, detail=detail, sums=loose_sums(self.layout)
+        )
         create_whole(self.layout.ended(conductor), serial.seal(to_json(ended)))
 
     def ask_to_stop(self, how: str) -> None:
@@ -154,16 +160,45 @@ class SweepFolder:
     def asked_to_stop(self) -> str | None:
         """Return how the sweep is to stop, or None."""
         try:
-            return self.layout.stop.read_text().strip() or None
+            return self._bytes(self.layout.stop).decode("utf-8", "replace").strip() or None
         except OSError:
             return None
 
+    def cause(self, index: int, attempt: int) -> str | None:
+        """Return what ended the process of an attempt, where that is known, and not damaged."""
+        try:
+            return cause_of(self._bytes(self.layout.death(index, attempt)))
+        except (OSError, DamagedError):
+            return None
+
+    def flaws(self) -> Iterator[str]:
+        """Yield what is damaged of the files that nothing depends on: they are for people."""
+        for name in sorted(_names(self.layout.taken)):
+            if name.endswith(".death") and not name.startswith("."):
+                try:
+                    cause_of(self._bytes(self.layout.taken / name))
+                except (OSError, DamagedError) as error:
+                    yield f"taken/{name} is damaged ({error}): what ended that attempt is not known"
+        asked = self.asked_to_stop()
+        if asked is not None and asked not in ("now", "finish"):
+            yield f"stop is damaged: it says {asked[:20]!r}, not now or finish"
+        ended = self.ended()
+        if ended is not None and not self.conductor_alive():
+            yield from loose_damage(self.layout, ended.sums, plan=False)
+
     # --- reading --------------------------------------------------------------------------------------------------
+
+    def _bytes(self, path: Path) -> bytes:
+        """Return what a file of the sweep holds; a link is not followed, nor one of its folders. Raises OSError."""
+        for folder in {path.parent, self.layout.folder}:
+            if folder.is_symlink():
+                raise OSError(errno.ELOOP, "a link is not followed", str(folder))
+        return read_regular(path, _MOST_BYTES)
 
     def start(self) -> SweepStart | None:
         """Return what is known of the sweep; None when it never began, or that is damaged."""
         try:
-            return replace(from_json(SweepStart, serial.unseal(self.layout.record.read_bytes())), id=self.number)
+            return replace(from_json(SweepStart, serial.unseal(self._bytes(self.layout.record))), id=self.number)
         except (OSError, DamagedError):
             return None
 
@@ -179,7 +214,7 @@ class SweepFolder:
     def lines(self) -> list[PlanLine]:
         """Return the lines of the plan, those that are damaged among them. Raises StoreError."""
         try:
-            texts = self.layout.jobs.read_bytes().splitlines()
+            texts = self._bytes(self.layout.jobs).splitlines()
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -220,7 +255,7 @@ class SweepFolder:
 
     def _read(self, path: Path) -> dict[str, Any]:
         """Return what a file says. Raises OSError; ValueError where it is damaged."""
-        data = path.read_bytes()
+        data = self._bytes(path)
         try:
             return serial.unseal(data)
         except DamagedError:
@@ -240,7 +275,7 @@ class SweepFolder:
         Jobs and claims of a sweep that this user began with an earlier version carry none, and are not asked for it.
         """
         start = self._head
-        if start is None or (not start.is_sealed and marks.is_own(serial.unseal(self.layout.record.read_bytes()))):
+        if start is None or (not start.is_sealed and marks.is_own(serial.unseal(self._bytes(self.layout.record)))):
             return []
         found: dict[int, str] = {}
         for line in self.lines():
@@ -341,9 +376,19 @@ def _plan_line(number: int, text: bytes) -> PlanLine:
     return PlanLine(number=number)
 
 
+def cause_of(data: bytes) -> str:
+    """Return what ended an attempt; earlier versions wrote the plain words. Raises DamagedError."""
+    if not data.startswith(b'{"') and serial.looks_sealed(data) is None and data and b"\0" not in data:
+        return data.decode("utf-8", "replace")
+    cause = serial.unseal(data).get(_CAUSE)
+    if not isinstance(cause, str):
+        raise DamagedError("it names no cause")
+    return cause
+
+
 def _names(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)
+        return [] if folder.is_symlink() else os.listdir(folder)
     except OSError:
         return []
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from anew.runner.errors import SweepNotFoundError
 from anew.runner.records import RunRecord, Status
 from anew.runner.store.liveness import process_alive
+from anew.runner.store.loose import loose_damage
 from anew.runner.store.paths import SweepLayout
 from anew.runner.store.reading import SILENT_S, file_clock
 from anew.runner.store.sweep_folder import SweepFolder
@@ -82,9 +83,7 @@ def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
         # its line of the plan is damaged; its run knows
         record = runs.get(found[index][-1].run or 0)
         overrides[index] = record.overrides if record else ()
-    jobs = tuple(
-        _job(index, overrides[index], found.get(index, []), runs, folder.layout) for index in sorted(overrides)
-    )
+    jobs = tuple(_job(index, overrides[index], found.get(index, []), runs, folder) for index in sorted(overrides))
     ended = folder.ended()
     return SweepRecord(
         start=start,
@@ -94,6 +93,7 @@ def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
         reason=ended.reason if ended else None,
         warnings=(
             *(f"line {line.number} of jobs.jsonl is damaged" for line in lines if line.job is None),
+            *(loose_damage(folder.layout, ended.sums, plan=True) if ended and not alive else ()),
             *_claim_warnings(folder, found),
             *_conductor_warnings(folder, has_ended=ended is not None),
         ),
@@ -103,7 +103,7 @@ def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
 def job_state(folder: SweepFolder, index: int, overrides: tuple[str, ...], store: Runs) -> SweepJob:
     """Return one job as it stands, by its claims alone."""
     found, runs = _with_runs({index: folder.attempts(index)}, store, folder.number)
-    return _job(index, overrides, found[index], runs, folder.layout)
+    return _job(index, overrides, found[index], runs, folder)
 
 
 def restore_claims(folder: SweepFolder, store: Runs) -> list[str]:
@@ -241,7 +241,7 @@ def _job(
     overrides: tuple[str, ...],
     attempts: Sequence[Taken],
     runs: Mapping[int, RunRecord],
-    layout: SweepLayout,
+    folder: SweepFolder,
 ) -> SweepJob:
     last = attempts[-1] if attempts else None
     record = runs.get(last.run) if last and last.run is not None else None
@@ -257,9 +257,9 @@ def _job(
     if last is not None and last.run is None:
         return replace(job, error=f"{_name(last)} is missing or damaged, and no run says that it took the job")
     if job.status is Status.LOST or (record is not None and record.status is Status.LOST):
-        job = replace(job, error=_cause(layout, index, len(attempts)))
+        job = replace(job, error=folder.cause(index, len(attempts)))
     if record is None:
-        starting = last is not None and _is_starting(last, layout)
+        starting = last is not None and _is_starting(last, folder.layout)
         return replace(job, status=Status.RUNNING, error=None) if starting else job
     error = record.error
     return replace(
@@ -270,13 +270,6 @@ def _job(
         duration_s=record.duration_s,
         metrics={name: each.last for name, each in record.metrics.items()},
     )
-
-
-def _cause(layout: SweepLayout, index: int, attempt: int) -> str | None:
-    try:
-        return layout.death(index, attempt).read_text("utf-8")
-    except (OSError, ValueError):
-        return None
 
 
 def _is_starting(taken: Taken, layout: SweepLayout) -> bool:

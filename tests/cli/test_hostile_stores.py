@@ -10,10 +10,8 @@ import json
 import os
 import random
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +22,14 @@ from hypothesis import strategies as st
 from anew.runner.cli import main
 from anew.runner.store.curate import delete, tag
 from anew.runner.store.position import CursorFile
+from tests.helpers import fuzz
+from tests.helpers.fuzz import in_time
 from tests.helpers.mutations import VALUES, files_of, mutate
 from tests.helpers.stores import add_run, make_store
 
 TRIALS = int(os.environ.get("ANEW_TRIALS", "40"))
 LONGEST_S = 20
+HARMED = int(os.environ.get("ANEW_HARMED", "12"))
 COMMANDS = [
     ["list", "--json"],
     ["list", "loss < 1 and config.lr > 0", "--sort=-loss"],
@@ -41,24 +42,6 @@ COMMANDS = [
     ["check", "--json"],
     ["check", "--deep"],
 ]
-
-
-class TooLongError(BaseException):
-    """A command has taken longer than anybody waits."""
-
-
-@contextmanager
-def in_time(seconds: int) -> Iterator[None]:
-    def ring(*_: object) -> None:
-        raise TooLongError
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +231,26 @@ def test_a_run_of_a_newer_version_is_a_row_that_says_so(
     assert sorted(found) == [1, 2, 3]
     assert "pip install --upgrade anew" in found[1]["warnings"][0]
     assert found[1]["damage"][0]["part"] == "record"
+
+
+def test_no_harm_to_any_file_shows_other_values_without_a_word(filled: Path, tmp_path: Path) -> None:
+    """Commands that read a store in which one file is not as it was written: `make torture` tries thousands."""
+    count = fuzz.run(filled, tmp_path, HARMED, seed=15)
+
+    assert count.trials == HARMED
+    assert not count.wrong, "\n".join(f"{kind}: {each}" for kind, found in count.wrong.items() for each in found)
+
+
+def test_what_is_shown_otherwise_without_a_word_is_found(filled: Path, tmp_path: Path) -> None:
+    """The trial itself is tried: a result that somebody changed, and sealed as it was, is told by nothing."""
+    from anew.runner.format import serial
+
+    trial = fuzz.Fuzz(filled, tmp_path)
+    path = trial.store / "1" / "outcome.json"
+    commands = fuzz.looks(trial.store, path)
+    for words in commands:
+        trial.was(words)
+    path.write_bytes(serial.seal({**serial.unseal(path.read_bytes()), "result": 99.0}))
+    trial.judge("forged", commands, is_judged=True)
+
+    assert {each.rpartition(": ")[2] for each in trial.count.wrong["silent"]} >= {"list --json", "show 1 --json"}

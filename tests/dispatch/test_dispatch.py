@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from anew.runner.dispatch.spool import spool_folder
+from anew.runner.format import serial
 from anew.runner.records import Status
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import ANEW, Project, anew
@@ -215,7 +216,7 @@ def test_an_event_that_cannot_be_taken_is_set_aside_and_the_rest_arrives(trial: 
     assert "could not take 1 events" in done.stderr
     assert points(seen(trial)) == expected(100)
     [line] = (trial.folder / "runs/1/observers/mine.aside.jsonl").read_text().splitlines()
-    assert json.loads(line) == {
+    assert serial.unseal(line.encode()) == {
         "writer": "output",
         "q": 1,
         "event": "OutputCaptured",

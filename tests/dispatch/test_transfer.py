@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from anew.runner.dispatch.transfer import to_folder
 from anew.runner.errors import StoreError
 from anew.runner.store.curate import contents
 from anew.runner.store.folder import FolderStore
@@ -105,3 +106,21 @@ def test_links_that_main_made_in_its_own_folder_stay_links(source: FolderStore, 
     (files / "latest").symlink_to("epoch3")
     sync(tmp_path / "from", tmp_path / "to")
     assert (tmp_path / "to" / "1" / "files" / "latest").readlink() == Path("epoch3")
+
+
+def test_what_is_damaged_or_leads_out_is_named_and_not_sent(source: FolderStore, tmp_path: Path) -> None:
+    number = add_run(source, artifacts={"model.bin": b"weights"})
+    sha256 = source.get(number).artifacts[0].sha256
+    source.objects.path(sha256).chmod(0o644)
+    source.objects.path(sha256).write_bytes(b"weightz")
+    linked = add_run(source, output="printed")
+    source.layout.run(linked).output.unlink()
+    source.layout.run(linked).output.symlink_to("/etc/passwd")
+    target = make_store(tmp_path / "target")
+    moved = {each.number: each for each in to_folder(source, target)}
+
+    assert moved[number].damaged
+    assert "model.bin" in moved[number].detail
+    assert not target.objects.has(sha256)
+    assert moved[linked].what == "failed"
+    assert "is a link" in moved[linked].detail

@@ -23,6 +23,7 @@ from anew.runner.records import (
 from anew.runner.store import liveness
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.journal import JournalWriter
+from anew.runner.store.output_sums import seal_output
 
 
 def make_store(folder: Path) -> FolderStore:
@@ -80,6 +81,7 @@ def add_run(
     journal.close()
     if output:
         layout.output.write_text(output)
+        seal_output(layout, is_closed=True)
     if status is not None:
         failed = ErrorFacts(type="ValueError", message="boom", traceback="Traceback:\nValueError: boom\n")
         store.finish(
@@ -95,6 +97,8 @@ def add_run(
                 result=result,
                 error=failed if status is Status.FAILED else None,
                 exit_code=1 if status is Status.FAILED else 0,
+                output_bytes=len(output.encode()) or None,
+                output_sealed=len(output.encode()) or None,
             ),
         )
     return number

@@ -163,3 +163,18 @@ def test_results_artifacts_and_seeds(store: FolderStore) -> None:
     assert list(found["artifacts"]) == ["m.bin"]
     second = replace(store.get(2), seed=7)
     assert compare(store.get(1), second, store)["seed"] == {"a": 1, "b": 7}
+
+
+def test_content_that_is_damaged_is_said_and_not_compared(store: FolderStore) -> None:
+    one = store.get(add_run(store, source={"train.py": "x = 1\n"}))
+    other = store.get(add_run(store, source={"train.py": "x = 2\n"}))
+    path = store.objects.path(one.source.files[0].sha256)
+    path.chmod(0o644)
+    path.write_text("x = 7\n")
+    said: list[str] = []
+
+    assert "diff" not in compare(one, other, store, said.append)["source"]["train.py"]
+    assert "The content of train.py" in said[0]
+    path.unlink()
+    assert "diff" not in compare(one, other, store, said.append)["source"]["train.py"]
+    assert "does not hold the content" in said[1]

@@ -42,7 +42,7 @@ def test_curating_adds_files_and_changes_none(store: FolderStore) -> None:
     after = contents(store.layout.run(1).folder)
     assert {name: after[name] for name in before} == before
     assert (store.get(1).tags, store.get(1).note) == (("b",), "so")
-    assert len(after) == len(before) + 3
+    assert len(after) == len(before) + 3 + len(["curated.json"])
 
 
 def test_deleting_is_undone_byte_for_byte(store: FolderStore) -> None:

@@ -116,7 +116,9 @@ def test_a_store_of_a_newer_format_is_not_touched(store: FolderStore) -> None:
 @pytest.mark.parametrize("text", ["", "one", "-1", "²", "1\n2"])
 def test_a_format_that_makes_no_sense_is_refused(store: FolderStore, text: str) -> None:
     store.layout.format.write_text(text, encoding="utf-8")
-    with pytest.raises(StoreFormatError, match="not a number: this is no store of anew"):
+    with pytest.raises(
+        StoreFormatError, match="not the number of a format: it is damaged, or this is no store of anew"
+    ):
         FolderStore.open(store.root)
 
 
@@ -579,3 +581,10 @@ def test_uids_of_runs_sort_as_their_numbers(store: FolderStore) -> None:
     uids = [store.get(add_run(store)).uid for _ in range(5)]
     assert uids == sorted(uids)
     assert all(len(uid) == ids.UID_LENGTH for uid in uids)
+
+
+def test_of_two_who_think_a_number_free_one_gets_it(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is made exclusively: that nobody seems to have a number says nothing."""
+    monkeypatch.setattr(FolderStore, "_greatest", lambda self: 0)
+
+    assert [FolderStore.open(store.root).claim()[0] for _ in range(3)] == [1, 2, 3]

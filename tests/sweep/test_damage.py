@@ -270,7 +270,7 @@ def test_a_damaged_sweep_is_listed_as_such(trial: Project, sweep: Path) -> None:
 
 
 def test_a_sweep_of_an_earlier_version_is_read_and_resumed(trial: Project, sweep: Path) -> None:
-    """Its claims were not sealed, and neither they nor its jobs marked."""
+    """Its claims were not sealed, neither they nor its jobs marked, and nothing compared at its end."""
     raw = serial.unseal((sweep / "sweep.json").read_bytes())
     start = to_json(from_json(SweepStart, raw))
     bare = {"format": raw["format"], **{key: value for key, value in start.items() if key != "is_sealed"}}
@@ -288,4 +288,58 @@ def test_a_sweep_of_an_earlier_version_is_read_and_resumed(trial: Project, sweep
 
 
 def _unmarked(raw: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in raw.items() if key != "origin_mark"}
+    return {key: value for key, value in raw.items() if key not in ("origin_mark", "sums")}
+
+
+def test_an_attempt_is_taken_once(trial: Project) -> None:
+    folder = trial.store.sweep_folder(1)
+    assert folder.take(3, 1, 7)
+    assert not folder.take(3, 1, 8)
+    assert folder.claim(3, 1).run == 7
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "jobs.jsonl", "taken/0.1.json", "conductors/1.json", "stop"])
+def test_a_pipe_in_a_sweeps_folder_is_not_waited_for(trial: Project, sweep: Path, name: str) -> None:
+    (sweep / name).unlink(missing_ok=True)
+    os.mkfifo(sweep / name)
+    for words in (["sweep", "list"], ["sweep", "show", "1"], ["check", "--deep"], ["list"]):
+        done = subprocess.run(
+            [*ANEW, *words], cwd=trial.folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode in (0, 2), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_plan_that_was_cut_short_after_the_end_is_said(trial: Project, sweep: Path) -> None:
+    plan = sweep / "jobs.jsonl"
+    plan.write_bytes(b"".join(plan.read_bytes().splitlines(keepends=True)[:3]))
+
+    assert any("jobs.jsonl" in warning for warning in trial.store.sweep(1).warnings)
+    resume(trial)
+
+
+def test_what_ended_an_attempt_is_sealed(trial: Project, sweep: Path) -> None:
+    folder = trial.store.sweep_folder(1)
+    folder.died(0, 1, "killed by SIGKILL")
+    assert folder.cause(0, 1) == "killed by SIGKILL"
+    assert list(folder.flaws()) == []
+    path = sweep / "taken/0.1.death"
+    whole = path.read_bytes()
+    for at in range(len(whole) - 1):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 2]) + whole[at + 1 :])
+        assert folder.cause(0, 1) is None
+        assert len(list(folder.flaws())) == 1
+    path.write_text("killed, as earlier versions put it")
+    assert folder.cause(0, 1) == "killed, as earlier versions put it"
+
+
+def test_what_is_not_sealed_is_compared_with_what_it_was_at_the_end(trial: Project, sweep: Path) -> None:
+    folder = trial.store.sweep_folder(1)
+    path = sweep / "multirun.yaml"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"hydra", b"Hydra", 1))
+    assert list(folder.flaws()) == ["multirun.yaml was changed or damaged since the sweep ended"]
+    path.unlink()
+    assert list(folder.flaws()) == ["multirun.yaml is missing"]
+    path.write_bytes(whole)
+    assert list(folder.flaws()) == []

@@ -29,7 +29,8 @@ from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format.serial import DamagedError
 from anew.runner.store.files import cannot, create_whole, replace_whole
-from anew.runner.store.paths import RunLayout
+from anew.runner.store.output_sums import seal_output
+from anew.runner.store.paths import FETCHED, RunLayout
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -72,7 +73,7 @@ class Copy:
     def __init__(self, database: Database[dict[str, Any]], layout: RunLayout) -> None:
         self._chunks = database[COLLECTION]
         self._layout = layout
-        self._state = layout.folder / "fetched.json"
+        self._state = layout.folder / FETCHED
 
     def remove(self) -> None:
         """Remove the folder, as the run is not there any more. Never raises."""
@@ -100,6 +101,7 @@ class Copy:
             has_end = OUTCOME in keys
             for writer in sorted(keys, key=lambda name: (name == OUTCOME, name != START, name)):
                 self._fetch(writer, keys[writer], had, has_end)
+            seal_output(self._layout, is_closed=False)
             had.rev, had.is_whole = rev, OUTCOME in had.last
             self._save(had)
             self._date(document.get("heartbeat"))
