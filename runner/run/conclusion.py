@@ -117,7 +117,13 @@ class Outcome:
         uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
         ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
         losses = tuple(course.losses) or None
-        return replace(ended, writers=self._recorder.written, output_bytes=self._capture.settled_bytes, losses=losses)
+        return replace(
+            ended,
+            writers=self._recorder.written,
+            output_bytes=self._capture.settled_bytes,
+            unkept=course.unkept_result,
+            losses=losses,
+        )
 
     def _note_unkept(self, failure: BaseException | None) -> None:
         """Say that there is no outcome; main's own failure, where there is one, is raised all the same."""
