@@ -20,9 +20,9 @@ from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Status, Verdi
 KIND_KEY = "k"
 
 
-def _as(key: str) -> dict[str, str]:
-    """Return the metadata of a field that is called *key* in a journal line."""
-    return {"key": key}
+def _as(key: str, *, later: bool = False) -> dict[str, Any]:
+    """Return the metadata of a field called *key* in a line; one that came *later* is left out at its default."""
+    return {"key": key, "later": later}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,12 +46,18 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MetricsLogged(Event):
-    """Numbers at one step; ints of any size stay ints."""
+    """
+    Numbers at one step; ints of any size stay ints.
+
+    Attributes:
+        thread: Which of the writer's threads logged them: 0 for the first that logged, and so on.
+    """
 
     kind: ClassVar[str] = "m"
 
     step: int = field(metadata=_as("s"))
     values: Mapping[str, float | int] = field(metadata=_as("m"))
+    thread: int = field(default=0, metadata=_as("h", later=True))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,11 +84,12 @@ class ArtifactAdded(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputUsed(Event):
-    """A file that the run read."""
+    """A file that the run read. `origin_mark` tells whose entry it is; see `anew.runner.store.marks`."""
 
     kind: ClassVar[str] = "u"
 
     input: ContentRef = field(metadata=_as("f"))
+    origin_mark: str = field(default="", metadata=_as("om"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,11 +122,12 @@ class NoteSet(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceAdded(Event):
-    """Source files found after the start (modules imported later)."""
+    """Source files found after the start (modules imported later). `origin_mark` as for an input."""
 
     kind: ClassVar[str] = "s"
 
     files: tuple[ContentRef, ...] = field(metadata=_as("f"))
+    origin_mark: str = field(default="", metadata=_as("om"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +138,16 @@ class SeedsSet(Event):
 
     seeded: Mapping[str, int] = field(metadata=_as("v"))
     deterministic: Mapping[str, str] = field(default_factory=dict, metadata=_as("x"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModulesImported(Event):
+    """Modules of distributions that were imported by the end, by their first names, and the libraries below them."""
+
+    kind: ClassVar[str] = "p"
+
+    names: tuple[str, ...] = field(metadata=_as("v"))
+    libraries: Mapping[str, str] = field(default_factory=dict, metadata=_as("x"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,6 +186,7 @@ class RunEnded(Event):
         seals: The seal of the line of that number in each, where it is known; None as above.
         output_bytes: How many bytes the output log had by then that would not change any more; None as above.
         output_sealed: How many of these had their checksums on record beside it; None as above.
+        unkept: Why what main returned is not on record; None when it is.
     """
 
     status: Status = field(metadata=_as("status"))
@@ -181,6 +200,7 @@ class RunEnded(Event):
     seals: Mapping[str, str] | None = field(default=None, metadata=_as("seals"))
     output_bytes: int | None = field(default=None, metadata=_as("output_bytes"))
     output_sealed: int | None = field(default=None, metadata=_as("output_sealed"))
+    unkept: str | None = field(default=None, metadata=_as("unkept"))
 
 
 # looked for among the names here, since `Event.__subclasses__()` also has the classes that `slots` has replaced

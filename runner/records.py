@@ -7,6 +7,7 @@ can be shared between threads.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,8 @@ from enum import Enum
 from typing import Any
 
 FORMAT = 1
+_brief = reprlib.Repr()
+_brief.maxdict, _brief.maxlevel, _brief.maxstring, _brief.maxother = 8, 3, 60, 60
 
 
 class Status(str, Enum):
@@ -162,6 +165,8 @@ class EnvironmentFacts:
         origins: Distribution -> where it came from, for editable and VCS installs only.
         variables: Environment variables on the allow-list, secrets redacted.
         threads: Thread settings: variables such as OMP_NUM_THREADS and what they were (None when unset).
+        libraries: Libraries below Python, "libc", "blas", "cuda" -> version, as far as known.
+        imported: Modules of distributions that were imported by the end, by their first names; empty when not known.
     """
 
     python: str
@@ -175,6 +180,8 @@ class EnvironmentFacts:
     locale: str = ""
     encoding: str = ""
     anew: str = ""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    imported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,7 +227,8 @@ class SeedFacts:
 
     Attributes:
         root: In [0, 2**32); every other seed is derived from it.
-        origin: "config" when the configuration has a seed, "recorded" in the re-run of a run without one, else "drawn".
+        origin: "config" when the configuration has a seed, "setting" when `anew.seed` gave it, "recorded" in the re-run
+            of a run without one, else "drawn".
         seeded: Library -> the seed it was given.
         hash_randomization: PYTHONHASHSEED as it was, "random" when unset.
         deterministic: Library -> what `anew.deterministic` turned on there.
@@ -281,6 +289,26 @@ class RerunOf:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Cause:
+    """
+    What made two runs differ, or may have.
+
+    Attributes:
+        kind: "stopped", "override", "source", "input", "missing", "unkept", "unseeded", "time", "temporary", "place",
+            "made", "order", "hash", "python", "package", "variable", "thread", "hardware", "library" or "unknown".
+        where: The file and line ("train.py:12"), input, package, variable or artifact; empty where there is none.
+        sentence: It in words.
+    """
+
+    kind: str = ""
+    where: str = ""
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """
     How a re-run came out beside the run that it repeats.
@@ -293,7 +321,11 @@ class Verdict:
         first_difference: Where the two part: {"what", "name", "step", "recorded", "now"}; None when they do not.
         max_deviation: The largest relative deviation of a number; None when the two cannot be compared by numbers.
         max_deviation_at: Where it is, in the form of `first_difference`.
-        causes: What may explain a difference, likeliest first, in sentences.
+        causes: What explains a difference, or may, likeliest first, in sentences.
+        reasons: The same, each with its kind and its place; none in what earlier versions wrote.
+        points: How many points of metrics were compared, where the recorded run broke off; None where it ended.
+        remarks: What is no difference, and good to know, in sentences: what is lost and was not compared.
+        settled: Of a re-run that was made twice: whether the two came out the same; None when it was made once.
     """
 
     verdict: str
@@ -304,6 +336,10 @@ class Verdict:
     max_deviation: float | None = None
     max_deviation_at: Mapping[str, Any] | None = None
     causes: tuple[str, ...] = ()
+    reasons: tuple[Cause, ...] = ()
+    points: int | None = None
+    remarks: tuple[str, ...] = ()
+    settled: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -361,6 +397,7 @@ class RunRecord:
         metrics: Name -> summary; the series are read with `RunStore.metrics`.
         verdict: How it came out beside the run that it repeats, once that was judged.
         origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.store.marks`.
+        unkept: Why what main returned is not on record; None when it is.
         warnings: For people: limits that bit, values refused, and the damage that was found.
         damage: What a reader found not to be as it was written; never stored.
     """
@@ -402,3 +439,12 @@ class RunRecord:
     damage: tuple[Damage, ...] = ()
     signal: str | None = None
     exit_code: int | None = None
+    unkept: str | None = None
+
+    def __repr__(self) -> str:
+        """Return what tells runs apart, in a few lines at most: a record may hold thousands of files."""
+        metrics = {name: summary.last for name, summary in self.metrics.items()}
+        parts = [f"id={self.id}", f"experiment={_brief.repr(self.experiment)}", f"status={self.status}"]
+        parts += [f"started_at={self.started_at:%Y-%m-%dT%H:%M:%SZ}", f"config={_brief.repr(dict(self.config))}"]
+        parts += [f"result={_brief.repr(self.result)}", f"metrics={_brief.repr(metrics)}", f"uid={self.uid!r}"]
+        return f"RunRecord({', '.join(parts)})"

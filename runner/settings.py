@@ -67,6 +67,9 @@ class InputSettings:
     max_files: int = 10_000
 
 
+_SEED = "anew.seed"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnvironmentSettings:
     """Names of environment variables to record beside those on the built-in list; a trailing * matches any rest."""
@@ -142,6 +145,7 @@ class Settings:
         tags, note: Given to the run at its start.
         durability_ms: A power cut costs at most so many milliseconds of points; 0 syncs in every call.
         heartbeat_s: Seconds between signs of life, for readers on other hosts.
+        seed: The root seed, for a configuration without one, in [0, 2**32); None to have it drawn.
         deterministic: Whether libraries are told to compute the same each time, where they can.
         drain_s: How long the end of a run waits for its observers.
         keep: Whether the run's folder stays in the store (the observer "files"), or is gone once the others have it.
@@ -154,6 +158,7 @@ class Settings:
     note: str | None = None
     durability_ms: int = 500
     heartbeat_s: float = 10.0
+    seed: int | None = None
     deterministic: bool = False
     drain_s: float = 10.0
     keep: bool = True
@@ -288,9 +293,10 @@ def _value(kind: Any, value: Any, where: str) -> Any:
 
 def _scalar(kind: Any, value: Any, where: str) -> Any:
     if int in get_args(kind):
-        if value is None or (type(value) is int and value > 0):
+        least = 0 if where == _SEED else 1
+        if value is None or (type(value) is int and value >= least):
             return value
-        raise ConfigError(f"{where} is {value!r}; it takes a whole number from 1 on, or null.", key=where)
+        raise ConfigError(f"{where} is {value!r}; it takes a whole number from {least} on, or null.", key=where)
     if type(None) in get_args(kind):
         if value is None or isinstance(value, (str, int, float)):
             return None if value is None else str(value)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import anew
@@ -108,7 +109,44 @@ def capture_environment(settings: EnvironmentSettings, memory: Path) -> Environm
         locale=_locale(),
         encoding=sys.getfilesystemencoding(),
         anew=anew.__version__,
+        libraries=_libc(),
     )
+
+
+def imported_modules() -> tuple[str, ...]:
+    """Return the modules of distributions that this process has imported, by their first names."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        # a look at a module's own names: asking a lazy one for an attribute would load it
+        file = vars(module).get("__file__") if "." not in name and type(module) is ModuleType else None
+        if isinstance(file, str) and _is_installed(file):
+            found.append(name)
+    return tuple(sorted(found))
+
+
+def _is_installed(file: str) -> bool:
+    return f"{os.sep}site-packages{os.sep}" in file or f"{os.sep}dist-packages{os.sep}" in file
+
+
+def loaded_libraries() -> dict[str, str]:
+    """Return what computes below the libraries that this process has imported, such as "blas" -> version."""
+    found = {}
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    # numpy says what it was built with since 1.25
+    with suppress(AttributeError, LookupError, TypeError):
+        blas = sys.modules["numpy.__config__"].CONFIG["Build Dependencies"]["blas"] if numpy is not None else {}
+        found.update({"blas": f"{blas['name']} {blas['version']}"} if blas else {})
+    with suppress(AttributeError):
+        if torch is not None and torch.version.cuda:
+            found["cuda"] = str(torch.version.cuda)
+    return found
+
+
+def _libc() -> dict[str, str]:
+    with suppress(ValueError, OSError, AttributeError):
+        if text := os.confstr("CS_GNU_LIBC_VERSION"):
+            return {"libc": text}
+    return {}
 
 
 def listed_variables(environ: Mapping[str, str], further: tuple[str, ...] = ()) -> dict[str, str]:

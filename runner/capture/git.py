@@ -50,8 +50,14 @@ _STATUS = (
 _LIST = ("ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard", "--", ".")
 _DIFF = (
     *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"),
+    # paths as in the listing, whatever the user's settings
+    *("--relative", "--src-prefix=a/", "--dst-prefix=b/"),
     *("--ignore-submodules=all", "HEAD", "--", "."),
 )
+_HEAD_WORDS = "diff --git "
+_HEAD = re.compile(rf"^(?={_HEAD_WORDS})", re.MULTILINE)
+_ESCAPE = re.compile(r"\\([0-7]{3}|.)")
+_ESCAPES = {"a": "\a", "b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
 _FILTER = re.compile(r"filter\.(?P<name>.+)\.(?P<key>clean|smudge|process|required)", re.DOTALL | re.IGNORECASE)
 
 
@@ -258,6 +264,32 @@ def _diff(folder: Path, closed: Mapping[str, str]) -> tuple[str | None, tuple[st
     if len(output) <= DIFF_LIMIT_BYTES:
         return text, ()
     return text, (f"The diff to the commit is long; its first {DIFF_LIMIT_BYTES} bytes are kept.",)
+
+
+def sections(diff: str) -> Iterator[tuple[str, str]]:
+    """
+    Yield the parts of a diff, each with its file's path as git's listing has it; "" for what stands before the first.
+
+    Lines of a file begin with a blank, a sign or a backslash, so that no file can make what looks like a head.
+    """
+    for text in _HEAD.split(diff):
+        yield _path_in(text.partition("\n")[0]), text
+
+
+def _path_in(head: str) -> str:
+    """Return the path in a line such as `diff --git a/x b/x`, where both are the same, and quoted in odd cases."""
+    if not head.startswith(_HEAD_WORDS):
+        return ""
+    both = head.removeprefix(_HEAD_WORDS)
+    first = both[: (len(both) - 1) // 2]
+    if not first.startswith('"'):
+        return first.partition("/")[2]
+    octal = _ESCAPE.sub(lambda match: _unescaped(match[1]), first[1:-1])
+    return os.fsdecode(octal.encode("latin-1", "ignore")).partition("/")[2]
+
+
+def _unescaped(code: str) -> str:
+    return chr(int(code, 8)) if code.isdigit() else _ESCAPES.get(code, code)
 
 
 def _remote(config: Sequence[tuple[str, str]], upstream: str | None) -> str | None:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, Protocol
@@ -30,6 +31,12 @@ from anew.runner.wording import some
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", ".git")
 _ENDS = (".pyc", ".so", ".pyd")
+_MOST_MISSED = 100
+_LINUX = ("/bin/", "/dev/", "/etc/", "/lib", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/", "/var/lib/", "/var/cache/")
+_SYSTEM = (*_LINUX, "/Library/", "/System/", "/private/etc/", "/private/var/db/")
+# of files outside the project, whose content is not kept, so many are looked at, and so much is read for their digests
+_MOST_OUTSIDE = 200
+_MOST_OUTSIDE_BYTES = 2**30
 
 
 class Objects(Protocol):
@@ -52,30 +59,41 @@ class OpenedFiles:
     costs one comparison per audit event.
 
     Args:
-        folders: Only files below these count.
+        folders: Files below these count.
         exclude: Folders below them that do not count.
         most: No more files than this are noted.
+        outside: Whether files elsewhere count, too, but for those of the system, of libraries and of hidden folders.
     """
 
-    def __init__(self, folders: Sequence[Path], *, exclude: Sequence[Path] = (), most: int = 10_000) -> None:
+    def __init__(
+        self, folders: Sequence[Path], *, exclude: Sequence[Path] = (), most: int = 10_000, outside: bool = False
+    ) -> None:
         self._folders = tuple(f"{os.path.abspath(folder)}{os.sep}" for folder in folders)
         self._exclude = tuple(f"{os.path.abspath(folder)}{os.sep}" for folder in exclude)
         self._most = most
+        self._outside = outside
         self._seen: set[Any] = set()
         self._count = 0
         self._spool: BinaryIO | None = None
 
     @classmethod
-    def shared(cls, spool: int, folders: Sequence[str], exclude: Sequence[str], most: int) -> OpenedFiles:
+    def shared(
+        cls, spool: int, folders: Sequence[str], exclude: Sequence[str], most: int, outside: bool
+    ) -> OpenedFiles:
         """Note files for the process that started this one, in its *spool*, a descriptor; see `limits`."""
-        opened = cls([Path(each) for each in folders], exclude=[Path(each) for each in exclude], most=most)
+        left_out = [Path(each) for each in exclude]
+        opened = cls([Path(each) for each in folders], exclude=left_out, most=most, outside=outside)
         opened._begin(os.fdopen(spool, "a+b", buffering=0))
         return opened
 
     @property
-    def limits(self) -> tuple[Sequence[str], Sequence[str], int]:
-        """What counts: folders, those below them that do not, how many files."""
-        return self._folders, self._exclude, self._most
+    def limits(self) -> tuple[Sequence[str], Sequence[str], int, bool]:
+        """What counts: folders, those below them that do not, how many files, whether files elsewhere do."""
+        return self._folders, self._exclude, self._most, self._outside
+
+    def is_outside(self, path: str) -> bool:
+        """Whether a file that was noted lies below none of the folders."""
+        return not path.startswith(self._folders)
 
     @property
     def spool(self) -> int | None:
@@ -116,7 +134,9 @@ class OpenedFiles:
             self._write(full, writes)
 
     def _counts(self, full: str) -> bool:
-        if not full.startswith(self._folders) or full.startswith(self._exclude or "\0"):
+        if full.startswith(self._exclude or "\0"):
+            return False
+        if not full.startswith(self._folders) and (not self._outside or full.startswith(_of_the_system())):
             return False
         return not full.endswith(_ENDS) and not any(f"{os.sep}{name}{os.sep}" in full for name in _LEFT_OUT)
 
@@ -157,6 +177,14 @@ class _Noted:
     changed_ns: int
 
 
+@cache
+def _of_the_system() -> tuple[str, ...]:
+    """Return what paths begin with that are no data of anybody's: the system, this Python, settings and caches."""
+    variables = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+    folders = [sys.prefix, sys.base_prefix, *filter(None, map(os.environ.get, variables))]
+    return (*_SYSTEM, *(f"{folder}{os.sep}" for folder in folders), os.path.expanduser(f"~{os.sep}."))
+
+
 def noticed_inputs(
     opened: OpenedFiles, places: Places, objects: Objects, keep_bytes: int, cache: Path, known: Collection[str]
 ) -> tuple[tuple[ContentRef, ...], tuple[str, ...]]:
@@ -183,6 +211,8 @@ def noticed_inputs(
     done: set[str] = set()
     changed: list[str] = []
     found: list[ContentRef] = []
+    passed: list[str] = []
+    outside = _Allowance()
     for item in opened.noted():
         if item.writes and item.size < 0:
             own.add(item.path)  # made by the run
@@ -202,13 +232,28 @@ def noticed_inputs(
             if (status.st_size, status.st_mtime_ns) != (item.size, item.changed_ns):
                 changed.append(name)
                 continue
-            found.append(_kept(item.path, name, status, objects, keep_bytes, digests))
+            if opened.is_outside(item.path) and not outside.take(status.st_size):
+                passed.append(name)
+                continue
+            keep = -1 if opened.is_outside(item.path) else keep_bytes
+            found.append(_kept(item.path, name, status, objects, keep, digests))
         except (FileNotFoundError, NotADirectoryError):
             changed.append(name)
         except (ArtifactError, PermissionError):
             continue
     digests.save(cache)
-    return tuple(sorted(found, key=lambda ref: ref.path)), tuple(_notes(changed, opened.is_full))
+    return tuple(sorted(found, key=lambda ref: ref.path)), tuple(_notes(changed, passed, opened.is_full))
+
+
+def missed_files(opened: OpenedFiles, places: Places) -> tuple[str, ...]:
+    """Return the recorded names of files that were to be read and were not there, up to a limit."""
+    made, missed = set(), dict[str, None]()
+    for item in opened.noted():
+        if item.writes:
+            made.add(item.path)
+        elif item.size < 0 and item.path not in made:
+            missed[places.name(Path(item.path))] = None
+    return tuple(missed)[:_MOST_MISSED]
 
 
 def _kept(
@@ -225,10 +270,30 @@ def _kept(
     return ContentRef(path=name, sha256=sha256, size=size, mode=stat.S_IMODE(status.st_mode), kept=keep)
 
 
-def _notes(changed: list[str], is_full: bool) -> Iterator[str]:
+class _Allowance:
+    """How many files outside the project are still looked at, and how large ones."""
+
+    def __init__(self) -> None:
+        self._files, self._bytes = _MOST_OUTSIDE, _MOST_OUTSIDE_BYTES
+
+    def take(self, size: int) -> bool:
+        """Whether a file of that size is; it is counted then."""
+        if not self._files or size > self._bytes:
+            return False
+        self._files, self._bytes = self._files - 1, self._bytes - size
+        return True
+
+
+def _notes(changed: list[str], passed: list[str], is_full: bool) -> Iterator[str]:
     if changed:
         names = some([repr(name) for name in changed])
         yield f"{names} changed after main had opened it, so what was read is not on record as an input."
+    if passed:
+        names = some([repr(name) for name in passed])
+        yield (
+            f"{names} outside the project are too many or too large to be looked at, and not on record as inputs. "
+            "To have them: run.input(path), or anew.inputs.roots=[FOLDER]"
+        )
     if is_full:
         yield "More files were opened than anew.inputs.max_files; the others are not on record as inputs."
 

@@ -44,9 +44,9 @@ def rng(root: int, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(entropy=root, spawn_key=key))
 
 
-def seed_from_config(config: Mapping[str, Any]) -> int | None:
+def seed_from_config(config: Mapping[str, Any], name: str = "seed") -> int | None:
     """
-    Return the configuration's own `seed`, or None when it has none.
+    Return the configuration's own `seed`, or None when it has none; *name* is what it is called in a message.
 
     Raises:
         ConfigError: It is no whole number in [0, 2**32).
@@ -57,8 +57,8 @@ def seed_from_config(config: Mapping[str, Any]) -> int | None:
     if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < LIMIT:
         return seed
     raise ConfigError(
-        f"seed={seed!r} cannot be the root seed, which is a whole number from 0 to {LIMIT - 1}. "
-        "Give one, such as seed=1, or leave it out to have one drawn."
+        f"{name}={seed!r} cannot be the root seed, which is a whole number from 0 to {LIMIT - 1}. "
+        f"Give one, such as {name}=1, or leave it out to have one drawn."
     )
 
 

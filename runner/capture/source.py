@@ -2,9 +2,10 @@
 The files of the project that a run can reach.
 
 In a git repository: what git tracks, and Python and configuration files that it neither tracks nor ignores. In another
-folder that is marked as a project: its Python and configuration files. Elsewhere: the modules imported from below the
-script's folder, and configuration files there. Modules imported from below the root
-are always among them, ignored or not, also those imported while main runs.
+folder that is marked as a project: its Python and configuration files. Elsewhere, where anything may lie beside the
+script: the modules imported from below its folder, and what can only be configuration there. Modules imported from
+below the root are always among them, ignored or not, also those imported while main runs. A link that leads out of the
+project is kept as a link: what it leads to is not the project's. A module that was imported by one is the exception.
 """
 
 from __future__ import annotations
@@ -17,24 +18,28 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from anew.runner.capture.digests import DigestCache
-from anew.runner.capture.git import GitError, Listing, query
+from anew.runner.capture.git import GitError, Listing, query, sections
 from anew.runner.errors import StoreError
 from anew.runner.format.redact import has_known_form
 from anew.runner.places import is_marked
-from anew.runner.records import ContentRef, SourceFacts
+from anew.runner.records import ContentRef, GitFacts, SourceFacts
 from anew.runner.settings import SourceSettings
 from anew.runner.wording import some
 
 PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyx", ".ipynb", ".sh"})
 CONFIG_SUFFIXES = frozenset({".yaml", ".yml", ".toml", ".json", ".cfg", ".ini", ".gin", ".jsonnet", ".txt"})
-_NAMES = frozenset({"Makefile", "Dockerfile", "Pipfile", "Snakefile", "uv.lock", "poetry.lock"})
+# beside a script in a folder of all kinds of things, texts and JSON may be anything: passwords, other people's records
+_SURE_SUFFIXES = CONFIG_SUFFIXES - {".json", ".txt"}
+_NAMES = frozenset({"requirements.txt", "Makefile", "Dockerfile", "Pipfile", "Snakefile", "uv.lock", "poetry.lock"})
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "outputs", "multirun", "site-packages", "build", "dist"})
+# an environment, another repository, a store of runs
+_FOREIGN = (("pyvenv.cfg",), ("conda-meta",), (".git",), ("objects", "sha256"))
 _MOST_WALKED = 50_000
 _LARGEST_UNTRACKED_TEXT = 2**20
 _RECENT_S = 2.0
@@ -124,7 +129,7 @@ class SourceScan:
         return SourceFacts(
             root=str(self._root),
             method="git" if listing is not None else "imports",
-            git=listing.facts if listing is not None else None,
+            git=_without(listing.facts, keeper.is_left_out) if listing is not None else None,
             files=tuple(keeper.files[path] for path in sorted(keeper.files)),
             notes=(*notes, *keeper.secrets()),
         )
@@ -139,11 +144,18 @@ class SourceScan:
                 keeper.take(_walk(self._root / submodule, keeper, PYTHON_SUFFIXES | CONFIG_SUFFIXES))
         else:
             # a folder that is marked as a project holds nothing else; scripts that main starts are among its files
-            suffixes = CONFIG_SUFFIXES | (PYTHON_SUFFIXES if is_marked(self._root) else frozenset())
+            suffixes = CONFIG_SUFFIXES | PYTHON_SUFFIXES if is_marked(self._root) else _SURE_SUFFIXES
             keeper.take(_walk(self._root, keeper, suffixes))
-        keeper.take(_imported(self._root))
+        keeper.take(_imported(self._root), is_code=True)
         keeper.cache.save(self._cache)
         return keeper
+
+
+def _without(facts: GitFacts, is_left_out: Callable[[str], bool]) -> GitFacts:
+    """Return git's facts with a diff that leaves out what the source does."""
+    if facts.diff is None:
+        return facts
+    return replace(facts, diff="".join(text for path, text in sections(facts.diff) if not is_left_out(path)))
 
 
 def added_modules(
@@ -152,7 +164,7 @@ def added_modules(
     """Keep and return modules below *root* that were imported since *facts* were captured. Raises StoreError."""
     known = {file.path for file in facts.files}
     keeper = _Keeper(root, objects, settings, exclude, DigestCache())
-    keeper.take(path for path in _imported(root) if path not in known)
+    keeper.take((path for path in _imported(root) if path not in known), is_code=True)
     return tuple(keeper.files[path] for path in sorted(keeper.files))
 
 
@@ -219,9 +231,7 @@ def _belongs(parent: str, name: str, excluded: frozenset[str]) -> bool:
     if name.startswith(".") or name in _SKIPPED_FOLDERS:
         return False
     path = os.path.join(parent, name)
-    return path not in excluded and not any(
-        os.path.exists(os.path.join(path, mark)) for mark in ("pyvenv.cfg", "conda-meta", ".git")
-    )
+    return path not in excluded and not any(os.path.exists(os.path.join(path, *mark)) for mark in _FOREIGN)
 
 
 # --- keeping them -----------------------------------------------------------------------------------------------
@@ -242,6 +252,7 @@ class _Keeper:
     beyond: int = 0
     unwalked: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    leading_out: list[str] = field(default_factory=list)
     secret: list[str] = field(default_factory=list)
     new_secret: bool = False
     has_read: bool = False
@@ -250,13 +261,15 @@ class _Keeper:
     def excluded(self) -> frozenset[str]:
         return frozenset(str(path) for path in self.exclude)
 
-    def take(self, paths: Iterable[str]) -> None:
+    def take(self, paths: Iterable[str], *, is_code: bool = False) -> None:
+        """Keep files; of code that was imported the content, also where a link leads out to it."""
         prefixes = tuple(f"{os.path.relpath(path, self.root)}/" for path in self.exclude)
         for path in paths:
-            if path in self.files or path.startswith(prefixes or "\0") or self._is_left_out(path):
+            is_known = path in self.files and not (is_code and self.files[path].link is not None)
+            if is_known or path.startswith(prefixes or "\0") or self.is_left_out(path):
                 continue
             try:
-                self._take(path)
+                self._take(path, is_code)
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 continue
             except StoreError:
@@ -264,22 +277,23 @@ class _Keeper:
             except OSError:
                 self.unreadable.append(path)
 
-    def _is_left_out(self, path: str) -> bool:
+    def is_left_out(self, path: str) -> bool:
+        """Whether the settings leave a file out, by its path in the project."""
         return any(
             fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(path, f"{pattern.rstrip('/')}/*")
             for pattern in self.settings.exclude
         )
 
-    def _take(self, path: str) -> None:
+    def _take(self, path: str, is_code: bool) -> None:
         full = f"{self.root}/{path}"
         status = os.lstat(full)
         if stat.S_ISLNK(status.st_mode):
             target = os.readlink(full)
-            inside = os.path.realpath(full).startswith(f"{os.path.realpath(self.root)}{os.sep}")
-            if inside and not os.path.isabs(target):
-                data = os.fsencode(target)
-                digest = self.objects.put_bytes(data, sync=False)
-                self.files[path] = ContentRef(path=path, sha256=digest, size=len(data), link=target)
+            is_inside = os.path.realpath(full).startswith(f"{os.path.realpath(self.root)}{os.sep}")
+            if not (is_inside and os.path.isabs(target)) and not (is_code and not is_inside):
+                self._take_link(path, target)
+                if not is_inside:
+                    self.leading_out.append(path)
                 return
             status = os.stat(full)
         if not stat.S_ISREG(status.st_mode):
@@ -292,6 +306,11 @@ class _Keeper:
             return
         self.total += status.st_size
         self.files[path] = self._kept(full, path, status)
+
+    def _take_link(self, path: str, target: str) -> None:
+        data = os.fsencode(target)
+        digest = self.objects.put_bytes(data, sync=False)
+        self.files[path] = ContentRef(path=path, sha256=digest, size=len(data), link=target)
 
     def _kept(self, full: str, path: str, status: os.stat_result) -> ContentRef:
         known = self.cache.known(full, status)
@@ -324,6 +343,12 @@ class _Keeper:
                 f"anew.source.max_total_bytes={limit.max_total_bytes} and were not kept."
             )
         found += [f"Below {folder!r} only the first {_MOST_WALKED} files were looked at." for folder in self.unwalked]
+        outside = [path for path in self.leading_out if self.files[path].link is not None]
+        if outside:
+            found.append(
+                f"{_named(outside)} linked to what lies outside of the project, and kept as links: a re-run finds "
+                "there what is there then."
+            )
         if self.unreadable:
             found.append(f"{_named(self.unreadable)} unreadable and not kept as source.")
         return found

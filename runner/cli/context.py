@@ -63,7 +63,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON val
 _pass_workbench = click.make_pass_decorator(Workbench, ensure=True)
 
 
-def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+def command(name: str, kind: type[click.Command] = click.Command) -> Callable[[Callable[..., Any]], click.Command]:
     r"""
     Make a function a command that also takes `--store` and is handed the workbench; its docstring is the help.
 
@@ -72,7 +72,7 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         text = inspect.cleandoc(function.__doc__ or "").replace("\\b\n", "\b\n")
-        made: click.Command = click.command(name, help=text)(store_option(_pass_workbench(function)))
+        made: click.Command = click.command(name, cls=kind, help=text)(store_option(_pass_workbench(function)))
         return made
 
     return decorate

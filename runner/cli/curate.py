@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command
 from anew.runner.cli.render import say
+from anew.runner.format import ids
 from anew.runner.store import curate
 from anew.runner.wording import size
 
@@ -35,10 +37,14 @@ def note_command(workbench: Workbench, ref: str, text: str) -> None:
 
 @command("delete")
 @click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs)
-def delete_command(workbench: Workbench, refs: tuple[str, ...]) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete_command(workbench: Workbench, refs: tuple[str, ...], yes: bool) -> None:
     """Move runs into the trash, from where `anew restore` brings them back."""
     store = workbench.folders
     numbers = [store.resolve(ref) for ref in refs]
+    if not (yes or _meant("delete", refs, numbers)):
+        say("Nothing was deleted.")
+        return
     for number in dict.fromkeys(numbers):
         curate.delete(store, number)
         say(f"Run {number} deleted. To have it back: anew restore {number}")
@@ -59,7 +65,8 @@ def restore_command(workbench: Workbench, refs: tuple[str, ...]) -> None:
 def purge_command(workbench: Workbench, refs: tuple[str, ...], yes: bool) -> None:
     """Remove deleted runs for good, all or those named, and the content that no run refers to any more."""
     store = workbench.folders
-    if not yes and not _agreed(len(curate.trashed(store)), refs):
+    numbers = [curate.number_in_trash(store, ref) for ref in refs]
+    if not yes and not (_meant("purge", refs, numbers) and _agreed(len(curate.trashed(store)), refs)):
         say("Nothing was removed.")
         return
     purged = curate.purge(store, refs or None)
@@ -67,6 +74,25 @@ def purge_command(workbench: Workbench, refs: tuple[str, ...], yes: bool) -> Non
     say(f"Removed {runs} and {purged.objects} pieces of content ({size(purged.bytes_freed)}).")
     if purged.content_kept:
         say(f"{purged.content_kept} To see what is damaged: anew check")
+
+
+def _meant(command: str, refs: Sequence[str], numbers: Sequence[int]) -> bool:
+    """
+    Ask whether those runs are meant that were named by the beginning of their uids only.
+
+    Raises:
+        click.UsageError: There is no terminal to ask on.
+    """
+    vague = {ref: number for ref, number in zip(refs, numbers, strict=True) if not ids.is_exact(ref)}
+    if not vague:
+        return True
+    which = ", ".join(f"{ref!r} is the beginning of run {number}'s uid" for ref, number in vague.items())
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"{which}. To {command} by a part of a uid, name the run in full, or say that it is meant: "
+            f"anew {command} {' '.join(map(str, numbers))}"
+        )
+    return click.confirm(f"{which}. Is it meant?", err=True)
 
 
 def _agreed(deleted: int, refs: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import click
 
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
+from anew.runner.cli.render import VERDICT_STYLES, remark, remark_damage, say, status_style, styled, table
 from anew.runner.format.serial import record_to_json
 from anew.runner.query.columns import shared_metrics, strangers, varying_inputs
 from anew.runner.query.filters import parse_filter, value_of
@@ -80,17 +80,36 @@ def _doubt(records: Sequence[RunRecord], names: Sequence[str]) -> None:
 def _print(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
     now = datetime.now(timezone.utc)
     several = len({record.experiment for record in records}) > 1
-    header = ["run", "started", *(["experiment"] if several else []), "status", "took", *map(_heading, chosen)]
+    repeated = any(record.rerun_of is not None for record in records)
+    again = ["again"] if repeated else []
+    header = ["run", "started", *(["experiment"] if several else []), *again, "status", "took", *map(_heading, chosen)]
     rows, styles = [], []
     for record in records:
         took = duration(
             record.duration_s if record.duration_s is not None else max((now - record.started_at).total_seconds(), 0)
         )
         row = [str(record.id), ago(record.started_at, now), *([record.experiment] if several else [])]
-        row += [record.status.value, took, *(short(value_of(record, name)) for name in chosen)]
+        row += [*([_again(record)] if repeated else []), record.status.value, took]
+        row += [short(value_of(record, name)) for name in chosen]
         rows.append(row)
-        styles.append([status_style(record.status) if text == record.status.value else None for text in row])
+        styles.append([_style(record, text) for text in row])
     table(header, rows, keep=len(header) - len(chosen), widest=30, styles=styles)
+
+
+def _again(record: RunRecord) -> str:
+    """Return of a re-run what it repeats and how it came out."""
+    if record.rerun_of is None:
+        return ""
+    of = record.rerun_of.id or record.rerun_of.uid[:8]
+    return f"{of}: {record.verdict.verdict if record.verdict else 'not judged'}"
+
+
+def _style(record: RunRecord, text: str) -> str | None:
+    if text == record.status.value:
+        return status_style(record.status)
+    if record.verdict is not None and text == _again(record):
+        return VERDICT_STYLES.get(record.verdict.verdict)
+    return None
 
 
 def _chosen(records: Sequence[RunRecord], asked: Sequence[str]) -> list[str]:

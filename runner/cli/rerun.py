@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -14,11 +14,19 @@ from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, remark, say, styled, table
 from anew.runner.errors import AnewError, RunNotFoundError
 from anew.runner.rerun.conduct import rerun
-from anew.runner.rerun.report import RerunResult, verdict_lines
+from anew.runner.rerun.report import RerunResult, verdict_lines, verdict_words
 from anew.runner.store.run_folders import RunFolders
 
 _TAG = "tag:"
 _STDERR = 2
+
+
+class _Rerunning(click.Command):
+    """A command whose `--strict` may be given a value, and needs none."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Turn `--strict=all` into a flag of its own: an option with a value would take the run for it."""
+        return super().parse_args(ctx, ["--strict-all" if word == "--strict=all" else word for word in args])
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,7 +37,16 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--trust", is_flag=True, help="Trust the source of a record that came from elsewhere."),
         click.option("--ignore", multiple=True, metavar="PATTERN", help="Metrics that need not come out the same."),
         click.option("--rtol", type=click.FloatRange(min=0), metavar="X", help="Relative tolerance: 'close' will do."),
-        click.option("--strict", is_flag=True, help="Refuse (exit 4) when anything differs that is not put right."),
+        click.option(
+            "--strict-all", "strict", flag_value="all", hidden=True, help="What --strict=all is turned into; see there."
+        ),
+        click.option(
+            "--strict",
+            flag_value="imported",
+            help="Refuse (exit 4) when anything differs that is not put right; of packages those that were imported, "
+            "every one with --strict=all.",
+        ),
+        click.option("--twice", is_flag=True, help="Once more when different: what differs each time?"),
         click.option("--env", type=choice, default="current", show_default=True, help="Packages; recorded: by uv."),
         click.option("--code", type=choice, default="recorded", show_default=True, help="Which source."),
     ):
@@ -37,7 +54,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@command("rerun")
+@command("rerun", _Rerunning)
 @click.argument("ref", shell_complete=offers.runs)
 @click.argument("overrides", nargs=-1)
 @_options
@@ -48,7 +65,8 @@ def rerun_command(
     overrides: tuple[str, ...],
     code: str,
     env: str,
-    strict: bool,
+    strict: str | None,
+    twice: bool,
     rtol: float | None,
     ignore: tuple[str, ...],
     trust: bool,
@@ -72,7 +90,8 @@ def rerun_command(
         store=workbench.folders,
         code=code,
         env=env,
-        strict=strict,
+        strict=strict or False,
+        twice=twice,
         rtol=rtol,
         ignore=ignore,
         trust_source=trust,
@@ -96,12 +115,13 @@ def _refuse_flags(overrides: tuple[str, ...]) -> None:
 def _print(result: RerunResult) -> None:
     of = result.rerun_of.id or result.rerun_of.uid
     head, *rest = verdict_lines(result.run, of, result.judged)
-    say(head.removesuffix(result.verdict) + styled(result.verdict, VERDICT_STYLES[result.verdict]))
+    words = verdict_words(result.judged)
+    say(head.removesuffix(words) + styled(words, VERDICT_STYLES[result.verdict]))
     for line in rest:
         say(line)
 
 
-@command("verify")
+@command("verify", _Rerunning)
 @click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs)
 @_options
 def verify_command(
@@ -109,25 +129,30 @@ def verify_command(
     refs: tuple[str, ...],
     code: str,
     env: str,
-    strict: bool,
+    strict: str | None,
+    twice: bool,
     rtol: float | None,
     ignore: tuple[str, ...],
     trust: bool,
     as_json: bool,
 ) -> int:
-    """Run several runs again and print a table; exits with 3 when one came out different. REF may be tag:NAME."""
+    """Run several runs again and print a table; exits as the worst of them would. REF may be tag:NAME."""
     store = workbench.folders
     rows: list[dict[str, Any]] = []
     codes: list[int] = []
-    for number in _numbers(store, refs):
-        remark(f"anew: running {number} again ...")
+    # all at first: the re-runs are runs of this store, too, and one of them the last
+    for ref, number in list(_named(store, refs)):
         try:
+            if isinstance(number, AnewError):
+                raise number
+            remark(f"anew: running {number} again ...")
             result = rerun(
                 number,
                 store=store,
                 code=code,
                 env=env,
-                strict=strict,
+                strict=strict or False,
+                twice=twice,
                 rtol=rtol,
                 ignore=ignore,
                 trust_source=trust,
@@ -135,7 +160,14 @@ def verify_command(
                 stderr=subprocess.DEVNULL,
             )
         except AnewError as error:
-            rows.append({"ref": number, "run": None, "verdict": None, "error": str(error)})
+            rows.append(
+                {
+                    "ref": ref if isinstance(number, AnewError) else number,
+                    "run": None,
+                    "verdict": None,
+                    "error": str(error),
+                }
+            )
             codes.append(error.exit_code)
             continue
         rows.append({"ref": number, **result.to_json(), "error": None})
@@ -154,26 +186,41 @@ def _severity(code: int) -> int:
     return order.index(code) if code in order else len(order)
 
 
-def _numbers(store: RunFolders, refs: tuple[str, ...]) -> list[int]:
-    """Return the runs that are named, each once; of a tag those that are no re-runs, oldest first."""
-    found: dict[int, None] = {}
+def _named(store: RunFolders, refs: tuple[str, ...]) -> Iterator[tuple[str, int | AnewError]]:
+    """Yield the runs that are named, each once, or why there is none; of a tag those that are no re-runs."""
+    seen: set[int] = set()
     for ref in refs:
-        if not ref.startswith(_TAG):
-            found[store.resolve(ref)] = None
+        try:
+            numbers = _tagged(store, ref.removeprefix(_TAG)) if ref.startswith(_TAG) else [store.resolve(ref)]
+        except AnewError as error:
+            yield ref, error
             continue
-        tag = ref.removeprefix(_TAG)
-        runs = ((run.number, run.record) for run in store.all_runs())
-        tagged = [number for number, record in runs if tag in record.tags and record.rerun_of is None]
-        if not tagged:
-            raise RunNotFoundError(f"No run in {store.url} has the tag {tag!r}. To see them all: anew list", ref=ref)
-        found.update(dict.fromkeys(sorted(tagged)))
-    return list(found)
+        yield from ((str(number), number) for number in numbers if number not in seen)
+        seen.update(numbers)
+
+
+def _tagged(store: RunFolders, tag: str) -> list[int]:
+    """Return the runs with a tag that are no re-runs, oldest first. Raises RunNotFoundError."""
+    runs = ((run.number, run.record) for run in store.all_runs())
+    tagged = [number for number, record in runs if tag in record.tags and record.rerun_of is None]
+    if not tagged:
+        text = f"No run in {store.url} has the tag {tag!r}. To see them all: anew list"
+        raise RunNotFoundError(text, ref=f"{_TAG}{tag}")
+    return sorted(tagged)
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    cells = [[str(row["ref"]), str(row["run"] or "-"), row["verdict"] or "not run", _detail(row)] for row in rows]
+    cells = [[str(row["ref"]), str(row["run"] or "-"), _verdict(row), _detail(row)] for row in rows]
     styles = [[None, None, VERDICT_STYLES.get(row["verdict"] or "", "red"), "dim"] for row in rows]
     table(["run", "re-run", "verdict", ""], cells, keep=3, widest=100, styles=styles)
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    """Return how a run came out, and with how many points where it had broken off."""
+    if row["verdict"] is None:
+        return "not run"
+    is_whole = row["points"] is None or row["verdict"] == "different"
+    return str(row["verdict"]) if is_whole else f"{row['verdict']} ({row['points']} points)"
 
 
 def _detail(row: dict[str, Any]) -> str:

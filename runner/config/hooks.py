@@ -79,6 +79,7 @@ class Ticket:
         overrides: Those of the job.
         packed: The job's configuration, for a process on this machine that trusts this one; see `packed`.
         shared: What all jobs of the sweep have of that.
+        digest: Of all that the job runs, for a process that reads it from the store; "" where it need not.
     """
 
     index: int
@@ -86,6 +87,7 @@ class Ticket:
     overrides: tuple[str, ...]
     packed: bytes
     shared: bytes
+    digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

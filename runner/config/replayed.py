@@ -235,6 +235,8 @@ class _Overlay:
 
     def _keep_secret(self, parent: Any, key: Any, path: Path) -> None:
         """Leave a secret to what gives it now: the source, a variable, an override."""
+        if _was_typed(self._was, _dotted(path)):
+            raise _secret_needed(self._was.ref, _dotted(path), None)
         raw = nodes.written_below(parent, key)
         found = _resolved(parent, key, None)
         if found in (None, "???") or _holds_secret(found) or (isinstance(found, str) and "${" in found):
@@ -335,6 +337,17 @@ def _holds_secret(value: Any) -> bool:
     return isinstance(value, str) and REDACTED in value
 
 
+def _was_typed(was: Recorded, key: str) -> bool:
+    """Whether a secret was an override's, which no change gives again: a default in code or YAML is another one."""
+    given = [_key(change) for change in was.changes]
+    typed = [_key(override) for override in was.overrides if REDACTED in override]
+    return any(_is_within(key, each) for each in typed) and not any(_is_within(key, each) for each in given)
+
+
+def _is_within(key: str, outer: str) -> bool:
+    return key == outer or key.startswith((f"{outer}.", f"{outer}["))
+
+
 def _redacted(value: Any, path: Path) -> Iterator[Path]:
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -356,8 +369,10 @@ def _dotted(path: Path) -> str:
 
 def _secret_needed(ref: str, key: str, variable: str | None) -> ConfigError:
     source = f" It came from the environment: set {variable}, or" if variable else " To"
+    # of a list Hydra takes all or nothing
+    whole, bracket, _ = key.partition("[")
+    again = f"'{whole}=[...]'" if bracket else f"{key}=VALUE"
     return ConfigError(
-        f"The value of {key} is a secret, which is not kept on record.{source} give it again: "
-        f"anew rerun {ref} {key}=VALUE",
+        f"The value of {key} is a secret, which is not kept on record.{source} give it again: anew rerun {ref} {again}",
         key=key,
     )

@@ -83,6 +83,11 @@ class BySweep:
 
 Ref = ByNumber | ByUid | ByAge | BySweep
 
+
+def _by_uid(match: re.Match[str]) -> ByUid:
+    return ByUid(match[1].lower())
+
+
 # as many digits as fit wherever numbers are kept
 _NUMBER = r"[1-9][0-9]{0,14}"
 _IS_NUMBER = re.compile(_NUMBER)
@@ -90,7 +95,7 @@ _PATTERNS = (
     (re.compile(rf"({_NUMBER})"), lambda m: ByNumber(int(m[1]))),
     (re.compile(rf"last(?:~(0|{_NUMBER}))?"), lambda m: ByAge(int(m[1] or 0))),
     (re.compile(rf"sweep:({_NUMBER})/(0|{_NUMBER})"), lambda m: BySweep(int(m[1]), int(m[2]))),
-    (re.compile(r"([0-9a-hjkmnp-tv-z]{1,26})", re.IGNORECASE), lambda m: ByUid(m[1].lower())),
+    (re.compile(r"((?=[0-9]*[a-z])[0-9a-hjkmnp-tv-z]{4,25}|[0-9a-hjkmnp-tv-z]{26})", re.IGNORECASE), _by_uid),
 )
 
 
@@ -103,6 +108,8 @@ def parse_ref(text: str | int) -> Ref:
     """
     Read a reference: `42`, a uid or a beginning of one, `last`, `last~2`, `sweep:7/3`.
 
+    A number is one: a beginning of a uid has a letter, and four characters or more.
+
     Raises:
         RefSyntaxError: The text has none of these forms.
     """
@@ -110,7 +117,13 @@ def parse_ref(text: str | int) -> Ref:
         if match := pattern.fullmatch(str(text).strip()):
             return build(match)
     raise RefSyntaxError(
-        f"{str(text)!r} does not name a run. A run is named by its number (42), its uid or the beginning of it, "
-        "last, last~2, or sweep:7/3. To see the runs: anew list",
+        f"{str(text)!r} does not name a run. A run is named by its number (42), its uid or the beginning of it (four "
+        "characters or more, one of them a letter), last, last~2, or sweep:7/3. To see the runs: anew list",
         ref=str(text),
     )
+
+
+def is_exact(text: str | int) -> bool:
+    """Whether a reference names a run in full: not by the beginning of a uid. Raises RefSyntaxError."""
+    ref = parse_ref(text)
+    return not isinstance(ref, ByUid) or len(ref.prefix) == UID_LENGTH

@@ -1,91 +1,98 @@
 """Keep secrets out of every store.
 
 Three ways a secret is known: the name it goes by (`password`, `api_key`, ...), the form it has (a password in a
-URL, the published prefixes of common access tokens), and its value, once one of the other two gave it away.
+URL, the published prefixes of common access tokens), and its value, once one of the other two gave it away. Names and
+forms are looked at in values, where these are, before they become text of any kind: a tree of plain values, the values
+in an override, the scalars of a YAML document.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
-REDACTED = "<redacted>"
+from anew.runner.format.override_text import key_of, spots
+from anew.runner.format.secret_forms import (
+    REDACTED,
+    REFERENCE,
+    has_known_form,
+    is_secret,
+    is_secret_name,
+    is_secret_variable,
+    redact_text,
+    secret_forms,
+)
+from anew.runner.format.yaml_scalars import NoYamlError, replaced
+
+__all__ = ["REDACTED", "Redactor", "has_known_form", "is_secret_name", "redact_name_value", "redact_text", "secrets_in"]
+
 _SHORTEST_SECRET = 6
-
-_SECRET_NAME = re.compile(
-    r"(?:^|.*[_.\-])(?:"
-    r"passwords?|passwd|passphrase|pwd|secrets?|secret[_-]?key|client[_-]?secret|credentials?|"
-    r"api[_-]?keys?|access[_-]?keys?(?:[_-]id)?|account[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|"
-    r"(?:auth|access|api|bearer|refresh|session|bot|personal|deploy|hf|hub|github|gitlab|gh|slack|npm|pypi)[_-]?token|"
-    r"webhook(?:[_-]url)?|authorization"
-    r")$|^token$",
-    re.IGNORECASE,
+_NO_VALUE = re.compile(r"(?i)null|true|false|[+-]?[0-9]*\.[0-9]+(?:e[+-]?[0-9]+)?")
+# what is no secret although it stands below `credentials:`
+_BESIDE = frozenset(
+    {
+        *("algorithm", "account_name", "backend", "class", "email", "enabled", "file", "filename", "host", "hostname"),
+        *("kind", "method", "mode", "name", "path", "port", "profile", "project", "project_id", "provider", "realm"),
+        *("region", "scheme", "scope", "scopes", "service", "source", "type", "url", "user", "user_name", "username"),
+        *("_target_", "~enum", "backend_type", "store"),
+    }
 )
-_SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|PASS|PASSWORD|PASSWD|SECRET|CREDENTIALS?|DSN)$", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(?P<head>\b[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s/:@'\"]*:)(?P<secret>[^\s@/'\"]+)(?=@)")
-_URL_QUERY = re.compile(
-    r"(?P<head>[?&](?:access_token|token|api_key|apikey|key|password|secret|sig|signature)=)(?P<secret>[^&\s'\"#]+)",
-    re.IGNORECASE,
-)
-_KNOWN_FORM = re.compile(
-    r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,}|glpat-[A-Za-z0-9_\-]{20,}|"
-    r"xox[abpr]-[A-Za-z0-9\-]{10,}|hf_[A-Za-z0-9]{30,}|sk-[A-Za-z0-9_\-]{32,}|"
-    r"eyJ[A-Za-z0-9_\-]{10,}\.eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,})"
-)
-# says where a secret is, not what it is
-_REFERENCE = re.compile(r"""['"]?\$\{[\w.:]+\}['"]?""")
-_OVERRIDE = re.compile(r"(?P<head>[+~\-]*(?P<key>[A-Za-z_][\w.@/\-]*)=)(?P<secret>.+)", re.DOTALL)
-
-_YAML_LINE = re.compile(r"(?P<head>\s*(?:- )*['\"]?(?P<key>[\w.\-]+)['\"]?:\s+)(?P<value>\S.*)")
-
-_NO_SECRET_NAMES = ("PWD",)
-_YAML_ITEM = re.compile(r"(?P<head>\s*- ['\"]?)(?P<value>[^\s=:]+=.*)")
-_NO_SECRET = ("${", "'${", '"${', "null", "???")
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether values of this name are secrets: `db.password`, `OPENAI_API_KEY`; but not `pad_token` or `sort_key`."""
-    last = name.rpartition(".")[2]
-    return name not in _NO_SECRET_NAMES and any(_SECRET_NAME.match(part) for part in (name, last))
-
-
-def redact_text(text: str) -> str:
-    """Return *text* without passwords in URLs and without tokens of well-known form."""
-    if "://" in text:
-        text = _URL_PASSWORD.sub(_keep_head, text)
-        text = _URL_QUERY.sub(_keep_head, text)
-    return _KNOWN_FORM.sub(REDACTED, text)
+_HOOK_CLASS = re.compile(r"(?i).*webhook\w*")
 
 
 def redact_name_value(name: str, value: str) -> str:
     """Return the value of an environment variable as it may be stored."""
-    if value and (is_secret_name(name) or _SECRET_VARIABLE.search(name)):
+    if value and (is_secret_variable(name) or is_secret(name, value)):
         return REDACTED
     return redact_text(value)
 
 
-def _keep_head(match: re.Match[str]) -> str:
-    return match["head"] + REDACTED
-
-
 def secrets_in(value: Any, name: str = "") -> Iterator[str]:
-    """Yield the secrets in a tree of plain values: what stands under a secret name, and passwords in URLs."""
+    """Yield the secrets in a tree of plain values: what stands under a secret name, and what is one by its form."""
+    for names, item in _leaves(value, (name,) if name else ()):
+        if isinstance(item, str):
+            if _is_hidden(names, item):
+                yield item
+            yield from secret_forms(item)
+
+
+def _leaves(value: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from secrets_in(item, str(key))
-    elif isinstance(value, (list, tuple)):
+            yield from _leaves(item, _below(names, str(key), value))
+    elif isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
-            yield from secrets_in(item, name)
-    elif isinstance(value, str):
-        if is_secret_name(name):
-            yield value
-        for pattern in (_URL_PASSWORD, _URL_QUERY):
-            for match in pattern.finditer(value):
-                yield match["secret"]
-                yield unquote(match["secret"])
+            yield from _leaves(item, names)
+    else:
+        yield names, value
+
+
+def _below(names: tuple[str, ...], key: str, value: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Return the names that stand above what is under *key*; of an observer's webhook the URL itself is the secret."""
+    target = value.get("_target_") if key == "url" else None
+    if isinstance(target, str) and _HOOK_CLASS.fullmatch(target.rpartition(".")[2]):
+        return (*names, "webhook_url")
+    return (*names, key)
+
+
+def _is_hidden(names: Sequence[str], value: Any) -> bool:
+    """Whether a value is a secret by the names above it: its own, or that of what it is a part of."""
+    if not names or value in ("", b"", "???") or isinstance(value, bool) or not isinstance(value, (str, int, bytes)):
+        return False
+    if isinstance(value, str) and (REFERENCE.fullmatch(value) or value == REDACTED):
+        return False
+    if is_secret(names[-1], value) or (names[-1].lower() == "url" and any(map(_is_hook, names[-2:-1]))):
+        return True
+    # `credentials: {user: .., value: ..}`: all of it; but a hook has settings beside its URL
+    if names[-1].lower() in _BESIDE:
+        return False
+    return any(is_secret_name(each) and not _is_hook(each) for each in names[:-1])
+
+
+def _is_hook(name: str) -> bool:
+    return "webhook" in name.lower()
 
 
 class Redactor:
@@ -93,23 +100,35 @@ class Redactor:
     Redaction with a memory: what was once seen to be a secret is replaced wherever it turns up later.
 
     Values shorter than six characters are only replaced under their own name, since replacing every "1234" in a log
-    would do more harm than good. Threads may share one after `learn` was called for the last time.
+    would do more harm than good. Threads may share one; of what two of them learn at the same moment one may be lost.
+
+    Attributes:
+        clean: Names, of metrics, that were looked at and hold no secret that is known now.
+
+    Args:
+        secrets: What is known to be secret.
+        digest: Makes a short keyed digest of a secret, for `told_apart`; empty, or None, where there is no key.
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), *, digest: Callable[[str], str] | None = None) -> None:
         self._secrets: set[str] = set()
+        self._words: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
+        self._digest = digest
+        self.clean: set[str] = set()
         self.learn(secrets)
 
     @classmethod
-    def of_environment(cls, environ: Mapping[str, str] | None = None) -> Redactor:
-        """Return one that knows the values of variables with secret names, and the passwords in URLs among them."""
-        redactor = cls()
+    def of_environment(
+        cls, environ: Mapping[str, str] | None = None, *, digest: Callable[[str], str] | None = None
+    ) -> Redactor:
+        """Return one that knows the values of variables with secret names, and secrets in others by their form."""
+        redactor = cls(digest=digest)
         for name, value in (os.environ if environ is None else environ).items():
-            if is_secret_name(name) or _SECRET_VARIABLE.search(name):
+            if is_secret_variable(name) or is_secret(name, value):
                 redactor.learn([value])
             elif "://" in value:
-                redactor.learn(match["secret"] for match in _URL_PASSWORD.finditer(value))
+                redactor.learn(secret_forms(value))
         return redactor
 
     @property
@@ -119,79 +138,148 @@ class Redactor:
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Remember values to be replaced from now on."""
-        fresh = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET and secret != REDACTED}
-        if fresh <= self._secrets:
-            return
-        self._secrets |= fresh
-        self._pattern = re.compile("|".join(re.escape(secret) for secret in self.secrets))
+        fresh = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET and REDACTED not in secret}
+        # a key of several lines is printed line by line
+        lines = {line for each in fresh if "\n" in each for line in each.split("\n")}
+        fresh |= {line for line in lines if len(line) >= 2 * _SHORTEST_SECRET}
+        if not fresh <= self._secrets:
+            # a set of its own: another thread may be looking at the one before
+            self._secrets = self._secrets | fresh
+            self._compile()
+
+    def _learn_word(self, word: str, shown: str) -> None:
+        """Remember a whole word such as "password=1234", whose secret is too short to be replaced elsewhere."""
+        if self._words.get(word) != shown:
+            self._words = {**self._words, word: shown}
+            self._compile()
+
+    def _compile(self) -> None:
+        self.clean.clear()
+        known = sorted({*self._secrets, *self._words}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, known)))
 
     def text(self, text: str) -> str:
         """Return *text* with every known secret replaced."""
-        text = redact_text(text)
-        return self._pattern.sub(REDACTED, text) if self._pattern else text
+        return self._replaced(text, lambda secret: REDACTED)
+
+    def _replaced(self, text: str, show: Callable[[str], str]) -> str:
+        text = redact_text(text, show)
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda match: self._words.get(match[0]) or show(match[0]), text)
+
+    def told_apart(self, value: Any) -> Any:
+        """
+        Return a result or message as it may be kept: as `value` does, but so that two of them can be compared.
+
+        In place of each secret stands "<redacted DIGEST>", by a key that is on no record: the same for the same
+        secret and user. Where there is no key nothing is the same.
+        """
+        self.learn(secrets_in(value))
+        return _mapped(value, (), self._marked)
+
+    def _marked(self, names: tuple[str, ...], item: Any) -> Any:
+        if _is_hidden(names, item):
+            return self._mark(str(item))
+        return self._replaced(item, self._mark) if isinstance(item, str) else item
+
+    def _mark(self, secret: str) -> str:
+        digest = self._digest(secret) if self._digest is not None else ""
+        return f"{REDACTED[:-1]} {digest or os.urandom(8).hex()}>"
+
+    def named(self, values: Any) -> Any:
+        """Return metrics with known secrets replaced in their names, at every depth; `clean` learns of the others."""
+        if not isinstance(values, Mapping):
+            return values
+        for name, value in values.items():
+            if isinstance(name, str) and not isinstance(value, Mapping) and self.text(name) == name:
+                self.clean.add(name)
+        return {
+            self.text(name) if isinstance(name, str) and name not in self.clean else name: self.named(value)
+            for name, value in values.items()
+        }
 
     def value(self, value: Any, name: str = "") -> Any:
         """Return a tree of plain values with secrets replaced; what stands under a secret name is remembered."""
-        if isinstance(value, Mapping):
-            return {key: self.value(item, str(key)) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(self.value(item, name) for item in value)
-        if name and is_secret_name(name) and isinstance(value, (str, int, bytes)) and not isinstance(value, bool):
-            return self._learned(value)
-        if isinstance(value, str):
-            self.learn(match["secret"] for match in _URL_PASSWORD.finditer(value))
-            return self.text(value)
-        return value
+        self.learn(secrets_in(value, name))
+        return _mapped(value, (name,) if name else (), self._item)
 
-    def _learned(self, value: str | int | bytes) -> Any:
-        if value in ("", b"", "???"):
-            return value
-        if isinstance(value, str):
-            self.learn([value])
-        return REDACTED
+    def _item(self, names: tuple[str, ...], item: Any) -> Any:
+        if _is_hidden(names, item):
+            return REDACTED
+        return self.text(item) if isinstance(item, str) else item
+
+    def texts(self, value: Any) -> Any:
+        """Return a tree of plain values with known secrets replaced in its texts and keys; names say nothing here."""
+        return _mapped(value, (), lambda _, item: self.text(item) if isinstance(item, str) else item)
 
     def yaml(self, text: str) -> str:
-        """Return YAML text with what stands under a secret name replaced; interpolations stay."""
-        lines: list[str] = []
-        hidden_below: int | None = None
-        for line in text.split("\n"):
-            indent = len(line) - len(line.lstrip())
-            if hidden_below is not None and (not line.strip() or indent > hidden_below):
-                continue
-            hidden_below = None
-            match = _YAML_LINE.fullmatch(line)
-            if (
-                match
-                and is_secret_name(match["key"])
-                and not match["value"].startswith(("${", "null", "'${", '"${', "???"))
-            ):
-                hidden_below = indent
-                line = match["head"] + f"'{REDACTED}'"
-            elif item := _YAML_ITEM.fullmatch(line):
-                line = item["head"] + self.argument(item["value"])
-            lines.append(self.text(line))
-        return "\n".join(lines)
+        """
+        Return a YAML document with its secrets replaced, scalar by scalar; everything else stays as it is written.
+
+        References stay. Of what is no YAML nothing is kept.
+        """
+        try:
+            return replaced(text, self._scalar)
+        except NoYamlError:
+            return f"# left out: it cannot be read, and may hold secrets\n{REDACTED!r}\n"
+
+    def _scalar(self, names: tuple[str, ...], value: str, is_item: bool) -> str:
+        if _is_hidden(names, value):
+            self.learn([value])
+            return REDACTED
+        if is_item and key_of(value):
+            return self.argument(value)
+        self.learn(secret_forms(value))
+        return self.text(value)
 
     def argument(self, argument: str) -> str:
-        """Return a word such as `db.password=x`, `+db.url=..` or `--token=x` as it may be stored; references stay."""
-        match = _OVERRIDE.fullmatch(argument)
-        if match and is_secret_name(match["key"].lstrip("-")) and not _REFERENCE.fullmatch(match["secret"]):
-            self._learned(match["secret"].strip("'\""))
-            return match["head"] + REDACTED
-        return str(self.value(argument))
+        """Return a word such as `db.password=x`, `users=[{password:x}]` or `--token=x` as it may be stored."""
+        self.learn(secret_forms(argument))
+        key, _, rest = argument.partition("=")
+        names = tuple(part for part in re.split(r"[./@]", key_of(argument).lstrip("-")) if part)
+        if names and rest and not _NO_VALUE.fullmatch(rest) and _is_hidden(names, rest):
+            self.learn(each for each in (rest, rest.strip("'\""), *_parts(argument)))
+            result = f"{key}={REDACTED}"
+            self._learn_word(argument.lstrip("+~"), result.lstrip("+~"))
+            return result
+        result, end = "", len(argument)
+        for spot in reversed(spots(argument)):
+            value = argument[spot.start : spot.end]
+            if not _NO_VALUE.fullmatch(value) and _is_hidden((*names, *spot.names[1:]), value):
+                self.learn([value])
+                result = REDACTED + argument[spot.end : end] + result
+                end = spot.start
+        hidden = self.text(argument[:end] + result)
+        if result:
+            self._learn_word(argument.lstrip("+~"), hidden.lstrip("+~"))
+        return hidden
 
     def arguments(self, arguments: Sequence[str]) -> tuple[str, ...]:
         """Return a command line as it may be stored; the word after `--password` is a secret too."""
         result: list[str] = []
         for before, argument in zip(("", *arguments), arguments, strict=False):
-            if before.startswith("--") and "=" not in before and is_secret_name(before[2:]):
-                self._learned(argument)
+            if before.startswith("--") and "=" not in before and _is_hidden((before[2:],), argument):
+                self.learn([argument])
                 result.append(REDACTED)
             else:
                 result.append(self.argument(argument))
-        return tuple(result)
+        # what a later word gave away may stand in an earlier one
+        return tuple(map(self.text, result))
 
 
-def has_known_form(text: str) -> bool:
-    """Whether there is a token of well-known form in *text*."""
-    return _KNOWN_FORM.search(text) is not None
+def _parts(argument: str) -> Iterator[str]:
+    """Yield the values of an override one by one: of a sweep over passwords each."""
+    return (argument[spot.start : spot.end] for spot in spots(argument))
+
+
+def _mapped(value: Any, names: tuple[str, ...], change: Callable[[tuple[str, ...], Any], Any]) -> Any:
+    """Return a tree with its leaves and the texts of its keys changed."""
+    if isinstance(value, Mapping):
+        return {
+            change((), key) if isinstance(key, str) else key: _mapped(item, _below(names, str(key), value), change)
+            for key, item in value.items()
+        }
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(_mapped(item, names, change) for item in value)
+    return change(names, value)

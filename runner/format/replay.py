@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from anew.runner import events as ev
-from anew.runner.records import ContentRef, Damage, MetricSummary, RunRecord, SeedFacts, Verdict
+from anew.runner.records import ContentRef, Damage, EnvironmentFacts, MetricSummary, RunRecord, SeedFacts, Verdict
 
 
 def fold(record: RunRecord, event: ev.Event) -> RunRecord:
@@ -74,6 +74,8 @@ class Replay:
         self._note = record.note
         self._seeded: dict[str, int] = {}
         self._deterministic: dict[str, str] = {}
+        self._imported: dict[str, None] = dict.fromkeys(record.environment.imported if record.environment else ())
+        self._libraries: dict[str, str] = {}
         self._verdict: Verdict | None = record.verdict
         self._warnings = dict.fromkeys(record.warnings)
         self._damage = dict.fromkeys(record.damage)
@@ -141,6 +143,10 @@ class Replay:
         self._seeded.update(event.seeded)
         self._deterministic.update(event.deterministic)
 
+    def _import(self, event: ev.ModulesImported) -> None:
+        self._imported.update(dict.fromkeys(event.names))
+        self._libraries.update(event.libraries)
+
     def _judge(self, event: ev.Judged) -> None:
         self._verdict = event.verdict
 
@@ -168,11 +174,19 @@ class Replay:
             info=self._info,
             note=self._note,
             seeds=self._seeds(),
+            environment=self._environment(),
             verdict=self._verdict,
             warnings=tuple(self._warnings),
             damage=tuple(self._damage),
         )
         return changed if self._ended is None else _ended(changed, self._ended)
+
+    def _environment(self) -> EnvironmentFacts | None:
+        facts = self._record.environment
+        if facts is None or not (self._imported or self._libraries):
+            return facts
+        libraries = {**facts.libraries, **self._libraries}
+        return replace(facts, imported=tuple(self._imported), libraries=libraries)
 
     def _seeds(self) -> SeedFacts | None:
         seeds = self._record.seeds
@@ -195,6 +209,7 @@ _TAKEN_BY: dict[type[ev.Event], Callable[[Replay, Any], None]] = {
     ev.NoteSet: Replay._set_note,
     ev.SourceAdded: Replay._add_source,
     ev.SeedsSet: Replay._set_seeds,
+    ev.ModulesImported: Replay._import,
     ev.Judged: Replay._judge,
     ev.Warned: Replay._warn,
     ev.RunEnded: Replay._end,
@@ -213,6 +228,7 @@ def _ended(record: RunRecord, event: ev.RunEnded) -> RunRecord:
         error=event.error,
         signal=event.signal,
         exit_code=event.exit_code,
+        unkept=event.unkept,
     )
 
 

@@ -31,7 +31,8 @@ looks_sealed = re.compile(rb',"[^"]":"[^"]{8}"\}.?\Z', re.DOTALL).search
 # what the loading of values that are anybody's may raise
 _MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _GREATEST_NUMBER = 2**63
-_NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed"})
+_NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed", "unkept"})
+_NEW_IN_ENTRIES = frozenset({"om"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
 _LONGEST_S = 1e10
@@ -243,6 +244,7 @@ _HEAVY = (
     (("source",), "files"),
     (("source", "git"), "diff"),
     (("environment",), "packages"),
+    (("environment",), "imported"),
     (("provenance",), "unresolved"),
 )
 _LATER = frozenset(
@@ -259,6 +261,7 @@ _LATER = frozenset(
         "verdict",
         "damage",
         "observers",
+        "unkept",
     }
 )
 
@@ -266,7 +269,7 @@ _LATER = frozenset(
 def record_to_json(record: RunRecord, *, full: bool = True) -> dict[str, Any]:
     """Return a record as `--json` shows it: strict JSON. Unless *full*, without the bulk.
 
-    The bulk: source files and their diff, packages, the unresolved configuration.
+    The bulk: source files and their diff, packages and which were imported, the unresolved configuration.
     """
     data: dict[str, Any] = _codec(RunRecord).show(record)
     hardware = data["hardware"]
@@ -323,6 +326,7 @@ class _Member:
     name: str
     codec: _Codec
     optional: bool
+    left_out: Any = MISSING
 
 
 def _members(kind: Any) -> tuple[_Member, ...]:
@@ -339,6 +343,7 @@ def _described(kind: Any) -> tuple[_Member, ...]:
             name=item.name,
             codec=_codec(hints[item.name]),
             optional=item.default is not MISSING or item.default_factory is not MISSING,
+            left_out=item.default if item.metadata["later"] else MISSING,
         )
         for item in fields(kind)
         if item.name in keys and item.name not in _OF_ALL
@@ -356,7 +361,11 @@ def has_entry(event: ev.Event) -> bool:
 
 
 def _stored(event: ev.Event) -> dict[str, Any]:
-    return {member.key: member.codec.store(getattr(event, member.name)) for member in _members(type(event))}
+    return {
+        member.key: member.codec.store(value)
+        for member in _members(type(event))
+        if (value := getattr(event, member.name)) is not member.left_out
+    }
 
 
 def _loaded(kind: type[ev.Event], data: Mapping[str, Any]) -> dict[str, Any]:
@@ -369,8 +378,8 @@ def _loaded(kind: type[ev.Event], data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def event_to_body(event: ev.Event) -> tuple[str, dict[str, Any]]:
-    """Return a journal entry's kind and its members, without number, time and seal."""
-    return event.kind, _stored(event)
+    """Return a journal entry's kind and its members, without number, time and seal; what is not known is left out."""
+    return event.kind, {key: value for key, value in _stored(event).items() if value or key not in _NEW_IN_ENTRIES}
 
 
 def body(kind: type[ev.Event], **values: Any) -> tuple[str, dict[str, Any]]:

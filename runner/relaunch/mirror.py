@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from anew.runner.errors import ObjectNotFoundError, RerunError, StoreError
+from anew.runner.errors import ObjectNotFoundError, RefusedError, RerunError, StoreError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.store.files import digest_of
@@ -54,10 +54,12 @@ def lay_out_source(
         again: The command that was typed for it.
 
     Raises:
-        RerunError: Content is missing or damaged, and which files need it; or a path leads out of the project.
+        RerunError: Content is missing, and which files need it; or a path leads out of the project.
+        RefusedError: Content is there, and is not what was recorded.
         StoreError: The disk is full, or cannot be written.
     """
     lost: list[str] = []
+    replaced: list[str] = []
     project = places.project
     folders: set[str] = set()
     for file in source.files:
@@ -68,20 +70,34 @@ def lay_out_source(
             folders.add(folder)
         try:
             if file.link is not None:
-                os.symlink(file.link, target)
+                os.symlink(_target_of(file.link, file.path, places), target)
             else:
                 objects.lay_out(file.sha256, Path(target), mode=file.mode)
         except (ObjectNotFoundError, StoreError) as error:
             if isinstance(error, StoreError) and isinstance(error.__cause__, OSError):
                 raise
-            lost.append(f"{file.path} ({file.sha256[:12]})")
+            (replaced if isinstance(error, StoreError) else lost).append(f"{file.path} ({file.sha256[:12]})")
+    if replaced:
+        raise RefusedError(
+            f"In the store stands something else for {some(replaced, _NAMED)} than {what} {ref} was recorded with: it "
+            f"is damaged, or was replaced, and is not run. To see what is damaged: anew check --deep. To run today's "
+            f"source with the recorded configuration: {again} {ref} --code current",
+            ref=ref,
+        )
     if lost:
         raise RerunError(
             f"The recorded source of {what} {ref} is not whole: the content of {some(lost, _NAMED)} is missing from "
-            f"the store, or damaged. To run today's source with the recorded configuration: "
+            f"the store. To run today's source with the recorded configuration: "
             f"{again} {ref} --code current",
             files=tuple(lost),
         )
+
+
+def _target_of(link: str, path: str, places: Places) -> str:
+    """Return where a link is to lead: as it did; but out of the project to what is there today, at its own place."""
+    full = os.path.normpath(os.path.join(os.path.dirname(f"{places.root}/{path}"), link))
+    is_inside = f"{full}/".startswith(f"{places.root}/")
+    return link if os.path.isabs(link) or is_inside else full
 
 
 def _inside(root: Path, path: str) -> str:

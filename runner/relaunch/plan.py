@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,15 +132,25 @@ class Report:
         number: The new run.
         ignore: Patterns of metrics that need not come out the same.
         notes: What could not be done as on record, in sentences.
+        missed: Recorded names of files that main looked for and did not find.
     """
 
     number: int
     ignore: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    missed: tuple[str, ...] = field(default=())
 
     def write(self, path: Path) -> None:
         """Write the report, at once complete. Raises OSError."""
         replace_whole(path, json.dumps(to_json(self)).encode())
+
+
+def report_missed(names: tuple[str, ...]) -> None:
+    """Add what main looked for and did not find to the report of this process's errand, where it has one."""
+    errand = assignment.errand
+    report = read_report(Path(errand.report)) if names and errand is not None else None
+    if errand is not None and report is not None:
+        replace(report, missed=names).write(Path(errand.report))
 
 
 def read_report(path: Path) -> Report | None:

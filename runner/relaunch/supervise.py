@@ -92,6 +92,8 @@ def run_errand(
     finally:
         os.close(lifeline)
         os.close(held)
+        # secrets that were given again are in it, and the folder may be kept
+        path.unlink(missing_ok=True)
 
 
 class _Handing:

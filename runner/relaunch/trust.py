@@ -1,81 +1,104 @@
-"""Whose code is it? A record that somebody else made, or another machine, needs the user's word once per source."""
+"""
+Whose code is it?
+
+What this user's key vouches for runs unasked, on any machine. Anything else, or more, needs their word, which holds for
+exactly what it was given for: all that will run, by its digest, and not for anything that a record says of itself.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from anew.runner.errors import RefusedError
-from anew.runner.format.serial import DamagedError, unseal
-from anew.runner.records import CommandFacts, SourceFacts
+from anew.runner.records import CommandFacts, RunRecord, SourceFacts
+from anew.runner.relaunch import basis
+from anew.runner.relaunch.basis import Basis
 from anew.runner.store import marks
-from anew.runner.store.files import read_regular, replace_whole
+from anew.runner.store.files import replace_whole
 from anew.runner.store.paths import RunLayout, SweepLayout
-from anew.runner.store.reading import MOST_RECORD_BYTES
+from anew.runner.sweep_records import SweepStart
 from anew.runner.wording import printable
 
+_MOST_CHANGES = 20
 
-def require(
-    command: CommandFacts,
-    source: SourceFacts,
-    host: str,
-    layout: RunLayout | SweepLayout,
-    *,
-    ref: int | None,
-    given: bool,
-    config: Mapping[str, Any] | None = None,
-    what: str = "Run",
-    again: str = "anew rerun",
+
+def require_run(
+    record: RunRecord, layout: RunLayout, *, given: bool, tell: Callable[[str], object] = lambda text: None
 ) -> None:
     """
-    Return if this user's key marked the record on this machine, or its source is trusted; with *given*, trust it.
+    Return if this user's key vouches for all that a re-run runs, or they trusted just that; with *given*, trust it.
 
     Args:
-        command: What would be run.
-        source: The files that it would be run from.
-        host: The machine that it was recorded on; "" where that is not on record.
+        record: As it will be used.
         layout: The folder in which the record is as it was marked.
-        ref: The number of what is recorded.
         given: The user's word.
-        config: What main would be given, where that is on record.
-        what: What is recorded: "Run", or "Sweep".
-        again: The command that is to be typed.
+        tell: Called with each line of what is another than what was vouched for, or trusted before.
 
     Raises:
-        RefusedError: The record came from elsewhere; the message shows what would be run.
+        RefusedError: It came from elsewhere, or was changed since; the message shows what would be run, and what is
+            another than it was.
     """
-    own = _is_own(layout)
-    if own and host == socket.gethostname():
+    host = record.hardware.hostname if record.hardware else ""
+    shown = _shown(record.command, record.source, host, record.config)
+    head = f"Run {record.id}"
+    _require(
+        head,
+        basis.of_run(record),
+        basis.vouched_run(layout),
+        record.uid,
+        [*shown],
+        f"anew rerun {record.id}",
+        given,
+        tell,
+    )
+
+
+def require_sweep(
+    start: SweepStart, layout: SweepLayout, *, given: bool, tell: Callable[[str], object] = lambda text: None
+) -> None:
+    """Do for a sweep, but for its plan, what `require_run` does for a run. Raises RefusedError."""
+    shown = _shown(start.command, start.source, start.hostname, {})
+    head = f"Sweep {start.id}"
+    again = f"anew sweep resume {start.id}"
+    _require(head, basis.of_sweep(start), basis.vouched_sweep(layout), start.uid, [*shown], again, given, tell)
+
+
+def _require(
+    head: str,
+    now: Basis,
+    vouched: Basis | None,
+    uid: str,
+    shown: list[str],
+    again: str,
+    given: bool,
+    tell: Callable[[str], object],
+) -> None:
+    digest = basis.digest_of(now)
+    if (vouched is not None and basis.digest_of(vouched) == digest) or _is_trusted(uid, digest):
         return
-    origin, path = _origin(source, host, own), marks.state_folder() / "trusted.json"
-    trusted = _trusted(path)
-    if origin in trusted:
+    before, whose = (vouched, "you recorded it") if vouched is not None else (_remembered(uid), "you trusted it")
+    lines = basis.changes(before, now) if before is not None else []
+    if len(lines) > _MOST_CHANGES:
+        lines = [*lines[:_MOST_CHANGES], f"  and {len(lines) - _MOST_CHANGES} more"]
+    if lines:
+        lines.insert(0, f"Since {whose}, this changed:")
+    if given:
+        for line in lines:
+            tell(printable(line))
+        _remember(uid, digest, now)
         return
-    if not given:
-        lines = [
-            f"{what} {ref} was recorded elsewhere, or changed since, and to run it again is to run somebody's code:",
-            *_shown(command, source, host, config or {}),
-            f"If you trust that source: {again} {ref} --trust",
-        ]
-        raise RefusedError("\n".join(map(printable, lines)), ref=ref)
-    _remember(path, [*trusted, origin])
-
-
-def _is_own(layout: RunLayout | SweepLayout) -> bool:
-    try:
-        return marks.is_own(unseal(read_regular(layout.record, MOST_RECORD_BYTES)))
-    except (OSError, DamagedError):
-        return False
-
-
-def _origin(source: SourceFacts, host: str, own: bool) -> str:
-    """Return what is trusted as a whole: a project, on a machine, by whoever marks their runs there."""
-    git = source.git
-    return json.dumps(["own" if own else "foreign", host, source.root, git.remote if git else None])
+    text = [
+        f"{head} was recorded elsewhere, or changed since, and to run it again is to run somebody's code:",
+        *shown,
+        *lines,
+        f"If you trust all of that: {again} --trust",
+    ]
+    raise RefusedError("\n".join(map(printable, text)), ref=head.rpartition(" ")[2])
 
 
 def _shown(command: CommandFacts, source: SourceFacts, host: str, config: Mapping[str, Any]) -> Iterator[str]:
@@ -100,16 +123,31 @@ def _targets(value: Any) -> Iterator[str]:
             yield from _targets(item)
 
 
-def _trusted(path: Path) -> list[str]:
+# --- what was trusted ---------------------------------------------------------------------------------------------
+
+
+def _folder(uid: str) -> Path:
+    """Return where it is remembered what of a record was trusted; a uid may be any text."""
+    return marks.state_folder() / "trusted" / hashlib.sha256(uid.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+
+
+def _is_trusted(uid: str, digest: str) -> bool:
+    return (_folder(uid) / f"{digest}.json").exists()
+
+
+def _remembered(uid: str) -> Basis | None:
+    """Return what was trusted last of a record of this uid: to be compared with, and nothing else."""
     with suppress(OSError, ValueError):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found, list):
-            return [item for item in found if isinstance(item, str)]
-    return []
+        newest = max(_folder(uid).glob("*.json"), key=lambda path: path.stat().st_mtime, default=None)
+        found = json.loads(newest.read_text(encoding="ascii")) if newest is not None else None
+        if isinstance(found, dict) and all(isinstance(each, dict) for each in found.values()):
+            return found
+    return None
 
 
-def _remember(path: Path, sources: list[str]) -> None:
-    """Keep the list; where that is impossible the word holds for this time."""
+def _remember(uid: str, digest: str, now: Basis) -> None:
+    """Keep what is trusted; where that is impossible the word holds for this time."""
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_whole(path, json.dumps(sources).encode())
+        folder = _folder(uid)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_whole(folder / f"{digest}.json", json.dumps(now).encode("ascii"))

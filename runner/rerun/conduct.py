@@ -9,29 +9,31 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from anew.runner.capture.environment import capture_environment, listed_variables, thread_variables
 from anew.runner.capture.hardware import capture_hardware
-from anew.runner.contracts import MetricSeries
 from anew.runner.dispatch.pending import deliver_to
-from anew.runner.errors import RefusedError, RerunError, StoreError
-from anew.runner.format.redact import REDACTED
+from anew.runner.errors import AnewError, RefusedError, RerunError, StoreError
+from anew.runner.format.redact import REDACTED, Redactor
 from anew.runner.format.serial import from_json
 from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
-from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status
+from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import InputState, files_made, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import Report, Rerun, read_report
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.rerun import differences
+from anew.runner.rerun.causes import Case, explain, own_folders, settle
 from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
+from anew.runner.rerun.refusals import check_choice, refuse_idle, refuse_unfit
 from anew.runner.rerun.report import RerunResult, difference_lines
-from anew.runner.rerun.verdict import judge
+from anew.runner.rerun.sides import Side
+from anew.runner.rerun.verdict import NOT_ENDED, compare, judge
 from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate
 from anew.runner.store.locate import open_run_folders
@@ -39,6 +41,7 @@ from anew.runner.store.run_folders import RunFolders
 
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
 _SETTLED_S = 3.0
+_HIDDEN = REDACTED.removesuffix(">")
 _PROBE = """
 import json, sys
 from pathlib import Path
@@ -55,11 +58,12 @@ def rerun(
     store: str | os.PathLike[str] | RunFolders | None = None,
     code: str = "recorded",
     env: str = "current",
-    strict: bool = False,
+    strict: bool | str = False,
     rtol: float | None = None,
     ignore: Sequence[str] = (),
     trust_source: bool = False,
     keep: bool = False,
+    twice: bool = False,
     stdout: int | None = None,
     stderr: int | None = None,
     tell: Callable[[str], object] | None = None,
@@ -73,11 +77,14 @@ def rerun(
         store: The store's folder or URL, or the store; None for the default.
         code: "recorded" lays the recorded source out; "current" uses today's project.
         env: "current" uses this Python; "recorded" one with the recorded distributions, built by uv.
-        strict: Refuse when anything differs that the re-run does not put right.
+        strict: Refuse when anything differs that the re-run does not put right; of packages those count that the
+            recorded run imported, with "all" every one.
         rtol: Relative tolerance for numbers; None for identity.
         ignore: Patterns of metrics that need not come out the same, beside the run's own.
         trust_source: Trust the source of a record that came from elsewhere, from now on.
         keep: Leave the laid-out files where they are, and say where.
+        twice: Run it once more when it came out different, to tell what differs each time from what differs from the
+            record.
         stdout: Where what main prints goes, as for `subprocess`; it is on record in any case.
         stderr: The same for its stderr.
         tell: Called with each line of what differs and what could not be had; None for silence.
@@ -88,63 +95,33 @@ def rerun(
         RefusedError: `strict` or the want of trust did not let it start.
         StoreError: Files cannot be laid out.
     """
-    _check_choice("code", code)
-    _check_choice("env", env)
+    check_choice("code", code)
+    check_choice("env", env)
     if rtol is not None and not rtol >= 0:
         raise RerunError(f"rtol={rtol!r} is no tolerance; give a number from 0 on, such as 1e-6.")
     opened = store if isinstance(store, RunFolders) else open_run_folders(store)
+    refuse_idle(overrides)
     record = opened.get(ref)
-    _refuse_unfit(record, code)
-    trust.require(
-        record.command,
-        record.source,
-        record.hardware.hostname if record.hardware else "",
-        opened.present(record.id or 0),
-        ref=record.id,
-        given=trust_source,
-        config=record.config,
-    )
-    again = _Again(opened, record, overrides, code, tell or (lambda text: None))
-    with sandbox(keep, again.tell) as place:
-        again.prepare(place.folder, env, strict)
-        report = again.run(place, stdout, stderr)
-        return again.judge(report, rtol, ignore)
+    refuse_unfit(record, code)
+    trust.require_run(record, opened.present(record.id or 0), given=trust_source, tell=tell or _silent)
+
+    def once(say: Callable[[str], object]) -> tuple[RerunResult, _Again]:
+        again = _Again(opened, record, overrides, code, say)
+        with sandbox(keep, again.tell) as place:
+            again.prepare(place.folder, env, strict)
+            report = again.run(place, stdout, stderr)
+            return again.judge(report, rtol, ignore), again
+
+    result, again = once(tell or _silent)
+    if not twice or result.verdict != "different" or result.status in NOT_ENDED:
+        return result
+    # what differs before main starts has been said
+    second, _ = once(_silent)
+    return again.settle(result, second)
 
 
-def _check_choice(name: str, value: str) -> None:
-    if value not in ("recorded", "current"):
-        raise RerunError(f"{name}={value!r} is neither 'recorded' nor 'current'.")
-
-
-def _refuse_unfit(record: RunRecord, code: str) -> None:
-    ref = record.id
-    if not record.uid:
-        raise RerunError(f"Run {ref} cannot be run again: {'; '.join(record.warnings)}. To look into it: anew check")
-    if not record.status.final:
-        where = f" (process {record.process.pid} on {record.process.hostname})" if record.process else ""
-        raise RerunError(f"Run {ref} is still going on{where}. Wait for its end, or follow it: anew logs {ref} -f")
-    if not record.command.function:
-        raise RerunError(f"It is not on record which function run {ref} called, so it cannot be called again.")
-    root = record.source.root
-    if root is None or (code == "current" and not Path(root).is_dir()):
-        raise RerunError(f"There is no project at {root!r} any more. To run the recorded source: --code recorded")
-    if code == "recorded" and not record.source.files:
-        raise RerunError(
-            f"The source of run {ref} is not on record (anew.source.enabled was false, or its files were left out). "
-            f"To run today's: anew rerun {ref} --code current"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Both:
-    """Series of the old run from its store, of the new one from where it was recorded."""
-
-    old: RunFolders
-    new: RunFolders
-    uid: str
-
-    def metrics(self, ref: str | int, name: str) -> MetricSeries:
-        return (self.new if ref == self.uid else self.old).metrics(ref, name)
+def _silent(text: str) -> None:
+    """Say nothing."""
 
 
 class _Again:
@@ -168,28 +145,31 @@ class _Again:
         self.notes: list[str] = []
         self.differences: dict[str, dict[str, Any]] = {}
         self.python = sys.executable
+        self.ignored: tuple[str, ...] = ()
+        self.env = "current"
         self.variables: dict[str, str] = {}
         # the signal that this process was sent meanwhile; main may have got another in its place
         self.stopped: str | None = None
 
     # --- before main ----------------------------------------------------------------------------------------------
 
-    def prepare(self, folder: Path, env: str, strict: bool) -> None:
+    def prepare(self, folder: Path, env: str, strict: bool | str) -> None:
         """Lay out files, find what differs, say it; refuse under *strict*. Raises as `rerun`."""
+        self.env = env
         record = self.record
         if any(damage.hides_content for damage in record.damage):
             self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
         self.places = Places(Path(record.source.root or ""), folder / "files", moved=self.recorded_code)
         self.variables = self._child_variables(folder)
         if env == "recorded":
-            self._rebuild(strict)
+            self._rebuild(bool(strict))
         inputs = self._lay_out()
         environment = self._environment(folder, env)
         self.differences = differences.find(record, environment, capture_hardware(boot_id=boot_id()), inputs)
         self._note_paths()
         for line in difference_lines(record.id or 0, self.differences):
             self.tell(line)
-        left = differences.standing(self.differences)
+        left = differences.standing(self.differences, every=strict == "all")
         if strict and (left or self.notes):
             what = ", ".join(f"{name} ({section})" for section, entries in left.items() for name in entries)
             raise RefusedError(
@@ -205,7 +185,7 @@ class _Again:
     def _child_variables(self, folder: Path) -> dict[str, str]:
         further = tuple(self.record.environment.variables) if self.record.environment else ()
         variables = differences.child_variables(self.record, os.environ, listed_variables(os.environ, further))
-        for name in ("ANEW_RUN", "ANEW_STORE"):
+        for name in ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS"):
             variables.pop(name, None)
         # no repository around the laid-out files is theirs
         variables["GIT_CEILING_DIRECTORIES"] = str(folder)
@@ -219,7 +199,12 @@ class _Again:
             raise RerunError(f"The environment of run {self.record.id} is not on record. To use today's: --env current")
         if strict and (lost := self._beside_the_project(cannot_rebuild(facts))):
             raise RefusedError(f"{' '.join(lost)} Under --strict run {self.record.id} is not run again without it.")
-        found = rebuilt(facts, user_cache_path("anew"), say=self.tell)
+        try:
+            found = rebuilt(facts, user_cache_path("anew"), say=self.tell)
+        except AnewError as error:
+            if not strict:
+                raise
+            raise RefusedError(f"Under --strict run {self.record.id} is not run again: {error}") from error
         for text in self._beside_the_project(found.missing):
             self._note(text)
         self.python = str(found.python)
@@ -316,7 +301,7 @@ class _Again:
         if report is None:
             raise RerunError(
                 f"The re-run of {self.record.id} ended with exit code {ended.code} before its main function was "
-                "called; what it said is above." + _hint(self.differences),
+                "called; what it said is above." + differences.way_back(self.differences, self.env),
                 process_exit_code=ended.code,
             )
         return report
@@ -333,7 +318,7 @@ class _Again:
             overrides=record.overrides,
             changes=self.changes,
             settings=self._settings(),
-            seed=record.seed,
+            seed=None if any(each.startswith("anew.seed=") for each in self.changes) else record.seed,
             source=record.source if self.recorded_code else None,
             root=str(self.places.root),
             mirror=str(self.places.mirror),
@@ -358,16 +343,32 @@ class _Again:
         for note in report.notes:
             self._note(note)
         self._keep_written(new)
-        verdict = judge(
-            self.record,
-            new,
-            _Both(self.store, self.target, new.uid),
-            rtol=rtol,
-            ignore=(*report.ignore, *ignore),
-            overrides=self.changes,
-            differences=self.differences,
+        self.ignored = (*report.ignore, *ignore)
+        if lower := differences.of_libraries(self.record, new):
+            self.differences["libraries"] = lower
+        was, now = Side(self.record, self.store), Side(new, self.target)
+        overrides = Redactor.of_environment().arguments(self.changes)
+        verdict, found = judge(
+            was, now, rtol=rtol, ignore=self.ignored, overrides=overrides, differences=self.differences
         )
+        if verdict.verdict == "different":
+            case = Case(
+                was=was,
+                now=now,
+                found=found,
+                differences=self.differences,
+                overrides=overrides,
+                missed=report.missed,
+                folders=own_folders(was, now),
+                is_current=not self.recorded_code,
+            )
+            verdict = _with(verdict, explain(case))
         curate.judge(self.target, report.number, verdict)
+        if verdict.first_difference is not None and _HIDDEN in str(verdict.first_difference["recorded"]):
+            self._note(
+                "Where the two part there is a secret on record. Whether it is the same is known of one's own runs "
+                "only, and of none that a version before this recorded."
+            )
         return RerunResult(
             run=self._hand_over(report.number),
             uid=new.uid,
@@ -377,6 +378,17 @@ class _Again:
             notes=tuple(self.notes),
             signal=self.stopped or new.signal,
         )
+
+    def settle(self, first: RerunResult, second: RerunResult) -> RerunResult:
+        """Tell what differs from one re-run to the next from what differs from the record; put that on record."""
+        was, now = Side(self.record, self.store), Side(self.store.get(first.uid), self.store)
+        between = compare(now, Side(self.store.get(second.uid), self.store), ignore=self.ignored)
+        causes, told = settle(
+            first.judged.reasons, compare(was, now, ignore=self.ignored), between, self.record.id or 0, second.run
+        )
+        judged = replace(_with(first.judged, causes), remarks=(*first.judged.remarks, told), settled=not between.all)
+        curate.judge(self.store, first.uid, judged)
+        return replace(first, judged=judged)
 
     def _hand_over(self, number: int) -> int:
         """Deliver the new run to a store that nothing is recorded in directly; return its number there."""
@@ -428,8 +440,6 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
         yield where, value
 
 
-def _hint(found: Mapping[str, Mapping[str, Any]]) -> str:
-    gone = [name for name, entry in found.get("packages", {}).items() if entry["now"] is None]
-    if gone:
-        return f" Not installed any more: {', '.join(gone)}. To have the recorded packages: --env recorded"
-    return ""
+def _with(verdict: Verdict, causes: Sequence[Cause]) -> Verdict:
+    """Return a verdict with its causes, as they are and in sentences."""
+    return replace(verdict, reasons=tuple(causes), causes=tuple(cause.sentence for cause in causes))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
 from anew.runner.capture.environment import THREAD_VARIABLES
+from anew.runner.capture.seeds import draw_seed
 from anew.runner.format.redact import REDACTED
 from anew.runner.records import EnvironmentFacts, HardwareFacts, RunRecord
 from anew.runner.relaunch.mirror import InputState
+from anew.runner.rerun.environments import is_used
 
 Differences = dict[str, dict[str, Any]]
 
@@ -47,8 +50,10 @@ def child_variables(record: RunRecord, today: Mapping[str, str], listed: Mapping
             result.pop(name, None)
         else:
             result[name] = value
-    if record.seeds is not None and record.seeds.hash_randomization.isdigit():
-        result["PYTHONHASHSEED"] = record.seeds.hash_randomization
+    if record.seeds is not None:
+        known = record.seeds.hash_randomization
+        # one that nobody gave cannot be had again; that of the re-run is on record, so that it can
+        result["PYTHONHASHSEED"] = known if known.isdigit() else str(draw_seed())
     return result
 
 
@@ -69,13 +74,15 @@ def find(
     if was is not None:
         python = {"version": (was.python, environment.python), "implementation": _implementations(was, environment)}
         found["python"] = _pairs(python)
-        found["packages"] = _mapping(_packages(was), _packages(environment))
-        found["origins"] = _mapping(_without_anew(was.origins), _without_anew(environment.origins))
+        found["packages"] = _marked(_mapping(_packages(was), _packages(environment)), was)
+        found["origins"] = _marked(_mapping(_without_anew(was.origins), _without_anew(environment.origins)), was)
         found["variables"] = {
             name: entry
             for name, entry in _mapping(was.variables, environment.variables).items()
-            if not _OF_THE_PLACE.fullmatch(name)
+            if not (_OF_THE_PLACE.fullmatch(name) or name == "PYTHONHASHSEED")
         }
+        libc = {name: (was.libraries.get(name), environment.libraries.get(name)) for name in ("libc",)}
+        found["libraries"] = _pairs({name: pair for name, pair in libc.items() if None not in pair})
         threads = _mapping(was.threads, environment.threads)
         found["threads"] = {name: entry for name, entry in threads.items() if name.isupper()}
     if record.hardware is not None:
@@ -88,13 +95,53 @@ def find(
     return {section: entries for section, entries in found.items() if entries}
 
 
-def standing(found: Mapping[str, Mapping[str, Any]]) -> Differences:
-    """Return the differences that the re-run does not put right."""
+def standing(found: Mapping[str, Mapping[str, Any]], *, every: bool = True) -> Differences:
+    """
+    Return the differences that the re-run does not put right.
+
+    Args:
+        found: As of `find`.
+        every: Whether packages count that the recorded run did not import.
+    """
     kept = {
-        section: {name: entry for name, entry in entries.items() if not entry["restored"]}
+        section: {name: entry for name, entry in entries.items() if not entry["restored"] and (every or is_used(entry))}
         for section, entries in found.items()
     }
     return {section: entries for section, entries in kept.items() if entries}
+
+
+def of_libraries(was: RunRecord, now: RunRecord) -> dict[str, Any]:
+    """Return which libraries below Python differ between two runs that both had them."""
+    if was.environment is None or now.environment is None:
+        return {}
+    old, new = was.environment.libraries, now.environment.libraries
+    return _pairs({name: (old[name], new[name]) for name in old if name in new})
+
+
+def _marked(entries: dict[str, Any], was: EnvironmentFacts) -> dict[str, Any]:
+    """Say of each package whether the recorded run imported it, None where that is not known."""
+    return {name: {**entry, "imported": _was_imported(name, entry, was)} for name, entry in entries.items()}
+
+
+def _was_imported(name: str, entry: Mapping[str, Any], was: EnvironmentFacts) -> bool | None:
+    if not was.imported or name == "anew":
+        return None
+    if entry["recorded"] is None:
+        return False
+    modules = modules_of(name)
+    if modules & set(was.imported):
+        return True
+    return False if modules else None
+
+
+def modules_of(name: str) -> set[str]:
+    """Return the first names of the modules that an installed distribution has; nothing of one that is not there."""
+    try:
+        files = distribution(name).files or []
+    except PackageNotFoundError:
+        return set()
+    found = {file.parts[0].partition(".")[0] for file in files if file.suffix in (".py", ".so", ".pyd")}
+    return {each for each in found if each.isidentifier()}
 
 
 def _packages(facts: EnvironmentFacts) -> dict[str, Any]:
@@ -131,3 +178,13 @@ def _hardware(was: HardwareFacts, now: HardwareFacts) -> dict[str, Any]:
     drivers = sorted({gpu.driver for gpu in was.gpus}), sorted({gpu.driver for gpu in now.gpus})
     values["gpu driver"] = drivers
     return _pairs(values)
+
+
+def way_back(found: Mapping[str, Mapping[str, Any]], env: str) -> str:
+    """Return a sentence on packages that are missing, where there are some."""
+    gone = [name for name, entry in found.get("packages", {}).items() if entry["now"] is None]
+    if not gone:
+        return ""
+    if env == "recorded":
+        return f" Not in the rebuilt environment: {', '.join(gone)}. To try it with today's: --env current"
+    return f" Not installed any more: {', '.join(gone)}. To have the recorded packages: --env recorded"

@@ -8,6 +8,7 @@ from signal import Signals
 from typing import Any
 
 from anew.runner import errors
+from anew.runner.format.serial import to_json
 from anew.runner.records import RerunOf, Status, Verdict
 
 _MOST = 30
@@ -17,6 +18,7 @@ _TITLES = {
     "origins": "where packages came from",
     "variables": "variables",
     "threads": "threads",
+    "libraries": "libraries",
     "hardware": "hardware",
     "inputs": "inputs",
 }
@@ -74,6 +76,10 @@ class RerunResult:
             "max_deviation": judged.max_deviation,
             "max_deviation_at": judged.max_deviation_at,
             "causes": list(judged.causes),
+            "reasons": [to_json(each) for each in judged.reasons],
+            "points": judged.points,
+            "remarks": list(judged.remarks),
+            "settled": judged.settled,
             "notes": list(self.notes),
         }
 
@@ -111,8 +117,9 @@ def _shown(value: Any) -> str:
 def verdict_lines(run: int, of: int | str, verdict: Verdict) -> Iterator[str]:
     """Yield how a re-run came out."""
     changed = f" with {' '.join(verdict.overrides)}" if verdict.overrides else ""
-    yield f"run {run} is a re-run of {of}{changed}: {verdict.verdict}"
+    yield f"run {run} is a re-run of {of}{changed}: {verdict_words(verdict)}"
     if verdict.verdict == "identical":
+        yield from (f"  {text}" for text in verdict.remarks)
         return
     if verdict.max_deviation and (place := verdict.max_deviation_at):
         yield f"  largest deviation  {verdict.max_deviation:.3g} (relative), {_place(place)}"
@@ -120,7 +127,16 @@ def verdict_lines(run: int, of: int | str, verdict: Verdict) -> Iterator[str]:
         part = verdict.first_difference
         yield f"  first difference   {_place(part)}: {_side(part, 'recorded')} -> {_side(part, 'now')}"
     for number, cause in enumerate(verdict.causes):
-        yield f"  {'it may be that' if number == 0 else '':<17}  {cause}"
+        yield f"  {'why' if number == 0 else '':<17}  {cause}"
+    for number, text in enumerate(verdict.remarks):
+        yield f"  {'also' if number == 0 else '':<17}  {text}"
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """Return the verdict, and how far it goes where the recorded run broke off."""
+    if verdict.points is None or verdict.verdict == "different":
+        return verdict.verdict
+    return f"{verdict.verdict} as far as it got ({verdict.points} point{'' if verdict.points == 1 else 's'})"
 
 
 def _place(part: Mapping[str, Any]) -> str:

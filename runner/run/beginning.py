@@ -12,12 +12,14 @@ from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
 from anew.runner.config.main import ComposedJob
+from anew.runner.errors import ConfigError
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.format.serial import start_to_json
 from anew.runner.kernel.door import boot_id
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts
 from anew.runner.run.origin import Claim, Origin
+from anew.runner.run.recorder import hand_down
 from anew.runner.store import liveness, marks
 from anew.runner.store.views import view_sums
 
@@ -34,6 +36,7 @@ class Beginning:
         views: File name -> text, for people, without secrets.
         began_s: When it begins, on the monotonic clock.
         redactor: Knows the secrets that were met.
+        handed_down: The same, for the environment of children.
         seeder: Will seed what is random.
     """
 
@@ -43,6 +46,7 @@ class Beginning:
     views: Mapping[str, str]
     began_s: float
     redactor: Redactor
+    handed_down: str
     seeder: Seeder
 
     def elapsed_s(self) -> float:
@@ -58,13 +62,17 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
         ConfigError: The configuration's seed is none.
         StoreError: The source cannot be kept.
     """
-    redactor = Redactor.of_environment()
+    redactor = Redactor.of_environment(digest=marks.digest)
     redactor.learn(secret for each in claim.settings.observers for secret in secrets_in(each.spec))
-    seeder = _seeder(seed_from_config(job.config), origin.seed)
+    seeder = _seeder(seed_from_config(job.config), claim.settings.seed, origin.seed)
     job, command = _without_secrets(job, origin.command, redactor)
     _redact_files(claim, redactor)
+    handed_down = hand_down(redactor.secrets)
+    redactor.learn([handed_down])
     job = replace(job, provenance=replace(job.provenance, views=view_sums(claim.layout, job.views)))
     record = _record(job, command, claim, origin, _source(origin, claim, redactor), seeder)
+    record = _in_its_texts(record, redactor)
+    record = replace(record, origin_mark=marks.mark(start_to_json(record)))
     return Beginning(
         claim=claim,
         origin=origin,
@@ -72,14 +80,25 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
         views=job.views,
         began_s=record.process.monotonic_s if record.process else time.monotonic(),
         redactor=redactor,
+        handed_down=handed_down,
         seeder=seeder,
     )
 
 
-def _seeder(configured: int | None, recorded: int | None) -> Seeder:
+def _seeder(configured: int | None, set_apart: int | None, recorded: int | None) -> Seeder:
+    """Return what seeds a run. Raises ConfigError: `anew.seed` is none, or not that of the configuration."""
+    if set_apart is not None and configured not in (None, set_apart):
+        raise ConfigError(
+            f"anew.seed={set_apart} and seed={configured} cannot both be the root seed. Leave anew.seed out: the "
+            "configuration has a seed of its own."
+        )
     if configured is not None:
         return Seeder(configured, "config")
-    return Seeder(draw_seed()) if recorded is None else Seeder(recorded, "recorded")
+    if recorded is not None:
+        return Seeder(recorded, "recorded")
+    if set_apart is None:
+        return Seeder(draw_seed())
+    return Seeder(seed_from_config({"seed": set_apart}, "anew.seed") or 0, "setting")
 
 
 def _record(
@@ -87,7 +106,7 @@ def _record(
 ) -> RunRecord:
     settings = claim.settings
     environment = capture_environment(settings.environment, origin.cache / "environment.json")
-    record = RunRecord(
+    return RunRecord(
         uid=ids.new_uid(),
         id=claim.number,
         experiment=origin.experiment,
@@ -109,7 +128,6 @@ def _record(
         rerun_of=origin.rerun_of,
         warnings=(*source.notes, *job.notes),
     )
-    return replace(record, origin_mark=marks.mark(start_to_json(record)))
 
 
 def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:
@@ -130,22 +148,48 @@ def _without_secrets(job: ComposedJob, command: CommandFacts, redactor: Redactor
     """
     Return a job and the command that it came of as they may be kept: once, before anything is recorded.
 
-    The configuration comes first, then what was typed: names give secrets away there, and what was learned from them
-    is then found in texts, where they stand without a name.
+    First all of it is looked at, since what gives a secret away may come after where it stands without a name.
     """
-    config = redactor.value(job.config)
-    command = replace(command, argv=redactor.arguments(command.argv))
+    redactor.learn(secrets_in(job.config))
+    for words in (job.overrides, job.provenance.settings, command.argv):
+        redactor.arguments(words)
+    # Hydra's own part names some that are in no configuration of main's
+    views = {name: redactor.yaml(job.views[name]) for name in sorted(job.views, reverse=True)}
     unresolved = redactor.yaml(job.unresolved)
-    settings = redactor.arguments(job.provenance.settings)
     job = replace(
         job,
-        config=config,
+        config=redactor.value(job.config),
         unresolved=unresolved,
         overrides=redactor.arguments(job.overrides),
-        provenance=replace(job.provenance, unresolved=unresolved, settings=settings),
-        views={name: redactor.yaml(text) for name, text in job.views.items()},
+        provenance=replace(job.provenance, unresolved=unresolved, settings=redactor.arguments(job.provenance.settings)),
+        views={name: views[name] for name in job.views},
     )
-    return job, command
+    return job, replace(command, argv=redactor.arguments(command.argv))
+
+
+def _in_its_texts(record: RunRecord, redactor: Redactor) -> RunRecord:
+    """Return a record without secrets in what was not composed or typed; the project's paths stay what they are."""
+    environment, process = record.environment, record.hardware
+    if environment is not None:
+        environment = replace(environment, variables=redactor.texts(environment.variables))
+    if process is not None:
+        process = replace(process, scheduler=redactor.texts(process.scheduler))
+    provenance = record.provenance
+    return replace(
+        record,
+        experiment=redactor.text(record.experiment),
+        choices=redactor.texts(record.choices),
+        provenance=replace(
+            provenance,
+            sources=redactor.texts(provenance.sources),
+            hydra_dir=redactor.texts(provenance.hydra_dir),
+        ),
+        environment=environment,
+        hardware=process,
+        tags=redactor.texts(record.tags),
+        note=redactor.texts(record.note),
+        warnings=redactor.texts(record.warnings),
+    )
 
 
 def _redact_files(claim: Claim, redactor: Redactor) -> None:

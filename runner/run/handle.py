@@ -82,7 +82,14 @@ class Run:
                 kept in the record's warnings; the run goes on.
             step: Any integer; steps may repeat and go back. Absent: one more than the greatest last step of these
                 metrics, from 0 on.
+
+        Raises:
+            ValueRefusedError: These are no names and values.
         """
+        if not isinstance(values, Mapping):
+            raise ValueRefusedError(
+                f"run.log({_shown(values)}) has no names: give a dict of numbers, such as run.log({{'loss': 0.3}})."
+            )
         self._recorder.log(values, step)
 
     def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
@@ -130,11 +137,18 @@ class Run:
         Add facts to the record, merged key by key with those there.
 
         A value that cannot be kept is left out, said on stderr and kept in the record's warnings; the run goes on.
+
+        Raises:
+            ValueRefusedError: These are no names and values.
         """
+        if not isinstance(values, Mapping):
+            raise ValueRefusedError(
+                f"run.info({_shown(values)}) has no names: give a dict, such as run.info({{'n': 3}})."
+            )
         for key, value in values.items():
             try:
                 encode(value, f"info.{key}")
-                self._recorder.add(ev.InfoSet, values=self._recorder.redactor.value({str(key): value}))
+                self._recorder.add(ev.InfoSet, values={str(key): value})
             except ValueRefusedError as error:
                 self._recorder.warn_once(f"info:{key}", str(error))
             except Exception as error:
@@ -147,7 +161,7 @@ class Run:
 
     def note(self, text: str) -> None:
         """Set the run's note, in place of the one before."""
-        self._recorder.add(ev.NoteSet, text=self._recorder.redactor.text(str(text)))
+        self._recorder.add(ev.NoteSet, text=str(text))
 
     def report(self, value: float, step: int) -> None:
         """
@@ -187,10 +201,24 @@ class Run:
 
         The same name gives a fresh generator at the same starting point; different names are independent, whatever
         the order of the calls.
+
+        Raises:
+            ValueRefusedError: The name is no text.
         """
+        if not isinstance(name, str):
+            raise ValueRefusedError(
+                f"run.rng({_shown(name)}) has no name: a generator is called by a text, such as run.rng('shuffle') or "
+                f"run.rng(f'worker{{n}}')."
+            )
         from anew.runner.capture.seeds import rng
 
         return rng(self.seed, name)
+
+
+def _shown(value: object) -> str:
+    """Return a value as it was given, or its type where that would be long."""
+    text = repr(value) if isinstance(value, (str, int, float, list, tuple, type(None))) else ""
+    return text if 0 < len(text) <= 40 else f"<{type(value).__name__}>"
 
 
 def _pruning_of(layout: RunLayout) -> Pruning | None:

@@ -20,6 +20,7 @@ from anew.runner.run.parts import (
     Announcement,
     Course,
     Following,
+    Imports,
     NoticedInputs,
     Outcome,
     Part,
@@ -31,7 +32,7 @@ from anew.runner.run.parts import (
     unwind,
 )
 from anew.runner.run.pulse import Pulse
-from anew.runner.run.recorder import Recorder
+from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
 from anew.runner.wording import say
 
 if TYPE_CHECKING:
@@ -160,17 +161,21 @@ class Life:
             Result(course, recorder),
             capture,
             AddedSource(beginning, recorder),
+            Imports(recorder),
             SameResults(beginning, recorder),
             Seeding(beginning, recorder),
             *([noticed] if noticed is not None else []),
             self._make_pulse(),
             ThreadFailures(recorder),
-            Presence(self.run),
-            Children(
-                {RUN_VARIABLE: str(beginning.claim.layout.folder)}, noticed.opened if noticed is not None else None
-            ),
+            Presence(self.run, beginning.handed_down),
+            Children(self._variables_of_children(), noticed.opened if noticed is not None else None),
         ]
         return parts
+
+    def _variables_of_children(self) -> dict[str, str]:
+        beginning = self._beginning
+        secrets = {SECRETS_VARIABLE: beginning.handed_down} if beginning.handed_down else {}
+        return {RUN_VARIABLE: str(beginning.claim.layout.folder), **secrets}
 
     def _make_followers(self) -> Followers | None:
         claim, given = self._beginning.claim, self._beginning.origin.observers

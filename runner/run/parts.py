@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner import events as ev
 from anew.runner.capture.determinism import Determinism
-from anew.runner.capture.opened import OpenedFiles, noticed_inputs
+from anew.runner.capture.environment import imported_modules, loaded_libraries
+from anew.runner.capture.opened import OpenedFiles, missed_files, noticed_inputs
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.source import added_modules
 from anew.runner.errors import AnewError, StoreError, UnkeptError
-from anew.runner.format.values import encode
+from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
 from anew.runner.records import Status
+from anew.runner.relaunch.plan import report_missed
 from anew.runner.run.beginning import Beginning
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import ending, message
-from anew.runner.run.recorder import Recorder
+from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
 from anew.runner.wording import duration, in_a_line, say
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Course:
     Attributes:
         called: Whether main was called.
         result: What main returned; in the end what may be kept of it.
+        unkept_result: Why that is nothing, where it is.
         failure: What main raised, or what kept it from being called.
         interrupt: What broke a part off that was being stopped: the Ctrl-C of somebody who has waited enough.
         problems: What is not as it should be, in sentences.
@@ -67,6 +70,7 @@ class Course:
 
     called: bool = False
     result: Any = None
+    unkept_result: str | None = None
     failure: BaseException | None = None
     interrupt: BaseException | None = None
     problems: list[str] = field(default_factory=list)
@@ -88,7 +92,7 @@ def unwind(parts: list[Part], course: Course, recorder: Recorder) -> None:
             if problem := _stop_last(parts):
                 course.problems.append(problem)
                 if recorder.is_open:
-                    recorder.add(ev.Warned, text=recorder.redactor.text(problem))
+                    recorder.add(ev.Warned, text=problem)
         except Exception as error:
             # what is on record of a problem is not worth the parts that are still to be stopped
             course.problems.append(f"{type(error).__name__}: {error}")
@@ -125,7 +129,7 @@ class Announcement:
         if self._is_quiet:
             return
         claim, scan = self._beginning.claim, self._beginning.origin.scan
-        say(f"run {claim.number} of {self._beginning.record.experiment} in {_shown(claim.layout.folder)}")
+        say(f"run {claim.number} of {self._beginning.record.experiment} in {self._shown(claim.layout.folder)}")
         for note in scan.news if scan is not None else ():
             say(note)
 
@@ -144,7 +148,17 @@ class Announcement:
         if claim.settings.keep:
             return f"see: anew show {claim.number}"
         sinks = self._followers.sinks if self._followers is not None else ()
-        return f"kept by {', '.join(sinks)}" if sinks else f"spooled in {_shown(claim.layout.folder)}"
+        return f"kept by {', '.join(sinks)}" if sinks else f"spooled in {self._shown(claim.layout.folder)}"
+
+    def _shown(self, path: Path) -> str:
+        """Return a path as it is shortest to type from where the run was started; Hydra may have moved since."""
+        places = self._beginning.origin.places
+        start = self._beginning.record.command.cwd if places.mirror is None else os.curdir
+        try:
+            relative = os.path.relpath(path, start)
+        except (OSError, ValueError):
+            return str(path)
+        return relative if len(relative) < len(str(path)) else str(path)
 
 
 class Following:
@@ -197,6 +211,7 @@ class Outcome:
             writers=self._recorder.written,
             output_bytes=self._capture.settled_bytes,
             output_sealed=self._capture.sealed_bytes,
+            unkept=course.unkept_result,
         )
         try:
             is_ours = claim.store.finish(claim.number, ended)
@@ -225,10 +240,12 @@ class Result:
         """Leave of it what may be kept; say it when that is nothing."""
         result, self._course.result = self._course.result, None
         try:
-            encode(result, "the result of main")
-            self._course.result = self._recorder.redactor.value(result)
+            written = encode(result, "the result of main")
+            hidden = self._recorder.redactor.told_apart(written)
+            self._course.result = result if hidden == written else decode(hidden)
         except Exception as error:
             # the user's object may raise anything when it is looked at
+            self._course.unkept_result = self._recorder.redactor.text(str(error))
             self._recorder.warn_once("result", f"The result of main was not kept: {error}")
 
 
@@ -254,6 +271,21 @@ class AddedSource:
         files = added_modules(source, root, claim.store.objects, settings, exclude=(claim.store.root,))
         if files:
             self._recorder.add(ev.SourceAdded, files=files)
+
+
+class Imports:
+    """Modules of distributions that main imports: of what is installed, this is what bears on the outcome."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def start(self) -> None:
+        """They are looked at once, at the end."""
+
+    def stop(self) -> None:
+        """Put them on record."""
+        if self._recorder.is_open:
+            self._recorder.add(ev.ModulesImported, names=imported_modules(), libraries=loaded_libraries())
 
 
 class SameResults:
@@ -311,7 +343,8 @@ class NoticedInputs:
         roots = [Path(root).expanduser() for root in settings.roots]
         mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]
         exclude = (beginning.claim.store.root,)
-        self.opened = OpenedFiles([places.project, *roots, *mirrored], exclude=exclude, most=settings.max_files)
+        folders = [places.project, *roots, *mirrored, *([places.mirror] if places.mirror is not None else [])]
+        self.opened = OpenedFiles(folders, exclude=exclude, most=settings.max_files, outside=True)
 
     def start(self) -> None:
         """Begin to notice them; a run without that is better than none."""
@@ -329,6 +362,7 @@ class NoticedInputs:
         cache = beginning.origin.cache / "inputs.json"
         try:
             places, declared = beginning.origin.places, self._run.declared
+            report_missed(missed_files(self.opened, places))
             found, notes = noticed_inputs(self.opened, places, objects, keep, cache, declared)
             for reference in found:
                 self._recorder.add(ev.InputUsed, input=reference)
@@ -359,33 +393,34 @@ class ThreadFailures:
     def _record(self, args: threading.ExceptHookArgs) -> None:
         name = args.thread.name if args.thread else "?"
         text = f"The thread {name!r} ended with {args.exc_type.__name__}: {message(args.exc_value)}"
-        self._recorder.add(ev.Warned, text=self._recorder.redactor.text(text))
+        self._recorder.add(ev.Warned, text=text)
         self._before(args)
 
 
 class Presence:
     """The run as what `current_run` finds, here and in children."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, handed_down: str) -> None:
         self._run = run
-        self._before: Run | None = None
+        self._handed_down = handed_down
+        self._before: tuple[Run | None, str | None] = None, None
         self._is_set = False
 
     def start(self) -> None:
         """Have it found."""
-        self._before, self._is_set = here.run, True
+        self._before, self._is_set = (here.run, os.environ.get(SECRETS_VARIABLE)), True
         here.set(self._run)
+        _set_variable(SECRETS_VARIABLE, self._handed_down)
 
     def stop(self) -> None:
         """Have found what was before."""
         if self._is_set:
-            here.set(self._before)
+            here.set(self._before[0])
+            _set_variable(SECRETS_VARIABLE, self._before[1])
 
 
-def _shown(path: Path) -> str:
-    """Return a path as it is shortest to type from here."""
-    try:
-        relative = os.path.relpath(path)
-    except (OSError, ValueError):
-        return str(path)
-    return relative if len(relative) < len(str(path)) else str(path)
+def _set_variable(name: str, value: str | None) -> None:
+    if value:
+        os.environ[name] = value
+    else:
+        os.environ.pop(name, None)

@@ -6,10 +6,13 @@ child attaches to the run's folder. No two processes ever write the same file.
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -18,11 +21,15 @@ from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.redact import Redactor
+from anew.runner.store import marks
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.paths import RunLayout
 from anew.runner.wording import say
 
 MAIN_WRITER = "main"
+SECRETS_VARIABLE = "ANEW_SECRETS"
+# what adds to that which a re-run uses, and so is marked
+_ADDING = (ev.SourceAdded, ev.InputUsed)
 
 
 class Recorder:
@@ -54,6 +61,7 @@ class Recorder:
         self.layout = layout
         self.uid = uid
         self.redactor = redactor
+        self._clean = redactor.clean
         self._clock = started
         self._durability_ms = durability_ms
         self._lock = threading.Lock()
@@ -94,6 +102,8 @@ class Recorder:
 
     def log(self, values: Mapping[str, Any], step: int | None) -> None:
         """Write one line of metrics; what is no number is refused by name, and the rest is kept."""
+        if not self._clean.issuperset(values):
+            values = self.redactor.named(values)
         try:
             refused = self._current().log(values, step)
         except StoreError as error:
@@ -104,8 +114,18 @@ class Recorder:
                 self.warn_once(f"metric:{name}", f"the metric {name!r} was not kept: {why}")
 
     def add(self, kind: type[ev.Event], **values: Any) -> bool:
-        """Write one event; return whether it was kept. Raises ValueRefusedError before anything is written."""
+        """
+        Write one event, without secrets; return whether it was kept.
+
+        Here and not before, since only now it is plain values: whatever objects it was made of.
+
+        Raises:
+            ValueRefusedError: Before anything is written.
+        """
         name, body = serial.body(kind, **values)
+        body = _without_secrets(kind, body, self.redactor)
+        if kind in _ADDING:
+            body["om"] = marks.entry_mark(self.uid, name, body)
         try:
             self._current().append(name, body)
         except StoreError as error:
@@ -144,6 +164,14 @@ class Recorder:
         return problem
 
 
+def _without_secrets(kind: type[ev.Event], body: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """Return what a line is to hold; files of the project are called what they are, or they could not be laid out."""
+    if kind in _ADDING:
+        return body
+    hidden: dict[str, Any] = redactor.value(body) if kind is ev.InfoSet else redactor.texts(body)
+    return hidden
+
+
 _recorders: WeakSet[Recorder] = WeakSet()
 
 
@@ -159,6 +187,21 @@ os.register_at_fork(after_in_child=_after_fork)
 def child_writer() -> str:
     """Return a journal name that no other process uses, on any host."""
     return f"p{os.getpid()}-{ids.new_uid()}"
+
+
+def hand_down(secrets: Sequence[str]) -> str:
+    """Return secrets as children find them in their environment: nowhere else may they be written."""
+    return base64.b64encode(json.dumps(list(secrets)).encode()).decode() if secrets else ""
+
+
+def handed_down() -> Redactor:
+    """Return a redactor that knows the secrets in this process's environment, and those that its parent was told."""
+    told = os.environ.get(SECRETS_VARIABLE, "")
+    redactor = Redactor.of_environment()
+    with suppress(ValueError):
+        redactor.learn(str(each) for each in json.loads(base64.b64decode(told)))
+    redactor.learn([told])
+    return redactor
 
 
 def attach(folder: Path) -> Recorder:
@@ -179,7 +222,7 @@ def attach(folder: Path) -> Recorder:
         record.uid,
         started=lambda: time.monotonic() - origin,
         durability_ms=500,
-        redactor=Redactor.of_environment(),
+        redactor=handed_down(),
         writer=child_writer(),
     )
     recorder.start()

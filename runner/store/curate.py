@@ -13,6 +13,8 @@ from typing import Any
 from anew.runner import events as ev
 from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
 from anew.runner.format import ids
+from anew.runner.format.redact import Redactor
+from anew.runner.format.serial import from_json, to_json
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
 from anew.runner.store.paths import PURGING
@@ -60,8 +62,17 @@ def judge(store: RunFolders, ref: str | int, verdict: Verdict) -> RunRecord:
 def _add(store: RunFolders, ref: str | int, kind: type[ev.Event], **values: Any) -> RunRecord:
     """Add one event; return the record as it is then."""
     run = store.look_up(ref)
-    store.add_event(run, kind, **values)
+    store.add_event(run, kind, **_without_secrets(kind, values))
     return store.get(run.number)
+
+
+def _without_secrets(kind: type[ev.Event], values: dict[str, Any]) -> dict[str, Any]:
+    """Return what an event is made of without the secrets in this process's environment."""
+    redactor = Redactor.of_environment()
+    if kind is ev.Judged:
+        told = redactor.texts(to_json(values["verdict"]))
+        return {"verdict": from_json(Verdict, told)}
+    return {name: redactor.texts(value) for name, value in values.items()}
 
 
 def delete(store: RunFolders, ref: str | int) -> int:
@@ -91,7 +102,7 @@ def restore(store: RunFolders, ref: str | int) -> int:
         StoreError: The store cannot be written.
     """
     store.refuse_removal()
-    number = _resolve_trashed(store, ref)
+    number = number_in_trash(store, ref)
     _move(store.layout.trashed(number).folder, store.layout.run(number).folder)
     return number
 
@@ -106,7 +117,8 @@ def _in_trash(store: RunFolders) -> list[StoredRun]:
     return [StoredRun(number, record) for number, record in records if record is not None]
 
 
-def _resolve_trashed(store: RunFolders, ref: str | int) -> int:
+def number_in_trash(store: RunFolders, ref: str | int) -> int:
+    """Return the number of a deleted run. Raises RunNotFoundError, RefSyntaxError."""
     parsed = ids.parse_ref(ref)
     runs = _in_trash(store)
     if isinstance(parsed, ids.ByNumber):
@@ -153,7 +165,7 @@ def purge(
     """
     store.refuse_removal()
     numbers = [run.number for run in _in_trash(store)] if refs is None else []
-    numbers += [_resolve_trashed(store, ref) for ref in refs or ()]
+    numbers += [number_in_trash(store, ref) for ref in refs or ()]
     if numbers:
         store.retire(max(numbers))
     for number in numbers:

@@ -36,6 +36,7 @@ _TIME = f'","{_KEYS["t"]}":'
 _METRICS = f"{_KIND}{ev.MetricsLogged.kind}{_TIME}"
 _STEP = f',"{_KEYS["step"]}":'
 _VALUES = f',"{_KEYS["values"]}":{{'
+_THREAD = f',"{_KEYS["thread"]}":'
 _QUICK = 2**63
 
 
@@ -77,6 +78,9 @@ class JournalWriter:
         self._t = 0.0
         self._keys: dict[str, str] = {}
         self._next_steps: dict[str, int] = {}
+        # the thread that logs first, and the others with their numbers
+        self._first_thread = 0
+        self._threads: dict[int, int] = {}
         try:
             self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
             if not durability_ms:
@@ -205,10 +209,19 @@ class JournalWriter:
         following = self._next_steps
         if step is None:
             step = max([following.get(name, 0) for name in names])
-        self._write(f"{_METRICS}{self._now()}{_STEP}{step}{_VALUES}{','.join(texts)}}}")
+        ident = threading.get_ident()
+        thread = "" if ident == self._first_thread else self._thread(ident)
+        self._write(f"{_METRICS}{self._now()}{_STEP}{step}{_VALUES}{','.join(texts)}}}{thread}")
         after = min(step + 1, GREATEST_STEP)
         for name in names:
             following[name] = after
+
+    def _thread(self, ident: int) -> str:
+        """Return what a line says of the thread that logs it: nothing for the first."""
+        if not self._first_thread:
+            self._first_thread = ident
+            return ""
+        return f"{_THREAD}{self._threads.setdefault(ident, len(self._threads) + 1)}"
 
     def _now(self) -> str:
         """Return the time, never less than before, to the microsecond."""

@@ -12,11 +12,13 @@ from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
+from anew.runner import events as ev
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.store.files import next_data, open_regular
 
 MAX_LINE = 64 * 2**20
+_THREAD = ev.keys(ev.MetricsLogged)["thread"]
 _CHUNK = 1 << 20
 # between the seal of one line and the number of the next stands a newline, or what has become of it
 _JOINT = re.compile(rb'(?<="\})[^\n]?(?=\{"q":)')
@@ -194,6 +196,18 @@ def read_points(path: Path, name: str) -> Iterator[tuple[float, int, float | int
     Raises:
         OSError: The file cannot be read.
     """
+    return (point for _, point in _points(path, name))
+
+
+def read_threads(path: Path, name: str) -> Iterator[tuple[int, tuple[float, int, float | int]]]:
+    """Yield the thread that logged it with each point of `read_points`. Raises as that."""
+    for entry, point in _points(path, name):
+        thread = entry.get(_THREAD)
+        yield thread if type(thread) is int else 0, point
+
+
+def _points(path: Path, name: str) -> Iterator[tuple[dict[str, Any], tuple[float, int, float | int]]]:
+    """Yield the entries that have a metric, each with its point."""
     mark = f"{quoted(name)}:".encode("ascii")
     seen = _Seen()
     for _, line, _ in _lines(path):
@@ -205,4 +219,18 @@ def read_points(path: Path, name: str) -> Iterator[tuple[float, int, float | int
             with suppress(DamagedError):
                 point = serial.point_of(entry, name)
                 if point is not None and seen.add(entry[serial.NUMBER_KEY]):
-                    yield point
+                    yield entry, point
+
+
+def read_entries(path: Path, kinds: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the intact entries of some kinds, each once; other lines are not even parsed. Raises OSError."""
+    marks = [f'"{ev.KIND_KEY}":{quoted(kind)}'.encode("ascii") for kind in kinds]
+    seen = _Seen()
+    for _, line, _ in _lines(path):
+        if line is None or not any(mark in line for mark in marks):
+            continue
+        for entry in _unsealed(line):
+            if isinstance(entry, DamagedError) or entry.get(ev.KIND_KEY) not in kinds:
+                continue
+            if seen.add(entry[serial.NUMBER_KEY]):
+                yield entry

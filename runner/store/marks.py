@@ -48,6 +48,36 @@ def is_own(start: Mapping[str, Any]) -> bool:
     return bool(expected) and isinstance(found, str) and hmac.compare_digest(expected.encode(), found.encode())
 
 
+_ENTRY_MARK = "om"
+_OF_FILE = ("path", "sha256", "size", "mode", "kept", "link")
+
+
+def entry_mark(uid: str, kind: str, body: Mapping[str, Any]) -> str:
+    """Return the mark of a journal's entry that adds to what a re-run uses; empty without a key. Never raises."""
+    return mark(_entry(uid, kind, body))
+
+
+def is_own_entry(uid: str, kind: str, body: Mapping[str, Any]) -> bool:
+    """Whether such an entry's mark is what this user's key gives. Never raises."""
+    return is_own({**_entry(uid, kind, body), "origin_mark": body.get(_ENTRY_MARK)})
+
+
+def _entry(uid: str, kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the mark is of; of which run, since an entry of another is none of this one's."""
+    found = body.get("f")
+    files = found if isinstance(found, list) else [found]
+    # named one by one: a member that a later version adds is no reason to take an entry for another
+    told = [[each.get(name) for name in _OF_FILE] for each in files if isinstance(each, Mapping)]
+    return {"of": f"entry {kind} of {uid}", "files": told}
+
+
+def digest(secret: str) -> str:
+    """Return by what two occurrences of a secret are told to be the same, by this user alone; "" without a key."""
+    key = _key(state_folder() / "key")
+    told = b"secret\0" + secret.encode("utf-8", "backslashreplace")
+    return hmac.new(key, told, hashlib.sha256).hexdigest()[:16] if key else ""
+
+
 @cache
 def _key(path: Path) -> bytes:
     """Return the key, made when there is none; safe in a crowd, since it appears by a link."""

@@ -19,7 +19,7 @@ from anew.runner.errors import StoreError, SweepNotFoundError
 from anew.runner.format.ids import is_number
 from anew.runner.records import RunRecord
 from anew.runner.store.files import cannot, names_in, next_data, open_regular
-from anew.runner.store.lines import read_points
+from anew.runner.store.lines import read_points, read_threads
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.output_sums import output_damage
 from anew.runner.store.paths import RunLayout, StoreLayout
@@ -103,6 +103,15 @@ class RunFolders(StoredRuns):
         """Yield a metric's points of all writers, in order of time."""
         paths = journals(self.present(number))
         return heapq.merge(*(_points(path, name) for path in paths), key=lambda point: point[0])
+
+    def lanes(self, number: int, name: str) -> dict[tuple[str, int], list[Point]]:
+        """Return a metric's points by who logged them, a writer and a thread of it, each in order."""
+        found: dict[tuple[str, int], list[Point]] = {}
+        for path in journals(self.present(number)):
+            with suppress(OSError):
+                for thread, point in read_threads(path, name):
+                    found.setdefault((path.stem, thread), []).append(point)
+        return found
 
     def output(self, ref: str | int, *, follow: bool = False) -> Iterator[str]:
         """Yield captured output in pieces; with *follow*, until the run has ended. Raises as `resolve`."""

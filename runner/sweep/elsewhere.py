@@ -21,7 +21,8 @@ def job_command(attachment: Attachment, ticket: Ticket, settings: Sequence[str] 
     the claim, writes its own record, and ends with its stdin.
     """
     words = [attachment.root, str(attachment.sweep), str(ticket.index), str(ticket.attempt)]
-    return ["-m", remote.__name__, remote.LIFELINE, *words, *settings]
+    told = [remote.LIFELINE, *([f"{remote.EXPECT}{ticket.digest}"] if ticket.digest else [])]
+    return ["-m", remote.__name__, *told, *words, *settings]
 
 
 def end_of(attachment: Attachment, ticket: Ticket, code: int, said: str) -> JobEnd:

@@ -4,7 +4,8 @@ One job of a sweep, on the machine of a worker: `python -m anew.runner.sweep.rem
 For whatever starts processes on other machines. The store's folder is shared with this machine. The job's source is
 what the sweep has on record: where it lies on this machine as it was, it is used in place, else it is laid out. The
 job's own record says how it ended; this process leaves with what main's process left with. With `--while-stdin` the job
-is terminated when stdin comes to its end: whoever holds the other end has died.
+is terminated when stdin comes to its end: whoever holds the other end has died. With `--expect=DIGEST` it is run if it
+is what whoever hands it out has planned, whosever key has marked it; without, if this user's has.
 """
 
 from __future__ import annotations
@@ -22,33 +23,35 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.sweep.resume import run_job
 
 LIFELINE = "--while-stdin"
+EXPECT = "--expect="
 
 
 def main(words: Sequence[str]) -> int:
     """Run one job; return the exit code. An error of what was given is said on stderr, with 2."""
-    rest = [word for word in words if word != LIFELINE]
+    expected = next((word.removeprefix(EXPECT) for word in words if word.startswith(EXPECT)), None)
+    rest = [word for word in words if word != LIFELINE and not word.startswith(EXPECT)]
     try:
         root, sweep, index, attempt, *settings = rest
         numbers = int(sweep), int(index), int(attempt)
     except ValueError:
         sys.stderr.write(f"{__doc__}\n")
         return errors.EXIT_USAGE
-    if len(rest) != len(words):
+    if LIFELINE in words:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        code = _run(Path(root), *numbers, settings)
+        code = _run(Path(root), *numbers, settings, expected)
     except AnewError as error:
         sys.stderr.write(f"anew: {error}\n")
         return error.exit_code
     return code if code >= 0 else 128 - code  # as a shell says which signal it was
 
 
-def _run(root: Path, sweep: int, index: int, attempt: int, settings: Sequence[str]) -> int:
+def _run(root: Path, sweep: int, index: int, attempt: int, settings: Sequence[str], expected: str | None) -> int:
     store = FolderStore.open(root)
     planned = {job.index: job for job in store.sweep_folder(sweep).planned()}
     if index not in planned:
         raise StoreError(f"Sweep {sweep} in {store.url} has no job {index}; it has {len(planned)}.")
-    return run_job(store, sweep, planned[index], attempt, settings=settings)
+    return run_job(store, sweep, planned[index], attempt, settings=settings, expected=expected)
 
 
 def _end_with_stdin() -> None:

@@ -23,6 +23,7 @@ from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
 
 _NAMED = 3
+_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS")
 _AGAIN = "anew sweep resume"
 
 
@@ -71,16 +72,7 @@ def resume(
     for warning in sweep.warnings:
         (tell or print)(f"sweep {start.id}: {warning}")
     if sweep.status is not Status.COMPLETED:
-        trust.require(
-            start.command,
-            start.source,
-            start.hostname,
-            opened.layout.sweep(start.id),
-            ref=start.id,
-            given=trust_source,
-            what="Sweep",
-            again=_AGAIN,
-        )
+        trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell or print)
     vouching.require(folder, given=trust_source)
     if sweep.status is Status.COMPLETED:
         (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
@@ -93,17 +85,35 @@ def resume(
         return _run(Resume(**basis, sweep=start.id, overrides=start.overrides, only=only), place, opened)
 
 
-def run_job(store: RunFolders, sweep: int, job: PlannedJob, attempt: int, *, settings: Sequence[str] = ()) -> int:
+def run_job(
+    store: RunFolders,
+    sweep: int,
+    job: PlannedJob,
+    attempt: int,
+    *,
+    settings: Sequence[str] = (),
+    expected: str | None = None,
+) -> int:
     """
     Run one job of a sweep from its recorded source, in a process of its own; return that process's exit code.
 
     The project's files are used where they lie as they are on record, else the recorded ones are laid out.
 
+    Args:
+        store: Where the sweep is.
+        sweep: Its number.
+        job: One of its jobs.
+        attempt: What the job is taken by.
+        settings: Overrides of the `anew` node on top.
+        expected: The digest of what is to be run; None to have this user's key vouch for it.
+
     Raises:
         SweepNotFoundError: No such sweep.
+        RefusedError: What is in the store is not what is to be run.
         RerunError: Files cannot be laid out.
     """
     start = store.sweep(sweep).start
+    vouching.require_job(start, store.sweep_folder(sweep), job, expected)
     with sandbox(False, lambda text: None) as place:
         code = "recorded" if changed_files(start.source) else "current"
         basis = _basis(store, start, place, code, settings)
@@ -173,7 +183,7 @@ def _run(errand: Resume | OneJob, place: Sandbox, store: RunFolders) -> int:
             cwd.mkdir(parents=True, exist_ok=True)
     if not cwd.is_dir():
         cwd = places.project if places.project.is_dir() else place.folder
-    variables = {name: value for name, value in os.environ.items() if name not in ("ANEW_RUN", "ANEW_STORE")}
+    variables = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
     if places.moved:
         variables["GIT_CEILING_DIRECTORIES"] = str(place.folder)
     return run_errand(errand, place, cwd=cwd, variables=variables, stdin=subprocess.DEVNULL).exit_code

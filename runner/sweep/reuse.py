@@ -21,12 +21,17 @@ def work_key(record: RunRecord) -> str:
     Two runs of one key were given the same. A seed that was drawn is left out, since nobody asked for it.
     """
     inputs = sorted((item.path, item.sha256) for item in record.inputs)
-    return _digest([_given(record.experiment, record.source, record.config), inputs])
+    return _digest([_given(record.experiment, record.source, record.config, _seed_set_apart(record)), inputs])
 
 
-def _given(experiment: str, source: SourceFacts, config: Mapping[str, Any]) -> list[Any]:
+def _seed_set_apart(record: RunRecord) -> int | None:
+    """Return the seed that `anew.seed` gave, which the configuration does not show."""
+    return record.seed if record.seeds is not None and record.seeds.origin == "setting" else None
+
+
+def _given(experiment: str, source: SourceFacts, config: Mapping[str, Any], seed: int | None) -> list[Any]:
     files = sorted((file.path, file.sha256) for file in source.files)
-    return [experiment, files, encode(config)]
+    return [experiment, files, encode(config), *([] if seed is None else [seed])]
 
 
 def _digest(value: Any) -> str:
@@ -41,19 +46,21 @@ class Reuse:
         store: Where they are.
         experiment: The experiment's name.
         source: The source as it is now.
+        seed: What `anew.seed` gives.
     """
 
-    def __init__(self, store: FolderStore, experiment: str, source: SourceFacts) -> None:
+    def __init__(self, store: FolderStore, experiment: str, source: SourceFacts, seed: int | None = None) -> None:
         self._store = store
         self._experiment = experiment
         self._source = source
+        self._seed = seed
         self._by_given: dict[str, list[int]] | None = None
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """Return the newest completed run that did the same with inputs that are now as they were then, or None."""
         if self._by_given is None:
             self._by_given = self._collect()
-        for number in self._by_given.get(_digest(_given(self._experiment, self._source, config)), ()):
+        for number in self._by_given.get(_digest(_given(self._experiment, self._source, config, self._seed)), ()):
             record = self._store.get(number)
             if all(_is_as_it_was(self._source.root, item.path, item.sha256) for item in record.inputs):
                 return number
@@ -65,7 +72,8 @@ class Reuse:
             if light.experiment != self._experiment or light.status is not Status.COMPLETED or light.id is None:
                 continue
             record = self._store.get(light.id)
-            found.setdefault(_digest(_given(record.experiment, record.source, record.config)), []).append(light.id)
+            given = _given(record.experiment, record.source, record.config, _seed_set_apart(record))
+            found.setdefault(_digest(given), []).append(light.id)
         return found
 
 

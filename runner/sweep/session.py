@@ -9,15 +9,17 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from anew.runner.errors import ConfigError, JobTakenError, SweepStoppedError
+from anew.runner.errors import ConfigError, JobTakenError, StoreError, SweepStoppedError
 from anew.runner.format import ids
-from anew.runner.format.redact import Redactor
+from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, SourceFacts, Status
 from anew.runner.settings import Settings
+from anew.runner.store.files import replace_whole
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import SweepFolder, marked
 from anew.runner.store.sweep_state import read_sweep, restore_claims
+from anew.runner.sweep import vouching
 from anew.runner.sweep.engine import Engine, EngineSetup
 from anew.runner.sweep.engines import make_engine
 from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
@@ -80,10 +82,13 @@ class SweepSession:
         self._places = places
         self._quiet = quiet
         self._redactor = Redactor.of_environment()
+        self._redactor.learn(secret for each in settings.observers for secret in secrets_in(each.spec))
         self._is_resumed = resume is not None
         number = store.claim_sweep()[0] if resume is None else resume
         self.folder = SweepFolder(store.layout.sweep(number), number)
         self._begun: tuple[Launching, Ledger] | None = None
+        # jobs as they are on record: without secrets
+        self._written: dict[int, PlannedJob] = {}
 
     @property
     def _launching(self) -> Launching:
@@ -105,6 +110,9 @@ class SweepSession:
     def begin(self, launching: Launching, overrides: Sequence[str], flags: Sequence[str], ours: Sequence[str]) -> None:
         """Begin the sweep, or take it up again."""
         self._refuse_unfit(launching)
+        # what one word gives away may stand in another
+        for words in (overrides, ours, self._command.argv):
+            self._redactor.arguments(words)
         if not self._is_resumed:
             self.folder.begin(marked(self._start(launching, overrides, flags, ours)))
         conductor = self.folder.conduct(beside=self._is_beside(launching))
@@ -159,7 +167,8 @@ class SweepSession:
         if self._settings.sweep.skip != "done":
             return None
         start = self.folder.start()
-        return Reuse(self._store, self._experiment, start.source if start else self._source())
+        source = start.source if start else self._source()
+        return Reuse(self._store, self._experiment, source, self._settings.seed)
 
     def plan(self, jobs: Sequence[PlannedJob]) -> list[bool]:
         """Put jobs on record that are not yet; return of each whether it is as it was planned before."""
@@ -167,7 +176,10 @@ class SweepSession:
         unchanged = [known.get(job.index, job) == job for job in jobs]
         fresh = [job for job in jobs if job.index not in known]
         if fresh:
-            self.folder.plan(self._redact(job) for job in fresh)
+            self._redactor.learn(secret for job in fresh for secret in secrets_in(job.config))
+            written = [self._redact(job) for job in fresh]
+            self.folder.plan(written)
+            self._written.update((job.index, job) for job in written)
             self._ledger.add(fresh)
             if not self._quiet and self._launching.planned_ahead:
                 self._announce()
@@ -176,6 +188,15 @@ class SweepSession:
     def _redact(self, job: PlannedJob) -> PlannedJob:
         arguments = self._redactor.arguments(job.overrides)
         return replace(job, overrides=arguments, config=self._redactor.value(job.config))
+
+    def _redact_hydras(self) -> None:
+        """Take secrets out of what Hydra's sweeper wrote."""
+        with suppress(OSError, StoreError):
+            path = self.folder.layout.multirun
+            text = path.read_text(encoding="utf-8", errors="surrogateescape")
+            redacted = self._redactor.yaml(text)
+            if redacted != text:
+                replace_whole(path, redacted.encode("utf-8", "surrogateescape"))
 
     def _announce(self) -> None:
         again = f", {self._ledger.count_completed()} of them completed" if self._is_resumed else ""
@@ -219,13 +240,28 @@ class SweepSession:
         tell: Callable[[int], object],
     ) -> None:
         """Run jobs until there are no more. Raises SweepStoppedError when it is stopped before."""
+        self._redact_hydras()
         with raise_on_sigterm():
             if self._is_beside(self._launching):
                 if self._ledger.progress is None:
                     self._ledger.progress = self._progress()
-                HandOut(self._ledger, self._engine(), following, tell).run()
+                engine = self._engine()
+                HandOut(self._ledger, engine, self._digested(following) if engine.is_remote else following, tell).run()
             else:
                 self._one_by_one(following, run_here, tell)
+
+    def _digested(self, following: Callable[[], Ticket | None]) -> Callable[[], Ticket | None]:
+        """Return what gives the jobs with the digest of what they are to run: they are read from the store."""
+        start = self.folder.start()
+
+        def more() -> Ticket | None:
+            ticket = following()
+            if ticket is None or start is None:
+                return ticket
+            planned = self._written.get(ticket.index) or self._ledger.known[ticket.index]
+            return replace(ticket, digest=vouching.digest(start, planned))
+
+        return more
 
     def _is_beside(self, launching: Launching) -> bool:
         """Whether jobs run in other processes than this one."""
@@ -279,6 +315,7 @@ class SweepSession:
 
     def watch(self, launch: Callable[[], object], indices: Sequence[int]) -> None:
         """Have a launcher of Hydra's run jobs. Raises SweepStoppedError when it runs none of them."""
+        self._redact_hydras()
         ledger = self._ledger
         ledger.raise_if_stopped()
         error: Exception | None = None

@@ -3,10 +3,43 @@
 from __future__ import annotations
 
 from anew.runner.errors import RefusedError
+from anew.runner.format.serial import to_json
+from anew.runner.relaunch.basis import digest_of, of_sweep
+from anew.runner.relaunch.trust import require_sweep
 from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import printable
 
 _MOST = 10
+
+
+def digest(start: SweepStart, job: PlannedJob) -> str:
+    """Return the digest of all that a job runs: who hands it out says by it which is meant."""
+    return digest_of({"sweep": of_sweep(start), "job": to_json(job)})
+
+
+def require_job(start: SweepStart, folder: SweepFolder, job: PlannedJob, expected: str | None) -> None:
+    """
+    Return if a job, as it was read, is the one that is to be run.
+
+    Args:
+        start: The sweep, as it was read.
+        folder: Where.
+        job: The job.
+        expected: The digest that whoever hands it out gave; None for a job that this user's key has to vouch for.
+
+    Raises:
+        RefusedError: It is not.
+    """
+    if expected is None:
+        require_sweep(start, folder.layout, given=False)
+        require(folder, given=False)
+    elif digest(start, job) != expected:
+        raise RefusedError(
+            f"Job {job.index} of sweep {start.id} is another in {str(folder.layout.folder)!r} than was handed out, and "
+            f"is not run. To see what changed: anew sweep resume {start.id}",
+            ref=start.id,
+        )
 
 
 def require(folder: SweepFolder, *, given: bool) -> None:

@@ -171,6 +171,7 @@ def _events(record: RunRecord, artifact: ContentRef, ending: Status | None) -> l
         main(ev.InputUsed, 0.51, input=ContentRef(path="/data/x.csv", sha256="0" * 64, size=3, kept=False)),
         main(ev.TagsChanged, 0.6, added=("second",), removed=("first",)),
         main(ev.NoteSet, 0.61, text="noted"),
+        main(ev.ModulesImported, 0.615, names=("numpy",), libraries={"blas": "openblas 0.3"}),
         main(ev.Warned, 0.62, text="mind the step"),
         main(ev.Heartbeat, 10.0),
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from anew.runner.capture import git
-from anew.runner.capture.git import GitError, query, strip_url
+from anew.runner.capture.git import GitError, query, sections, strip_url
 from tests.helpers.waiting import until
 
 
@@ -473,3 +473,23 @@ def test_a_git_that_complains_at_length_is_still_heard(
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     with pytest.raises(GitError, match=r"^git refuses: no$"):
         query(repository)
+
+
+def test_a_diff_is_taken_apart_by_file_whatever_files_are_called_and_hold(tmp_path: Path) -> None:
+    names = ["plain.py", "with blank.py", "b/a b/x.py", "ümläut.py", 'quo"te.py', "tab\t.py", "back\\slash.py"]
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / "b" / "a b").mkdir(parents=True)
+    for name in names:
+        (tmp_path / name).write_text("diff --git a/other b/other\n")
+    subprocess.run("git add -A && git commit -qm x", shell=True, cwd=tmp_path, check=True)
+    subprocess.run(["git", "config", "diff.noprefix", "true"], cwd=tmp_path, check=True)
+    for name in names:
+        (tmp_path / name).write_text(f"diff --git a/other b/other\nof {name!a}\n")
+    listing = query(tmp_path)
+    assert listing is not None
+    assert listing.facts.diff is not None
+    found = {path: text for path, text in sections(listing.facts.diff) if path}
+    assert set(found) == set(names)
+    for path, text in found.items():
+        assert f"of {path!a}" in text
+    assert "".join(text for _, text in sections(listing.facts.diff)) == listing.facts.diff

@@ -237,12 +237,12 @@ def test_modules_of_installed_packages_below_the_root_are_no_source(
 def test_a_module_imported_by_way_of_a_detour_has_its_plain_path(
     folder: Project, load: Callable[..., None], tmp_path: Path
 ) -> None:
-    folder.write("scripts/start.txt")
+    folder.write("scripts/start.yaml")
     folder.write("detoured.py")
     (tmp_path / "outside_of_it.py").touch()
     load(f"{folder.root}/scripts/..", "detoured")
     load(f"{folder.root}/..", "outside_of_it")
-    assert paths(folder.scan()) == ["detoured.py", "scripts/start.txt"]
+    assert paths(folder.scan()) == ["detoured.py", "scripts/start.yaml"]
 
 
 def test_a_root_reached_by_a_link_holds_modules_imported_by_its_real_path(
@@ -360,23 +360,55 @@ def test_a_link_inside_the_project_is_kept_as_a_link(repository: Project) -> Non
     assert files["train.py"].link is None
 
 
-def test_a_link_that_leaves_the_project_is_kept_as_what_it_leads_to(repository: Project, tmp_path: Path) -> None:
-    (tmp_path / "shared.yaml").write_text("lr: 1\n")
-    (tmp_path / "shared.yaml").chmod(0o600)
+def test_a_link_that_leaves_the_project_is_kept_as_a_link_and_said(
+    repository: Project, tmp_path: Path, load: Callable[..., None]
+) -> None:
+    (tmp_path / "shared.yaml").write_text("secret: 1\n")
     (tmp_path / "shared").mkdir()
+    (tmp_path / "common_code.py").write_text("shared = 1\n")
     (repository.root / "relative.yaml").symlink_to("../shared.yaml")
     (repository.root / "absolute.yaml").symlink_to(tmp_path / "shared.yaml")
     (repository.root / "inside.yaml").symlink_to(repository.root / "train.py")
     (repository.root / "folder.yaml").symlink_to("../shared")
     (repository.root / "dangling.yaml").symlink_to("../nothing")
+    (repository.root / "common_code.py").symlink_to("../common_code.py")
     repository.commit()
+    load(repository.root, "common_code")
     facts = repository.scan()
     files = by_path(facts)
-    assert sorted(files) == ["absolute.yaml", "inside.yaml", "relative.yaml", "train.py"]
-    assert {repository.text(files[name]) for name in ("relative.yaml", "absolute.yaml")} == {"lr: 1\n"}
+    assert {path: file.link for path, file in files.items()} == {
+        "relative.yaml": "../shared.yaml",
+        "absolute.yaml": str(tmp_path / "shared.yaml"),
+        "inside.yaml": None,
+        "folder.yaml": "../shared",
+        "dangling.yaml": "../nothing",
+        "common_code.py": None,
+        "train.py": None,
+    }
     assert repository.text(files["inside.yaml"]) == "lr = 1\n"
-    assert not [file for file in facts.files if file.link]
-    assert files["relative.yaml"].mode == 0o600
+    # code that ran is kept wherever it lies
+    assert repository.text(files["common_code.py"]) == "shared = 1\n"
+    assert not any(b"secret" in data for data in repository.objects.content.values())
+    [note] = facts.notes
+    assert "'absolute.yaml', 'dangling.yaml', 'folder.yaml' and 1 more are linked to what lies outside" in note
+
+
+def test_beside_a_script_in_no_project_texts_json_and_stores_are_left_alone(folder: Project) -> None:
+    for path in (
+        "passwords.txt",
+        "notes/diary.txt",
+        "package.json",
+        "elsewhere/FORMAT",
+        "elsewhere/1/config.yaml",
+        "elsewhere/1/run.json",
+        "elsewhere/objects/sha256/ab/cd",
+    ):
+        folder.write(path)
+    folder.write("conf/config.yaml")
+    (folder.root / "passwd.yaml").symlink_to("/etc/passwd")
+    facts = folder.scan()
+    assert {file.path: file.link for file in facts.files} == {"conf/config.yaml": None, "passwd.yaml": "/etc/passwd"}
+    assert "'passwd.yaml' is linked" in facts.notes[0]
 
 
 def test_a_link_in_a_circle_and_a_pipe_stop_nobody(repository: Project) -> None:

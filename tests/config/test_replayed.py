@@ -53,9 +53,11 @@ def composed(values: Any) -> DictConfig:
     return cfg
 
 
-def again(config: dict[str, Any], *todays: Any, changes: Sequence[str] = ()) -> tuple[DictConfig, tuple[str, ...]]:
+def again(
+    config: dict[str, Any], *todays: Any, changes: Sequence[str] = (), overrides: Sequence[str] = ()
+) -> tuple[DictConfig, tuple[str, ...]]:
     """Replay *config*; *todays* are the compositions without and with the changes."""
-    was = Recorded(ref="1", config=config, overrides=(), changes=tuple(changes))
+    was = Recorded(ref="1", config=config, overrides=tuple(overrides), changes=tuple(changes))
 
     def compose(overrides: Sequence[str] | None) -> DictConfig:
         return composed({}) if overrides is None else composed(todays[-1] if overrides else todays[0])
@@ -158,6 +160,29 @@ def test_a_secret_is_asked_for_by_its_key() -> None:
     assert "set NO_SUCH_VARIABLE_HERE" in str(caught.value)
     cfg, _ = again({"db": {"password": "<redacted>"}}, {"db": {"password": "in the source"}})
     assert cfg.db.password == "in the source"
+
+
+@pytest.mark.parametrize(
+    ("typed", "change"),
+    [
+        ("db.password=<redacted>", "db.password=given"),
+        ("+db={password:<redacted>}", "db={password:given}"),
+        ("db={password:<redacted>}", "++db.password=given"),
+    ],
+)
+def test_a_secret_that_was_typed_is_asked_for_although_it_has_a_default(typed: str, change: str) -> None:
+    config = {"db": {"password": "<redacted>"}}
+    default = {"db": {"password": "in the source"}}
+    with pytest.raises(ConfigError, match=r"anew rerun \S+ db\.password=VALUE"):
+        again(config, default, overrides=[typed])
+    cfg, _ = again(config, default, {"db": {"password": "given"}}, changes=[change], overrides=[typed])
+    assert cfg.db.password == "given"
+
+
+def test_a_secret_in_a_list_is_asked_for_with_all_of_the_list() -> None:
+    config = {"users": [{"password": "<redacted>"}]}
+    with pytest.raises(ConfigError, match=r"anew rerun \S+ 'users=\[\.\.\.\]'"):
+        again(config, {"users": [{"password": "in the source"}]}, overrides=["users=[{password:<redacted>}]"])
 
 
 def test_what_no_longer_composes_is_given_untyped_and_that_is_said() -> None:

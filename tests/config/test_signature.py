@@ -387,6 +387,46 @@ def test_a_class_checks_before_a_run_is_claimed(tmp_path: Path, override: str, t
     assert not (tmp_path / "runs").exists()
 
 
+@dataclass
+class Inner:
+    name: str = "sgd"
+
+
+@dataclass(slots=True)
+class Outer:
+    lr: float = 0.1
+    inner: Inner = field(default_factory=Inner)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("lrr=1", r"Did you mean lr\? The configuration has: lr, inner"),
+        ("inner.nme=x", r"Did you mean inner.name\? inner has: name"),
+        ("+lrr=1", r"Outer has no field 'lrr'.*Did you mean lr\? It has: lr, inner"),
+        ("+inner.nme=x", r"Inner has no field 'nme' \(given as inner.nme;.*Did you mean inner.name\? It has: name"),
+    ],
+)
+def test_an_instance_has_no_place_for_another_key_and_the_nearest_is_named(
+    tmp_path: Path, override: str, told: str
+) -> None:
+    def wants(cfg: Outer) -> Any:
+        return cfg
+
+    with pytest.raises(ConfigError, match=told) as caught:
+        run(tmp_path / "runs", wants, override)
+
+    assert "append to your config" not in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dict_config_shows_a_further_key(tmp_path: Path) -> None:
+    def takes(cfg):
+        return cfg
+
+    assert run(tmp_path, takes, "+inner.more=1", config=Outer)[0].inner.more == 1
+
+
 def test_a_class_is_the_schema_of_yaml_files(tmp_path: Path) -> None:
     conf = tmp_path / "conf"
     (conf / "size").mkdir(parents=True)

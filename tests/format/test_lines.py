@@ -61,8 +61,16 @@ LINES: list[tuple[ev.Event, bytes]] = [
     (
         at(ev.Judged, verdict=VERDICT),
         b'"k":"v","t":1.5,"v":{"verdict":"close","overrides":[],"rtol":1e-06,"differences":{},'
-        b'"first_difference":{"what":"result"},"max_deviation":"Infinity","max_deviation_at":null,"causes":[]},'
-        b'"c":"726ba448"',
+        b'"first_difference":{"what":"result"},"max_deviation":"Infinity","max_deviation_at":null,"causes":[],"reasons":[],'
+        b'"points":null,"remarks":[],"settled":null},"c":"1bae7d51"',
+    ),
+    (
+        at(ev.ModulesImported, names=("numpy",), libraries={"blas": "openblas 0.3"}),
+        b'"k":"p","t":1.5,"v":["numpy"],"x":{"blas":"openblas 0.3"},"c":"07a5f467"',
+    ),
+    (
+        at(ev.MetricsLogged, step=4, values={"loss": 0.5}, thread=2),
+        b'"k":"m","t":1.5,"s":4,"m":{"loss":0.5},"h":2,"c":"870d24d8"',
     ),
     (at(ev.Warned, text="hm"), b'"k":"w","t":1.5,"x":"hm","c":"b9db2b99"'),
     (at(ev.Heartbeat), b'"k":"h","t":1.5,"c":"c42f5ed0"'),

@@ -199,7 +199,10 @@ def test_uids_sort_by_time_and_never_look_like_numbers() -> None:
     [
         ("42", ids.ByNumber(42)),
         (42, ids.ByNumber(42)),
-        ("01k", ids.ByUid("01k")),
+        ("01ka", ids.ByUid("01ka")),
+        ("01KA", ids.ByUid("01ka")),
+        ("1234", ids.ByNumber(1234)),
+        ("0" * 26, ids.ByUid("0" * 26)),
         ("last", ids.ByAge(0)),
         ("last~2", ids.ByAge(2)),
         ("sweep:7/3", ids.BySweep(7, 3)),
@@ -209,7 +212,10 @@ def test_references_are_read(text: str | int, ref: ids.Ref) -> None:
     assert ids.parse_ref(text) == ref
 
 
-@pytest.mark.parametrize("text", ["", "lost", "last~", "-1", "sweep:7", "42.0", "sweep:0/1", "../x"])
+NO_REFERENCES = ["", "lost", "last~", "-1", "sweep:7", "42.0", "sweep:0/1", "../x", "0", "01k", "0123"]
+
+
+@pytest.mark.parametrize("text", NO_REFERENCES)
 def test_what_is_no_reference_is_refused_with_the_forms_there_are(text: str) -> None:
     with pytest.raises(RefSyntaxError, match=r"last~2, or sweep:7/3.*anew list"):
         ids.parse_ref(text)

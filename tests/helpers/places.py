@@ -7,4 +7,5 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 APPS = TESTS / "apps"
+PROGRAMS = TESTS / "programs"
 PROJECTS = TESTS / "projects"

@@ -242,9 +242,12 @@ def test_an_exception_in_a_thread_is_on_record(trial: Project) -> None:
         ),
         ("os.mkfifo('fifo'); run.log_artifact('fifo')", "is no regular file"),
         ("run.input('missing.csv')", "There is no file or folder 'missing.csv'"),
+        ("run.log('x')", "run.log('x') has no names: give a dict of numbers"),
+        ("run.info(3)", "run.info(3) has no names: give a dict"),
+        ("run.rng(3)", "run.rng(3) has no name: a generator is called by a text"),
     ],
 )
-def test_bad_artifacts_and_inputs_name_what_is_wrong(trial: Project, call: str, message: str) -> None:
+def test_bad_artifacts_inputs_and_names_say_what_is_wrong(trial: Project, call: str, message: str) -> None:
     trial.write(f"@experiment.main\ndef main(lr: float = 0.1, *, run: Run):\n    {call}")
     err = trial.run(code=1).stderr
     assert message in err
@@ -252,6 +255,26 @@ def test_bad_artifacts_and_inputs_name_what_is_wrong(trial: Project, call: str, 
     assert record.error is not None
     assert message in record.error.message
     assert record.artifacts == ()
+
+
+def test_a_path_is_shown_as_it_is_typed_from_where_the_run_was_started(trial: Project) -> None:
+    trial.write("@experiment.main\ndef main(*, run: Run):\n    pass")
+    assert "run 1 of trial in runs/1\n" in trial.run("hydra.job.chdir=true").stderr
+
+
+def test_a_record_is_shown_in_little_space(trial: Project) -> None:
+    (trial.folder / "more").mkdir()
+    for number in range(50):
+        (trial.folder / "more" / f"m{number}.py").touch()
+    trial.write(
+        "@experiment.main\ndef main(lr: float = 0.5, *, run: Run):\n    run.log({'loss': 0.25})\n    return ['x' * 500]"
+    )
+    trial.run()
+    text = repr(trial.record())
+    assert text.startswith("RunRecord(id=1, experiment='trial', status=COMPLETED, started_at=")
+    assert "config={'lr': 0.5}" in text
+    assert "metrics={'loss': 0.25}" in text
+    assert len(text) < 400
 
 
 def test_an_artifact_folder_keeps_every_file(trial: Project) -> None:

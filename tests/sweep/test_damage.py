@@ -20,6 +20,8 @@ from anew.runner.records import Status
 from anew.runner.store import marks
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import check_store
+from anew.runner.sweep import vouching
+from anew.runner.sweep.remote import EXPECT
 from anew.runner.sweep_records import SweepStart
 from tests.helpers.scripts import Project
 
@@ -95,6 +97,50 @@ def test_an_override_added_to_the_plan_is_shown_and_not_run_without_trust(trial:
     resume(trial, "--trust")
     assert executions(trial) == ["1", "2", "3", "4evil"]
     assert trial.store.sweep_folder(1).strange() == []
+
+
+def test_a_job_that_was_added_to_the_plan_is_run_once_it_is_trusted_and_the_sweep_is_complete(
+    trial: Project, sweep: Path
+) -> None:
+    line = {**serial.unseal((sweep / "jobs.jsonl").read_bytes().splitlines()[3]), "index": 4, "overrides": ["i=5"]}
+    with (sweep / "jobs.jsonl").open("ab") as file:
+        file.write(serial.seal({**line, "config": {**line["config"], "i": 5}}))
+    assert "job 4  i=5" in resume(trial, code=4)
+
+    resume(trial, "--trust")
+    assert executions(trial) == ["1", "2", "3", "4", "5"]
+    again = subprocess.run(
+        [*ANEW, "sweep", "resume", "1"], cwd=trial.folder, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "nothing left to run" in again.stderr
+
+
+@pytest.mark.parametrize("of", ["job", "sweep", "mark"])
+def test_a_worker_runs_what_was_handed_out_and_nothing_else(
+    trial: Project, sweep: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, of: str
+) -> None:
+    store = trial.store
+    start, job = store.sweep(1).start, store.sweep_folder(1).planned()[3]
+    words = [str(store.root), "1", "3", "1", "anew.quiet=true"]
+    expected = f"{EXPECT}{vouching.digest(start, job)}"
+    if of == "mark":
+        # nobody says what was handed out, and here nobody's key has marked it
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    elif of == "job":
+        change(sweep / "jobs.jsonl", 3, lambda raw: raw["overrides"].append("extra=evil"))
+    else:
+        change(sweep / "sweep.json", 0, lambda raw: raw["command"].update(options=["-X", "dev"]))
+    for given in ([], [expected]) if of != "mark" else ([],):
+        assert worker(trial, *given, *words) == 4
+    assert executions(trial) == ["1", "2", "3"]
+    if of == "mark":
+        assert worker(trial, expected, *words) == 0
+        assert executions(trial) == ["1", "2", "3", "4"]
+
+
+def worker(trial: Project, *words: str) -> int:
+    command = [sys.executable, "-m", "anew.runner.sweep.remote", *words]
+    return subprocess.run(command, cwd=trial.folder, check=False, stdin=subprocess.DEVNULL).returncode
 
 
 def test_a_line_of_another_sweep_is_none_of_this_ones(trial: Project, sweep: Path) -> None:

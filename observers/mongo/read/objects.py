@@ -47,12 +47,12 @@ class MongoObjects(ObjectStore):
 
     def open(self, sha256: str) -> BinaryIO:
         """Open content for reading; see `ObjectStore.open`."""
-        self._fetched(sha256)
+        self._refuse_replaced(sha256)
         return super().open(sha256)
 
     def lay_out(self, sha256: str, target: Path, *, mode: int | None = None, writable: bool = True) -> None:
         """Lay content out; see `ObjectStore.lay_out`."""
-        self._fetched(sha256)
+        self._refuse_replaced(sha256)
         super().lay_out(sha256, target, mode=mode, writable=writable)
 
     def put_stream(self, stream: BinaryIO) -> tuple[str, int]:
@@ -66,6 +66,13 @@ class MongoObjects(ObjectStore):
         finally:
             with suppress(OSError):
                 temporary.unlink()
+
+    def _refuse_replaced(self, sha256: str) -> None:
+        """Fetch content. Raises StoreError when what is called so in GridFS is something else."""
+        if not self._fetched(sha256) and _DIGEST.fullmatch(sha256):
+            with self._reading():
+                if self._database["fs.files"].find_one({"metadata.sha256": sha256}, {"_id": 1}) is not None:
+                    raise self._damaged(sha256)
 
     def _fetched(self, sha256: str) -> bool:
         if super().has(sha256):

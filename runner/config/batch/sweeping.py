@@ -79,6 +79,7 @@ class Sweeping:
         self._launching = _launching(self._inner, master, typed, sweeper)
         self._composed: dict[int, bytes] = {}
         self._planned: dict[int, PlannedJob] = {}
+        self._launched: set[int] = set()
         self._shared = b""
         self._sweep: SweepHooks | None = None
         self.failure: Exception | None = None
@@ -107,6 +108,7 @@ class Sweeping:
         try:
             hooked(self._sweep.plan, [self._planned[index] for index in sorted(self._planned)])
             self._sweeper.sweep(arguments=arguments)
+            self._launch_rest()
         except _StopSweepError as stopped:
             record = hooked(self._sweep.end, stopped.error.reason, str(stopped.error))
             if record.status is Status.FAILED:
@@ -131,6 +133,7 @@ class Sweeping:
         """Run a batch of jobs; return how they ended, in order."""
         sweep = self._began
         indices = [self._plan(initial_job_idx + offset, overrides) for offset, overrides in enumerate(job_overrides)]
+        self._launched.update(indices)
         if self._launching.engine is None:
             while due := [index for index in indices if isinstance(hooked(sweep.due, index), Due)]:
                 for first, count in _stretches(due):
@@ -141,6 +144,12 @@ class Sweeping:
             rest = iter(indices)
             self._conduct(_Tickets(self._ticket, lambda: next(rest, None), _nothing), _nothing)
         return [self._returned(index) for index in indices]
+
+    def _launch_rest(self) -> None:
+        """Run what is planned and no job of the sweeper's: somebody added it to the plan, and was trusted."""
+        if self._is_basic:
+            for index in sorted(set(self._planned) - self._launched):
+                self.launch([self._planned[index].overrides], index)
 
     @property
     def _is_here(self) -> bool:

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from anew.runner.config.private.running import report
 from anew.runner.config.signature.parameters import RESERVED
 from anew.runner.config.signature.spec import TaskSpec
+from anew.runner.config.signature.values import declared
 from anew.runner.errors import ConfigError, refusal
 from anew.runner.format.redact import redact_text
 from anew.runner.wording import nearest
@@ -180,9 +181,11 @@ def _unknown_key(key: str, advice: str, error: Exception, seen: Circumstances) -
     groups = [] if level else _groups(seen)
     reason = _lines(error.__cause__).split("\n")[0] if error.__cause__ else ""
     listed = f" {level or 'The configuration'} has: {', '.join(names)}." if names else ""
+    # an instance of a class has no place for another key, whatever stands before it
+    further = f"\n{advice.strip()}" if seen.spec.schema_kind is None else ""
     return (
         f"Could not override {key!r}. {f'{reason}.' if reason else ''}"
-        f"{nearest(wrong, [*names, *groups], prefix)}{listed}\n{advice.strip()}"
+        f"{nearest(wrong, [*names, *groups], prefix)}{listed}{further}"
     )
 
 
@@ -209,7 +212,8 @@ def _composed_without(key: str, seen: Circumstances) -> DictConfig | None:
         assert seen.loader is not None
         return seen.loader.load_configuration(seen.config_name, rest, RunMode.RUN, validate_sweep_overrides=False)
     except Exception:
-        return None
+        # of a class that was no file of anybody's the loader knows nothing any more
+        return declared(seen.spec.schema) if seen.spec.schema is not None else None
 
 
 def _groups(seen: Circumstances) -> list[str]:

@@ -78,10 +78,27 @@ def signature_values(spec: TaskSpec, cfg: DictConfig) -> dict[str, Any]:
 def schema_values(spec: TaskSpec, kind: Kind, cfg: DictConfig) -> Any:
     """Return the instance of the dataclass that main is annotated with. Raises ConfigError."""
     refuse_missing(spec, cfg)
+    _refuse_unknown(spec, users_part(cfg), "")
     try:
         return kind.restore(OmegaConf.to_object(users_part(cfg)), "config")
     except WrongValueError as error:
         raise ConfigError(f"{str(error).removeprefix('config.')} ({spec.place})") from None
+
+
+def _refuse_unknown(spec: TaskSpec, node: DictConfig, where: str) -> None:
+    """Refuse a key that the class of its node has no field for: an instance has no place for it. Raises ConfigError."""
+    cls: Any = OmegaConf.get_type(node)
+    names = [str(name) for name in getattr(cls, "__dataclass_fields__", {})]
+    names += [str(each.name) for each in getattr(cls, "__attrs_attrs__", ())]
+    for key in node:
+        if names and str(key) not in names and not (not where and key in RESERVED):
+            raise ConfigError(
+                f"{cls.__name__} has no field {str(key)!r} (given as {where}{key!s}; {spec.place})."
+                f"{nearest(str(key), names, where)} It has: {', '.join(names)}."
+            )
+        below = nodes.child(node, key)
+        if isinstance(below, DictConfig) and nodes.is_open(below):
+            _refuse_unknown(spec, below, f"{where}{key!s}.")
 
 
 def refuse_missing(spec: TaskSpec, cfg: DictConfig) -> None:

@@ -1,0 +1,378 @@
+"""
+Why two runs differ: found, not guessed.
+
+In this order: what was changed on purpose; inputs that the two read otherwise; files that the re-run missed; what the
+source shows to be another each time, where what differs follows from it; what differs by its look (times, temporary
+names, made ids); what is another in Python, packages and machine; then what only may be. When none of it is there, that
+is said.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anew.runner.records import Cause, RunRecord
+from anew.runner.rerun import environments
+from anew.runner.rerun.clues import Clue, Looks
+from anew.runner.rerun.contents import MOST_BYTES, Place, first_parting
+from anew.runner.rerun.origins import Origin
+from anew.runner.rerun.parts import Part
+from anew.runner.rerun.sides import Side
+from anew.runner.rerun.sources import main_function, read_sources
+from anew.runner.rerun.tracing import Traced, by_kind, trace
+from anew.runner.rerun.verdict import NOT_ENDED, Compared
+from anew.runner.wording import printable, some
+
+_MOST_PARTS = 40
+_MOST_CAUSES = 12
+_MOST_OF_A_KIND = 3
+_CHANCE = ("unseeded", "time", "temporary", "place", "made", "order", "hash")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """
+    Two runs that differ.
+
+    Attributes:
+        was: The run on record.
+        now: Its re-run.
+        found: Where they part.
+        differences: What differed before main started.
+        overrides: What was changed on purpose.
+        missed: Recorded names of files that main looked for and did not find.
+        folders: Paths that are another in each of the two: of their own folders, of the project.
+        is_current: Whether today's source was run.
+    """
+
+    was: Side
+    now: Side
+    found: Compared
+    differences: Mapping[str, Any]
+    overrides: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    folders: Sequence[str] = ()
+    is_current: bool = False
+
+
+def explain(case: Case) -> tuple[Cause, ...]:
+    """Return what may explain how two runs differ, likeliest first; never nothing."""
+    was, now = case.was.record, case.now.record
+    if now.status in NOT_ENDED:
+        return (_stopped(was, now),)
+    known = [*_on_purpose(case), *_inputs(case), *_missing(case), *_lost(case)]
+    evidence = _Evidence(case)
+    evident = evidence.causes()
+    around = [*environments.causes(was, case.differences)]
+    if case.overrides and not evident:
+        return (*known, *around)
+    found = _distinct([*known, *evident, *around])
+    if not known and not evident:
+        found = _distinct([*found, *_suspected(case, evidence), *_of_libraries(was)])
+    return tuple(found[:_MOST_CAUSES]) or (_unknown(case),)
+
+
+def _distinct(causes: Iterable[Cause]) -> list[Cause]:
+    """Leave of several that name one place the first."""
+    return list({(cause.kind, cause.where or cause.sentence): cause for cause in reversed([*causes])}.values())[::-1]
+
+
+# --- what is known ------------------------------------------------------------------------------------------------
+
+
+def _stopped(was: RunRecord, now: RunRecord) -> Cause:
+    how = f"stopped by {now.signal}" if now.signal else "killed"
+    return Cause(
+        kind="stopped",
+        sentence=f"The re-run was {how} before its end, so the two cannot be compared. "
+        f"Run it whole: anew rerun {was.id}",
+    )
+
+
+def _on_purpose(case: Case) -> Iterator[Cause]:
+    if case.overrides:
+        given = " ".join(case.overrides)
+        yield Cause(kind="override", where=given, sentence=f"{given} was given on top.")
+    if case.is_current and (changed := _changed_sources(case.was.record, case.now.record)):
+        yield Cause(kind="source", where=changed[0], sentence=f"The source is another: {some(changed)}.")
+
+
+def _changed_sources(was: RunRecord, now: RunRecord) -> list[str]:
+    old, new = ({file.path: file.sha256 for file in record.source.files} for record in (was, now))
+    return sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
+
+
+def _inputs(case: Case) -> Iterator[Cause]:
+    """Yield the inputs that both runs opened and that differ, and those that one of them alone opened."""
+    old, new = ({ref.path: ref.sha256 for ref in side.record.inputs} for side in (case.was, case.now))
+    before = case.differences.get("inputs", {})
+    for path in old:
+        if path in new and old[path] != new[path]:
+            kept = "; its recorded content was not kept" if path in before and not before[path]["restored"] else ""
+            then, today = old[path][:12], new[path][:12]
+            yield Cause(
+                kind="input",
+                where=path,
+                sentence=f"The input {printable(path)} has changed: main read {then} then, {today} now{kept}.",
+            )
+        elif path not in new and path in before and not before[path]["restored"]:
+            state = (
+                "is not there any more" if before[path]["now"] is None else "has changed, and its content was not kept"
+            )
+            yield Cause(kind="input", where=path, sentence=f"The input {printable(path)} {state}.")
+    source = {file.path for file in case.was.record.source.files}
+    for path in new:
+        if path not in old and path not in source:
+            yield Cause(
+                kind="input",
+                where=path,
+                sentence=f"The re-run read {printable(path)}, which was no input of the recorded run.",
+            )
+
+
+def _missing(case: Case) -> Iterator[Cause]:
+    error = case.now.record.error
+    root = case.was.record.source.root or ""
+    for path in case.missed:
+        # main may well do without it, then as now
+        if not (
+            os.path.exists(os.path.join(root, path)) or (error is not None and os.path.basename(path) in error.message)
+        ):
+            continue
+        yield Cause(
+            kind="missing",
+            where=path,
+            sentence=f"Main looked for {printable(path)}, which was no recorded input, and so is not in the laid-out "
+            f"project. Declare it where it is recorded: run.input({path!r})",
+        )
+
+
+def _lost(case: Case) -> Iterator[Cause]:
+    for side, which in ((case.was, "the recorded run"), (case.now, "the re-run")):
+        if side.record.unkept is not None:
+            yield Cause(
+                kind="unkept",
+                sentence=f"What main returned in {which} could not be kept, so it cannot be compared: "
+                f"{side.record.unkept.rstrip('.')}. Return numbers, texts, lists and dicts.",
+            )
+            return
+    if case.now.lost:
+        yield Cause(kind="unkept", sentence=f"The record of the re-run is damaged: {some(case.now.lost)}.")
+
+
+def _unknown(case: Case) -> Cause:
+    again = f"anew rerun {case.was.record.id} --twice"
+    return Cause(
+        kind="unknown",
+        sentence=f"Nothing on record explains it. To see what differs from one re-run to the next: {again}",
+    )
+
+
+# --- what the source and the values show --------------------------------------------------------------------------
+
+
+class _Evidence:
+    """
+    What the parts that differ follow from, and what they are by their look.
+
+    Attributes:
+        looks: Recognises what differs.
+        traced: What the recorded source shows.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self.looks = Looks(case.was.record, case.now.record, case.folders)
+        self.traced = trace(read_sources(case.was))
+        self._function = main_function(case.was.record)
+
+    def causes(self) -> list[Cause]:
+        """Return them, likeliest first."""
+        found: list[Cause] = []
+        for part in self._case.found.all[:_MOST_PARTS]:
+            found += self._of_part(part)
+        order = {kind: place for place, kind in enumerate(_CHANCE)}
+        found = _distinct(found)
+        found.sort(key=lambda cause: order.get(cause.kind, len(order)))
+        return [*_some_of_each(found)]
+
+    def _of_part(self, part: Part) -> list[Cause]:
+        origins = by_kind(self._origins(part))
+        place = self._place(part)
+        clue = place.clue if place is not None else self.looks.of_values(_last_name(part), part.recorded, part.now)
+        if clue is not None and clue.kind in ("time", "temporary", "place", "made"):
+            # what is seen in the value itself is surer than what may have gone into it
+            fitting = [each for each in origins if each.kind == clue.kind or each.kind == "unseeded" == clue.kind]
+            return [_seen(part, place, clue, fitting[:1])]
+        if origins:
+            return [_followed(part, place, origin) for origin in _first_of_each(origins)]
+        return [] if clue is None else [_seen(part, place, clue, [])]
+
+    def _origins(self, part: Part) -> frozenset[Origin]:
+        traced = self.traced
+        if part.what == "metric":
+            return _looked_up(traced.metrics, part.name)
+        if part.what == "info":
+            return _looked_up(traced.info, part.name)
+        if part.what == "result":
+            return _of_result(traced, self._function, part.name)
+        if part.what in ("error", "status"):
+            return traced.errors
+        return traced.files if part.what == "artifact" else frozenset()
+
+    def _place(self, part: Part) -> Place | None:
+        """Return where an artifact's contents part."""
+        if part.what != "artifact" or part.recorded is None or part.now is None:
+            return None
+        contents = self._case.was.content(part.recorded, MOST_BYTES), self._case.now.content(part.now, MOST_BYTES)
+        if contents[0] is None or contents[1] is None:
+            return None
+        return first_parting(contents[0], contents[1], self.looks)
+
+
+def _looked_up(named: Mapping[str, frozenset[Origin]], name: str) -> frozenset[Origin]:
+    for key in (name, name.replace(".", "/"), name.partition(".")[0]):
+        if key in named:
+            return named[key]
+    return named.get("", frozenset())
+
+
+def _of_result(traced: Traced, function: str, name: str) -> frozenset[Origin]:
+    keyed = traced.results.get(function)
+    if keyed is None:
+        return frozenset()
+    fitting = [key for key in keyed if key and (name == key or name.startswith((f"{key}.", f"{key}[")))]
+    return keyed[max(fitting, key=len)] if fitting else keyed.get("", frozenset())
+
+
+def _last_name(part: Part) -> str:
+    return part.name.rpartition("/")[2]
+
+
+def _first_of_each(origins: Sequence[Origin]) -> list[Origin]:
+    return list({each.kind: each for each in reversed(origins)}.values())[::-1]
+
+
+def _some_of_each(causes: Sequence[Cause]) -> Iterator[Cause]:
+    counts: dict[str, int] = {}
+    for cause in causes:
+        counts[cause.kind] = counts.get(cause.kind, 0) + 1
+        if counts[cause.kind] <= _MOST_OF_A_KIND:
+            yield cause
+
+
+def _name(part: Part, place: Place | None = None) -> str:
+    name = f"{part.what} {printable(part.name)}".strip()
+    return f"{name} ({printable(place.where)})" if place is not None else name
+
+
+def _seen(part: Part, place: Place | None, clue: Clue, origins: Sequence[Origin]) -> Cause:
+    where = origins[0].where if origins else part.name
+    source = f", from {printable(origins[0].code)} in {origins[0].where}" if origins else ""
+    sides = f": {printable(place.recorded)} -> {printable(place.now)}" if place is not None and place.recorded else ""
+    subject = f"In the {_name(part, place)} stands" if place is not None else f"In the {_name(part)} is"
+    return Cause(kind=clue.kind, where=where, sentence=f"{subject} {clue.what}{source}{sides}.")
+
+
+_FOLLOWS = {
+    "unseeded": "is random and has no seed; for one: run.rng(NAME), or a seed made from run.seed",
+    "time": "reads a clock",
+    "temporary": "makes a temporary name",
+    "place": "says where it runs",
+    "order": "comes in another order each time: of a folder's files, threads or processes",
+    "hash": "goes by the hash of texts, another in every process; to pin it: PYTHONHASHSEED=0, or sorted(...)",
+}
+
+
+def _followed(part: Part, place: Place | None, origin: Origin) -> Cause:
+    return Cause(
+        kind=origin.kind,
+        where=origin.where,
+        sentence=f"The {_name(part, place)} follows from {printable(origin.code)} in {origin.where}, which "
+        f"{_FOLLOWS[origin.kind]}.",
+    )
+
+
+# --- what only may be ---------------------------------------------------------------------------------------------
+
+
+def _suspected(case: Case, evidence: _Evidence) -> Iterator[Cause]:
+    """Yield what the source has that is another each time, where nothing ties it to what differs."""
+    origins = [each for each in evidence.traced.all if each.kind != "hash" or _has_random_hashes(case.was.record)]
+    parts = case.found.all[:_MOST_PARTS]
+    may_be_time = any(evidence.looks.may_be_duration(part.recorded, part.now) for part in parts)
+    for origin in by_kind(origins):
+        if origin.kind in ("place", "temporary") or (origin.kind == "time" and not may_be_time):
+            continue
+        yield Cause(
+            kind=origin.kind,
+            where=origin.where,
+            sentence=f"It may be that it follows from {printable(origin.code)} in {origin.where}, which "
+            f"{_FOLLOWS[origin.kind]}.",
+        )
+
+
+def _has_random_hashes(record: RunRecord) -> bool:
+    return record.seeds is not None and record.seeds.hash_randomization == "random"
+
+
+def _of_libraries(was: RunRecord) -> Iterator[Cause]:
+    seeds, environment = was.seeds, was.environment
+    if seeds is None or environment is None:
+        return
+    imported = set(environment.imported)
+    if "torch" in seeds.seeded and "torch" not in seeds.deterministic:
+        text = "torch was not told to be deterministic. To do so: anew.deterministic=true"
+        yield Cause(kind="library", where="torch", sentence=text)
+    if "jax" in (imported or environment.packages):
+        text = "JAX takes its keys from the program; no seed of ours reaches it unless they are made from run.seed."
+        yield Cause(kind="library", where="jax", sentence=text)
+    for name in ("cupy", "mxnet", "paddlepaddle"):
+        if name in (imported or environment.packages):
+            yield Cause(kind="library", where=name, sentence=f"No seed of ours reaches {name}.")
+
+
+def own_folders(*sides: Side) -> list[str]:
+    """Return the paths that are another in every run: of its folder, and of the project where that was."""
+    found = []
+    for side in sides:
+        record = side.record
+        if record.id is not None:
+            found.append(str(side.store.layout.run(record.id).folder))
+        found += [record.source.root or "", record.command.cwd]
+    return [folder for folder in dict.fromkeys(found) if folder and folder != os.sep]
+
+
+def settle(
+    causes: Sequence[Cause], found: Compared, between: Compared, ref: int, second: int
+) -> tuple[list[Cause], str]:
+    """
+    Return the causes that stand after a second re-run, and what that showed, in a sentence.
+
+    Args:
+        causes: Of the first re-run.
+        found: Where that parts from the record.
+        between: Where the two re-runs part.
+        ref: The run on record.
+        second: The second re-run.
+    """
+    again = {(part.what, part.name) for part in between.all}
+    names = {(part.what, part.name): _name(part) for part in found.all}
+    fixed = [name for key, name in names.items() if key not in again]
+    moving = [name for key, name in names.items() if key in again]
+    told = f"A second re-run, run {second},"
+    if not again:
+        left = [cause for cause in causes if cause.kind not in _CHANCE]
+        told = f"{told} came out as the first: what differs from run {ref} is no matter of chance."
+        return left or [Cause(kind="unknown", sentence="Nothing on record explains it.")], told
+    if not fixed:
+        chance = [cause for cause in causes if cause.kind in _CHANCE]
+        told = f"{told} differs from the first in the same places: main comes out otherwise each time."
+        return chance or list(causes), told
+    told = (
+        f"{told} differs from the first in {some(moving) or 'other places'}; in {some(fixed)} it came out as the first"
+    )
+    return list(causes), f"{told}, and other than run {ref}."

@@ -1,0 +1,73 @@
+"""One of the two runs that are compared: its record, and what of it lies in its store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anew.runner import events as ev
+from anew.runner.errors import AnewError
+from anew.runner.records import Part, RunRecord, Severity
+from anew.runner.rerun.series import Lanes
+from anew.runner.store.run_folders import RunFolders
+
+_CURATOR = "curate-"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """
+    A run and the store that it is read from.
+
+    Attributes:
+        record: Whole.
+        store: Where it lies; `record.id` is its number there.
+    """
+
+    record: RunRecord
+    store: RunFolders
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What of the run's journals and outcome is damaged or gone, a sentence each."""
+        parts = (Part.JOURNAL, Part.OUTCOME, Part.RECORD, Part.FOLDER)
+        return tuple(each.what for each in self.record.damage if each.severity is Severity.ERROR and each.part in parts)
+
+    @property
+    def lost_points(self) -> bool:
+        """Whether points, artifacts or facts of the run may be lost."""
+        return any(each.hides_content for each in self.record.damage)
+
+    def lanes(self, name: str) -> Lanes:
+        """Return the points of a metric by who logged them."""
+        return self.store.lanes(self._number, name)
+
+    @property
+    def _number(self) -> int:
+        return self.record.id if self.record.id is not None else self.store.resolve(self.record.uid)
+
+    def tags(self) -> frozenset[str]:
+        """Return the tags that main set: neither given at the start nor by a command later."""
+        if not self.record.tags:
+            return frozenset()
+        found: set[str] = set()
+        for event in self.store.events(self._number):
+            if isinstance(event, ev.TagsChanged) and not event.writer.startswith(_CURATOR):
+                found = (found | set(event.added)) - set(event.removed)
+        return frozenset(found)
+
+    def versions(self, name: str) -> frozenset[str]:
+        """Return the digests of all that was kept as an artifact of this name, one after the other."""
+        events = self.store.events(self._number)
+        return frozenset(
+            event.artifact.sha256
+            for event in events
+            if isinstance(event, ev.ArtifactAdded) and event.artifact.path == name
+        )
+
+    def content(self, sha256: str, most: int) -> bytes | None:
+        """Return content, at most so many bytes of it; None when it cannot be had."""
+        try:
+            with self.store.open_object(sha256) as file:
+                return file.read(most)
+        except (AnewError, OSError):
+            return None

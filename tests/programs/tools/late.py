@@ -1,0 +1,5 @@
+"""Imported late."""
+
+
+def spread(values):
+    return max(values) - min(values)

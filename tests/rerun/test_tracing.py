@@ -1,0 +1,84 @@
+"""What values follow from, as far as source shows it."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from anew.runner.rerun.tracing import trace
+
+
+def result(body: str) -> list[tuple[str, str]]:
+    """The kind and the place of all that a main follows from."""
+    traced = trace({"a.py": textwrap.dedent(body)})
+    return sorted((each.kind, each.where) for each in traced.results["main"][""])
+
+
+@pytest.mark.parametrize(
+    ("body", "kinds"),
+    [
+        ("import numpy as np\ndef main():\n    return np.random.default_rng().normal()", ["unseeded"]),
+        ("import numpy as np\ndef main():\n    return np.random.default_rng(None).normal()", ["unseeded"]),
+        ("import numpy as np\ndef main():\n    return np.random.default_rng(7).normal()", []),
+        ("import numpy as np\ndef main():\n    return np.random.normal()", []),
+        ("from random import Random as R\ndef main():\n    return R().random()", ["unseeded"]),
+        ("import random\ndef main():\n    return random.Random(3).random()", []),
+        ("import random\ndef main():\n    return random.SystemRandom(3).random()", ["unseeded"]),
+        ("import secrets\ndef main():\n    return secrets.token_hex()", ["unseeded"]),
+        ("import time\ndef main():\n    t = time.time()\n    return time.time() - t", ["time", "time"]),
+        ("import time\ndef main():\n    t = time.time()\n    return 3", []),
+        ("import datetime as d\ndef main():\n    return str(d.datetime.now())", ["time"]),
+        ("import time\ndef main():\n    n = 0\n    while time.time() < 3:\n        n += 1\n    return n", ["time"]),
+        ("def main():\n    s = {'a', 'b'}\n    return [x for x in s]", ["hash"]),
+        ("def main():\n    s = {'a', 'b'}\n    return sorted(s)", []),
+        ("def main():\n    return len(set('abc'))", []),
+        ("def main():\n    return list({1, 2})", []),
+        ("import os\ndef main():\n    return os.listdir('.')", ["order"]),
+        ("import os\ndef main():\n    return sorted(os.listdir('.'))", []),
+        ("import tempfile\ndef main():\n    with tempfile.TemporaryDirectory() as d:\n        return d", ["temporary"]),
+        ("import time\ndef f(x):\n    return x\ndef main():\n    return f(time.time())", ["time"]),
+        (
+            "import time\nclass A:\n    def f(s):\n        s.t = time.time()\ndef main(a):\n    return a.t",
+            ["time"],
+        ),
+        ("import time\ndef main():\n    found = []\n    found.append(time.time())\n    return found", ["time"]),
+        ("from time import perf_counter as now\ndef main():\n    return now()", ["time"]),
+    ],
+)
+def test_a_result_follows_from(body: str, kinds: list[str]) -> None:
+    assert [kind for kind, _ in result(body)] == kinds
+
+
+def test_the_keys_of_what_is_returned_and_logged_are_told_apart() -> None:
+    traced = trace(
+        {
+            "a.py": textwrap.dedent("""
+            import time, uuid
+            def main(run):
+                begin = time.time()
+                out = {"n": 3}
+                out["took"] = time.time() - begin
+                run.log({"loss": 1.0, "id": uuid.uuid4().int, "train": {"s": begin}})
+                run.info({"when": begin, "what": 1})
+                return out
+            """)
+        }
+    )
+    assert not traced.results["main"]["n"]
+    assert {each.kind for each in traced.results["main"]["took"]} == {"time"}
+    assert not traced.metrics["loss"]
+    assert [each.where for each in traced.metrics["id"]] == ["a.py:7"]
+    assert {each.kind for each in traced.metrics["train/s"]} == {"time"}
+    assert {each.kind for each in traced.info["when"]} == {"time"}
+    assert not traced.info["what"]
+
+
+def test_it_is_followed_through_files() -> None:
+    sources = {"noise.py": "import os\ndef salt():\n    return os.urandom(3)\n"}
+    sources["a.py"] = "from noise import salt\ndef main():\n    return salt().hex()\n"
+    assert [each.where for each in trace(sources).results["main"][""]] == ["noise.py:3"]
+
+
+def test_what_is_no_python_is_passed_over() -> None:
+    assert trace({"a.py": "def main(:", "b.py": "x = '\0'", "c.py": "(" * 500}).all == ()
