@@ -4,6 +4,7 @@ PYTHON ?= python3
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else "auto")')
 KILLS ?= 10000
 TRIALS ?= 5000
+CUTS ?= 2000
 FAULTS ?= 400
 BIN := .venv/bin
 SOURCES := src runner observers configs tests benchmarks examples scripts
@@ -27,7 +28,8 @@ help:
 	@echo "make oldest    all tests with the lowest versions that are promised"
 	@echo "make lint      style alone; make types: types alone"
 	@echo "make bench     measure what recording costs"
-	@echo "make torture   kill $(KILLS) writers (KILLS=n), damage $(TRIALS) stores (TRIALS=n), have $(FAULTS) calls fail (FAULTS=n); docs/crash-report-card.md"
+	@echo "make torture   kill $(KILLS) writers (KILLS=n), damage $(TRIALS) stores (TRIALS=n), have $(FAULTS) calls fail (FAULTS=n),"
+	@echo "               cut the power at $(CUTS) places (CUTS=n); docs/crash-report-card.md"
 	@echo "make clean     remove what the targets above have made"
 
 demo:
@@ -80,6 +82,7 @@ bench: dev
 
 torture: dev
 	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS) --trials $(TRIALS) --faults $(FAULTS)
+	@ANEW_CUTS=$(CUTS) $(BIN)/python -m pytest -q tests/store/test_power_cut.py
 
 clean:
 	rm -rf .venv .venv-demo .venv-hydra-next .venv-pythons build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -75,7 +75,13 @@ class StoreError(AnewError, OSError):
 
 
 class UnkeptError(StoreError):
-    """How a run ended could not be put on record: readers will take it for lost."""
+    """
+    Main returned, and not all of its run is on record.
+
+    Attributes:
+        run: The run's number.
+        status: What readers see: FAILED; LOST where not even the outcome could be written.
+    """
 
     exit_code = EXIT_UNKEPT
 

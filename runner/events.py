@@ -187,6 +187,7 @@ class RunEnded(Event):
         output_bytes: How many bytes the output log had by then that would not change any more; None as above.
         output_sealed: How many of these had their checksums on record beside it; None as above.
         unkept: Why what main returned is not on record; None when it is.
+        losses: What could not be recorded, in sentences; None for nothing.
     """
 
     status: Status = field(metadata=_as("status"))
@@ -201,6 +202,7 @@ class RunEnded(Event):
     output_bytes: int | None = field(default=None, metadata=_as("output_bytes"))
     output_sealed: int | None = field(default=None, metadata=_as("output_sealed"))
     unkept: str | None = field(default=None, metadata=_as("unkept"))
+    losses: tuple[str, ...] | None = field(default=None, metadata=_as("losses"))
 
 
 # looked for among the names here, since `Event.__subclasses__()` also has the classes that `slots` has replaced

@@ -148,6 +148,8 @@ class Settings:
         seed: The root seed, for a configuration without one, in [0, 2**32); None to have it drawn.
         deterministic: Whether libraries are told to compute the same each time, where they can.
         drain_s: How long the end of a run waits for its observers.
+        on_loss: What becomes of a run of which something could not be recorded, and whose main returned: "fail" has it
+            end as FAILED, "warn" as COMPLETED with a warning.
         keep: Whether the run's folder stays in the store (the observer "files"), or is gone once the others have it.
         observers: What else follows the run.
     """
@@ -161,6 +163,7 @@ class Settings:
     seed: int | None = None
     deterministic: bool = False
     drain_s: float = 10.0
+    on_loss: Literal["fail", "warn"] = "fail"
     keep: bool = True
     observers: tuple[ObserverSettings, ...] = ()
     output: OutputSettings = field(default_factory=OutputSettings)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from anew.runner.capture.tee import Tee
+from anew.runner.errors import StoreError
 from anew.runner.guard.pump import Capture, Source
 from anew.runner.guard.watch import Guard, GuardGoneError
 
@@ -75,6 +76,7 @@ class OutputCapture:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._problem: str | None = None
+        self._is_whole = True
         self._stopped = mode == "off"
         self._limit_bytes = limit_bytes
         self._secrets = secrets
@@ -99,6 +101,7 @@ class OutputCapture:
                 self._begin()
         except OSError as error:
             self._problem = f"The output is not captured in {str(self._path)!r}: {error.strerror or error}"
+            self._is_whole = False
             self._stopped = True
             self._restore()
             self._close()
@@ -110,21 +113,42 @@ class OutputCapture:
         Where `start` was broken off, or never called, everything is put back as far as it had come. Waits at most 2 s
         for what was printed, as long as a stopped terminal may last. Returns a sentence if something is not as it
         should be.
+
+        Raises:
+            StoreError: Something that was printed is not in the log, or the log is not there; it says why.
         """
         _flush()
         if os.getpid() != self._pid:
             return None
         with self._lock:
             if self._stopped:
-                return self._problem
+                return self._told(None)
             self._stopped = True
             self._restore()
         self._guard.forget(self._take_over)
         try:
             problem = self._wait()
+            gone = self._gone()
         finally:
             self._close()
+        if gone is not None:
+            raise StoreError(gone)
+        return self._told(problem)
+
+    def _told(self, problem: str | None) -> str | None:
+        if not self._is_whole:
+            raise StoreError(problem or self._problem or "Part of the output is not in the log.")
         return self._problem or problem
+
+    def _gone(self) -> str | None:
+        """Return what has become of the log's file in the meantime, as a sentence."""
+        if self._log is None:
+            return None
+        with suppress(OSError):
+            opened, named = os.fstat(self._log), self._path.lstat()
+            if os.path.samestat(opened, named) and named.st_size >= (self.settled_bytes or 0):
+                return None
+        return f"{str(self._path)!r} was removed, replaced or cut short while the run went on."
 
     # --- start --------------------------------------------------------------------------------------------------
 
@@ -250,6 +274,7 @@ class OutputCapture:
                 if drained is None:
                     return self._late()
                 self.settled_bytes, self.sealed_bytes = drained.settled_bytes, drained.sealed_bytes
+                self._is_whole = drained.is_whole
                 return drained.problem
             except GuardGoneError:
                 self._take_over()
@@ -263,6 +288,7 @@ class OutputCapture:
                 return self._late()
             self._caught_up.wait(0.01)
         self.settled_bytes, self.sealed_bytes = local.settled_bytes, local.sealed_bytes
+        self._is_whole = local.is_whole
         return local.problem
 
     def _late(self) -> str:

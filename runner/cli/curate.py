@@ -14,6 +14,8 @@ from anew.runner.format import ids
 from anew.runner.store import curate
 from anew.runner.wording import size
 
+_FORCE = click.option("--force", is_flag=True, help="Take runs, too, that may be going on.")
+
 
 @command("tag")
 @click.argument("ref", shell_complete=offers.runs)
@@ -38,7 +40,8 @@ def note_command(workbench: Workbench, ref: str, text: str) -> None:
 @command("delete")
 @click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete_command(workbench: Workbench, refs: tuple[str, ...], yes: bool) -> None:
+@_FORCE
+def delete_command(workbench: Workbench, refs: tuple[str, ...], yes: bool, force: bool) -> None:
     """Move runs into the trash, from where `anew restore` brings them back."""
     store = workbench.folders
     numbers = [store.resolve(ref) for ref in refs]
@@ -46,7 +49,7 @@ def delete_command(workbench: Workbench, refs: tuple[str, ...], yes: bool) -> No
         say("Nothing was deleted.")
         return
     for number in dict.fromkeys(numbers):
-        curate.delete(store, number)
+        curate.delete(store, number, force=force)
         say(f"Run {number} deleted. To have it back: anew restore {number}")
 
 
@@ -62,16 +65,20 @@ def restore_command(workbench: Workbench, refs: tuple[str, ...]) -> None:
 @command("purge")
 @click.argument("refs", metavar="[REF]...", nargs=-1, shell_complete=offers.deleted_runs)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def purge_command(workbench: Workbench, refs: tuple[str, ...], yes: bool) -> None:
+@_FORCE
+def purge_command(workbench: Workbench, refs: tuple[str, ...], yes: bool, force: bool) -> None:
     """Remove deleted runs for good, all or those named, and the content that no run refers to any more."""
     store = workbench.folders
     numbers = [curate.number_in_trash(store, ref) for ref in refs]
     if not yes and not (_meant("purge", refs, numbers) and _agreed(len(curate.trashed(store)), refs)):
         say("Nothing was removed.")
         return
-    purged = curate.purge(store, refs or None)
+    purged = curate.purge(store, refs or None, force=force)
     runs = f"{len(purged.runs)} run{'' if len(purged.runs) == 1 else 's'}"
     say(f"Removed {runs} and {purged.objects} pieces of content ({size(purged.bytes_freed)}).")
+    if purged.left:
+        left = " ".join(map(str, purged.left))
+        say(f"Left, since they may be going on: {left}. To remove them all the same: anew purge --force {left}")
     if purged.content_kept:
         say(f"{purged.content_kept} To see what is damaged: anew check")
 

@@ -155,6 +155,8 @@ class Replay:
 
     def _end(self, event: ev.RunEnded) -> None:
         self._ended = event
+        for loss in event.losses or ():
+            self.warn(loss)
 
     def record(self) -> RunRecord:
         """Return the record as it is now."""

@@ -1,16 +1,17 @@
 """
-The guard: a small process beside the one that runs main, which keeps two promises that one cannot.
+The guard: a small process beside the one that runs main, which keeps promises that one cannot.
 
-A C call that holds the GIL stops all Python in its process. So what must happen within a second of a signal, and what
-must be read lest a writer blocks, is done here. The guard is no child of the process, is in a session of its own, and
-ends when the process is dead and all captured streams have ended. It imports the standard library and its neighbours
-only, since its start is part of the first run's.
+A C call that holds the GIL stops all Python in its process. So what must happen within a second of a signal, what must
+be read lest a writer blocks, and the signs of life that readers on other hosts go by, are done here. The guard is no
+child of the process, is in a session of its own, and ends when the process is dead and all captured streams have ended.
+It imports the standard library and its neighbours only, since its start is part of the first run's.
 
 See `guard_protocol` for what is said between the two.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -23,6 +24,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from anew.runner.guard import reserve
+from anew.runner.guard.beats import Beats
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
 from anew.runner.guard.pump import Capture, Source
@@ -33,6 +36,7 @@ _INTERACTIVE_PATIENCE_S = 5.0
 _SWITCH_S = 1.0
 _LOOK_S = 0.5
 _MOST_DESCRIPTORS = 16
+_NOTHING: dict[str, Any] = {"problem": None, "settled": 0, "sealed": 0, "whole": True}
 
 
 @dataclass(slots=True)
@@ -79,6 +83,7 @@ class _State:
     """What the process has asked for; `ended` has what became of captures that ended before they were asked for."""
 
     watches: dict[int, dict[str, Any]] = field(default_factory=dict)
+    beats: dict[int, Beats] = field(default_factory=dict)
     captures: dict[int, _Captured] = field(default_factory=dict)
     ended: dict[int, dict[str, Any]] = field(default_factory=dict)
     alarms: dict[int, _Alarm] = field(default_factory=dict)
@@ -125,6 +130,7 @@ class GuardProcess:
                 self._look_for_process()
             for alarm in list(self._state.alarms.values()):
                 self._heed(alarm)
+            self._give_signs_of_life()
             self._look_after_captures()
         os._exit(0)
 
@@ -138,6 +144,8 @@ class GuardProcess:
     def _patience_ms(self) -> int | None:
         now = time.monotonic()
         times = [max(0.0, alarm.due - now) for alarm in self._state.alarms.values()]
+        if not self._dead:
+            times += [max(0.0, beats.due - now) for beats in self._state.beats.values()]
         if self._lifeline == ABSENT:
             times.append(_LOOK_S)
         return int(min(times) * 1000) + 1 if times else None
@@ -162,8 +170,10 @@ class GuardProcess:
         kind, number = message["do"], message["id"]
         if kind == "watch":
             self._state.watches[number] = message
+            self._state.beats[number] = Beats(message["outcome"], message["origin"], message["beat_s"])
         elif kind == "unwatch":
             self._state.watches.pop(number, None)
+            self._state.beats.pop(number, None)
             if not self._state.watches:
                 self._state.alarms.clear()
         elif kind == "capture":
@@ -207,6 +217,12 @@ class GuardProcess:
             self._dead = True
         except PermissionError:
             return
+
+    def _give_signs_of_life(self) -> None:
+        now = time.monotonic()
+        for beats in self._state.beats.values() if not self._dead else ():
+            if now >= beats.due:
+                beats.beat()
 
     # --- signals ------------------------------------------------------------------------------------------------
 
@@ -272,7 +288,7 @@ class GuardProcess:
         if captured := self._state.captures.get(number):
             captured.asked = captured.capture.watched = True
         else:
-            self._answer({"id": number, **self._state.ended.pop(number, {"problem": None, "settled": 0, "sealed": 0})})
+            self._answer({"id": number, **self._state.ended.pop(number, _NOTHING)})
 
     def _look_after_captures(self) -> None:
         for number, captured in list(self._state.captures.items()):
@@ -293,7 +309,12 @@ class GuardProcess:
 
 
 def _state_of(capture: Capture) -> dict[str, Any]:
-    return {"problem": capture.problem, "settled": capture.settled_bytes, "sealed": capture.sealed_bytes}
+    return {
+        "problem": capture.problem,
+        "settled": capture.settled_bytes,
+        "sealed": capture.sealed_bytes,
+        "whole": capture.is_whole,
+    }
 
 
 def _write_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]) -> None:
@@ -305,13 +326,23 @@ def _write_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]
     """
     folder, name = os.path.split(watch["outcome"])
     temporary = os.path.join(folder, f".{name}.guard{os.getpid()}")
-    with suppress(OSError), open(temporary, "xb", buffering=0) as file:
-        try:
-            file.write(_sealed_outcome(watch, number, of_output))
-            os.link(temporary, watch["outcome"])
-        finally:
-            os.unlink(temporary)
-        os.fsync(file.fileno())
+    data = _sealed_outcome(watch, number, of_output)
+    try:
+        with open(temporary, "xb", buffering=0) as file:
+            try:
+                if file.write(data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.link(temporary, watch["outcome"])
+            finally:
+                os.unlink(temporary)
+            os.fsync(file.fileno())
+        reserve.sync_folder(folder)
+    except FileExistsError:
+        pass
+    except OSError:
+        with suppress(OSError):
+            reserve.create_from_reserve(watch["outcome"], data)
+    reserve.give_up(folder)
 
 
 def _sealed_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]) -> bytes:

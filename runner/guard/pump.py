@@ -107,6 +107,11 @@ class Capture:
         """What could not be written, as a sentence."""
         return self._log.problem or next((pump.problem for pump in self._pumps if pump.problem), None)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was printed is in the log, but for what is beyond its limit."""
+        return self._log.problem is None and all(pump.is_whole for pump in self._pumps)
+
     def close(self) -> None:
         """Finish the log and close every descriptor; to be called once, when all streams have ended."""
         self._log.close()
@@ -121,6 +126,7 @@ class Pump:
     def __init__(self, source: Source, log: OutputLog, on_change: Callable[[bool], None]) -> None:
         self.ended = False
         self.problem: str | None = None
+        self.is_whole = True
         self._source = source
         self._destination = source.destination
         self._log: OutputLog | None = log
@@ -182,6 +188,7 @@ class Pump:
         except OSError as error:
             if error.errno != errno.EIO:  # a pseudo-terminal's way of saying that its last writer has gone
                 self.problem = f"Captured output could not be read: {error.strerror}"
+                self.is_whole = False
             return b""
 
     def _print(self, text: str) -> None:
@@ -192,6 +199,7 @@ class Pump:
         except Exception as error:
             # A fault of ours in the log must not stop what the user sees, nor block who prints.
             self.problem = f"The output log ends early: {type(error).__name__}: {error}"
+            self.is_whole = False
             self._log = None
 
     def _deliver(self, data: bytes) -> None:

@@ -35,11 +35,13 @@ class Drained:
         problem: What could not be written, as a sentence.
         settled_bytes: How many bytes of the log will not change any more.
         sealed_bytes: How many of these have their checksums on record.
+        is_whole: Whether all that was printed is in the log.
     """
 
     problem: str | None
     settled_bytes: int
     sealed_bytes: int
+    is_whole: bool
 
 
 class Guard:
@@ -77,7 +79,7 @@ class Guard:
     def watch(self, watch: Watch) -> None:
         """Begin to guard a run."""
         numbers = self._interrupts.begin(watch)
-        if numbers and self._link is not None:
+        if self._link is not None:
             elapsed_s = (datetime.now(timezone.utc) - watch.started_at).total_seconds()
             # known before it is sent, so that a signal that comes between leaves no watch which nobody ends
             watch.number = self._link.new_id()
@@ -88,6 +90,7 @@ class Guard:
                 template=dict(watch.template),
                 origin=time.monotonic() - elapsed_s,
                 signals=[int(number) for number in numbers],
+                beat_s=watch.beat_s,
             )
 
     def unwatch(self, watch: Watch) -> None:
@@ -130,7 +133,7 @@ class Guard:
         if self._link is None:
             raise GuardGoneError("it was never started")
         answer = self._link.ask({"do": "drain", "id": capture}, timeout_s)
-        return Drained(answer["problem"], answer["settled"], answer["sealed"]) if answer else None
+        return Drained(answer["problem"], answer["settled"], answer["sealed"], answer["whole"]) if answer else None
 
     def on_death(self, callback: Callable[[], None]) -> None:
         """Have *callback* called, in a thread, if the guard process dies; once."""
@@ -207,14 +210,18 @@ class Watch(Interruptible):
         outcome: Where the run's outcome belongs; its folder exists.
         template: What stands in the outcome before what the guard knows: the format and the run's uid.
         started_at: Aware; for the duration.
+        beat_s: Seconds between signs of life, which the guard gives.
     """
 
-    def __init__(self, guard: Guard, outcome: Path, template: Mapping[str, Any], *, started_at: datetime) -> None:
+    def __init__(
+        self, guard: Guard, outcome: Path, template: Mapping[str, Any], *, started_at: datetime, beat_s: float = 10.0
+    ) -> None:
         super().__init__()
         self.outcome = outcome
         self.template = template
         self.started_at = started_at
         self.number: int | None = None
+        self.beat_s = beat_s
         self._guard = guard
         self._pid = os.getpid()
 
@@ -234,6 +241,11 @@ class Watch(Interruptible):
         """End the protection; call it when the outcome is written, last of all. A signal that waited acts now."""
         if os.getpid() == self._pid:
             self._guard.unwatch(self)
+
+    @property
+    def has_guard(self) -> bool:
+        """Whether there is a guard process, which gives the signs of life."""
+        return self.number is not None and self._guard.alive
 
     def check_handlers(self) -> None:
         """Tell the guard if the user has replaced our handlers. It asks for itself, too, when a signal comes."""

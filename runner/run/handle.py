@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
-from anew.runner.errors import AnewError, RunStateError, ValueRefusedError
+from anew.runner.errors import AnewError, RunStateError, StoreError, ValueRefusedError
 from anew.runner.format import serial
 from anew.runner.format.values import encode
 from anew.runner.places import Places
@@ -94,7 +95,7 @@ class Run:
 
     def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
         """
-        Keep a file, or every file of a folder, in the store.
+        Keep a file, or every file of a folder, in the store; when this returns, it survives a power cut.
 
         Args:
             path: Absolute, or relative to the working directory, or else to `dir`.
@@ -104,15 +105,19 @@ class Run:
         Raises:
             ArtifactError: The path is missing or no file or folder, a link in the folder leads out of it or in
                 circles, or the name is not a relative path without "..".
-            StoreError: The content could not be written; nothing was recorded.
+            StoreError: The content or its record could not be written, and the run has a hole (`anew.on_loss`).
         """
         # not at the top, as in the two below: `from anew import Run`, for an annotation, is to stay light
         from anew.runner.capture.artifacts import artifact_files
 
-        for file in artifact_files(Path(path), name, base=self.dir):
-            sha256, size = self._objects.put_file(file.path)
-            artifact = file.reference(sha256, size)
-            self._recorder.add(ev.ArtifactAdded, artifact=artifact)
+        files = artifact_files(Path(path), name, base=self.dir)
+        for file in files:
+            with self._losing(f"artifact {file.name!r}"):
+                sha256, size = self._objects.put_file(file.path)
+            if not self._recorder.add(ev.ArtifactAdded, artifact=file.reference(sha256, size)):
+                raise StoreError(f"The artifact {file.name!r} could not be put on record.", run=self.id)
+            self._recorder.regain(f"artifact {file.name!r}")
+        self._recorder.sync()
 
     def input(self, path: str | os.PathLike[str]) -> Path:
         """
@@ -127,10 +132,20 @@ class Run:
         from anew.runner.capture.inputs import declare_inputs
 
         result = self._places.here(Path(path))
-        for reference in declare_inputs(result, self._places, self._objects, self._inputs.keep_bytes):
-            self.declared.add(reference.path)
-            self._recorder.add(ev.InputUsed, input=reference)
+        with self._losing(f"input {str(path)!r}"):
+            for reference in declare_inputs(result, self._places, self._objects, self._inputs.keep_bytes):
+                self.declared.add(reference.path)
+                self._recorder.add(ev.InputUsed, input=reference)
         return result
+
+    @contextmanager
+    def _losing(self, what: str) -> Iterator[None]:
+        """Have the run know what could not be kept, whatever main makes of the error."""
+        try:
+            yield
+        except StoreError as error:
+            self._recorder.lose(f"the {what} was not kept: {error}", key=what)
+            raise
 
     def info(self, values: Mapping[str, Any]) -> None:
         """

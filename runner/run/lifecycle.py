@@ -13,6 +13,7 @@ from anew.runner.guard.watch import Guard, Watch
 from anew.runner.records import FORMAT
 from anew.runner.run.beginning import Beginning, capture_beginning
 from anew.runner.run.children import Children
+from anew.runner.run.conclusion import Outcome
 from anew.runner.run.handle import RUN_VARIABLE, Run
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.parts import (
@@ -22,7 +23,6 @@ from anew.runner.run.parts import (
     Following,
     Imports,
     NoticedInputs,
-    Outcome,
     Part,
     Presence,
     Result,
@@ -31,7 +31,7 @@ from anew.runner.run.parts import (
     ThreadFailures,
     unwind,
 )
-from anew.runner.run.pulse import Pulse
+from anew.runner.run.pulse import LEAST_BEAT_S, Pulse
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
 from anew.runner.wording import say
 
@@ -44,9 +44,11 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
     Record *call* as one run and return what it returns.
 
     Whatever *call* raises is recorded and raised again. The status is INTERRUPTED after SIGINT or SIGTERM, FAILED after
-    another exception or an exit with a code other than 0, else COMPLETED.
+    another exception or an exit with a code other than 0, else COMPLETED: FAILED, too, when main returned and something
+    of the run could not be recorded (`anew.on_loss`).
 
     Raises:
+        UnkeptError: That is so, or the outcome could not be written.
         AnewError: The run could not be started; nothing of it is left.
         ObserverRequiredError: An observer refused that must not; the run is on record, as FAILED.
     """
@@ -71,7 +73,8 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
                 # what a Ctrl-C broke off that came before the end, or between the ends of two parts; else nothing
                 _end(life)
                 # gives the number back, where no record came to be
-                claim.store.abandon(claim.number)
+                if not course.called:
+                    claim.store.abandon(claim.number)
 
 
 def _end(life: Life | None) -> None:
@@ -95,7 +98,13 @@ class Life:
         settings, record, redactor = claim.settings, beginning.record, beginning.redactor
         self._guard = Guard.shared()
         template = {"format": FORMAT, "uid": record.uid}
-        self._watch = Watch(self._guard, claim.layout.outcome, template, started_at=record.started_at)
+        self._watch = Watch(
+            self._guard,
+            claim.layout.outcome,
+            template,
+            started_at=record.started_at,
+            beat_s=max(settings.heartbeat_s, LEAST_BEAT_S),
+        )
         self._recorder = Recorder(
             claim.layout,
             record.uid,
@@ -134,17 +143,17 @@ class Life:
         Stop what was started and write the outcome; raise what broke that off. Does nothing when all is stopped.
 
         Raises:
-            UnkeptError: Main returned, and the outcome could not be written.
+            UnkeptError: Main returned, and not all of the run is on record, or no outcome.
         """
         if not self._parts:
             return
         self._watch.mark_done()
         unwind(self._parts, self._course, self._recorder)
         # its traceback leads here, and to all that main had: a circle that would keep that in memory for a while
-        failure, self._course.failure = self._course.failure, None
+        self._course.failure = None
         if self._course.interrupt is not None:
             raise self._course.interrupt
-        if self._course.unkept is not None and failure is None:
+        if self._course.unkept is not None:
             raise self._course.unkept
 
     def _list_parts(self) -> list[Part]:
@@ -208,6 +217,7 @@ class Life:
         return Pulse(
             self._recorder,
             heartbeat_s=settings.heartbeat_s,
+            is_needed=lambda: not self._watch.has_guard,
             sample=SystemSampler().sample if settings.system.enabled else None,
             interval_s=settings.system.interval_s,
             every_tick=self._watch.check_handlers,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,16 +18,14 @@ from anew.runner import events as ev
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.environment import imported_modules, loaded_libraries
 from anew.runner.capture.opened import OpenedFiles, missed_files, noticed_inputs
-from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.source import added_modules
-from anew.runner.errors import AnewError, StoreError, UnkeptError
+from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
-from anew.runner.records import Status
 from anew.runner.relaunch.plan import report_missed
 from anew.runner.run.beginning import Beginning
 from anew.runner.run.handle import Run, here
-from anew.runner.run.outcome import ending, message
+from anew.runner.run.outcome import message
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
 from anew.runner.wording import duration, in_a_line, say
 
@@ -48,6 +46,9 @@ class Part(Protocol):
 
         Returns:
             A sentence, when something is not as it should be.
+
+        Raises:
+            StoreError: Something of the run could not be recorded; it says what.
         """
         ...
 
@@ -64,8 +65,9 @@ class Course:
         failure: What main raised, or what kept it from being called.
         interrupt: What broke a part off that was being stopped: the Ctrl-C of somebody who has waited enough.
         problems: What is not as it should be, in sentences.
+        losses: What of the run could not be recorded, in sentences.
         ended: The outcome, once it is on record.
-        unkept: Why the outcome could not be written.
+        unkept: Main returned, and not all of the run is on record.
     """
 
     called: bool = False
@@ -74,6 +76,7 @@ class Course:
     failure: BaseException | None = None
     interrupt: BaseException | None = None
     problems: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
     ended: ev.RunEnded | None = None
     unkept: StoreError | None = None
 
@@ -93,6 +96,8 @@ def unwind(parts: list[Part], course: Course, recorder: Recorder) -> None:
                 course.problems.append(problem)
                 if recorder.is_open:
                     recorder.add(ev.Warned, text=problem)
+        except StoreError as error:
+            course.losses.append(recorder.redactor.text(str(error)))
         except Exception as error:
             # what is on record of a problem is not worth the parts that are still to be stopped
             course.problems.append(f"{type(error).__name__}: {error}")
@@ -104,6 +109,8 @@ def _stop_last(parts: list[Part]) -> str | None:
     """Stop the last part; it is done with then, also when a second Ctrl-C broke that off."""
     try:
         return parts[-1].stop()
+    except StoreError:
+        raise
     except AnewError as error:
         return str(error)
     except Exception as error:
@@ -135,7 +142,7 @@ class Announcement:
 
     def stop(self) -> None:
         """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""
-        for problem in self._course.problems:
+        for problem in (*self._course.problems, *self._course.losses):
             say(problem)
         ended = self._course.ended
         if self._is_quiet or ended is None or not self._course.called:
@@ -180,50 +187,6 @@ class Following:
         except Exception as error:
             return f"the observers could not be waited for: {type(error).__name__}: {error}"
         return None
-
-
-class Outcome:
-    """How the run ends, on record: complete for readers as soon as it is there, so that it comes after all the rest."""
-
-    def __init__(
-        self, beginning: Beginning, course: Course, watch: Watch, recorder: Recorder, capture: OutputCapture
-    ) -> None:
-        self._beginning = beginning
-        self._course = course
-        self._watch = watch
-        self._recorder = recorder
-        self._capture = capture
-
-    def start(self) -> None:
-        """Nothing is known of it yet."""
-
-    def stop(self) -> None:
-        """Write it, where there is a run that it is the outcome of."""
-        beginning, course = self._beginning, self._course
-        claim = beginning.claim
-        if not claim.layout.record.exists():
-            return
-        failure = course.failure or course.interrupt
-        uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
-        ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
-        ended = replace(
-            ended,
-            writers=self._recorder.written,
-            output_bytes=self._capture.settled_bytes,
-            output_sealed=self._capture.sealed_bytes,
-            unkept=course.unkept_result,
-        )
-        try:
-            is_ours = claim.store.finish(claim.number, ended)
-        except StoreError as error:
-            course.unkept = UnkeptError(
-                f"{error} So run {claim.number} has no outcome on record, and will be shown as LOST.", run=claim.number
-            )
-            if failure is not None:  # which is what is raised then
-                course.problems.append(str(course.unkept))
-            return
-        # else the guard was first, after a signal that was not reacted to in time
-        course.ended = ended if is_ours else replace(ended, status=Status.INTERRUPTED)
 
 
 class Result:

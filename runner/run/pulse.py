@@ -1,4 +1,4 @@
-"""The run's background thread: signs of life, system metrics, a look at the signal handlers."""
+"""The run's background thread: system metrics, a look at the signal handlers, signs of life without a guard."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from anew.runner import events as ev
 from anew.runner.run.recorder import Recorder
 
 _TICK_S = 0.5
+LEAST_BEAT_S = _TICK_S
 
 
 class Pulse:
@@ -19,6 +20,7 @@ class Pulse:
     Args:
         recorder: Where heartbeats and samples go.
         heartbeat_s: Seconds between heartbeats.
+        is_needed: Whether heartbeats are, since nobody else gives them.
         sample: Gives system metrics, or None when they are off.
         interval_s: Seconds between samples; the first is taken after one interval.
         every_tick: Called at every tick.
@@ -29,11 +31,13 @@ class Pulse:
         recorder: Recorder,
         *,
         heartbeat_s: float,
+        is_needed: Callable[[], bool],
         sample: Callable[[], Mapping[str, Any]] | None,
         interval_s: float,
         every_tick: Callable[[], None],
     ) -> None:
         self._recorder = recorder
+        self._is_needed = is_needed
         self._sample = sample
         self._every_tick = every_tick
         self._periods = {"beat": max(heartbeat_s, _TICK_S), "sample": max(interval_s, _TICK_S)}
@@ -55,7 +59,7 @@ class Pulse:
         while not self._stop.wait(_TICK_S):
             self._every_tick()
             now = self._recorder.elapsed_s
-            if self._is_due("beat", now):
+            if self._is_due("beat", now) and self._is_needed():
                 self._recorder.add(ev.Heartbeat)
             if self._sample is not None and self._is_due("sample", now):
                 values = self._sample()

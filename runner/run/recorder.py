@@ -21,9 +21,12 @@ from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.redact import Redactor
+from anew.runner.records import ContentRef
 from anew.runner.store import marks
+from anew.runner.store.durability import forget_others, keep_others_synced
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.paths import RunLayout
+from anew.runner.store.roll import Roll
 from anew.runner.wording import say
 
 MAIN_WRITER = "main"
@@ -37,7 +40,8 @@ class Recorder:
     Appends events of one run to this process's journal. Safe in threads and in forked children.
 
     A journal that cannot be written (a full disk) does not stop the run: the point is given up, said once, and counted;
-    writing goes on as soon as there is space again.
+    writing goes on as soon as there is space again. What a child gives up, the process that the run belongs to learns
+    from the `Roll`.
 
     Args:
         layout: The run's folder.
@@ -67,7 +71,12 @@ class Recorder:
         self._lock = threading.Lock()
         self._warned: set[str] = set()
         self._lost = 0
+        self._reason = ""
+        self._losses: dict[str, str] = {}
+        self._contents: dict[str, str] = {}
+        self._roll = Roll(layout.events)
         self._writer = writer
+        self._pid = os.getpid()
         # no None before `start`, which every call of `log` would have to ask for
         self._journal: JournalWriter
         self.is_open = False
@@ -76,8 +85,22 @@ class Recorder:
     def start(self) -> None:
         """Begin the journal. Raises StoreError."""
         path = self.layout.journal(self._writer)
-        self._journal = JournalWriter(path, clock=self._clock, durability_ms=self._durability_ms)
+        if self._is_owner:
+            self._roll.open(self._durability_ms)
+            keep_others_synced(self.layout.events)
+        try:
+            self._journal = JournalWriter(path, clock=self._clock, durability_ms=self._durability_ms)
+        except StoreError:
+            self._roll.lose()
+            raise
+        if not self._is_owner:
+            self._roll.enter(self._writer)
         self.is_open = True
+
+    @property
+    def _is_owner(self) -> bool:
+        """Whether this is the process that the run belongs to, and no child of it."""
+        return self._writer == MAIN_WRITER and os.getpid() == self._pid
 
     @property
     def elapsed_s(self) -> float:
@@ -90,7 +113,9 @@ class Recorder:
         if journal.forked:
             with self._lock:
                 if self._journal.forked:
-                    self._journal = self._journal.successor(self.layout.journal(child_writer()))
+                    name = child_writer()
+                    self._journal = self._journal.successor(self.layout.journal(name))
+                    self._roll.enter(name)
                 journal = self._journal
         return journal
 
@@ -126,6 +151,7 @@ class Recorder:
         body = _without_secrets(kind, body, self.redactor)
         if kind in _ADDING:
             body["om"] = marks.entry_mark(self.uid, name, body)
+        self._note_contents(values)
         try:
             self._current().append(name, body)
         except StoreError as error:
@@ -142,26 +168,66 @@ class Recorder:
         say(text)
         self.add(ev.Warned, text=text)
 
+    def _note_contents(self, values: Mapping[str, Any]) -> None:
+        """Remember which content an event refers to."""
+        for value in values.values():
+            for each in value if isinstance(value, tuple) else (value,):
+                if isinstance(each, ContentRef) and each.kept:
+                    self._contents[each.sha256] = each.path
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """The digests of the content that this process's events refer to -> what it is called there."""
+        return dict(self._contents)
+
+    def lose(self, what: str, *, key: str = "") -> None:
+        """Take note of something that could not be recorded, in words; with a *key*, `regain` may take that back."""
+        if self._is_owner:
+            self._losses[key or what] = self.redactor.text(what)
+        else:
+            self._roll.lose()
+
+    def sync(self) -> None:
+        """Make what this process has written survive a power cut. Raises StoreError."""
+        self._current().sync()
+
+    def regain(self, key: str) -> None:
+        """Take note that what was lost is on record after all."""
+        self._losses.pop(key, None)
+
     def _give_up(self, error: StoreError) -> None:
         self._lost += 1
+        if not self._is_owner:
+            self._roll.lose()
+        elif not self._reason:
+            self._reason = str(error)
         if "write" not in self._warned:
             self._warned.add("write")
             say(f"{error} The run goes on; what cannot be written is counted and reported at the end.")
 
-    def stop(self) -> str | None:
-        """Sync and close the journal; return a sentence when something could not be written."""
+    def stop(self) -> None:
+        """
+        Sync and close the journal.
+
+        Raises:
+            StoreError: Something was not recorded, here or in a child; it says what.
+        """
         if not self.is_open:
-            return None
+            return
         self.is_open = False
-        problem = None
+        forget_others(self.layout.events)
+        if self._lost:
+            records = "1 record" if self._lost == 1 else f"{self._lost} records"
+            self.lose(f"{records} could not be written, and are missing: {self._reason}")
         try:
-            if self._lost:
-                problem = f"{self._lost} records could not be written to {self.layout.events} and are missing."
-                self.add(ev.Warned, text=problem)
-            self._current().close()
+            self._journal.close()
         except StoreError as error:
-            problem = str(error)
-        return problem
+            self.lose(str(error))
+        for what in (self._journal.gap(), *self._roll.close()):
+            if what:
+                self.lose(what)
+        if self._losses:
+            raise StoreError("; ".join(self._losses.values()))
 
 
 def _without_secrets(kind: type[ev.Event], body: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
@@ -221,7 +287,7 @@ def attach(folder: Path) -> Recorder:
         layout,
         record.uid,
         started=lambda: time.monotonic() - origin,
-        durability_ms=500,
+        durability_ms=Roll(layout.events).durability_ms,
         redactor=handed_down(),
         writer=child_writer(),
     )

@@ -17,8 +17,8 @@ from anew.runner.format.redact import Redactor
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
-from anew.runner.store.paths import PURGING
-from anew.runner.store.reading import read_run
+from anew.runner.store.paths import PURGING, RunLayout
+from anew.runner.store.reading import may_live, read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
 from anew.runner.wording import some
@@ -36,12 +36,14 @@ class Purged:
         objects: Pieces of content.
         bytes_freed: Of content.
         content_kept: Why no content was removed, as a sentence; empty when it was.
+        left: Runs that were left, since they may be going on.
     """
 
     runs: tuple[int, ...]
     objects: int
     bytes_freed: int
     content_kept: str = ""
+    left: tuple[int, ...] = ()
 
 
 def tag(store: RunFolders, ref: str | int, add: Sequence[str] = (), remove: Sequence[str] = ()) -> RunRecord:
@@ -75,22 +77,38 @@ def _without_secrets(kind: type[ev.Event], values: dict[str, Any]) -> dict[str, 
     return {name: redactor.texts(value) for name, value in values.items()}
 
 
-def delete(store: RunFolders, ref: str | int) -> int:
+def delete(store: RunFolders, ref: str | int, *, force: bool = False) -> int:
     """
     Move a run into the trash; return its number.
 
+    Args:
+        store: The store.
+        ref: The run.
+        force: Whether one is taken, too, that may be going on.
+
     Raises:
-        RunStateError: It is going on.
+        RunStateError: It is going on, or may be.
         StoreError: The store cannot be written.
     """
     store.refuse_removal()
     run = store.look_up(ref)
-    if run.record.status is Status.RUNNING:
-        raise RunStateError(
-            f"Run {run.number} is going on and cannot be deleted. Stop it first, or wait until it has ended."
-        )
+    if not force:
+        _refuse_living(store.layout.run(run.number), run.record, "delete")
     _move(store.layout.run(run.number).folder, store.layout.trashed(run.number).folder)
     return run.number
+
+
+def _refuse_living(layout: RunLayout, record: RunRecord, verb: str) -> None:
+    """Raise RunStateError for a run that may be going on."""
+    number = layout.folder.name
+    if not may_live(layout, record):
+        return
+    if record.status is Status.RUNNING:
+        why = f"Run {number} is going on. Stop it first, or wait until it has ended."
+    else:
+        host = f" was on {record.process.hostname}, which cannot be seen from here" if record.process else " is unknown"
+        why = f"Run {number} may be going on: it has no outcome, and its process{host}."
+    raise RunStateError(f"{why} To {verb} it all the same: anew {verb} --force {number}", run=int(number))
 
 
 def restore(store: RunFolders, ref: str | int) -> int:
@@ -146,7 +164,11 @@ def _move(source: Path, target: Path) -> None:
 
 
 def purge(
-    store: RunFolders, refs: Iterable[str | int] | None = None, *, progress: Callable[[str], None] | None = None
+    store: RunFolders,
+    refs: Iterable[str | int] | None = None,
+    *,
+    force: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> Purged:
     """
     Remove deleted runs for good, and then the content that no run refers to any more.
@@ -156,16 +178,24 @@ def purge(
 
     Args:
         store: The store.
-        refs: Which deleted runs; None for all.
+        refs: Which deleted runs; None for all but those that may be going on.
+        force: Whether runs are taken, too, that may be going on.
         progress: Called with a sentence now and then.
 
     Raises:
         RunNotFoundError: The trash holds no such run.
+        RunStateError: One that was named may be going on.
         StoreError: The store cannot be written.
     """
     store.refuse_removal()
-    numbers = [run.number for run in _in_trash(store)] if refs is None else []
-    numbers += [number_in_trash(store, ref) for ref in refs or ()]
+    chosen = _in_trash(store)
+    if refs is not None:
+        named = {number_in_trash(store, ref) for ref in refs}
+        chosen = [run for run in chosen if run.number in named]
+    left = [] if force else [run for run in chosen if may_live(store.layout.trashed(run.number), run.record)]
+    if refs is not None and left:
+        _refuse_living(store.layout.trashed(left[0].number), left[0].record, "purge")
+    numbers = [run.number for run in chosen if run not in left]
     if numbers:
         store.retire(max(numbers))
     for number in numbers:
@@ -174,7 +204,7 @@ def purge(
     if progress is not None and numbers:
         progress(f"removed {len(numbers)} runs; looking for content that nothing refers to")
     objects, freed, why_not = _sweep_objects(store)
-    return Purged(tuple(numbers), objects, freed, why_not)
+    return Purged(tuple(numbers), objects, freed, why_not, tuple(run.number for run in left))
 
 
 def _remove(store: RunFolders, number: int) -> None:

@@ -3,19 +3,22 @@ Syncing to disk, in the background.
 
 One daemon thread per process syncs every journal that has grown since its last turn, so that a power cut costs at most
 the period, and the files it was told of. It starts with the first of them and ends some seconds after the last; a
-forked child begins its own.
+forked child begins its own. A child may end before its turn comes: the process that the run belongs to also looks after
+the journals beside its own.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from anew.runner.kernel.door import sync_data
-from anew.runner.store.files import sync_folder
+from anew.runner.store.files import open_regular, sync_folder
 
 _LINGER_S = 10.0
 _PERIOD_S = 0.5
@@ -30,11 +33,13 @@ class Synced(Protocol):
         descriptor: What it is written through; -1 once it is closed.
         length: How many bytes it has so far.
         fault: What went wrong with the latest background sync that failed, set from here.
+        is_named: Whether its name in its folder is synced, set from here too.
     """
 
     path: Path
     descriptor: int
     fault: OSError | None
+    is_named: bool
 
     @property
     def length(self) -> int: ...
@@ -43,7 +48,9 @@ class Synced(Protocol):
 _wake = threading.Condition(threading.Lock())
 _periods: dict[Synced, float] = {}
 _synced: dict[Synced, int] = {}
-_files: set[Path] = set()
+_files: dict[Path, int] = {}
+_folders: dict[Path, dict[str, int]] = {}
+_filing = threading.Lock()
 _thread: threading.Thread | None = None
 
 
@@ -56,12 +63,39 @@ def keep_synced(journal: Synced, period_s: float) -> None:
         _rouse(sooner)
 
 
-def sync_later(path: Path) -> None:
-    """Sync a complete file, and its name in its folder, about half a second from now, if the process still lives."""
+def keep_others_synced(folder: Path) -> None:
+    """Sync journals in *folder* that other processes write, as often as those of this one, until `forget_others`."""
+    with _wake:
+        _folders[folder] = {}
+
+
+def forget_others(folder: Path) -> None:
+    """End what `keep_others_synced` began."""
+    with _wake:
+        _folders.pop(folder, None)
+
+
+def sync_later(path: Path, levels: int = 1) -> None:
+    """
+    Sync a complete file and its name about half a second from now, if the process still lives, or in `settle`.
+
+    Args:
+        path: The file.
+        levels: In how many folders upwards names are synced, 1 for its own alone.
+    """
     with _wake:
         idle = not (_periods or _files)
-        _files.add(path)
+        _files[path] = levels
         _rouse(idle)
+
+
+def settle() -> None:
+    """Sync now what was to be synced later."""
+    with _filing:
+        with _wake:
+            files = dict(_files)
+            _files.clear()
+        _sync_files(files)
 
 
 def forget(journal: Synced) -> None:
@@ -90,11 +124,12 @@ def _work() -> None:
                 return
             _wake.wait(timeout=min(_periods.values(), default=_PERIOD_S))
             grown = [journal for journal, done in _synced.items() if journal.length != done]
-            files = set(_files)
-            _files.clear()
+            folders = dict(_folders)
         for journal in grown:
             _sync(journal)
-        _sync_files(files)
+        for folder, seen in folders.items():
+            _sync_others(folder, seen)
+        settle()
 
 
 def _sync(journal: Synced) -> None:
@@ -102,16 +137,18 @@ def _sync(journal: Synced) -> None:
     with _wake:
         if journal not in _synced or journal.descriptor < 0:
             return
-        length, new = journal.length, _synced[journal] < 0
+        length = journal.length
         try:
             descriptor = os.dup(journal.descriptor)
         except OSError as error:
-            journal.fault = error
+            if error.errno != errno.EBADF:  # else it was closed by main, and is opened again
+                journal.fault = error
             return
     try:
         sync_data(descriptor)
-        if new:
+        if not journal.is_named:
             sync_folder(journal.path.parent)
+            journal.is_named = True
         with _wake:
             if journal in _synced:
                 _synced[journal] = length
@@ -121,24 +158,46 @@ def _sync(journal: Synced) -> None:
         os.close(descriptor)
 
 
-def _sync_files(files: set[Path]) -> None:
+def _sync_others(folder: Path, seen: dict[str, int]) -> None:
+    """Sync journals that have grown since they were seen, and new names; what cannot be synced is tried again."""
+    with _wake:
+        ours = {journal.path for journal in _periods}
+    is_new = False
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.endswith(".jsonl") or folder / entry.name in ours:
+                continue
+            size = entry.stat(follow_symlinks=False).st_size
+            if seen.get(entry.name) != size:
+                sync_file(Path(entry.path))
+                is_new = is_new or entry.name not in seen
+                seen[entry.name] = size
+        if is_new:
+            sync_folder(folder)
+
+
+def sync_file(path: Path) -> None:
+    """Sync the content of a regular file, whoever wrote it. Raises OSError."""
+    with open_regular(path) as file:
+        sync_data(file.fileno())
+
+
+def _sync_files(files: Mapping[Path, int]) -> None:
     """Sync complete files and their folders. One that is gone, or cannot be synced, is left: its digest will tell."""
     for path in files:
         with suppress(OSError):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                sync_data(descriptor)
-            finally:
-                os.close(descriptor)
-    for folder in {path.parent for path in files}:
+            sync_file(path)
+    for folder in {folder for path, levels in files.items() for folder in list(path.parents)[:levels]}:
         with suppress(OSError):
             sync_folder(folder)
 
 
 def _after_fork() -> None:
-    global _wake, _thread
+    global _wake, _filing, _thread
     _wake = threading.Condition(threading.Lock())
+    _filing = threading.Lock()
     _thread = None
+    _folders.clear()
     _periods.clear()
     _synced.clear()
     _files.clear()

@@ -26,6 +26,16 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it that are missing; each survives a power cut. Safe in a crowd. Raises OSError."""
+    missing = [folder]
+    while not missing[-1].parent.exists():
+        missing.append(missing[-1].parent)
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync_folder(each.parent)
+
+
 def create_whole(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o644) -> bool:
     """
     Create *path* with *data*, at once complete; return False when it exists already.

@@ -17,15 +17,17 @@ from anew.runner import events as ev
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
+from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.curated import note_curated
-from anew.runner.store.files import cannot, create_whole, names_in
+from anew.runner.store.durability import settle, sync_file
+from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
 from anew.runner.store.index import Index
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.paths import CURATING, RETIRED, RunLayout, StoreLayout
-from anew.runner.store.reading import check_format, read_run
+from anew.runner.store.reading import check_format, journals, read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
 from anew.runner.store.views import view_bytes
@@ -81,7 +83,8 @@ class FolderStore(RunFolders):
                 f"There is no store of runs in {self.url!r}. To make one, run an experiment; to use another, name it: "
                 "--store FOLDER or ANEW_STORE=FOLDER"
             )
-        self.root.mkdir(parents=True, exist_ok=True)
+        if not self.root.exists():
+            make_folders(self.root)
         foreign = [name for name in os.listdir(self.root) if not name.startswith(".") and name != "FORMAT"]
         if foreign and not self.layout.format.exists():
             raise StoreError(
@@ -158,12 +161,15 @@ class FolderStore(RunFolders):
     def claim_sweep(self) -> tuple[int, Path]:
         """Take the next sweep number, by making its folder. Raises StoreError."""
         try:
-            self.layout.sweeps.mkdir(exist_ok=True)
+            if not self.layout.sweeps.exists():
+                make_folders(self.layout.sweeps)
             number = max((int(name) for name in names_in(self.layout.sweeps) if is_number(name)), default=0) + 1
             while True:
                 try:
                     folder = self.layout.sweeps / str(number)
                     folder.mkdir()
+                    sync_folder(self.layout.sweeps)
+                    sync_folder(self.root)  # whoever made the folder of sweeps may not have come to it
                     return number, folder
                 except FileExistsError:
                     number += 1
@@ -172,7 +178,7 @@ class FolderStore(RunFolders):
 
     def start(self, number: int, record: RunRecord, *, views: Mapping[str, str] | None = None) -> None:
         """
-        Write the record of a claimed run, complete and synced, before user code starts.
+        Write the record of a claimed run, complete and synced, before user code starts, with space for its outcome.
 
         Args:
             number: What `claim` gave.
@@ -188,8 +194,16 @@ class FolderStore(RunFolders):
                 (layout.folder / name).write_bytes(view_bytes(text))
             except OSError as error:
                 raise cannot("write", layout.folder / name, error) from error
+        try:
+            reserve.set_aside(str(layout.folder))
+        except OSError as error:
+            raise cannot("write", layout.folder, error) from error
         if not create_whole(layout.record, serial.seal(serial.start_to_json(record))):
             raise StoreError(f"Run {number} in {self.url!r} has started already.")
+        try:
+            sync_folder(self.root)
+        except OSError as error:
+            raise cannot("sync", self.root, error) from error
 
     def abandon(self, number: int) -> None:
         """Give up a claimed run that never started; its number stays used. Never raises."""
@@ -209,11 +223,13 @@ class FolderStore(RunFolders):
         """
         Write how a run ended, and what there is of it, so that readers know what is missing; synced.
 
+        On a full disk it takes the space that was set aside at the start, some 16 KB.
+
         Returns:
             False when that is on record already.
 
         Raises:
-            StoreError: It cannot be written.
+            StoreError: It cannot be written, or not be synced.
         """
         layout = self.layout.run(number)
         ends = journal_ends(str(layout.events))
@@ -221,7 +237,36 @@ class FolderStore(RunFolders):
             # what a writer knows of its own journal holds, whatever has become of the file
             ends[writer] = max(last, ends.get(writer, 0))
         whole = replace(ended, writers=ends, seals=journal_seals(str(layout.events), ends))
-        return create_whole(layout.outcome, serial.seal(serial.outcome_to_json(whole)))
+        data = serial.seal(serial.outcome_to_json(whole))
+        try:
+            is_ours = create_whole(layout.outcome, data)
+        except StoreError as refused:
+            try:
+                is_ours = reserve.create_from_reserve(str(layout.outcome), data)
+            except OSError:
+                raise refused from None
+        reserve.give_up(str(layout.folder))
+        return is_ours
+
+    def settle(self, number: int) -> None:
+        """
+        Make what was written of a run survive a power cut, by children and the guard too, before it has an outcome.
+
+        Raises:
+            StoreError: The disk reports a fault.
+        """
+        layout = self.layout.run(number)
+        settle()
+        for path in (*journals(layout), layout.output, layout.output_sums):
+            try:
+                sync_file(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise cannot("sync", path, error) from error
+        for folder in (layout.events, layout.folder):
+            with suppress(FileNotFoundError):
+                sync_folder(folder)
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""

@@ -8,6 +8,7 @@ background thread makes it survive a power cut. `lines` reads them.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections import deque
@@ -57,6 +58,7 @@ class JournalWriter:
         forked: Whether this process is a fork of the one that the journal belongs to; nothing can be written then.
         descriptor: What it is written through; -1 when it is closed or belongs to another process.
         fault: Why a sync in the background failed, when one did.
+        is_named: Whether its name in its folder is synced.
 
     Raises:
         StoreError: The file cannot be made.
@@ -66,6 +68,7 @@ class JournalWriter:
         self.path = path
         self.forked = False
         self.fault: OSError | None = None
+        self.is_named = False
         self._clock = clock
         self._durability_ms = durability_ms
         self._lock = threading.RLock()
@@ -83,8 +86,10 @@ class JournalWriter:
         self._threads: dict[int, int] = {}
         try:
             self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._file = os.fstat(self.descriptor)
             if not durability_ms:
                 sync_folder(path.parent)
+                self.is_named = True
         except OSError as error:
             raise cannot("write", path, error) from error
         _writers.add(self)
@@ -182,12 +187,45 @@ class JournalWriter:
             forget(self)
             try:
                 self._in_turn(None)
+                if not self._is_ours(self.descriptor):
+                    self._open_again()
                 self._sync()
             finally:
                 descriptor, self.descriptor = self.descriptor, -1
-                os.close(descriptor)
+                if self._is_ours(descriptor):
+                    os.close(descriptor)
         if self.fault is not None:
             raise cannot("sync", self.path, self.fault) from self.fault
+
+    def gap(self) -> str | None:
+        """Return what has become of the file that is not as it was written, as a sentence."""
+        try:
+            status = self.path.lstat()
+        except OSError as error:
+            return f"{str(self.path)!r}, with {self.number} records, is gone ({error.strerror})"
+        if not os.path.samestat(status, self._file):
+            return f"{str(self.path)!r} is another file by now, without the {self.number} records that were written"
+        if status.st_size < self.length:
+            return f"{str(self.path)!r} was cut short: it has {status.st_size} bytes of {self.length}"
+        return None
+
+    def _is_ours(self, descriptor: int) -> bool:
+        """Whether a descriptor still leads to the file: libraries that make daemons close all that there are."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), self._file)
+        except OSError:
+            return False
+
+    def _open_again(self) -> None:
+        """Open the file once more. Raises StoreError."""
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise cannot("write", self.path, error) from error
+        if not self._is_ours(descriptor):
+            os.close(descriptor)
+            raise StoreError(f"{str(self.path)!r} is another file by now, and is left alone.", path=str(self.path))
+        self.descriptor = descriptor
 
     # --- one call at a time -------------------------------------------------------------------------------------
 
@@ -247,6 +285,9 @@ class JournalWriter:
         self._tried = tried = (number, start + length)
         try:
             written = os.write(self.descriptor, line)
+        except OSError as error:
+            written = self._write_again(line, error)
+        try:
             if written != length:
                 write_all(self.descriptor, line[written:])
         except OSError as error:
@@ -258,8 +299,23 @@ class JournalWriter:
         if not self._durability_ms:
             self._sync()
 
+    def _write_again(self, line: bytes, error: OSError) -> int:
+        """Write what failed, where the descriptor was closed under our hands; return how much of it was taken."""
+        try:
+            if error.errno != errno.EBADF:
+                raise cannot("write", self.path, error) from error
+            self._open_again()
+            return os.write(self.descriptor, line)
+        except OSError as again:
+            self._take_back()
+            if isinstance(again, StoreError):
+                raise
+            raise cannot("write", self.path, again) from again
+
     def _settle(self) -> None:
         """Find out what became of a write that was interrupted by an exception out of a signal handler."""
+        if not self._is_ours(self.descriptor) and self.descriptor >= 0:
+            self._open_again()
         try:
             is_whole = os.fstat(self.descriptor).st_size >= self._tried[1]
         except OSError as error:
@@ -283,6 +339,9 @@ class JournalWriter:
     def _sync(self) -> None:
         try:
             sync_data(self.descriptor)
+            if not self.is_named:
+                sync_folder(self.path.parent)
+                self.is_named = True
         except OSError as error:
             raise cannot("sync", self.path, error) from error
 

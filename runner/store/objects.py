@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -21,12 +21,13 @@ from typing import BinaryIO
 from anew.runner.errors import ArtifactError, ObjectNotFoundError, StoreError
 from anew.runner.format import ids
 from anew.runner.kernel.door import share_blocks
-from anew.runner.store.durability import sync_later
+from anew.runner.store.durability import sync_file, sync_later
 from anew.runner.store.files import cannot, digest_of, names_in, open_regular, sync_folder, write_all, write_new
 
 _SMALL = 1 << 20
 _BLOCK = 1 << 20
 _ATTEMPTS = 3
+_LEVELS = 4  # of folders with names that lead to content, up to the store's own
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -42,6 +43,7 @@ class ObjectStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._synced: set[Path] = set()
 
     def path(self, sha256: str) -> Path:
         """Return where content of this digest lies, or would. Raises ObjectNotFoundError for what is no digest."""
@@ -53,6 +55,11 @@ class ObjectStore:
     def has(self, sha256: str) -> bool:
         """Whether the content is here."""
         return _DIGEST.fullmatch(sha256) is not None and os.path.exists(self.path(sha256))
+
+    def missing(self, digests: Iterable[str]) -> list[str]:
+        """Return those of some digests whose content is not here."""
+        start = f"{self.root}/sha256"  # there may be thousands, hence no paths
+        return [each for each in digests if not os.path.exists(f"{start}/{each[:2]}/{each[2:]}")]
 
     def size(self, sha256: str) -> int:
         """Return the size in bytes. Raises ObjectNotFoundError."""
@@ -98,7 +105,10 @@ class ObjectStore:
     def put_bytes(self, data: bytes, *, sync: bool = True) -> str:
         """Keep *data*; return its digest. Raises StoreError, and then nothing is left behind."""
         sha256 = hashlib.sha256(data).hexdigest()
-        if not self._is_whole(sha256, len(data)):
+        if self._is_whole(sha256, len(data)):
+            if sync:
+                self._sync_known(sha256)
+        else:
             temporary = self.temporary()
             try:
                 write_new(temporary, data, sync=sync)
@@ -177,12 +187,30 @@ class ObjectStore:
         path = self.path(sha256)
         path.parent.mkdir(parents=True, exist_ok=True)
         if self._is_whole(sha256, size):
+            if sync:
+                self._sync_known(sha256)
             return
         temporary.replace(path)
         if sync:
-            sync_folder(path.parent)
+            self._sync_names(path)
         else:
-            sync_later(path)
+            sync_later(path, levels=_LEVELS)
+
+    def _sync_known(self, sha256: str) -> None:
+        """Sync content that was here before: whoever put it may not have come to that. Raises OSError."""
+        path = self.path(sha256)
+        if path not in self._synced:
+            sync_file(path)
+            self._sync_names(path)
+
+    def _sync_names(self, path: Path) -> None:
+        """Have content's name survive a power cut, and each folder above it, once. Raises OSError."""
+        self._synced.add(path)
+        sync_folder(path.parent)
+        for folder in list(path.parents)[: _LEVELS - 1]:
+            if folder not in self._synced:
+                sync_folder(folder.parent)
+                self._synced.add(folder)
 
     # --- laying out ---------------------------------------------------------------------------------------------
 

@@ -316,13 +316,24 @@ def is_alive(layout: RunLayout, record: RunRecord) -> bool:
     """
     Return whether a run without outcome is still going on.
 
-    On the same host its process is looked at. From another host it lives as long as its folder changes: heartbeats
-    are written every few seconds, and 120 s of silence, on the file system's own clock, count as death.
+    On the same host its process is looked at. From another host it lives as long as its folder changes: its guard gives
+    a sign of life every few seconds, and 120 s of silence, on the file system's own clock, count as death.
     """
     alive = process_alive(record.process) if record.process else None
     if alive is not None:
         return alive
     return file_clock(layout.folder) - _newest_change(layout) < SILENT_S
+
+
+def may_live(layout: RunLayout, record: RunRecord) -> bool:
+    """
+    Return whether a run may be going on: it has no outcome, and its death is not certain.
+
+    Of a process on another host it never is, however long it has been silent: the host may have been cut off.
+    """
+    if os.path.lexists(layout.outcome):
+        return False
+    return record.process is None or process_alive(record.process) is not False
 
 
 def _newest_change(layout: RunLayout) -> float:

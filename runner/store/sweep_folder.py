@@ -78,12 +78,15 @@ class SweepFolder:
         """Add jobs to the plan, synced. One process at a time. Raises StoreError."""
         lines = b"".join(self._line("job", job) for job in jobs)
         try:
+            is_new = not self.layout.jobs.exists()
             with self.layout.jobs.open("ab") as file:
                 if file.tell() and not self.layout.jobs.read_bytes().endswith(b"\n"):
                     file.write(b"\n")  # what a killed process left half written stays a line of its own
                 file.write(lines)
                 file.flush()
                 os.fsync(file.fileno())
+            if is_new:
+                sync_folder(self.layout.folder)
         except OSError as error:
             raise cannot("write", self.layout.jobs, error) from error
 

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from anew.runner.errors import AnewError, JobTakenError
+from anew.runner.errors import AnewError, JobTakenError, UnkeptError
 from anew.runner.guard.interrupts import Terminated
 from anew.runner.sweep.engine import Fate, JobEnd
 from anew.runner.sweep.reference import Attachment, MainReference
@@ -81,6 +81,8 @@ class _JobRunner:
             self._main.run_job(ticket, replace(self._attachment, attempts={ticket.index: ticket.attempt}))
         except JobTakenError:
             return JobEnd(Fate.TAKEN)
+        except UnkeptError:
+            return JobEnd(Fate.ENDED)
         except AnewError as error:
             return JobEnd(Fate.NOT_BEGUN, str(error))
         except (KeyboardInterrupt, Terminated):

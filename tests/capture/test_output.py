@@ -19,6 +19,7 @@ import pytest
 
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.tee import Tee
+from anew.runner.errors import StoreError
 from anew.runner.guard.output_log import LimitedFile, OutputLog, Veil
 from anew.runner.guard.terminal_text import Screen
 from anew.runner.guard.watch import Guard
@@ -710,10 +711,9 @@ def test_a_log_that_cannot_be_made_is_reported_and_nothing_else_changes(tmp_path
     capture = OutputCapture(path, mode="fd", limit_bytes=1000, guard=Guard.shared())
     capture.start()
     assert (os.fstat(1), sys.stdout) == before
-    problem = capture.stop()
-    assert problem is not None
-    assert "No such file" in problem
-    assert repr(str(path)) in problem
+    with pytest.raises(StoreError, match="No such file") as caught:
+        capture.stop()
+    assert repr(str(path)) in str(caught.value)
 
 
 # --- without a guard process --------------------------------------------------------------------------------------

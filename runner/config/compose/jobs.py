@@ -16,6 +16,7 @@ from anew.runner.config.hooks import ComposedJob, JobHooks
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import arguments as arguments_of
 from anew.runner.config.signature.values import recorded, refuse_missing
+from anew.runner.errors import UnkeptError
 from anew.runner.records import Provenance
 
 R = TypeVar("R")
@@ -101,9 +102,19 @@ class Jobs:
         self.claim(num)
         job = self._composed(cfg, hydra, num)
         self._pending = False
-        result = hooked(self._hooks.execute, job, expected=self.raised)
+        result = self._executed(job)
         self.returned.append(result)
         return result
+
+    def _executed(self, job: ComposedJob) -> Any:
+        try:
+            return hooked(self._hooks.execute, job, expected=self.raised)
+        except HookFailedError as failed:
+            if not (job.multirun and isinstance(failed.error, UnkeptError)):
+                raise
+            # main was called and its run has ended: that is this job's failure, and none of the sweep's
+            self.raised.append(failed.error)
+            raise failed.error from None
 
     def _composed(self, cfg: DictConfig, hydra: Any, num: int | None) -> ComposedJob:
         arguments = arguments_of(self.spec, cfg)

@@ -1,0 +1,141 @@
+"""The part of a run that comes after all others: what of it is missing, and its outcome, on record."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from anew.runner import events as ev
+from anew.runner.capture.output import OutputCapture
+from anew.runner.errors import StoreError, UnkeptError
+from anew.runner.guard.watch import Watch
+from anew.runner.records import Status
+from anew.runner.run.beginning import Beginning
+from anew.runner.run.outcome import ending
+from anew.runner.run.parts import Course
+from anew.runner.run.recorder import Recorder
+from anew.runner.store.reading import read_outcome
+from anew.runner.wording import some
+
+_SHORT = 1000
+
+
+class Outcome:
+    """How the run ends, on record: complete for readers as soon as it is there, so that it comes after all the rest."""
+
+    def __init__(
+        self, beginning: Beginning, course: Course, watch: Watch, recorder: Recorder, capture: OutputCapture
+    ) -> None:
+        self._beginning = beginning
+        self._course = course
+        self._watch = watch
+        self._recorder = recorder
+        self._capture = capture
+        self._why = "Its outcome is damaged."
+
+    def start(self) -> None:
+        """Nothing is known of it yet."""
+
+    def stop(self) -> None:
+        """Write it, where there is a run that it is the outcome of."""
+        course, layout = self._course, self._beginning.claim.layout
+        if not course.called and not layout.record.exists():
+            return
+        self._look_for_losses()
+        failure = course.failure or course.interrupt
+        if course.losses and self._beginning.claim.settings.on_loss == "fail" and self._would_complete(failure):
+            failure = course.unkept = self._hole()
+        course.ended = self._written(failure)
+        if course.ended is None:
+            self._note_unkept(failure)
+        elif course.ended.status is not Status.FAILED:
+            course.unkept = None  # a signal came first
+
+    def _look_for_losses(self) -> None:
+        """Find out what is not there any more: main may have removed anything."""
+        claim, losses = self._beginning.claim, self._course.losses
+        if not claim.layout.record.exists():
+            losses.append(f"{str(claim.layout.record)!r} was removed while the run went on")
+            with suppress(StoreError):
+                claim.store.start(claim.number, self._beginning.record)
+        # the source of a re-run was kept by another run, and perhaps in another store
+        kept = self._beginning.record.source.files if self._beginning.origin.source is None else ()
+        try:
+            claim.store.settle(claim.number)
+        except StoreError as error:
+            losses.append(str(error))
+        contents = {**{file.sha256: file.path for file in kept if file.kept}, **self._recorder.contents}
+        if missing := [contents[each] for each in claim.store.objects.missing(contents)]:
+            losses.append(f"the content of {some(missing)} is gone from the store")
+
+    def _would_complete(self, failure: BaseException | None) -> bool:
+        is_fine = failure is None or (isinstance(failure, SystemExit) and not failure.code)
+        return is_fine and self._watch.received is None
+
+    def _hole(self) -> UnkeptError:
+        number = self._beginning.claim.number
+        return UnkeptError(
+            f"Run {number} is FAILED, since main returned and not all of it is on record: "
+            f"{'; '.join(self._course.losses)}. To have such runs COMPLETED, with a warning: anew.on_loss=warn",
+            run=number,
+            status=Status.FAILED,
+        )
+
+    def _written(self, failure: BaseException | None) -> ev.RunEnded | None:
+        """Write the outcome; return what is on record of it, None for nothing."""
+        claim, ended = self._beginning.claim, self._ended(failure)
+        try:
+            if claim.store.finish(claim.number, ended):
+                return ended
+        except StoreError as error:
+            self._why = str(error)
+            self._course.problems.append(self._why)
+            if read_outcome(claim.layout, ended.uid)[0] is None:
+                return self._written_short(ended)
+        # the guard was first, after a signal that was not reacted to in time; or it is there, and could not be synced
+        return read_outcome(claim.layout, ended.uid)[0]
+
+    def _written_short(self, ended: ev.RunEnded) -> ev.RunEnded | None:
+        """Write the outcome in less space: without what main returned, and without the traceback."""
+        claim, course = self._beginning.claim, self._course
+        failure = course.failure or course.interrupt
+        if ended.result is not None:
+            course.losses.append("there is no space for what main returned")
+            if claim.settings.on_loss == "fail" and self._would_complete(failure):
+                failure = course.unkept = self._hole()
+        ended = self._ended(failure or course.unkept)
+        error = ended.error and replace(ended.error, traceback="", message=ended.error.message[:_SHORT])
+        losses = ended.losses and tuple(each[:_SHORT] for each in ended.losses)
+        short = replace(ended, result=None, error=error, losses=losses)
+        with suppress(StoreError):
+            if claim.store.finish(claim.number, short):
+                return short
+        return read_outcome(claim.layout, short.uid)[0]
+
+    def _ended(self, failure: BaseException | None) -> ev.RunEnded:
+        beginning, course = self._beginning, self._course
+        uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
+        ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
+        losses = tuple(course.losses) or None
+        return replace(
+            ended,
+            writers=self._recorder.written,
+            output_bytes=self._capture.settled_bytes,
+            output_sealed=self._capture.sealed_bytes,
+            unkept=course.unkept_result,
+            losses=losses,
+        )
+
+    def _note_unkept(self, failure: BaseException | None) -> None:
+        """Say that there is no outcome; main's own failure, where there is one, is raised all the same."""
+        course, number = self._course, self._beginning.claim.number
+        course.problems = [each for each in course.problems if each != self._why]
+        error = UnkeptError(
+            f"{self._why} So run {number} has no outcome on record, and will be shown as LOST.",
+            run=number,
+            status=Status.LOST,
+        )
+        if failure is None or failure is course.unkept or self._would_complete(failure):
+            course.unkept = error
+        else:
+            course.problems.append(str(error))
