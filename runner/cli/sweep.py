@@ -78,8 +78,16 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
 @click.option("--min/--max", "smallest", default=None, help="Which result is best; else as the sweep has it.")
 @click.option("--by", metavar="METRIC", help="Order by the last value of a metric, not by the result.")
 @click.option("--all", "everything", is_flag=True, help="All jobs, also those beyond the first 50.")
+@click.option("--trust", is_flag=True, help="Open the storage of a search, wherever the sweep's record says it is.")
 def show_command(
-    workbench: Workbench, ref: str, as_json: bool, watch: bool, smallest: bool | None, by: str | None, everything: bool
+    workbench: Workbench,
+    ref: str,
+    as_json: bool,
+    watch: bool,
+    smallest: bool | None,
+    by: str | None,
+    everything: bool,
+    trust: bool,
 ) -> None:
     """Show a sweep's jobs: the keys that vary with result and metrics, best first. REF is its number, or last."""
     store = workbench.folders
@@ -92,7 +100,7 @@ def show_command(
             remark_damage(_runs_of([sweep], store))
             for warning in (*sweep.warnings, *flaws):
                 remark(f"warning: {printable(warning)}")
-            print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder)})
+            print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder, trust)})
         else:
             if watch and sys.stdout.isatty():
                 click.clear()
@@ -100,7 +108,9 @@ def show_command(
             remark_damage(_runs_of([sweep], store))
             for flaw in flaws:
                 remark(f"warning: {printable(flaw)}")
-            _print(sweep, jobs[:most], folder, left_out=max(0, len(jobs) - most))
+            _print(sweep, jobs[:most])
+            _print_search(sweep, folder, trust)
+            _print_rest(sweep, max(0, len(jobs) - most))
         if not watch or sweep.status is not Status.RUNNING:
             return
         time.sleep(_WATCH_S)
@@ -196,23 +206,27 @@ def _runs_of(sweeps: Sequence[SweepRecord], store: RunFolders) -> list[RunRecord
     return list(store.runs(numbers).values())
 
 
-def _search_in(folder: Path) -> SearchSummary | None:
+def _search_in(folder: Path, trusted: bool) -> SearchSummary | None:
     """Return what a search has found so far; None for a sweep that is none."""
     if not folder.exists():
         return None
     # most sweeps are no searches
     from anew.runner.search.summary import summary
 
-    return summary(folder.parent)
+    return summary(folder.parent, trusted=trusted)
 
 
-def _print_search(sweep: SweepRecord, folder: Path) -> None:
+def _print_search(sweep: SweepRecord, folder: Path, trusted: bool) -> None:
     try:
-        found = _search_in(folder)
+        found = _search_in(folder, trusted)
     except (MissingExtraError, StoreError) as error:
         remark(str(error))
         return
     if found is None:
+        return
+    if found.unopened:
+        how = f"anew sweep show {sweep.id} --trust"
+        remark(f"The search by {found.sampler} is kept in {printable(found.unopened)}; to have it opened: {how}")
         return
     states = ", ".join(f"{count} {state}" for state, count in found.n_trials.items())
     say(f"search by {found.sampler}, seed {found.seed}: {states} of {found.wanted}")
@@ -225,7 +239,7 @@ def _print_search(sweep: SweepRecord, folder: Path) -> None:
         say(f"  importance  {shares}")
 
 
-def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], folder: Path, *, left_out: int) -> None:
+def _print(sweep: SweepRecord, jobs: Sequence[SweepJob]) -> None:
     start = sweep.start
     head = f"sweep {sweep.id} of {sweep.experiment}"
     say(f"{head}  {styled(sweep.status.value, status_style(sweep.status))}  {ago(start.started_at)}  {_counts(sweep)}")
@@ -252,10 +266,13 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], folder: Path, *, left_o
         for job in jobs
     ]
     table(titles, rows)
-    _print_search(sweep, folder)
+
+
+def _print_rest(sweep: SweepRecord, left_out: int) -> None:
+    """Say what the table leaves out."""
     if left_out:
         remark(f"{left_out} more jobs; to see them: anew sweep show {sweep.id} --all")
-    if any(job.reused for job in jobs):
+    if any(job.reused for job in sweep.jobs):
         remark("* done before the sweep, and not run again")
 
 
@@ -319,9 +336,9 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
     return data
 
 
-def _search_to_json(folder: Path) -> dict[str, Any] | None:
+def _search_to_json(folder: Path, trusted: bool) -> dict[str, Any] | None:
     try:
-        found = _search_in(folder)
+        found = _search_in(folder, trusted)
     except (MissingExtraError, StoreError) as error:
         return {"error": str(error)}
     if found is None:
@@ -337,6 +354,7 @@ def _search_to_json(folder: Path) -> dict[str, Any] | None:
             for each in found.best
         ],
         "importance": dict(found.importance),
+        "unopened": found.unopened or None,
     }
 
 

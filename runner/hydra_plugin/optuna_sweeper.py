@@ -89,7 +89,7 @@ class OptunaSweeper(Sweeper):
             self._stream(begun, stream)
         else:
             self._in_batches(begun)
-        found = summary.summary(folder)
+        found = summary.summary(folder, trusted=True)
         assert found is not None
         OmegaConf.save(OmegaConf.create(summary.results(found)), begun.files.results)
         if begun.has_failed:

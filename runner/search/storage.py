@@ -48,6 +48,11 @@ def open_storage(sweep: Path, storage: str) -> BaseStorage:
         raise StoreError(f"Cannot open {storage!r}, which the search is kept in: {error}", path=storage) from error
 
 
+def lies_within(sweep: Path, storage: str) -> bool:
+    """Whether a storage is a file in the sweep's folder, wherever links lead."""
+    return "://" not in storage and Path(os.path.realpath(sweep / storage)).is_relative_to(os.path.realpath(sweep))
+
+
 class _Lock:
     """
     Lets one process at a time add to a journal.

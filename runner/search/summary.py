@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.errors import AnewError, StoreError
 from anew.runner.search.extra import allow_experiments, need, without_announcements
 from anew.runner.search.record import SearchRecord, read_record
+from anew.runner.search.storage import lies_within
 from anew.runner.search.study import StudyOf
 from anew.runner.wording import in_a_line
 
@@ -47,6 +48,7 @@ class SearchSummary:
         best: The best job, the first of those that are equal; for several objectives those that no other one beats.
         importance: How much of what came out each parameter accounts for, most first; the shares sum up to 1. Of
             several objectives the mean. Empty when fewer than 4 jobs have come to their end.
+        unopened: The storage that was not opened, so that no more is known.
     """
 
     directions: tuple[str, ...]
@@ -56,11 +58,17 @@ class SearchSummary:
     n_trials: Mapping[str, int] = field(default_factory=dict)
     best: tuple[Found, ...] = ()
     importance: Mapping[str, float] = field(default_factory=dict)
+    unopened: str = ""
 
 
-def summary(sweep_folder: Path) -> SearchSummary | None:
+def summary(sweep_folder: Path, *, trusted: bool = False) -> SearchSummary | None:
     """
     Return how the search of a sweep stands, also while it goes on; None when there is none.
+
+    Args:
+        sweep_folder: The sweep's.
+        trusted: Open whatever storage the record names. Else one inside the folder only: a record may be anybody's, and
+            a URL leads to any library and server, a path to any file, which would be made, locked and cut.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -73,6 +81,8 @@ def summary(sweep_folder: Path) -> SearchSummary | None:
     plain = SearchSummary(
         directions=record.directions, sampler=record.sampler.name, seed=record.seed, wanted=record.n_trials
     )
+    if not trusted and not lies_within(sweep_folder, record.storage):
+        return replace(plain, unopened=record.storage)
     try:
         study = StudyOf(sweep_folder, record)
         trials = study.latest() if study.exists() else None

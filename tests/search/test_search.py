@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
@@ -27,9 +28,9 @@ from hydra.types import HydraContext
 from hydra_plugins.anew._spaces import items
 from omegaconf import OmegaConf
 
-from anew.runner.errors import ConfigError, MissingExtraError, ValueRefusedError
+from anew.runner.errors import ConfigError, MissingExtraError, StoreError, ValueRefusedError
 from anew.runner.search import settings as asked
-from anew.runner.search.files import SearchFiles
+from anew.runner.search.files import SearchFiles, read_json, write_json
 from anew.runner.search.outcomes import objectives
 from anew.runner.search.pruning import Pruning, pruning_of
 from anew.runner.search.record import read_record
@@ -579,9 +580,30 @@ def test_a_search_learns_from_what_else_is_in_a_shared_study(tmp_path: Path) -> 
     study = study_of(tmp_path / "two")
     assert len(study.open(0).trials) == 6
     assert list(study.latest()) == [0, 1, 2]
-    assert found(tmp_path / "two").n_trials == {"COMPLETE": 3}
+    told = summary(tmp_path / "two", trusted=True)
+    assert told is not None
+    assert told.n_trials == {"COMPLETE": 3}
     with pytest.raises(ConfigError, match=r"The study 'common' in .* has other directions than maximize"):
         searched(tmp_path / "three", settings(**shared, direction="maximize"))
+
+
+@pytest.mark.parametrize("storage", ["sqlite:///{}/other.db", "{}/other.log", "../../other.log", "search/link.log"])
+def test_only_a_storage_in_the_sweeps_own_folder_is_opened_by_reading(tmp_path: Path, storage: str) -> None:
+    """A record may be anybody's: a URL names a library and a server, and a path a file that is made, locked and cut."""
+    sweep = tmp_path / "sweeps" / "1"
+    sweep.parent.mkdir()
+    searched(sweep, settings(n_trials=2))
+    (sweep / "search" / "link.log").symlink_to(tmp_path / "other.log")
+    record = read_json(SearchFiles(sweep).record)
+    assert record is not None
+    write_json(SearchFiles(sweep).record, {**record, "storage": storage.format(tmp_path)})
+
+    told = found(sweep)
+    assert (told.unopened, told.best, told.wanted) == (storage.format(tmp_path), (), 2)
+    assert not list(tmp_path.glob("other*"))
+    with suppress(StoreError):
+        summary(sweep, trusted=True)
+    assert bool(list(tmp_path.glob("other*"))) is ("link" not in storage)  # which nobody follows
 
 
 # --- stopping early -----------------------------------------------------------------------------------------------
