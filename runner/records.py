@@ -314,7 +314,7 @@ class Verdict:
     How a re-run came out beside the run that it repeats.
 
     Attributes:
-        verdict: "identical", "close" or "different".
+        verdict: "identical", "close" or "different"; "stopped" of a re-run that did not come to its end.
         overrides: What was changed on purpose; then "different" is a finding, not a failure.
         rtol: The relative tolerance that "close" was judged by; None when only identity counted.
         differences: Section -> name -> {"recorded", "now", "restored"}: what differed before main started.

@@ -38,7 +38,7 @@ _STATUS = {
     Status.INTERRUPTED: "yellow",
     Status.LOST: "red",
 }
-VERDICT_STYLES = {"identical": "green", "close": "yellow", "different": "red"}
+VERDICT_STYLES = {"identical": "green", "close": "yellow", "different": "red", "stopped": "yellow"}
 _GAP = "  "
 _MARK = f"\0{os.urandom(8).hex()}:"
 # a colour, or else a control character (tab and line break are none here) or a change of the text's direction

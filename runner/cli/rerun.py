@@ -80,6 +80,7 @@ def rerun_command(
     identical   result, every metric series and every artifact, bit for bit
     close       within --rtol
     different   exit code 3; says where the two part, and what may explain it
+    stopped     it did not come to its end: exit code 130 after a Ctrl-C, 143 after SIGTERM, 1 when it was killed
 
     OVERRIDES change the configuration on purpose; the verdict is then a comparison.
     """
@@ -141,7 +142,9 @@ def verify_command(
     rows: list[dict[str, Any]] = []
     codes: list[int] = []
     # all at first: the re-runs are runs of this store, too, and one of them the last
-    for ref, number in list(_named(store, refs)):
+    left = list(_named(store, refs))
+    while left:
+        ref, number = left.pop(0)
         try:
             if isinstance(number, AnewError):
                 raise number
@@ -160,25 +163,30 @@ def verify_command(
                 stderr=subprocess.DEVNULL,
             )
         except AnewError as error:
-            rows.append(
-                {
-                    "ref": ref if isinstance(number, AnewError) else number,
-                    "run": None,
-                    "verdict": None,
-                    "error": str(error),
-                }
-            )
+            rows.append(_not_run(ref if isinstance(number, AnewError) else number, str(error)))
             codes.append(error.exit_code)
             continue
+        except (KeyboardInterrupt, SystemExit) as stop:
+            # before main was called; what was found so far is said all the same
+            rows.append(_not_run(ref, "stopped before its main was called"))
+            codes.append(
+                stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else errors.EXIT_SIGINT
+            )
+            break
         rows.append({"ref": number, **result.to_json(), "error": None})
         codes.append(result.exit_code)
-        if result.exit_code in (errors.EXIT_SIGINT, errors.EXIT_SIGTERM):
+        if result.told_to_stop:
             break
+    rows += [_not_run(ref, "not begun any more") for ref, _ in left]
     if as_json:
         print_json(rows)
     else:
         _print_table(rows)
     return max(codes, key=_severity, default=errors.EXIT_OK)
+
+
+def _not_run(ref: str | int, why: str) -> dict[str, Any]:
+    return {"ref": ref, "run": None, "verdict": None, "error": why}
 
 
 def _severity(code: int) -> int:
@@ -219,7 +227,7 @@ def _verdict(row: dict[str, Any]) -> str:
     """Return how a run came out, and with how many points where it had broken off."""
     if row["verdict"] is None:
         return "not run"
-    is_whole = row["points"] is None or row["verdict"] == "different"
+    is_whole = row["points"] is None or row["verdict"] in ("different", "stopped")
     return str(row["verdict"]) if is_whole else f"{row['verdict']} ({row['points']} points)"
 
 

@@ -23,7 +23,7 @@ from anew.runner.rerun.parts import Part
 from anew.runner.rerun.sides import Side
 from anew.runner.rerun.sources import main_function, read_sources
 from anew.runner.rerun.tracing import Traced, by_kind, trace
-from anew.runner.rerun.verdict import NOT_ENDED, Compared
+from anew.runner.rerun.verdict import Compared
 from anew.runner.wording import printable, some
 
 _MOST_PARTS = 40
@@ -46,6 +46,7 @@ class Case:
         missed: Recorded names of files that main looked for and did not find.
         folders: Paths that are another in each of the two: of their own folders, of the project.
         is_current: Whether today's source was run.
+        is_stopped: Whether the re-run did not come to its end.
     """
 
     was: Side
@@ -56,12 +57,13 @@ class Case:
     missed: tuple[str, ...] = ()
     folders: Sequence[str] = ()
     is_current: bool = False
+    is_stopped: bool = False
 
 
 def explain(case: Case) -> tuple[Cause, ...]:
     """Return what may explain how two runs differ, likeliest first; never nothing."""
     was, now = case.was.record, case.now.record
-    if now.status in NOT_ENDED:
+    if case.is_stopped:
         return (_stopped(was, now),)
     known = [*_on_purpose(case), *_inputs(case), *_missing(case), *_lost(case)]
     evidence = _Evidence(case)

@@ -33,7 +33,7 @@ from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
 from anew.runner.rerun.refusals import check_choice, refuse_idle, refuse_unfit
 from anew.runner.rerun.report import RerunResult, difference_lines
 from anew.runner.rerun.sides import Side
-from anew.runner.rerun.verdict import NOT_ENDED, compare, judge
+from anew.runner.rerun.verdict import compare, judge
 from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate
 from anew.runner.store.locate import open_run_folders
@@ -113,7 +113,7 @@ def rerun(
             return again.judge(report, rtol, ignore), again
 
     result, again = once(tell or _silent)
-    if not twice or result.verdict != "different" or result.status in NOT_ENDED:
+    if not twice or result.verdict != "different":
         return result
     # what differs before main starts has been said
     second, _ = once(_silent)
@@ -349,9 +349,15 @@ class _Again:
         was, now = Side(self.record, self.store), Side(new, self.target)
         overrides = Redactor.of_environment().arguments(self.changes)
         verdict, found = judge(
-            was, now, rtol=rtol, ignore=self.ignored, overrides=overrides, differences=self.differences
+            was,
+            now,
+            rtol=rtol,
+            ignore=self.ignored,
+            overrides=overrides,
+            differences=self.differences,
+            stopped=self.stopped is not None,
         )
-        if verdict.verdict == "different":
+        if verdict.verdict in ("different", "stopped"):
             case = Case(
                 was=was,
                 now=now,
@@ -361,6 +367,7 @@ class _Again:
                 missed=report.missed,
                 folders=own_folders(was, now),
                 is_current=not self.recorded_code,
+                is_stopped=verdict.verdict == "stopped",
             )
             verdict = _with(verdict, explain(case))
         curate.judge(self.target, report.number, verdict)
@@ -377,6 +384,7 @@ class _Again:
             judged=verdict,
             notes=tuple(self.notes),
             signal=self.stopped or new.signal,
+            told_to_stop=self.stopped is not None,
         )
 
     def settle(self, first: RerunResult, second: RerunResult) -> RerunResult:

@@ -37,6 +37,7 @@ class RerunResult:
         judged: The verdict, with the differences and what may explain them.
         notes: What could not be as on record, in sentences.
         signal: The signal that stopped the new run, or None.
+        told_to_stop: Whether it was this process that got it, and handed it on.
     """
 
     run: int
@@ -46,10 +47,11 @@ class RerunResult:
     judged: Verdict
     notes: tuple[str, ...] = ()
     signal: str | None = None
+    told_to_stop: bool = False
 
     @property
     def verdict(self) -> str:
-        """One of "identical", "close", "different"."""
+        """One of "identical", "close", "different", "stopped"."""
         return self.judged.verdict
 
     @property
@@ -59,6 +61,8 @@ class RerunResult:
             return errors.EXIT_SIGNAL + Signals[self.signal or "SIGINT"]
         if self.judged.overrides:
             return errors.EXIT_OK if self.status is Status.COMPLETED else errors.EXIT_FAILED
+        if self.verdict == "stopped":  # killed, by whomever
+            return errors.EXIT_FAILED
         return errors.EXIT_DIFFERENT if self.verdict == "different" else errors.EXIT_OK
 
     def to_json(self) -> dict[str, Any]:
@@ -134,7 +138,7 @@ def verdict_lines(run: int, of: int | str, verdict: Verdict) -> Iterator[str]:
 
 def verdict_words(verdict: Verdict) -> str:
     """Return the verdict, and how far it goes where the recorded run broke off."""
-    if verdict.points is None or verdict.verdict == "different":
+    if verdict.points is None or verdict.verdict in ("different", "stopped"):
         return verdict.verdict
     return f"{verdict.verdict} as far as it got ({verdict.points} point{'' if verdict.points == 1 else 's'})"
 

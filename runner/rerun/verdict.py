@@ -77,6 +77,7 @@ def judge(
     ignore: Sequence[str] = (),
     overrides: tuple[str, ...] = (),
     differences: Mapping[str, Any] | None = None,
+    stopped: bool = False,
 ) -> tuple[Verdict, Compared]:
     """
     Say how a re-run came out; why is left to `causes`.
@@ -91,11 +92,15 @@ def judge(
         ignore: Patterns of metrics to leave out.
         overrides: What was changed on purpose.
         differences: What differed before main started.
+        stopped: Whether it was stopped from outside. One that was killed, or that got a signal which the run on record
+            did not get, is seen to have been.
     """
     found = compare(was, now, ignore=ignore)
     numbers = [part.deviation for part in found.parts]
     deviation = max((each for each in numbers if each is not None), default=0.0) if None not in numbers else None
-    if not found.all:
+    if now.record.status in NOT_ENDED and (stopped or _ending_of(was) != _ending_of(now)):
+        word = "stopped"
+    elif not found.all:
         word = "identical"
     elif rtol is not None and deviation is not None and deviation <= rtol:
         word = "close"
@@ -107,13 +112,19 @@ def judge(
         overrides=overrides,
         rtol=rtol,
         differences=differences or {},
-        first_difference=found.all[0].to_json() if found.all else None,
+        # what a stopped run lacks is no difference
+        first_difference=found.all[0].to_json() if found.all and word != "stopped" else None,
         max_deviation=deviation,
         max_deviation_at=largest.to_json() if largest else None,
         points=found.points if found.partial else None,
         remarks=tuple(found.remarks),
     )
     return verdict, found
+
+
+def _ending_of(side: Side) -> tuple[Status, str | None]:
+    """Return how a run came to its end: a program may end itself by a signal, and again each time."""
+    return side.record.status, side.record.signal
 
 
 def _deviation(part: Part) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from anew.runner.records import Status
-from tests.helpers.scripts import ANEW, Project
+from tests.helpers.scripts import ANEW, Project, anew
 from tests.helpers.waiting import until
 
 SLOW = """
@@ -92,6 +93,8 @@ def test_a_signal_that_ends_a_rerun_ends_main_too(trial: Project, where: str, nu
         again = trial.record(2)
         assert again.status is Status.INTERRUPTED
         assert again.verdict is not None
+        assert again.verdict.verdict == "stopped"
+        assert again.verdict.first_difference is None
         assert "was stopped by" in again.verdict.causes[0]
     else:
         assert trial.store.numbers() == [1]
@@ -130,3 +133,30 @@ def test_what_main_starts_is_none_of_the_lifeline(trial: Project) -> None:
     done = subprocess.run([*ANEW, "rerun", "2"], cwd=trial.folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"identical", done.stdout)
+
+
+def test_a_rerun_that_is_killed_keeps_verify_from_no_other(trial: Project) -> None:
+    """What was found is said, also when it is verify itself that is told to stop."""
+    trial.run()
+    trial.run()
+    command = [*ANEW, "verify", "1", "2", "3", "--json"]
+    kill = 'import os, signal; os.kill(os.getpid(), signal.SIGKILL if os.environ.get("SLOW") == "kill" else 0)'
+    trial.write(SLOW.replace("def main(lr: float = 0.1):", f"def main(lr: float = 0.1):\n    {kill}"))
+    trial.run("lr=0.2")
+    done = anew(trial, "verify", "1", "4", "2", "--json", code=1, SLOW="kill")
+    assert [row["verdict"] for row in json.loads(done.stdout)] == ["identical", "stopped", "identical"]
+
+    with subprocess.Popen(
+        command,
+        cwd=trial.folder,
+        env={**os.environ, "SLOW": "main"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        until(lambda: (trial.folder / "runs" / "8" / "run.json").exists(), seconds=60)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert [row["verdict"] for row in json.loads(out)] == ["stopped", None, None]
