@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import tempfile
 from dataclasses import replace
 from functools import partial
@@ -32,18 +33,11 @@ from anew.runner.wording import printable, size, some
 
 if TYPE_CHECKING:
     from anew.runner.dispatch.trial import Tried
-from anew.runner.config.private.versions import is_tested, tested
+from anew.runner.config.private.versions import is_tested, tested, unfit
 
-_EXTRAS = {
-    "gpu": "nvidia-ml-py",
-    "mongo": "pymongo",
-    "pandas": "pandas",
-    "parquet": "pyarrow",
-    "plot": "matplotlib",
-    "sql": "sqlalchemy",
-    "tensorboard": "tensorboard",
-    "uv": "uv",
-}
+_FOR_TESTS = ("dev", "test")
+_EXTRA = re.compile(r"extra == ['\"]([\w-]+)['\"]")
+_NAME = re.compile(r"[\w.-]+")
 _NAMED = 8
 _MEND_FORMAT = "when it was damaged, write the number 1 into it; a newer format: pip install --upgrade anew"
 _STYLES = {Severity.NOTE: "dim", Severity.WARNING: "yellow", Severity.ERROR: "red"}
@@ -81,6 +75,7 @@ def check_command(
     store, missing, refused = _store(workbench)
     findings = [*refused, *(check_store(store, deep=deep) if store else ()), *(_check_spool() if deep else ())]
     tried = _tried(store, settings, config_dir, trust)
+    why_not = unfit()
     lost = any(finding.severity is Severity.ERROR for finding in findings) or any(each.problem for each in tried)
     if as_json:
         items = [{name: getattr(item, name) for name in ("severity", "what", "where", "mend")} for item in findings]
@@ -95,16 +90,19 @@ def check_command(
         ]
         rows = dict(_installation())
         value = {"store": store.url if store else None, "installation": rows, "tested": _are_tested(rows)}
+        value["unfit"] = why_not
         print_json({**value, "findings": items, "observers": observers})
     else:
         heading("Installation")
         pairs(_judged(_installation()))
+        if why_not:
+            say(f"  {styled(printable(why_not), 'red')}")
         heading("Store")
         _print_findings(store, missing, findings, deep)
         if tried:
             heading("Observers")
             pairs([(printable(each.name), _came(each)) for each in tried])
-    return errors.EXIT_USAGE if lost else errors.EXIT_OK
+    return errors.EXIT_USAGE if lost or why_not else errors.EXIT_OK
 
 
 def _store(workbench: Workbench) -> tuple[RunFolders | None, str, list[Finding]]:
@@ -152,11 +150,23 @@ def _installation() -> list[tuple[str, str]]:
     names = ("hydra-core", "omegaconf", "numpy", "psutil", "rich", "click", "plotext")
     rows = [("anew", anew.__version__), ("python", platform.python_version()), ("system", platform.platform())]
     rows += [(name, _version(name) or f"missing; to have it: pip install {name}") for name in names]
-    for extra, distribution in _EXTRAS.items():
-        version = _version(distribution)
-        absent = f"not installed; to have it: pip install 'anew[{extra}]'"
-        rows.append((f"anew[{extra}]", f"{distribution} {version}" if version else absent))
+    for extra, distributions in sorted(_extras().items()):
+        found = {name: _version(name) for name in distributions}
+        lacking = [name for name, version in found.items() if version is None]
+        absent = "not installed" if len(lacking) == len(found) else f"without {some(lacking)}"
+        have = ", ".join(f"{name} {version}" for name, version in found.items())
+        rows.append((f"anew[{extra}]", f"{absent}; to have it: pip install 'anew[{extra}]'" if lacking else have))
     return rows
+
+
+def _extras() -> dict[str, list[str]]:
+    """Return the distributions that each extra brings, as the installed package says; those for its tests left out."""
+    found: dict[str, list[str]] = {}
+    for each in importlib.metadata.requires(anew.__name__) or ():
+        extra, name = _EXTRA.search(each), _NAME.match(each)
+        if extra and name and extra[1] not in _FOR_TESTS:
+            found.setdefault(extra[1], []).append(name[0])
+    return found
 
 
 def _are_tested(rows: dict[str, str]) -> dict[str, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.metadata
 import io
 import json
 import math
@@ -300,6 +301,34 @@ def test_check_says_whether_the_versions_are_among_those_tested(
     told = anew("check", "--json")
     assert told.json["tested"] == {"python": False, "hydra-core": True, "omegaconf": True}
     assert told.json["installation"]["python"] == "3.99.1"
+
+
+def test_check_says_of_what_is_too_old_that_it_does_not_work(
+    project: Path, anew: Anew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.2.0" if name == "hydra-core" else version(name))
+    told = anew("check")
+    assert told.code == 2
+    assert "Anew does not work with hydra-core 1.2.0" in " ".join(told.out.split())
+    assert "hydra-core 1.2.0 is too old" in anew("check", "--json").json["unfit"]
+
+
+def test_check_names_what_each_extra_brings(project: Path, anew: Anew, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = anew("check", "--json").json["installation"]
+    assert {"anew[dask]", "anew[optuna]", "anew[slurm]", "anew[sql]"} <= told.keys()
+    assert not {"anew[dev]", "anew[test]"} & told.keys()
+
+    version = importlib.metadata.version
+
+    def without_cmaes(name: str) -> str:
+        if name == "cmaes":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without_cmaes)
+    lacking = anew("check", "--json").json["installation"]["anew[optuna]"]
+    assert lacking == "without cmaes; to have it: pip install 'anew[optuna]'"
 
 
 def test_check_source_shows_what_a_run_would_keep(project: Path, anew: Anew) -> None:

@@ -127,6 +127,17 @@ def supported() -> Iterator[None]:
             raise _refusal(f"{each.distribution} {version} is too old")
 
 
+def unfit() -> str | None:
+    """Return why what is installed cannot work, and what to type; None where nothing speaks against it."""
+    for each in (HYDRA, OMEGACONF):
+        version = each.installed()
+        if version is None:
+            return str(_refusal(f"{each.distribution} is not installed"))
+        if _numbers(version) < _numbers(each.floor):
+            return str(_refusal(f"{each.distribution} {version} is too old"))
+    return None
+
+
 def _refusal(why: str) -> UnsupportedVersionError:
     found = versions()
     return UnsupportedVersionError(
