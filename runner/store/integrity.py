@@ -75,6 +75,9 @@ def _check_run(
         return
     if record.status is Status.LOST:
         yield Finding(Severity.WARNING, "LOST: its process died without an outcome", where, f"anew show {number}")
+    if record.losses:
+        what = f"not whole on record: {'; '.join(record.losses)}"
+        yield Finding(Severity.WARNING, what, where, f"anew show {number}")
     found = [*record.damage, *observer_damage(layout), *(_more_damage(layout, record) if deep else ())]
     for damage in found:
         yield Finding(damage.severity, damage.what, where, damage.mend)
