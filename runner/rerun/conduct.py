@@ -305,7 +305,7 @@ class _Again:
         if report is None:
             raise RerunError(
                 f"The re-run of {self.record.id} ended with exit code {ended.code} before its main function was "
-                "called; what it said is above." + differences.way_back(self.differences, self.env),
+                "called, and has said why." + differences.way_back(self.differences, self.env),
                 process_exit_code=ended.code,
             )
         return report

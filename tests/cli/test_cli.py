@@ -24,6 +24,7 @@ import pytest
 
 from anew.runner.cli import main
 from anew.runner.cli.group import workbench
+from anew.runner.errors import StoreFormatError
 from anew.runner.records import Status
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import ANEW
@@ -301,6 +302,18 @@ def test_check_says_whether_the_versions_are_among_those_tested(
     told = anew("check", "--json")
     assert told.json["tested"] == {"python": False, "hydra-core": True, "omegaconf": True}
     assert told.json["installation"]["python"] == "3.99.1"
+
+
+def test_a_store_whose_format_is_gone_is_one_all_the_same(store: FolderStore, anew: Anew) -> None:
+    store.layout.format.unlink()
+    done = anew("check")
+    assert done.code == 2
+    assert "write the number 1 into it" in " ".join(done.out.split())
+    assert "cannot be read" in anew("list").err
+    with pytest.raises(StoreFormatError):
+        FolderStore.open(store.root, create=True)
+    store.layout.format.write_text("1\n")
+    assert anew("check").code == 0
 
 
 def test_check_says_of_what_is_too_old_that_it_does_not_work(
