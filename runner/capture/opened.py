@@ -240,7 +240,7 @@ def noticed_inputs(
             found.append(_kept(path, name, status, objects, keep, digests))
         except (FileNotFoundError, NotADirectoryError):
             # elsewhere it was somebody's temporary file: nothing of it would have been kept
-            if not opened.is_outside(item.path):
+            if not opened.is_outside(path):
                 changed.append(name)
         except (ArtifactError, PermissionError):
             continue

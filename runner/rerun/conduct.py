@@ -270,16 +270,11 @@ class _Again:
     def _note_paths(self) -> None:
         """Say which values of the configuration lead elsewhere than they did, or into the project as it is today."""
         self.own = led.own_places(self.record, self.store)
-        own, moved, today = led.leading(self.record, self.places, self.own)
-        if own:
-            self.tell(
-                f"note: {some(own)} in the configuration led to run {self.record.id}'s own folder, and lead to the "
-                "new run's."
-            )
-        if moved:
-            self.tell(f"note: {some(moved)} in the configuration lead into the laid-out project.")
-        if today:
-            self._note(f"{some(today)} in the configuration lead into {self.places.root} as it is today.")
+        told, noted = led.sentences(self.record, self.places, self.own)
+        for text in told:
+            self.tell(text)
+        for text in noted:
+            self._note(text)
 
     # --- main -----------------------------------------------------------------------------------------------------
 
@@ -443,13 +438,8 @@ class _Again:
         if not self.recorded_code or self.changes:
             return []
         other, unknown = led.read_otherwise(self.record, new)
-        known = self.differences.get("inputs", {})
-        for path in other:
-            if known.get(path, {"restored": True})["restored"]:
-                self._note(
-                    f"Main read {path} as it is today, not as it is on record: it opened it by an absolute path, which "
-                    "leads there. To have the recorded content: run.input(PATH), or a path relative to the script."
-                )
+        for text in led.of_today(other, self.differences.get("inputs", {})):
+            self._note(text)
         return [*other, *unknown]
 
     def _keep_written(self, new: RunRecord) -> None:

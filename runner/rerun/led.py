@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from anew.runner.places import OwnPlaces, Places
 from anew.runner.records import RunRecord
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.wording import some
 
 _OF_CWD = "${hydra:runtime.cwd}"
 
@@ -40,6 +41,30 @@ def leading(record: RunRecord, places: Places, own: OwnPlaces) -> tuple[list[str
         elif places.laid_out(text, always=True) is not None and _is_there(text):
             found[2].append(key)
     return found
+
+
+def sentences(record: RunRecord, places: Places, own: OwnPlaces) -> tuple[list[str], list[str]]:
+    """Return what there is to say of paths in the configuration: of those led elsewhere; of those into today's."""
+    to_own, moved, today = leading(record, places, own)
+    told = []
+    if to_own:
+        told.append(
+            f"note: {some(to_own)} in the configuration led to run {record.id}'s own folder, and lead to the new run's."
+        )
+    if moved:
+        told.append(f"note: {some(moved)} in the configuration lead into the laid-out project.")
+    noted = [f"{some(today)} in the configuration lead into {places.root} as it is today."] if today else []
+    return told, noted
+
+
+def of_today(read: Sequence[str], inputs: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each file that main read as it is today, though its recorded content was laid out."""
+    for path in read:
+        if path not in inputs or inputs[path]["restored"]:
+            yield (
+                f"Main read {path} as it is today, not as it is on record: it opened it by an absolute path, which "
+                "leads there. To have the recorded content: run.input(PATH), or a path relative to the script."
+            )
 
 
 def variables(given: Mapping[str, str], record: RunRecord, places: Places) -> dict[str, str]:
