@@ -620,7 +620,9 @@ ConfigStore.instance().store("conf", Conf)
 @experiment.main(config_path=None, config_name="conf")
 def main(cfg, run: Run):
     kinds = [type(cfg.optimiser.kind).__name__, type(cfg.where).__name__, OmegaConf.get_type(cfg.optimiser).__name__]
-    return [kinds, "gone" in cfg, OmegaConf.to_container(cfg, resolve=True, enum_to_str=True), sys.argv]
+    values = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    assert values.pop("folder") == str(run.dir)
+    return [kinds, "gone" in cfg, values, sys.argv]
 """
 
 
@@ -632,11 +634,12 @@ def test_types_and_every_kind_of_value_come_back_exactly(trial: Again) -> None:
     assert "gone" not in was.config
     trial.wreck()
     assert trial.again("1")["verdict"] == "identical"
-    assert trial.record(2).config == was.config
+    own = {number: {"folder": was.config["folder"].replace("/runs/1/", f"/runs/{number}/")} for number in (2, 3)}
+    assert trial.record(2).config == {**was.config, **own[2]}
     trial.again("1", "must=5")
     changed = trial.record(3).config
     assert (changed["double"], changed["extra"]) == (10, {"q": [1, 5]})
-    assert {**changed, "must": 4, "double": 8, "extra": {"q": [1, 4]}} == was.config
+    assert {**changed, "must": 4, "double": 8, "extra": {"q": [1, 4]}} == {**was.config, **own[3]}
 
 
 def test_an_unknown_key_on_top_is_refused_and_nothing_is_recorded(trial: Again) -> None:
