@@ -25,6 +25,7 @@ from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Sta
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import InputState, files_made, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import Report, Rerun, read_report
+from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.rerun import differences
@@ -189,7 +190,8 @@ class _Again:
             variables.pop(name, None)
         # no repository around the laid-out files is theirs
         variables["GIT_CEILING_DIRECTORIES"] = str(folder)
-        return variables
+        recorded = self.record.environment.variables.get("PYTHONPATH") if self.record.environment else None
+        return with_paths(variables, recorded, Path(self.record.command.cwd), self.places)
 
     def _rebuild(self, strict: bool) -> None:
         from platformdirs import user_cache_path

@@ -18,6 +18,7 @@ from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.format.serial import start_to_json
 from anew.runner.kernel.door import boot_id
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts
+from anew.runner.relaunch.pythons import as_recorded
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.recorder import hand_down
 from anew.runner.store import liveness, marks
@@ -106,6 +107,7 @@ def _record(
 ) -> RunRecord:
     settings = claim.settings
     environment = capture_environment(settings.environment, origin.cache / "environment.json")
+    environment = replace(environment, variables=as_recorded(environment.variables, origin.places))
     return RunRecord(
         uid=ids.new_uid(),
         id=claim.number,

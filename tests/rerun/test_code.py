@@ -1,0 +1,86 @@
+"""Which code a re-run runs: in main, in every Python that it starts, in the project and out of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.rerun.test_rerun import Again
+
+
+@pytest.fixture
+def trial(project: Path, monkeypatch: pytest.MonkeyPatch) -> Again:
+    monkeypatch.setenv("ANEW_STORE", str(project.parent / "runs"))
+    return Again(project)
+
+
+CHILD = """
+import subprocess
+@experiment.main
+def main(*, run: Run):
+    code = "import fitting; print(fitting.VALUE)"
+    where = {where}
+    return subprocess.run([sys.executable, "-c", code], cwd=where, capture_output=True, text=True).stdout
+"""
+
+
+def package(folder: Path, value: str) -> None:
+    (folder / "fitting").mkdir(parents=True, exist_ok=True)
+    (folder / "fitting" / "__init__.py").write_text(f"VALUE = {value!r}\n")
+
+
+@pytest.fixture
+def installed(trial: Again, tmp_path: Path) -> dict[str, str]:
+    """An installation in place: variables by which each Python begins as one with setuptools' finder does."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "finder.py").write_text(
+        "import sys\n"
+        "from importlib.util import spec_from_file_location\n"
+        f"MAPPING = {{'fitting': {str(trial.folder / 'src' / 'fitting')!r}}}\n"
+        "class Finder:\n"
+        "    @classmethod\n"
+        "    def find_spec(cls, name, path=None, target=None):\n"
+        "        if name in MAPPING:\n"
+        "            return spec_from_file_location(name, MAPPING[name] + '/__init__.py')\n"
+        "sys.meta_path.append(Finder)\n"
+    )
+    package(trial.folder / "src", "then")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))}
+
+
+@pytest.mark.parametrize("hook", ["sitecustomize", "path"])
+def test_a_child_imports_the_laid_out_project_and_not_the_installation_in_place(
+    hook: str, trial: Again, installed: dict[str, str], tmp_path: Path
+) -> None:
+    lines = {
+        "sitecustomize": "import finder\n",
+        "path": f"import sys; sys.path.append({str(trial.folder / 'src')!r})\n",
+    }
+    (tmp_path / "site" / "sitecustomize.py").write_text(lines[hook])
+    trial.write(CHILD.format(where="'/'"))
+    trial.run(env=installed)
+    assert trial.record(1).result == "then\n"
+    package(trial.folder / "src", "today")
+    assert trial.again("1", PYTHONPATH=installed["PYTHONPATH"])["verdict"] == "identical"
+    # what the record of a re-run says of the path is what the run's says, so that it can be run again
+    assert trial.again("2", PYTHONPATH=installed["PYTHONPATH"])["verdict"] == "identical"
+    facts = [trial.record(number).environment for number in (1, 2, 3)]
+    assert len({each.variables["PYTHONPATH"] for each in facts if each is not None}) == 1
+
+
+@pytest.mark.parametrize("place", ["inside", "outside", "relative"])
+def test_the_recorded_import_path_is_there_again_for_children(place: str, trial: Again, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere" if place == "outside" else trial.folder / "lib2"
+    package(folder, "then")
+    trial.write(CHILD.format(where="None" if place == "relative" else "'/'"))
+    told = "lib2" if place == "relative" else str(folder)
+    known = os.environ.get("PYTHONPATH")
+    trial.run(env={"PYTHONPATH": os.pathsep.join(filter(None, (told, known)))})
+    assert trial.record(1).result == "then\n"
+    if place != "outside":
+        package(folder, "today")
+    assert trial.again("1")["verdict"] == "identical"
+    assert trial.again("2")["verdict"] == "identical"
