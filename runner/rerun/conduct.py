@@ -39,6 +39,7 @@ from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.wording import some
 
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
 _SETTLED_S = 3.0
@@ -160,6 +161,10 @@ class _Again:
         record = self.record
         if any(damage.hides_content for damage in record.damage):
             self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
+        if self.recorded_code and (lost := differences.lost_code(record)):
+            self._note(
+                f"Not on record, so that whatever imports it will fail: {some(lost)}. Why: anew show {record.id}"
+            )
         self.places = Places(Path(record.source.root or ""), folder / "files", moved=self.recorded_code)
         self.variables = self._child_variables(folder)
         if env == "recorded":

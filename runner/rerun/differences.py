@@ -95,6 +95,12 @@ def find(
     return {section: entries for section, entries in found.items() if entries}
 
 
+def lost_code(record: RunRecord) -> list[str]:
+    """Return the Python files that a limit or a setting left out of the source, and that nothing brought in later."""
+    known = {file.path for file in (*record.source.files, *record.inputs)}
+    return [path for path in record.source.lost if path not in known]
+
+
 def standing(found: Mapping[str, Mapping[str, Any]], *, every: bool = True) -> Differences:
     """
     Return the differences that the re-run does not put right.

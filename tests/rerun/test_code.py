@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,40 @@ def test_the_recorded_import_path_is_there_again_for_children(place: str, trial:
         package(folder, "today")
     assert trial.again("1")["verdict"] == "identical"
     assert trial.again("2")["verdict"] == "identical"
+
+
+@pytest.mark.parametrize("setting", ["exclude=[helper.py]", "max_total_bytes=1000"])
+def test_a_module_that_is_not_on_record_is_said_before_main_starts_and_when_it_is_recorded(
+    setting: str, trial: Again
+) -> None:
+    (trial.folder / "helper.py").write_text(f"VALUE = 1{'#' * 2000}\n")
+    trial.write("""
+    import helper
+    @experiment.main
+    def main(*, run: Run):
+        return helper.VALUE
+    """)
+    assert "'helper.py' is code" in trial.run(f"anew.source.{setting}").stderr
+    failed = trial.anew("rerun", "1", code=2)
+    said = failed.stdout + failed.stderr
+    assert "Not on record, so that whatever imports it will fail: helper.py" in said
+    assert trial.anew("rerun", "1", "--strict", code=4)
+
+
+def test_a_run_that_was_killed_beside_much_data_is_run_again_on_its_own_source(trial: Again) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=trial.folder, check=True)
+    (trial.folder / "data").mkdir()
+    for number in range(30):
+        (trial.folder / "data" / f"{number}.json").write_text("1")
+    (trial.folder / "zoo.py").write_text("VALUE = 'then'\n")
+    trial.write("""
+    import signal, zoo
+    @experiment.main
+    def main(*, run: Run):
+        run.log({"loss": len(zoo.VALUE)})
+        if zoo.VALUE == "then" and "KILL" in os.environ:
+            os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    trial.run("anew.source.max_files=20", code=-9, env={"KILL": "1"})
+    (trial.folder / "zoo.py").write_text("VALUE = 'of today'\n")
+    assert trial.again("1")["verdict"] == "identical"
