@@ -36,6 +36,22 @@ def capture_command(function: Callable[..., Any], entry: str, root: Path) -> Com
     )
 
 
+def unrepeatable(command: CommandFacts) -> tuple[str, ...]:
+    """Return what is to be said where main lies in no file, which no re-run will find; of others nothing."""
+    module, _, name = command.function.partition(":")
+    if module == "__main__":
+        has_file = command.entry == "module" or os.path.isfile(command.target)
+    else:
+        # a module that is not loaded here is one of a file
+        has_file = module not in sys.modules or getattr(sys.modules[module], "__file__", None) is not None
+    if has_file:
+        return ()
+    return (
+        f"The main function {name!r} was made in no file (in a notebook's cell, or in a console), so that its source "
+        "is not on record, and this run cannot be run again. To change that: write it into a .py file, and import it.",
+    )
+
+
 def _interpreter_options() -> tuple[str, ...]:
     """Return what stands between the interpreter and the script on its command line."""
     words = sys.orig_argv[1 : max(1, len(sys.orig_argv) - len(sys.argv))]
@@ -45,7 +61,9 @@ def _interpreter_options() -> tuple[str, ...]:
 def _import_paths(root: Path) -> tuple[str, ...]:
     """Return the folders of the project that modules come from: on `sys.path`, or by an installer's own finder."""
     prefix = f"{root}{os.sep}"
-    inside = [path for path in sys.path if path == str(root) or path.startswith(prefix)]
+    # in a console, a notebook and under -c the working directory is there as ""
+    known = [path or os.getcwd() for path in sys.path]
+    inside = [path for path in known if path == str(root) or path.startswith(prefix)]
     for name, module in list(sys.modules.items()):
         # true modules only: libraries put objects there that make attributes when they are asked for them
         paths = vars(module).get("__path__") if "." not in name and type(module) is ModuleType else None

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+from anew.runner.capture.command import unrepeatable
 from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
@@ -86,6 +87,11 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     )
 
 
+def without_source(origin: Origin) -> tuple[str, ...]:
+    """Return what is to be said of a run that cannot be run again; a re-run has its source."""
+    return unrepeatable(origin.command) if origin.source is None else ()
+
+
 def _seeder(configured: int | None, set_apart: int | None, recorded: int | None) -> Seeder:
     """Return what seeds a run. Raises ConfigError: `anew.seed` is none, or not that of the configuration."""
     if set_apart is not None and configured not in (None, set_apart):
@@ -128,7 +134,7 @@ def _record(
         note=settings.note,
         sweep=claim.sweep,
         rerun_of=origin.rerun_of,
-        warnings=(*source.notes, *job.notes),
+        warnings=(*source.notes, *job.notes, *without_source(origin)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,25 @@ def test_a_run_that_was_killed_beside_much_data_is_run_again_on_its_own_source(t
     trial.run("anew.source.max_files=20", code=-9, env={"KILL": "1"})
     (trial.folder / "zoo.py").write_text("VALUE = 'of today'\n")
     assert trial.again("1")["verdict"] == "identical"
+
+
+MADE = {
+    "cell": "exec(compile(CELL, '/tmp/ipykernel_7/5.py', 'exec'), globals())",
+    "module": "import types; made = types.ModuleType('made'); sys.modules['made'] = made; exec(CELL, vars(made))",
+    "file": "open('made.py', 'w').write(CELL); sys.path.insert(0, ''); import made",
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_a_main_function_of_a_notebook_is_said_to_be_lost_when_it_is_recorded(kind: str, trial: Again) -> None:
+    cell = (
+        "from anew import Experiment\nexperiment = Experiment('note')\n"
+        "@experiment.main\ndef main(lr: float = 0.1): return lr\nmain.run()\n"
+    )
+    code = f"import sys; CELL = {cell!r}; {MADE[kind]}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=trial.folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    is_lost = kind != "file"
+    assert ("in no file" in done.stderr) == is_lost
+    assert any("cannot be run again" in each for each in trial.record(1).warnings) == is_lost
+    trial.anew("rerun", "1", code=2 if is_lost else 0)
