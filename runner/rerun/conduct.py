@@ -171,7 +171,9 @@ class _Again:
             self._rebuild(bool(strict))
         inputs = self._lay_out()
         environment = self._environment(folder, env)
-        self.differences = differences.find(record, environment, capture_hardware(boot_id=boot_id()), inputs)
+        self.differences = differences.find(
+            record, environment, capture_hardware(boot_id=boot_id()), inputs, is_laid_out=self.recorded_code
+        )
         self._note_paths()
         for line in difference_lines(record.id or 0, self.differences):
             self.tell(line)

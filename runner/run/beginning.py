@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from anew.runner.capture.command import unrepeatable
+from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
@@ -144,6 +145,8 @@ def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:
     if origin.scan is None or not claim.settings.source.enabled:
         return SourceFacts(root=str(origin.places.root))
     source = origin.scan.finish(claim.store.objects, claim.settings.source, exclude=(claim.store.root,))
+    elsewhere = modules_elsewhere(origin.places, claim.store.objects, claim.settings.source)
+    source = replace(source, files=(*source.files, *elsewhere))
     if source.git is None or source.git.diff is None:
         return source
     return replace(source, git=replace(source.git, diff=redactor.text(source.git.diff)))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner import events as ev
 from anew.runner.capture.determinism import Determinism
+from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import imported_modules, loaded_libraries
 from anew.runner.capture.opened import OpenedFiles, missed_files, noticed_inputs
 from anew.runner.capture.source import added_modules
@@ -239,6 +240,8 @@ class AddedSource:
             return
         source, root = self._beginning.record.source, self._beginning.origin.places.project
         files = added_modules(source, root, claim.store.objects, settings, exclude=(claim.store.root,))
+        known = frozenset(file.path for file in source.files)
+        files += modules_elsewhere(self._beginning.origin.places, claim.store.objects, settings, known=known)
         if files:
             self._recorder.add(ev.SourceAdded, files=files)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +146,40 @@ def test_a_main_function_of_a_notebook_is_said_to_be_lost_when_it_is_recorded(ki
     assert ("in no file" in done.stderr) == is_lost
     assert any("cannot be run again" in each for each in trial.record(1).warnings) == is_lost
     trial.anew("rerun", "1", code=2 if is_lost else 0)
+
+
+@pytest.mark.parametrize("when", ["early", "late"])
+@pytest.mark.parametrize("kind", ["module", "package", "in place"])
+def test_code_from_a_folder_outside_of_the_project_is_source_too(
+    kind: str, when: str, trial: Again, tmp_path: Path
+) -> None:
+    folder = tmp_path / "library"
+    package(folder, "then")
+    if kind == "module":
+        (folder / "fitting" / "__init__.py").rename(folder / "fitting.py")
+        (folder / "fitting").rmdir()
+    elif kind == "package":
+        (folder / "fitting" / "part.py").write_text("VALUE = 'then'\n")
+    files = list(folder.rglob("*.py"))
+    lines = [f"sys.path.insert(0, {str(folder)!r})"] if kind != "in place" else []
+    lines += ["import fitting.part, fitting" if kind == "package" else "import fitting"]
+    imports = "; ".join(lines)
+    trial.write(f"""
+    {imports if when == "early" else ""}
+    @experiment.main
+    def main(*, run: Run):
+        {imports}
+        return [fitting.VALUE, getattr(fitting, "part", fitting).VALUE]
+    """)
+    env = {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))}
+    env = env if kind == "in place" else {}
+    trial.run(env=env)
+    assert {str(path) for path in files} <= {file.path for file in trial.record(1).source.files}
+    for path in files:
+        path.write_text("VALUE = 'today'\n")
+    shown = trial.again("1")
+    assert shown["verdict"] == "identical"
+    assert {str(path) for path in files} == set(shown["differences"]["elsewhere"])
+    assert trial.again("1", "--strict")["verdict"] == "identical"
+    shutil.rmtree(folder)
+    assert trial.again("2")["verdict"] == "identical"
