@@ -407,6 +407,7 @@ class RunRecord:
         verdict: How it came out beside the run that it repeats, once that was judged.
         origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.store.marks`.
         unkept: Why what main returned is not on record; None when it is.
+        losses: What else of the run could not be recorded, in sentences.
         warnings: For people: limits that bit, values refused, and the damage that was found.
         damage: What a reader found not to be as it was written; never stored.
     """
@@ -449,6 +450,7 @@ class RunRecord:
     signal: str | None = None
     exit_code: int | None = None
     unkept: str | None = None
+    losses: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return what tells runs apart, in a few lines at most: a record may hold thousands of files."""

@@ -61,9 +61,9 @@ def _interpreter_options() -> tuple[str, ...]:
 def _import_paths(root: Path) -> tuple[str, ...]:
     """Return the folders of the project that modules come from: on `sys.path`, or by an installer's own finder."""
     prefix = f"{root}{os.sep}"
-    # in a console, a notebook and under -c the working directory is there as ""
-    known = [path or os.getcwd() for path in sys.path]
-    inside = [path for path in known if path == str(root) or path.startswith(prefix)]
+    # an empty or relative one stands for where the process is: of `python -c`, of IPython and notebooks it is the first
+    folders = [os.path.abspath(path) for path in sys.path if isinstance(path, str)]
+    inside = [path for path in folders if path == str(root) or path.startswith(prefix)]
     for name, module in list(sys.modules.items()):
         # true modules only: libraries put objects there that make attributes when they are asked for them
         paths = vars(module).get("__path__") if "." not in name and type(module) is ModuleType else None

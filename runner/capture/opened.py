@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, Protocol
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.inputs import input_digest
 from anew.runner.errors import ArtifactError
+from anew.runner.kernel.door import SYSTEM_FOLDERS
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
 from anew.runner.wording import some
@@ -32,8 +33,6 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", ".git")
 _ENDS = (".pyc", ".so", ".pyd")
 _MOST_MISSED = 100
-_LINUX = ("/bin/", "/dev/", "/etc/", "/lib", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/", "/var/lib/", "/var/cache/")
-_SYSTEM = (*_LINUX, "/Library/", "/System/", "/private/etc/", "/private/var/db/")
 # of files outside the project, whose content is not kept, so many are looked at, and so much is read for their digests
 _MOST_OUTSIDE = 200
 _MOST_OUTSIDE_BYTES = 2**30
@@ -182,7 +181,7 @@ def _of_the_system() -> tuple[str, ...]:
     """Return what paths begin with that are no data of anybody's: the system, this Python, settings and caches."""
     variables = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
     folders = [sys.prefix, sys.base_prefix, *filter(None, map(os.environ.get, variables))]
-    return (*_SYSTEM, *(f"{folder}{os.sep}" for folder in folders), os.path.expanduser(f"~{os.sep}."))
+    return (*SYSTEM_FOLDERS, *(f"{folder}{os.sep}" for folder in folders), os.path.expanduser(f"~{os.sep}."))
 
 
 def noticed_inputs(
@@ -238,7 +237,9 @@ def noticed_inputs(
             keep = -1 if opened.is_outside(item.path) else keep_bytes
             found.append(_kept(item.path, name, status, objects, keep, digests))
         except (FileNotFoundError, NotADirectoryError):
-            changed.append(name)
+            # elsewhere it was somebody's temporary file: nothing of it would have been kept
+            if not opened.is_outside(item.path):
+                changed.append(name)
         except (ArtifactError, PermissionError):
             continue
     digests.save(cache)

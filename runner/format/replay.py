@@ -231,6 +231,7 @@ def _ended(record: RunRecord, event: ev.RunEnded) -> RunRecord:
         signal=event.signal,
         exit_code=event.exit_code,
         unkept=event.unkept,
+        losses=event.losses or (),
     )
 
 

@@ -262,6 +262,7 @@ _LATER = frozenset(
         "damage",
         "observers",
         "unkept",
+        "losses",
     }
 )
 

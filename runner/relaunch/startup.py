@@ -32,7 +32,7 @@ def moved(path: str, root: str, mirror: str) -> str:
 
 def redirect(root: str, mirror: str) -> None:
     """Have `sys.path` and installs in place (editable ones) of the project lead to the laid-out files."""
-    sys.path[:] = [moved(path, root, mirror) for path in sys.path]
+    sys.path[:] = [moved(path, root, mirror) if isinstance(path, str) else path for path in sys.path]
     _look_in(root, mirror)
     for finder in sys.meta_path:
         module = sys.modules.get(getattr(finder, "__module__", ""))

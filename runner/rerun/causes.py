@@ -64,7 +64,7 @@ def explain(case: Case) -> tuple[Cause, ...]:
     """Return what may explain how two runs differ, likeliest first; never nothing."""
     was, now = case.was.record, case.now.record
     if case.is_stopped:
-        return (_stopped(was, now),)
+        return (_stopped(was, now, case.overrides),)
     known = [*_on_purpose(case), *_inputs(case), *_missing(case), *_lost(case)]
     evidence = _Evidence(case)
     evident = evidence.causes()
@@ -85,13 +85,13 @@ def _distinct(causes: Iterable[Cause]) -> list[Cause]:
 # --- what is known ------------------------------------------------------------------------------------------------
 
 
-def _stopped(was: RunRecord, now: RunRecord) -> Cause:
-    how = f"stopped by {now.signal}" if now.signal else "killed"
-    return Cause(
-        kind="stopped",
-        sentence=f"The re-run was {how} before its end, so the two cannot be compared. "
-        f"Run it whole: anew rerun {was.id}",
-    )
+def _stopped(was: RunRecord, now: RunRecord, overrides: Sequence[str]) -> Cause:
+    if now.losses:
+        why = f"Not all of the re-run is on record ({some(now.losses)})"
+    else:
+        why = f"The re-run was {f'stopped by {now.signal}' if now.signal else 'killed'} before its end"
+    again = " ".join(["anew rerun", str(was.id), *overrides])
+    return Cause(kind="stopped", sentence=f"{why}, so the two cannot be compared. Run it whole: {again}")
 
 
 def _on_purpose(case: Case) -> Iterator[Cause]:

@@ -119,6 +119,10 @@ def rerun(
         return result
     # what differs before main starts has been said
     second, _ = once(_silent)
+    if second.verdict == "stopped":
+        note = f"The second re-run, run {second.run}, did not come to its end, and tells nothing."
+        (tell or _silent)(note)
+        return replace(result, notes=(*result.notes, note), signal=second.signal, told_to_stop=second.told_to_stop)
     return again.settle(result, second)
 
 

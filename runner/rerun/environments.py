@@ -11,7 +11,7 @@ _SECTIONS = {"variables": "variable", "threads": "thread", "hardware": "hardware
 
 
 def causes(was: RunRecord, differences: Mapping[str, Any]) -> Iterator[Cause]:
-    """Yield them, likeliest first: packages that were imported before those that only were there."""
+    """Yield them, likeliest first; a package that main did not import explains nothing."""
     for name, entry in differences.get("python", {}).items():
         yield Cause(
             kind="python",
@@ -25,7 +25,6 @@ def causes(was: RunRecord, differences: Mapping[str, Any]) -> Iterator[Cause]:
         for name, entry in differences.get(section, {}).items():
             if not entry["restored"]:
                 yield Cause(kind=kind, where=name, sentence=f"{name} was {entry['recorded']}, now {entry['now']}.")
-    yield from (_package(name, packages[name]) for name in packages if name not in used)
 
 
 def is_used(entry: Mapping[str, Any]) -> bool:
@@ -35,5 +34,4 @@ def is_used(entry: Mapping[str, Any]) -> bool:
 
 def _package(name: str, entry: Mapping[str, Any]) -> Cause:
     was, now = entry["recorded"] or "not installed", entry["now"] or "not installed"
-    idle = "" if is_used(entry) else " (main did not import it)"
-    return Cause(kind="package", where=name, sentence=f"The package {name} was {was}, now {now}{idle}.")
+    return Cause(kind="package", where=name, sentence=f"The package {name} was {was}, now {now}.")

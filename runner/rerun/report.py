@@ -10,6 +10,8 @@ from typing import Any
 from anew.runner import errors
 from anew.runner.format.serial import to_json
 from anew.runner.records import RerunOf, Status, Verdict
+from anew.runner.rerun.environments import is_used
+from anew.runner.wording import some
 
 _MOST = 30
 _TITLES = {
@@ -58,7 +60,7 @@ class RerunResult:
     @property
     def exit_code(self) -> int:
         """What `anew rerun` exits with."""
-        if self.status is Status.INTERRUPTED:
+        if self.told_to_stop or self.status is Status.INTERRUPTED:
             return errors.EXIT_SIGNAL + Signals[self.signal or "SIGINT"]
         if self.judged.overrides:
             return errors.EXIT_OK if self.status is Status.COMPLETED else errors.EXIT_FAILED
@@ -96,12 +98,18 @@ def difference_lines(ref: int, found: Mapping[str, Mapping[str, Any]]) -> Iterat
     yield f"different from run {ref}:"
     for section, entries in found.items():
         yield f"  {_TITLES.get(section, section)}"
-        names = sorted(entries)
-        wide = max(len(name) for name in names[:_MOST])
-        for name in names[:_MOST]:
-            yield f"    {name:<{wide}}  {_change(section, entries[name])}"
-        if len(names) > _MOST:
-            yield f"    and {len(names) - _MOST} more"
+        yield from (f"    {line}" for line in _section_lines(section, entries))
+
+
+def _section_lines(section: str, entries: Mapping[str, Any]) -> Iterator[str]:
+    idle = sorted(name for name in entries if section == "packages" and not is_used(entries[name]))
+    names = sorted(entries.keys() - set(idle))
+    wide = max((len(name) for name in names[:_MOST]), default=0)
+    yield from (f"{name:<{wide}}  {_change(section, entries[name])}" for name in names[:_MOST])
+    if len(names) > _MOST:
+        yield f"and {len(names) - _MOST} more"
+    if idle:
+        yield f"{len(idle)} that main did not import: {some(idle)}"
 
 
 def _change(section: str, entry: Mapping[str, Any]) -> str:

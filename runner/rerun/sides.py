@@ -28,14 +28,15 @@ class Side:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """What of the run's journals and outcome is damaged or gone, a sentence each."""
+        """What of the run's journals and outcome is damaged, gone, or was never recorded, a sentence each."""
         parts = (Part.JOURNAL, Part.OUTCOME, Part.RECORD, Part.FOLDER)
-        return tuple(each.what for each in self.record.damage if each.severity is Severity.ERROR and each.part in parts)
+        damage = (each for each in self.record.damage if each.severity is Severity.ERROR and each.part in parts)
+        return (*(each.what for each in damage), *self.record.losses)
 
     @property
     def lost_points(self) -> bool:
         """Whether points, artifacts or facts of the run may be lost."""
-        return any(each.hides_content for each in self.record.damage)
+        return bool(self.record.losses) or any(each.hides_content for each in self.record.damage)
 
     def lanes(self, name: str) -> Lanes:
         """Return the points of a metric by who logged them."""

@@ -48,14 +48,16 @@ def compare(was: Side, now: Side, *, ignore: Sequence[str] = ()) -> Compared:
     """
     Compare a re-run with the run that it repeats.
 
-    Of a run that was interrupted or lost only what it had logged is compared; what is damaged is not, and is said.
+    Of a run that was interrupted, lost, or is not whole on record only what it had logged is compared; what is damaged
+    is not, and is said.
 
     Args:
         was: The run on record.
         now: Its re-run, ended.
         ignore: Patterns of metrics to leave out.
     """
-    found = Compared(partial=was.record.status in NOT_ENDED)
+    # a run with a hole is FAILED for that, and main did not fail
+    found = Compared(partial=was.record.status in NOT_ENDED or bool(was.record.losses))
     if was.lost:
         found.remarks.append(f"Lost, and not compared: {some(was.lost)}.")
     series = [*_series(was, now, ignore, found)]
@@ -98,7 +100,7 @@ def judge(
     found = compare(was, now, ignore=ignore)
     numbers = [part.deviation for part in found.parts]
     deviation = max((each for each in numbers if each is not None), default=0.0) if None not in numbers else None
-    if now.record.status in NOT_ENDED and (stopped or _ending_of(was) != _ending_of(now)):
+    if now.record.losses or (now.record.status in NOT_ENDED and (stopped or _ending_of(was) != _ending_of(now))):
         word = "stopped"
     elif not found.all:
         word = "identical"

@@ -78,6 +78,9 @@ class FolderStore(RunFolders):
     def _make(self, create: bool) -> None:
         if self.root.exists() and not self.root.is_dir():
             raise StoreError(f"{self.url!r} is a file; a store is a folder. Name another: --store FOLDER")
+        if any(is_number(name) and self.layout.run(int(name)).record.exists() for name in names_in(self.root)):
+            # there are runs, and nothing that says how they are to be read
+            check_format(self.root, FORMAT)
         if not create:
             raise StoreError(
                 f"There is no store of runs in {self.url!r}. To make one, run an experiment; to use another, name it: "
