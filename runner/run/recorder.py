@@ -114,16 +114,17 @@ class Recorder:
             with self._lock:
                 if self._journal.forked:
                     name = child_writer()
-                    self._journal = self._journal.successor(self.layout.journal(name))
-                    self._roll.enter(name)
+                    successor = self._journal.successor(self.layout.journal(name))
+                    successor.tally = self._roll.enter(name)
+                    self._journal = successor
                 journal = self._journal
         return journal
 
     @property
     def written(self) -> dict[str, int]:
-        """The journal of this process -> the number of its latest line; nothing where it never began."""
+        """The journal of this process, those of forked children once it is closed -> the number of the last line."""
         journal: JournalWriter | None = getattr(self, "_journal", None)
-        return {} if journal is None else {journal.path.stem: journal.number}
+        return {} if journal is None else {journal.path.stem: journal.number, **self._roll.told}
 
     def log(self, values: Mapping[str, Any], step: int | None) -> None:
         """Write one line of metrics; what is no number is refused by name, and the rest is kept."""

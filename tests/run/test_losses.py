@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +23,19 @@ def limit(size):
 def many(run, name="x"):
     for step in range(300):
         run.log({name: float(step)}, step)
+def in_fork(work):
+    child = os.fork()
+    if child == 0:
+        try: work()
+        finally: os._exit(0)
+    os.waitpid(child, 0)
 def in_child(limited):
     run = anew.current_run()
     if limited:
         limit(2000)
     many(run, "child")
 """
+ROOTS = {"forked child without rights", "forked child with another root"}
 JOURNAL = "journal = run.dir.parent / 'events' / 'main.jsonl'"
 
 # what main does -> what the record says of it
@@ -72,6 +80,41 @@ LOSSES = {
         "    os.waitpid(child, 0); [each.unlink() for each in (run.dir.parent / 'events').glob('p*.jsonl')]",
         "of a child process is gone",
     ),
+    "forked child without rights": (
+        "for each in run.dir.parents: each.chmod(0o755)\n"
+        "    in_fork(lambda: (os.setgid(65534), os.setuid(65534), many(run)))",
+        "a child process could not write all",
+    ),
+    "forked child with another root": (
+        "(run.dir / 'root').mkdir(); in_fork(lambda: (os.chroot(run.dir / 'root'), os.chdir('/'), many(run)))",
+        "a child process could not write all",
+    ),
+    "forked child without descriptors": (
+        "in_fork(lambda: (resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3)), many(run)))",
+        "a child process could not write all",
+    ),
+    "forked child while the folder is away": (
+        "events = run.dir.parent / 'events'; events.rename(run.dir / 'away')\n"
+        "    in_fork(lambda: many(run)); (run.dir / 'away').rename(events)",
+        "a child process could not write all",
+    ),
+    "forked child's artifact while the folder is away": (
+        "events = run.dir.parent / 'events'; events.rename(run.dir / 'away')\n"
+        "    in_fork(lambda: run.log_artifact('train.py')); (run.dir / 'away').rename(events)",
+        "a child process could not write all",
+    ),
+    "forked child's journal cut": (
+        "in_fork(lambda: many(run, 'child'))\n"
+        "    (journal,) = (run.dir.parent / 'events').glob('p*.jsonl')\n"
+        "    os.truncate(journal, journal.read_bytes().index(b'\\n', 900) + 1)",
+        "of a child process was cut short: it ends with record",
+    ),
+    "journal of a forked child's forked child cut": (
+        "in_fork(lambda: (many(run, 'child'), in_fork(lambda: many(run, 'grandchild'))))\n"
+        "    for journal in (run.dir.parent / 'events').glob('p*.jsonl'):\n"
+        "        if b'grandchild' in journal.read_bytes(): os.truncate(journal, 0)",
+        "of a child process was cut short: it ends with record 0 of 300",
+    ),
     "spawned child": (
         "child = multiprocessing.get_context('spawn').Process(target=in_child, args=(True,))\n"
         "    child.start(); child.join()",
@@ -92,6 +135,8 @@ def write(trial: Project, body: str, name: str = "train.py") -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_run_with_a_hole_ends_as_failed_and_says_why(trial: Project, name: str) -> None:
+    if name in ROOTS and os.getuid():
+        pytest.skip("only root may do that")
     body, why = LOSSES[name]
     write(trial, body)
     done = trial.run(code=EXIT_UNKEPT)
