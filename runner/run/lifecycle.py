@@ -25,6 +25,7 @@ from anew.runner.run.parts import (
     NoticedInputs,
     Part,
     Presence,
+    Record,
     Result,
     SameResults,
     Seeding,
@@ -125,14 +126,12 @@ class Life:
 
     def start(self) -> None:
         """
-        Write the record, and start the parts.
+        Start the parts, the record among them.
 
         Raises:
             StoreError: The store cannot be written.
             ObserverRequiredError: A required observer did not take its first event.
         """
-        claim = self._beginning.claim
-        claim.store.start(claim.number, self._beginning.record, views=self._beginning.views)
         for part in self._parts:
             part.start()
         if self._followers is not None:
@@ -162,7 +161,8 @@ class Life:
         followers, capture = self._followers, self._make_capture()
         noticed = NoticedInputs(beginning, recorder, self.run) if beginning.claim.settings.inputs.notice else None
         parts: list[Part] = [
-            watch,  # stopped last of all: a signal that has waited acts then
+            watch,  # stopped last of all: a signal that has waited acts then; no record is there without it
+            Record(beginning),
             Announcement(beginning, course, followers),
             *([Following(followers, watch, course)] if followers is not None else []),
             Outcome(beginning, course, watch, recorder, capture),

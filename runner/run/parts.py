@@ -122,6 +122,21 @@ def _stop_last(parts: list[Part]) -> str | None:
 # --- what begins first and ends last ------------------------------------------------------------------------------
 
 
+class Record:
+    """The record that the run begins with: from here on there is a run."""
+
+    def __init__(self, beginning: Beginning) -> None:
+        self._beginning = beginning
+
+    def start(self) -> None:
+        """Write it. Raises StoreError."""
+        claim = self._beginning.claim
+        claim.store.start(claim.number, self._beginning.record, views=self._beginning.views)
+
+    def stop(self) -> None:
+        """It stays."""
+
+
 class Announcement:
     """What is said of a run on stderr, at its beginning and at its end."""
 
