@@ -25,6 +25,7 @@ from anew.runner.records import ContentRef
 from anew.runner.store import marks
 from anew.runner.store.durability import forget_others, keep_others_synced
 from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import changed
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.roll import Roll
 from anew.runner.wording import say
@@ -224,7 +225,7 @@ class Recorder:
             self._journal.close()
         except StoreError as error:
             self.lose(str(error))
-        for what in (self._journal.gap(), *self._roll.close()):
+        for what in (self._journal.gap() or changed(self._journal.path), *self._roll.close()):
             if what:
                 self.lose(what)
         if self._losses:

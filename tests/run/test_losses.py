@@ -23,6 +23,9 @@ def limit(size):
 def many(run, name="x"):
     for step in range(300):
         run.log({name: float(step)}, step)
+def overwrite(path, place):
+    with open(path, "r+b") as file:
+        file.seek(place); file.write(b"@")
 def in_fork(work):
     child = os.fork()
     if child == 0:
@@ -47,6 +50,13 @@ LOSSES = {
     "journal replaced": (f"many(run); {JOURNAL}; journal.unlink(); journal.touch()", "is another file by now"),
     "journal cut": (f"many(run); {JOURNAL}; os.truncate(journal, 100)", "was cut short: it has"),
     "record": ("many(run); (run.dir.parent / 'run.json').unlink()", "run.json' was removed"),
+    "record cut": ("os.truncate(run.dir.parent / 'run.json', 100)", "run.json' was changed"),
+    "record changed": ("overwrite(run.dir.parent / 'run.json', 300)", "run.json' was changed"),
+    "journal changed": (f"many(run); {JOURNAL}; overwrite(journal, 800)", "main.jsonl' was changed"),
+    "long journal changed near its end": (
+        f"[many(run) for _ in range(60)]; {JOURNAL}; overwrite(journal, journal.stat().st_size - 3000)",
+        "main.jsonl' was changed while the run went on: 1 of its lines",
+    ),
     "output": ("print('said'); (run.dir.parent / 'output.log').unlink()", "output.log' was removed"),
     "output cut": (
         "print('said', flush=True); time.sleep(0.3); log = run.dir.parent / 'output.log'; log.unlink(); log.touch()",
