@@ -17,7 +17,7 @@ from anew.runner.run.parts import Course
 from anew.runner.run.recorder import Recorder
 from anew.runner.store.files import open_regular, replace_whole
 from anew.runner.store.reading import read_outcome
-from anew.runner.wording import some
+from anew.runner.wording import sentence, some
 
 _SHORT = 1000
 
@@ -111,16 +111,18 @@ class Outcome:
             self._why = str(error)
             self._course.problems.append(self._why)
             if read_outcome(claim.layout, ended.uid)[0] is None:
-                return self._written_short(ended)
+                return self._written_short(ended, error)
         # the guard was first, after a signal that was not reacted to in time; or it is there, and could not be synced
         return read_outcome(claim.layout, ended.uid)[0]
 
-    def _written_short(self, ended: ev.RunEnded) -> ev.RunEnded | None:
+    def _written_short(self, ended: ev.RunEnded, refused: StoreError) -> ev.RunEnded | None:
         """Write the outcome in less space: without what main returned, and without the traceback."""
         claim, course = self._beginning.claim, self._course
         failure = course.failure or course.interrupt
-        if ended.result is not None:
-            course.losses.append("there is no space for what main returned")
+        if ended.result is not None and claim.layout.folder.exists():
+            cause = refused.__cause__
+            why = cause.strerror if isinstance(cause, OSError) and cause.strerror else refused
+            course.losses.append(f"what main returned could not be written: {why}")
             if claim.settings.on_loss == "fail" and self._would_complete(failure):
                 failure = course.unkept = self._hole()
         ended = self._ended(failure or course.unkept)
@@ -151,11 +153,11 @@ class Outcome:
         course, number = self._course, self._beginning.claim.number
         course.problems = [each for each in course.problems if each != self._why]
         error = UnkeptError(
-            f"{self._why} So run {number} has no outcome on record, and will be shown as LOST.",
+            f"{sentence(self._why)} So run {number} has no outcome on record, and will be shown as LOST.",
             run=number,
             status=Status.LOST,
         )
-        if failure is None or failure is course.unkept or self._would_complete(failure):
+        if failure is None or isinstance(failure, UnkeptError) or self._would_complete(failure):
             course.unkept = error
         else:
             course.problems.append(str(error))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.system import SystemSampler
 from anew.runner.config.main import ComposedJob
+from anew.runner.guard import reserve
 from anew.runner.guard.watch import Guard, Watch
 from anew.runner.records import FORMAT
 from anew.runner.run.beginning import Beginning, capture_beginning
@@ -98,6 +99,7 @@ class Life:
         claim = beginning.claim
         settings, record, redactor = claim.settings, beginning.record, beginning.redactor
         self._guard = Guard.shared()
+        self._files_limit = reserve.files_limit()
         template = {"format": FORMAT, "uid": record.uid}
         self._watch = Watch(
             self._guard,
@@ -147,7 +149,8 @@ class Life:
         if not self._parts:
             return
         self._watch.mark_done()
-        unwind(self._parts, self._course, self._recorder)
+        with reserve.enough_files(self._files_limit):
+            unwind(self._parts, self._course, self._recorder)
         # its traceback leads here, and to all that main had: a circle that would keep that in memory for a while
         self._course.failure = None
         if self._course.interrupt is not None:

@@ -157,7 +157,7 @@ class Announcement:
 
     def stop(self) -> None:
         """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""
-        for problem in (*self._course.problems, *self._course.losses):
+        for problem in dict.fromkeys((*self._course.problems, *self._course.losses)):
             say(problem)
         ended = self._course.ended
         if self._is_quiet or ended is None or not self._course.called:

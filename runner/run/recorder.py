@@ -28,7 +28,7 @@ from anew.runner.store.journal import JournalWriter
 from anew.runner.store.lines import changed
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.roll import Roll
-from anew.runner.wording import say
+from anew.runner.wording import say, sentence
 
 MAIN_WRITER = "main"
 SECRETS_VARIABLE = "ANEW_SECRETS"
@@ -205,7 +205,7 @@ class Recorder:
             self._reason = str(error)
         if "write" not in self._warned:
             self._warned.add("write")
-            say(f"{error} The run goes on; what cannot be written is counted and reported at the end.")
+            say(f"{sentence(str(error))} The run goes on; what cannot be written is counted and reported at the end.")
 
     def stop(self) -> None:
         """

@@ -43,6 +43,7 @@ class Roll:
     def __init__(self, events: Path) -> None:
         self._intact, self._lost = (events / name for name in _NAMES)
         self.told: dict[str, int] = {}
+        self._missed = ""
         self._is_open = False
         self._shared: memoryview | None = None
 
@@ -116,7 +117,7 @@ class Roll:
                 path.unlink()
         found = ["a child process could not write all of its records (it says why on stderr)"] if is_lost else []
         if lines is None:
-            return [*found, f"{str(events)!r} was removed or emptied while the run went on"]
+            return [*found, self._missed or f"{str(events)!r} was removed or emptied while the run went on"]
         self.told = self._numbers(lines)
         return found + self._gone(events, lines[1:])
 
@@ -146,7 +147,12 @@ class Roll:
 
     def _lines(self) -> list[str] | None:
         for path in (self._intact, self._lost):
-            with suppress(OSError), open_regular(path) as file:
-                # what a full disk cut off of the last name is no name
-                return file.read(_MOST_BYTES).decode("utf-8", "replace").split("\n")[:-1]
+            try:
+                with open_regular(path) as file:
+                    # what a full disk cut off of the last name is no name
+                    return file.read(_MOST_BYTES).decode("utf-8", "replace").split("\n")[:-1]
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self._missed = f"what children wrote cannot be looked at: {error.strerror or error}"
         return None

@@ -224,6 +224,37 @@ def test_a_run_whose_whole_folder_was_removed_is_not_called_completed(trial: Pro
     assert "has no outcome on record" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("limit", ["(5, 5)", "(5, resource.getrlimit(resource.RLIMIT_NOFILE)[1])"])
+def test_a_run_that_may_open_few_files_is_what_is_said_of_it(trial: Project, limit: str) -> None:
+    write(trial, f"many(run); resource.setrlimit(resource.RLIMIT_NOFILE, {limit}); return 1")
+    with trial.start() as process:
+        said = process.communicate(timeout=60)[1]
+    record = trial.record(1)
+
+    assert f"un 1 {record.status.value} after" in said or f"as {record.status.value}." in said.splitlines()[-1]
+    assert "was removed" not in said
+    assert "no space" not in said
+    if "getrlimit" in limit:  # else nothing can be opened any more
+        assert (record.status, process.returncode) == (Status.COMPLETED, 0), said
+
+
+def test_what_is_said_of_a_hole_is_in_sentences(trial: Project) -> None:
+    write(trial, "many(run); resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5)); return 1")
+    with trial.start() as process:
+        said = process.communicate(timeout=60)[1]
+
+    assert not [line for line in said.splitlines() if "anew check So" in line or "FOLDER The" in line]
+    lines = said.splitlines()
+    assert len(lines) == len(set(lines))
+
+
+def test_what_main_returned_is_not_said_to_lack_space_when_the_folder_is_gone(trial: Project) -> None:
+    write(trial, "shutil.rmtree(run.dir.parent); return 1")
+    done = trial.run(code=EXIT_UNKEPT)
+
+    assert "what main returned" not in done.stderr
+
+
 def test_from_python_it_is_an_error_to_be_caught(trial: Project) -> None:
     write(trial, "limit(8000); many(run)", "lib.py")
     (trial.folder / "train.py").write_text(
