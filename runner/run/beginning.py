@@ -17,6 +17,7 @@ from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.format.serial import start_to_json
 from anew.runner.kernel.door import boot_id
+from anew.runner.places import Places
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.recorder import hand_down
@@ -62,6 +63,7 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
         ConfigError: The configuration's seed is none.
         StoreError: The source cannot be kept.
     """
+    job = _as_recorded(job, origin.places)
     redactor = Redactor.of_environment(digest=marks.digest)
     redactor.learn(secret for each in claim.settings.observers for secret in secrets_in(each.spec))
     seeder = _seeder(seed_from_config(job.config), claim.settings.seed, origin.seed)
@@ -85,6 +87,14 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     )
 
 
+def _as_recorded(job: ComposedJob, places: Places) -> ComposedJob:
+    """Return a job whose paths are those of the project, not of a mirror that is gone after the run."""
+    if places.mirror is None:
+        return job
+    provenance = replace(job.provenance, hydra_dir=places.as_recorded(job.provenance.hydra_dir))
+    return replace(job, config=places.as_recorded(job.config), provenance=provenance)
+
+
 def _seeder(configured: int | None, set_apart: int | None, recorded: int | None) -> Seeder:
     """Return what seeds a run. Raises ConfigError: `anew.seed` is none, or not that of the configuration."""
     if set_apart is not None and configured not in (None, set_apart):
@@ -106,6 +116,7 @@ def _record(
 ) -> RunRecord:
     settings = claim.settings
     environment = capture_environment(settings.environment, origin.cache / "environment.json")
+    environment = replace(environment, variables=origin.places.as_recorded(environment.variables))
     return RunRecord(
         uid=ids.new_uid(),
         id=claim.number,
