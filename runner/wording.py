@@ -117,11 +117,6 @@ def nearest(given: str, names: Iterable[str], prefix: str = "", *, line: bool = 
     return f"{chr(10) if line else ' '}Did you mean {' or '.join(prefix + name for name in close)}?"
 
 
-def sentence(text: str) -> str:
-    """Return a text that something follows: with a full stop, also behind a command that it ends with."""
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
 def say(text: str) -> None:
     """Write one line of ours to stderr; a closed stderr is no reason to fail."""
     try:
