@@ -57,7 +57,7 @@ def line_of(event: ev.Event) -> bytes:
     if isinstance(event, ev.RunStarted):
         return serial.seal(serial.start_to_json(event.record))
     if isinstance(event, ev.RunEnded):
-        # the lines of journals are made anew from events, and mean the same in other bytes, so that the seals are others
+        # journals are made anew from events, which mean the same in other bytes: the seals of their lines are others
         return serial.seal(serial.outcome_to_json(replace(event, seals=None)))
     if isinstance(event, ev.OutputCaptured):
         return serial.seal({"q": event.q, "k": "o", "t": event.t, "o": event.offset, "x": event.text})

@@ -25,6 +25,7 @@ from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Sta
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import InputState, files_made, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import Report, Rerun, read_report
+from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.rerun import differences, led
@@ -165,13 +166,19 @@ class _Again:
         record = self.record
         if any(damage.hides_content for damage in record.damage):
             self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
+        if self.recorded_code and (lost := differences.lost_code(record)):
+            self._note(
+                f"Not on record, so that whatever imports it will fail: {some(lost)}. Why: anew show {record.id}"
+            )
         self.places = Places(Path(record.source.root or ""), folder / "files", moved=self.recorded_code)
         self.variables = self._child_variables(folder)
         if env == "recorded":
             self._rebuild(bool(strict))
         inputs = self._lay_out()
         environment = self._environment(folder, env)
-        self.differences = differences.find(record, environment, capture_hardware(boot_id=boot_id()), inputs)
+        self.differences = differences.find(
+            record, environment, capture_hardware(boot_id=boot_id()), inputs, is_laid_out=self.recorded_code
+        )
         self._note_paths()
         for line in difference_lines(record.id or 0, self.differences):
             self.tell(line)
@@ -195,7 +202,8 @@ class _Again:
             variables.pop(name, None)
         # no repository around the laid-out files is theirs
         variables["GIT_CEILING_DIRECTORIES"] = str(folder)
-        return variables
+        recorded = self.record.environment.variables.get("PYTHONPATH") if self.record.environment else None
+        return with_paths(variables, recorded, Path(self.record.command.cwd), self.places)
 
     def _rebuild(self, strict: bool) -> None:
         from platformdirs import user_cache_path

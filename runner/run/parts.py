@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner import events as ev
 from anew.runner.capture.determinism import Determinism
+from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import imported_modules, loaded_libraries
 from anew.runner.capture.opened import OpenedFiles, missed_files, noticed_inputs
 from anew.runner.capture.source import added_modules
@@ -23,7 +24,7 @@ from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
 from anew.runner.relaunch.plan import report_missed
-from anew.runner.run.beginning import Beginning
+from anew.runner.run.beginning import Beginning, without_source
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import message
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
@@ -122,6 +123,9 @@ def _stop_last(parts: list[Part]) -> str | None:
 # --- what begins first and ends last ------------------------------------------------------------------------------
 
 
+_said: set[str] = set()
+
+
 class Record:
     """The record that the run begins with: from here on there is a run."""
 
@@ -147,7 +151,11 @@ class Announcement:
         self._is_quiet = beginning.claim.settings.quiet
 
     def start(self) -> None:
-        """Say which run begins, and what is new about its source."""
+        """Say which run begins, and what is new about its source; quiet or not, once, that there is none to be had."""
+        for note in without_source(self._beginning.origin):
+            if note not in _said:
+                _said.add(note)
+                say(note)
         if self._is_quiet:
             return
         claim, scan = self._beginning.claim, self._beginning.origin.scan
@@ -247,6 +255,8 @@ class AddedSource:
             return
         source, root = self._beginning.record.source, self._beginning.origin.places.project
         files = added_modules(source, root, claim.store.objects, settings, exclude=(claim.store.root,))
+        known = frozenset(file.path for file in source.files)
+        files += modules_elsewhere(self._beginning.origin.places, claim.store.objects, settings, known=known)
         if files:
             self._recorder.add(ev.SourceAdded, files=files)
 
