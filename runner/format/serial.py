@@ -73,6 +73,12 @@ def unseal(line: bytes) -> dict[str, Any]:
     return parsed(head + b"}")
 
 
+def is_sealed(line: bytes) -> bool:
+    """Whether a line, without its newline, is as it was sealed; what it says is not looked at."""
+    head, _, tail = line.rpartition(_SEAL)
+    return tail == b'%08x"}' % crc32(head)
+
+
 def unseal_or_older(data: bytes) -> dict[str, Any]:
     """
     Return the object of a sealed line, or of JSON without a seal, as earlier versions wrote some files.

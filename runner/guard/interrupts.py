@@ -30,6 +30,11 @@ class Terminated(SystemExit):
         super().__init__(EXIT_SIGTERM)
 
 
+def terminate(number: int, frame: FrameType | None) -> None:
+    """Have SIGTERM raise Terminated where no run is going on; a run takes the place of this handler."""
+    raise Terminated
+
+
 class Interruptible:
     """
     What one run has got of signals.
@@ -155,7 +160,7 @@ class Interrupts:
         self._last_interrupt = float("-inf")
         for number in _SIGNALS:
             before = signal.getsignal(number)
-            if before in (signal.SIG_DFL, signal.default_int_handler):
+            if before in (signal.SIG_DFL, signal.default_int_handler, terminate):
                 self._before[number] = before
                 signal.signal(number, self._handler)
         if self._wakeup is not None:

@@ -36,6 +36,7 @@ _INTERACTIVE_PATIENCE_S = 5.0
 _SWITCH_S = 1.0
 _LOOK_S = 0.5
 _MOST_DESCRIPTORS = 16
+_RECORD = "run.json"
 _NOTHING: dict[str, Any] = {"problem": None, "settled": 0, "sealed": 0, "whole": True}
 
 
@@ -319,12 +320,14 @@ def _state_of(capture: Capture) -> dict[str, Any]:
 
 def _write_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]) -> None:
     """
-    Create the outcome of a run that was interrupted, unless it has one.
+    Create the outcome of a run that was interrupted, unless it has one, or has not come to be.
 
     Complete before it has its name, and the name is given exclusively, so that of the process and the guard one wins.
     It is synced after it can be seen: a slow disk does not hold the record up.
     """
     folder, name = os.path.split(watch["outcome"])
+    if not os.path.lexists(os.path.join(folder, _RECORD)):
+        return
     temporary = os.path.join(folder, f".{name}.guard{os.getpid()}")
     data = _sealed_outcome(watch, number, of_output)
     try:

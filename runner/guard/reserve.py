@@ -8,13 +8,39 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from anew.runner.kernel.door import allocate
 
 RESERVED_BYTES = 1 << 14
 _NAME = ".outcome.reserve"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def files_limit() -> tuple[int, int]:
+    """Return how many files this process may have open: soft, hard."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+@contextmanager
+def enough_files(before: tuple[int, int]) -> Iterator[None]:
+    """Have the limit on open files be as it was before, or as high as is allowed; main's own holds again afterwards."""
+    import resource
+
+    now = files_limit()
+    for limit in (before, (now[1], now[1])) if now != before else ():
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+            break
+    try:
+        yield
+    finally:
+        if now != before:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, now)
 
 
 def set_aside(folder: str) -> None:

@@ -8,14 +8,16 @@ from dataclasses import replace
 from anew.runner import events as ev
 from anew.runner.capture.output import OutputCapture
 from anew.runner.errors import StoreError, UnkeptError
+from anew.runner.format import serial
 from anew.runner.guard.watch import Watch
 from anew.runner.records import Status
 from anew.runner.run.beginning import Beginning
 from anew.runner.run.outcome import ending
 from anew.runner.run.parts import Course
 from anew.runner.run.recorder import Recorder
+from anew.runner.store.files import open_regular, replace_whole
 from anew.runner.store.reading import read_outcome
-from anew.runner.wording import some
+from anew.runner.wording import sentence, some
 
 _SHORT = 1000
 
@@ -54,10 +56,7 @@ class Outcome:
     def _look_for_losses(self) -> None:
         """Find out what is not there any more: main may have removed anything."""
         claim, losses = self._beginning.claim, self._course.losses
-        if not claim.layout.record.exists():
-            losses.append(f"{str(claim.layout.record)!r} was removed while the run went on")
-            with suppress(StoreError):
-                claim.store.start(claim.number, self._beginning.record)
+        self._look_at_record()
         # the source of a re-run was kept by another run, and perhaps in another store
         kept = self._beginning.record.source.files if self._beginning.origin.source is None else ()
         try:
@@ -67,6 +66,27 @@ class Outcome:
         contents = {**{file.sha256: file.path for file in kept if file.kept}, **self._recorder.contents}
         if missing := [contents[each] for each in claim.store.objects.missing(contents)]:
             losses.append(f"the content of {some(missing)} is gone from the store")
+
+    def _look_at_record(self) -> None:
+        """See that the record is what was written; put back what was taken away or changed."""
+        claim, record, losses = self._beginning.claim, self._beginning.claim.layout.record, self._course.losses
+        if not record.exists():
+            losses.append(f"{str(record)!r} was removed while the run went on")
+            with suppress(StoreError):
+                claim.store.start(claim.number, self._beginning.record)
+            return
+        written = serial.seal(serial.start_to_json(self._beginning.record))
+        try:
+            # one byte more, to tell what was added
+            with open_regular(record) as file:
+                found = file.read(len(written) + 1)
+            if found != written:
+                losses.append(f"{str(record)!r} was changed while the run went on")
+                replace_whole(record, written, sync=True)
+        except StoreError as error:
+            losses.append(str(error))
+        except OSError as error:
+            losses.append(f"{str(record)!r} cannot be looked at: {error.strerror or error}")
 
     def _would_complete(self, failure: BaseException | None) -> bool:
         is_fine = failure is None or (isinstance(failure, SystemExit) and not failure.code)
@@ -91,16 +111,18 @@ class Outcome:
             self._why = str(error)
             self._course.problems.append(self._why)
             if read_outcome(claim.layout, ended.uid)[0] is None:
-                return self._written_short(ended)
+                return self._written_short(ended, error)
         # the guard was first, after a signal that was not reacted to in time; or it is there, and could not be synced
         return read_outcome(claim.layout, ended.uid)[0]
 
-    def _written_short(self, ended: ev.RunEnded) -> ev.RunEnded | None:
+    def _written_short(self, ended: ev.RunEnded, refused: StoreError) -> ev.RunEnded | None:
         """Write the outcome in less space: without what main returned, and without the traceback."""
         claim, course = self._beginning.claim, self._course
         failure = course.failure or course.interrupt
-        if ended.result is not None:
-            course.losses.append("there is no space for what main returned")
+        if ended.result is not None and claim.layout.folder.exists():
+            cause = refused.__cause__
+            why = cause.strerror if isinstance(cause, OSError) and cause.strerror else refused
+            course.losses.append(f"what main returned could not be written: {why}")
             if claim.settings.on_loss == "fail" and self._would_complete(failure):
                 failure = course.unkept = self._hole()
         ended = self._ended(failure or course.unkept)
@@ -131,11 +153,11 @@ class Outcome:
         course, number = self._course, self._beginning.claim.number
         course.problems = [each for each in course.problems if each != self._why]
         error = UnkeptError(
-            f"{self._why} So run {number} has no outcome on record, and will be shown as LOST.",
+            f"{sentence(self._why)} So run {number} has no outcome on record, and will be shown as LOST.",
             run=number,
             status=Status.LOST,
         )
-        if failure is None or failure is course.unkept or self._would_complete(failure):
+        if failure is None or isinstance(failure, UnkeptError) or self._would_complete(failure):
             course.unkept = error
         else:
             course.problems.append(str(error))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.system import SystemSampler
 from anew.runner.config.main import ComposedJob
+from anew.runner.guard import reserve
 from anew.runner.guard.watch import Guard, Watch
 from anew.runner.records import FORMAT
 from anew.runner.run.beginning import Beginning, capture_beginning
@@ -25,6 +26,7 @@ from anew.runner.run.parts import (
     NoticedInputs,
     Part,
     Presence,
+    Record,
     Result,
     SameResults,
     Seeding,
@@ -97,6 +99,7 @@ class Life:
         claim = beginning.claim
         settings, record, redactor = claim.settings, beginning.record, beginning.redactor
         self._guard = Guard.shared()
+        self._files_limit = reserve.files_limit()
         template = {"format": FORMAT, "uid": record.uid}
         self._watch = Watch(
             self._guard,
@@ -125,14 +128,12 @@ class Life:
 
     def start(self) -> None:
         """
-        Write the record, and start the parts.
+        Start the parts, the record among them.
 
         Raises:
             StoreError: The store cannot be written.
             ObserverRequiredError: A required observer did not take its first event.
         """
-        claim = self._beginning.claim
-        claim.store.start(claim.number, self._beginning.record, views=self._beginning.views)
         for part in self._parts:
             part.start()
         if self._followers is not None:
@@ -148,7 +149,8 @@ class Life:
         if not self._parts:
             return
         self._watch.mark_done()
-        unwind(self._parts, self._course, self._recorder)
+        with reserve.enough_files(self._files_limit):
+            unwind(self._parts, self._course, self._recorder)
         # its traceback leads here, and to all that main had: a circle that would keep that in memory for a while
         self._course.failure = None
         if self._course.interrupt is not None:
@@ -162,7 +164,8 @@ class Life:
         followers, capture = self._followers, self._make_capture()
         noticed = NoticedInputs(beginning, recorder, self.run) if beginning.claim.settings.inputs.notice else None
         parts: list[Part] = [
-            watch,  # stopped last of all: a signal that has waited acts then
+            watch,  # stopped last of all: a signal that has waited acts then; no record is there without it
+            Record(beginning),
             Announcement(beginning, course, followers),
             *([Following(followers, watch, course)] if followers is not None else []),
             Outcome(beginning, course, watch, recorder, capture),

@@ -126,6 +126,21 @@ def _stop_last(parts: list[Part]) -> str | None:
 _said: set[str] = set()
 
 
+class Record:
+    """The record that the run begins with: from here on there is a run."""
+
+    def __init__(self, beginning: Beginning) -> None:
+        self._beginning = beginning
+
+    def start(self) -> None:
+        """Write it. Raises StoreError."""
+        claim = self._beginning.claim
+        claim.store.start(claim.number, self._beginning.record, views=self._beginning.views)
+
+    def stop(self) -> None:
+        """It stays."""
+
+
 class Announcement:
     """What is said of a run on stderr, at its beginning and at its end."""
 
@@ -150,7 +165,7 @@ class Announcement:
 
     def stop(self) -> None:
         """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""
-        for problem in (*self._course.problems, *self._course.losses):
+        for problem in dict.fromkeys((*self._course.problems, *self._course.losses)):
             say(problem)
         ended = self._course.ended
         if self._is_quiet or ended is None or not self._course.called:

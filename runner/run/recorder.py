@@ -25,9 +25,10 @@ from anew.runner.records import ContentRef
 from anew.runner.store import marks
 from anew.runner.store.durability import forget_others, keep_others_synced
 from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import changed
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.roll import Roll
-from anew.runner.wording import say
+from anew.runner.wording import say, sentence
 
 MAIN_WRITER = "main"
 SECRETS_VARIABLE = "ANEW_SECRETS"
@@ -114,16 +115,17 @@ class Recorder:
             with self._lock:
                 if self._journal.forked:
                     name = child_writer()
-                    self._journal = self._journal.successor(self.layout.journal(name))
-                    self._roll.enter(name)
+                    successor = self._journal.successor(self.layout.journal(name))
+                    successor.tally = self._roll.enter(name)
+                    self._journal = successor
                 journal = self._journal
         return journal
 
     @property
     def written(self) -> dict[str, int]:
-        """The journal of this process -> the number of its latest line; nothing where it never began."""
+        """The journal of this process, those of forked children once it is closed -> the number of the last line."""
         journal: JournalWriter | None = getattr(self, "_journal", None)
-        return {} if journal is None else {journal.path.stem: journal.number}
+        return {} if journal is None else {journal.path.stem: journal.number, **self._roll.told}
 
     def log(self, values: Mapping[str, Any], step: int | None) -> None:
         """Write one line of metrics; what is no number is refused by name, and the rest is kept."""
@@ -203,7 +205,7 @@ class Recorder:
             self._reason = str(error)
         if "write" not in self._warned:
             self._warned.add("write")
-            say(f"{error} The run goes on; what cannot be written is counted and reported at the end.")
+            say(f"{sentence(str(error))} The run goes on; what cannot be written is counted and reported at the end.")
 
     def stop(self) -> None:
         """
@@ -223,7 +225,7 @@ class Recorder:
             self._journal.close()
         except StoreError as error:
             self.lose(str(error))
-        for what in (self._journal.gap(), *self._roll.close()):
+        for what in (self._journal.gap() or changed(self._journal.path), *self._roll.close()):
             if what:
                 self.lose(what)
         if self._losses:

@@ -59,6 +59,7 @@ class JournalWriter:
         descriptor: What it is written through; -1 when it is closed or belongs to another process.
         fault: Why a sync in the background failed, when one did.
         is_named: Whether its name in its folder is synced.
+        tally: Takes the number of the latest line, where somebody else is to know it.
 
     Raises:
         StoreError: The file cannot be made.
@@ -69,6 +70,7 @@ class JournalWriter:
         self.forked = False
         self.fault: OSError | None = None
         self.is_named = False
+        self.tally: memoryview | None = None
         self._clock = clock
         self._durability_ms = durability_ms
         self._lock = threading.RLock()
@@ -296,6 +298,8 @@ class JournalWriter:
         # From here on nothing is called: an exception out of a signal handler cannot come between.
         self._done = tried
         self._torn = False
+        if self.tally is not None:
+            self.tally[0] = number
         if not self._durability_ms:
             self._sync()
 

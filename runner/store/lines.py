@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from array import array
 from bisect import bisect_left, bisect_right
@@ -75,6 +76,24 @@ def iter_journal(path: Path) -> Iterator[dict[str, Any] | Flaw]:
                 if again:
                     continue
             yield entry
+
+
+def changed(path: Path, most: int = _CHUNK) -> str | None:
+    """
+    Return that lines among the last *most* bytes are not as they were written, as a sentence; their seals tell.
+
+    A megabyte takes less than 10 ms: it is asked at the end of each run.
+    """
+    try:
+        with open_regular(path) as file:
+            begin = max(0, os.fstat(file.fileno()).st_size - most)
+            file.seek(begin)
+            written = file.read(most).split(b"\n")
+    except OSError as error:
+        return f"{str(path)!r} cannot be looked at: {error.strerror or error}"
+    # behind the last newline is what another thread may be writing; before the first one may be half a line
+    damaged = sum(1 for line in written[1 if begin else 0 : -1] if line and not serial.is_sealed(line))
+    return f"{str(path)!r} was changed while the run went on: {damaged} of its lines are damaged" if damaged else None
 
 
 def _has_other_end(line: bytes) -> bool:

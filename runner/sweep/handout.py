@@ -9,11 +9,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from anew.runner.errors import StoreError, SweepStoppedError
-from anew.runner.guard.interrupts import Terminated
+from anew.runner.guard.interrupts import Terminated, terminate
 from anew.runner.records import Status
 from anew.runner.sweep.engine import Engine, Fate, JobEnd
 from anew.runner.sweep.ledger import Ledger
@@ -214,12 +213,9 @@ def raise_on_sigterm() -> Iterator[None]:
         yield
         return
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGTERM) is handle:
+        if signal.getsignal(signal.SIGTERM) is terminate:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

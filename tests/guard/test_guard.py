@@ -29,6 +29,7 @@ from anew.runner.guard.watch import Guard, Terminated, Watch
 
 def begin(name="outcome.json"):
     template = {"format": 1, "uid": "the-uid"}
+    Path("run.json").touch()
     watch = Watch(Guard.shared(), Path(name), template, started_at=datetime.now(timezone.utc))
     watch.start()
     return watch
@@ -127,7 +128,10 @@ def test_a_signal_leaves_an_outcome_whatever_main_is_doing(start: Any, doing: st
     assert 0 < outcome["duration_s"] < 30
     ended = serial.outcome_from_json("the-uid", outcome)
     assert abs(ended.ended_at.timestamp() - time.time()) < 30
-    until(lambda: sorted(path.name for path in script.folder.iterdir()) == ["outcome.json", "script.py"], seconds=2)
+    until(
+        lambda: sorted(path.name for path in script.folder.iterdir()) == ["outcome.json", "run.json", "script.py"],
+        seconds=2,
+    )
 
 
 def test_after_sigterm_a_process_that_cannot_take_note_ends_with_143(start: Any) -> None:
@@ -281,6 +285,19 @@ def test_a_second_ctrl_c_does_not_wait_for_the_record(start: Any) -> None:
     assert script.end() == 9
 
 
+def test_a_run_that_has_not_come_to_be_gets_no_outcome(start: Any) -> None:
+    script = start("""
+        watch = begin()
+        os.unlink("run.json")
+        ready()
+        stuck()
+    """)
+    script.signal(signal.SIGTERM)
+
+    assert script.end() == ended(143)
+    assert not (script.folder / "outcome.json").exists()
+
+
 def test_a_signal_and_then_kill_9_leave_an_outcome(start: Any) -> None:
     """As batch systems do it that give little time."""
     script = start("""
@@ -320,7 +337,7 @@ def test_after_the_run_signals_are_what_they_were(start: Any) -> None:
     """)
     script.signal(signal.SIGTERM)
     assert script.end() == -signal.SIGTERM
-    assert not list(script.folder.glob("*.json"))
+    assert [each.name for each in script.folder.glob("*.json")] == ["run.json"]
 
 
 # --- handlers of the user's -------------------------------------------------------------------------------------------

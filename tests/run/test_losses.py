@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +23,22 @@ def limit(size):
 def many(run, name="x"):
     for step in range(300):
         run.log({name: float(step)}, step)
+def overwrite(path, place):
+    with open(path, "r+b") as file:
+        file.seek(place); file.write(b"@")
+def in_fork(work):
+    child = os.fork()
+    if child == 0:
+        try: work()
+        finally: os._exit(0)
+    os.waitpid(child, 0)
 def in_child(limited):
     run = anew.current_run()
     if limited:
         limit(2000)
     many(run, "child")
 """
+ROOTS = {"forked child without rights", "forked child with another root"}
 JOURNAL = "journal = run.dir.parent / 'events' / 'main.jsonl'"
 
 # what main does -> what the record says of it
@@ -39,6 +50,13 @@ LOSSES = {
     "journal replaced": (f"many(run); {JOURNAL}; journal.unlink(); journal.touch()", "is another file by now"),
     "journal cut": (f"many(run); {JOURNAL}; os.truncate(journal, 100)", "was cut short: it has"),
     "record": ("many(run); (run.dir.parent / 'run.json').unlink()", "run.json' was removed"),
+    "record cut": ("os.truncate(run.dir.parent / 'run.json', 100)", "run.json' was changed"),
+    "record changed": ("overwrite(run.dir.parent / 'run.json', 300)", "run.json' was changed"),
+    "journal changed": (f"many(run); {JOURNAL}; overwrite(journal, 800)", "main.jsonl' was changed"),
+    "long journal changed near its end": (
+        f"[many(run) for _ in range(60)]; {JOURNAL}; overwrite(journal, journal.stat().st_size - 3000)",
+        "main.jsonl' was changed while the run went on: 1 of its lines",
+    ),
     "output": ("print('said'); (run.dir.parent / 'output.log').unlink()", "output.log' was removed"),
     "output cut": (
         "print('said', flush=True); time.sleep(0.3); log = run.dir.parent / 'output.log'; log.unlink(); log.touch()",
@@ -72,6 +90,41 @@ LOSSES = {
         "    os.waitpid(child, 0); [each.unlink() for each in (run.dir.parent / 'events').glob('p*.jsonl')]",
         "of a child process is gone",
     ),
+    "forked child without rights": (
+        "for each in run.dir.parents: each.chmod(0o755)\n"
+        "    in_fork(lambda: (os.setgid(65534), os.setuid(65534), many(run)))",
+        "a child process could not write all",
+    ),
+    "forked child with another root": (
+        "(run.dir / 'root').mkdir(); in_fork(lambda: (os.chroot(run.dir / 'root'), os.chdir('/'), many(run)))",
+        "a child process could not write all",
+    ),
+    "forked child without descriptors": (
+        "in_fork(lambda: (resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3)), many(run)))",
+        "a child process could not write all",
+    ),
+    "forked child while the folder is away": (
+        "events = run.dir.parent / 'events'; events.rename(run.dir / 'away')\n"
+        "    in_fork(lambda: many(run)); (run.dir / 'away').rename(events)",
+        "a child process could not write all",
+    ),
+    "forked child's artifact while the folder is away": (
+        "events = run.dir.parent / 'events'; events.rename(run.dir / 'away')\n"
+        "    in_fork(lambda: run.log_artifact('train.py')); (run.dir / 'away').rename(events)",
+        "a child process could not write all",
+    ),
+    "forked child's journal cut": (
+        "in_fork(lambda: many(run, 'child'))\n"
+        "    (journal,) = (run.dir.parent / 'events').glob('p*.jsonl')\n"
+        "    os.truncate(journal, journal.read_bytes().index(b'\\n', 900) + 1)",
+        "of a child process was cut short: it ends with record",
+    ),
+    "journal of a forked child's forked child cut": (
+        "in_fork(lambda: (many(run, 'child'), in_fork(lambda: many(run, 'grandchild'))))\n"
+        "    for journal in (run.dir.parent / 'events').glob('p*.jsonl'):\n"
+        "        if b'grandchild' in journal.read_bytes(): os.truncate(journal, 0)",
+        "of a child process was cut short: it ends with record 0 of 300",
+    ),
     "spawned child": (
         "child = multiprocessing.get_context('spawn').Process(target=in_child, args=(True,))\n"
         "    child.start(); child.join()",
@@ -92,6 +145,8 @@ def write(trial: Project, body: str, name: str = "train.py") -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_run_with_a_hole_ends_as_failed_and_says_why(trial: Project, name: str) -> None:
+    if name in ROOTS and os.getuid():
+        pytest.skip("only root may do that")
     body, why = LOSSES[name]
     write(trial, body)
     done = trial.run(code=EXIT_UNKEPT)
@@ -167,6 +222,37 @@ def test_a_run_whose_whole_folder_was_removed_is_not_called_completed(trial: Pro
 
     assert "COMPLETED" not in done.stderr
     assert "has no outcome on record" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("limit", ["(5, 5)", "(5, resource.getrlimit(resource.RLIMIT_NOFILE)[1])"])
+def test_a_run_that_may_open_few_files_is_what_is_said_of_it(trial: Project, limit: str) -> None:
+    write(trial, f"many(run); resource.setrlimit(resource.RLIMIT_NOFILE, {limit}); return 1")
+    with trial.start() as process:
+        said = process.communicate(timeout=60)[1]
+    record = trial.record(1)
+
+    assert f"un 1 {record.status.value} after" in said or f"as {record.status.value}." in said.splitlines()[-1]
+    assert "was removed" not in said
+    assert "no space" not in said
+    if "getrlimit" in limit:  # else nothing can be opened any more
+        assert (record.status, process.returncode) == (Status.COMPLETED, 0), said
+
+
+def test_what_is_said_of_a_hole_is_in_sentences(trial: Project) -> None:
+    write(trial, "many(run); resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5)); return 1")
+    with trial.start() as process:
+        said = process.communicate(timeout=60)[1]
+
+    assert not [line for line in said.splitlines() if "anew check So" in line or "FOLDER The" in line]
+    lines = said.splitlines()
+    assert len(lines) == len(set(lines))
+
+
+def test_what_main_returned_is_not_said_to_lack_space_when_the_folder_is_gone(trial: Project) -> None:
+    write(trial, "shutil.rmtree(run.dir.parent); return 1")
+    done = trial.run(code=EXIT_UNKEPT)
+
+    assert "what main returned" not in done.stderr
 
 
 def test_from_python_it_is_an_error_to_be_caught(trial: Project) -> None:
