@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -139,13 +140,13 @@ class SourceScan:
         listing = self._listing
         if listing is not None:
             keeper.take(listing.tracked)
-            keeper.take(path for path in listing.untracked if _is_source(path))
+            keeper.take(path for path in listing.untracked if _is_source(path) and not keeper.is_hydras(path))
             for submodule in listing.submodules:
                 keeper.take(_walk(self._root / submodule, keeper, PYTHON_SUFFIXES | CONFIG_SUFFIXES))
         else:
             # a folder that is marked as a project holds nothing else; scripts that main starts are among its files
             suffixes = CONFIG_SUFFIXES | PYTHON_SUFFIXES if is_marked(self._root) else _SURE_SUFFIXES
-            keeper.take(_walk(self._root, keeper, suffixes))
+            keeper.take(path for path in _walk(self._root, keeper, suffixes) if not keeper.is_hydras(path))
         keeper.take(_imported(self._root), is_code=True)
         keeper.cache.save(self._cache)
         return keeper
@@ -276,6 +277,17 @@ class _Keeper:
                 raise
             except OSError:
                 self.unreadable.append(path)
+
+    def is_hydras(self, path: str) -> bool:
+        """Whether a file is what Hydra wrote of a job or a sweep, by its path in the project."""
+        *folders, name = path.split("/")
+        if ".hydra" in folders:
+            return True
+        if name != "multirun.yaml":
+            return False
+        with suppress(OSError), open(f"{self.root}/{path}", "rb") as file:
+            return file.read(64).startswith(b"hydra:\n  run:\n    dir: ")
+        return False
 
     def is_left_out(self, path: str) -> bool:
         """Whether the settings leave a file out, by its path in the project."""

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -122,6 +123,11 @@ def _stop_last(parts: list[Part]) -> str | None:
 # --- what begins first and ends last ------------------------------------------------------------------------------
 
 
+@cache
+def _say_once(note: str) -> None:
+    say(note)
+
+
 class Announcement:
     """What is said of a run on stderr, at its beginning and at its end."""
 
@@ -139,6 +145,8 @@ class Announcement:
         say(f"run {claim.number} of {self._beginning.record.experiment} in {self._shown(claim.layout.folder)}")
         for note in scan.news if scan is not None else ():
             say(note)
+        for note in self._beginning.news:
+            _say_once(note)
 
     def stop(self) -> None:
         """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""
