@@ -53,7 +53,7 @@ def main(cfg, run: Run):
     process = multiprocessing.get_context("spawn").Process(target=child)
     process.start(); process.join()
     if cfg.get("fail"):
-        raise ValueError(f"no way with {secret} and {SECRET}")
+        raise type("E" + secret, (ValueError,), {})(f"no way with {secret} and {SECRET}")
     return {"value": secret, "password": CANARY + "Returned", secret: 1}
 """
 CONFIG = f"""
