@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _MARKS = (".git", "pyproject.toml")
+_URL = re.compile(r"([\w+.-]+:/{2,3}(?=/))?(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,93 @@ class Places:
             if full.is_relative_to(base):
                 return full.relative_to(base).as_posix()
         return str(full)
+
+    def as_recorded(self, value: Any) -> Any:
+        """Return plain values with paths in the mirror as they are on record."""
+        if self.mirror is None:
+            return value
+        if isinstance(value, str):
+            return value.replace(f"{self.mirror}{os.sep}", os.sep)
+        if isinstance(value, Mapping):
+            return {key: self.as_recorded(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self.as_recorded(item) for item in value)
+        return value
+
+    def laid_out(self, text: str, *, always: bool = False) -> str | None:
+        """
+        Return a text that is an absolute path, or a URL of one, into the project, as it leads into the mirror.
+
+        None for any other, and for what is not laid out; with *always* for no path into the project. A path that
+        comes into the project through a link elsewhere is one, too.
+        """
+        url, path = _split(text)
+        if not (self.moved and os.path.isabs(path)):
+            return None
+        full = os.path.normpath(path)
+        if not _is_below(full, str(self.root)):
+            full = os.path.realpath(full)
+        if not _is_below(full, str(self.root)):
+            return None
+        found = self.mirrored(Path(full))
+        return f"{url}{found}" if always or os.path.lexists(found) else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnPlaces:
+    """
+    A recorded run's own places: what leads there leads to the same place of whoever repeats the run.
+
+    Attributes:
+        folders: The run's folder in its store, as on record, and as it is now; absolute.
+        output: Where Hydra's output went, as on record.
+        cwd: Where the run was started.
+        of_cwd: Keys of the configuration that were written as `${hydra:runtime.cwd}`.
+    """
+
+    folders: tuple[str, ...] = ()
+    output: str = ""
+    cwd: str = ""
+    of_cwd: tuple[str, ...] = ()
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the output's folder holds the output alone, and not where the run was started."""
+        return bool(self.output) and not _is_below(self.cwd, self.output)
+
+    def led(self, text: str, folder: str, output: str) -> str | None:
+        """
+        Return a path, or a URL of one, into these places as it leads into others; None for any other text.
+
+        Args:
+            text: Any text.
+            folder: The new run's folder.
+            output: Where its output goes.
+        """
+        url, path = _split(text)
+        moves = [*([(self.output, output)] if self.is_apart else []), *((each, folder) for each in self.folders)]
+        for was, now in moves:
+            for spelled in (was, *self._from_cwd(was)):
+                full = os.path.normpath(path)
+                if _is_below(full, spelled) and (os.sep in path):
+                    ends = os.sep if path.endswith(os.sep) else ""
+                    return f"{url}{now}{full[len(spelled) :]}{ends}"
+        return None
+
+    def _from_cwd(self, path: str) -> Iterator[str]:
+        """Yield how a path is spelled where the run was started, if it lies below."""
+        if self.cwd and _is_below(path, self.cwd) and path != self.cwd:
+            yield os.path.relpath(path, self.cwd)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return what stands before the path in a URL, and the path."""
+    found = _URL.fullmatch(text)
+    return (found[1] or "", found[2]) if found else ("", text)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder.rstrip(os.sep)}{os.sep}")
 
 
 def _plain(path: Path) -> Path:

@@ -129,13 +129,20 @@ class ContentRef:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GitFacts:
-    """The state of the repository that the source came from; remote has no password in it."""
+    """The state of the repository that the source came from; remote has no password in it.
+
+    Attributes:
+        dirty: Whether what git tracks is another than in the commit, in it or in one of its submodules.
+        diff: What is another, of all of them.
+        submodules: Submodule, by its path -> the commit that is checked out there.
+    """
 
     commit: str | None
     branch: str | None
     dirty: bool
     remote: str | None = None
     diff: str | None = None
+    submodules: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +153,7 @@ class SourceFacts:
         root: Absolute path of the project's root at the time.
         method: "git" or "imports": how the list of files was made.
         notes: What was left out (limits, unreadable files) and files that seem to hold a secret, in sentences.
+        lost: Python files that limits or settings left out, the first hundred.
     """
 
     root: str | None = None
@@ -153,6 +161,7 @@ class SourceFacts:
     git: GitFacts | None = None
     files: tuple[ContentRef, ...] = ()
     notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

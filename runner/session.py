@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.capture.command import capture_command
+from anew.runner.capture.kept import KeptAsTheyAre
 from anew.runner.capture.source import SourceScan, cache_file
 from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket, run_app, run_job
 from anew.runner.dispatch.spool import remove_delivered
@@ -109,6 +110,9 @@ class Session:
         checked = self._settings(settings)
         store = self._store(checked)
         number, layout = store.claim()
+        if isinstance(self._errand, Rerun) and not self._claims:
+            own = self._errand.own
+            KeptAsTheyAre(store.root, number, (*own.folders, *([own.output] if own.is_apart else []))).start()
         sweep = None
         if isinstance(self._errand, OneJob):
             multirun, job_num = True, self._errand.job
@@ -266,7 +270,14 @@ def _recorded(errand: Errand) -> Recorded:
         return Recorded(ref=ref, config=errand.config, overrides=errand.overrides, job=errand.job)
     assert isinstance(errand, Rerun)
     ref = str(errand.rerun_of.id or errand.rerun_of.uid)
-    return Recorded(ref=ref, config=errand.config, overrides=errand.overrides, changes=errand.changes)
+    return Recorded(
+        ref=ref,
+        config=errand.config,
+        overrides=errand.overrides,
+        changes=errand.changes,
+        places=errand.places,
+        own=errand.own,
+    )
 
 
 def _attachment(errand: Errand) -> Attachment | None:

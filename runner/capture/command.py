@@ -36,6 +36,22 @@ def capture_command(function: Callable[..., Any], entry: str, root: Path) -> Com
     )
 
 
+def unrepeatable(command: CommandFacts) -> tuple[str, ...]:
+    """Return what is to be said where main lies in no file, which no re-run will find; of others nothing."""
+    module, _, name = command.function.partition(":")
+    if module == "__main__":
+        has_file = command.entry == "module" or os.path.isfile(command.target)
+    else:
+        # a module that is not loaded here is one of a file
+        has_file = module not in sys.modules or getattr(sys.modules[module], "__file__", None) is not None
+    if has_file:
+        return ()
+    return (
+        f"The main function {name!r} was made in no file (in a notebook's cell, or in a console), so that its source "
+        "is not on record, and this run cannot be run again. To change that: write it into a .py file, and import it.",
+    )
+
+
 def _interpreter_options() -> tuple[str, ...]:
     """Return what stands between the interpreter and the script on its command line."""
     words = sys.orig_argv[1 : max(1, len(sys.orig_argv) - len(sys.argv))]

@@ -16,7 +16,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -45,14 +45,13 @@ _SAFE = {
 }
 _STATUS = (
     *("status", "--porcelain=v2", "--branch", "-z", "-uno"),
-    *("--no-renames", "--ignore-submodules=all", "--", "."),
+    # of a submodule git itself looks at the commit alone; in it, it would do what its configuration says
+    *("--no-renames", "--ignore-submodules=dirty", "--", "."),
 )
 _LIST = ("ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard", "--", ".")
 _DIFF = (
     *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"),
-    # paths as in the listing, whatever the user's settings
-    *("--relative", "--src-prefix=a/", "--dst-prefix=b/"),
-    *("--ignore-submodules=all", "HEAD", "--", "."),
+    *("--relative", "--ignore-submodules=dirty", "--submodule=short"),
 )
 _HEAD_WORDS = "diff --git "
 _HEAD = re.compile(rf"^(?={_HEAD_WORDS})", re.MULTILINE)
@@ -87,20 +86,26 @@ class Listing:
 
 def query(folder: Path) -> Listing | None:
     """
-    Ask git about *folder*; None when it is in no repository. Four short processes at most, whatever its size.
+    Ask git about *folder*; None when it is in no repository. Four short processes at most, whatever its size, and as
+    many for each submodule.
 
     Raises:
         GitError: There is a repository, but git cannot or must not answer.
     """
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return None
+    return _query(folder, "")
+
+
+def _query(folder: Path, prefix: str) -> Listing:
+    """Ask about a repository whose paths have a *prefix* in the one that the question was about."""
     config = _config(folder)
     closed = _closed_filters(config)
     with ExitStack() as running:
         status, listing = (running.enter_context(_started(folder, closed, *command)) for command in (_STATUS, _LIST))
         heads, dirty = _read_status(status.answer())
         tracked, untracked, submodules = _read_listing(listing.answer())
-    diff, notes = _diff(folder, closed) if dirty and heads.get("oid") else (None, ())
+    diff, notes = _diff(folder, closed, prefix) if dirty and heads.get("oid") else (None, ())
     facts = GitFacts(
         commit=heads.get("oid"),
         branch=heads.get("head"),
@@ -108,7 +113,39 @@ def query(folder: Path) -> Listing | None:
         remote=_remote(config, heads.get("upstream")),
         diff=diff,
     )
-    return Listing(facts=facts, tracked=tracked, untracked=untracked, submodules=submodules, notes=notes)
+    found = Listing(facts=facts, tracked=tracked, untracked=untracked, submodules=submodules, notes=notes)
+    for path in submodules:
+        found = _with_submodule(found, folder, path, prefix)
+    return found
+
+
+def _with_submodule(listing: Listing, folder: Path, path: str, prefix: str) -> Listing:
+    """Add what is to be said of a submodule, which is asked as a repository of its own, as safely."""
+    if not (folder / path / ".git").exists():
+        return listing
+    try:
+        inner = _query(folder / path, f"{prefix}{path}/")
+    except GitError as error:
+        note = f"Whether the submodule {prefix + path!r} is changed is not known, since {error}."
+        return replace(listing, notes=(*listing.notes, note))
+    facts, its = listing.facts, inner.facts
+    inside = {f"{path}/{name}": commit for name, commit in its.submodules.items()}
+    facts = replace(
+        facts,
+        dirty=facts.dirty or its.dirty,
+        diff=_joined(facts.diff, its.diff),
+        submodules={**facts.submodules, **({path: its.commit} if its.commit else {}), **inside},
+    )
+    nested = tuple(f"{path}/{name}" for name in inner.submodules)
+    return replace(
+        listing, facts=facts, submodules=(*listing.submodules, *nested), notes=(*listing.notes, *inner.notes)
+    )
+
+
+def _joined(diff: str | None, further: str | None) -> str | None:
+    if diff is None or further is None:
+        return diff if further is None else further
+    return f"{diff}{further}" if diff.endswith("\n") or not diff else f"{diff}\n{further}"
 
 
 # --- running git ------------------------------------------------------------------------------------------------
@@ -254,9 +291,11 @@ def _read_listing(output: bytes) -> tuple[tuple[str, ...], tuple[str, ...], tupl
     return tuple(tracked), tuple(untracked), tuple(submodules)
 
 
-def _diff(folder: Path, closed: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
+def _diff(folder: Path, closed: Mapping[str, str], prefix: str) -> tuple[str | None, tuple[str, ...]]:
     try:
-        with _started(folder, closed, *_DIFF) as git:
+        # paths as in the listing, whatever the user's settings
+        named = (f"--src-prefix=a/{prefix}", f"--dst-prefix=b/{prefix}", "HEAD", "--", ".")
+        with _started(folder, closed, *_DIFF, *named) as git:
             output = git.answer(DIFF_LIMIT_BYTES + 1)
     except GitError as error:
         return None, (f"The diff to the commit was not kept, since {error}.",)

@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -24,16 +24,15 @@ from typing import Any, BinaryIO, Protocol
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.inputs import input_digest
 from anew.runner.errors import ArtifactError
+from anew.runner.kernel.door import SYSTEM_FOLDERS
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
 from anew.runner.wording import some
 
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", ".git")
 _ENDS = (".pyc", ".so", ".pyd")
 _MOST_MISSED = 100
-_LINUX = ("/bin/", "/dev/", "/etc/", "/lib", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/", "/var/lib/", "/var/cache/")
-_SYSTEM = (*_LINUX, "/Library/", "/System/", "/private/etc/", "/private/var/db/")
 # of files outside the project, whose content is not kept, so many are looked at, and so much is read for their digests
 _MOST_OUTSIDE = 200
 _MOST_OUTSIDE_BYTES = 2**30
@@ -107,13 +106,13 @@ class OpenedFiles:
 
     def _begin(self, spool: Any) -> None:
         self._spool = spool
-        _hook.watching = self
-        _hook.install()
+        hook.watching = self
+        hook.install()
 
     def stop(self) -> None:
         """Note no more. May be called again."""
-        if _hook.watching is self:
-            _hook.watching = None
+        if hook.watching is self:
+            hook.watching = None
 
     def close(self) -> None:
         """Stop, and forget what was noted."""
@@ -124,7 +123,7 @@ class OpenedFiles:
 
     def note(self, path: Any, mode: Any, flags: Any) -> None:
         """Take one opening; called by the hook, for every file that is opened."""
-        writes = bool(flags & _WRITING) if mode is None else mode not in ("r", "rb", "rt")
+        writes = bool(flags & WRITING) if mode is None else mode not in ("r", "rb", "rt")
         if (path, writes) in self._seen or type(path) is int:
             return
         # made whole here, since a relative path may be another file after a chdir
@@ -182,7 +181,7 @@ def _of_the_system() -> tuple[str, ...]:
     """Return what paths begin with that are no data of anybody's: the system, this Python, settings and caches."""
     variables = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
     folders = [sys.prefix, sys.base_prefix, *filter(None, map(os.environ.get, variables))]
-    return (*_SYSTEM, *(f"{folder}{os.sep}" for folder in folders), os.path.expanduser(f"~{os.sep}."))
+    return (*SYSTEM_FOLDERS, *(f"{folder}{os.sep}" for folder in folders), os.path.expanduser(f"~{os.sep}."))
 
 
 def noticed_inputs(
@@ -222,27 +221,39 @@ def noticed_inputs(
             own.add(item.path)
             continue
         done.add(item.path)
-        name = places.name(Path(item.path))
-        if name in known:
+        path = _in_project(item.path, opened, places)
+        name = places.name(Path(path))
+        if name in known or (path != item.path and (path in done or path in own)):
             continue
+        done.add(path)
         try:
-            status = os.stat(item.path)
+            status = os.stat(path)
             if not stat.S_ISREG(status.st_mode):
                 continue
             if (status.st_size, status.st_mtime_ns) != (item.size, item.changed_ns):
                 changed.append(name)
                 continue
-            if opened.is_outside(item.path) and not outside.take(status.st_size):
+            if opened.is_outside(path) and not outside.take(status.st_size):
                 passed.append(name)
                 continue
-            keep = -1 if opened.is_outside(item.path) else keep_bytes
-            found.append(_kept(item.path, name, status, objects, keep, digests))
+            keep = -1 if opened.is_outside(path) else keep_bytes
+            found.append(_kept(path, name, status, objects, keep, digests))
         except (FileNotFoundError, NotADirectoryError):
-            changed.append(name)
+            # elsewhere it was somebody's temporary file: nothing of it would have been kept
+            if not opened.is_outside(path):
+                changed.append(name)
         except (ArtifactError, PermissionError):
             continue
     digests.save(cache)
     return tuple(sorted(found, key=lambda ref: ref.path)), tuple(_notes(changed, passed, opened.is_full))
+
+
+def _in_project(path: str, opened: OpenedFiles, places: Places) -> str:
+    """Return where a file lies that was opened through a link from elsewhere into the project; any other as it is."""
+    if not opened.is_outside(path):
+        return path
+    real = os.path.realpath(path)
+    return path if os.path.isabs(places.name(Path(real))) else real
 
 
 def missed_files(opened: OpenedFiles, places: Places) -> tuple[str, ...]:
@@ -317,16 +328,18 @@ def _in_venv(path: str) -> bool:
 # --- the hook -----------------------------------------------------------------------------------------------------
 
 
-class _Hook:
+class Hook:
     """
     The process's audit hook, which stays for good.
 
     Attributes:
         watching: Who is told of files that are opened.
+        refusing: Who may refuse an event, told of it first.
     """
 
     def __init__(self) -> None:
         self.watching: OpenedFiles | None = None
+        self.refusing: Callable[[str, tuple[Any, ...]], object] | None = None
         self._installed = False
 
     def install(self) -> None:
@@ -336,12 +349,14 @@ class _Hook:
             sys.addaudithook(_tell)
 
 
-_hook = _Hook()
+hook = Hook()
 
 
 def _tell(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open" and _hook.watching is not None:
+    if hook.refusing is not None:
+        hook.refusing(event, arguments)
+    if event == "open" and hook.watching is not None:
         try:
-            _hook.watching.note(*arguments)
+            hook.watching.note(*arguments)
         except Exception:
             return  # an error here would stop the program from opening its file

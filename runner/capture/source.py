@@ -6,6 +6,9 @@ folder that is marked as a project: its Python and configuration files. Elsewher
 script: the modules imported from below its folder, and what can only be configuration there. Modules imported from
 below the root are always among them, ignored or not, also those imported while main runs. A link that leads out of the
 project is kept as a link: what it leads to is not the project's. A module that was imported by one is the exception.
+
+What limits leave out are files that lie in large numbers: imported modules are kept first, however many and large,
+then code, then configuration, and of each what is few of its kind.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import stat
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -42,6 +46,7 @@ _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "outputs", "multiru
 # an environment, another repository, a store of runs
 _FOREIGN = (("pyvenv.cfg",), ("conda-meta",), (".git",), ("objects", "sha256"))
 _MOST_WALKED = 50_000
+_MOST_LOST = 100
 _LARGEST_UNTRACKED_TEXT = 2**20
 _RECENT_S = 2.0
 _SECRET = re.compile(
@@ -133,23 +138,47 @@ class SourceScan:
             git=_without(listing.facts, keeper.is_left_out) if listing is not None else None,
             files=tuple(keeper.files[path] for path in sorted(keeper.files)),
             notes=(*notes, *keeper.secrets()),
+            lost=tuple(keeper.lost[:_MOST_LOST]),
         )
 
     def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
         keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache))
-        listing = self._listing
-        if listing is not None:
-            keeper.take(listing.tracked)
-            keeper.take(path for path in listing.untracked if _is_source(path) and not keeper.is_hydras(path))
-            for submodule in listing.submodules:
-                keeper.take(_walk(self._root / submodule, keeper, PYTHON_SUFFIXES | CONFIG_SUFFIXES))
-        else:
-            # a folder that is marked as a project holds nothing else; scripts that main starts are among its files
-            suffixes = CONFIG_SUFFIXES | PYTHON_SUFFIXES if is_marked(self._root) else _SURE_SUFFIXES
-            keeper.take(path for path in _walk(self._root, keeper, suffixes) if not keeper.is_hydras(path))
         keeper.take(_imported(self._root), is_code=True)
+        keeper.take(_in_order(self._found(keeper)))
         keeper.cache.save(self._cache)
         return keeper
+
+    def _found(self, keeper: _Keeper) -> Iterator[str]:
+        listing = self._listing
+        if listing is None:
+            # a folder that is marked as a project holds nothing else; scripts that main starts are among its files
+            suffixes = CONFIG_SUFFIXES | PYTHON_SUFFIXES if is_marked(self._root) else _SURE_SUFFIXES
+            yield from (path for path in _walk(self._root, keeper, suffixes) if not keeper.is_hydras(path))
+            return
+        yield from listing.tracked
+        yield from (path for path in listing.untracked if _is_source(path) and not keeper.is_hydras(path))
+        for submodule in listing.submodules:
+            yield from _walk(self._root / submodule, keeper, PYTHON_SUFFIXES | CONFIG_SUFFIXES)
+
+
+def _in_order(paths: Iterable[str]) -> list[str]:
+    """Return files by how likely a run reaches them: a kind that is there by the thousand below a folder is data."""
+    found = [(path, path.partition("/")[0], *os.path.split(path)) for path in dict.fromkeys(paths)]
+    kinds = [os.path.splitext(name)[1] for *_, name in found]
+    below = Counter((top, kind) for (_, top, *_), kind in zip(found, kinds, strict=True) if kind)
+    beside = Counter((folder, kind) for (*_, folder, _), kind in zip(found, kinds, strict=True))
+    ranked = [
+        # what lies in the root itself is below no folder
+        (_rank(name, kind), below[top, kind] if folder else beside[folder, kind], beside[folder, kind], path)
+        for (path, top, folder, name), kind in zip(found, kinds, strict=True)
+    ]
+    return [path for *_, path in sorted(ranked)]
+
+
+def _rank(name: str, kind: str) -> int:
+    if kind in PYTHON_SUFFIXES or name in _NAMES:
+        return 0
+    return 1 if kind in _SURE_SUFFIXES else 2 if kind in CONFIG_SUFFIXES else 3
 
 
 def _without(facts: GitFacts, is_left_out: Callable[[str], bool]) -> GitFacts:
@@ -216,16 +245,25 @@ def _file_of(module: Any) -> Any:
 
 def _walk(folder: Path, keeper: _Keeper, suffixes: frozenset[str]) -> Iterator[str]:
     """Yield files with one of *suffixes* below *folder*, relative to the root; not in hidden or foreign folders."""
-    seen, excluded = 0, keeper.excluded
-    for current, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if _belongs(current, name, excluded))
-        for name in sorted(files):
-            seen += 1
-            if seen > _MOST_WALKED:
-                keeper.unwalked.append(str(folder))
-                return
-            if os.path.splitext(name)[1] in suffixes or name in _NAMES:
-                yield os.path.relpath(os.path.join(current, name), keeper.root).replace(os.sep, "/")
+    seen, level = 0, [str(folder)]
+    while level:
+        listed = [entries for path in level if (entries := next(os.walk(path), None)) is not None]
+        level = []
+        # where a limit is reached, it is in the depth, and in the fullest folder
+        for current, folders, files in sorted(listed, key=lambda entries: len(entries[2])):
+            level += [os.path.join(current, name) for name in sorted(folders) if _belongs_here(current, name, keeper)]
+            for name in sorted(files):
+                seen += 1
+                if seen > _MOST_WALKED:
+                    keeper.unwalked.append(str(folder))
+                    return
+                if os.path.splitext(name)[1] in suffixes or name in _NAMES:
+                    yield os.path.relpath(os.path.join(current, name), keeper.root).replace(os.sep, "/")
+
+
+def _belongs_here(parent: str, name: str, keeper: _Keeper) -> bool:
+    # a link to a folder is not gone into: it may lead in a circle
+    return not os.path.islink(os.path.join(parent, name)) and _belongs(parent, name, keeper.excluded)
 
 
 def _belongs(parent: str, name: str, excluded: frozenset[str]) -> bool:
@@ -250,7 +288,8 @@ class _Keeper:
     files: dict[str, ContentRef] = field(default_factory=dict)
     total: int = 0
     large: list[str] = field(default_factory=list)
-    beyond: int = 0
+    beyond: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
     unwalked: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     leading_out: list[str] = field(default_factory=list)
@@ -267,7 +306,10 @@ class _Keeper:
         prefixes = tuple(f"{os.path.relpath(path, self.root)}/" for path in self.exclude)
         for path in paths:
             is_known = path in self.files and not (is_code and self.files[path].link is not None)
-            if is_known or path.startswith(prefixes or "\0") or self.is_left_out(path):
+            if is_known or path.startswith(prefixes or "\0"):
+                continue
+            if self.is_left_out(path):
+                self.hidden += [path] * is_code
                 continue
             try:
                 self._take(path, is_code)
@@ -310,12 +352,16 @@ class _Keeper:
             status = os.stat(full)
         if not stat.S_ISREG(status.st_mode):
             return
-        if status.st_size > self.settings.max_file_bytes:
+        limits = self.settings
+        is_many = len(self.files) >= limits.max_files and not is_code
+        if status.st_size > (limits.max_total_bytes if is_code else limits.max_file_bytes):
             self.large.append(path)
-            return
-        if len(self.files) >= self.settings.max_files or self.total + status.st_size > self.settings.max_total_bytes:
-            self.beyond += 1
-            return
+        elif is_many or self.total + status.st_size > limits.max_total_bytes:
+            self.beyond.append(path)
+        else:
+            self._keep(full, path, status)
+
+    def _keep(self, full: str, path: str, status: os.stat_result) -> None:
         self.total += status.st_size
         self.files[path] = self._kept(full, path, status)
 
@@ -351,9 +397,11 @@ class _Keeper:
             )
         if self.beyond:
             found.append(
-                f"{self.beyond} source files are beyond anew.source.max_files={limit.max_files} or "
+                f"{len(self.beyond)} source files are beyond anew.source.max_files={limit.max_files} or "
                 f"anew.source.max_total_bytes={limit.max_total_bytes} and were not kept."
             )
+        if self.lost:
+            found.append(f"{_named(self.lost)} code: whatever imports it will fail when the run is run again.")
         found += [f"Below {folder!r} only the first {_MOST_WALKED} files were looked at." for folder in self.unwalked]
         outside = [path for path in self.leading_out if self.files[path].link is not None]
         if outside:
@@ -364,6 +412,12 @@ class _Keeper:
         if self.unreadable:
             found.append(f"{_named(self.unreadable)} unreadable and not kept as source.")
         return found
+
+    @property
+    def lost(self) -> list[str]:
+        """Code that was left out: what a limit or the settings leave out of what was imported, or could be."""
+        code = [path for path in (*self.large, *self.beyond) if path.endswith(".py")]
+        return list(dict.fromkeys((*self.hidden, *code)))
 
     def secrets(self) -> list[str]:
         if not self.secret:

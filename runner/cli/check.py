@@ -162,7 +162,7 @@ def _installation() -> list[tuple[str, str]]:
 def _extras() -> dict[str, list[str]]:
     """Return the distributions that each extra brings, as the installed package says; those for its tests left out."""
     found: dict[str, list[str]] = {}
-    for each in importlib.metadata.requires(anew.__name__) or ():
+    for each in importlib.metadata.requires("anew") or ():
         extra, name = _EXTRA.search(each), _NAME.match(each)
         if extra and name and extra[1] not in _FOR_TESTS:
             found.setdefault(extra[1], []).append(name[0])

@@ -25,7 +25,9 @@ _SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "dura
     "--sort", metavar="KEY", help="Sort by a name of the filter language; --sort=-loss for the largest first."
 )
 @click.option("--columns", metavar="A,B", help="These columns in place of the ones chosen: loss,config.lr,host")
-@click.option("--limit", metavar="N", type=click.IntRange(min=0), help=f"At most N runs; {_NEWEST} unless said.")
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(min=0, max=2**31), help=f"At most N runs; {_NEWEST} unless said."
+)
 @click.option("--all", "everything", is_flag=True, help="All runs.")
 @json_option
 def list_command(

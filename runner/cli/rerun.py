@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import IO, Any
 
 import click
 
@@ -19,6 +21,7 @@ from anew.runner.store.run_folders import RunFolders
 
 _TAG = "tag:"
 _STDERR = 2
+_CELL = 60
 
 
 class _Rerunning(click.Command):
@@ -139,50 +142,66 @@ def verify_command(
 ) -> int:
     """Run several runs again and print a table; exits as the worst of them would. REF may be tag:NAME."""
     store = workbench.folders
-    rows: list[dict[str, Any]] = []
-    codes: list[int] = []
+    again = partial(
+        rerun,
+        store=store,
+        code=code,
+        env=env,
+        strict=strict or False,
+        twice=twice,
+        rtol=rtol,
+        ignore=ignore,
+        trust_source=trust,
+        stdout=subprocess.DEVNULL,
+    )
     # all at first: the re-runs are runs of this store, too, and one of them the last
-    left = list(_named(store, refs))
-    while left:
-        ref, number = left.pop(0)
-        try:
-            if isinstance(number, AnewError):
-                raise number
-            remark(f"anew: running {number} again ...")
-            result = rerun(
-                number,
-                store=store,
-                code=code,
-                env=env,
-                strict=strict or False,
-                twice=twice,
-                rtol=rtol,
-                ignore=ignore,
-                trust_source=trust,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        except AnewError as error:
-            rows.append(_not_run(ref if isinstance(number, AnewError) else number, str(error)))
-            codes.append(error.exit_code)
-            continue
-        except (KeyboardInterrupt, SystemExit) as stop:
-            # before main was called; what was found so far is said all the same
-            rows.append(_not_run(ref, "stopped before its main was called"))
-            codes.append(
-                stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else errors.EXIT_SIGINT
-            )
-            break
-        rows.append({"ref": number, **result.to_json(), "error": None})
-        codes.append(result.exit_code)
-        if result.told_to_stop:
-            break
-    rows += [_not_run(ref, "not begun any more") for ref, _ in left]
+    rows, codes = _verified(list(_named(store, refs)), again)
     if as_json:
         print_json(rows)
     else:
         _print_table(rows)
     return max(codes, key=_severity, default=errors.EXIT_OK)
+
+
+def _verified(
+    left: list[tuple[str, int | AnewError]], again: Callable[..., RerunResult]
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Run one after the other again; return a row and an exit code for each, also for those that were not begun."""
+    rows: list[dict[str, Any]] = []
+    codes: list[int] = []
+    while left:
+        ref, number = left.pop(0)
+        if isinstance(number, AnewError):
+            rows.append(_not_run(ref, str(number)))
+            codes.append(number.exit_code)
+            continue
+        remark(f"anew: running {number} again ...")
+        with tempfile.TemporaryFile() as said:
+            try:
+                result = again(number, stderr=said.fileno())
+            except AnewError as error:
+                rows.append(_not_run(number, f"{error}{_last_words(said)}"))
+                codes.append(error.exit_code)
+                continue
+            except (KeyboardInterrupt, SystemExit) as stop:
+                # before main was called; what was found so far is said all the same
+                rows.append(_not_run(number, "stopped before its main was called"))
+                code = getattr(stop, "code", None)
+                codes.append(code if isinstance(code, int) else errors.EXIT_SIGINT)
+                break
+        rows.append({"ref": number, **result.to_json(), "error": None})
+        codes.append(result.exit_code)
+        if result.told_to_stop:
+            break
+    return [*rows, *(_not_run(ref, "not begun any more") for ref, _ in left)], codes
+
+
+def _last_words(said: IO[bytes]) -> str:
+    """Return what a process said last, to be put behind what is said of it."""
+    said.seek(0)
+    lines = said.read().decode(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f" It said: {last}" if last else ""
 
 
 def _not_run(ref: str | int, why: str) -> dict[str, Any]:
@@ -221,6 +240,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     cells = [[str(row["ref"]), str(row["run"] or "-"), _verdict(row), _detail(row)] for row in rows]
     styles = [[None, None, VERDICT_STYLES.get(row["verdict"] or "", "red"), "dim"] for row in rows]
     table(["run", "re-run", "verdict", ""], cells, keep=3, widest=100, styles=styles)
+    for row in rows:
+        if row["error"] and len(row["error"]) > _CELL:
+            remark(f"{row['ref']}: {row['error']}")
 
 
 def _verdict(row: dict[str, Any]) -> str:

@@ -197,6 +197,8 @@ def _sweep_if_begun(folder: SweepFolder, runs: Runs) -> SweepRecord | None:
         return sweep
     if os.path.lexists(folder.layout.record) or folder.layout.folder.is_symlink():
         remark(f"sweep {number}: {folder.layout.record} is damaged; its runs: anew list sweep=={number}")
+    elif folder.is_headless():
+        remark(f"sweep {number}: {folder.layout.record} is missing; its runs: anew list sweep=={number}")
     return None
 
 

@@ -8,6 +8,7 @@ one message for every error before a job starts.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import warnings
 from argparse import ArgumentParser
@@ -33,6 +34,7 @@ from anew.runner.config.compose.quick import Primary, is_own
 from anew.runner.config.compose.state import hydra_kept, logging_kept, resolve_job_dir, stored_primary
 from anew.runner.config.compose.turns import Turns
 from anew.runner.config.hooks import JobHooks, Recorded
+from anew.runner.config.led import lead
 from anew.runner.config.private.loading import set_version_base
 from anew.runner.config.private.nodes import written_below
 from anew.runner.config.private.running import (
@@ -289,10 +291,23 @@ class _App:
         folder = self.jobs.claim()
         if written_below(cfg.hydra.run, "dir") == OUR_RUN_DIR:
             cfg.hydra.run.dir = str(folder)
+        if self.recorded is not None:
+            self._lead(cfg, self.recorded, folder)
         context.callbacks.on_run_start(config=cfg, config_name=self.config_name)
         done = self._job_done(cfg, context)
         context.callbacks.on_run_end(config=cfg, config_name=self.config_name, job_return=done)
         return done.return_value
+
+    def _lead(self, cfg: DictConfig, was: Recorded, folder: Path) -> None:
+        """Have what led to the recorded run's own places, or to its project's files, lead to those of this run."""
+        with shown_hydra(cfg):
+            output = Path(os.path.abspath(str(OmegaConf.select(cfg, "hydra.run.dir"))))
+        if was.places is not None and was.own is not None and str(output) == was.own.output and was.own.is_apart:
+            # the same for each run; relative paths lead from there where they led
+            output = was.places.mirrored(output)
+        with flag_override(cfg, ["struct", "readonly"], [False, False]):
+            cfg.hydra.run.dir = str(output)
+        lead(cfg, was, str(folder.parent), str(output))
 
     def _job_done(self, cfg: DictConfig, context: HydraContext) -> JobReturn:
         if self.interactive:

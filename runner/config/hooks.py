@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from anew.runner.places import OwnPlaces, Places
 from anew.runner.records import Provenance
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord
 
@@ -61,6 +62,8 @@ class Recorded:
         overrides: As typed, secrets redacted.
         changes: Overrides on top.
         job: The index of a sweep's job, where it is one.
+        places: Where the project's files are now.
+        own: The run's own places.
     """
 
     ref: str
@@ -68,6 +71,8 @@ class Recorded:
     overrides: tuple[str, ...]
     changes: tuple[str, ...] = ()
     job: int | None = None
+    places: Places | None = None
+    own: OwnPlaces | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

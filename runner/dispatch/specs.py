@@ -40,7 +40,7 @@ def write_spec(layout: RunLayout, settings: ObserverSettings, redactor: Redactor
     written = encode(redactor.value({**settings.written, "_target_": settings.spec["_target_"]}))
     path = layout.spec(settings.name)
     try:
-        path.write_bytes(seal({**written, _MARK: marks.mark(_marked(settings.name, written))}))
+        path.write_bytes(seal({**written, _MARK: marks.mark(_marked(layout, settings.name, written))}))
     except OSError as error:
         raise cannot("write", path, error) from error
 
@@ -58,7 +58,7 @@ def read_specs(layout: RunLayout) -> dict[str, RecordedObserver]:
         except (OSError, ValueError):
             continue
         if isinstance(spec, dict) and isinstance(spec.get("_target_"), str):
-            is_own = marks.is_own({**_marked(path.stem, told), _MARK: mark})
+            is_own = marks.is_own({**_marked(layout, path.stem, told), _MARK: mark})
             found[path.stem] = RecordedObserver(path.stem, spec, is_own)
     return found
 
@@ -71,6 +71,10 @@ def is_own_record(layout: RunLayout) -> bool:
         return False
 
 
-def _marked(name: str, written: Any) -> dict[str, Any]:
-    """Return what the mark is of: nothing else that is marked looks like it."""
-    return {"observer": name, "configuration": written}
+def _marked(layout: RunLayout, name: str, written: Any) -> dict[str, Any]:
+    """Return what the mark is of: nothing else that is marked looks like it, nor the observer of another run."""
+    try:
+        uid = unseal(read_regular(layout.record, MOST_RECORD_BYTES)).get("uid")
+    except (OSError, DamagedError):
+        uid = None
+    return {"observer": name, "configuration": written, "of": uid}

@@ -10,6 +10,8 @@ import errno
 import os
 from contextlib import suppress
 
+from anew.runner.kernel.door import allocate
+
 RESERVED_BYTES = 1 << 14
 _NAME = ".outcome.reserve"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -37,15 +39,9 @@ def set_aside(folder: str) -> None:
 
 
 def _allocate(descriptor: int) -> None:
-    try:
-        os.posix_fallocate(descriptor, 0, RESERVED_BYTES)
+    if allocate(descriptor, RESERVED_BYTES):
         return
-    except AttributeError:
-        pass  # macOS
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise
-    # a file system that cannot, such as some over the network: bytes take space there, too
+    # bytes that are written take space everywhere
     zeros = memoryview(bytes(RESERVED_BYTES))
     while zeros:
         zeros = zeros[os.write(descriptor, zeros) :]

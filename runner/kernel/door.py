@@ -17,6 +17,8 @@ CLOSED = not sys.platform.startswith("linux") or bool(os.environ.get("ANEW_POSIX
 # not told apart by sys.platform alone, so that type checkers hold both to the same signatures
 if CLOSED:
     from anew.runner.kernel.posix import (
+        SYSTEM_FOLDERS,
+        allocate,
         allowed_cores,
         boot_id,
         cpu_model,
@@ -35,6 +37,8 @@ if CLOSED:
     )
 else:
     from anew.runner.kernel.linux import (
+        SYSTEM_FOLDERS,
+        allocate,
         allowed_cores,
         boot_id,
         cpu_model,
@@ -54,6 +58,8 @@ else:
 
 __all__ = [
     "CLOSED",
+    "SYSTEM_FOLDERS",
+    "allocate",
     "allowed_cores",
     "boot_id",
     "cpu_model",

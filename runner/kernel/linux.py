@@ -6,6 +6,7 @@ Standard library only: the guard process is started without any other.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -16,6 +17,12 @@ _FICLONE = 0x40049409
 _DEAD = frozenset("ZXx")
 # a fixed number of the kernel's
 _INITIAL_NAMESPACE = "-4026531836"
+
+
+# what lies below is the system's, and no input of anybody's
+SYSTEM_FOLDERS: tuple[str, ...] = (
+    *("/bin/", "/dev/", "/etc/", "/lib", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/", "/var/lib/", "/var/cache/"),
+)
 
 
 # --- processes ------------------------------------------------------------------------------------------------------
@@ -122,6 +129,17 @@ def turn(switch: int, status: int) -> None:
 def sync_data(descriptor: int) -> None:
     """Have a file's content survive a power cut, and its length; not its times. Raises OSError."""
     os.fdatasync(descriptor)
+
+
+def allocate(descriptor: int, size: int) -> bool:
+    """Take the space of so many bytes; return whether the file system could. Raises OSError when there is none."""
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return False  # some over the network, and those that compress
+    return True
 
 
 def share_blocks(source: int, target: int) -> bool:

@@ -201,6 +201,9 @@ def _found(pattern: str, value: Any) -> bool:
             "matched in very many ways. Repeat nothing that is itself a repetition, such as (a+)+",
             pattern=pattern,
         ) from None
+    except (regex.error, MemoryError, RecursionError) as error:
+        why = str(error) or "it goes on without an end"
+        raise FilterError(f"The pattern {pattern!r} cannot be looked for: {why}.", pattern=pattern) from None
 
 
 _ORDER: dict[str, Callable[[Any, Any], Any]] = {

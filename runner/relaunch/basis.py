@@ -43,6 +43,8 @@ def of_run(record: RunRecord) -> Basis:
         "variable": {**facts.get("variables", {}), **facts.get("threads", {})},
         "package": {**facts.get("packages", {}), "python": [facts.get("python"), facts.get("implementation")]},
         "origin": dict(facts.get("origins", {})),
+        # what an environment is rebuilt with
+        "interpreter": {"executable": facts.get("executable")},
     }
 
 

@@ -32,6 +32,7 @@ from typing import Any
 from anew.runner.errors import EXIT_SIGINT, EXIT_USAGE
 from anew.runner.places import Places
 from anew.runner.relaunch.plan import Errand, assignment, read_errand, read_report
+from anew.runner.relaunch.startup import redirect
 from anew.runner.wording import some
 
 
@@ -41,7 +42,7 @@ def main(path: str) -> None:
     places = errand.places
     assignment.errand = errand
     if places.moved:
-        _redirect_imports(places)
+        redirect(str(places.root), str(places.mirror))
     _set_up(errand, places)
     try:
         _start(errand, places)
@@ -101,24 +102,9 @@ def _set_up(errand: Errand, places: Places) -> None:
         folders.insert(0, os.getcwd())
     elif command.target:
         folders.insert(0, str(places.here(Path(command.target)).parent))
-    sys.path[:0] = [folder for folder in dict.fromkeys(folders) if folder not in sys.path and os.path.isdir(folder)]
-
-
-def _redirect_imports(places: Places) -> None:
-    """Have installs in place (editable ones) of the project lead to the laid-out files."""
-    sys.path[:] = [_moved(path, places) for path in sys.path]
-    for finder in sys.meta_path:
-        module = sys.modules.get(getattr(finder, "__module__", ""))
-        mapping = getattr(module, "MAPPING", None)
-        if isinstance(mapping, dict):
-            mapping.update({name: _moved(path, places) for name, path in mapping.items() if isinstance(path, str)})
-
-
-def _moved(path: str, places: Places) -> str:
-    inside = path == str(places.root) or path.startswith(f"{places.root}{os.sep}")
-    if not inside or "site-packages" in path:
-        return path
-    return str(places.mirrored(Path(path)))
+    # the script's own folder comes first, whatever else leads there
+    new = [each for index, each in enumerate(dict.fromkeys(folders)) if index == 0 or each not in sys.path]
+    sys.path[:0] = [each for each in new if os.path.isdir(each)]
 
 
 def _note_leaks(errand: Errand, places: Places) -> None:

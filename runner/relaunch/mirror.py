@@ -63,7 +63,7 @@ def lay_out_source(
     project = places.project
     folders: set[str] = set()
     for file in source.files:
-        target = _inside(project, file.path)
+        target = _elsewhere(places, file.path) if os.path.isabs(file.path) else _inside(project, file.path)
         folder = os.path.dirname(target)
         if folder not in folders:
             os.makedirs(folder, exist_ok=True)
@@ -98,6 +98,14 @@ def _target_of(link: str, path: str, places: Places) -> str:
     full = os.path.normpath(os.path.join(os.path.dirname(f"{places.root}/{path}"), link))
     is_inside = f"{full}/".startswith(f"{places.root}/")
     return link if os.path.isabs(link) or is_inside else full
+
+
+def _elsewhere(places: Places, path: str) -> str:
+    """Return where a module from outside of the project lies in the mirror. Raises RerunError."""
+    target = places.mirrored(Path(path))
+    if Path(path).is_relative_to(places.root) or not _is_in_mirror(target, places):
+        raise RerunError(f"The record names a source file {path!r}, which leads out of the laid-out files.")
+    return str(target)
 
 
 def _inside(root: Path, path: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.format.serial import from_json, to_json
-from anew.runner.places import Places
+from anew.runner.places import OwnPlaces, Places
 from anew.runner.records import CommandFacts, RerunOf, SourceFacts
 from anew.runner.store.files import replace_whole
 
@@ -63,6 +63,7 @@ class Rerun(Errand):
         changes: Overrides on top.
         seed: The root seed; None to have it drawn.
         torch_threads: What torch's thread count was, if torch was imported.
+        own: The recorded run's own places, into which nothing is written.
     """
 
     rerun_of: RerunOf
@@ -70,6 +71,7 @@ class Rerun(Errand):
     changes: tuple[str, ...] = ()
     seed: int | None = None
     torch_threads: int | None = None
+    own: OwnPlaces = field(default_factory=OwnPlaces)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

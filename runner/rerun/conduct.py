@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Sta
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import InputState, files_made, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import Report, Rerun, read_report
+from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
-from anew.runner.rerun import differences
+from anew.runner.rerun import differences, led
 from anew.runner.rerun.causes import Case, explain, own_folders, settle
 from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
 from anew.runner.rerun.refusals import check_choice, refuse_idle, refuse_unfit
@@ -38,6 +39,7 @@ from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.wording import some
 
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
 _SETTLED_S = 3.0
@@ -154,22 +156,29 @@ class _Again:
         self.variables: dict[str, str] = {}
         # the signal that this process was sent meanwhile; main may have got another in its place
         self.stopped: str | None = None
+        self.strict = False
 
     # --- before main ----------------------------------------------------------------------------------------------
 
     def prepare(self, folder: Path, env: str, strict: bool | str) -> None:
         """Lay out files, find what differs, say it; refuse under *strict*. Raises as `rerun`."""
-        self.env = env
+        self.env, self.strict = env, bool(strict)
         record = self.record
         if any(damage.hides_content for damage in record.damage):
             self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
+        if self.recorded_code and (lost := differences.lost_code(record)):
+            self._note(
+                f"Not on record, so that whatever imports it will fail: {some(lost)}. Why: anew show {record.id}"
+            )
         self.places = Places(Path(record.source.root or ""), folder / "files", moved=self.recorded_code)
         self.variables = self._child_variables(folder)
         if env == "recorded":
             self._rebuild(bool(strict))
         inputs = self._lay_out()
         environment = self._environment(folder, env)
-        self.differences = differences.find(record, environment, capture_hardware(boot_id=boot_id()), inputs)
+        self.differences = differences.find(
+            record, environment, capture_hardware(boot_id=boot_id()), inputs, is_laid_out=self.recorded_code
+        )
         self._note_paths()
         for line in difference_lines(record.id or 0, self.differences):
             self.tell(line)
@@ -193,7 +202,8 @@ class _Again:
             variables.pop(name, None)
         # no repository around the laid-out files is theirs
         variables["GIT_CEILING_DIRECTORIES"] = str(folder)
-        return variables
+        recorded = self.record.environment.variables.get("PYTHONPATH") if self.record.environment else None
+        return with_paths(variables, recorded, Path(self.record.command.cwd), self.places)
 
     def _rebuild(self, strict: bool) -> None:
         from platformdirs import user_cache_path
@@ -266,17 +276,13 @@ class _Again:
         return from_json(EnvironmentFacts, json.loads(done.stdout))
 
     def _note_paths(self) -> None:
-        """Say which values of the configuration lead into the project as it is today."""
-        if not self.recorded_code:
-            return
-        root = self.record.source.root or "\0"
-        inside = [key for key, text in _texts(self.record.config, "") if text == root or text.startswith(f"{root}/")]
-        known = {f"{root}/{item.path}" for item in self.record.inputs}
-        if inside and not all(text in known for key, text in _texts(self.record.config, "") if key in inside):
-            self.tell(
-                f"note: {', '.join(inside)} in the configuration lead into {root} as it is today; "
-                "what main reads there by run.input() comes from the record, if it is there."
-            )
+        """Say which values of the configuration lead elsewhere than they did, or into the project as it is today."""
+        self.own = led.own_places(self.record, self.store)
+        told, noted = led.sentences(self.record, self.places, self.own)
+        for text in told:
+            self.tell(text)
+        for text in noted:
+            self._note(text)
 
     # --- main -----------------------------------------------------------------------------------------------------
 
@@ -293,7 +299,7 @@ class _Again:
             errand,
             place,
             cwd=self.cwd,
-            variables=self.variables,
+            variables=led.variables(self.variables, self.record, self.places),
             python=self.python,
             stdout=stdout,
             stderr=stderr,
@@ -305,7 +311,7 @@ class _Again:
         if report is None:
             raise RerunError(
                 f"The re-run of {self.record.id} ended with exit code {ended.code} before its main function was "
-                "called; what it said is above." + differences.way_back(self.differences, self.env),
+                "called, and has said why." + differences.way_back(self.differences, self.env),
                 process_exit_code=ended.code,
             )
         return report
@@ -328,6 +334,7 @@ class _Again:
             mirror=str(self.places.mirror),
             torch_threads=int(threads) if threads and threads.isdigit() else None,
             report=str(folder / "report.json"),
+            own=self.own,
         )
 
     def _settings(self) -> tuple[str, ...]:
@@ -346,6 +353,7 @@ class _Again:
         new = self._wait_for_end(report.number)
         for note in report.notes:
             self._note(note)
+        unrecorded = self._note_reads(new)
         self._keep_written(new)
         self.ignored = (*report.ignore, *ignore)
         if lower := differences.of_libraries(self.record, new):
@@ -379,6 +387,12 @@ class _Again:
             self._note(
                 "Where the two part there is a secret on record. Whether it is the same is known of one's own runs "
                 "only, and of none that a version before this recorded."
+            )
+        if self.strict and unrecorded:
+            raise RefusedError(
+                f"Under --strict run {report.number} is no re-run of {self.record.id}, since it read what is not on "
+                f"record: {some(unrecorded)}. It came out {verdict.verdict}.",
+                differences=self.differences,
             )
         return RerunResult(
             run=self._hand_over(report.number),
@@ -427,6 +441,15 @@ class _Again:
             record = self.target.get(number)
         return record
 
+    def _note_reads(self, new: RunRecord) -> list[str]:
+        """Say which files main read that are not the recorded ones; return them."""
+        if not self.recorded_code or self.changes:
+            return []
+        other, unknown = led.read_otherwise(self.record, new)
+        for text in led.of_today(other, self.differences.get("inputs", {})):
+            self._note(text)
+        return [*other, *unknown]
+
     def _keep_written(self, new: RunRecord) -> None:
         """Move what main wrote beside its source into the new run's folder, where it stays."""
         if not self.recorded_code or new.id is None:
@@ -439,17 +462,6 @@ class _Again:
             shutil.move(self.places.project / relative, target / relative)
         if found:
             self.tell(f"what main wrote into the project ({len(found)} files) is in {target}")
-
-
-def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts(item, f"{where}.{key}".lstrip("."))
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from _texts(item, f"{where}[{index}]")
-    elif isinstance(value, str):
-        yield where, value
 
 
 def _with(verdict: Verdict, causes: Sequence[Cause]) -> Verdict:

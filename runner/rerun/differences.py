@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import Any
 
 from anew.runner.capture.environment import THREAD_VARIABLES
 from anew.runner.capture.seeds import draw_seed
 from anew.runner.format.redact import REDACTED
-from anew.runner.records import EnvironmentFacts, HardwareFacts, RunRecord
-from anew.runner.relaunch.mirror import InputState
+from anew.runner.records import EnvironmentFacts, HardwareFacts, RunRecord, SourceFacts
+from anew.runner.relaunch.mirror import InputState, digest
 from anew.runner.rerun.environments import is_used
 
 Differences = dict[str, dict[str, Any]]
@@ -58,7 +59,12 @@ def child_variables(record: RunRecord, today: Mapping[str, str], listed: Mapping
 
 
 def find(
-    record: RunRecord, environment: EnvironmentFacts, hardware: HardwareFacts, inputs: Sequence[InputState]
+    record: RunRecord,
+    environment: EnvironmentFacts,
+    hardware: HardwareFacts,
+    inputs: Sequence[InputState],
+    *,
+    is_laid_out: bool,
 ) -> Differences:
     """
     Return what differs: section -> name -> {"recorded", "now", "restored"}; sections without differences are left out.
@@ -68,6 +74,7 @@ def find(
         environment: As the re-run will find it.
         hardware: This machine.
         inputs: The recorded inputs, as they are found today.
+        is_laid_out: Whether the recorded source is run.
     """
     found: Differences = {}
     was = record.environment
@@ -92,7 +99,20 @@ def find(
         for state in inputs
         if state.now != state.ref.sha256
     }
+    found["elsewhere"] = _elsewhere(record.source, restored=is_laid_out)
     return {section: entries for section, entries in found.items() if entries}
+
+
+def _elsewhere(source: SourceFacts, *, restored: bool) -> dict[str, Any]:
+    """Return the modules from outside of the project that are others today."""
+    files = {file.path: (file.sha256, digest(Path(file.path))) for file in source.files if file.path.startswith("/")}
+    return {name: {**entry, "restored": restored} for name, entry in _pairs(files).items()}
+
+
+def lost_code(record: RunRecord) -> list[str]:
+    """Return the Python files that a limit or a setting left out of the source, and that nothing brought in later."""
+    known = {file.path for file in (*record.source.files, *record.inputs)}
+    return [path for path in record.source.lost if path not in known]
 
 
 def standing(found: Mapping[str, Mapping[str, Any]], *, every: bool = True) -> Differences:

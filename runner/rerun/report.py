@@ -23,6 +23,7 @@ _TITLES = {
     "libraries": "libraries",
     "hardware": "hardware",
     "inputs": "inputs",
+    "elsewhere": "code outside of the project",
 }
 
 
@@ -112,9 +113,10 @@ def _section_lines(section: str, entries: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _change(section: str, entry: Mapping[str, Any]) -> str:
-    if section == "inputs":
+    if section in ("inputs", "elsewhere"):
         state = "is not there any more" if entry["now"] is None else "has changed"
-        return f"{state}; " + ("the recorded content is used" if entry["restored"] else "its content was not kept")
+        otherwise = "its content was not kept" if section == "inputs" else "today's is used"
+        return f"{state}; " + ("the recorded content is laid out" if entry["restored"] else otherwise)
     if section == "packages" and (entry["recorded"] is None or entry["now"] is None):
         return f"{entry['now']}, was not there" if entry["recorded"] is None else f"was {entry['recorded']}, is missing"
     return f"{_shown(entry['recorded'])} -> {_shown(entry['now'])}"

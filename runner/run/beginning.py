@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+from anew.runner.capture.command import unrepeatable
+from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
@@ -17,7 +19,9 @@ from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.format.serial import start_to_json
 from anew.runner.kernel.door import boot_id
+from anew.runner.places import Places
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts
+from anew.runner.relaunch.pythons import as_recorded
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.recorder import hand_down
 from anew.runner.store import liveness, marks
@@ -64,6 +68,7 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
         ConfigError: The configuration's seed is none.
         StoreError: The source cannot be kept.
     """
+    job = _as_recorded(job, origin.places)
     redactor = Redactor.of_environment(digest=marks.digest)
     redactor.learn(secret for each in claim.settings.observers for secret in secrets_in(each.spec))
     seeder = _seeder(seed_from_config(job.config), claim.settings.seed, origin.seed)
@@ -90,6 +95,19 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     )
 
 
+def _as_recorded(job: ComposedJob, places: Places) -> ComposedJob:
+    """Return a job whose paths are those of the project, not of a mirror that is gone after the run."""
+    if places.mirror is None:
+        return job
+    provenance = replace(job.provenance, hydra_dir=places.as_recorded(job.provenance.hydra_dir))
+    return replace(job, config=places.as_recorded(job.config), provenance=provenance)
+
+
+def without_source(origin: Origin) -> tuple[str, ...]:
+    """Return what is to be said of a run that cannot be run again; a re-run has its source."""
+    return unrepeatable(origin.command) if origin.source is None else ()
+
+
 def _seeder(configured: int | None, set_apart: int | None, recorded: int | None) -> Seeder:
     """Return what seeds a run. Raises ConfigError: `anew.seed` is none, or not that of the configuration."""
     if set_apart is not None and configured not in (None, set_apart):
@@ -111,6 +129,8 @@ def _record(
 ) -> RunRecord:
     settings = claim.settings
     environment = capture_environment(settings.environment, origin.cache / "environment.json")
+    variables = origin.places.as_recorded(as_recorded(environment.variables, origin.places))
+    environment = replace(environment, variables=variables)
     return RunRecord(
         uid=ids.new_uid(),
         id=claim.number,
@@ -131,7 +151,7 @@ def _record(
         note=settings.note,
         sweep=claim.sweep,
         rerun_of=origin.rerun_of,
-        warnings=(*source.notes, *job.notes),
+        warnings=(*source.notes, *job.notes, *without_source(origin)),
     )
 
 
@@ -141,6 +161,8 @@ def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:
     if origin.scan is None or not claim.settings.source.enabled:
         return SourceFacts(root=str(origin.places.root))
     source = origin.scan.finish(claim.store.objects, claim.settings.source, exclude=(claim.store.root,))
+    elsewhere = modules_elsewhere(origin.places, claim.store.objects, claim.settings.source)
+    source = replace(source, files=(*source.files, *elsewhere))
     if source.git is None or source.git.diff is None:
         return source
     return replace(source, git=replace(source.git, diff=redactor.text(source.git.diff)))

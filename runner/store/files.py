@@ -193,11 +193,15 @@ def copy_with_holes(source: str | Path, target: str | Path) -> None:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return the names in a folder; none where there is no folder. Raises OSError."""
+    """Return the names in a folder; none where there is no folder, nor where a link goes in circles. Raises OSError."""
     try:
         return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return []
+        raise
 
 
 def digest_of(path: Path) -> tuple[str, int]:

@@ -21,6 +21,7 @@ from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.views import changed_files, view_damage
 
 _STARTING_S = 60.0
+_ITS_RUNS = "its runs are whole: anew list sweep=={}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,10 @@ def _check_sweep(store: RunFolders, number: int, deep: bool) -> Iterator[Finding
         sweep = store.sweep(number)
     except AnewError as error:
         if os.path.lexists(layout.record):
-            yield Finding(
-                Severity.ERROR, str(error), str(layout.record), f"its runs are whole: anew list sweep=={number}"
-            )
+            yield Finding(Severity.ERROR, str(error), str(layout.record), _ITS_RUNS.format(number))
+        elif store.sweep_folder(number).is_headless():
+            what = f"the record of sweep {number} is missing"
+            yield Finding(Severity.ERROR, what, str(layout.record), _ITS_RUNS.format(number))
         return
     for warning in sweep.warnings:
         yield Finding(

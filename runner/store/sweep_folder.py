@@ -25,7 +25,7 @@ from anew.runner.format import ids, serial
 from anew.runner.format.serial import DamagedError, from_json, to_json
 from anew.runner.records import FORMAT
 from anew.runner.store import marks
-from anew.runner.store.files import cannot, create_whole, read_regular, sync_folder, write_new
+from anew.runner.store.files import cannot, create_whole, read_regular, replace_whole, sync_folder, write_new
 from anew.runner.store.liveness import process_alive, process_facts
 from anew.runner.store.loose import loose_damage, loose_sums
 from anew.runner.store.paths import SweepLayout
@@ -147,10 +147,7 @@ class SweepFolder:
         Raises:
             StoreError: It cannot be written.
         """
-        try:
-            self.layout.stop.write_text(how)
-        except OSError as error:
-            raise cannot("write", self.layout.stop, error) from error
+        replace_whole(self.layout.stop, how.encode())
         conductors = self.conductors()
         last = conductors[max(conductors)] if conductors else None
         if how == "now" and last is not None and not last.beside and process_alive(last.process):
@@ -194,6 +191,12 @@ class SweepFolder:
             if folder.is_symlink():
                 raise OSError(errno.ELOOP, "a link is not followed", str(folder))
         return read_regular(path, _MOST_BYTES)
+
+    def is_headless(self) -> bool:
+        """Whether there is something of a sweep, and no record of it: a number that was never used has no plan."""
+        if os.path.lexists(self.layout.record):
+            return False
+        return bool({"jobs.jsonl", "taken", "conductors"} & set(_names(self.layout.folder)))
 
     def start(self) -> SweepStart | None:
         """Return what is known of the sweep; None when it never began, or that is damaged."""

@@ -244,6 +244,9 @@ def _job(
     folder: SweepFolder,
 ) -> SweepJob:
     last = attempts[-1] if attempts else None
+    if last is not None and last.run is None:
+        # a claim that says nothing does not undo what an earlier one came to
+        last = next((each for each in reversed(attempts) if _has_completed(each, runs)), last)
     record = runs.get(last.run) if last and last.run is not None else None
     job = SweepJob(
         index=index,
@@ -270,6 +273,11 @@ def _job(
         duration_s=record.duration_s,
         metrics={name: each.last for name, each in record.metrics.items()},
     )
+
+
+def _has_completed(taken: Taken, runs: Mapping[int, RunRecord]) -> bool:
+    record = runs.get(taken.run) if taken.run is not None else None
+    return record is not None and record.status is Status.COMPLETED
 
 
 def _is_starting(taken: Taken, layout: SweepLayout) -> bool:

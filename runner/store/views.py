@@ -59,7 +59,7 @@ def changed_files(layout: RunLayout, record: RunRecord) -> Iterator[Damage]:
         path = layout.files / artifact.path
         if ".." in Path(artifact.path).parts or Path(artifact.path).is_absolute():
             continue
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a name may be anybody's, and have anything in it
             is_here = path.resolve().parent.is_relative_to(layout.files.resolve()) and not path.is_symlink()
             if is_here and digest_of(path)[0] != artifact.sha256:
                 name = f"{layout.files.name}/{artifact.path}"

@@ -14,6 +14,7 @@ from anew.runner.records import SourceFacts, Status
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import digest, lay_out_source
 from anew.runner.relaunch.plan import OneJob, Resume
+from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.store.locate import open_run_folders
@@ -186,4 +187,5 @@ def _run(errand: Resume | OneJob, place: Sandbox, store: RunFolders) -> int:
     variables = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
     if places.moved:
         variables["GIT_CEILING_DIRECTORIES"] = str(place.folder)
+    variables = with_paths(variables, None, cwd, places)
     return run_errand(errand, place, cwd=cwd, variables=variables, stdin=subprocess.DEVNULL).exit_code

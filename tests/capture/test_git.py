@@ -226,12 +226,67 @@ def test_submodules_are_named_as_such(repository: Path, tmp_path: Path) -> None:
     assert sorted(listing.tracked) == [".gitmodules", "train.py"]
 
 
+def test_a_submodule_that_is_dirty_makes_it_dirty_with_its_commit_and_diff(repository: Path, tmp_path: Path) -> None:
+    add_submodule(repository, tmp_path / "library")
+    clean = query(repository)
+    assert clean is not None
+    head = run_git(repository / "library", "rev-parse", "HEAD")
+    assert (clean.facts.dirty, clean.facts.diff, clean.facts.submodules) == (False, None, {"library": head})
+    (repository / "library" / "model.py").write_text("layers = 2\n")
+    dirty = query(repository)
+    assert dirty is not None
+    assert dirty.facts.dirty
+    assert dirty.facts.diff is not None
+    assert "+layers = 2" in dirty.facts.diff
+    assert [path for path, _ in git.sections(dirty.facts.diff) if path] == ["library/model.py"]
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_submodule_that_was_moved_makes_it_dirty(staged: bool, repository: Path, tmp_path: Path) -> None:
+    add_submodule(repository, tmp_path / "library")
+    before = run_git(repository / "library", "rev-parse", "HEAD")
+    (repository / "library" / "model.py").write_text("layers = 2\n")
+    commit_all(repository / "library")
+    if staged:
+        run_git(repository, "add", "library")
+    after = run_git(repository / "library", "rev-parse", "HEAD")
+    listing = query(repository)
+    assert listing is not None
+    assert listing.facts.dirty
+    assert listing.facts.submodules == {"library": after}
+    assert listing.facts.diff is not None
+    assert f"-Subproject commit {before}\n+Subproject commit {after}" in listing.facts.diff
+
+
+def test_a_submodule_in_a_submodule_is_looked_at_too(repository: Path, tmp_path: Path) -> None:
+    add_submodule(repository, tmp_path / "library")
+    add_submodule(repository / "library", tmp_path / "inner")
+    (repository / "library" / "inner" / "model.py").write_text("layers = 3\n")
+    listing = query(repository)
+    assert listing is not None
+    assert listing.submodules == ("library", "library/inner")
+    assert "diff --git a/library/inner/model.py b/library/inner/model.py" in str(listing.facts.diff)
+
+
+def test_nothing_that_a_hostile_submodule_names_is_run(repository: Path, tmp_path: Path) -> None:
+    add_submodule(repository, tmp_path / "library")
+    library, trap = repository / "library", tmp_path / "trapped"
+    for key in ("core.fsmonitor", "filter.evil.clean", "diff.external", "diff.evil.textconv", "filter.evil.process"):
+        run_git(library, "config", key, f"touch {trap}; cat")
+    (library / ".gitattributes").write_text("*.py filter=evil diff=evil\n")
+    (library / "model.py").write_text("layers = 2\n")
+    listing = query(repository)
+    assert listing is not None
+    assert listing.facts.dirty
+    assert not trap.exists()
+
+
 def add_submodule(repository: Path, library: Path) -> None:
     library.mkdir()
     run_git(library, "init", "--quiet")
     (library / "model.py").write_text("layers = 1\n")
     commit_all(library)
-    run_git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "library")
+    run_git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), library.name)
     commit_all(repository)
 
 

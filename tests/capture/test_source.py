@@ -443,6 +443,54 @@ def test_more_files_than_allowed_are_left_out_and_a_note_names_the_setting(repos
     assert len(repository.scan(max_total_bytes=15).files) == 3
 
 
+@pytest.mark.parametrize("kind", [".json", ".yaml", ".csv", ".py"])
+def test_what_lies_there_by_the_thousand_is_left_out_first(
+    kind: str, repository: Project, load: Callable[..., None]
+) -> None:
+    for number in range(40):
+        repository.write(f"all/data/{number % 20}/{number}{kind}", "1")
+    repository.write("zoo/conf/model/big.yaml", "size: 3")
+    repository.write("zoo/helper.py")
+    repository.write("zoo/last_one.py")
+    repository.commit()
+    load(repository.root / "zoo", "last_one")
+    facts = repository.scan(max_files=4)
+    wanted = ["train.py", "zoo/conf/model/big.yaml", "zoo/helper.py", "zoo/last_one.py"]
+    # what was imported is there, whatever the limit
+    assert "zoo/last_one.py" in paths(repository.scan(max_files=0))
+    assert (wanted if kind != ".py" else [each for each in wanted if each.endswith(".py")]) == [
+        path for path in paths(facts) if not path.startswith("all")
+    ]
+
+
+def test_a_marked_folder_is_walked_where_there_is_little_first(
+    folder: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_MOST_WALKED", 8)
+    folder.write("pyproject.toml")
+    for number in range(20):
+        folder.write(f"all/{number}.json")
+        folder.write(f"conf/deep/data/{number}.json")
+    folder.write("zoo/model.yaml")
+    folder.write("conf/deep/main.yaml")
+    kept = paths(folder.scan())
+    assert {"pyproject.toml", "zoo/model.yaml"} <= set(kept)
+
+
+def test_an_imported_module_is_kept_however_large_and_one_that_is_not_kept_is_said(
+    repository: Project, load: Callable[..., None]
+) -> None:
+    repository.write("large_one.py", "#" * 200)
+    repository.write("other.py", "#" * 200)
+    load(repository.root, "large_one")
+    facts = repository.scan(max_file_bytes=100)
+    assert paths(facts) == ["large_one.py", "train.py"]
+    assert facts.lost == ("other.py",)
+    assert facts.notes[1:] == ("'other.py' is code: whatever imports it will fail when the run is run again.",)
+    assert repository.scan(max_file_bytes=100, max_total_bytes=150).lost == ("large_one.py", "other.py")
+    assert repository.scan(exclude=("large*",)).lost == ("large_one.py",)
+
+
 def test_globs_leave_files_out(repository: Project) -> None:
     for path in ("conf/a.yaml", "conf/deep/b.yaml", "data/c.json"):
         repository.write(path)

@@ -24,6 +24,7 @@ import pytest
 
 from anew.runner.cli import main
 from anew.runner.cli.group import workbench
+from anew.runner.errors import StoreFormatError
 from anew.runner.records import Status
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import ANEW
@@ -303,6 +304,18 @@ def test_check_says_whether_the_versions_are_among_those_tested(
     assert told.json["installation"]["python"] == "3.99.1"
 
 
+def test_a_store_whose_format_is_gone_is_one_all_the_same(store: FolderStore, anew: Anew) -> None:
+    store.layout.format.unlink()
+    done = anew("check")
+    assert done.code == 2
+    assert "write the number 1 into it" in " ".join(done.out.split())
+    assert "cannot be read" in anew("list").err
+    with pytest.raises(StoreFormatError):
+        FolderStore.open(store.root, create=True)
+    store.layout.format.write_text("1\n")
+    assert anew("check").code == 0
+
+
 def test_check_says_of_what_is_too_old_that_it_does_not_work(
     project: Path, anew: Anew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,7 +362,7 @@ def test_check_source_shows_what_a_run_would_keep(project: Path, anew: Anew) -> 
     [
         (["show", "99"], "No run '99' in "),
         (["show", "last~9"], "(it holds 3 runs, 1 to 3)"),
-        (["show", "0"], "is the beginning of several uids"),
+        (["show", "0"], "does not name a run"),
         (["show", "x!"], "does not name a run"),
         (["show"], "Missing argument 'REF'"),
         (["shwo", "1"], "Did you mean: anew show?"),

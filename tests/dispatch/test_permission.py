@@ -178,7 +178,7 @@ def test_what_is_on_record_of_ones_own_run_is_configuration(project: Path, monke
     assert "left alone" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("changed", ["spec", "name", "record", "nothing of it marked"])
+@pytest.mark.parametrize("changed", ["spec", "name", "record", "run", "nothing of it marked"])
 def test_what_was_changed_since_is_not(project: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     trial = Project(project)
     trial.write(SCRIPT)
@@ -190,6 +190,12 @@ def test_what_was_changed_since_is_not(project: Path, monkeypatch: pytest.Monkey
         path.write_text(json.dumps({**told, "folder": "/elsewhere"}))
     elif changed == "name":
         path, name = path.rename(path.with_name("other.json")), "other"
+    elif changed == "run":
+        # what one run was to be sent to is no configuration of the next, though both are one's own
+        trial.run()
+        layout = trial.store.layout.run(2)
+        layout.observers.mkdir(exist_ok=True)
+        path.rename(layout.observers / path.name)
     elif changed == "nothing of it marked":
         del told["origin_mark"]
         path.write_text(json.dumps(told))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -220,6 +221,7 @@ def deliver(
             except UnavailableError:
                 tries += 1
                 assert tries < PATIENCE, "it is never taken"
+                time.sleep(0.02)  # it is refused at once while a server starts
                 if observer is not None and chance.random() < 0.5:
                     observer.close()
                     observer = None

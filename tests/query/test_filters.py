@@ -167,6 +167,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         parse_filter(text).matches(RUN)
 
 
+@pytest.mark.parametrize("pattern", ["(?R)", "(?(DEFINE)(?P<a>(?&a)))(?&a)", "(?P<a>b|(?&a)c)"])
+def test_a_pattern_that_calls_itself_is_a_mistake_of_whoever_typed_it(pattern: str) -> None:
+    with suppress(FilterError):
+        parse_filter(f'note ~ "{pattern}"').matches(replace(RUN, note="abc"))
+
+
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*$", "(a*)*b", "(.*a){25}!", "((a+)+)+$", "(?:a?){40}a{40}b"])
 def test_a_pattern_that_backtracks_without_end_is_refused_within_seconds(
     pattern: str, monkeypatch: pytest.MonkeyPatch

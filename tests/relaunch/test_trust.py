@@ -306,6 +306,15 @@ def test_trust_holds_for_what_it_was_given_for_and_says_what_changed_since(trial
     assert "--trust" in refused
 
 
+def test_what_an_environment_would_be_rebuilt_with_is_trusted_like_the_rest(trial: Project, tmp_path: Path) -> None:
+    other = {"XDG_STATE_HOME": str(tmp_path / "somebody")}
+    anew(trial, "rerun", "1", "--trust", env=other)
+    set_in("environment", "executable", to=str(tmp_path / "python"))(trial)
+    for words in ([], ["--env", "recorded"]):
+        refused = anew(trial, "rerun", "1", *words, code=4, env=other).stderr
+        assert "executable changed" in refused
+
+
 def test_what_was_added_to_ones_own_record_is_named(trial: Project) -> None:
     EDITS["source replaced"](trial)
     EDITS["input added"](trial)

@@ -195,7 +195,12 @@ def test_another_version_of_a_package_is_named_and_the_recorded_ones_give_the_sa
     project = Recorded("orbit", "orbit.py", tmp_path, pythons[0])
     assert project.again()["verdict"] == "identical"
     shown = project.again(python=pythons[1], code=3)
-    assert shown["differences"]["packages"]["pull"] == {"recorded": "1.0", "now": "2.0", "restored": False}
+    assert shown["differences"]["packages"]["pull"] == {
+        "recorded": "1.0",
+        "now": "2.0",
+        "restored": False,
+        "imported": True,
+    }
     assert "The package pull was 1.0, now 2.0." in shown["causes"]
     assert project.again("--env", "recorded", "--strict", python=pythons[1])["verdict"] == "identical"
     refused = subprocess.run(

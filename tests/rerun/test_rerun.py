@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 import anew
-from anew.runner.errors import RefusedError, RerunError
+from anew.runner.errors import EXIT_UNKEPT, RefusedError, RerunError
 from anew.runner.format import serial
 from anew.runner.records import Status
 from anew.runner.store import marks
+from anew.runner.store.integrity import check_store
 from tests.helpers import scripts
 from tests.helpers.scripts import ANEW, Project
 from tests.helpers.waiting import until
@@ -482,6 +483,50 @@ def test_verify_says_of_each_run_how_it_came_out(trial: Again) -> None:
     assert "No run" in trial.anew("verify", "tag:none", code=2).stdout
 
 
+def test_verify_says_why_a_run_never_came_to_its_main(trial: Again) -> None:
+    trial.write(
+        FIT.replace(
+            "import numpy as np", "import numpy as np\nif os.environ.get('BROKEN'): raise SystemExit('no data today')"
+        )
+    )
+    trial.run()
+    done = trial.anew("verify", "1", code=2, BROKEN="1")
+    assert "not run" in done.stdout
+    assert "It said: no data today" in done.stderr
+
+
+def test_a_run_with_a_hole_is_compared_as_far_as_it_is_on_record(trial: Again) -> None:
+    """It is FAILED for that alone, with its number in the message: no two of them would ever be the same."""
+    trial.write("""
+    @experiment.main
+    def main(*, run: Run):
+        run.log({"x": 1.0})
+        if not os.environ.get("WHOLE"):
+            os.truncate(run.dir.parent / "events" / "main.jsonl", 0)
+        run.log({"y": 1.0})
+    """)
+    trial.run(code=EXIT_UNKEPT)
+    assert trial.record(1).losses
+    shown = trial.again("1", WHOLE="1")
+    assert shown["verdict"] == "identical"
+    assert any("Lost, and not compared" in each for each in shown["remarks"])
+    assert trial.again("1", code=1)["verdict"] == "stopped"
+    assert any("not whole on record" in found.what for found in check_store(trial.store))
+
+
+@pytest.mark.parametrize("way", ["-c", "-"])
+def test_modules_that_a_console_imported_from_where_it_stands_are_found_again(trial: Again, way: str) -> None:
+    """Of `python -c`, IPython and notebooks the first import path is empty: wherever the process is."""
+    trial.write(FIT)
+    words = "import train; train.main.run('lr=0.2')"
+    command = [sys.executable, way, *([words] if way == "-c" else [])]
+    done = subprocess.run(
+        command, input=words, cwd=trial.folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert trial.again("1")["verdict"] == "identical"
+
+
 def test_from_python(trial: Again) -> None:
     trial.write(FIT)
     trial.run()
@@ -575,7 +620,9 @@ ConfigStore.instance().store("conf", Conf)
 @experiment.main(config_path=None, config_name="conf")
 def main(cfg, run: Run):
     kinds = [type(cfg.optimiser.kind).__name__, type(cfg.where).__name__, OmegaConf.get_type(cfg.optimiser).__name__]
-    return [kinds, "gone" in cfg, OmegaConf.to_container(cfg, resolve=True, enum_to_str=True), sys.argv]
+    values = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    assert values.pop("folder") == str(run.dir)
+    return [kinds, "gone" in cfg, values, sys.argv]
 """
 
 
@@ -587,11 +634,12 @@ def test_types_and_every_kind_of_value_come_back_exactly(trial: Again) -> None:
     assert "gone" not in was.config
     trial.wreck()
     assert trial.again("1")["verdict"] == "identical"
-    assert trial.record(2).config == was.config
+    own = {number: {"folder": was.config["folder"].replace("/runs/1/", f"/runs/{number}/")} for number in (2, 3)}
+    assert trial.record(2).config == {**was.config, **own[2]}
     trial.again("1", "must=5")
     changed = trial.record(3).config
     assert (changed["double"], changed["extra"]) == (10, {"q": [1, 5]})
-    assert {**changed, "must": 4, "double": 8, "extra": {"q": [1, 4]}} == was.config
+    assert {**changed, "must": 4, "double": 8, "extra": {"q": [1, 4]}} == {**was.config, **own[3]}
 
 
 def test_an_unknown_key_on_top_is_refused_and_nothing_is_recorded(trial: Again) -> None:

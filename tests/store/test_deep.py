@@ -63,7 +63,7 @@ def means_the_same(path: Path, data: bytes) -> bool:
     """Whether what was changed says nothing: the end of a file, or what is in no row of the index."""
     whole, status = path.read_bytes(), path.stat()
     if path.name != "index.sqlite":
-        return len(data) == len(whole) and data[:-1] == whole[:-1] and whole.endswith(b"\n")
+        return data.rstrip(b"\n") == whole.rstrip(b"\n") or (data[:-1] == whole[:-1] and whole.endswith(b"\n"))
     before = rows(path)
     put(path, data, status)
     after = rows(path)

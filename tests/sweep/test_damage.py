@@ -16,14 +16,14 @@ import pytest
 from anew.runner.errors import SweepNotFoundError
 from anew.runner.format import serial
 from anew.runner.format.serial import from_json, to_json
-from anew.runner.records import Status
+from anew.runner.records import Severity, Status
 from anew.runner.store import marks
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import check_store
 from anew.runner.sweep import vouching
 from anew.runner.sweep.remote import EXPECT
 from anew.runner.sweep_records import SweepStart
-from tests.helpers.scripts import Project
+from tests.helpers.scripts import Project, anew
 
 ANEW = [sys.executable, "-c", "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"]
 TRIALS = int(os.environ.get("ANEW_DAMAGE_TRIALS", "300"))
@@ -255,6 +255,26 @@ def test_a_sweep_whose_conductors_are_damaged_is_taken_up_once_they_are_silent(t
     os.utime(path, (1, 1))
     assert "conductors/1.json is damaged" in resume(trial)
     assert results(trial.store)[3] == 40
+
+
+def test_a_later_claim_that_says_nothing_does_not_undo_what_an_earlier_one_came_to(trial: Project, sweep: Path) -> None:
+    (sweep / "taken/0.2.json").symlink_to("/dev/zero")
+    assert results(trial.store)[0] == 10
+    resume(trial)
+    assert executions(trial) == ["1", "2", "3", "4"]
+
+
+def test_a_sweep_whose_record_is_gone_is_said(trial: Project, sweep: Path) -> None:
+    (sweep / "sweep.json").unlink()
+    assert "sweep.json is missing; its runs: anew list sweep==1" in anew(trial, "sweep", "list").stderr
+    [finding] = check_store(trial.store)
+    assert (finding.severity, finding.what) == (Severity.ERROR, "the record of sweep 1 is missing")
+
+
+def test_a_pipe_in_the_place_of_the_word_to_stop_is_not_waited_for(trial: Project, sweep: Path) -> None:
+    os.mkfifo(sweep / "stop")
+    trial.store.sweep_folder(1).ask_to_stop("finish")
+    assert (sweep / "stop").read_text() == "finish"
 
 
 def test_a_damaged_sweep_is_listed_as_such(trial: Project, sweep: Path) -> None:

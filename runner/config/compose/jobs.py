@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from anew.runner.config.compose.yamltext import dump, to_yaml
 from anew.runner.config.hooks import ComposedJob, JobHooks
+from anew.runner.config.settled import asks_resolvers, settle
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import arguments as arguments_of
 from anew.runner.config.signature.values import recorded, refuse_missing
@@ -117,12 +118,14 @@ class Jobs:
             raise failed.error from None
 
     def _composed(self, cfg: DictConfig, hydra: Any, num: int | None) -> ComposedJob:
-        arguments = arguments_of(self.spec, cfg)
         folder = Path(hydra.runtime.output_dir)
         texts = self._texts or _texts(cfg, hydra)
         self._texts = None
-        config = recorded(cfg)
         unresolved = texts["config.yaml"]
+        if asks_resolvers(unresolved):
+            settle(cfg)
+        arguments = arguments_of(self.spec, cfg)
+        config = recorded(cfg)
         return ComposedJob(
             call=self._call(arguments),
             arguments=arguments,
