@@ -23,6 +23,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -152,10 +153,10 @@ class SourceScan:
         if listing is None:
             # a folder that is marked as a project holds nothing else; scripts that main starts are among its files
             suffixes = CONFIG_SUFFIXES | PYTHON_SUFFIXES if is_marked(self._root) else _SURE_SUFFIXES
-            yield from _walk(self._root, keeper, suffixes)
+            yield from (path for path in _walk(self._root, keeper, suffixes) if not keeper.is_hydras(path))
             return
         yield from listing.tracked
-        yield from (path for path in listing.untracked if _is_source(path))
+        yield from (path for path in listing.untracked if _is_source(path) and not keeper.is_hydras(path))
         for submodule in listing.submodules:
             yield from _walk(self._root / submodule, keeper, PYTHON_SUFFIXES | CONFIG_SUFFIXES)
 
@@ -318,6 +319,17 @@ class _Keeper:
                 raise
             except OSError:
                 self.unreadable.append(path)
+
+    def is_hydras(self, path: str) -> bool:
+        """Whether a file is what Hydra wrote of a job or a sweep, by its path in the project."""
+        *folders, name = path.split("/")
+        if ".hydra" in folders:
+            return True
+        if name != "multirun.yaml":
+            return False
+        with suppress(OSError), open(f"{self.root}/{path}", "rb") as file:
+            return file.read(64).startswith(b"hydra:\n  run:\n    dir: ")
+        return False
 
     def is_left_out(self, path: str) -> bool:
         """Whether the settings leave a file out, by its path in the project."""

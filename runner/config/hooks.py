@@ -33,6 +33,7 @@ class ComposedJob:
         notes: What of a recorded configuration could not be had again, in sentences.
         multirun: Whether the job is part of a sweep.
         job_num: Its index in the sweep, from 0; None outside one.
+        hydra_files: The files that Hydra wrote for it, with all that was composed in them.
     """
 
     call: Callable[[Any], Any]
@@ -47,6 +48,7 @@ class ComposedJob:
     notes: tuple[str, ...] = ()
     multirun: bool = False
     job_num: int | None = None
+    hydra_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +109,7 @@ class Launching:
         sweeper: The dotted name of the sweeper's class.
         planned_ahead: Whether the sweeper says all jobs before the first begins.
         direction: What the sweeper calls best, where it says; "maximize" or "minimize".
+        multirun: The file that Hydra's sweepers write, in the folder of `hydra.sweep.dir`.
     """
 
     engine: str | None
@@ -115,6 +118,7 @@ class Launching:
     sweeper: str = ""
     planned_ahead: bool = True
     direction: str | None = None
+    multirun: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

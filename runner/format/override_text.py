@@ -18,11 +18,20 @@ _MOST_DEPTH = 50
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A value in a text: the names above it, outermost first, and where it begins and ends, without quotes."""
+    """
+    A value in a text.
+
+    Attributes:
+        names: Above it, outermost first.
+        start: Where it begins, without quotes.
+        end: Where it ends.
+        within: Where the innermost bracket around it begins; -1 for none.
+    """
 
     names: tuple[str, ...]
     start: int
     end: int
+    within: int = -1
 
 
 def key_of(override: str) -> str:
@@ -46,6 +55,7 @@ class _Scan:
     def __init__(self, text: str, at: int) -> None:
         self._text = text
         self._at = at
+        self._within = -1
 
     def elements(self, names: tuple[str, ...], closing: str) -> Iterator[Spot]:
         """Yield what stands between commas, to the closing bracket or the end."""
@@ -61,7 +71,9 @@ class _Scan:
         head = self._text[start]
         if head in "[{(" and len(names) < _MOST_DEPTH:
             self._at += 1
+            outer, self._within = self._within, start
             yield from self.elements(names, {"[": "]", "{": "}", "(": ")"}[head])
+            self._within = outer
             return
         end = self._plain(":=" if closing in ("}", ")") else "")
         word = self._text[start:end].strip()
@@ -77,7 +89,7 @@ class _Scan:
             yield from self.elements(names, ")")
         elif word:
             quotes = 1 if _QUOTED.fullmatch(word) else 0
-            yield Spot(names, start + quotes, start + len(self._text[start:end].rstrip()) - quotes)
+            yield Spot(names, start + quotes, start + len(self._text[start:end].rstrip()) - quotes, self._within)
         if self._at == start:
             self._at += 1  # a bracket that closes nothing
 

@@ -13,7 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from anew.runner.format.override_text import key_of, spots
+from anew.runner.format.override_text import Spot, key_of, spots
+from anew.runner.format.pairs import before, beside
 from anew.runner.format.secret_forms import (
     REDACTED,
     REFERENCE,
@@ -21,6 +22,8 @@ from anew.runner.format.secret_forms import (
     is_secret,
     is_secret_name,
     is_secret_variable,
+    is_token_of,
+    name_parts,
     redact_text,
     secret_forms,
 )
@@ -29,6 +32,7 @@ from anew.runner.format.yaml_scalars import NoYamlError, replaced
 __all__ = ["REDACTED", "Redactor", "has_known_form", "is_secret_name", "redact_name_value", "redact_text", "secrets_in"]
 
 _SHORTEST_SECRET = 6
+_LONG_WORD = 8
 _NO_VALUE = re.compile(r"(?i)null|true|false|[+-]?[0-9]*\.[0-9]+(?:e[+-]?[0-9]+)?")
 # what is no secret although it stands below `credentials:`
 _BESIDE = frozenset(
@@ -39,6 +43,7 @@ _BESIDE = frozenset(
         *("_target_", "~enum", "backend_type", "store"),
     }
 )
+_PLAIN_HEADERS = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
 _HOOK_CLASS = re.compile(r"(?i).*webhook\w*")
 
 
@@ -52,21 +57,33 @@ def redact_name_value(name: str, value: str) -> str:
 def secrets_in(value: Any, name: str = "") -> Iterator[str]:
     """Yield the secrets in a tree of plain values: what stands under a secret name, and what is one by its form."""
     for names, item in _leaves(value, (name,) if name else ()):
+        is_number = isinstance(item, int) and not isinstance(item, bool)
+        if (is_number or isinstance(item, str)) and _is_hidden(names, item) and _is_hunted(names, str(item)):
+            yield str(item)
         if isinstance(item, str):
-            if _is_hidden(names, item):
-                yield item
             yield from secret_forms(item)
 
 
-def _leaves(value: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _is_hunted(names: Sequence[str], secret: str) -> bool:
+    """Whether a secret is to be replaced elsewhere: one that is a word of its own name would take out that name."""
+    return secret.lower() not in name_parts(tuple(names))
+
+
+def _leaves(value: Any, names: tuple[str, ...], is_item: bool = False) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _leaves(item, _below(names, str(key), value))
     elif isinstance(value, (list, tuple, set, frozenset)):
-        for item in value:
-            yield from _leaves(item, names)
+        for item, below in _items(value, names, is_item):
+            yield from _leaves(item, below, True)
     else:
         yield names, value
+
+
+def _items(value: Iterable[Any], names: tuple[str, ...], is_item: bool) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    items = list(value)
+    for index, item in enumerate(items):
+        yield item, (*names, *before(items, index, is_nested=is_item))
 
 
 def _below(names: tuple[str, ...], key: str, value: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -74,7 +91,7 @@ def _below(names: tuple[str, ...], key: str, value: Mapping[Any, Any]) -> tuple[
     target = value.get("_target_") if key == "url" else None
     if isinstance(target, str) and _HOOK_CLASS.fullmatch(target.rpartition(".")[2]):
         return (*names, "webhook_url")
-    return (*names, key)
+    return (*names, key, *beside(key, value.get))
 
 
 def _is_hidden(names: Sequence[str], value: Any) -> bool:
@@ -83,16 +100,20 @@ def _is_hidden(names: Sequence[str], value: Any) -> bool:
         return False
     if isinstance(value, str) and (REFERENCE.fullmatch(value) or value == REDACTED):
         return False
-    if is_secret(names[-1], value) or (names[-1].lower() == "url" and any(map(_is_hook, names[-2:-1]))):
+    if is_secret(names[-1], value) or (isinstance(value, str) and is_token_of(*((" ", *names)[-2:]))):
+        return True
+    if names[-1].lower() == "url" and any(map(_is_hook, names[-2:-1])):
         return True
     # `credentials: {user: .., value: ..}`: all of it; but a hook has settings beside its URL
     if names[-1].lower() in _BESIDE:
         return False
+    if isinstance(value, str) and "headers" in names[:-1] and any(map(_is_hook, names[:-1])):
+        return names[-1].lower() not in _PLAIN_HEADERS
     return any(is_secret_name(each) and not _is_hook(each) for each in names[:-1])
 
 
 def _is_hook(name: str) -> bool:
-    return "webhook" in name.lower()
+    return "webhook" in name.lower() or ("hook" in name.lower() and is_secret_name(name))
 
 
 class Redactor:
@@ -126,7 +147,9 @@ class Redactor:
         redactor = cls(digest=digest)
         for name, value in (os.environ if environ is None else environ).items():
             if is_secret_variable(name) or is_secret(name, value):
-                redactor.learn([value])
+                # `POSTGRES_PASSWORD=postgres` of a developer's machine says nothing of a host of that name
+                if not (value.isalpha() and len(value) < _LONG_WORD) and _is_hunted((name,), value):
+                    redactor.learn([value])
             elif "://" in value:
                 redactor.learn(secret_forms(value))
         return redactor
@@ -156,7 +179,7 @@ class Redactor:
     def _compile(self) -> None:
         self.clean.clear()
         known = sorted({*self._secrets, *self._words}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, known)))
+        self._pattern = re.compile("|".join(map(_literal, known)))
 
     def text(self, text: str) -> str:
         """Return *text* with every known secret replaced."""
@@ -180,6 +203,8 @@ class Redactor:
 
     def _marked(self, names: tuple[str, ...], item: Any) -> Any:
         if _is_hidden(names, item):
+            return self._mark(str(item))
+        if self._is_known_number(item):
             return self._mark(str(item))
         return self._replaced(item, self._mark) if isinstance(item, str) else item
 
@@ -205,9 +230,12 @@ class Redactor:
         return _mapped(value, (name,) if name else (), self._item)
 
     def _item(self, names: tuple[str, ...], item: Any) -> Any:
-        if _is_hidden(names, item):
+        if _is_hidden(names, item) or self._is_known_number(item):
             return REDACTED
         return self.text(item) if isinstance(item, str) else item
+
+    def _is_known_number(self, item: Any) -> bool:
+        return isinstance(item, int) and not isinstance(item, bool) and str(item) in self._secrets
 
     def texts(self, value: Any) -> Any:
         """Return a tree of plain values with known secrets replaced in its texts and keys; names say nothing here."""
@@ -226,7 +254,7 @@ class Redactor:
 
     def _scalar(self, names: tuple[str, ...], value: str, is_item: bool) -> str:
         if _is_hidden(names, value):
-            self.learn([value])
+            self.learn([value] if _is_hunted(names, value) else [])
             return REDACTED
         if is_item and key_of(value):
             return self.argument(value)
@@ -239,15 +267,17 @@ class Redactor:
         key, _, rest = argument.partition("=")
         names = tuple(part for part in re.split(r"[./@]", key_of(argument).lstrip("-")) if part)
         if names and rest and not _NO_VALUE.fullmatch(rest) and _is_hidden(names, rest):
-            self.learn(each for each in (rest, rest.strip("'\""), *_parts(argument)))
+            said = (rest, rest.strip("'\""), *_parts(argument))
+            self.learn(each for each in said if _is_hunted(names, each))
             result = f"{key}={REDACTED}"
             self._learn_word(argument.lstrip("+~"), result.lstrip("+~"))
             return result
         result, end = "", len(argument)
-        for spot in reversed(spots(argument)):
-            value = argument[spot.start : spot.end]
-            if not _NO_VALUE.fullmatch(value) and _is_hidden((*names, *spot.names[1:]), value):
-                self.learn([value])
+        found = spots(argument)
+        for spot in reversed(found):
+            value, above = argument[spot.start : spot.end], (*names, *spot.names[1:], *_told(argument, found, spot))
+            if not _NO_VALUE.fullmatch(value) and _is_hidden(above, value):
+                self.learn([value] if _is_hunted(above, value) else [])
                 result = REDACTED + argument[spot.end : end] + result
                 end = spot.start
         hidden = self.text(argument[:end] + result)
@@ -258,8 +288,9 @@ class Redactor:
     def arguments(self, arguments: Sequence[str]) -> tuple[str, ...]:
         """Return a command line as it may be stored; the word after `--password` is a secret too."""
         result: list[str] = []
-        for before, argument in zip(("", *arguments), arguments, strict=False):
-            if before.startswith("--") and "=" not in before and _is_hidden((before[2:],), argument):
+        for earlier, argument in zip(("", *arguments), arguments, strict=False):
+            is_flag = earlier.startswith("--") and "=" not in earlier and argument not in ("", REDACTED)
+            if is_flag and (is_secret_name(earlier[2:]) or _is_hidden((earlier[2:],), argument)):
                 self.learn([argument])
                 result.append(REDACTED)
             else:
@@ -268,12 +299,30 @@ class Redactor:
         return tuple(map(self.text, result))
 
 
+def _literal(secret: str) -> str:
+    # a number is none that has more digits
+    return rf"(?<![0-9.]){secret}(?![0-9])" if secret.isdecimal() else re.escape(secret)
+
+
 def _parts(argument: str) -> Iterator[str]:
     """Yield the values of an override one by one: of a sweep over passwords each."""
     return (argument[spot.start : spot.end] for spot in spots(argument))
 
 
-def _mapped(value: Any, names: tuple[str, ...], change: Callable[[tuple[str, ...], Any], Any]) -> Any:
+def _told(argument: str, found: Sequence[Spot], spot: Spot) -> tuple[str, ...]:
+    """Return the name that stands beside a value in the same brackets, or nothing."""
+    around = [each for each in found if each.within == spot.within]
+    texts = [argument[each.start : each.end] for each in around]
+    by_name = {each.names[-1]: text for each, text in zip(around, texts, strict=True) if each.names}
+    is_nested = spot.within >= 0 and argument[: spot.within].rstrip()[-1:] in ("[", ",")
+    if len(by_name) > 1:
+        return beside(spot.names[-1], by_name.get)
+    return before(texts, around.index(spot), is_nested=is_nested)
+
+
+def _mapped(
+    value: Any, names: tuple[str, ...], change: Callable[[tuple[str, ...], Any], Any], is_item: bool = False
+) -> Any:
     """Return a tree with its leaves and the texts of its keys changed."""
     if isinstance(value, Mapping):
         return {
@@ -281,5 +330,5 @@ def _mapped(value: Any, names: tuple[str, ...], change: Callable[[tuple[str, ...
             for key, item in value.items()
         }
     if type(value) in (list, tuple, set, frozenset):
-        return type(value)(_mapped(item, names, change) for item in value)
+        return type(value)(_mapped(item, below, change, True) for item, below in _items(value, names, is_item))
     return change(names, value)

@@ -21,30 +21,57 @@ _SEPARATOR = re.compile(r"[\s.\-/@]+")
 _COUNTED = re.compile(r"(?<=[a-z])(?<!base)_?[0-9]{1,2}$")
 
 _KEYS = (
-    "access|account|api|app_secret|client_secret|consumer|decryption|encryption|fernet|hmac|license|master|private|"
-    "secret|shared_access|signing|ssh_private|storage_account|subscription"
+    "access|account|api|app|app_secret|client_secret|consumer|decryption|encryption|fernet|hmac|license|master|private|"
+    "secret|shared|shared_access|signing|ssh|ssh_private|storage_account|subscription"
 )
 _TOKENS = (
     "access|api|auth|azure|bearer|bot|cloudflare|codecov|csrf|databricks|deploy|digitalocean|discord|figma|gh|github|"
-    "gitlab|heroku|hf|hub|huggingface|jwt|login|notion|npm|oauth|oauth2|openai|personal|pypi|refresh|sas|secret|"
-    "security|sentry|service|session|slack|telegram|vault|wandb|xsrf"
+    "gitlab|heroku|hf|hub|huggingface|jwt|login|my|notion|npm|oauth|oauth2|openai|personal|pypi|refresh|sas|secret|"
+    "security|sentry|service|session|slack|telegram|user|vault|wandb|xsrf"
 )
 # of words that end in "pass" there are many, of services that take one few
 _PASSES = (
-    "admin|auth|cert|db|ftp|git|http|imap|key|ldap|login|mail|mongo|my|mysql|pg|pop|pop3|proxy|redis|root|smtp|sql|"
+    "admin|auth|bind|cert|db|ftp|git|http|imap|key|ldap|login|mail|mongo|my|mysql|pg|pop|pop3|proxy|redis|root|smtp|sql|"
     "ssh|ssl|sudo|svn|user|vpn|wifi"
 )
 _SURE_NAME = re.compile(
     r"(?:"
-    r".*(?:password|passwd|passphrase|passcode)s?|(?:.*_)?pwd|(?:.*_)?(?:db|user|login)pwd|"
+    r".*(?:passwor[dt]|passwd|passphrase|passcode)s?|(?:.*_)?pwds?|(?:.*_)?(?:db|user|login)pwd|"
+    r"(?:.*_)?pass_(?:word|phrase|code)s?|.*store_?pass|(?:.*_)?(?:kennwort|contrase[nñ]a|senha|heslo|wachtwoord)|"
+    r"(?:.*_)?t?otps?|(?:.*_)?(?:t?otp|mfa|2fa)_(?:seed|code|secret|key)s?|(?:.*_)?recovery_codes?|(?:.*_)?seed_phrase|"
+    r"(?:.*_)?private_?pem|(?:.*_)?secret_(?:id|value|text)|(?:.*_)?(?:my|user)secret|(?:.*_)?token_value|"
+    r"(?:.*_)?(?:ado|azure|git|github|gitlab)_?pat|(?:j|php_?)session_?id|(?:j|php_?)?sessid|"
+    r"(?:.*_)?(?:chat|discord|slack|teams)_?hook(?:_?url)?|"
     rf"pass|(?:.*_)?(?:{_PASSES})_?pass|"
+    rf"(?:.*_)?(?:{_PASSES})pw|"
     r"(?:.*_)?(?:secrets?|creds?)|.*credentials?|.*(?:client|app)secret|"
     rf"(?:.*_)?(?:{_KEYS})_?keys?(?:_id|_pem|_data|_base64|_b64)?|.*(?:api|secret|private)_?keys?|"
     rf"token|(?:.*_)?(?:{_TOKENS})_?tokens?|"
     r"(?:.*_)?webhook(?:_?url)?|(?:.*_)?authorization|(?:.*_)?conn(?:ection)?_?str(?:ing)?s?|(?:.*_)?sas_url"
     r")"
 )
-_LIKELY_NAME = re.compile(r"(?:.*_)?(?:auth|cookies?|dsn|bearer|jwt|pass|sas)|.*(?:session|auth)cookie")
+_LIKELY_NAME = re.compile(
+    r"(?:.*_)?(?:auth|cookies?|dsn|bearer|jwt|pass|sas|pw|psk|mnemonic|[cx]srf)|.*(?:session|auth)cookie|"
+    r".*(?:password|passwd|pwd)_hash(?:es)?"
+)
+# of these a word or a mark says how, or what of: `access_key=row`, `bot_token=[BOT]`
+_WORDY_NAME = re.compile(
+    r"(?:.*_)?(?:access|account|app|consumer|license|master|private|shared|ssh|subscription)_?keys?|token(?:_value)?|"
+    r"(?:.*_)?(?:bot|csrf|hub|login|my|secret|security|service|session|user|xsrf)_?tokens?|(?:.*_)?creds?|"
+    r"(?:.*_)?secrets|.*credentials|(?:.*_)?webhook|(?:.*_)?(?:auth|cookies?|dsn|bearer|jwt|sas|psk|[cx]srf)|.*_hash"
+)
+_TOKEN_NAME = re.compile(rf"(?:.*_)?(?:{_TOKENS})_tokens?")
+_PASSWORD_NAME = re.compile(r".*(?:pass|passwor[dt]|passwd|passphrase|passcode|pwd|pw)s?")
+_WORD = re.compile(
+    r"(?:[a-z]{1,10}|[A-Z][a-z]{0,9}|[A-Z]{2,5})(?:[_\-. ](?:[a-z]{1,10}|[A-Z][a-z]{0,9}|[A-Z]{2,5})){0,2}"
+)
+_MARK = re.compile(r"\[\w+\]|<\|?\w+\|?>")
+_UNSPEAKABLE = re.compile(r"(?i)[bcdfghjklmnpqrstvwxz]{5}")
+_PATH = re.compile(
+    r"(?:~?/|\.{1,2}/)?(?:[\w.\- ]+/)*[\w.\- ]+"
+    r"\.(?:pem|key|crt|cer|der|pub|ppk|p12|pfx|jks|json|ya?ml|txt|env|ini|toml|cfg)|"
+    r"(?:~|\.{1,2}|/(?:etc|home|mnt|opt|root|run|srv|tmp|usr|var|Users))(?:/[\w.\- ]+)+"
+)
 _MAYBE_NAME = re.compile(r"(?:.*_)?(?:token|key)s?")
 # each word of a name before "pass" that makes it a count, a stage or a filter
 _NO_PASS = re.compile(
@@ -54,7 +81,8 @@ _NO_PASS = re.compile(
 # what stands under `auth` and says how, not what with
 _WAYS = re.compile(
     r"(?i)(?:anonymous|auto|basic|bearer|default|digest|iam|jwt|kerberos|ldap|netrc|none|ntlm|oauth2?|off|on|password|"
-    r"plain|public|required|ssh|sso|token|tls|mtls|yes|no|true|false|null|optional|api_?key)"
+    r"plain|public|required|ssh|sso|token|tls|mtls|yes|no|true|false|null|optional|api_?key|"
+    r"argon2(?:id?|d)?|bcrypt|scrypt|pbkdf2|md5|sha(?:1|256|512))"
 )
 _NUMBER = re.compile(r"[+-]?[0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _BARE_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*://[^@]*")
@@ -66,6 +94,12 @@ REFERENCE = re.compile(r"""['"]?\$\{[\w.:]+(?:,\s*(?:null|''|""))?\}['"]?""")
 
 def _words(name: str) -> str:
     return _COUNTED.sub("", _SEPARATOR.sub("_", _CAPITAL.sub("_", name)).lower().strip("_"))
+
+
+@lru_cache(maxsize=1024)
+def name_parts(names: tuple[str, ...]) -> frozenset[str]:
+    """Return names, and the words that they are made of, in small letters."""
+    return frozenset(part for name in names for part in (name.lower(), *_words(name).split("_")))
 
 
 @lru_cache(maxsize=8192)
@@ -80,14 +114,15 @@ def is_secret(name: str, value: object) -> bool:
     if not isinstance(value, (str, int, bytes)) or isinstance(value, bool) or not name:
         return False
     if is_secret_name(name):
-        return True
+        return not (isinstance(value, str) and _is_ordinary(_words(name), value))
     if not isinstance(value, str):
         return False
     words = _asking(name)
     if not words:
         return False
     if _LIKELY_NAME.fullmatch(words):
-        return not (_NUMBER.fullmatch(value) or _WAYS.fullmatch(value) or _is_harmless(words, value))
+        is_way = _NUMBER.fullmatch(value) or _WAYS.fullmatch(value) or _is_ordinary(words, value)
+        return not (is_way or _NO_PASS.fullmatch(words))
     return _MAYBE_NAME.fullmatch(words) is not None and looks_random(value)
 
 
@@ -98,8 +133,24 @@ def _asking(name: str) -> str:
     return words if _LIKELY_NAME.fullmatch(words) or _MAYBE_NAME.fullmatch(words) else ""
 
 
-def _is_harmless(words: str, value: str) -> bool:
-    return bool((words.endswith("dsn") and _BARE_URL.fullmatch(value)) or _NO_PASS.fullmatch(words))
+def is_token_of(parent: str, name: str) -> bool:
+    """Whether `parent.name` is a token whatever it says: `api.token`, but not `tokenizer.token`."""
+    words = _words(f"{parent}.{name}")
+    return _TOKEN_NAME.fullmatch(words) is not None and not _WORDY_NAME.fullmatch(words)
+
+
+def _is_ordinary(words: str, value: str) -> bool:
+    """Whether a value is a word or a place such as nobody has for a secret, under a name of which that can be."""
+    if _BARE_URL.fullmatch(value):
+        return words.endswith("dsn") or "conn" in words
+    if _PATH.fullmatch(value) and not looks_random(value):
+        return not _PASSWORD_NAME.fullmatch(words)
+    return (is_word(value) or _MARK.fullmatch(value) is not None) and _WORDY_NAME.fullmatch(words) is not None
+
+
+def is_word(value: str) -> bool:
+    """Whether a text reads like a word or two, as in a dictionary."""
+    return _WORD.fullmatch(value) is not None and _UNSPEAKABLE.search(value) is None
 
 
 def looks_random(value: str) -> bool:
@@ -115,10 +166,14 @@ def is_secret_variable(name: str) -> bool:
 
 # --- forms ----------------------------------------------------------------------------------------------------------
 
-_URL_PASSWORD = re.compile(r"(?P<head>\b[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s/:@'\"]*:)(?P<secret>[^\s@/'\"]+)(?=@)")
+# with a slash in it, unless what comes before that is a port
+_URL_PASSWORD = re.compile(
+    r"(?P<head>\b[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s/:@'\"]*:)"
+    r"(?P<secret>[^\s@/'\"]+|(?![0-9]+/)[^\s@/,'\"${]+/[^\s@'\",]+)(?=@)"
+)
 _URL_USER = re.compile(r"(?P<head>\bhttps?://)(?P<secret>[A-Za-z0-9_\-]{20,})(?=(?::x-oauth-basic)?@)")
 _URL_QUERY = re.compile(
-    r"(?P<head>[?&](?:access_?token|auth_?token|token|api_?key|app_?key|key|password|passwd|pwd|secret|"
+    r"(?P<head>[?&#](?:access_?token|auth_?token|token|api_?key|app_?key|key|password|passwd|passphrase|pwd|secret|"
     r"client_secret|sig|signature|x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|"
     r"awsaccesskeyid|googleaccessid)=)(?P<secret>[^&\s'\"#]+)",
     re.IGNORECASE,
@@ -190,6 +245,23 @@ _PRIVATE_KEY = re.compile(
     r"-----BEGIN (?P<kind>[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)-----(?P<secret>.*?)(?:-----END (?P=kind)-----|\Z)",
     re.DOTALL,
 )
+# what is written under a name in a text: code, which a traceback shows, has names there, and prose has words
+_NAMED = re.compile(
+    r"(?P<head>(?<![\w\-.$])(?!(?-i:OLDPWD|PWD)\b)[\w\-.]*?(?:passwor[dt]|passwd|passphrase|pwd|api[_\-]?key|"
+    r"client[_\-]?secret|secret[_\-]?key|(?:access|auth|refresh)[_\-]?token)\\?['\"]?\s*[:=]\s*\\?['\"]?)"
+    r"(?P<secret>[^\s'\",;&{}()\[\]<>\\]{4,})(?=[\s'\",;&})\]\\]|\Z)",
+    re.IGNORECASE,
+)
+_FLAG = re.compile(
+    r"(?P<head>(?<![\w\-])--(?:[\w\-]*-)?(?:password|passwd|passphrase|pwd|pass|token|api-key|secret)[ =]['\"]?)"
+    r"(?P<secret>(?![\-$<\[])[^\s'\"]{4,})"
+)
+_PROGRAM = re.compile(
+    r"(?P<head>\bcurl\b[^\n|;]{0,300}?\s(?:-u|--user)[ =]?['\"]?[^\s:'\"]+:|"
+    r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,300}?\s-p)(?P<secret>[^\s'\"]{4,})"
+)
+_NO_TEXT_SECRET = re.compile(r"[A-Z_]+|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[0-9]*\.[0-9]+|\$.*|\*+|https?://.*")
+_IN_PROSE = (_NAMED, _FLAG)
 _WITH_URL = (_URL_PASSWORD, _URL_USER, _URL_QUERY, _HOOK)
 _BY_NAME = (_HEADER, _CONNECTION)
 
@@ -204,6 +276,8 @@ def redact_text(text: str, show: Callable[[str], str] = lambda secret: REDACTED)
     """
 
     def shown(match: re.Match[str]) -> str:
+        if _is_prose(match):
+            return match[0]
         return f"{match['head'] if 'head' in match.re.groupindex else ''}{show(match['secret'])}"
 
     for pattern in _patterns(text):
@@ -215,11 +289,21 @@ def secret_forms(text: str) -> Iterator[str]:
     """Yield the secrets that `redact_text` takes out."""
     for pattern in _patterns(text):
         for match in pattern.finditer(text):
+            if _is_prose(match):
+                continue
             yield match["secret"]
             if pattern in _WITH_URL:
                 yield unquote(match["secret"])
     for word in _LONG_WORD.finditer(text):
         yield from (match["secret"] for match in _tokens_in(word[0]))
+
+
+def _is_prose(match: re.Match[str]) -> bool:
+    secret = match["secret"]
+    if match.re not in _IN_PROSE:
+        return False
+    is_place = _PATH.fullmatch(secret) is not None and not looks_random(secret)
+    return is_place or is_word(secret) or _NO_TEXT_SECRET.fullmatch(secret) is not None
 
 
 def _patterns(text: str) -> Iterator[re.Pattern[str]]:
@@ -230,6 +314,10 @@ def _patterns(text: str) -> Iterator[re.Pattern[str]]:
         yield from _WITH_URL
     if "=" in text or ":" in text:
         yield from _BY_NAME
+        yield _NAMED
+    if " -" in text or text.startswith("--"):
+        yield _FLAG
+        yield _PROGRAM
     if "earer " in text or "asic " in text:
         yield _SCHEME
 

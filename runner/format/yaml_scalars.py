@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from anew.runner.format.pairs import before, beside
+
 # names above a scalar, outermost first; what it says; whether it is an item of a list -> what is to be there
 Change = Callable[[tuple[str, ...], str, bool], str]
 
@@ -53,13 +55,20 @@ def _scalars(
         if node.tag not in _NO_TEXT:
             yield names, node, is_item
     elif node.id == "sequence":
-        for item in node.value:
-            yield from _scalars(item, names, True, seen)
+        said = [_said(item) for item in node.value]
+        for index, item in enumerate(node.value):
+            below = (*names, *before(said, index, is_nested=is_item))
+            yield from _scalars(item, below, True, seen)
     else:
+        siblings = {_said(key): _said(value) for key, value in node.value}
         for key, value in node.value:
             yield from _scalars(key, (), False, seen)
             name = key.value if key.id == "scalar" else ""
-            yield from _scalars(value, (*names, name), False, seen)
+            yield from _scalars(value, (*names, name, *beside(name, siblings.get)), False, seen)
+
+
+def _said(node: Any) -> str | None:
+    return node.value if node.id == "scalar" else None
 
 
 def _quoted(text: str) -> str:

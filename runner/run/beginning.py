@@ -42,6 +42,7 @@ class Beginning:
         redactor: Knows the secrets that were met.
         handed_down: The same, for the environment of children.
         seeder: Will seed what is random.
+        news: What of its secrets could not be kept out, in sentences.
     """
 
     claim: Claim
@@ -52,6 +53,7 @@ class Beginning:
     redactor: Redactor
     handed_down: str
     seeder: Seeder
+    news: tuple[str, ...] = ()
 
     def elapsed_s(self) -> float:
         """Return the seconds since the run began."""
@@ -71,7 +73,9 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     redactor.learn(secret for each in claim.settings.observers for secret in secrets_in(each.spec))
     seeder = _seeder(seed_from_config(job.config), claim.settings.seed, origin.seed)
     job, command = _without_secrets(job, origin.command, redactor)
-    _redact_files(claim, redactor)
+    _redact_files(job, claim, redactor)
+    news = _named_openly(job, redactor)
+    job = replace(job, notes=(*job.notes, *news))
     job = replace(job, provenance=replace(job.provenance, views=view_sums(claim.layout, job.views)))
     handed_down = hand_down(redactor.secrets)
     redactor.learn([handed_down])
@@ -87,6 +91,7 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
         redactor=redactor,
         handed_down=handed_down,
         seeder=seeder,
+        news=news,
     )
 
 
@@ -214,14 +219,25 @@ def _in_its_texts(record: RunRecord, redactor: Redactor) -> RunRecord:
     )
 
 
-def _redact_files(claim: Claim, redactor: Redactor) -> None:
-    """Take secrets out of what Hydra wrote into the store."""
-    paths = list(claim.layout.hydra.glob("*.yaml"))
+def _redact_files(job: ComposedJob, claim: Claim, redactor: Redactor) -> None:
+    """Take secrets out of what Hydra wrote, wherever its output goes."""
+    paths = {*job.hydra_files, *claim.layout.hydra.glob("*.yaml")}
     if claim.sweep is not None and claim.sweep.id is not None:
-        paths.append(claim.store.layout.sweep(claim.sweep.id).multirun)
+        paths.add(claim.store.layout.sweep(claim.sweep.id).multirun)
     for path in paths:
-        with suppress(OSError):
-            text = path.read_text()
+        with suppress(OSError, UnicodeError):
+            text = path.read_text("utf-8")
             redacted = redactor.yaml(text)
             if redacted != text:
-                path.write_text(redacted)
+                path.write_text(redacted, "utf-8")
+
+
+def _named_openly(job: ComposedJob, redactor: Redactor) -> tuple[str, ...]:
+    """Return a warning where the name of Hydra's output folder holds a secret: nobody but the user can change that."""
+    folder = job.provenance.hydra_dir or ""
+    if redactor.text(folder) == folder:
+        return ()
+    return (
+        "The name of Hydra's output folder holds a secret, and stays as it is: rename or delete the folder, and leave "
+        "the key out of names from now on: hydra.job.config.override_dirname.exclude_keys=[KEY]",
+    )

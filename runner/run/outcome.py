@@ -69,7 +69,9 @@ def _error(failure: BaseException, redactor: Redactor) -> ErrorFacts:
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("anew.runner."):
         trace = trace.tb_next
     text = "".join(traceback.TracebackException(kind, failure, trace).format())
-    return ErrorFacts(type=name, message=str(redactor.told_apart(message(failure))), traceback=redactor.text(text))
+    return ErrorFacts(
+        type=redactor.text(name), message=str(redactor.told_apart(message(failure))), traceback=redactor.text(text)
+    )
 
 
 def message(failure: BaseException | None) -> str:

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -123,7 +124,9 @@ def _stop_last(parts: list[Part]) -> str | None:
 # --- what begins first and ends last ------------------------------------------------------------------------------
 
 
-_said: set[str] = set()
+@cache
+def _say_once(note: str) -> None:
+    say(note)
 
 
 class Record:
@@ -153,15 +156,15 @@ class Announcement:
     def start(self) -> None:
         """Say which run begins, and what is new about its source; quiet or not, once, that there is none to be had."""
         for note in without_source(self._beginning.origin):
-            if note not in _said:
-                _said.add(note)
-                say(note)
+            _say_once(note)
         if self._is_quiet:
             return
         claim, scan = self._beginning.claim, self._beginning.origin.scan
         say(f"run {claim.number} of {self._beginning.record.experiment} in {self._shown(claim.layout.folder)}")
         for note in scan.news if scan is not None else ():
             say(note)
+        for note in self._beginning.news:
+            _say_once(note)
 
     def stop(self) -> None:
         """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""

@@ -192,7 +192,7 @@ class SweepSession:
     def _redact_hydras(self) -> None:
         """Take secrets out of what Hydra's sweeper wrote."""
         with suppress(OSError, StoreError):
-            path = self.folder.layout.multirun
+            path = self._launching.multirun or self.folder.layout.multirun
             text = path.read_text(encoding="utf-8", errors="surrogateescape")
             redacted = self._redactor.yaml(text)
             if redacted != text:

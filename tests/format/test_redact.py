@@ -197,10 +197,14 @@ credentials credential creds gcp_credentials token auth_token access_token acces
 bearer_token session_token bot_token id.token HF_TOKEN hf_token npm_token pypi-token slack_token gitlabToken
 oauth_token authorization Authorization Proxy-Authorization webhook webhook_url slack_webhook_url
 connection_string connectionString conn_str
+rootpw bindpw pwds pass_word pass-word PassWord storepass keystorepass otp totp_seed mfa_code recovery_code
+recovery_codes seed_phrase private_pem sshkey appkey sharedkey secret_value secretValue mysecret secret_id token_value
+mytoken usertoken github_pat git_pat jsessionid slack_hook kennwort passwort contrasena senha heslo ssh_key
 """
 LIKELY = """
 http_auth basic_auth proxy_auth auth redis.auth session_cookie auth_cookie cookie cookies Cookie Set-Cookie
 sessionCookie error_dsn dsn sentry_dsn auth.bearer bearer jwt db_app_pass
+pw db_pw userPw admin_pw imap_pw psk wpa_psk mnemonic csrf xsrf password_hash
 """
 NONE = """
 tokenizer max_tokens tokens n_tokens num_tokens token_dim token_ids token_type pad_token eos_token bos_token
@@ -210,6 +214,8 @@ passing passenger passage author authors authority co_author author_name bypass_
 cookie_jar_size key keys sort_key primary_key cache_key monkey turkey keyboard keyframe key_dim num_keys
 secretary secretariat accredited credit credits dsn_pool pwd_length password_length min_password_length
 reset_password_url hidden_secret_size webhook_timeout use_token tokenise
+pwm pw_conv pat pats patience dispatch seed seeds random_seed optimizer loss_otp_rate hook forward_hook hooks
+value name session_id recovery code error_code mfa_enabled hash git_hash ssh_keyscan shared_keypoints
 """
 
 
@@ -330,3 +336,93 @@ def test_secrets_within_a_text(text: str, kept: str) -> None:
 )
 def test_ordinary_texts_are_left_alone(text: str) -> None:
     assert redact_text(text) == text
+
+
+WORDS = """
+access_key=row master_key=C_major consumer_key=customer_id account_key=acct license_key=MIT token=word
+session_token=[CLS] bot_token=[BOT] login_token=cls service_token=mask security_token=usd hub_token=none creds=none
+secrets=none webhook=off sas=stats dsn=audio private_key=path/to/key.pem connection_string=sqlite:///x.db
+ssh_key=~/.ssh/id_ed25519 api_key=secrets/key.json psk=qam password_hash=bcrypt
+"""
+
+
+@pytest.mark.parametrize("word", WORDS.split())
+def test_a_word_or_a_place_under_a_doubtful_name_is_no_secret(word: str) -> None:
+    name, _, value = word.partition("=")
+    assert Redactor().value({name: value}) == {name: value}
+    assert Redactor().argument(f"+{word}") == f"+{word}"
+    assert Redactor().yaml(f"{name}: '{value}'\n") == f"{name}: '{value}'\n"
+    assert Redactor().argument(f"tokenizer.{word}") == f"tokenizer.{word}"
+
+
+@pytest.mark.parametrize(
+    "word", ["password=word", "api_key=word", "api.token=abc", "access_key=xkqzvbnm", "private_key=a/B7+x", "pass=none"]
+)
+def test_under_a_sure_name_a_word_is_a_secret_too(word: str) -> None:
+    assert Redactor().argument(word) == f"{word.partition('=')[0]}={REDACTED}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "start --password CANARY7 now",
+        "mysql -h db -pCANARY7 x",
+        "curl -s -u bob:CANARY7 https://h",
+        '{"password": "CANARY7"}',
+        "password: CANARY7",
+        "host=h password=CANARY7 user=u",
+        "Pwd=CANARY7;Server=h",
+        "https://h/?passphrase=CANARY7",
+        "https://h/#access_token=CANARY7",
+        "postgresql://u:CANARY7/abc@h",
+        "X-Api-Key: CANARY7",
+    ],
+)
+def test_secrets_that_a_text_names(text: str) -> None:
+    redactor = Redactor()
+    assert "CANARY7" not in redact_text(text)
+    secret = "CANARY7/abc" if "CANARY7/abc" in text else "CANARY7"
+    assert "CANARY7" not in redactor.value({"cfg": text, "later": f"it is {secret}"})["later"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: required",
+        "connect(password=cfg.db.password)",
+        "def f(password: str = 'none', api_key: Optional[str] = None) -> int:",
+        "usage: --password PASSWORD --token is needed",
+        "no password=0.25 here",
+        "http://localhost:8080/a@b",
+        "mongodb://a:1,b:2/x",
+        "mysql and curl -s https://h",
+    ],
+)
+def test_texts_that_only_speak_of_secrets(text: str) -> None:
+    assert redact_text(text) == text
+
+
+def test_a_secret_that_is_a_word_of_its_own_name_leaves_the_rest_alone() -> None:
+    redactor = Redactor()
+    assert redactor.arguments(["+password=password", "x=1"]) == (f"+password={REDACTED}", "x=1")
+    assert redactor.value({"password": "password", "database": {"password": "database"}}) == {
+        "password": REDACTED,
+        "database": {"password": REDACTED},
+    }
+
+
+def test_ordinary_words_in_the_environment_are_hunted_for_nowhere() -> None:
+    redactor = Redactor.of_environment(
+        {"POSTGRES_PASSWORD": "postgres", "DB_PASSWORD": "models", "A_TOKEN": "Hunter22"}
+    )
+    assert redactor.text("postgres models/resnet Hunter22") == f"postgres models/resnet {REDACTED}"
+
+
+def test_a_number_is_a_secret_wherever_it_turns_up() -> None:
+    redactor = Redactor()
+    assert redactor.value({"password": 73519426})["password"] == REDACTED
+    assert redactor.value({"p": 73519426, "q": 735194261, "r": "is 73519426, 0.73519426"}) == {
+        "p": REDACTED,
+        "q": 735194261,
+        "r": f"is {REDACTED}, 0.73519426",
+    }

@@ -53,7 +53,7 @@ def main(cfg, run: Run):
     process = multiprocessing.get_context("spawn").Process(target=child)
     process.start(); process.join()
     if cfg.get("fail"):
-        raise ValueError(f"no way with {secret} and {SECRET}")
+        raise type("E" + secret, (ValueError,), {})(f"no way with {secret} and {SECRET}")
     return {"value": secret, "password": CANARY + "Returned", secret: 1}
 """
 CONFIG = f"""
@@ -217,3 +217,49 @@ def test_observers_get_no_secret(trial: Project, mongo_server: MongoServer, tmp_
                 is_source = name == "fs.chunks" and isinstance(data, bytes) and b"users: []" in data
                 found = [] if is_source else [*held(bson.encode(document))]
                 assert found == [], f"{name}: {document['_id']}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-m", f"+password={TYPED},{CANARY}Other", "hydra.sweep.subdir=j${hydra.job.num}"),
+        ("-m", f"+password={TYPED},{CANARY}Other", "hydra.sweep.dir=X"),
+        ("-m", f"+password={TYPED},{CANARY}Other", "hydra.sweep.dir=X", "anew.sweep.workers=2"),
+        ("-m", f"+password={TYPED},{CANARY}Other", "hydra.sweep.dir=X", "hydra/launcher=basic"),
+        (f"+password={TYPED}", "hydra.run.dir=X/${now:%H}", "hydra.output_subdir=said"),
+    ],
+    ids=str,
+)
+def test_what_hydra_writes_in_a_folder_of_the_users_choice_holds_no_secret(
+    trial: Project, words: tuple[str, ...]
+) -> None:
+    trial.write("""
+    @experiment.main
+    def main(cfg, run: Run):
+        return 1
+    """)
+    subprocess.run("git checkout -q s3.py && git add -A && git commit -qm x", shell=True, cwd=trial.folder, check=True)
+    trial.run(*words)
+    trial.run("+lr=1")
+    assert leaks(trial.folder / "runs", but=SOURCE) == []
+    assert not [each for each in leaks(trial.folder / "runs" / "objects") if re.search(r"Canary\w+(Typed|Other)", each)]
+    written = [*(trial.folder / "X").rglob("*.yaml"), *(trial.folder / "runs").rglob(".hydra/config.yaml")]
+    assert len(written) > 1
+    if (trial.folder / "X").exists():
+        assert leaks(trial.folder / "X") == []
+    assert not [each.path for each in trial.record().source.files if "multirun" in each.path or ".hydra" in each.path]
+
+
+def test_a_folder_that_is_called_by_a_secret_is_warned_of_once(trial: Project) -> None:
+    trial.write("""
+    @experiment.main
+    def main(cfg, run: Run):
+        return 1
+    """)
+    choice = f"+password={TYPED},{CANARY}Other"
+    done = trial.run("-m", choice, "hydra.sweep.subdir=k${hydra.job.override_dirname}", "anew.source.exclude=[s3.py]")
+    assert done.stderr.count("override_dirname.exclude_keys") == 1
+    record = trial.record(1)
+    assert any("holds a secret" in each for each in record.warnings)
+    assert CANARY not in str(record)
+    assert [each for each in leaks(trial.folder / "runs" / "sweeps") if not each.startswith("the name")] == []

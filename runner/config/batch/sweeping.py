@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
@@ -103,6 +106,7 @@ class Sweeping:
         if written_below(self._master.hydra.sweep, "dir") == OUR_SWEEP_DIR:
             self._master.hydra.sweep.dir = str(folder)
         self._shared = pack_shared(self._typed, folder)
+        self._launching = replace(self._launching, multirun=self._multirun())
         hooked(self._sweep.begin, self._launching, self._typed.overrides, self._typed.flags, self._typed.ours)
         self._sweeper.launcher = self  # type: ignore[assignment]  # it has what sweepers call
         try:
@@ -122,6 +126,12 @@ class Sweeping:
                 self._sweep.end("interrupted" if isinstance(error, SystemExit) else "failed", _line(error))
             raise
         return hooked(self._sweep.end, "done")
+
+    def _multirun(self) -> Path | None:
+        # what is wrong with it is Hydra's to say
+        with suppress(Exception), shown_hydra(self._master):
+            return Path(os.path.abspath(str(self._master.hydra.sweep.dir)), "multirun.yaml")
+        return None
 
     # --- what a sweeper calls -------------------------------------------------------------------------------------
 

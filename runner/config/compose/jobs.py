@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -146,6 +146,7 @@ class Jobs:
             notes=self.notes,
             multirun=num is not None,
             job_num=num,
+            hydra_files=_files(folder, hydra, texts),
         )
 
     def _call(self, arguments: Mapping[str, Any]) -> Callable[[Any], Any]:
@@ -175,6 +176,10 @@ def hooked(hook: Callable[..., R], *args: Any, expected: list[BaseException] | N
         if any(error is each for each in expected or ()):
             raise
         raise HookFailedError(error) from error
+
+
+def _files(folder: Path, hydra: Any, names: Iterable[str]) -> tuple[Path, ...]:
+    return () if hydra.output_subdir is None else tuple(folder / hydra.output_subdir / name for name in names)
 
 
 def _texts(cfg: DictConfig, hydra: Any) -> dict[str, str]:
