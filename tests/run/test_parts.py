@@ -53,7 +53,7 @@ def state():
         "handlers": [str(signal.getsignal(each)) for each in (signal.SIGINT, signal.SIGTERM)],
         "wakeup": wakeup(),
         "watched runs": len(Guard.shared()._interrupts._runs),
-        "noticing": opened._hook.watching is not None,
+        "noticing": opened.hook.watching is not None,
         "streams": [id(sys.stdout), id(sys.stderr), os.fstat(1).st_ino, os.fstat(2).st_ino],
         "folder": os.getcwd(),
         "hook of threads": str(threading.excepthook),
