@@ -642,7 +642,7 @@ def test_a_change_within_one_tick_of_the_clock_is_noticed(repository: Project, m
 
     (repository.root / "train.py").unlink()
     repository.objects = Slow()
-    monkeypatch.setattr(source, "time", SimpleNamespace(monotonic=time.monotonic, time_ns=lambda: clock[0]))
+    monkeypatch.setattr(digests, "time", SimpleNamespace(time_ns=lambda: clock[0]))
     lstat = os.lstat
     monkeypatch.setattr(os, "lstat", lambda path: frozen if str(path) == str(file) else lstat(path))
     repository.scan()
