@@ -10,11 +10,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from anew.runner.capture.opened import WRITING, hook
+from anew.runner.kernel.door import path_of
 
 _MODES = frozenset("wax+")
 # audit event -> which of its arguments are paths that are changed, and which the folder that they are relative to
@@ -105,8 +105,7 @@ def _real(path: str, folder: Any, *, follows: bool) -> str:
     """Return a path without links; the last part of it stays, unless the call follows it."""
     if type(folder) is int and folder >= 0 and not os.path.isabs(path):
         # relative to an open folder; where that cannot be known, to none
-        with suppress(OSError):
-            path = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), path)
+        path = os.path.join(path_of(folder) or "", path)
     if follows and os.path.islink(path):
         return os.path.realpath(path)
     parent, name = os.path.split(os.path.abspath(path))

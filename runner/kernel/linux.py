@@ -142,6 +142,14 @@ def allocate(descriptor: int, size: int) -> bool:
     return True
 
 
+def path_of(descriptor: int) -> str | None:
+    """Return where what is open is, as far as that can be known."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return None
+
+
 def share_blocks(source: int, target: int) -> bool:
     """Have an empty file share the blocks of another; return whether the file system could."""
     try:

@@ -117,6 +117,17 @@ def allocate(descriptor: int, size: int) -> bool:
     return False
 
 
+def path_of(descriptor: int) -> str | None:
+    """Return where what is open is, as far as that can be known: macOS says it."""
+    ask = getattr(fcntl, "F_GETPATH", None)
+    if ask is None:
+        return None
+    try:
+        return os.fsdecode(fcntl.fcntl(descriptor, ask, bytes(1024)).rstrip(b"\0"))
+    except OSError:
+        return None
+
+
 def share_blocks(source: int, target: int) -> bool:
     """Return False: what is to be kept is copied."""
     return False
