@@ -25,7 +25,11 @@ LATE = [
     "anew.runner.store.folder",
     "anew.runner.capture",
     "anew.runner.dispatch",
-    "anew.runner.guard",
+    # not its `journal_ends`, fifty lines of the standard library, which journals of children are looked at with
+    "anew.runner.guard.link",
+    "anew.runner.guard.output_log",
+    "anew.runner.guard.pump",
+    "anew.runner.guard.watch",
     "anew.runner.sweep",
 ]
 HEAVY = ["click", "hydra", "matplotlib", "numpy", "omegaconf", "pandas", "platformdirs", "psutil", "rich", "yaml"]
