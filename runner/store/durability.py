@@ -153,8 +153,11 @@ def _sync(journal: Synced) -> None:
             if journal in _synced:
                 _synced[journal] = length
     except OSError as error:
+        if error.errno == errno.EBADF:
+            return  # main has closed it, as it has the journal's own; by now it may be anybody's
         journal.fault = error
-    finally:
+    # the same may have come to pass since
+    with suppress(OSError):
         os.close(descriptor)
 
 

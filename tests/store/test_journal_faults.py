@@ -209,6 +209,27 @@ def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the file of a descriptor is asked of /proc")
 
 
+def test_a_descriptor_that_main_closes_while_it_is_synced_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries that make daemons close all there are; the next turn syncs what is open then."""
+    sync, closed = door.sync_data, threading.Event()
+
+    def close_first(descriptor: int) -> None:
+        if not closed.is_set():
+            os.close(descriptor)
+            closed.set()
+        sync(descriptor)
+
+    monkeypatch.setattr(durability, "sync_data", close_first)
+    journal = writer(tmp_path / "a.jsonl", durability_ms=10)
+    journal.log({"x": 1.0})
+    assert closed.wait(10)
+    wait_until(lambda: durability._synced.get(journal) == journal.length)
+    assert journal.fault is None
+    journal.close()
+
+
 @needs_proc
 def test_what_is_written_is_synced_in_the_background_once(tmp_path: Path, syncs: list[str]) -> None:
     path = tmp_path / "a.jsonl"
