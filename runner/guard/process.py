@@ -29,7 +29,7 @@ from anew.runner.guard.beats import Beats
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
 from anew.runner.guard.pump import Capture, Source
-from anew.runner.kernel.door import kill, turn
+from anew.runner.kernel.door import kill
 
 PATIENCE_S = 0.6
 _INTERACTIVE_PATIENCE_S = 5.0
@@ -277,7 +277,7 @@ class GuardProcess:
         if alarm.switched is None:
             alarm.switched = now
             if self._switch != ABSENT:
-                turn(self._switch, 128 + alarm.number)
+                os.write(self._switch, (128 + alarm.number).to_bytes(8, sys.byteorder))  # as an eventfd takes it
             return
         self._state.alarms.pop(alarm.number, None)
         with suppress(OSError):

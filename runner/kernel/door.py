@@ -32,7 +32,6 @@ if CLOSED:
         share_blocks,
         state_of,
         sync_data,
-        turn,
         usage_of_tree,
         was_rebooted,
     )
@@ -53,7 +52,6 @@ else:
         share_blocks,
         state_of,
         sync_data,
-        turn,
         usage_of_tree,
         was_rebooted,
     )
@@ -75,7 +73,6 @@ __all__ = [
     "share_blocks",
     "state_of",
     "sync_data",
-    "turn",
     "usage_of_tree",
     "was_rebooted",
 ]

@@ -118,11 +118,6 @@ def open_switch() -> int | None:
     return os.eventfd(0, os.EFD_CLOEXEC) if hasattr(os, "eventfd") else None
 
 
-def turn(switch: int, status: int) -> None:
-    """Write a status to what `open_switch` gave. Raises OSError."""
-    os.eventfd_write(switch, status)
-
-
 # --- files ----------------------------------------------------------------------------------------------------------
 
 

@@ -93,11 +93,6 @@ def open_switch() -> int | None:
     return None
 
 
-def turn(switch: int, status: int) -> None:
-    """Never called, as there is no switch."""
-    raise NotImplementedError
-
-
 # --- files ----------------------------------------------------------------------------------------------------------
 
 

@@ -36,7 +36,7 @@ _BROKEN = (
     struct.error,
     zipfile.BadZipFile,
     tarfile.TarError,
-    NotImplementedError,
+    NotImplementedError,  # zipfile, of a compression that this Python lacks
     RuntimeError,
 )
 
