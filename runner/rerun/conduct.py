@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +16,6 @@ from anew.runner.capture.hardware import capture_hardware
 from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import AnewError, RefusedError, RerunError, StoreError
 from anew.runner.format.redact import REDACTED, Redactor
-from anew.runner.format.serial import from_json
 from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
 from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
@@ -30,7 +27,7 @@ from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.rerun import differences, led
 from anew.runner.rerun.causes import Case, explain, own_folders, settle
-from anew.runner.rerun.rebuilt import cannot_rebuild, rebuilt
+from anew.runner.rerun.rebuilt import cannot_rebuild, probed, rebuilt
 from anew.runner.rerun.refusals import check_choice, refuse_idle, refuse_unfit
 from anew.runner.rerun.report import RerunResult, difference_lines
 from anew.runner.rerun.sides import Side
@@ -44,14 +41,6 @@ from anew.runner.wording import some
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
 _SETTLED_S = 3.0
 _HIDDEN = REDACTED.removesuffix(">")
-_PROBE = """
-import json, sys
-from pathlib import Path
-from anew.runner.capture.environment import capture_environment
-from anew.runner.format.serial import to_json
-from anew.runner.settings import EnvironmentSettings
-print(json.dumps(to_json(capture_environment(EnvironmentSettings(), Path(sys.argv[1])))))
-"""
 
 
 def rerun(
@@ -256,24 +245,13 @@ class _Again:
 
     def _environment(self, folder: Path, env: str) -> EnvironmentFacts:
         if env == "recorded":
-            facts = self._probe(folder)
+            facts = probed(self.python, self.variables, folder)
         else:
             facts = capture_environment(EnvironmentSettings(), folder.parent.parent / "environment.json")
         further = tuple(self.record.environment.variables) if self.record.environment else ()
         return replace(
             facts, variables=listed_variables(self.variables, further), threads=thread_variables(self.variables)
         )
-
-    def _probe(self, folder: Path) -> EnvironmentFacts:
-        command = [self.python, "-c", _PROBE, str(folder / "environment.json")]
-        done = subprocess.run(command, env=self.variables, cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise RerunError(
-                f"In the rebuilt environment ({self.python}) anew itself does not work: {last}. "
-                "To use today's: --env current"
-            )
-        return from_json(EnvironmentFacts, json.loads(done.stdout))
 
     def _note_paths(self) -> None:
         """Say which values of the configuration lead elsewhere than they did, or into the project as it is today."""

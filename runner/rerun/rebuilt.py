@@ -18,7 +18,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -26,9 +26,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
 
-from anew.runner.errors import AnewError, MissingExtraError
+from anew.runner.errors import AnewError, MissingExtraError, RerunError
 from anew.runner.format import ids
 from anew.runner.format.redact import REDACTED, redact_text
+from anew.runner.format.serial import from_json
 from anew.runner.records import EnvironmentFacts
 from anew.runner.store.files import replace_whole
 
@@ -38,6 +39,14 @@ _PLAIN = {"name": re.compile(r"[a-z0-9][a-z0-9-]*"), "version": re.compile(r"\d[
 _VERSION = "import platform; print(platform.python_implementation(), platform.python_version())"
 _REASON = re.compile(r"^(?:error:|  ×)", re.MULTILINE)
 _MOST_LINES = 6
+_PROBE = """
+import json, sys
+from pathlib import Path
+from anew.runner.capture.environment import capture_environment
+from anew.runner.format.serial import to_json
+from anew.runner.settings import EnvironmentSettings
+print(json.dumps(to_json(capture_environment(EnvironmentSettings(), Path(sys.argv[1])))))
+"""
 
 
 class EnvironmentUnavailableError(AnewError):
@@ -322,3 +331,25 @@ def _folder(package: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(f"{package} is not installed as a folder.", name=package)
     return Path(os.path.abspath(next(iter(spec.submodule_search_locations))))
+
+
+def probed(python: str, variables: Mapping[str, str], folder: Path) -> EnvironmentFacts:
+    """
+    Return what an interpreter says of its environment, with those variables, as a run in it would.
+
+    Args:
+        python: The interpreter.
+        variables: Its variables.
+        folder: Where it starts, and keeps what it found.
+
+    Raises:
+        RerunError: Anew does not work in it.
+    """
+    command = [python, "-c", _PROBE, str(folder / "environment.json")]
+    done = subprocess.run(command, env=dict(variables), cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise RerunError(
+            f"In the rebuilt environment ({python}) anew itself does not work: {last}. To use today's: --env current"
+        )
+    return from_json(EnvironmentFacts, json.loads(done.stdout))
