@@ -152,7 +152,9 @@ class Looks:
     def _patterns(self) -> Iterator[tuple[Clue, re.Pattern[str], Callable[[re.Match[str]], bool]]]:
         """Yield what is told by which pattern, and which matches of that count; the surest first."""
         folders = sorted({folder for folder in self.folders if len(folder) > 1}, key=len, reverse=True)
-        own = re.compile("|".join([_SANDBOX.pattern, *map(re.escape, folders)]))
+        # in a re-run the project's path stands below the sandbox, and the two together are one place
+        paths = "|".join(map(re.escape, folders))
+        own = re.compile(f"(?:{_SANDBOX.pattern})?(?:{paths})|{_SANDBOX.pattern}" if paths else _SANDBOX.pattern)
         yield Clue("place", "the path of the run's own folder or project"), own, _always
         yield Clue("temporary", "a temporary name"), _TEMPORARY, _always
         yield Clue("unseeded", "a random id (UUID)"), _UUID, _always

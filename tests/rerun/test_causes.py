@@ -297,3 +297,11 @@ def test_points_of_threads_are_compared_by_step(trial: Again) -> None:
     shown = trial.again("1")
     assert shown["verdict"] == "identical"
     assert shown["remarks"] == ["The points of x came in another order: several processes or threads logged it."]
+
+
+def test_an_error_that_says_where_it_ran_is_told_by_that(trial: Again) -> None:
+    """The laid-out project lies below the sandbox by its whole path: both together are one place."""
+    trial.write("@experiment.main\ndef main(*, run: Run):\n    run.log_artifact('nothing.txt')\n")
+    trial.run(code=1)
+    shown = trial.again("1", code=3)
+    assert [each["kind"] for each in shown["reasons"]] == ["place"], shown["causes"]
