@@ -66,7 +66,7 @@ class OptunaSweeper(Sweeper):
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        self._settings([str(override) for override in config.hydra.overrides.task])
+        self._settings([str(override) for override in OmegaConf.to_container(config.hydra.overrides.task) or ()])
 
     def sweep(self, arguments: list[str]) -> None:
         """

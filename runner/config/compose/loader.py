@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
+from omegaconf.errors import InterpolationResolutionError
 
 import anew.configs
 from anew.runner.config.compose import quick
@@ -164,7 +166,8 @@ class Loader(HydrasLoader):
 
     def _sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         cfg = super().load_sweep_config(master_config, sweep_overrides)
-        self._check(cfg)
+        with suppress(InterpolationResolutionError):  # may be had where the job runs; if not, that job fails by it
+            self._check(cfg)
         sweep = _raw(cfg, "sweep")
         if sweep["dir"] == OUR_SWEEP_DIR:
             cfg.hydra.sweep.dir = _raw(master_config, "sweep")["dir"]

@@ -77,11 +77,16 @@ def full_traceback_wanted() -> bool:
 
 
 def report_failure(error: BaseException) -> NoReturn:
-    """Print what main raised as Hydra does, from main's own frame on, and leave with 1."""
+    """Print what main raised as Hydra does, from main's own frame on, or why it was not called; leave with 1."""
     if full_traceback_wanted():
         traceback.print_exception(type(error), error, error.__traceback__)
         sys.exit(1)
-    report(error, _from_main(error.__traceback__))
+    trace = _from_main(error.__traceback__)
+    if trace is None and isinstance(error, Exception):
+        # main was not called: no line of a program is at fault
+        sys.stderr.write(f"anew: {redact_text(_text(error))}\n")
+        sys.exit(1)
+    report(error, trace)
 
 
 # --- what main raised ---------------------------------------------------------------------------------------------
