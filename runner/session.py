@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anew.runner.capture.command import capture_command
+from anew.runner.capture.command import capture_command, program_files
 from anew.runner.capture.kept import KeptAsTheyAre
 from anew.runner.capture.source import SourceScan, cache_file
 from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket, run_app, run_job
 from anew.runner.dispatch.spool import remove_delivered
 from anew.runner.errors import AnewError
 from anew.runner.guard.watch import Guard
-from anew.runner.places import Places, project_root
+from anew.runner.places import STARTED_IN, Places, project_root
 from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
 from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume
 from anew.runner.run.lifecycle import execute
@@ -72,7 +72,7 @@ class Session:
         if errand is not None:
             self._origin = _origin_of_errand(errand, experiment, observers)
         else:
-            self._origin = _origin(spec.function, entry or _entry_kind(), experiment, observers, attachment)
+            self._origin = _origin(spec.function, entry, experiment, observers, attachment)
 
     # --- what is asked for ------------------------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ def _take_from_spool(claim: Claim) -> RunRecord | None:
 
 def _origin(
     function: Callable[..., Any],
-    entry: str,
+    entry: str | None,
     experiment: str,
     observers: Mapping[str, Any],
     attachment: Attachment | None,
@@ -229,9 +229,10 @@ def _origin(
     file = _file_of(function)
     root = project_root(file.parent if file else Path.cwd())
     cache = _cache_folder()
+    command = capture_command(function, entry, root)
     origin = Origin(
         experiment=experiment,
-        command=capture_command(function, entry, root),
+        command=command,
         places=Places(root),
         scan=None,
         cache=cache,
@@ -242,7 +243,7 @@ def _origin(
         if attachment.places is not None:
             return replace(origin, places=attachment.places, source=attachment.source)
     # begun now: git's answers are under way while Hydra composes
-    return replace(origin, scan=SourceScan(root, cache_file(cache, root)))
+    return replace(origin, scan=SourceScan(root, cache_file(cache, root), program_files(command)))
 
 
 def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, Any]) -> Origin:
@@ -253,7 +254,9 @@ def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, A
         experiment=experiment,
         command=replace(errand.command, interpreter=sys.executable),
         places=errand.places,
-        scan=SourceScan(root, cache_file(cache, root)) if errand.source is None else None,
+        scan=SourceScan(root, cache_file(cache, root), program_files(errand.command))
+        if errand.source is None
+        else None,
         cache=cache,
         source=errand.source,
         observers=observers,
@@ -295,10 +298,7 @@ def _cache_folder() -> Path:
     return user_cache_path("anew")
 
 
-def _entry_kind() -> str:
-    return "module" if getattr(sys.modules.get("__main__"), "__spec__", None) is not None else "script"
-
-
 def _file_of(function: Callable[..., Any]) -> Path | None:
-    path = Path(inspect.unwrap(function).__code__.co_filename)
-    return path.resolve() if path.is_file() else None
+    path = Path(STARTED_IN, inspect.unwrap(function).__code__.co_filename)
+    # of an archive the archive itself
+    return next((each.resolve() for each in (path, path.parent) if each.is_file()), None)
