@@ -122,9 +122,9 @@ class Main:
     """
     An experiment's main function, recorded.
 
-    Called with no arguments it is the command line: it reads `sys.argv` and leaves as a command does. Called with
-    arguments it is the plain function, unrecorded, as with `hydra.main`. One run at a time in a process: runs from
-    several threads wait for each other.
+    Called with no arguments it is the command line: it reads `sys.argv`, leaves as a command does, and returns None, so
+    that `sys.exit(main())` is a success, as with `hydra.main`. Called with arguments it is the plain function,
+    unrecorded, as with `hydra.main`. One run at a time in a process: runs from several threads wait for each other.
     """
 
     def __init__(self, experiment: Experiment, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
@@ -132,6 +132,7 @@ class Main:
         self.function = function
         self._arguments = arguments
         self._checked: TaskSpec | None = None
+        self._said = False
         functools.update_wrapper(self, function)
         _ = self.spec
 
@@ -147,8 +148,21 @@ class Main:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if args or kwargs:
+            self._say_unrecorded(kwargs)
             return self.function(*args, **kwargs)
         return self._command_line(sys.argv[1:])
+
+    def _say_unrecorded(self, given: Mapping[str, Any]) -> None:
+        """Say, once, that a call with arguments leaves no record; a config is handed on as to any function."""
+        if self._said or not self.spec.roles.fields:
+            return
+        self._said = True
+        words = ", ".join(f'"{name}=..."' for name in given)
+        name = self.function.__name__
+        sys.stderr.write(
+            f"anew: {name}() with arguments is the plain function: nothing is recorded. "
+            f"For a run: {name}.run({words})\n"
+        )
 
     def run(self, *overrides: str, store: str | os.PathLike[str] | None = None, quiet: bool = True) -> RunRecord:
         """
@@ -231,19 +245,25 @@ class Main:
         observers = tuple(self.experiment.observers.values())
         return _main_again, (self.experiment.name, observers, self.function, dict(self._arguments))
 
-    def _command_line(self, argv: Sequence[str]) -> Any:
+    def _command_line(self, argv: Sequence[str]) -> None:
         if self.function.__module__ == "__mp_main__":
-            return None  # a script without `if __name__ == "__main__":`, imported by a process that a job runs in
+            return  # a script without `if __name__ == "__main__":`, imported by a process that a job runs in
         try:
             if errand := self._errand():
-                return self._do(errand, interactive=False)
+                self._do(errand, interactive=False)
+                return
             options, rest = _own_options(argv)
             session = self._session(options=options)
             if not _ASKING & set(rest):
                 session.start_guard()
-            return _leave_as_sweep(session.run(rest, interactive=False))
+            _leave_as_sweep(session.run(rest, interactive=False))
         except KeyboardInterrupt:
             sys.exit(errors.EXIT_SIGINT)
+        except SystemExit as left:
+            # of `sys.exit(256)` a shell would see 0, a success
+            if isinstance(left.code, int) and left.code and not left.code & 0xFF:
+                sys.exit(errors.EXIT_FAILED)
+            raise
         except Exception as error:
             if errors.was_interrupted(error):
                 sys.exit(errors.EXIT_SIGINT)
@@ -251,6 +271,8 @@ class Main:
                 _leave(error)
             if refused := errors.refusal(error):
                 _leave(AnewError(refused))
+            if _is_for_debugger(error):
+                raise
             _report_fault()
 
     def _errand(self) -> Errand | None:
@@ -259,14 +281,15 @@ class Main:
         name = self.function.__qualname__
         return errand if errand is not None and errand.command.function.rpartition(":")[2] == name else None
 
-    def _do(self, errand: Errand, *, interactive: bool) -> Any:
+    def _do(self, errand: Errand, *, interactive: bool) -> None:
         """Do an errand, once; a script that would go on to a second run of its main is at its end."""
         if Path(errand.report).exists():
             sys.exit()
         session = self._session(entry=errand.command.entry, options={"store": errand.store}, errand=errand)
         session.start_guard()
         done = session.run_errand(interactive=interactive)
-        return _leave_as_sweep(done) if isinstance(errand, Resume) else done
+        if isinstance(errand, Resume):
+            _leave_as_sweep(done)
 
     def _session(self, **how: Any) -> Session:
         """Return what conducts one command; see `Session`."""
@@ -287,13 +310,10 @@ def _main_again(name: str, observers: Sequence[Any], function: Callable[..., Any
     return Main(Experiment(name, observers=observers), function, arguments)
 
 
-def _leave_as_sweep(done: Any) -> Any:
-    """Leave with 1 when a job of a sweep failed; pass on what is none."""
-    if not isinstance(done, SweepRecord):
-        return done
-    if done.status is not Status.COMPLETED:
+def _leave_as_sweep(done: Any) -> None:
+    """Leave with 1 when it is a sweep of which a job failed."""
+    if isinstance(done, SweepRecord) and done.status is not Status.COMPLETED:
         sys.exit(errors.EXIT_FAILED)
-    return done
 
 
 def _by_name(observers: Sequence[Any]) -> dict[str, Any]:
@@ -336,6 +356,15 @@ def _own_options(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
 def _leave(error: AnewError) -> NoReturn:
     sys.stderr.write(f"anew: {error}\n")
     sys.exit(error.exit_code)
+
+
+def _is_for_debugger(error: Exception) -> bool:
+    """Whether main raised it, which only a debugger is given, or the debugger itself, in order to end."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return type(error).__module__ == "bdb" or any(
+        frame.f_code.co_name == "call" and frame.f_globals.get("__name__") == "anew.runner.config.signature.spec"
+        for frame in frames
+    )
 
 
 def _report_fault() -> NoReturn:

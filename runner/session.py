@@ -250,13 +250,12 @@ def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, A
     """Return what starts the runs of an errand: everything as on record, but for the interpreter."""
     cache = _cache_folder()
     root = Path(errand.root)
+    programs = program_files(errand.command)
     origin = Origin(
         experiment=experiment,
         command=replace(errand.command, interpreter=sys.executable),
         places=errand.places,
-        scan=SourceScan(root, cache_file(cache, root), program_files(errand.command))
-        if errand.source is None
-        else None,
+        scan=SourceScan(root, cache_file(cache, root), programs) if errand.source is None else None,
         cache=cache,
         source=errand.source,
         observers=observers,

@@ -65,7 +65,7 @@ def program_files(command: CommandFacts) -> tuple[str, ...]:
 
 
 def _started() -> tuple[list[str], str, list[str]]:
-    """Return the interpreter's options, "-m", "-c" or "", and the words after that, the first of which is the program."""
+    """Return the interpreter's options, "-m", "-c" or "", and the words after that, of which the program is first."""
     options: list[str] = []
     words = list(sys.orig_argv[1:])
     while words and words[0].startswith("-") and words[0] != "-":

@@ -26,7 +26,7 @@ from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
 from anew.runner.sweep.ledger import Ledger
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reference import Attachment, MainReference
-from anew.runner.sweep.report import say_ending
+from anew.runner.sweep.report import say_ending, say_failures
 from anew.runner.sweep.reuse import Reuse
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart
 from anew.runner.wording import say
@@ -216,6 +216,8 @@ class SweepSession:
         record = read_sweep(self.folder, self._store)
         if not self._quiet:
             say_ending(record)
+        elif self._command.entry != "call":
+            say_failures(record)  # of which nothing else would tell: workers' jobs print into their own records
         return record
 
     def attachment(self) -> Attachment:

@@ -213,6 +213,7 @@ class Sweeping:
         done = JobReturn(overrides=list(job.overrides))
         if job.status is Status.COMPLETED:
             done.return_value, done.status = job.result, JobStatus.COMPLETED
+            vars(done)["metrics"] = job.metrics  # for a search that goes by one of them
         elif self._is_basic:
             # that one has no use for results, and would end the sweep at the first failure
             done.return_value, done.status = None, JobStatus.COMPLETED
