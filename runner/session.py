@@ -107,7 +107,7 @@ class Session:
 
     def claim(self, settings: Mapping[str, Any], multirun: bool, job_num: int | None) -> Path:
         """Take a run number; return the folder for the job's output."""
-        checked = self._settings(settings)
+        checked = self._able(settings)
         store = self._store(checked)
         number, layout = store.claim()
         if isinstance(self._errand, Rerun) and not self._claims:
@@ -151,7 +151,7 @@ class Session:
         # not at the top: a run that is none of a sweep, most of them, does without what hands out jobs, some 5 ms
         from anew.runner.sweep.session import SweepSession
 
-        checked = self._settings(settings)
+        checked = self._able(settings)
         store = self._store(checked)
         resumed = self._errand if isinstance(self._errand, Resume) else None
         session = SweepSession(
@@ -192,6 +192,16 @@ class Session:
             chosen["observers"] = {**observers, KEPT: {}}
         # what a run was called is no part of what is repeated
         return Settings.from_mapping({**settings, **chosen, "tags": (), "note": None})
+
+    def _able(self, settings: Mapping[str, Any]) -> Settings:
+        """Return the settings of what was just typed, with observers that can work; a re-run does with what it gets."""
+        checked = self._settings(settings)
+        if checked.observers and self._errand is None and not isinstance(self._sweep, Attachment):
+            # not at the top: a run without observers does without
+            from anew.runner.dispatch.possible import refuse_impossible
+
+            refuse_impossible(checked.observers)
+        return checked
 
     def _store(self, settings: Settings) -> FolderStore:
         if not settings.keep:

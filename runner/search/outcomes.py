@@ -79,8 +79,9 @@ def _refusal(returned: Any, directions: Sequence[str]) -> NotComparableError:
     keys = [str(each) for each in returned] if isinstance(returned, Mapping) else []
     names = [*keys, *(f"NAME{number}" for number in range(1, 1 + len(directions)))][: len(directions)]
     pick = f"hydra.sweeper.value={names[0] if len(names) == 1 else '[' + ','.join(names) + ']'}"
+    example = "loss" if len(directions) == 1 else ", ".join("abcdefghij"[: len(directions)])
     return NotComparableError(
-        f"main returned {shown} ({type(returned).__name__}); a search needs {wanted}, such as: return "
-        f"{'loss' if len(directions) == 1 else ', '.join('abcdefghij'[: len(directions)])}. Or name keys of it, or metrics: {pick}",
+        f"main returned {shown} ({type(returned).__name__}); a search needs {wanted}, such as: return {example}. "
+        f"Or name keys of it, or metrics: {pick}",
         returned=returned,
     )

@@ -1,4 +1,4 @@
-"""What a search compares: what main returns, a key of it, or a metric; nothing to compare ends it with the first job."""
+"""What a search compares: what main returns, a key of it, or a metric; without one it ends with the first job."""
 
 from __future__ import annotations
 
