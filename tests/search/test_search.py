@@ -1056,10 +1056,13 @@ def test_failed_jobs_end_the_search_only_when_there_are_too_many(make: Any, tmp_
 
 
 def test_a_main_that_returns_no_number_has_no_best(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    written = swept(tmp_path / "sweep", Streaming(lambda overrides: None), "hydra.sweeper.n_trials=2")
+    launcher = Streaming(lambda overrides: None)
+    with pytest.raises(SearchFailedError, match=r"ended with job 0: main returned None .*; a search needs a number"):
+        swept(tmp_path / "sweep", launcher, "hydra.sweeper.n_trials=2")
 
+    written = yaml.safe_load((tmp_path / "sweep/optimization_results.yaml").read_text())
     assert written == {"name": "optuna", "best_params": {}, "best_value": None}
-    assert caplog.text.count("main returned None (NoneType); a search needs a number to minimize") == 2
+    assert caplog.text.count("main returned None (NoneType); a search needs a number to minimize") == 1
 
 
 def test_several_objectives_have_solutions(tmp_path: Path) -> None:
