@@ -10,8 +10,8 @@ from anew.runner.wording import say, short
 _MOST = 20
 
 
-def say_ending(sweep: SweepRecord) -> None:
-    """Say on stderr how many jobs ended how, which was best, and which failed and why."""
+def say_ending(sweep: SweepRecord, *, is_recorded: bool = True) -> None:
+    """Say on stderr how many jobs ended how, which was best, and which failed and why; of what stays, what to type."""
     counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
     best = sweep.best
     ending = f"; best {short(best.result)}: run {best.run} {' '.join(best.overrides)}".rstrip() if best else ""
@@ -23,6 +23,8 @@ def say_ending(sweep: SweepRecord) -> None:
         say(f"  job {job.index}  {run}  {job.status.value}  {' '.join(job.overrides)}  {why}")
     if len(failed) > _MOST:
         say(f"  and {len(failed) - _MOST} more")
+    if not is_recorded:
+        return
     if failed:
         say(f"to see why: anew show sweep:{sweep.id}/{failed[0].index}")
     if sweep.status is not Status.COMPLETED:
