@@ -1,18 +1,19 @@
 """A run's record and the facts inside it: frozen, plain, one meaning per field.
 
-Nothing here reads, writes or computes; `serial` turns these into JSON values and back, `replay` folds events
-into them. Sequences are tuples and mappings are never changed after they were handed over, so records
-can be shared between threads.
+Nothing here computes; `serial` turns these into JSON values and back, `replay` folds events into them. Sequences are
+tuples and mappings are never changed after they were handed over, so records can be shared between threads.
 """
 
 from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Any, BinaryIO
+
+from anew.runner.dataclass import dataclass
 
 FORMAT = 1
 _brief = reprlib.Repr()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, FilterError, RefSyntaxError, RunNotFoundError
 from anew.runner.format import ids
 from anew.runner.query.columns import strangers

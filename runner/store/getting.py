@@ -11,12 +11,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from anew.runner.contracts import RunStore
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ContentDamagedError, StoreError
 from anew.runner.format import ids
 from anew.runner.records import ContentRef, Part, RunRecord
