@@ -223,9 +223,8 @@ class SweepSession:
         if not self._quiet:
             say_ending(record, is_recorded=self._settings.record)
         elif self._command.entry != "call":
-            say_failures(
-                record, is_recorded=self._settings.record
-            )  # of which nothing else would tell: workers' jobs print into their own records
+            # of which nothing else would tell: workers' jobs print into their own records
+            say_failures(record, is_recorded=self._settings.record)
         return record
 
     def attachment(self) -> Attachment:
