@@ -9,6 +9,7 @@ hold what they are given. So more may be named than is the case, and what goes t
 from __future__ import annotations
 
 import ast
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
@@ -42,6 +43,7 @@ _WRITES |= {
     "log_artifact",
 }
 _WRITES |= {"writerow", "writerows", "imsave", "imwrite"}
+_TRIES = (ast.Try, ast.TryStar) if sys.version_info >= (3, 11) else (ast.Try,)
 _CHANGES = {"append", "extend", "add", "update", "insert", "put", "setdefault", "appendleft"}
 
 
@@ -197,7 +199,7 @@ class _Reader:
                 if item.optional_vars is not None:
                     self._bind(item.optional_vars, found, None)
             self._block(node.body, control)
-        elif isinstance(node, ast.Try):
+        elif isinstance(node, _TRIES):
             self._block([*node.body, *node.orelse, *node.finalbody], control)
             for handler in node.handlers:
                 self._block(handler.body, control)
