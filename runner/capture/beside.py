@@ -70,11 +70,10 @@ def unseen_files(
 
     In a re-run, too, what lies today where there was something on record: an absolute path leads there.
     """
-    known = {file.path for file in source.files}
+    known = {f"{places.project}/{file.path}" for file in source.files}
     for root in (places.project, *roots):
         for folder, files in walk(str(root), exclude):
-            paths = [f"{folder}/{name}" for name, _ in files]
-            yield from (path for path in paths if os.path.relpath(path, places.project) not in known)
+            yield from (path for name, _ in files if (path := f"{folder}/{name}") not in known)
     if places.moved:
         for each in source.beside:
             yield from (os.path.normpath(places.root / each.path / name) for name in each.names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,8 +114,8 @@ def lay_out_beside(source: SourceFacts, inputs: Iterable[ContentRef], places: Pl
             path = os.path.normpath(f"{folder.path}/{name}")
             full = _inside(places.project, path)
             if path not in known and not os.path.lexists(full):
-                with open(full, "xb") as file:
-                    file.truncate(size)
+                with open(full, "xb") as file, suppress(OSError):
+                    file.truncate(size)  # a hole, which not every place can have
                 os.utime(full, ns=(_NEVER, _NEVER))
 
 
