@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -14,6 +14,7 @@ from typing import Protocol
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.inputs import input_digest
 from anew.runner.capture.opened import Noted, OpenedFiles
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ArtifactError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef

@@ -15,7 +15,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +22,7 @@ from urllib.parse import unquote
 
 from anew.runner.capture.hook import hook
 from anew.runner.capture.unseen import STARTING, Unseen, isolated, may_open, starts_processes
+from anew.runner.dataclass import dataclass
 from anew.runner.kernel.door import SYSTEM_FOLDERS
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC

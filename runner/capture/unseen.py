@@ -13,11 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import PurePath
 from types import ModuleType
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.kernel.door import first_uses, mapped_files, open_watch, watch_first_use
 
 # two lines for each file have to fit into what the kernel keeps of them, 16,384

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,6 +24,7 @@ from anew.runner.capture.noticed import missed_files, noticed_inputs
 from anew.runner.capture.opened import OpenedFiles
 from anew.runner.capture.source import added_modules
 from anew.runner.capture.unseen import Unseen
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
