@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
+from anew.runner.capture.hook import hook
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.typed_values import overrides_of
 from anew.runner.records import RunRecord, Status
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from anew.runner.config.main import TaskSpec, Ticket
     from anew.runner.session import Session
     from anew.runner.sweep.reference import Attachment
+
+# what a script reads on its way to main is an input as well
+hook.install()
 
 UNSET: Any = object()
 # flags of Hydra's that ask for something to be shown; no run comes of them

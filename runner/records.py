@@ -160,6 +160,16 @@ class GitFacts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FolderFacts:
+    """A folder of the project ("." for its root): names and sizes of files that are no source, but of `more`."""
+
+    path: str
+    names: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFacts:
     """The project's files that the run could reach.
 
@@ -168,6 +178,7 @@ class SourceFacts:
         method: "git" or "imports": how the list of files was made.
         notes: What was left out (limits, unreadable files) and files that seem to hold a secret, in sentences.
         lost: Python files that limits or settings left out, the first hundred.
+        beside: What else lay in the project.
     """
 
     root: str | None = None
@@ -176,6 +187,7 @@ class SourceFacts:
     files: tuple[ContentRef, ...] = ()
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    beside: tuple[FolderFacts, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

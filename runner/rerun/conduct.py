@@ -20,7 +20,7 @@ from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
 from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
 from anew.runner.relaunch import trust
-from anew.runner.relaunch.mirror import InputState, files_made, lay_out_source, restore_inputs
+from anew.runner.relaunch.mirror import InputState, files_made, lay_out_beside, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import Report, Rerun, read_report
 from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
@@ -235,6 +235,8 @@ class _Again:
             if self.recorded_code:
                 lay_out_source(self.record.source, self.places, self.store.objects, ref=self.record.id)
             inputs = restore_inputs(self.record.inputs, self.places, self.store.objects)
+            if self.recorded_code:
+                lay_out_beside(self.record.source, self.record.inputs, self.places)
             self.cwd = self._working_dir()
         except (OSError, StoreError) as error:
             reason = (error.__cause__ if isinstance(error.__cause__, OSError) else error) or error
@@ -346,7 +348,7 @@ class _Again:
         new = self._wait_for_end(report.number)
         for note in report.notes:
             self._note(note)
-        unrecorded = self._note_reads(new)
+        unrecorded = self._note_reads(new, report.isolated)
         self._keep_written(new)
         self.ignored = (*report.ignore, *ignore)
         if lower := differences.of_libraries(self.record, new):
@@ -434,14 +436,14 @@ class _Again:
             record = self.target.get(number)
         return record
 
-    def _note_reads(self, new: RunRecord) -> list[str]:
-        """Say which files main read that are not the recorded ones; return them."""
+    def _note_reads(self, new: RunRecord, isolated: Sequence[str]) -> list[str]:
+        """Say which files main read that are not the recorded ones, and what may have; return them."""
         if not self.recorded_code or self.changes:
             return []
         other, unknown = led.read_otherwise(self.record, new)
-        for text in led.of_today(other, self.differences.get("inputs", {})):
+        for text in (*led.of_today(other, self.differences.get("inputs", {})), *led.of_isolated(isolated)):
             self._note(text)
-        return [*other, *unknown]
+        return [*other, *unknown, *isolated]
 
     def _keep_written(self, new: RunRecord) -> None:
         """Move what main wrote beside its source into the new run's folder, where it stays."""
