@@ -39,7 +39,8 @@ def plot_command(
     Draw the metric NAME of one or more runs over its steps.
 
     In the terminal, or as a picture whose format follows from the ending of FILE (png, pdf, svg, ...); with --json a
-    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more.
+    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more (the first ten, where it is
+    not known which is best).
     """
     store = workbench.store
     curves = [curve for ref in refs for curve in _curves(store, ref, name)]
@@ -68,7 +69,7 @@ def _curves(store: RunStore, ref: str, name: str) -> list[Curve]:
         record = store.get(ref)
         return [Curve(f"run {record.id}", store.metrics(record.uid or ref, name))]
     sweep = as_run_folders(store).sweep(found[1])
-    jobs = [job for job in ranking(sweep) if job.run is not None and name in job.metrics]
+    jobs = [job for job in ranking(sweep)[0] if job.run is not None and name in job.metrics]
     return [
         Curve(printable(f"run {job.run} {' '.join(job.overrides)}"), store.metrics(job.run or 0, name))
         for job in jobs[:_MOST]

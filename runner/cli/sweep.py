@@ -18,7 +18,7 @@ from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
 from anew.runner.store.sweep_state import Runs, ScannedOnce, read_sweep
 from anew.runner.sweep.report import ranking
-from anew.runner.sweep_records import SweepJob, SweepRecord
+from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_scored
 from anew.runner.wording import ago, duration, printable, short
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
             sweep.status.value,
             ago(sweep.start.started_at),
             _counts(sweep),
-            short(sweep.best.result) if sweep.best else "",
+            _best(sweep),
             " ".join(sweep.overrides),
         ]
         for sweep in sweeps
@@ -75,7 +75,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
 @click.argument("ref", default="last")
 @json_option
 @click.option("--watch", is_flag=True, help="Show it again each second until it has ended.")
-@click.option("--min/--max", "smallest", default=None, help="Which result is best; else as the sweep has it.")
+@click.option("--min/--max", "smallest", default=None, help="Which result is best; else what the sweep or a name says.")
 @click.option("--by", metavar="METRIC", help="Order by the last value of a metric, not by the result.")
 @click.option("--all", "everything", is_flag=True, help="All jobs, also those beyond the first 50.")
 @click.option("--trust", is_flag=True, help="Open the storage of a search, wherever the sweep's record says it is.")
@@ -95,7 +95,7 @@ def show_command(
         sweep = store.sweep(ref)
         folder = store.layout.sweep(sweep.id).search
         flaws = list(store.sweep_folder(sweep.id).flaws())
-        jobs = ranking(sweep, by=by, smallest=smallest)
+        jobs, aim = ranking(sweep, by=by, smallest=smallest)
         if as_json:
             remark_damage(_runs_of([sweep], store))
             for warning in (*sweep.warnings, *flaws):
@@ -108,7 +108,7 @@ def show_command(
             remark_damage(_runs_of([sweep], store))
             for flaw in flaws:
                 remark(f"warning: {printable(flaw)}")
-            _print(sweep, jobs[:most])
+            _print(sweep, jobs[:most], aim)
             _print_search(sweep, folder, trust)
             _print_rest(sweep, max(0, len(jobs) - most))
         if not watch or sweep.status is not Status.RUNNING:
@@ -241,7 +241,21 @@ def _print_search(sweep: SweepRecord, folder: Path, trusted: bool) -> None:
         say(f"  importance  {shares}")
 
 
-def _print(sweep: SweepRecord, jobs: Sequence[SweepJob]) -> None:
+def _best(sweep: SweepRecord) -> str:
+    aim = aim_of(sweep.jobs, sweep.start.direction)
+    best = best_of(sweep.jobs, aim)
+    return f"{short(best.result)} ({aim.words})" if best else ""
+
+
+def _print_order(jobs: Sequence[SweepJob], aim: Aim) -> None:
+    """Say which is best: what the table is in order of, or that it is in order of none."""
+    if aim.direction is not None:
+        say(styled(f"  best first: {aim.words or 'result'}", "dim"))
+    elif sum(map(is_scored, jobs)) > 1:
+        remark("Which result is best is not known: --min or --max; for sweeps to come anew.sweep.direction=minimize")
+
+
+def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], aim: Aim) -> None:
     start = sweep.start
     head = f"sweep {sweep.id} of {sweep.experiment}"
     say(f"{head}  {styled(sweep.status.value, status_style(sweep.status))}  {ago(start.started_at)}  {_counts(sweep)}")
@@ -250,7 +264,9 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob]) -> None:
         remark(f"warning: {warning}")
     if not jobs:
         return
+    _print_order(jobs, aim)
     varying = _varying(sweep)
+    values = {key: _column(jobs, key) for key in varying}
     metrics = _metrics(jobs)
     has_error = any(job.error for job in jobs)
     titles = ["job", "run", "status", *varying, "result", *metrics, "time", *(["why"] if has_error else [])]
@@ -259,13 +275,13 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob]) -> None:
             str(job.index),
             "" if job.run is None else f"{job.run}{'*' if job.reused else ''}",
             job.status.value,
-            *(_value(job, key) for key in varying),
+            *(values[key][row] for key in varying),
             short(job.result),
             *(short(job.metrics.get(name)) for name in metrics),
             duration(job.duration_s),
             *([printable(job.error or "")] if has_error else []),
         ]
-        for job in jobs
+        for row, job in enumerate(jobs)
     ]
     table(titles, rows)
 
@@ -299,8 +315,14 @@ def _varying(sweep: SweepRecord) -> list[str]:
     return [key for key, values in found.items() if len(values) > 1]
 
 
-def _value(job: SweepJob, key: str) -> str:
-    text = _pairs(job).get(key, "")
+def _column(jobs: Sequence[SweepJob], key: str) -> list[str]:
+    """Return what was typed for a key, in little space; in full where what differs would look the same."""
+    typed = [_pairs(job).get(key, "") for job in jobs]
+    texts = [_shortened(text) for text in typed]
+    return texts if len(set(texts)) == len(set(typed)) else list(map(printable, typed))
+
+
+def _shortened(text: str) -> str:
     try:
         return short(float(text)) if "." in text else printable(text)
     except ValueError:
@@ -329,7 +351,7 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
         "overrides": list(sweep.overrides),
         "sweeper": sweep.start.sweeper,
         "launcher": sweep.start.launcher,
-        "direction": sweep.start.direction,
+        "direction": aim_of(sweep.jobs, sweep.start.direction).direction,
         "best": sweep.best.index if sweep.best else None,
         "counts": {status.value: count for status, count in sweep.counts().items()},
     }
@@ -371,5 +393,6 @@ def _job_to_json(job: SweepJob) -> dict[str, Any]:
         "error": job.error,
         "duration_s": job.duration_s,
         "reused": job.reused,
+        "pruned": job.pruned,
         "metrics": {name: plain(value) for name, value in job.metrics.items()},
     }

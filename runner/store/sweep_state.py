@@ -14,6 +14,7 @@ from typing import Protocol
 
 from anew.runner.errors import SweepNotFoundError
 from anew.runner.records import RunRecord, Status
+from anew.runner.search.files import SearchFiles
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.loose import loose_damage
 from anew.runner.store.paths import SweepLayout
@@ -272,6 +273,7 @@ def _job(
         error=f"{error.type}: {error.message}".strip().split("\n")[0] if error else record.signal or job.error,
         duration_s=record.duration_s,
         metrics={name: each.last for name, each in record.metrics.items()},
+        pruned=SearchFiles(folder.layout.folder).stop_mark(index).exists(),
     )
 
 

@@ -148,10 +148,14 @@ class SweepSession:
             sweeper=launching.sweeper,
             launcher=launching.option,
             planned_ahead=launching.planned_ahead,
-            direction=launching.direction or self._settings.sweep.direction,
+            direction=launching.direction or self._direction(),
             source=self._source(),
             hostname=socket.gethostname(),
         )
+
+    def _direction(self) -> str | None:
+        chosen = self._settings.sweep.direction
+        return None if chosen == "auto" else chosen
 
     def _refuse_unfit(self, launching: Launching) -> None:
         if launching.engine is None and self._settings.sweep.workers is not None:
@@ -272,7 +276,7 @@ class SweepSession:
         return Progress(
             self.folder.number,
             len(self._ledger.known) if self._launching.planned_ahead else None,
-            direction=start.direction if start else self._settings.sweep.direction,
+            direction=start.direction if start else self._direction(),
             quiet=self._quiet,
             done=self._ledger.count_completed() if self._is_resumed else 0,
         )
