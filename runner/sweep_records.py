@@ -276,11 +276,15 @@ def direction_of(name: str) -> str | None:
 
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*")
-_LESS = frozenset(
-    "loss losses cost error errors err mse rmse mae mape rmsle nll perplexity ppl regret wer cer fid bpc bpb".split()
-)
-_MORE = frozenset(
-    "acc accuracy auc auroc auprc f1 precision recall score reward iou miou dice bleu rouge psnr ssim r2 elbo".split()
-)
+# fmt: off
+_LESS = frozenset((
+    "loss", "losses", "cost", "error", "errors", "err", "mse", "rmse", "rmsle", "mae", "mape", "nll", "perplexity",
+    "ppl", "regret", "wer", "cer", "fid", "bpc", "bpb",
+))
+_MORE = frozenset((
+    "acc", "accuracy", "auc", "auroc", "auprc", "f1", "precision", "recall", "score", "reward", "iou", "miou", "dice",
+    "bleu", "rouge", "psnr", "ssim", "r2", "elbo",
+))
+# fmt: on
 # such as "neg_mean_squared_error"
-_TURNED = frozenset("neg negative inverse minus".split())
+_TURNED = frozenset(("neg", "negative", "inverse", "minus"))

@@ -80,7 +80,7 @@ def exact(value: Any) -> str:
 
 
 def key_name(key: Any) -> str:
-    """Return what a key of a mapping is called in a dotted name: a text in quotes where it reads like something else."""
+    """Return what a key is called in a dotted name: a text in quotes where it reads like something else."""
     return json.dumps(key) if isinstance(key, str) and ("." in key or _reads_otherwise(key)) else str(key)
 
 

@@ -62,15 +62,23 @@ class OpenedFiles:
         exclude: Folders below them that do not count.
         most: No more files than this are noted.
         outside: Whether files elsewhere count, too, but for those of the system, of libraries and of hidden folders.
+        writing: Told the path of a file that is about to be written, and was not read before.
     """
 
     def __init__(
-        self, folders: Sequence[Path], *, exclude: Sequence[Path] = (), most: int = 10_000, outside: bool = False
+        self,
+        folders: Sequence[Path],
+        *,
+        exclude: Sequence[Path] = (),
+        most: int = 10_000,
+        outside: bool = False,
+        writing: Callable[[str], object] | None = None,
     ) -> None:
         self._folders = tuple(f"{os.path.abspath(folder)}{os.sep}" for folder in folders)
         self._exclude = tuple(f"{os.path.abspath(folder)}{os.sep}" for folder in exclude)
         self._most = most
         self._outside = outside
+        self._writing = writing
         self._seen: set[Any] = set()
         self._count = 0
         self._spool: BinaryIO | None = None
@@ -128,9 +136,13 @@ class OpenedFiles:
             return
         # made whole here, since a relative path may be another file after a chdir
         full = os.path.normpath(os.path.join(os.getcwd(), os.fsdecode(path)))
-        if self._counts(full) and (full, writes) not in self._seen:
-            self._seen.add((full, writes))
-            self._write(full, writes)
+        if not self._counts(full):
+            return
+        # "r+" is both, and reads what is there
+        for each in (False, True) if writes and mode is not None and mode[0] == "r" else (writes,):
+            if (full, each) not in self._seen:
+                self._seen.add((full, each))
+                self._write(full, each)
 
     def _counts(self, full: str) -> bool:
         if full.startswith(self._exclude or "\0"):
@@ -150,6 +162,8 @@ class OpenedFiles:
         size, changed = before or (-1, -1)
         line = b"%d %d %d %s\0" % (writes, size, changed, os.fsencode(full))
         self._spool.write(line)
+        if writes and self._writing is not None and (full, False) not in self._seen:
+            self._writing(full)
 
     def noted(self) -> Iterator[_Noted]:
         """Yield what was noted, in order, by this process and its children."""
@@ -256,6 +270,18 @@ def _in_project(path: str, opened: OpenedFiles, places: Places) -> str:
     return path if os.path.isabs(places.name(Path(real))) else real
 
 
+def written_files(opened: OpenedFiles) -> tuple[str, ...]:
+    """Return the files that were written and not read before that, as they were opened."""
+    read: set[str] = set()
+    written: dict[str, None] = {}
+    for item in opened.noted():
+        if not item.writes:
+            read.add(item.path)
+        elif item.path not in read:
+            written[item.path] = None
+    return tuple(written)
+
+
 def missed_files(opened: OpenedFiles, places: Places) -> tuple[str, ...]:
     """Return the recorded names of files that were to be read and were not there, up to a limit."""
     made, missed = set(), dict[str, None]()
@@ -355,8 +381,11 @@ hook = Hook()
 def _tell(event: str, arguments: tuple[Any, ...]) -> None:
     if hook.refusing is not None:
         hook.refusing(event, arguments)
-    if event == "open" and hook.watching is not None:
+    if event in ("open", "os.rename") and hook.watching is not None:
         try:
-            hook.watching.note(*arguments)
+            if event == "open":
+                hook.watching.note(*arguments)
+            elif arguments[3] == -1:
+                hook.watching.note(arguments[1], "w", 0)  # a file that is written beside its place, and moved to it
         except Exception:
             return  # an error here would stop the program from opening its file

@@ -87,7 +87,7 @@ def exact_form(value: Any) -> str:
     """
     Return a text that values share which are the same bit for bit, and no others.
 
-    1, 1.0, True and "1" are four values, as are 0.0 and -0.0, NaN and "NaN", a list and a tuple, keys 1 and "1"; the order
+    1, 1.0, True and "1" are four values; 0.0 is not -0.0, NaN not "NaN", a list no tuple, a key 1 no key "1". The order
     of a dict or a set is nothing of it. Raises ValueRefusedError as `encode` does.
     """
     return json.dumps(_in_order(encode(value)), sort_keys=True)

@@ -19,8 +19,9 @@ from anew.runner import events as ev
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import imported_modules, loaded_libraries
-from anew.runner.capture.opened import OpenedFiles, missed_files, noticed_inputs
+from anew.runner.capture.opened import OpenedFiles, missed_files, noticed_inputs, written_files
 from anew.runner.capture.source import added_modules
+from anew.runner.capture.written import WrittenFiles
 from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
@@ -335,11 +336,16 @@ class NoticedInputs:
         mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]
         exclude = (beginning.claim.store.root,)
         folders = [places.project, *roots, *mirrored, *([places.mirror] if places.mirror is not None else [])]
-        self.opened = OpenedFiles(folders, exclude=exclude, most=settings.max_files, outside=True)
+        # what is laid out for a re-run is nobody's project
+        self._written = WrittenFiles(beginning.origin.cache, places.root) if not places.moved else None
+        writing = self._written.begin if self._written is not None else None
+        self.opened = OpenedFiles(folders, exclude=exclude, most=settings.max_files, outside=True, writing=writing)
 
     def start(self) -> None:
         """Begin to notice them; a run without that is better than none."""
         try:
+            if self._written is not None:
+                self._written.open()
             self.opened.start()
         except OSError as error:
             self._recorder.warn_once("notice", f"The files that main opens are not noticed: {in_a_line(error)}.")
@@ -354,6 +360,8 @@ class NoticedInputs:
         try:
             places, declared = beginning.origin.places, self._run.declared
             report_missed(missed_files(self.opened, places))
+            if self._written is not None:
+                self._written.end(written_files(self.opened))
             found, notes = noticed_inputs(self.opened, places, objects, keep, cache, declared)
             for reference in found:
                 self._recorder.add(ev.InputUsed, input=reference)
@@ -361,6 +369,8 @@ class NoticedInputs:
                 self._recorder.warn_once(note, note)
         finally:
             self.opened.close()
+            if self._written is not None:
+                self._written.close()
 
 
 class ThreadFailures:

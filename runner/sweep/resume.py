@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
+from anew.runner.capture.written import WrittenFiles
 from anew.runner.errors import RerunError
 from anew.runner.format.redact import REDACTED
 from anew.runner.records import SourceFacts, Status
@@ -125,9 +128,11 @@ def run_job(
 
 
 def changed_files(source: SourceFacts) -> list[str]:
-    """Return the recorded files that are gone from the project, or are others than they were."""
+    """Return the recorded files that are gone, or are neither what they were nor what a run left there."""
     root = Path(source.root or "")
-    return [file.path for file in source.files if file.link is None and digest(root / file.path) != file.sha256]
+    changed = [file.path for file in source.files if file.link is None and digest(root / file.path) != file.sha256]
+    written = WrittenFiles(user_cache_path("anew"), root)
+    return [path for path in changed if not written.has(path)]
 
 
 def _refuse_secrets(start: SweepStart) -> None:
