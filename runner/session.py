@@ -162,6 +162,7 @@ class Session:
             source=lambda: self._source(store, checked),
             main=self._reference,
             options={"store": store.url} if checked.keep else {},
+            cache=self._origin.cache,
             resume=resumed.sweep if resumed is not None else None,
             only=[Status(each) for each in resumed.only] if resumed is not None else (),
             places=self._origin.places if self._origin.source is not None else None,

@@ -91,8 +91,8 @@ class SweepSettings:
 
     Attributes:
         workers: How many at a time, each in a process of its own kind; None for one after the other in this process.
-        skip: "done": a job whose experiment, source, configuration, seed and inputs are those of a COMPLETED run is
-            not run again; "none": all are run.
+        skip: "done": a job whose experiment, main function, source, packages, configuration, seed and inputs are those
+            of a COMPLETED run is not run again; "none": all are run.
         stop_on_failure: Whether no further job begins after one has failed.
         max_jobs: No more jobs than this are begun, in this sweep or in one resumption of it; None for all.
         max_time: No job begins after this: seconds, or a text such as "90s", "30m", "2h"; None for no end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -24,6 +25,8 @@ def capture_command(function: Callable[..., Any], entry: str, root: Path) -> Com
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     target = spec.name if spec is not None and entry == "module" else str(getattr(main, "__file__", "") or "")
+    if function.__module__ == "__main__" and inspect.unwrap(function).__code__.co_filename.startswith("<"):
+        target = ""  # typed at a prompt, after a script or in place of one
     return CommandFacts(
         argv=tuple(sys.argv),
         cwd=str(Path.cwd()),

@@ -32,6 +32,8 @@ from anew.runner.wording import some
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", ".git")
 _ENDS = (".pyc", ".so", ".pyd")
+# stands in what is said of files that main may have read, and that are no inputs on record
+UNKNOWN_INPUT = "not on record as an input"
 _MOST_MISSED = 100
 # of files outside the project, whose content is not kept, so many are looked at, and so much is read for their digests
 _MOST_OUTSIDE = 200
@@ -324,15 +326,15 @@ class _Allowance:
 def _notes(changed: list[str], passed: list[str], is_full: bool) -> Iterator[str]:
     if changed:
         names = some([repr(name) for name in changed])
-        yield f"{names} changed after main had opened it, so what was read is not on record as an input."
+        yield f"{names} changed after main had opened it, so what was read is {UNKNOWN_INPUT}."
     if passed:
         names = some([repr(name) for name in passed])
         yield (
-            f"{names} outside the project are too many or too large to be looked at, and not on record as inputs. "
+            f"{names} outside the project are too many or too large to be looked at, and {UNKNOWN_INPUT} each. "
             "To have them: run.input(path), or anew.inputs.roots=[FOLDER]"
         )
     if is_full:
-        yield "More files were opened than anew.inputs.max_files; the others are not on record as inputs."
+        yield f"More files were opened than anew.inputs.max_files; each of the others is {UNKNOWN_INPUT}."
 
 
 def _module_files() -> set[str]:
