@@ -18,7 +18,7 @@ from anew.runner.dispatch.spool import remove_delivered
 from anew.runner.errors import AnewError
 from anew.runner.guard.watch import Guard
 from anew.runner.places import Places, project_root
-from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
+from anew.runner.records import CommandFacts, RunRecord, SourceFacts, Status, SweepMembership
 from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume
 from anew.runner.run.lifecycle import execute
 from anew.runner.run.origin import Claim, Origin
@@ -46,6 +46,7 @@ class Session:
         reference: Says where main is found by another process; with `script=False`, by one that imports no script.
         options: What was typed beside overrides: `store`, `quiet`.
         entry: Which way main was called: "call" from Python; None for a program that was started.
+        call: Which call of it in this process it is, from 1.
         errand: What this process was started for, if it was.
         attachment: The sweep whose jobs are run here, when another process conducts it.
     """
@@ -59,6 +60,7 @@ class Session:
         reference: Callable[..., MainReference],
         options: Mapping[str, Any],
         entry: str | None = None,
+        call: int | None = None,
         errand: Errand | None = None,
         attachment: Attachment | None = None,
     ) -> None:
@@ -72,7 +74,8 @@ class Session:
         if errand is not None:
             self._origin = _origin_of_errand(errand, experiment, observers)
         else:
-            self._origin = _origin(spec.function, entry or _entry_kind(), experiment, observers, attachment)
+            command = functools.partial(capture_command, spec.function, entry or _entry_kind(), call=call)
+            self._origin = _origin(spec.function, command, experiment, observers, attachment)
 
     # --- what is asked for ------------------------------------------------------------------------------------------
 
@@ -221,7 +224,7 @@ def _take_from_spool(claim: Claim) -> RunRecord | None:
 
 def _origin(
     function: Callable[..., Any],
-    entry: str,
+    command: Callable[[Path], CommandFacts],
     experiment: str,
     observers: Mapping[str, Any],
     attachment: Attachment | None,
@@ -232,7 +235,7 @@ def _origin(
     cache = _cache_folder()
     origin = Origin(
         experiment=experiment,
-        command=capture_command(function, entry, root),
+        command=command(root),
         places=Places(root),
         scan=None,
         cache=cache,

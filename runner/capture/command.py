@@ -13,7 +13,7 @@ from typing import Any
 from anew.runner.records import CommandFacts
 
 
-def capture_command(function: Callable[..., Any], entry: str, root: Path) -> CommandFacts:
+def capture_command(function: Callable[..., Any], entry: str, root: Path, call: int | None = None) -> CommandFacts:
     """
     Return how this process came to call *function*.
 
@@ -21,6 +21,7 @@ def capture_command(function: Callable[..., Any], entry: str, root: Path) -> Com
         function: The main function.
         entry: Which way it came in: "script", "module" or "call".
         root: The project's root.
+        call: Which call of it in this process it is.
     """
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
@@ -36,6 +37,7 @@ def capture_command(function: Callable[..., Any], entry: str, root: Path) -> Com
         interpreter=sys.executable,
         options=_interpreter_options(),
         import_paths=_import_paths(root),
+        call=call,
     )
 
 

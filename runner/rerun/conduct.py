@@ -301,6 +301,7 @@ class _Again:
             store=self.target.url,
             rerun_of=RerunOf(id=record.id, uid=record.uid),
             command=record.command,
+            experiment=record.experiment,
             config=record.config,
             flags=record.provenance.flags,
             overrides=record.overrides,

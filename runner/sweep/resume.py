@@ -170,6 +170,7 @@ def _basis(store: RunFolders, start: SweepStart, place: Sandbox, code: str, sett
     return {
         "store": store.url,
         "command": start.command,
+        "experiment": start.experiment,
         "flags": start.flags,
         "settings": (*kept, *settings),
         "source": start.source if code == "recorded" else None,
