@@ -12,6 +12,7 @@ from anew.runner.cli.context import Workbench, command
 from anew.runner.cli.render import say
 from anew.runner.format import ids
 from anew.runner.store import curate
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import size
 
 _FORCE = click.option("--force", is_flag=True, help="Take runs, too, that may be going on.")
@@ -45,12 +46,12 @@ def delete_command(workbench: Workbench, refs: tuple[str, ...], yes: bool, force
     """Move runs into the trash, from where `anew restore` brings them back."""
     store = workbench.folders
     numbers = [store.resolve(ref) for ref in refs]
-    if not (yes or _meant("delete", refs, numbers)):
+    if not (yes or _meant("delete", refs, numbers, store.url)):
         say("Nothing was deleted.")
         return
     for number in dict.fromkeys(numbers):
         curate.delete(store, number, force=force)
-        say(f"Run {number} deleted. To have it back: anew restore {number}")
+        say(f"Run {number} deleted. To have it back: {as_typed(f'anew restore {number}', store.url)}")
 
 
 @command("restore")
@@ -70,7 +71,8 @@ def purge_command(workbench: Workbench, refs: tuple[str, ...], yes: bool, force:
     """Remove deleted runs for good, all or those named, and the content that no run refers to any more."""
     store = workbench.folders
     numbers = [curate.number_in_trash(store, ref) for ref in refs]
-    if not yes and not (_meant("purge", refs, numbers) and _agreed(len(curate.trashed(store)), refs)):
+    url, deleted = store.url, len(curate.trashed(store))
+    if not yes and not (_meant("purge", refs, numbers, url) and _agreed(deleted, refs, url)):
         say("Nothing was removed.")
         return
     purged = curate.purge(store, refs or None, force=force)
@@ -78,12 +80,15 @@ def purge_command(workbench: Workbench, refs: tuple[str, ...], yes: bool, force:
     say(f"Removed {runs} and {purged.objects} pieces of content ({size(purged.bytes_freed)}).")
     if purged.left:
         left = " ".join(map(str, purged.left))
-        say(f"Left, since they may be going on: {left}. To remove them all the same: anew purge --force {left}")
+        say(
+            f"Left, since they may be going on: {left}. "
+            f"To remove them all the same: {as_typed(f'anew purge --force {left}', store.url)}"
+        )
     if purged.content_kept:
-        say(f"{purged.content_kept} To see what is damaged: anew check")
+        say(f"{purged.content_kept} To see what is damaged: {as_typed('anew check', store.url)}")
 
 
-def _meant(command: str, refs: Sequence[str], numbers: Sequence[int]) -> bool:
+def _meant(command: str, refs: Sequence[str], numbers: Sequence[int], store: str) -> bool:
     """
     Ask whether those runs are meant that were named by the beginning of their uids only.
 
@@ -97,12 +102,12 @@ def _meant(command: str, refs: Sequence[str], numbers: Sequence[int]) -> bool:
     if not sys.stdin.isatty():
         raise click.UsageError(
             f"{which}. To {command} by a part of a uid, name the run in full, or say that it is meant: "
-            f"anew {command} {' '.join(map(str, numbers))}"
+            f"{as_typed(f'anew {command} ' + ' '.join(map(str, numbers)), store)}"
         )
     return click.confirm(f"{which}. Is it meant?", err=True)
 
 
-def _agreed(deleted: int, refs: tuple[str, ...]) -> bool:
+def _agreed(deleted: int, refs: tuple[str, ...], store: str) -> bool:
     if refs:
         what = f"the deleted runs {' '.join(refs)}"
     else:
@@ -110,6 +115,6 @@ def _agreed(deleted: int, refs: tuple[str, ...]) -> bool:
     if not sys.stdin.isatty():
         raise click.UsageError(
             f"This would remove {what} for good, and there is no terminal to ask on. "
-            f"To do it without being asked: anew purge {''.join(f'{ref} ' for ref in refs)}--yes"
+            f"To do it without being asked: {as_typed(' '.join(['anew purge', *refs, '--yes']), store)}"
         )
     return click.confirm(f"Remove {what} for good?", err=True)

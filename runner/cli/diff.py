@@ -24,7 +24,7 @@ def diff_command(workbench: Workbench, a: str, b: str, as_json: bool) -> None:
     """Show what differs between two runs: configuration, source, packages, hardware, inputs, result, metrics."""
     store = workbench.store
     first, second = store.get(a), store.get(b)
-    remark_damage([first, second])
+    remark_damage([first, second], store.url)
     if as_json:
         print_json(compare(first, second, store, remark))
         return

@@ -55,7 +55,7 @@ def list_command(
     # one more than is shown tells whether there are more
     found = store.find(text, sort=sort, limit=None if most is None else most + 1)
     records = found if most is None else found[:most]
-    remark_damage(records)
+    remark_damage(records, store.url)
     if as_json:
         print_json([record_to_json(record, full=False) for record in records])
         return

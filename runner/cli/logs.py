@@ -24,7 +24,7 @@ def logs_command(workbench: Workbench, ref: str, follow: bool, as_json: bool) ->
     pieces = workbench.store.output(ref, follow=follow)
     if as_json:
         print_json("".join(pieces))
-        remark_damage([workbench.store.get(ref)])
+        remark_damage([workbench.store.get(ref)], workbench.store.url)
         return
     something = False
     for piece in pieces:
@@ -33,4 +33,4 @@ def logs_command(workbench: Workbench, ref: str, follow: bool, as_json: bool) ->
         sys.stdout.buffer.flush()
     if not something:
         remark("The run printed nothing.")
-    remark_damage([workbench.store.get(ref)])
+    remark_damage([workbench.store.get(ref)], workbench.store.url)

@@ -27,7 +27,7 @@ def metrics_command(workbench: Workbench, ref: str, names: tuple[str, ...], as_c
     """
     store = workbench.store
     record = store.get(ref)
-    remark_damage([record])
+    remark_damage([record], store.url)
     wanted = names or tuple(record.metrics) if as_csv or as_json else names
     series = [store.metrics(record.uid or ref, name) for name in wanted]
     if as_json:

@@ -16,6 +16,7 @@ from anew.runner.contracts import RunStore
 from anew.runner.errors import MetricNotFoundError, StoreError
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
 from anew.runner.store.locate import as_run_folders
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
 from anew.runner.wording import printable
 
@@ -45,7 +46,9 @@ def plot_command(
     store = workbench.store
     curves = [curve for ref in refs for curve in _curves(store, ref, name)]
     if not curves:
-        raise MetricNotFoundError(f"No job of {' '.join(refs)} has logged {name!r}. To see them: anew sweep show")
+        raise MetricNotFoundError(
+            f"No job of {' '.join(refs)} has logged {name!r}. To see them: {as_typed('anew sweep show', store.url)}"
+        )
     title = printable(name) if len(curves) > 1 else f"{printable(name)}, {curves[0].label}"
     if png is not None:
         try:

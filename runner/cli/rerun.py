@@ -18,6 +18,7 @@ from anew.runner.errors import AnewError, RunNotFoundError
 from anew.runner.rerun.conduct import rerun
 from anew.runner.rerun.report import RerunResult, verdict_lines, verdict_words
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import as_typed
 
 _TAG = "tag:"
 _STDERR = 2
@@ -231,7 +232,7 @@ def _tagged(store: RunFolders, tag: str) -> list[int]:
     runs = ((run.number, run.record) for run in store.all_runs())
     tagged = [number for number, record in runs if tag in record.tags and record.rerun_of is None]
     if not tagged:
-        text = f"No run in {store.url} has the tag {tag!r}. To see them all: anew list"
+        text = f"No run in {store.url} has the tag {tag!r}. To see them all: {as_typed('anew list', store.url)}"
         raise RunNotFoundError(text, ref=f"{_TAG}{tag}")
     return sorted(tagged)
 

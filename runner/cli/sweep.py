@@ -17,6 +17,7 @@ from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
 from anew.runner.store.sweep_state import Runs, ScannedOnce, read_sweep
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
 from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_scored
 from anew.runner.wording import ago, duration, printable, short
@@ -49,7 +50,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
     runs = ScannedOnce(store)
     found = (_sweep_if_begun(store.sweep_folder(number), runs) for number in store.sweep_numbers())
     sweeps = [sweep for sweep in found if sweep is not None]
-    remark_damage(_runs_of(sweeps, store))
+    remark_damage(_runs_of(sweeps, store), store.url)
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
         return
@@ -97,7 +98,7 @@ def show_command(
         flaws = list(store.sweep_folder(sweep.id).flaws())
         jobs, aim = ranking(sweep, by=by, smallest=smallest)
         if as_json:
-            remark_damage(_runs_of([sweep], store))
+            remark_damage(_runs_of([sweep], store), store.url)
             for warning in (*sweep.warnings, *flaws):
                 remark(f"warning: {printable(warning)}")
             print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder, trust)})
@@ -105,12 +106,12 @@ def show_command(
             if watch and sys.stdout.isatty():
                 click.clear()
             most = len(jobs) if everything else _MOST_JOBS
-            remark_damage(_runs_of([sweep], store))
+            remark_damage(_runs_of([sweep], store), store.url)
             for flaw in flaws:
                 remark(f"warning: {printable(flaw)}")
             _print(sweep, jobs[:most], aim)
             _print_search(sweep, folder, trust)
-            _print_rest(sweep, max(0, len(jobs) - most))
+            _print_rest(sweep, max(0, len(jobs) - most), store.url)
         if not watch or sweep.status is not Status.RUNNING:
             return
         time.sleep(_WATCH_S)
@@ -173,7 +174,7 @@ def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
         return
     folder.ask_to_stop("finish" if finish else "now")
     number, what = folder.number, "finish" if finish else "stop"
-    say(f"sweep {number} was asked to {what}; to see it: anew sweep show {number}")
+    say(f"sweep {number} was asked to {what}; to see it: {as_typed(f'anew sweep show {number}', folder.store)}")
 
 
 _SHORT = {
@@ -195,10 +196,11 @@ def _sweep_if_begun(folder: SweepFolder, runs: Runs) -> SweepRecord | None:
         for warning in sweep.warnings:
             remark(f"sweep {number}: {printable(warning)}")
         return sweep
+    runs_of_it = as_typed(f"anew list sweep=={number}", folder.store)
     if os.path.lexists(folder.layout.record) or folder.layout.folder.is_symlink():
-        remark(f"sweep {number}: {folder.layout.record} is damaged; its runs: anew list sweep=={number}")
+        remark(f"sweep {number}: {folder.layout.record} is damaged; its runs: {runs_of_it}")
     elif folder.is_headless():
-        remark(f"sweep {number}: {folder.layout.record} is missing; its runs: anew list sweep=={number}")
+        remark(f"sweep {number}: {folder.layout.record} is missing; its runs: {runs_of_it}")
     return None
 
 
@@ -227,7 +229,7 @@ def _print_search(sweep: SweepRecord, folder: Path, trusted: bool) -> None:
     if found is None:
         return
     if found.unopened:
-        how = f"anew sweep show {sweep.id} --trust"
+        how = as_typed(f"anew sweep show {sweep.id} --trust", folder.parent.parent.parent)
         remark(f"The search by {found.sampler} is kept in {printable(found.unopened)}; to have it opened: {how}")
         return
     states = ", ".join(f"{count} {state}" for state, count in found.n_trials.items())
@@ -286,10 +288,10 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], aim: Aim) -> None:
     table(titles, rows)
 
 
-def _print_rest(sweep: SweepRecord, left_out: int) -> None:
+def _print_rest(sweep: SweepRecord, left_out: int, store: str) -> None:
     """Say what the table leaves out."""
     if left_out:
-        remark(f"{left_out} more jobs; to see them: anew sweep show {sweep.id} --all")
+        remark(f"{left_out} more jobs; to see them: {as_typed(f'anew sweep show {sweep.id} --all', store)}")
     if any(job.reused for job in sweep.jobs):
         remark("* done before the sweep, and not run again")
 

@@ -150,7 +150,7 @@ def _lines(file: ContentRef | None, store: Source, tell: Callable[[str], object]
         tell(str(error))
         return None
     if sha256(data).hexdigest() != file.sha256:
-        tell(f"The content of {file.path} ({file.sha256[:12]}) is damaged. To see what else is: anew check --deep")
+        tell(f"The content of {file.path} ({file.sha256[:12]}) is damaged, as anew check --deep shows.")
         return None
     try:
         text = data.decode()

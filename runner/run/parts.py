@@ -30,6 +30,7 @@ from anew.runner.run.beginning import Beginning, without_source
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import message
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import duration, in_a_line, say
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class Announcement:
     def _where(self) -> str:
         claim = self._beginning.claim
         if claim.settings.keep:
-            return f"see: anew show {claim.number}"
+            return f"see: {as_typed(f'anew show {claim.number}', claim.store.url, self._beginning.record.command.cwd)}"
         sinks = self._followers.sinks if self._followers is not None else ()
         return f"kept by {', '.join(sinks)}" if sinks else f"spooled in {self._shown(claim.layout.folder)}"
 

@@ -20,6 +20,7 @@ from anew.runner.store.loose import loose_damage
 from anew.runner.store.paths import SweepLayout
 from anew.runner.store.reading import SILENT_S, file_clock
 from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart, Taken
 
 
@@ -70,7 +71,7 @@ def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
     if start is None:
         raise SweepNotFoundError(
             f"Sweep {folder.number} in {str(folder.layout.folder)!r} has no record: it ended before its first job, or "
-            "sweep.json is damaged. To see the others: anew sweep list"
+            f"sweep.json is damaged. To see the others: {as_typed('anew sweep list', folder.store)}"
         )
     alive = folder.conductor_alive()
     lines = folder.lines()

@@ -6,14 +6,15 @@ from typing import Any
 
 from anew.runner.errors import FilterError
 from anew.runner.records import Status
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, direction_of, is_finite
 from anew.runner.wording import say, short
 
 _MOST = 20
 
 
-def say_ending(sweep: SweepRecord) -> None:
-    """Say on stderr how many jobs ended how, which was best, and which failed and why."""
+def say_ending(sweep: SweepRecord, store: str) -> None:
+    """Say on stderr how many jobs ended how, which was best, and which failed and why, in the store at a URL."""
     counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
     aim = aim_of(sweep.jobs, sweep.start.direction)
     best = best_of(sweep.jobs, aim)
@@ -28,9 +29,9 @@ def say_ending(sweep: SweepRecord) -> None:
     if len(failed) > _MOST:
         say(f"  and {len(failed) - _MOST} more")
     if failed:
-        say(f"to see why: anew show sweep:{sweep.id}/{failed[0].index}")
+        say(f"to see why: {as_typed(f'anew show sweep:{sweep.id}/{failed[0].index}', store)}")
     if sweep.status is not Status.COMPLETED:
-        say(f"to run what has not completed: anew sweep resume {sweep.id}")
+        say(f"to run what has not completed: {as_typed(f'anew sweep resume {sweep.id}', store)}")
 
 
 def ranking(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None = None) -> tuple[list[SweepJob], Aim]:
@@ -59,7 +60,7 @@ def ranking(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None 
         return list(sweep.jobs), aim
 
     def key(job: SweepJob) -> tuple[bool, Any, int]:
-        value = job.metrics.get(by) if by is not None else job.result
+        value: Any = job.metrics.get(by) if by is not None else job.result
         if job.pruned or job.status not in (Status.COMPLETED, Status.RUNNING) or not is_finite(value):
             return True, 0, job.index
         return False, value if aim.direction == "minimize" else -value, job.index

@@ -22,13 +22,13 @@ from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep import vouching
 from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
 
 _NAMED = 3
 _NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS")
-_AGAIN = "anew sweep resume"
 
 
 def resume(
@@ -72,7 +72,9 @@ def resume(
     start = sweep.start
     folder = opened.sweep_folder(start.id)
     if folder.conductor_alive():
-        raise RerunError(f"Sweep {start.id} is going on. To see it: anew sweep show {start.id}")
+        raise RerunError(
+            f"Sweep {start.id} is going on. To see it: {as_typed(f'anew sweep show {start.id}', opened.url)}"
+        )
     for warning in sweep.warnings:
         (tell or print)(f"sweep {start.id}: {warning}")
     if sweep.status is not Status.COMPLETED:
@@ -82,7 +84,7 @@ def resume(
         (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
         return 0
     _refuse_secrets(start)
-    chosen = code or _code(start)
+    chosen = code or _code(start, opened.url)
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
         only = _only(failed, missing)
@@ -144,13 +146,13 @@ def _refuse_secrets(start: SweepStart) -> None:
         )
 
 
-def _code(start: SweepStart) -> str:
+def _code(start: SweepStart, store: str) -> str:
     changed = changed_files(start.source)
     if not changed:
         return "current"
     raise RerunError(
         f"Since sweep {start.id} began, {some(changed, _NAMED)} changed, so that its jobs would not be of one kind. "
-        f"To go on with the files as they were: anew sweep resume {start.id} --code recorded. "
+        f"To go on with the files as they were: {as_typed(f'anew sweep resume {start.id} --code recorded', store)}. "
         "With today's: --code current"
     )
 
@@ -184,7 +186,8 @@ def _run(errand: Resume | OneJob, place: Sandbox, store: RunFolders) -> int:
     places = errand.places
     cwd = Path(errand.command.cwd)
     if errand.source is not None:
-        lay_out_source(errand.source, places, store.objects, ref=errand.sweep, what="sweep", again=_AGAIN)
+        again = as_typed(f"anew sweep resume {errand.sweep} --code current", store.url)
+        lay_out_source(errand.source, places, store.objects, again=again, what="sweep", ref=errand.sweep)
         if cwd.is_relative_to(places.root):
             cwd = places.mirrored(cwd)
             cwd.mkdir(parents=True, exist_ok=True)

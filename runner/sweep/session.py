@@ -238,7 +238,7 @@ class SweepSession:
         self._ledger.close(reason, detail)
         record = read_sweep(self.folder, self._store)
         if not self._quiet:
-            say_ending(record)
+            say_ending(record, self._store.url)
         return record
 
     def attachment(self) -> Attachment:
