@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +31,7 @@ from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.git import GitError, Listing, query, sections
 from anew.runner.capture.modules import imported_files
 from anew.runner.capture.written import WrittenFiles
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format.redact import has_known_form
 from anew.runner.places import is_marked

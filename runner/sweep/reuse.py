@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anew.runner.capture.command import unrepeatable
 from anew.runner.capture.opened import UNKNOWN_INPUT
+from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.values import encode
 from anew.runner.records import CommandFacts, ContentRef, EnvironmentFacts, RunRecord, SourceFacts, Status
