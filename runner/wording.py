@@ -68,7 +68,7 @@ def short(value: Any) -> str:
         and len(value) <= 3
         and all(isinstance(item, (int, float)) for item in value.values())
     ):
-        return " ".join(f"{key_name(key)}={short(item)}" for key, item in value.items())
+        return " ".join(f"{printable(key_name(key))}={short(item)}" for key, item in value.items())
     return exact(value)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
 
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.errors import RerunError
@@ -131,6 +130,8 @@ def run_job(
 
 def changed_files(source: SourceFacts) -> list[str]:
     """Return the recorded files that are gone, or are neither what they were nor what a run left there."""
+    from platformdirs import user_cache_path
+
     root = Path(source.root or "")
     changed = [file.path for file in source.files if file.link is None and digest(root / file.path) != file.sha256]
     written = WrittenFiles(user_cache_path("anew"), root)
