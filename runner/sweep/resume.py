@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.errors import RerunError
 from anew.runner.format.redact import REDACTED
