@@ -249,24 +249,24 @@ def _best(sweep: SweepRecord) -> str:
     return f"{short(best.result)} ({aim.words})" if best else ""
 
 
-def _print_order(jobs: Sequence[SweepJob], aim: Aim) -> None:
-    """Say which is best: what the table is in order of, or that it is in order of none."""
-    if aim.direction is not None:
-        say(styled(f"  best first: {aim.words or 'result'}", "dim"))
-    elif sum(map(is_scored, jobs)) > 1:
+def _print_unordered(jobs: Sequence[SweepJob], aim: Aim) -> None:
+    """Say of a table in which the best might come first why it does not."""
+    if aim.direction is None and sum(map(is_scored, jobs)) > 1:
         remark("Which result is best is not known: --min or --max; for sweeps to come anew.sweep.direction=minimize")
 
 
 def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], aim: Aim) -> None:
     start = sweep.start
     head = f"sweep {sweep.id} of {sweep.experiment}"
-    say(f"{head}  {styled(sweep.status.value, status_style(sweep.status))}  {ago(start.started_at)}  {_counts(sweep)}")
+    order = f"  {styled(f'best first: {aim.words}', 'dim')}" if aim.direction is not None else ""
+    status = styled(sweep.status.value, status_style(sweep.status))
+    say(f"{head}  {status}  {ago(start.started_at)}  {_counts(sweep)}{order}")
     say(f"  {printable(' '.join(sweep.overrides))}")
     for warning in sweep.warnings:
         remark(f"warning: {warning}")
     if not jobs:
         return
-    _print_order(jobs, aim)
+    _print_unordered(jobs, aim)
     varying = _varying(sweep)
     values = {key: _column(jobs, key) for key in varying}
     metrics = _metrics(jobs)

@@ -68,7 +68,7 @@ def test_a_setting_or_the_name_of_a_metric_says_it_everywhere_the_same(
     assert shown(trial)["best"] == best
     text = anew(trial, "sweep", "show").stdout
     assert f"best first: {words}" in text
-    assert text.splitlines()[4].split()[0] == str(best)
+    assert text.splitlines()[3].split()[0] == str(best)
     assert f"({words})" in anew(trial, "sweep", "list").stdout
 
 
@@ -84,9 +84,9 @@ def test_what_a_search_told_to_stop_is_not_best(trial: Project) -> None:
 
 def test_the_name_of_what_is_ordered_by_says_it_and_an_option_overrules(trial: Project) -> None:
     trial.run("-m", "i=0,2,3", "name=loss", "anew.sweep.direction=maximize")
-    order = [line.split()[0] for line in anew(trial, "sweep", "show", "--by", "loss").stdout.splitlines()[4:]]
+    order = [line.split()[0] for line in anew(trial, "sweep", "show", "--by", "loss").stdout.splitlines()[3:]]
     assert order == ["2", "0", "1"]
-    order = [line.split()[0] for line in anew(trial, "sweep", "show", "--by", "loss", "--max").stdout.splitlines()[4:]]
+    order = [line.split()[0] for line in anew(trial, "sweep", "show", "--by", "loss", "--max").stdout.splitlines()[3:]]
     assert order == ["1", "0", "2"]
 
 
