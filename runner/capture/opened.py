@@ -124,7 +124,8 @@ class OpenedFiles:
         hook.is_early = False
         for path in hook.early:
             full = os.path.normpath(path)
-            if self._counts(full) and not passes(full):
+            # elsewhere Hydra has read what it is configured by
+            if not self.is_outside(full) and self._counts(full) and not passes(full):
                 self._note_at(full, os.O_RDONLY)
         if self._unseen is not None:
             self._unseen.begin_where_needed()
