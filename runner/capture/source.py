@@ -81,15 +81,17 @@ class SourceScan:
     Args:
         root: The project's root.
         cache: A file that remembers digests by size and times of files; it may be missing or damaged.
+        programs: Files that were started, which need be no module's.
 
     Attributes:
         news: Those of the notes found that should be said aloud: not, each time anew, that a file that has not changed
             seems to hold a secret.
     """
 
-    def __init__(self, root: Path, cache: Path) -> None:
+    def __init__(self, root: Path, cache: Path, programs: Iterable[str] = ()) -> None:
         self.news: tuple[str, ...] = ()
         self._root = root
+        self._programs = tuple(programs)
         self._cache = cache
         self._listing: Listing | None = None
         self._note: str | None = None
@@ -143,7 +145,8 @@ class SourceScan:
 
     def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
         keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache))
-        keeper.take(_imported(self._root), is_code=True)
+        programs = (_place(str(self._root), file) for file in self._programs)
+        keeper.take((*_imported(self._root), *(each for each in programs if each is not None)), is_code=True)
         keeper.take(_in_order(self._found(keeper)))
         keeper.cache.save(self._cache)
         return keeper

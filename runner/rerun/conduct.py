@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,19 @@ def rerun(
 
 def _silent(text: str) -> None:
     """Say nothing."""
+
+
+def _values(overrides: Iterable[str], key: str) -> list[str]:
+    """Return what overrides set a key to."""
+    words = (each.lstrip("+~").partition("=") for each in overrides)
+    return [value for name, _, value in words if name == key]
+
+
+def _with_seed(changes: tuple[str, ...], record: RunRecord) -> tuple[str, ...]:
+    """Return what is to be another, with the configuration's own seed where `anew.seed` gives the root seed anew."""
+    given = _values(changes, "anew.seed")
+    is_own = isinstance(record.config.get("seed"), int) and not _values(changes, "seed")
+    return (*changes, f"seed={given[-1]}") if given and is_own else changes
 
 
 class _Again:
@@ -306,9 +319,9 @@ class _Again:
             config=record.config,
             flags=record.provenance.flags,
             overrides=record.overrides,
-            changes=self.changes,
+            changes=_with_seed(self.changes, record),
             settings=self._settings(),
-            seed=None if any(each.startswith("anew.seed=") for each in self.changes) else record.seed,
+            seed=None if _values(self.changes, "anew.seed") else record.seed,
             source=record.source if self.recorded_code else None,
             root=str(self.places.root),
             mirror=str(self.places.mirror),
@@ -320,6 +333,8 @@ class _Again:
     def _settings(self) -> tuple[str, ...]:
         """Return the settings to record by; one that held a secret is not on record, and left out."""
         typed = [each for each in self.record.provenance.settings if not each.lstrip("+~").startswith(_NAMES)]
+        if _values(self.changes, "seed") or _values(self.changes, "anew.seed"):
+            typed = [each for each in typed if not _values([each], "anew.seed")]
         hidden = [each for each in typed if REDACTED in each]
         if hidden:
             keys = ", ".join(each.lstrip("+~").partition("=")[0] for each in hidden)

@@ -159,11 +159,14 @@ class Announcement:
 
     def start(self) -> None:
         """Say which run begins, and what is new about its source; quiet or not, once, that there is none to be had."""
-        for note in without_source(self._beginning.origin):
+        claim, scan = self._beginning.claim, self._beginning.origin.scan
+        for note in without_source(self._beginning.origin) if claim.settings.record else ():
             _say_once(note)
         if self._is_quiet:
             return
-        claim, scan = self._beginning.claim, self._beginning.origin.scan
+        if not claim.settings.record:
+            say(f"a run of {self._beginning.record.experiment}, unrecorded: nothing of it stays")
+            return
         say(f"run {claim.number} of {self._beginning.record.experiment} in {self._shown(claim.layout.folder)}")
         for note in scan.news if scan is not None else ():
             say(note)
@@ -177,8 +180,11 @@ class Announcement:
         ended = self._course.ended
         if self._is_quiet or ended is None or not self._course.called:
             return
-        number = self._beginning.claim.number
-        say(f"run {number} {ended.status.value} after {duration(ended.duration_s)}, {self._where()}")
+        claim = self._beginning.claim
+        if not claim.settings.record:
+            say(f"{ended.status.value} after {duration(ended.duration_s)}, unrecorded")
+            return
+        say(f"run {claim.number} {ended.status.value} after {duration(ended.duration_s)}, {self._where()}")
 
     def _where(self) -> str:
         claim = self._beginning.claim
