@@ -26,6 +26,7 @@ from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_for_recording
+from anew.runner.store.passing import PassingStore
 from anew.runner.sweep.ledger import take
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
 from anew.runner.sweep_records import PlannedJob
@@ -45,7 +46,7 @@ class Session:
         experiment: The experiment's name.
         observers: Those given in Python: name -> instance, class or function.
         reference: Says where main is found by another process; with `script=False`, by one that imports no script.
-        options: What was typed beside overrides: `store`, `quiet`.
+        options: What was typed beside overrides: `store`, `quiet`, `record`.
         entry: Which way main was called: "call" from Python; None for a program that was started.
         errand: What this process was started for, if it was.
         attachment: The sweep whose jobs are run here, when another process conducts it.
@@ -70,6 +71,8 @@ class Session:
         self._claims: list[Claim] = []
         self._sweep: SweepSession | Attachment | None = attachment if errand is None else _attachment(errand)
         self._last: RunRecord | None = None
+        self._passing: PassingStore | None = None
+        self.failure: Exception | None = None
         if errand is not None:
             self._origin = _origin_of_errand(errand, experiment, observers)
         else:
@@ -83,7 +86,11 @@ class Session:
 
     def run(self, words: Sequence[str], *, interactive: bool) -> Any:
         """Do a command line, or the same from Python. Returns and raises as `run_app`."""
-        return run_app(self._spec, words, self, interactive=interactive)
+        try:
+            return run_app(self._spec, words, self, interactive=interactive)
+        finally:
+            if self._passing is not None:
+                self._passing.remove()
 
     def run_errand(self, *, interactive: bool) -> Any:
         """Do what this process was started for. Returns and raises as `run_app`."""
@@ -102,7 +109,7 @@ class Session:
     def last_record(self) -> RunRecord:
         """Return the record of the run that ended last."""
         claim = self._claims[-1]
-        return claim.store.get(claim.number) if claim.settings.keep or self._last is None else self._last
+        return claim.store.get(claim.number) if self._last is None else self._last
 
     # --- runs -------------------------------------------------------------------------------------------------------
 
@@ -127,12 +134,17 @@ class Session:
         claim = self._claims[-1]
         if isinstance(self._errand, (Rerun, OneJob)):
             Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._errand.report))
+        is_recorded = claim.settings.record
+        origin = self._origin if is_recorded else replace(self._origin, observers={})
         try:
-            return execute(job, claim, self._origin, job.call)
+            return execute(job, claim, origin, job.call)
+        except Exception as error:
+            self.failure = error
+            raise
         finally:
             # what became of a sweep's jobs is read from their runs
-            if not claim.settings.keep and claim.sweep is None:
-                self._last = _take_from_spool(claim)
+            if claim.sweep is None and not (claim.settings.keep and is_recorded):
+                self._last = _take_from_spool(claim) if is_recorded else claim.store.get(claim.number)
 
     def abandon(self) -> None:
         """Give up the number taken last."""
@@ -187,12 +199,13 @@ class Session:
     def _settings(self, settings: Mapping[str, Any]) -> Settings:
         chosen = {key: value for key, value in self._options.items() if value is not None}
         if not isinstance(self._errand, Rerun):
-            return Settings.from_mapping({**settings, **chosen})
+            read = Settings.from_mapping({**settings, **chosen})
+            return read if read.record else read.in_passing()
         if isinstance(observers := settings.get("observers"), Mapping):
             # what is compared afterwards has to be in the store
             chosen["observers"] = {**observers, KEPT: {}}
-        # what a run was called is no part of what is repeated
-        return Settings.from_mapping({**settings, **chosen, "tags": (), "note": None})
+        # what a run was called is no part of what is repeated; and without a record nothing could be compared
+        return Settings.from_mapping({**settings, **chosen, "tags": (), "note": None, "record": True})
 
     def _able(self, settings: Mapping[str, Any]) -> Settings:
         """Return the settings of what was just typed, with observers that can work; a re-run does with what it gets."""
@@ -202,6 +215,9 @@ class Session:
         return checked
 
     def _store(self, settings: Settings) -> FolderStore:
+        if not settings.record and not isinstance(self._sweep, Attachment):
+            self._passing = self._passing or PassingStore()
+            return self._passing.store
         if not settings.keep:
             return open_for_recording(self._origin.cache / "spool")
         return open_for_recording(settings.store, start=self._origin.places.root)

@@ -12,6 +12,7 @@ import click
 
 from anew.runner import errors
 from anew.runner.cli import offers
+from anew.runner.cli.chosen import all_of
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import say
 from anew.runner.config.build import read_settings
@@ -125,7 +126,7 @@ def _drop(workbench: Workbench, refs: list[str], name: str, as_json: bool) -> in
 def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[RunFolders, Iterable[int], bool]]:
     if refs:
         store = workbench.folders
-        yield store, [store.resolve(ref) for ref in refs], False
+        yield store, all_of(store, refs, "Nothing was delivered.").numbers, False
         return
     spool = spool_folder()
     has_spool = (spool / "FORMAT").exists()

@@ -10,19 +10,19 @@ from anew.runner.wording import say, short
 _MOST = 20
 
 
-def say_ending(sweep: SweepRecord) -> None:
-    """Say on stderr how many jobs ended how, which was best, and which failed and why."""
+def say_ending(sweep: SweepRecord, *, is_recorded: bool = True) -> None:
+    """Say on stderr how many jobs ended how, which was best, and which failed and why; of what stays, what to type."""
     counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
     best = sweep.best
     ending = f"; best {short(best.result)}: run {best.run} {' '.join(best.overrides)}".rstrip() if best else ""
     say(f"sweep {sweep.id}: {counts or 'no jobs'}{ending}")
-    say_failures(sweep)
-    if sweep.status is not Status.COMPLETED:
+    say_failures(sweep, is_recorded=is_recorded)
+    if is_recorded and sweep.status is not Status.COMPLETED:
         say(f"to run what has not completed: anew sweep resume {sweep.id}")
 
 
-def say_failures(sweep: SweepRecord) -> None:
-    """Say on stderr which jobs failed, and why."""
+def say_failures(sweep: SweepRecord, *, is_recorded: bool = True) -> None:
+    """Say on stderr which jobs failed, and why; of what stays, what to type."""
     failed = [job for job in sweep.jobs if job.status in (Status.FAILED, Status.LOST)]
     for job in failed[:_MOST]:
         run = f"run {job.run}" if job.run is not None else "no run"
@@ -30,7 +30,7 @@ def say_failures(sweep: SweepRecord) -> None:
         say(f"  job {job.index}  {run}  {job.status.value}  {' '.join(job.overrides)}  {why}")
     if len(failed) > _MOST:
         say(f"  and {len(failed) - _MOST} more")
-    if failed:
+    if failed and is_recorded:
         say(f"to see why: anew show sweep:{sweep.id}/{failed[0].index}")
 
 

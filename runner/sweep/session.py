@@ -154,6 +154,12 @@ class SweepSession:
         )
 
     def _refuse_unfit(self, launching: Launching) -> None:
+        if not self._settings.record and launching.engine not in (None, "local"):
+            raise ConfigError(
+                f"Jobs of hydra/launcher={launching.option} run elsewhere and are recorded. For a sweep of which "
+                "nothing stays leave the launcher out; anew.sweep.workers=2 runs two jobs at a time.",
+                key="anew.record",
+            )
         if launching.engine is None and self._settings.sweep.workers is not None:
             with suppress(OSError):
                 self.folder.layout.folder.rmdir()
@@ -215,9 +221,10 @@ class SweepSession:
         self._ledger.close(reason, detail)
         record = read_sweep(self.folder, self._store)
         if not self._quiet:
-            say_ending(record)
+            say_ending(record, is_recorded=self._settings.record)
         elif self._command.entry != "call":
-            say_failures(record)  # of which nothing else would tell: workers' jobs print into their own records
+            # of which nothing else would tell: workers' jobs print into their own records
+            say_failures(record, is_recorded=self._settings.record)
         return record
 
     def attachment(self) -> Attachment:

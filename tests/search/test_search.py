@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
@@ -580,6 +581,7 @@ def test_a_search_learns_from_what_else_is_in_a_shared_study(tmp_path: Path) -> 
     study = study_of(tmp_path / "two")
     assert len(study.open(0).trials) == 6
     assert list(study.latest()) == [0, 1, 2]
+    assert str(tmp_path / "studies.db") not in [each.path for each in psutil.Process().open_files()]
     told = summary(tmp_path / "two", trusted=True)
     assert told is not None
     assert told.n_trials == {"COMPLETE": 3}
