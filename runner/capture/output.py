@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from anew.runner.capture.tee import Tee
+from anew.runner.capture.tee import Tee, keep_seekable
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.guard.carrier import Source
@@ -207,7 +207,11 @@ class OutputCapture:
             if end is None:
                 continue
             self._redirections.append(_Redirection(descriptor, os.dup(descriptor), _identity(end)))
+            could_seek = _can_seek(descriptor)
             os.dup2(end, descriptor)
+            stream = getattr(sys, _NAMES[descriptor])
+            if could_seek and _leads_to(stream, descriptor):
+                keep_seekable(stream)
         self._close_ends()
 
     def _close_ends(self) -> None:
@@ -359,6 +363,13 @@ def _file_behind(descriptor: int) -> tuple[Source, None] | None:
 
 def _unread(file: int) -> int:
     return max(0, os.fstat(file).st_size - os.lseek(file, 0, os.SEEK_CUR))
+
+
+def _can_seek(descriptor: int) -> bool:
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_CUR) >= 0
+    except OSError:
+        return False
 
 
 def _stream_to(destination: int) -> tuple[Source, int]:

@@ -20,8 +20,8 @@ class Follower(Carrier):
 
     What is written over what was read already, or again after the file was cut, is read again, from the beginning of
     the line; after larger changes, from where it was begun. So the log has everything that was there whenever the file
-    was looked at, as it would if it had come through a pipe. A gap in the file, or zeros at its end, are no text: they
-    are passed when something stands after them, since what takes space in advance prints into it later.
+    was looked at, as it would if it had come through a pipe. A gap in the file, or zeros at its end, are no text, and what
+    takes space in advance prints into it later: many of them are passed at the end only.
     """
 
     def __init__(self, source: Source, log: OutputLog, on_change: Callable[[bool], None]) -> None:
@@ -74,15 +74,21 @@ class Follower(Carrier):
     def _read(self) -> bytes:
         """Return what stands after what was read; the descriptor's place is how far that was."""
         file, size = self._source.read, self._reach()
-        at = _text_after(file, self._place())
+        at = _text_from(file, self._place())
+        if at is None:
+            return b""
         data = os.pread(file, max(0, min(READ_BYTES, size - at)), at)
-        if at + len(data) >= size:
+        if data.endswith(b"\0") and (at + len(data) >= size or self._is_space(at + len(data))):
             data = data.rstrip(b"\0")
         if data:
             os.lseek(file, at + len(data), os.SEEK_SET)
             before = self._last if at == self._seen else b""
             self._last, self._seen = (before + data)[-_COMPARED_BYTES:], at + len(data)
         return data
+
+    def _is_space(self, at: int) -> bool:
+        """Whether zeros go on at *at* for long, into which may be printed yet."""
+        return self._end is None and not os.pread(self._source.read, READ_BYTES, at).strip(b"\0")
 
     def _reach(self) -> int:
         """Return how far the file is to be read."""
@@ -108,15 +114,15 @@ class Follower(Carrier):
         return self._begin if os.fstat(file).st_size >= self._begin else 0
 
 
-def _text_after(file: int, at: int) -> int:
-    """Return where the gap ends that *at* is in; *at* where there is none, or nothing after it."""
-    if not hasattr(os, "SEEK_DATA"):
-        return at
+def _text_from(file: int, at: int) -> int | None:
+    """Return where, from *at* on, something stands that is no gap; None where nothing does."""
     place = os.lseek(file, 0, os.SEEK_CUR)
     try:
-        return os.lseek(file, at, os.SEEK_DATA)
+        return os.lseek(file, at, getattr(os, "SEEK_DATA", os.SEEK_SET))
     except OSError as error:
-        if error.errno not in (errno.ENXIO, errno.EINVAL, errno.ENOTSUP):
+        if error.errno == errno.ENXIO:
+            return None
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
         return at
     finally:
