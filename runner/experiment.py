@@ -167,7 +167,7 @@ class Main:
             Exception: Whatever main raises, after it was recorded.
         """
         self._refuse_import()
-        if errand := self._errand():
+        if errand := assignment.of(self.function.__qualname__):
             self._do(errand, interactive=True)
             sys.exit()
         session = self._session(
@@ -200,6 +200,9 @@ class Main:
             SweepStoppedError: It was stopped before its end.
         """
         self._refuse_import()
+        if errand := assignment.of(self.function.__qualname__):
+            self._do(errand, interactive=True)
+            sys.exit()
         options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
         given = [] if workers is None else [f"anew.sweep.workers={workers}"]
         done = self._session(entry="call", options=options).run(["-m", *overrides, *given], interactive=True)
@@ -235,13 +238,16 @@ class Main:
         if self.function.__module__ == "__mp_main__":
             return None  # a script without `if __name__ == "__main__":`, imported by a process that a job runs in
         try:
-            if errand := self._errand():
+            if errand := assignment.of(self.function.__qualname__):
                 return self._do(errand, interactive=False)
             options, rest = _own_options(argv)
             session = self._session(options=options)
             if not _ASKING & set(rest):
                 session.start_guard()
-            return _leave_as_sweep(session.run(rest, interactive=False))
+            done = _leave_as_sweep(session.run(rest, interactive=False))
+            if session.stopped_with is not None and not isinstance(done, SweepRecord):
+                sys.exit(session.stopped_with)  # main took the signal for itself, and returned; its run is INTERRUPTED
+            return done
         except KeyboardInterrupt:
             sys.exit(errors.EXIT_SIGINT)
         except Exception as error:
@@ -252,12 +258,6 @@ class Main:
             if refused := errors.refusal(error):
                 _leave(AnewError(refused))
             _report_fault()
-
-    def _errand(self) -> Errand | None:
-        """Return what this process was started for, when it is for this function."""
-        errand = assignment.errand
-        name = self.function.__qualname__
-        return errand if errand is not None and errand.command.function.rpartition(":")[2] == name else None
 
     def _do(self, errand: Errand, *, interactive: bool) -> Any:
         """Do an errand, once; a script that would go on to a second run of its main is at its end."""
@@ -334,7 +334,10 @@ def _own_options(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _leave(error: AnewError) -> NoReturn:
-    sys.stderr.write(f"anew: {error}\n")
+    errand = assignment.errand
+    # a re-run's files are laid out somewhere that is gone afterwards; whoever reads this knows the project's
+    text = str(error) if errand is None else errand.places.as_recorded(str(error))
+    sys.stderr.write(f"anew: {text}\n")
     sys.exit(error.exit_code)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from anew.runner.format.cells import FILE_NAME
 from anew.runner.records import CommandFacts
 
 
@@ -18,12 +19,14 @@ def capture_command(function: Callable[..., Any], entry: str, root: Path) -> Com
 
     Args:
         function: The main function.
-        entry: Which way it came in: "script", "module" or "call".
+        entry: Which way it came in: "script", "module", "call" or "cells".
         root: The project's root.
     """
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     target = spec.name if spec is not None and entry == "module" else str(getattr(main, "__file__", "") or "")
+    if entry == "cells":
+        target = str(Path.cwd() / FILE_NAME)
     return CommandFacts(
         argv=tuple(sys.argv),
         cwd=str(Path.cwd()),
@@ -39,6 +42,8 @@ def capture_command(function: Callable[..., Any], entry: str, root: Path) -> Com
 def unrepeatable(command: CommandFacts) -> tuple[str, ...]:
     """Return what is to be said where main lies in no file, which no re-run will find; of others nothing."""
     module, _, name = command.function.partition(":")
+    if command.entry == "cells":
+        return ()
     if module == "__main__":
         has_file = command.entry == "module" or os.path.isfile(command.target)
     else:
@@ -47,7 +52,7 @@ def unrepeatable(command: CommandFacts) -> tuple[str, ...]:
     if has_file:
         return ()
     return (
-        f"The main function {name!r} was made in no file (in a notebook's cell, or in a console), so that its source "
+        f"The main function {name!r} was made in no file, and in no cell of IPython (in a console), so that its source "
         "is not on record, and this run cannot be run again. To change that: write it into a .py file, and import it.",
     )
 

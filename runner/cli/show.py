@@ -36,7 +36,9 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
         print_json({**record_to_json(record), "key": work_key(record)})
         return
     _head(record)
-    for text in record.warnings:
+    # what main's end says by itself is not said twice
+    told = record.error.message if record.error is not None else ""
+    for text in (each for each in record.warnings if each.rstrip(".") not in told):
         say(styled(f"  warning: {text}", "yellow"))
     _error(record)
     _section("Configuration", ((key, exact(value)) for key, value in flatten(record.config).items()))
@@ -166,6 +168,7 @@ def _environment(record: RunRecord, full: bool) -> None:
             ("packages", f"{len(environment.packages)}{'' if full else ' (to list them: --full)'}"),
             ("not from an index", ", ".join(f"{name}: {url}" for name, url in environment.origins.items())),
             ("threads", threads),
+            ("libraries", ", ".join(f"{name} {version}" for name, version in environment.libraries.items())),
             ("anew", environment.anew),
         ]
     )

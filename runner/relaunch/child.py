@@ -31,6 +31,7 @@ from typing import Any
 
 from anew.runner.errors import EXIT_SIGINT, EXIT_USAGE
 from anew.runner.places import Places
+from anew.runner.relaunch.cells import Cells
 from anew.runner.relaunch.plan import Errand, assignment, read_errand, read_report
 from anew.runner.relaunch.startup import redirect
 from anew.runner.wording import some
@@ -54,7 +55,9 @@ def _start(errand: Errand, places: Places) -> None:
     command = errand.command
     module, _, name = command.function.partition(":")
     script = Path(command.target)
-    if command.entry == "module":
+    if command.entry == "cells":
+        _run_cells(places.here(script), Path(errand.report), module, name)
+    elif command.entry == "module":
         runpy.run_module(command.target, run_name="__main__", alter_sys=True)
     elif module != "__main__":
         _call(module, name)
@@ -74,13 +77,29 @@ def _run_script(path: Path) -> None:
     exec(code, vars(module))
 
 
-def _call(module: str, name: str) -> None:
+def _run_cells(path: Path, report: Path, module: str, name: str) -> None:
+    """Run the cells that main was made in, and call main where the last of them came not so far."""
+    if not path.is_file():
+        _refuse(f"Its main function {name!r} was made in a notebook's cells, which are not on record.")
+    cells = Cells(path)
+    try:
+        cells.run(report.exists)
+        if not report.exists():
+            _call(module, name, f" Of its cells, {some(cells.notes)}." if cells.notes else "")
+    except NameError:
+        if cells.notes:
+            _add_note(report, f"What main lacks may be of cells that came before it: {some(cells.notes)}.")
+        raise
+
+
+def _call(module: str, name: str, more: str = "") -> None:
     """Import the module of a main function that was not in the script itself, and call it."""
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        _refuse(f"There is no function {name!r} in the module {module!r}; one made inside another cannot be had again.")
+        text = f"There is no function {name!r} in the module {module!r}; one made inside another cannot be had again."
+        _refuse(text + more)
     found()
 
 
@@ -118,8 +137,15 @@ def _note_leaks(errand: Errand, places: Places) -> None:
         file for file in files if isinstance(file, str) and file.startswith(prefix) and "site-packages" not in file
     )
     if leaked:
-        note = f"Modules came from today's project, not from the recorded source: {some(leaked)}."
-        replace(report, notes=(*report.notes, note)).write(Path(errand.report))
+        _add_note(
+            Path(errand.report), f"Modules came from today's project, not from the recorded source: {some(leaked)}."
+        )
+
+
+def _add_note(path: Path, text: str) -> None:
+    report = read_report(path)
+    if report is not None:
+        replace(report, notes=(*report.notes, text)).write(path)
 
 
 if __name__ == "__main__":

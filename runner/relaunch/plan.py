@@ -115,11 +115,29 @@ def read_errand(path: Path) -> Errand:
     return from_json(_KINDS[told.pop("errand")], told)
 
 
+class LeftOff(BaseException):
+    """Ends a cell of a notebook at its call of a main, which was another run than the one that is done again."""
+
+
 @dataclass(slots=True)
 class Assignment:
-    """What this process was started for; without an errand, for what its command line says."""
+    """
+    What this process was started for; without an errand, for what its command line says.
+
+    Attributes:
+        errand: That.
+        is_ahead: Whether what is being run came before the call of main that the errand is about.
+    """
 
     errand: Errand | None = None
+    is_ahead: bool = False
+
+    def of(self, function: str) -> Errand | None:
+        """Return the errand, when it is for the main function of that qualified name. Raises LeftOff."""
+        if self.is_ahead:
+            raise LeftOff
+        errand = self.errand
+        return errand if errand is not None and errand.command.function.rpartition(":")[2] == function else None
 
 
 assignment = Assignment()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.errors import RerunError
+from anew.runner.format.cells import FILE_NAME
 from anew.runner.format.redact import REDACTED
 from anew.runner.records import SourceFacts, Status
 from anew.runner.relaunch import trust
@@ -80,6 +81,11 @@ def resume(
         return 0
     _refuse_secrets(start)
     chosen = code or _code(start)
+    if chosen == "current" and start.command.entry == "cells":
+        raise RerunError(
+            f"Sweep {start.id} was started from the cells of a notebook, which are on record, and in no file of "
+            f"today's project. To go on with them: {_AGAIN} {start.id} --code recorded"
+        )
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
         only = _only(failed, missing)
@@ -141,6 +147,8 @@ def _refuse_secrets(start: SweepStart) -> None:
 
 def _code(start: SweepStart) -> str:
     changed = changed_files(start.source)
+    if start.command.entry == "cells" and [Path(path).name for path in changed] == [FILE_NAME]:
+        return "recorded"
     if not changed:
         return "current"
     raise RerunError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from anew.runner.capture.seeds import seed_from_config
 from anew.runner.format import serial
 from anew.runner.format.values import encode
 from anew.runner.records import RunRecord, SourceFacts, Status
@@ -60,7 +61,9 @@ class Reuse:
         """Return the newest completed run that did the same with inputs that are now as they were then, or None."""
         if self._by_given is None:
             self._by_given = self._collect()
-        for number in self._by_given.get(_digest(_given(self._experiment, self._source, config, self._seed)), ()):
+        # of a configuration with a seed, that one shows in it
+        seed = self._seed if seed_from_config(config) is None else None
+        for number in self._by_given.get(_digest(_given(self._experiment, self._source, config, seed)), ()):
             record = self._store.get(number)
             if all(_is_as_it_was(self._source.root, item.path, item.sha256) for item in record.inputs):
                 return number

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.errors import ConfigError, JobTakenError, StoreError, SweepStoppedError
@@ -50,6 +51,7 @@ class SweepSession:
         resume: The sweep that is taken up again; None for a new one.
         only: In one taken up again, the statuses of jobs that are run again.
         places: Where the project's files are, when the recorded ones were laid out.
+        made: Source that lies in no file: the path that it is kept as -> text.
         quiet: Say nothing.
 
     Attributes:
@@ -69,6 +71,7 @@ class SweepSession:
         resume: int | None = None,
         only: Sequence[Status] = (),
         places: Places | None = None,
+        made: Mapping[str, str] = MappingProxyType({}),
         quiet: bool = False,
     ) -> None:
         self._store = store
@@ -80,6 +83,7 @@ class SweepSession:
         self._options = options
         self._only = only
         self._places = places
+        self._made = made
         self._quiet = quiet
         self._redactor = Redactor.of_environment()
         self._redactor.learn(secret for each in settings.observers for secret in secrets_in(each.spec))
@@ -228,7 +232,9 @@ class SweepSession:
             options={**self._options, "quiet": True},
             places=self._places,
             source=self._source() if self._places is not None else None,
+            made=self._made,
             uid=self.folder.uid,
+            is_resumed=self._is_resumed,
         )
 
     # --- running them ---------------------------------------------------------------------------------------------
