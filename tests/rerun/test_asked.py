@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import anew
+from anew.runner.errors import MissingExtraError, RefusedError
 from tests.helpers.waiting import until
 from tests.rerun.test_rerun import Again
 
@@ -134,3 +135,33 @@ def test_a_seed_that_is_set_for_a_function_without_one_tells_what_a_sweep_has_do
     assert trial.again("1")["verdict"] == "identical"
     shown = trial.again("1", "+anew.seed=6")
     assert trial.record(shown["run"]).result == trial.record(3).result
+
+
+def test_a_recorded_environment_that_cannot_be_had_is_refused_with_what_to_do(
+    trial: Again, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site-packages"
+    info = site / "used-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "used.py").write_text("x = 1\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: used\nVersion: 1.0\n")
+    (info / "RECORD").write_text("used.py,,\n")
+    trial.write("""
+    @experiment.main
+    def main(*, run: Run):
+        import used
+        return used.x
+    """)
+    (trial.folder / "early.py").write_text("import used\n" + (trial.folder / "train.py").read_text())
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))}
+    trial.run(env=path, name="early.py")
+    info.rename(tmp_path / "gone")
+    (site / "used.py").unlink()
+    said = trial.anew("rerun", "1", code=2).stderr
+    assert "Not installed any more: used. To have the recorded packages: --env recorded" in said
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "uv", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'anew\[uv\]'.*--env current"):
+        anew.rerun(1, env="recorded")
+    with pytest.raises(RefusedError, match=r"Under --strict run 1 is not run again: .*pip install 'anew\[uv\]'"):
+        anew.rerun(1, env="recorded", strict=True)
