@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
+from anew.runner.dataclass import dataclass
 from anew.runner.events import Event
 from anew.runner.records import RunRecord
 

@@ -11,10 +11,11 @@ that it has in the line. What is without a kind has no line in a journal.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import datetime
 from typing import Any, ClassVar
 
+from anew.runner.dataclass import dataclass
 from anew.runner.records import ContentRef, ErrorFacts, GitFacts, RunRecord, Status, Verdict
 
 KIND_KEY = "k"

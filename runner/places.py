@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from anew.runner.dataclass import dataclass
 
 _MARKS = (".git", "pyproject.toml")
 _URL = re.compile(r"([\w+.-]+:/{2,3}(?=/))?(.*)", re.DOTALL)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Any
+
+from anew.runner.dataclass import dataclass
 
 FORMAT = 1
 _brief = reprlib.Repr()

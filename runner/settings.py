@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.wording import nearest
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts, Status
 
 

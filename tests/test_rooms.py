@@ -67,6 +67,7 @@ LINE = (
         "places",
         "records",
     ),
+    ("dataclass",),
 )
 PLACES = {room: place for place, rooms in enumerate(LINE) for room in rooms}
 
@@ -264,7 +265,7 @@ def test_the_guard_process_and_all_it_imports_need_the_standard_library_alone() 
     ]
 
     # of the two that `kernel.door` leads to, one is loaded
-    assert len(needed) - 1 < 11, f"the guard has come to load much of the package: {sorted(needed)}"
+    assert len(needed) - 1 < 12, f"the guard has come to load much of the package: {sorted(needed)}"
     assert not foreign, "\n".join(map(str, foreign))
 
 
@@ -289,7 +290,7 @@ def test_no_module_has_grown_beyond_its_subject() -> None:
     loose = [path.name for path in (ROOT / "runner").glob("*.py") if path.name != "__init__.py"]
 
     assert not {module: count for module, count in lines.items() if count > 475}
-    assert len(loose) <= 10, f"which room do these belong to? {loose}"
+    assert len(loose) <= 11, f"which room do these belong to? {loose}"
 
 
 def test_state_of_a_module_is_rebound_nowhere_but_where_a_process_has_one() -> None:

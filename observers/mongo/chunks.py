@@ -17,11 +17,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 

@@ -12,13 +12,13 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from anew.observers.mongo.client import insert_missing
 from anew.observers.mongo.view import short_name
 from anew.runner.contracts import RunStore
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ObjectNotFoundError
 from anew.runner.records import ContentRef, RunRecord
 

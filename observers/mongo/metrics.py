@@ -13,13 +13,14 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from anew.observers.mongo.client import insert_missing
 from anew.observers.mongo.view import escape_key, number, short_name, unescape_key
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import UnavailableError
 
 if TYPE_CHECKING:

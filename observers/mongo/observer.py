@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from anew.observers.mongo.output import Output
 from anew.observers.mongo.view import NOT_NULL, Parts, changing_fields, unescape_key
 from anew.runner import events as ev
 from anew.runner.contracts import RunStore
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import UnavailableError
 from anew.runner.records import ContentRef, RunRecord
 

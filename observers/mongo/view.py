@@ -12,12 +12,13 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ValueRefusedError
 from anew.runner.format import serial
 from anew.runner.format.values import plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from anew.observers.sql.database import Database
 from anew.observers.sql.tables import TABLES
 from anew.observers.sql.values import deeply_merged, double_of, in_utc, json_of, key_of, later, number_of, text_of
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Verdict
 

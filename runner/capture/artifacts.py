@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ArtifactError
 from anew.runner.records import ContentRef
 

@@ -6,10 +6,11 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.store.files import replace_whole
 
 _GRANULE_NS = 50_000_000

@@ -16,10 +16,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import IO
 
+from anew.runner.dataclass import dataclass
 from anew.runner.records import GitFacts
 
 TIMEOUT_S = 5.0

@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +22,7 @@ from typing import Any, BinaryIO, Protocol
 
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.inputs import input_digest
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ArtifactError
 from anew.runner.kernel.door import SYSTEM_FOLDERS
 from anew.runner.places import Places

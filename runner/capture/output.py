@@ -18,11 +18,11 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from anew.runner.capture.tee import Tee
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.guard.pump import Capture, Source
 from anew.runner.guard.watch import Guard, GuardGoneError

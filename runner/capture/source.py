@@ -23,13 +23,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.git import GitError, Listing, query, without_left_out
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format.secret_forms import seems_secret
 from anew.runner.places import is_marked

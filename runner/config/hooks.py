@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from anew.runner.dataclass import dataclass
 from anew.runner.places import OwnPlaces, Places
 from anew.runner.records import Provenance
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord

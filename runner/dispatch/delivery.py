@@ -6,10 +6,11 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from anew.runner import events as ev
 from anew.runner.contracts import Batching, Beginning, Observer, RunStore
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.format.redact import Redactor
 from anew.runner.store.position import Cursor, CursorFile, Position

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any
 
 from anew.runner.config.build import build_observer, observer_of
+from anew.runner.dataclass import dataclass
 from anew.runner.dispatch import link
 from anew.runner.dispatch.host import Host, Task
 from anew.runner.dispatch.specs import write_spec

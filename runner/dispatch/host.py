@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from anew.runner.contracts import Observer
+from anew.runner.dataclass import dataclass
 from anew.runner.dispatch.delivery import Backoff, BrokenObserverError, Delivery, OutOfTimeError
 from anew.runner.errors import UnavailableError
 from anew.runner.format.redact import Redactor

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Observer
+from anew.runner.dataclass import dataclass
 from anew.runner.dispatch.delivery import BrokenObserverError, Delivery
 from anew.runner.dispatch.outside import leads_out
 from anew.runner.dispatch.permission import permitted_spec

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.format.redact import Redactor
 from anew.runner.format.serial import DamagedError, seal, unseal, unseal_or_older
 from anew.runner.format.values import decode, encode

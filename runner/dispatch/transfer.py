@@ -7,11 +7,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO
 
 from anew.runner.contracts import Observer
+from anew.runner.dataclass import dataclass
 from anew.runner.dispatch.outside import leads_out
 from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import AnewError, ObjectNotFoundError, RunNotFoundError, StoreError

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from anew.runner.config.build import build_observer
 from anew.runner.config.private.versions import supported
 from anew.runner.contracts import Checking
+from anew.runner.dataclass import dataclass
 from anew.runner.dispatch.permission import LeftAloneError, permitted_spec
 from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import AnewError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from anew.runner.dataclass import dataclass
 
 # with a hyphen, so that it stands before no module of the project
 FILE_NAME = "notebook-cells.py"

@@ -11,8 +11,8 @@ import os
 import re
 import threading
 import time
-from dataclasses import dataclass
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import RefSyntaxError
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.records import ContentRef, Damage, EnvironmentFacts, MetricSummary, RunRecord, SeedFacts, Verdict
 
 

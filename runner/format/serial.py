@@ -12,7 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -20,6 +20,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from zlib import crc32
 
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreFormatError
 from anew.runner.format.values import decode, encode, from_iso, iso, number_from_json, number_to_json, plain
 from anew.runner.records import FORMAT, RunRecord

@@ -18,9 +18,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from zlib import crc32
 
+from anew.runner.dataclass import dataclass
 from anew.runner.guard.terminal_text import Cursor, Screen
 
 STRETCH_BYTES = 1 << 16

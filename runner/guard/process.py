@@ -21,9 +21,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn
 
+from anew.runner.dataclass import dataclass
 from anew.runner.guard import reserve
 from anew.runner.guard.beats import Beats
 from anew.runner.guard.journal_ends import journal_ends, journal_seals

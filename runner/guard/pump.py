@@ -13,8 +13,8 @@ import select
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from anew.runner.dataclass import dataclass
 from anew.runner.guard.output_log import OutputLog
 
 _READ_BYTES = 1 << 18

@@ -12,11 +12,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from anew.runner.dataclass import dataclass
 from anew.runner.guard.interrupts import Interruptible, Interrupts, Terminated
 from anew.runner.guard.link import GuardGoneError, GuardLink
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anew.runner.contracts import MetricSeries
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import MissingExtraError
 
 if TYPE_CHECKING:

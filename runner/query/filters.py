@@ -20,11 +20,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
 from anew.runner.records import RunRecord, Status
 from anew.runner.wording import closest

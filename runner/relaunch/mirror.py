@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ObjectNotFoundError, RefusedError, RerunError, StoreError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef, SourceFacts

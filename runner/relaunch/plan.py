@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.places import OwnPlaces, Places
 from anew.runner.records import CommandFacts, RerunOf, SourceFacts

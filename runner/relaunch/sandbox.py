@@ -7,9 +7,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import RerunError
 from anew.runner.format import ids
 

@@ -9,11 +9,11 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import EXIT_SIGNAL
 from anew.runner.relaunch.plan import Errand
 from anew.runner.relaunch.sandbox import Sandbox

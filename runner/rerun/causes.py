@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.records import Cause, RunRecord
 from anew.runner.relaunch.trust import targets_in
 from anew.runner.rerun import environments

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.records import RunRecord
 from anew.runner.rerun.parts import is_number
 

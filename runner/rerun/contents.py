@@ -15,9 +15,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.rerun.clues import Clue, Looks
 
 MOST_BYTES = 32 * 2**20

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import RerunError
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from anew.runner.dataclass import dataclass
 
 # likeliest first: the order in which causes are named
 KINDS = ("unseeded", "time", "temporary", "place", "order", "hash")

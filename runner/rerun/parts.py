@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.format.values import plain
 
 

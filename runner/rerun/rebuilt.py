@@ -20,12 +20,12 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, MissingExtraError, RerunError
 from anew.runner.format import ids
 from anew.runner.format.redact import REDACTED, redact_text

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from signal import Signals
 from typing import Any
 
 from anew.runner import errors
+from anew.runner.dataclass import dataclass
 from anew.runner.format.serial import to_json
 from anew.runner.records import Cause, RerunOf, Status, Verdict
 from anew.runner.rerun.environments import is_used

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.format.values import number_to_json
 from anew.runner.rerun.parts import Part, apart, same, sign
 

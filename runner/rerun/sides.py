@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError
 from anew.runner.records import Part, RunRecord, Severity
 from anew.runner.rerun.series import Lanes

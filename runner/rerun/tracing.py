@@ -11,8 +11,9 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from anew.runner.dataclass import dataclass
 from anew.runner.rerun.origins import (
     KINDS,
     Origin,

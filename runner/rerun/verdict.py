@@ -5,9 +5,10 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.format.values import plain
 from anew.runner.records import Status, Verdict
 from anew.runner.rerun.parts import Part, value_parts

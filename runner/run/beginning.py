@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from anew.runner.capture.command import unrepeatable
@@ -14,6 +14,7 @@ from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
 from anew.runner.config.main import ComposedJob
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in

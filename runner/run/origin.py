@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from anew.runner.capture.source import SourceScan
+from anew.runner.dataclass import dataclass
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, RerunOf, SourceFacts, SweepMembership
 from anew.runner.settings import Settings

@@ -8,10 +8,10 @@ import stat
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format import serial
 

@@ -6,11 +6,11 @@ import copy
 import logging
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import MissingExtraError, ValueRefusedError
 from anew.runner.search.files import SearchFiles, read_json, write_json
 from anew.runner.search.samplers import make_pruner

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError, StoreError
 from anew.runner.search.files import SearchFiles, read_json, write_json
 from anew.runner.search.settings import WHERE, Named, SearchSettings

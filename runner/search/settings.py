@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.search.spaces import Choices, Parameter, grid_size, size
 from anew.runner.wording import nearest

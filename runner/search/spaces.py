@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from anew.runner.dataclass import dataclass
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, StoreError
 from anew.runner.search.extra import allow_experiments, need, without_announcements
 from anew.runner.search.record import SearchRecord, read_record

@@ -6,11 +6,11 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor

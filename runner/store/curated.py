@@ -8,8 +8,9 @@ written after the journal that it names, so that it never names one that is not 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.guard.journal_ends import journal_ends, journal_seals

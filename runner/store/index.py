@@ -14,13 +14,14 @@ import sqlite3
 import stat
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
+from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.ids import is_number
 from anew.runner.records import RunRecord

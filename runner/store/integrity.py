@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError
 from anew.runner.records import FORMAT, Damage, RunRecord, Severity, Status
 from anew.runner.store.curate import contents

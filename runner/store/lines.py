@@ -8,12 +8,12 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.store.files import next_data, open_regular

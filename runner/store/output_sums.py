@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import BinaryIO
 from zlib import crc32
 
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.guard.output_log import STRETCH_BYTES, Seals, Stretch, stretches_in
 from anew.runner.records import Damage, Part, Severity
 from anew.runner.store.files import cannot, open_regular, read_regular

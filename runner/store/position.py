@@ -8,10 +8,11 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.format.serial import DamagedError, from_json, seal, to_json, unseal_or_older
 from anew.runner.records import Damage, Part, Severity
 from anew.runner.store.files import cannot, names_in, read_regular, replace_whole

@@ -6,9 +6,9 @@ A look at all that is installed costs some 20 ms, so it is for when something is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:

@@ -14,12 +14,13 @@ import re
 import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.serial import DamagedError, from_json, to_json

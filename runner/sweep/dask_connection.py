@@ -7,10 +7,10 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError, MissingExtraError
 from anew.runner.sweep import dask_task
 from anew.runner.sweep.engine import read_options

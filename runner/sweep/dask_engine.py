@@ -16,10 +16,11 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from anew.runner.config.main import Ticket
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import SweepStoppedError
 from anew.runner.sweep import dask_task
 from anew.runner.sweep.dask_connection import ANSWER_S, Connection, DaskOptions

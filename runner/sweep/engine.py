@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.settings import SweepSettings
 from anew.runner.store.paths import SweepLayout

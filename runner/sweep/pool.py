@@ -14,13 +14,13 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from loky import BrokenProcessPool, ProcessPoolExecutor
 from loky.backend import get_context
 
 from anew.runner.config.main import Ticket
+from anew.runner.dataclass import dataclass
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import SweepLayout
 from anew.runner.sweep.engine import EngineSetup, Fate, JobEnd, read_options

@@ -15,11 +15,12 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from anew.runner.config.main import Ticket
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError, MissingExtraError, SweepStoppedError
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_state import job_state

@@ -16,11 +16,12 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, JobTakenError, UnkeptError
 from anew.runner.guard.interrupts import Terminated
 from anew.runner.sweep.engine import Fate, JobEnd

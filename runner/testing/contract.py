@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from anew.runner import events as ev
 from anew.runner.contracts import Batching, Beginning, Observer
+from anew.runner.dataclass import dataclass
 from anew.runner.records import Status
 from anew.runner.testing.sample import ARTIFACT, Sample, sample_run
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.format import ids, serial
 from anew.runner.format.replay import replay
 from anew.runner.records import (

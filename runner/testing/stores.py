@@ -6,13 +6,14 @@ import math
 import pickle
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from anew.runner.contracts import RunStore
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import (
     AmbiguousRefError,
     AnewError,

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from anew.observers.mongo.chunks import (
     line_of,
 )
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format.serial import DamagedError
 from anew.runner.store.files import cannot, create_whole, replace_whole

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +36,7 @@ from anew.observers.mongo.read.sacred_output import output_events
 from anew.observers.mongo.read.sacred_series import all_series, points_in_order
 from anew.observers.mongo.view import clean
 from anew.runner import events as ev
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format import ids
 from anew.runner.format.redact import redact_name_value, redact_text

@@ -6,7 +6,6 @@ import heapq
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from anew.observers.mongo.read.members import (
     step_of,
 )
 from anew.observers.mongo.view import clean
+from anew.runner.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pymongo.database import Database

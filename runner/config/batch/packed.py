@@ -13,7 +13,6 @@ import pickle
 import sys
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from anew.runner.config.compose.jobs import Typed
 from anew.runner.config.private.nodes import declared_by, resolvers, undeclare
+from anew.runner.dataclass import dataclass
 
 _FAST = 1
 

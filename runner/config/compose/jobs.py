@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ from anew.runner.config.settled import asks_resolvers, settle
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import arguments as arguments_of
 from anew.runner.config.signature.values import recorded, refuse_missing
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import UnkeptError
 from anew.runner.records import Provenance
 

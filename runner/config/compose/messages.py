@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import traceback
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +20,7 @@ from anew.runner.config.private.running import report
 from anew.runner.config.signature.parameters import RESERVED
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import declared
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError, refusal
 from anew.runner.format.redact import redact_text
 from anew.runner.wording import nearest

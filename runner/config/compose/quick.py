@@ -12,7 +12,6 @@ import copy
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from anew.runner.config.private.loading import job_name, set_override_dirname, version_base
+from anew.runner.dataclass import dataclass
 
 _MOST_KEPT = 8
 

@@ -9,7 +9,6 @@ import sys
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, FunctionType, SimpleNamespace, TracebackType
 from typing import Any, NoReturn
@@ -32,6 +31,7 @@ from hydra.core.utils import JobReturn, _flush_loggers, env_override, validate_c
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 
 __all__ = [

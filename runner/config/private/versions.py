@@ -6,8 +6,8 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, UnsupportedVersionError
 
 

@@ -11,11 +11,12 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Union
+
+from anew.runner.dataclass import dataclass
 
 _LEAVES = (bool, int, float, str, bytes)
 _LISTS = (list, collections.abc.Sequence, collections.abc.MutableSequence, collections.abc.Iterable)

@@ -12,7 +12,6 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from anew.runner.config.signature.annotations import (
@@ -23,6 +22,7 @@ from anew.runner.config.signature.annotations import (
     kind_of_default,
     optional,
 )
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 
 if sys.version_info >= (3, 14):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from anew.runner.config.signature.annotations import Kind, UnsupportedTypeError, kind_of
 from anew.runner.config.signature.parameters import Roles, is_schema, place, roles_of, schema_of, signature_of
+from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 
 UNSET: Any = object()
