@@ -105,17 +105,13 @@ class _Walk:
             (self.sure if is_sure else self.doubtful).add(f"{path}:{node.lineno}")
         if is_sure and isinstance(node, (ast.Name, ast.Attribute)):
             self._called.add(node.id if isinstance(node, ast.Name) else node.attr)
+        doubtful: list[ast.expr] = []
         if isinstance(node, ast.IfExp):
-            self._value(path, node.test, is_sure)
-            first, rest = [], [node.body, node.orelse]
+            doubtful = [node.body, node.orelse]
         elif isinstance(node, ast.BoolOp):
-            first, rest = node.values[:1], node.values[1:]
-        else:
-            first, rest = [*ast.iter_child_nodes(node)], []
-        for each in first:
-            self._value(path, each, is_sure)
-        for each in rest:
-            self._value(path, each, False)
+            doubtful = node.values[1:]
+        for each in ast.iter_child_nodes(node):
+            self._value(path, each, is_sure and each not in doubtful)
 
 
 def _is_hidden(node: ast.stmt) -> bool:
