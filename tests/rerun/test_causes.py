@@ -191,13 +191,13 @@ def test_what_main_need_not_have_come_to_is_said_to_be_possible_and_a_second_rer
     """)
     trial.run(env={"THING": "1"})
     [reason] = trial.again("1", code=3)["reasons"]
-    assert (reason["kind"], reason["where"]) == ("unseeded", "train.py:7")
-    assert "may follow from random.Random() in train.py:7" in reason["sentence"]
+    assert (reason["kind"], reason["where"]) == ("unseeded", "train.py:8")
+    assert "may follow from random.Random() in train.py:8" in reason["sentence"]
     assert "anew rerun 1 --twice" in reason["sentence"]
     assert kinds(trial.again("1", "--twice", code=3)) == ["unknown"]
     trial.run("noise=true")
     [reason] = trial.again("last", "--twice", code=3)["reasons"]
-    assert (reason["kind"], reason["where"]) == ("unseeded", "train.py:7")
+    assert (reason["kind"], reason["where"]) == ("unseeded", "train.py:8")
     # what is known comes first
     trial.run(env={"THING": "1"})
     (trial.folder / "train.py").write_text((trial.folder / "train.py").read_text() + "\n")
