@@ -96,6 +96,7 @@ class CommandFacts:
         interpreter: Path of the Python executable.
         options: What the interpreter was given before the script, such as ("-O",).
         import_paths: Folders of the project that modules are imported from, absolute, in the order of `sys.path`.
+        call: Which call of this main function in its process it was, from 1; None when that is not known.
     """
 
     argv: tuple[str, ...]
@@ -106,6 +107,7 @@ class CommandFacts:
     interpreter: str = ""
     options: tuple[str, ...] = ()
     import_paths: tuple[str, ...] = ()
+    call: int | None = None
 
 
 class _Openable:

@@ -14,11 +14,12 @@ from anew.runner.capture.command import capture_command, program_files
 from anew.runner.capture.kept import KeptAsTheyAre
 from anew.runner.capture.source import SourceScan, cache_file
 from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket, run_app, run_job
+from anew.runner.dispatch.possible import refuse_impossible
 from anew.runner.dispatch.spool import remove_delivered
 from anew.runner.errors import AnewError
 from anew.runner.guard.watch import Guard
 from anew.runner.places import STARTED_IN, Places, project_root
-from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
+from anew.runner.records import CommandFacts, RunRecord, SourceFacts, Status, SweepMembership
 from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume
 from anew.runner.run.lifecycle import execute
 from anew.runner.run.origin import Claim, Origin
@@ -47,6 +48,7 @@ class Session:
         reference: Says where main is found by another process; with `script=False`, by one that imports no script.
         options: What was typed beside overrides: `store`, `quiet`, `record`.
         entry: Which way main was called: "call" from Python; None for a program that was started.
+        call: Which call of it in this process it is, from 1.
         errand: What this process was started for, if it was.
         attachment: The sweep whose jobs are run here, when another process conducts it.
     """
@@ -60,6 +62,7 @@ class Session:
         reference: Callable[..., MainReference],
         options: Mapping[str, Any],
         entry: str | None = None,
+        call: int | None = None,
         errand: Errand | None = None,
         attachment: Attachment | None = None,
     ) -> None:
@@ -75,7 +78,8 @@ class Session:
         if errand is not None:
             self._origin = _origin_of_errand(errand, experiment, observers)
         else:
-            self._origin = _origin(spec.function, entry, experiment, observers, attachment)
+            command = functools.partial(capture_command, spec.function, entry, call=call)
+            self._origin = _origin(spec.function, command, experiment, observers, attachment)
 
     # --- what is asked for ------------------------------------------------------------------------------------------
 
@@ -174,6 +178,7 @@ class Session:
             source=lambda: self._source(store, checked),
             main=self._reference,
             options={"store": store.url} if checked.keep else {},
+            cache=self._origin.cache,
             resume=resumed.sweep if resumed is not None else None,
             only=[Status(each) for each in resumed.only] if resumed is not None else (),
             places=self._origin.places if self._origin.source is not None else None,
@@ -210,9 +215,6 @@ class Session:
         """Return the settings of what was just typed, with observers that can work; a re-run does with what it gets."""
         checked = self._settings(settings)
         if checked.observers and self._errand is None and not isinstance(self._sweep, Attachment):
-            # not at the top: a run without observers does without
-            from anew.runner.dispatch.possible import refuse_impossible
-
             refuse_impossible(checked.observers)
         return checked
 
@@ -246,7 +248,7 @@ def _take_from_spool(claim: Claim) -> RunRecord | None:
 
 def _origin(
     function: Callable[..., Any],
-    entry: str | None,
+    command: Callable[[Path], CommandFacts],
     experiment: str,
     observers: Mapping[str, Any],
     attachment: Attachment | None,
@@ -255,10 +257,10 @@ def _origin(
     file = _file_of(function)
     root = project_root(file.parent if file else Path.cwd())
     cache = _cache_folder()
-    command = capture_command(function, entry, root)
+    started = command(root)
     origin = Origin(
         experiment=experiment,
-        command=command,
+        command=started,
         places=Places(root),
         scan=None,
         cache=cache,
@@ -269,7 +271,7 @@ def _origin(
         if attachment.places is not None:
             return replace(origin, places=attachment.places, source=attachment.source)
     # begun now: git's answers are under way while Hydra composes
-    return replace(origin, scan=SourceScan(root, cache_file(cache, root), program_files(command)))
+    return replace(origin, scan=SourceScan(root, cache_file(cache, root), program_files(started)))
 
 
 def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, Any]) -> Origin:

@@ -20,7 +20,9 @@ _OPTION = re.compile(r"-([^XWmc]*)([XWmc]?)(.*)", re.DOTALL)
 _TAKES_A_WORD = "--check-hash-based-pycs"
 
 
-def capture_command(function: Callable[..., Any], entry: str | None, root: Path) -> CommandFacts:
+def capture_command(
+    function: Callable[..., Any], entry: str | None, root: Path, call: int | None = None
+) -> CommandFacts:
     """
     Return how this process was started to call *function*.
 
@@ -31,6 +33,7 @@ def capture_command(function: Callable[..., Any], entry: str | None, root: Path)
         function: The main function.
         entry: "call" where main was called from Python; None for a program that was started.
         root: The project's root.
+        call: Which call of it in this process it is.
     """
     options, flag, words = _started()
     kind, target, program = _program(function)
@@ -45,6 +48,8 @@ def capture_command(function: Callable[..., Any], entry: str | None, root: Path)
             if _is_it("-m" if words[index - 1 : index] == ["-m"] else "", [word], kind, target):
                 argv = (program if kind == "module" else word, *words[index + 1 :])
                 break
+    if function.__module__ == "__main__" and inspect.unwrap(function).__code__.co_filename.startswith("<"):
+        target = ""  # typed at a prompt, after a script or in place of one
     return CommandFacts(
         argv=argv,
         cwd=str(Path.cwd()),
@@ -54,6 +59,7 @@ def capture_command(function: Callable[..., Any], entry: str | None, root: Path)
         interpreter=sys.executable,
         options=tuple(options),
         import_paths=_import_paths(root),
+        call=call,
     )
 
 

@@ -17,7 +17,6 @@ import hashlib
 import os
 import re
 import stat
-import sys
 import threading
 import time
 from collections import Counter
@@ -25,17 +24,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_left_out
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.git import GitError, Listing, query, sections
+from anew.runner.capture.modules import imported_files, place_of
+from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format.redact import has_known_form
 from anew.runner.places import is_marked
 from anew.runner.records import ContentRef, GitFacts, SourceFacts
 from anew.runner.settings import SourceSettings
+from anew.runner.store.reading import is_store
 from anew.runner.wording import some
 
 CONFIG_SUFFIXES = frozenset({".yaml", ".yml", ".toml", ".json", ".cfg", ".ini", ".gin", ".jsonnet", ".txt"})
@@ -56,7 +58,6 @@ _SECRET = re.compile(
 )
 
 _recent: dict[Path, tuple[float, Listing | None]] = {}
-_places: dict[tuple[str, str], str | None] = {}
 
 
 class Objects(Protocol):
@@ -137,16 +138,17 @@ class SourceScan:
         return SourceFacts(
             root=str(self._root),
             method="git" if listing is not None else "imports",
-            git=_without(listing.facts, keeper.is_left_out) if listing is not None else None,
+            git=_without(listing.facts, keeper.is_no_source) if listing is not None else None,
             files=tuple(keeper.files[path] for path in sorted(keeper.files)),
             notes=(*notes, *keeper.secrets()),
             lost=tuple(keeper.lost[:_MOST_LOST]),
         )
 
     def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
-        keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache))
-        programs = (_place(str(self._root), file) for file in self._programs)
-        keeper.take((*_imported(self._root), *(each for each in programs if each is not None)), is_code=True)
+        written = WrittenFiles(self._cache.parent, self._root)
+        keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache), written)
+        programs = (place_of(str(self._root), file) for file in self._programs)
+        keeper.take((*imported_files(self._root), *(each for each in programs if each is not None)), is_code=True)
         keeper.take(_in_order(self._found(keeper)))
         keeper.cache.save(self._cache)
         return keeper
@@ -196,8 +198,8 @@ def added_modules(
 ) -> tuple[ContentRef, ...]:
     """Keep and return modules below *root* that were imported since *facts* were captured. Raises StoreError."""
     known = {file.path for file in facts.files}
-    keeper = _Keeper(root, objects, settings, exclude, DigestCache())
-    keeper.take((path for path in _imported(root) if path not in known), is_code=True)
+    keeper = _Keeper(root, objects, settings, exclude, DigestCache(), WrittenFiles(root, root))
+    keeper.take((path for path in imported_files(root) if path not in known), is_code=True)
     return tuple(keeper.files[path] for path in sorted(keeper.files))
 
 
@@ -207,43 +209,6 @@ def added_modules(
 def _is_source(path: str) -> bool:
     name = path.rpartition("/")[2]
     return os.path.splitext(name)[1] in PYTHON_SUFFIXES | CONFIG_SUFFIXES or name in _NAMES
-
-
-def _imported(root: Path) -> Iterator[str]:
-    """Yield the files of imported modules below *root*, relative to it, without installed packages."""
-    letters = str(root)
-    for module in list(sys.modules.values()):
-        file = _file_of(module)
-        if not isinstance(file, str):
-            continue
-        key = letters, file
-        if key not in _places:
-            _places[key] = _place(letters, file)
-        place = _places[key]
-        if place is not None:
-            yield place
-
-
-def _place(root: str, file: str) -> str | None:
-    """Return a module's file relative to *root*; None when it is not below it, or of an installed package."""
-    if "site-packages" in file or "dist-packages" in file or file.endswith(".pyc"):
-        return None
-    folder, _, name = file.rpartition(os.sep)
-    # a path on sys.path such as root/scripts/.. is inside by its letters only
-    inside = file.startswith(f"{root}{os.sep}") and f"{os.sep}.." not in folder
-    path = file if inside else f"{os.path.realpath(folder)}{os.sep}{name}"
-    for start in (f"{root}{os.sep}", f"{os.path.realpath(root)}{os.sep}"):
-        if path.startswith(start):
-            return path[len(start) :].replace(os.sep, "/")
-    return None
-
-
-def _file_of(module: Any) -> Any:
-    """Return a module's file without waking one that is loaded at the first look at it."""
-    try:
-        return object.__getattribute__(module, "__dict__").get("__file__")
-    except AttributeError:
-        return None
 
 
 def _walk(folder: Path, keeper: _Keeper, suffixes: frozenset[str]) -> Iterator[str]:
@@ -281,6 +246,8 @@ class _Keeper:
     settings: SourceSettings
     exclude: tuple[Path, ...]
     cache: DigestCache
+    written: WrittenFiles
+    stores: dict[str, bool] = field(default_factory=dict)
     files: dict[str, ContentRef] = field(default_factory=dict)
     total: int = 0
     large: list[str] = field(default_factory=list)
@@ -302,7 +269,7 @@ class _Keeper:
         prefixes = tuple(f"{os.path.relpath(path, self.root)}/" for path in self.exclude)
         for path in paths:
             is_known = path in self.files and not (is_code and self.files[path].link is not None)
-            if is_known or path.startswith(prefixes or "\0"):
+            if is_known or path.startswith(prefixes or "\0") or (not is_code and self.is_made(path)):
                 continue
             if self.is_left_out(path):
                 self.hidden += [path] * is_code
@@ -326,6 +293,17 @@ class _Keeper:
         with suppress(OSError), open(f"{self.root}/{path}", "rb") as file:
             return file.read(64).startswith(b"hydra:\n  run:\n    dir: ")
         return False
+
+    def is_made(self, path: str) -> bool:
+        """Whether a file, by its path in the project, is as a run left it, or lies in a store of runs."""
+        folder = path.rpartition("/")[0]
+        if folder and folder not in self.stores:
+            self.stores[folder] = is_store(self.root / folder) or self.is_made(folder)
+        return self.stores.get(folder, False) or self.written.has(path)
+
+    def is_no_source(self, path: str) -> bool:
+        """Whether a file is left out, or was made by a run and is no code that was imported."""
+        return self.is_left_out(path) or (path not in self.files and self.is_made(path))
 
     def is_left_out(self, path: str) -> bool:
         """Whether the settings leave a file out, by its path in the project."""

@@ -36,6 +36,7 @@ from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import some
 
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
@@ -93,7 +94,7 @@ def rerun(
     opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     refuse_idle(overrides)
     record = opened.get(ref)
-    refuse_unfit(record, code)
+    refuse_unfit(record, code, opened.url)
     trust.require_run(record, opened.present(record.id or 0), given=trust_source, tell=tell or _silent)
 
     def once(say: Callable[[str], object]) -> tuple[RerunResult, _Again]:
@@ -170,7 +171,8 @@ class _Again:
             self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
         if self.recorded_code and (lost := differences.lost_code(record)):
             self._note(
-                f"Not on record, so that whatever imports it will fail: {some(lost)}. Why: anew show {record.id}"
+                f"Not on record, so that whatever imports it will fail: {some(lost)}. "
+                f"Why: {as_typed(f'anew show {record.id}', self.store.url)}"
             )
         self.places = Places(Path(record.source.root or ""), folder / "files", moved=self.recorded_code)
         self.variables = self._child_variables(folder)
@@ -189,7 +191,8 @@ class _Again:
             what = ", ".join(f"{name} ({section})" for section, entries in left.items() for name in entries)
             raise RefusedError(
                 f"Run {record.id} was not run again, since --strict was given and this differs: "
-                f"{what or ' '.join(self.notes)}. To run it all the same: anew rerun {record.id}",
+                f"{what or ' '.join(self.notes)}. "
+                f"To run it all the same: {as_typed(f'anew rerun {record.id}', self.store.url)}",
                 differences=self.differences,
             )
 
@@ -233,7 +236,8 @@ class _Again:
     def _lay_out(self) -> list[InputState]:
         try:
             if self.recorded_code:
-                lay_out_source(self.record.source, self.places, self.store.objects, ref=self.record.id)
+                again = as_typed(f"anew rerun {self.record.id} --code current", self.store.url)
+                lay_out_source(self.record.source, self.places, self.store.objects, ref=self.record.id, again=again)
             inputs = restore_inputs(self.record.inputs, self.places, self.store.objects)
             if self.recorded_code:
                 lay_out_beside(self.record.source, self.record.inputs, self.places)
@@ -316,6 +320,7 @@ class _Again:
             store=self.target.url,
             rerun_of=RerunOf(id=record.id, uid=record.uid),
             command=record.command,
+            experiment=record.experiment,
             config=record.config,
             flags=record.provenance.flags,
             overrides=record.overrides,

@@ -9,7 +9,6 @@ hold what they are given. So more may be named than is the case, and what goes t
 from __future__ import annotations
 
 import ast
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
@@ -43,7 +42,8 @@ _WRITES |= {
     "log_artifact",
 }
 _WRITES |= {"writerow", "writerows", "imsave", "imwrite"}
-_TRIES = (ast.Try, ast.TryStar) if sys.version_info >= (3, 11) else (ast.Try,)
+# `except*` came with Python 3.11
+_TRIES: tuple[type[ast.Try], ...] = (ast.Try, getattr(ast, "TryStar", ast.Try))
 _CHANGES = {"append", "extend", "add", "update", "insert", "put", "setdefault", "appendleft"}
 
 

@@ -7,17 +7,12 @@ from pathlib import Path
 
 from anew.runner.contracts import CuratedStore, RunStore
 from anew.runner.errors import MissingExtraError, StoreError
-from anew.runner.places import project_root
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.registry import STORES, offers
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import STORE_VARIABLE, default_store_path
 
-STORE_VARIABLE = "ANEW_STORE"
-
-
-def default_store_path(start: Path) -> Path:
-    """Return `runs/` in the project that the folder *start* belongs to."""
-    return project_root(start.resolve()) / "runs"
+__all__ = ["STORE_VARIABLE", "default_store_path"]
 
 
 def open_store(

@@ -15,6 +15,7 @@ from anew.runner.places import Places
 from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.typed import as_typed
 
 if TYPE_CHECKING:
     from anew.runner.config.main import Ticket
@@ -99,6 +100,11 @@ class Attachment:
     def folder(self) -> SweepFolder:
         """The sweep on disk."""
         return _folder(self.root, self.sweep, self.uid)
+
+    @property
+    def resumption(self) -> str:
+        """The command that goes on with the sweep."""
+        return as_typed(f"anew sweep resume {self.sweep}", self.root)
 
     def has_begun(self, ticket: Ticket) -> bool:
         """Whether a job was taken."""
