@@ -285,10 +285,13 @@ def _database(name: Any) -> Any:
 def _of_the_system() -> tuple[str, ...]:
     """Return what paths begin with that are no data of anybody's: the system, this Python, we, settings, caches."""
     variables = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+    ours = Path(__file__).parents[2]
     folders = [
         sys.prefix,
         sys.base_prefix,
-        str(Path(__file__).parents[2]),
+        str(ours),
+        # what is used past Python is known by where it lies, and a working copy of ours is installed by links
+        str(Path(os.path.realpath(ours / "configs" / "anew" / "default.yaml")).parents[1]),
         *filter(None, map(os.environ.get, variables)),
     ]
     return (*SYSTEM_FOLDERS, *(f"{folder}{os.sep}" for folder in folders), os.path.expanduser(f"~{os.sep}."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import pytest
@@ -49,6 +50,14 @@ def result(body: str) -> list[tuple[str, str]]:
 )
 def test_a_result_follows_from(body: str, kinds: list[str]) -> None:
     assert [kind for kind, _ in result(body)] == kinds
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python has no except* before 3.11")
+def test_a_block_of_except_star_is_followed() -> None:
+    body = (
+        "import time\ndef main():\n    try:\n        t = 1\n    except* OSError:\n        t = time.time()\n    return t"
+    )
+    assert [kind for kind, _ in result(body)] == ["time"]
 
 
 def test_the_keys_of_what_is_returned_and_logged_are_told_apart() -> None:
