@@ -59,7 +59,7 @@ def short(value: Any) -> str:
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
-        return printable(" ".join(value))
+        return printable(" ".join(map(word, value)))
     if (
         isinstance(value, Mapping)
         and len(value) <= 3
@@ -74,6 +74,11 @@ def exact(value: Any) -> str:
     if isinstance(value, str):
         return printable(value)
     return printable(json.dumps(plain(value), ensure_ascii=False))
+
+
+def word(text: str) -> str:
+    """Return a text as one word among others: in quotes if it is empty or has spaces in it."""
+    return text if text and not any(map(str.isspace, text)) else json.dumps(text, ensure_ascii=False)
 
 
 def printable(text: str) -> str:

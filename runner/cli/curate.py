@@ -12,7 +12,7 @@ from anew.runner.cli.context import Workbench, command
 from anew.runner.cli.render import say
 from anew.runner.format import ids
 from anew.runner.store import curate
-from anew.runner.wording import size
+from anew.runner.wording import short, size
 
 _FORCE = click.option("--force", is_flag=True, help="Take runs, too, that may be going on.")
 
@@ -25,7 +25,7 @@ def tag_command(workbench: Workbench, ref: str, names: tuple[str, ...], remove: 
     """Add tags to the run REF."""
     added, removed = ((), names) if remove else (names, ())
     record = curate.tag(workbench.folders, ref, added, removed)
-    say(f"Run {record.id}: {' '.join(record.tags) or 'no tags'}")
+    say(f"Run {record.id}: {short(record.tags) or 'no tags'}")
 
 
 @command("note")

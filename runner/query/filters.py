@@ -127,7 +127,7 @@ def _below(value: Any, path: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class _Literal:
+class Literal:
     """A value as typed: its text, and whether it was quoted and so is a text whatever it looks like."""
 
     text: str
@@ -173,7 +173,7 @@ def _ago(seconds: float) -> datetime | None:
         return None
 
 
-def _compare(value: Any, operator: str, literal: _Literal) -> bool:
+def _compare(value: Any, operator: str, literal: Literal) -> bool:
     if isinstance(value, (list, tuple)) and operator in ("==", "!=", "~"):
         found = any(_compare(item, "==" if operator == "!=" else operator, literal) for item in value)
         return found != (operator == "!=")
@@ -214,7 +214,16 @@ _ORDER: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _comparison(name: str, operator: str, literal: _Literal) -> Test:
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A name, what it is compared by, and with what; `in` is "==" with each item of the list."""
+
+    name: str
+    operator: str
+    literal: Literal
+
+
+def _comparison(name: str, operator: str, literal: Literal) -> Test:
     def test(record: RunRecord) -> bool:
         value = _lookup(record, name)
         return operator == "!=" if value is _MISSING else _compare(value, operator, literal)
@@ -222,7 +231,7 @@ def _comparison(name: str, operator: str, literal: _Literal) -> Test:
     return test
 
 
-def _membership(name: str, literals: Sequence[_Literal]) -> Test:
+def _membership(name: str, literals: Sequence[Literal]) -> Test:
     def test(record: RunRecord) -> bool:
         value = _lookup(record, name)
         return value is not _MISSING and any(_compare(value, "==", literal) for literal in literals)
@@ -230,7 +239,7 @@ def _membership(name: str, literals: Sequence[_Literal]) -> Test:
     return test
 
 
-def _equal_lists(name: str, literals: Sequence[_Literal]) -> Test:
+def _equal_lists(name: str, literals: Sequence[Literal]) -> Test:
     def test(record: RunRecord) -> bool:
         value = _lookup(record, name)
         return (
@@ -251,11 +260,16 @@ def _negated(test: Test) -> Test:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter, read; `matches` tells whether a run passes it, `names` are those it mentions."""
+    """A filter, read; `matches` tells whether a run passes it, `comparisons` are all that it makes."""
 
     text: str
     matches: Test
-    names: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names it mentions, in order."""
+        return tuple(each.name for each in self.comparisons)
 
 
 def parse_filter(text: str) -> Filter:
@@ -271,7 +285,7 @@ def parse_filter(text: str) -> Filter:
     test = parser.alternatives()
     if parser.kind != "end":
         raise parser.error("expected 'and', 'or' or the end")
-    return Filter(text, test, tuple(parser.names))
+    return Filter(text, test, tuple(parser.comparisons))
 
 
 class _Parser:
@@ -282,7 +296,7 @@ class _Parser:
         self._at = 0
         self._start = 0
         self._depth = 0
-        self.names: list[str] = []
+        self.comparisons: list[Comparison] = []
         self.kind = ""
         self.token = ""
         self._advance()
@@ -345,7 +359,6 @@ class _Parser:
             raise self.error("expected a name such as loss, status or config.lr")
         name = _unquoted(self.token) if self.kind == "quoted" else self.token
         self._check_name(name)
-        self.names.append(name)
         self._advance()
         operator = self._operator(name)
         if operator in ("in", "not in"):
@@ -356,9 +369,10 @@ class _Parser:
             return test if operator == "==" else _negated(test)
         if operator == "~":
             self._check_pattern()
-            return _comparison(name, operator, self._literal())
-        self._check_value(name)
-        return _comparison(name, operator, self._literal())
+        else:
+            self._check_value(name)
+        literal = self._literal(name, operator)
+        return _comparison(name, operator, literal)
 
     def _operator(self, name: str) -> str:
         operator = self.token.lower()
@@ -407,22 +421,23 @@ class _Parser:
         if name == "status" and text.upper() not in Status.__members__:
             raise self.error(f"there is no status {text!r}; there are: {', '.join(Status.__members__)}")
 
-    def _literal(self) -> _Literal:
-        literal = _Literal(self._value(), self.kind == "quoted")
+    def _literal(self, name: str, operator: str) -> Literal:
+        literal = Literal(self._value(), self.kind == "quoted")
         self._advance()
         if self._is("ago") and _AGE.fullmatch(literal.text):
             self._advance()
+        self.comparisons.append(Comparison(name, operator, literal))
         return literal
 
-    def _list(self, name: str) -> list[_Literal]:
+    def _list(self, name: str) -> list[Literal]:
         closing = {"[": "]", "(": ")"}.get(self.token)
         if self.kind != "mark" or closing is None:
             raise self.error("expected a list such as [a, b]")
         self._advance()
-        items: list[_Literal] = []
+        items: list[Literal] = []
         while not self._is(closing):
             self._check_value(name)
-            items.append(self._literal())
+            items.append(self._literal(name, "=="))
             if not self._is(","):
                 break
             self._advance()
