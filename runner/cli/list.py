@@ -75,9 +75,7 @@ def list_command(
     elif not found:
         say(f"No runs{' that match' if text else ''} in {store.url}.")
     if len(found) > len(records) and not (as_json or as_csv):
-        shown = (
-            f"The {'first' if sort else 'newest'} {len(records)}" if records else "There are runs, none is shown"
-        )
+        shown = f"The {'first' if sort else 'newest'} {len(records)}" if records else "There are runs, none is shown"
         say(styled(f"{shown}. For more: --limit N or --all", "dim"))
     _doubt(store, found, question, (*sorted_by, *wanted))
 
