@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -11,6 +12,7 @@ from typing import Any
 
 from anew.runner.format.values import plain
 
+_LONG_FLOAT = re.compile(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
 _UNITS = ((86400 * 365, "y"), (86400 * 30, "mo"), (86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -74,6 +76,11 @@ def exact(value: Any) -> str:
     if isinstance(value, str):
         return printable(value)
     return printable(json.dumps(plain(value), ensure_ascii=False))
+
+
+def without_noise(text: str) -> str:
+    """Return a text with its long floats in six digits: what a search draws has seventeen."""
+    return _LONG_FLOAT.sub(lambda found: f"{float(found[0]):.6g}", text)
 
 
 def word(text: str) -> str:

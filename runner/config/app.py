@@ -27,9 +27,9 @@ from hydra.errors import SearchPathException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 
+from anew.runner.config.compose.helptext import tell_of_anew
 from anew.runner.config.compose.inprocess import run_here, shown_hydra
 from anew.runner.config.compose.jobs import HookFailedError, Jobs, Typed
-from anew.runner.config.compose.helptext import tell_of_anew
 from anew.runner.config.compose.loader import OUR_GROUPS, OUR_RUN_DIR, PROVIDER, Loader, is_ours, search_path
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault, report_failure
 from anew.runner.config.compose.origin import config_dir, task_name

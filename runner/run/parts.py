@@ -8,8 +8,10 @@ to pass: main returned or raised, a part could not be started, a required observ
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import field
 from functools import cache
 from pathlib import Path
@@ -169,13 +171,16 @@ class Announcement:
 
     def stop(self) -> None:
         """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""
-        for problem in dict.fromkeys((*self._course.problems, *self._course.losses)):
-            say(problem)
+        lines = [*dict.fromkeys((*self._course.problems, *self._course.losses))]
         ended = self._course.ended
-        if self._is_quiet or ended is None or not self._course.called:
-            return
-        number = self._beginning.claim.number
-        say(f"run {number} {ended.status.value} after {duration(ended.duration_s)}, {self._where()}")
+        if not (self._is_quiet or ended is None or not self._course.called):
+            number = self._beginning.claim.number
+            lines.append(f"run {number} {ended.status.value} after {duration(ended.duration_s)}, {self._where()}")
+        if lines and _is_within_a_line(self._beginning.claim.layout.output):
+            with suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write("\n")
+        for line in lines:
+            say(line)
 
     def _where(self) -> str:
         claim = self._beginning.claim
@@ -193,6 +198,18 @@ class Announcement:
         except (OSError, ValueError):
             return str(path)
         return relative if len(relative) < len(str(path)) else str(path)
+
+
+def _is_within_a_line(output: Path) -> bool:
+    """Whether what was printed last has no end of a line, and stands where stderr leads to."""
+    try:
+        if not os.path.samestat(os.fstat(1), os.fstat(2)):
+            return False
+        with output.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:
+        return False
 
 
 class Following:

@@ -5,22 +5,28 @@ from __future__ import annotations
 from anew.runner.errors import FilterError
 from anew.runner.records import Status
 from anew.runner.sweep_records import SweepJob, SweepRecord
-from anew.runner.wording import say, short
+from anew.runner.wording import say, short, without_noise
 
 _MOST = 20
 
 
-def say_ending(sweep: SweepRecord) -> None:
-    """Say on stderr how many jobs ended how, which was best, and which failed and why."""
+def say_ending(sweep: SweepRecord, *, quiet: bool = False) -> None:
+    """Say on stderr how many jobs ended how, which was best, and which failed and why; quiet, only if some failed."""
+    if quiet and not any(job.status in (Status.FAILED, Status.LOST) for job in sweep.jobs):
+        return
     counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
     best = sweep.best
-    ending = f"; best {short(best.result)}: run {best.run} {' '.join(best.overrides)}".rstrip() if best else ""
+    ending = (
+        f"; best {short(best.result)}: run {best.run} {' '.join(map(without_noise, best.overrides))}".rstrip()
+        if best
+        else ""
+    )
     say(f"sweep {sweep.id}: {counts or 'no jobs'}{ending}")
     failed = [job for job in sweep.jobs if job.status in (Status.FAILED, Status.LOST)]
     for job in failed[:_MOST]:
         run = f"run {job.run}" if job.run is not None else "no run"
         why = job.error or ("its process died" if job.status is Status.LOST else "")
-        say(f"  job {job.index}  {run}  {job.status.value}  {' '.join(job.overrides)}  {why}")
+        say(f"  job {job.index}  {run}  {job.status.value}  {' '.join(map(without_noise, job.overrides))}  {why}")
     if len(failed) > _MOST:
         say(f"  and {len(failed) - _MOST} more")
     if failed:

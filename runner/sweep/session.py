@@ -200,7 +200,8 @@ class SweepSession:
 
     def _announce(self) -> None:
         again = f", {self._ledger.count_completed()} of them completed" if self._is_resumed else ""
-        say(f"sweep {self.folder.number} of {self._experiment}: {len(self._ledger.known)} jobs{again}")
+        count = len(self._ledger.known)
+        say(f"sweep {self.folder.number} of {self._experiment}: {count} job{'' if count == 1 else 's'}{again}")
 
     def job(self, index: int) -> SweepJob:
         """Return how a job stands."""
@@ -214,8 +215,9 @@ class SweepSession:
         """Write that nobody hands out jobs any more, and return how it went."""
         self._ledger.close(reason, detail)
         record = read_sweep(self.folder, self._store)
-        if not self._quiet:
-            say_ending(record)
+        # from Python, what failed is in what is returned
+        if not (self._quiet and self._command.entry == "call"):
+            say_ending(record, quiet=self._quiet)
         return record
 
     def attachment(self) -> Attachment:

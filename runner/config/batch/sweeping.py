@@ -35,6 +35,7 @@ from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import EXIT_FAILED, ConfigError, SweepStoppedError
 from anew.runner.records import Status
 from anew.runner.sweep_records import PlannedJob, SweepRecord
+from anew.runner.wording import without_noise
 
 _log = logging.getLogger(LAUNCHER_LOG)
 
@@ -273,7 +274,9 @@ class Sweeping:
 
     def _run_here(self, ticket: Ticket) -> None:
         if self._is_here:
-            _log.info(f"\t#{ticket.index} : {' '.join(filter_overrides(ticket.overrides))}")
+            words = filter_overrides(ticket.overrides)
+            # what was typed is told as it was typed; what a search has drawn is noise from some digit on
+            _log.info(f"\t#{ticket.index} : {' '.join(words if self._is_basic else map(without_noise, words))}")
         failure = run_job(self._spec, ticket, self._hooks)
         if self.failure is None and isinstance(failure, Exception):
             self.failure, self.failed = failure, filter_overrides(ticket.overrides)

@@ -254,7 +254,7 @@ _MORE = "\nSet the environment variable HYDRA_FULL_ERROR=1 for a complete stack 
 # Instead: none; `traceback.print_exception` would not say what `hydra.main` says.
 def report(error: BaseException, main: TracebackType | None) -> NoReturn:
     """
-    Print what main raised as `hydra.main` prints it, without its hint at HYDRA_FULL_ERROR, and leave the process with 1.
+    Print what main raised as `hydra.main` does, without its hint at HYDRA_FULL_ERROR, and leave the process with 1.
 
     Args:
         error: What main raised.
