@@ -430,7 +430,7 @@ class _Keeper:
 
 
 def _is_test(path: str) -> bool:
-    """Whether a file is one of tests, whose secrets are made up: they are on record, and no news at every start."""
+    """Whether a file is one of tests, whose secrets are made up: on record, but no news at every start."""
     *folders, name = PurePosixPath(path).parts
     return bool({"test", "tests"} & {*folders}) or name.startswith("test_")
 

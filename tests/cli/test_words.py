@@ -46,6 +46,16 @@ def test_a_store_without_a_name_is_refused_by_every_command(store: FolderStore, 
         assert "name is empty" in anew(project, *words, code=2).stderr
 
 
+def test_plot_without_a_name_or_with_a_wrong_one_tells_the_metrics_there_are(project: Path) -> None:
+    store = make_store(project / "runs")
+    add_run(store, metrics={"loss": [1.0], "test/acc": [2.0]})
+    add_run(store)
+    assert "such as: anew plot 1 loss. There are: loss, test/acc." in anew(project, "plot", "1", code=2).stderr
+    assert "and 2 has none" in anew(project, "plot", "2", code=2).stderr
+    assert "such as: anew plot last loss" in anew(project, "plot", code=2).stderr
+    assert "it has: loss, test/acc. Did you mean 'loss'?" in anew(project, "plot", "1", "los", code=2).stderr
+
+
 def test_a_tag_with_spaces_is_shown_as_one_and_an_empty_one_refused(store: FolderStore, project: Path) -> None:
     assert anew(project, "tag", "1", "a b").stdout == 'Run 1: paper "a b"\n'
     assert 'paper "a b"' in anew(project, "show", "1").stdout
