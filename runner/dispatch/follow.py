@@ -45,6 +45,7 @@ class _Follower:
     kept: bool = True
     state: str = ""
     error: str = ""
+    told: str = ""
     sink: str = ""
     restarted: bool = False
     has_started: bool = False
@@ -198,8 +199,10 @@ class Followers:
             state, message = "left", {"error": "the process beside the run was killed"}
         news = ""
         with self._changed:
-            if state == "failing" and not follower.error:
-                news = str(message["error"])
+            # of one that is required the run does not go on; whoever waits for it says why
+            waits = follower.required and not follower.has_started
+            if state == "failing" and not follower.error and not waits and message["error"] != follower.told:
+                news = follower.told = str(message["error"])
             follower.state = state
             follower.error = str(message.get("error", ""))
             follower.sink = str(message.get("sink", ""))
