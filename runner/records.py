@@ -1,18 +1,17 @@
 """A run's record and the facts inside it: frozen, plain, one meaning per field.
 
-Nothing here reads, writes or computes; `serial` turns these into JSON values and back, `replay` folds events
-into them. Sequences are tuples and mappings are never changed after they were handed over, so records
-can be shared between threads.
+Nothing here computes; `serial` turns these into JSON values and back, `replay` folds events into them. Sequences are
+tuples and mappings are never changed after they were handed over, so records can be shared between threads.
 """
 
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, BinaryIO
 
 from anew.runner.dataclass import dataclass
 
@@ -109,8 +108,14 @@ class CommandFacts:
     import_paths: tuple[str, ...] = ()
 
 
+class _Openable:
+    """Where content can be opened, once a store has said so: no field, so that it is neither compared nor kept."""
+
+    __slots__ = ("_opener",)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ContentRef:
+class ContentRef(_Openable):
     """One piece of content: where it was or what it is called, its SHA-256 (hex), its size in bytes.
 
     Attributes:
@@ -127,6 +132,13 @@ class ContentRef:
     mode: int | None = None
     kept: bool = True
     link: str | None = None
+
+    def open(self) -> BinaryIO:
+        """Open an input or artifact of a record that a store gave, its checksum compared; see `contents.intact`."""
+        opener: Callable[[ContentRef], BinaryIO] | None = getattr(self, "_opener", None)
+        if opener is None:
+            raise LookupError(f"{self.path!r} is of no store; to open it: store.open_object({self.sha256!r})")
+        return opener(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +160,16 @@ class GitFacts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FolderFacts:
+    """A folder of the project ("." for its root): names and sizes of files that are no source, but of `more`."""
+
+    path: str
+    names: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFacts:
     """The project's files that the run could reach.
 
@@ -156,6 +178,7 @@ class SourceFacts:
         method: "git" or "imports": how the list of files was made.
         notes: What was left out (limits, unreadable files) and files that seem to hold a secret, in sentences.
         lost: Python files that limits or settings left out, the first hundred.
+        beside: What else lay in the project.
     """
 
     root: str | None = None
@@ -164,6 +187,7 @@ class SourceFacts:
     files: tuple[ContentRef, ...] = ()
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    beside: tuple[FolderFacts, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -152,6 +152,7 @@ class Settings:
         drain_s: How long the end of a run waits for its observers.
         on_loss: What becomes of a run of which something could not be recorded, and whose main returned: "fail" has it
             end as FAILED, "warn" as COMPLETED with a warning.
+        record: Whether there is a record; else nothing of a run stays.
         keep: Whether the run's folder stays in the store (the observer "files"), or is gone once the others have it.
         observers: What else follows the run.
     """
@@ -166,6 +167,7 @@ class Settings:
     deterministic: bool = False
     drain_s: float = 10.0
     on_loss: Literal["fail", "warn"] = "fail"
+    record: bool = True
     keep: bool = True
     observers: tuple[ObserverSettings, ...] = ()
     output: OutputSettings = field(default_factory=OutputSettings)
@@ -175,6 +177,19 @@ class Settings:
     environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     rerun: RerunSettings = field(default_factory=RerunSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
+
+    def in_passing(self) -> Settings:
+        """Return the settings of a run that leaves nothing: nobody follows it, and its output is its own."""
+        return replace(
+            self,
+            keep=True,
+            observers=(),
+            output=replace(self.output, mode="off"),
+            system=replace(self.system, enabled=False),
+            source=replace(self.source, enabled=False),
+            inputs=replace(self.inputs, notice=False, keep_bytes=0),
+            sweep=replace(self.sweep, skip="none"),
+        )
 
     @classmethod
     def from_mapping(cls, values: Any) -> Settings:
@@ -208,7 +223,7 @@ def places_of(name: str, cls: type[Any] = Settings, where: str = "anew") -> list
     found = [f"{where}.{name}"] if name in _names(cls) else []
     for key in _names(cls):
         if is_dataclass(hints[key]):
-            found += places_of(name, hints[key], f"{where}.{key}")  # type: ignore[arg-type]  # a class, no instance
+            found += places_of(name, hints[key], f"{where}.{key}")
     return found
 
 

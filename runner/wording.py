@@ -8,11 +8,13 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Any
 
 from anew.runner.format.values import plain
 
 _LONG_FLOAT = re.compile(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
+_LONG_BITS = 200
 _UNITS = ((86400 * 365, "y"), (86400 * 30, "mo"), (86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -58,6 +60,8 @@ def short(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.5g}"
+    if isinstance(value, int) and value.bit_length() > _LONG_BITS:
+        return f"{Decimal(value):.5g}"
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):

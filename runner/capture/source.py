@@ -7,13 +7,12 @@ script: the modules imported from below its folder, and what can only be configu
 below the root are always among them, ignored or not, also those imported while main runs. A link that leads out of the
 project is kept as a link: what it leads to is not the project's. A module that was imported by one is the exception.
 
-What limits leave out are files that lie in large numbers: imported modules are kept first, however many and large,
-then code, then configuration, and of each what is few of its kind.
+Data is no source: files that may be anything, and are there by the hundred below a folder. Of the rest limits leave out
+what lies in large numbers: imported modules are kept first, however many and large, then code, then configuration.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import os
 import re
@@ -28,6 +27,7 @@ from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_left_out
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.git import GitError, Listing, query, sections
 from anew.runner.dataclass import dataclass
@@ -38,15 +38,14 @@ from anew.runner.records import ContentRef, GitFacts, SourceFacts
 from anew.runner.settings import SourceSettings
 from anew.runner.wording import some
 
-PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyx", ".ipynb", ".sh"})
 CONFIG_SUFFIXES = frozenset({".yaml", ".yml", ".toml", ".json", ".cfg", ".ini", ".gin", ".jsonnet", ".txt"})
 # beside a script in a folder of all kinds of things, texts and JSON may be anything: passwords, other people's records
 _SURE_SUFFIXES = CONFIG_SUFFIXES - {".json", ".txt"}
 _NAMES = frozenset({"requirements.txt", "Makefile", "Dockerfile", "Pipfile", "Snakefile", "uv.lock", "poetry.lock"})
-_SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "outputs", "multirun", "site-packages", "build", "dist"})
-# an environment, another repository, a store of runs
-_FOREIGN = (("pyvenv.cfg",), ("conda-meta",), (".git",), ("objects", "sha256"))
 _MOST_WALKED = 50_000
+# a kind of files that are no code, and not sure to be configuration, is data when there are more of it below a folder
+_MOST_OF_A_KIND = 500
+_ANYTHING = 2
 _MOST_LOST = 100
 _LARGEST_UNTRACKED_TEXT = 2**20
 _RECENT_S = 2.0
@@ -82,15 +81,17 @@ class SourceScan:
     Args:
         root: The project's root.
         cache: A file that remembers digests by size and times of files; it may be missing or damaged.
+        programs: Files that were started, which need be no module's.
 
     Attributes:
         news: Those of the notes found that should be said aloud: not, each time anew, that a file that has not changed
             seems to hold a secret.
     """
 
-    def __init__(self, root: Path, cache: Path) -> None:
+    def __init__(self, root: Path, cache: Path, programs: Iterable[str] = ()) -> None:
         self.news: tuple[str, ...] = ()
         self._root = root
+        self._programs = tuple(programs)
         self._cache = cache
         self._listing: Listing | None = None
         self._note: str | None = None
@@ -144,7 +145,8 @@ class SourceScan:
 
     def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
         keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache))
-        keeper.take(_imported(self._root), is_code=True)
+        programs = (_place(str(self._root), file) for file in self._programs)
+        keeper.take((*_imported(self._root), *(each for each in programs if each is not None)), is_code=True)
         keeper.take(_in_order(self._found(keeper)))
         keeper.cache.save(self._cache)
         return keeper
@@ -163,7 +165,7 @@ class SourceScan:
 
 
 def _in_order(paths: Iterable[str]) -> list[str]:
-    """Return files by how likely a run reaches them: a kind that is there by the thousand below a folder is data."""
+    """Return files by how likely a run reaches them, without data: what main opens of that is an input."""
     found = [(path, path.partition("/")[0], *os.path.split(path)) for path in dict.fromkeys(paths)]
     kinds = [os.path.splitext(name)[1] for *_, name in found]
     below = Counter((top, kind) for (_, top, *_), kind in zip(found, kinds, strict=True) if kind)
@@ -173,13 +175,13 @@ def _in_order(paths: Iterable[str]) -> list[str]:
         (_rank(name, kind), below[top, kind] if folder else beside[folder, kind], beside[folder, kind], path)
         for (path, top, folder, name), kind in zip(found, kinds, strict=True)
     ]
-    return [path for *_, path in sorted(ranked)]
+    return [path for rank, many, _, path in sorted(ranked) if rank < _ANYTHING or many <= _MOST_OF_A_KIND]
 
 
 def _rank(name: str, kind: str) -> int:
     if kind in PYTHON_SUFFIXES or name in _NAMES:
         return 0
-    return 1 if kind in _SURE_SUFFIXES else 2 if kind in CONFIG_SUFFIXES else 3
+    return 1 if kind in _SURE_SUFFIXES else _ANYTHING if kind in CONFIG_SUFFIXES else _ANYTHING + 1
 
 
 def _without(facts: GitFacts, is_left_out: Callable[[str], bool]) -> GitFacts:
@@ -264,14 +266,7 @@ def _walk(folder: Path, keeper: _Keeper, suffixes: frozenset[str]) -> Iterator[s
 
 def _belongs_here(parent: str, name: str, keeper: _Keeper) -> bool:
     # a link to a folder is not gone into: it may lead in a circle
-    return not os.path.islink(os.path.join(parent, name)) and _belongs(parent, name, keeper.excluded)
-
-
-def _belongs(parent: str, name: str, excluded: frozenset[str]) -> bool:
-    if name.startswith(".") or name in _SKIPPED_FOLDERS:
-        return False
-    path = os.path.join(parent, name)
-    return path not in excluded and not any(os.path.exists(os.path.join(path, *mark)) for mark in _FOREIGN)
+    return not os.path.islink(os.path.join(parent, name)) and belongs(parent, name, keeper.excluded)
 
 
 # --- keeping them -----------------------------------------------------------------------------------------------
@@ -334,10 +329,7 @@ class _Keeper:
 
     def is_left_out(self, path: str) -> bool:
         """Whether the settings leave a file out, by its path in the project."""
-        return any(
-            fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(path, f"{pattern.rstrip('/')}/*")
-            for pattern in self.settings.exclude
-        )
+        return is_left_out(path, self.settings)
 
     def _take(self, path: str, is_code: bool) -> None:
         full = f"{self.root}/{path}"

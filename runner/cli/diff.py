@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from anew.runner.cli import offers
+from anew.runner.cli.chosen import two_of
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, remark, remark_damage, say, styled, table
 from anew.runner.query.compare import compare
@@ -17,13 +18,12 @@ _LONGEST_CELL = 40
 
 
 @command("diff")
-@click.argument("a", metavar="REF", shell_complete=offers.runs)
-@click.argument("b", metavar="REF", shell_complete=offers.runs)
+@click.argument("refs", metavar="REF REF", nargs=-1, required=True, shell_complete=offers.runs)
 @json_option
-def diff_command(workbench: Workbench, a: str, b: str, as_json: bool) -> None:
+def diff_command(workbench: Workbench, refs: tuple[str, ...], as_json: bool) -> None:
     """Show what differs between two runs: configuration, source, packages, hardware, inputs, result, metrics."""
     store = workbench.store
-    first, second = store.get(a), store.get(b)
+    first, second = map(store.get, two_of(store, refs))
     remark_damage([first, second])
     sections = compare(first, second, store, remark)
     if as_json:

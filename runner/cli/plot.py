@@ -15,6 +15,7 @@ from anew.runner.cli.render import coloured, drawn, on_terminal, remark, say
 from anew.runner.contracts import RunStore
 from anew.runner.errors import MetricNotFoundError, StoreError
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
+from anew.runner.store.choosing import Chosen, choose
 from anew.runner.store.locate import as_run_folders
 from anew.runner.sweep.report import ranking
 from anew.runner.wording import nearest, printable
@@ -39,7 +40,8 @@ def plot_command(
     Draw the metric NAME of one or more runs over its steps.
 
     In the terminal, or as a picture whose format follows from the ending of FILE (png, pdf, svg, ...); with --json a
-    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more.
+    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more; 3-7, tag:NAME and a filter
+    for the runs that have logged it.
     """
     store = workbench.store
     if name is None or not refs:
@@ -89,14 +91,22 @@ def _names(store: RunStore, ref: str) -> list[str]:
 def _curves(store: RunStore, ref: str, name: str) -> list[Curve]:
     found = _SWEEP.fullmatch(ref)
     if found is None:
-        record = store.get(ref)
-        return [Curve(f"run {record.id}", store.metrics(record.uid or ref, name))]
+        return _curves_of_runs(choose(store, [ref]), store, name)
     sweep = as_run_folders(store).sweep(found[1])
     jobs = [job for job in ranking(sweep) if job.run is not None and name in job.metrics]
     return [
         Curve(printable(f"run {job.run} {' '.join(job.overrides)}"), store.metrics(job.run or 0, name))
         for job in jobs[:_MOST]
     ]
+
+
+def _curves_of_runs(chosen: Chosen, store: RunStore, name: str) -> list[Curve]:
+    """Return a curve for each run; of a word for several, for each that has the metric. Raises as `store.metrics`."""
+    for _, error in chosen.refused:
+        raise error
+    records = [store.get(number) for number in chosen.numbers]
+    having = records if chosen.is_one else [record for record in records if name in record.metrics]
+    return [Curve(f"run {record.id}", store.metrics(record.uid or record.id or 0, name)) for record in having]
 
 
 def _print_plot(curves: list[Curve], title: str, log: bool) -> None:

@@ -124,6 +124,12 @@ def remark(text: str) -> None:
     sys.stderr.write(f"{_safe(text)}\n")
 
 
+def remark_error(error: Exception) -> None:
+    """Print a message of one of several things that went wrong, on stderr; its lines stay lines."""
+    for line in f"anew: {error}".split("\n"):
+        remark(line)
+
+
 def remark_damage(records: Iterable[RunRecord]) -> None:
     """Say which of the runs are damaged, and how: on stderr, so that programs that read the answer are told as well."""
     damaged = [record for record in records if record.damage]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from anew.runner.cli import offers
+from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, remark_damage, say, status_style, styled, table
 from anew.runner.contracts import RunStore
@@ -16,6 +17,7 @@ from anew.runner.format.serial import record_to_json
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord, Status
+from anew.runner.store.choosing import choose
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.sweep.reuse import work_key
 from anew.runner.wording import ago, duration, exact, short, size
@@ -24,17 +26,28 @@ _MOST_METRICS = 40
 
 
 @command("show")
-@click.argument("ref", shell_complete=offers.runs)
+@click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs)
 @click.option("--full", is_flag=True, help="All files, packages and variables, not only how many there are.")
 @json_option
-def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> None:
-    """Show everything known of the run REF."""
+def show_command(workbench: Workbench, refs: tuple[str, ...], full: bool, as_json: bool) -> int:
+    """Show everything known of runs; with --json one as an object, several as a list."""
     store = workbench.store
-    record = store.get(ref)
-    remark_damage([record])
+    chosen = choose(store, refs)
+    records = [store.get(number) for number in chosen.numbers]
+    remark_damage(records)
     if as_json:
-        print_json({**record_to_json(record), "key": work_key(record)})
-        return
+        shown = [{**record_to_json(record), "key": work_key(record)} for record in records]
+        if shown or not chosen.is_one:
+            print_json(shown[0] if chosen.is_one else shown)
+        return say_refused(chosen)
+    for count, record in enumerate(records):
+        if count:
+            say()
+        _print(record, store, full)
+    return say_refused(chosen)
+
+
+def _print(record: RunRecord, store: RunStore, full: bool) -> None:
     _head(record)
     for text in record.warnings:
         say(styled(f"  warning: {text}", "yellow"))

@@ -58,7 +58,7 @@ from anew.runner.config.private.running import (
 from anew.runner.config.private.versions import supported
 from anew.runner.config.replayed import replay
 from anew.runner.config.signature.spec import TaskSpec
-from anew.runner.config.signature.values import declared
+from anew.runner.config.signature.values import declared, users_part
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.wording import say
 
@@ -222,7 +222,7 @@ class _App:
     def _run_or_sweep(self) -> Any:
         """Composed once where `hydra.main` composes twice, the first time for the mode alone."""
         if self.recorded is not None:
-            return self._run(self._as_recorded(self.recorded))
+            return self._run_recorded(self._as_recorded(self.recorded))
         if self.args.multirun:
             return self._sweep()
         try:
@@ -324,6 +324,16 @@ class _App:
             if (beside := main.with_name("anew") / "default.yaml").is_file():
                 how = f"--config-dir {shlex.quote(str(main.parent))}"
                 say(f"{beside} is not read, since main names no configuration folder. To have it read: {how}")
+
+    def _run_recorded(self, cfg: DictConfig) -> Any:
+        """Run a recorded configuration; a sweep's job that cannot begin fails by what stops it."""
+        try:
+            return self._run(cfg)
+        except Exception as error:
+            if self.jobs.executed or self.recorded is None or self.recorded.job is None:
+                raise
+            with shown_hydra(cfg):
+                return self.jobs.fail(users_part(cfg), error)
 
     def _lead(self, cfg: DictConfig, was: Recorded, folder: Path) -> None:
         """Have what led to the recorded run's own places, or to its project's files, lead to those of this run."""

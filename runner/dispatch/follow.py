@@ -85,6 +85,7 @@ class Followers:
         self._changed = threading.Condition()
         self._host: Host | None = None
         self._followers: list[_Follower] = []
+        self._is_ending = False
 
     def start(self) -> None:
         """Have the run followed from its record on."""
@@ -130,6 +131,7 @@ class Followers:
             in_a_hurry: Asked while waiting; True ends it.
         """
         began = time.monotonic()
+        self._is_ending = True
         for follower in self._followers:
             gives_up = follower.refused and not follower.beside
             follower.end(0.0 if gives_up else max(self._drain_s - _GRACE_S, self._drain_s / 2))
@@ -199,10 +201,15 @@ class Followers:
             state, message = "left", {"error": "the process beside the run was killed"}
         news = ""
         with self._changed:
+            error = str(message.get("error", ""))
             # of one that is required the run does not go on; whoever waits for it says why
             waits = follower.required and not follower.has_started
-            if state == "failing" and not follower.error and not waits and message["error"] != follower.told:
-                news = follower.told = str(message["error"])
+            if state == "failing" and not follower.error and not waits and error != follower.told:
+                news = f"is behind: {sentence(error)} The run goes on, and it is tried again."
+                follower.told = error
+            # at the end of the run it is said anyway
+            if message.get("broken") and not follower.required and not self._is_ending:
+                news = f"gets nothing: {sentence(error)} The run goes on."
             follower.state = state
             follower.error = str(message.get("error", ""))
             follower.sink = str(message.get("sink", ""))
@@ -211,9 +218,7 @@ class Followers:
                 follower.is_over.set()
             self._changed.notify_all()
         if news:
-            self._say(
-                f"the observer {follower.name!r} is behind: {sentence(news)} The run goes on, and it is tried again."
-            )
+            self._say(f"the observer {follower.name!r} {news}")
 
     def _again(self, follower: _Follower) -> None:
         try:

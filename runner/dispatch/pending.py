@@ -63,6 +63,25 @@ def behind(layout: RunLayout, name: str) -> int:
     return RunSource(layout, None).behind(read_cursor(layout.cursor(name)).done)
 
 
+def drop(store: RunFolders, number: int, name: str) -> int:
+    """
+    Give up what an observer has not got of a run: it is none of the run's observers any more.
+
+    Returns:
+        How many events it will not get; 0 when there were none, or another process delivers them now.
+    """
+    layout = store.layout.run(number)
+    waiting = behind(layout, name) if name in read_specs(layout) and not leads_out(layout) else 0
+    if not waiting:
+        return 0
+    with held(layout, name) as mine:
+        if not mine:
+            return 0
+        layout.spec(name).unlink(missing_ok=True)
+        layout.cursor(name).unlink(missing_ok=True)
+    return waiting
+
+
 def deliver(
     store: RunFolders, number: int, changes: Mapping[str, Mapping[str, Any]], *, trusted: bool = False
 ) -> list[Delivered]:

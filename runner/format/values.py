@@ -2,7 +2,8 @@
 
 Two forms. `encode` is lossless and is what the store keeps: what JSON lacks becomes an object with one member whose
 name begins with "~". `plain` is what people and programs are shown: strict JSON in which NaN and the infinities are
-the strings "NaN", "Infinity" and "-Infinity", a path or an enum member is its text, a tuple a list. Decoding builds
+the strings "NaN", "Infinity" and "-Infinity", a path, an enum member or a whole number of more than 600 digits is its
+text, a tuple a list. Decoding builds
 plain Python values only and never imports or calls anything that the data names.
 """
 
@@ -25,6 +26,11 @@ from anew.runner.errors import ValueRefusedError
 
 MAX_ARRAY = 100_000
 _MAX_DEPTH = 100
+# of a whole number that every Python reads as JSON, however low its limit on digits is set (640 at least)
+_MAX_BITS = 2000
+# more digits than this take seconds to be printed
+MAX_DIGITS = 100_000
+_MOST_BITS = 332_000
 _NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _WRITTEN = {text: float(text) for text in _NON_FINITE.values()}
 
@@ -114,7 +120,23 @@ def _number(value: float) -> Any:
 
 
 def _sorted(values: Set[Any]) -> list[Any]:
-    return sorted(values, key=lambda item: (type(item).__name__, repr(item)))
+    return sorted(values, key=lambda item: (type(item).__name__, repr(_word(item))))
+
+
+def _word(value: Any) -> Any:
+    """Return what can be printed in place of a number that Python refuses to print."""
+    return hex(value) if isinstance(value, int) and value.bit_length() > _MAX_BITS else value
+
+
+def _whole(value: int) -> Any:
+    number = int(value)
+    return number if number.bit_length() <= _MAX_BITS else {"~i": hex(number)}
+
+
+def _shown_whole(value: int) -> Any:
+    number = int(value)
+    # its digits, which `str` refuses to print
+    return number if number.bit_length() <= _MAX_BITS else str(Decimal(number))
 
 
 class _Encoder:
@@ -126,8 +148,14 @@ class _Encoder:
 
     def value(self, value: Any) -> Any:
         kind = type(value)
-        if value is None or kind is bool or kind is str or kind is int:
+        if value is None or kind is bool or kind is str:
             return value
+        if kind is int:
+            if value.bit_length() <= _MAX_BITS:
+                return value
+            if value.bit_length() > _MOST_BITS:
+                raise self._refusal(value, f"it has more than {MAX_DIGITS:,} digits")
+            return self._forms["int"](value)
         if kind is float:
             return value if math.isfinite(value) else self._forms["float"](value)
         if len(self._path) > _MAX_DEPTH:
@@ -163,7 +191,7 @@ class _Encoder:
     def _mapping(self, values: Mapping[Any, Any]) -> Any:
         pairs = []
         for key, item in values.items():
-            self._path.append(f".{key}")
+            self._path.append(f".{_word(key)}")
             pairs.append((key, self.value(item)))
             self._path.pop()
         if all(type(key) is str and not key.startswith("~") for key, _ in pairs):
@@ -213,10 +241,11 @@ _LEAVES: tuple[tuple[Any, str], ...] = (
     (complex, "complex"),
 )
 
-_SAME: dict[str, Callable[[Any], Any]] = {"bool": bool, "int": int, "str": str}
+_SAME: dict[str, Callable[[Any], Any]] = {"bool": bool, "str": str}
 
 _TAGGED: dict[str, Callable[[Any], Any]] = {
     **_SAME,
+    "int": _whole,
     "float": lambda v: _number(float(v)),
     "enum": lambda v: {"~enum": [f"{type(v).__module__}.{type(v).__qualname__}", v.name]},
     "bytes": lambda v: {"~b": base64.b64encode(bytes(v)).decode()},
@@ -236,6 +265,7 @@ _TAGGED: dict[str, Callable[[Any], Any]] = {
 
 _SHOWN: dict[str, Callable[[Any], Any]] = {
     **_SAME,
+    "int": _shown_whole,
     "float": lambda v: number_to_json(float(v)),
     "enum": lambda v: v.name,
     "bytes": lambda v: base64.b64encode(bytes(v)).decode(),
@@ -278,6 +308,7 @@ _FRACTION = re.compile(r"-?[0-9]+(/[0-9]+)?")
 # tag -> what reads the value behind it, given how deep that lies
 _READERS: dict[str, Callable[[Any, int], Any]] = {
     "~f": lambda v, _: float(_text(v)),
+    "~i": lambda v, _: int(_text(v), 16),
     "~enum": lambda v, _: _text(v[1]),
     "~b": lambda v, _: base64.b64decode(_text(v)),
     "~path": lambda v, _: Path(_text(v)),

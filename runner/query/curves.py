@@ -26,6 +26,7 @@ _LEAST_HEIGHT = 8
 _STEP_TICKS = 7
 _VALUE_TICKS = 5
 _PICTURE_COLUMNS = 2000
+_SHADES = 20
 _LINES = ("-", "--", "-.", ":")
 
 
@@ -223,7 +224,7 @@ def picture(curves: Sequence[Curve], title: str, path: Path, *, log: bool = Fals
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     # the ten strong colours, then their ten light ones; then again, in other lines
-    shades = colormaps["tab20"].colors
+    shades = [colormaps["tab20"](number) for number in range(_SHADES)]
     colours = [*shades[::2], *shades[1::2]]
     for number, curve in enumerate(curves):
         steps, values = curve.points(_PICTURE_COLUMNS, log=log)

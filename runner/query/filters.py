@@ -19,12 +19,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
-from enum import Enum
 from typing import Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
+from anew.runner.query.literals import AGE, Comparison, Literal, moment, plain
 from anew.runner.records import RunRecord, Status
 from anew.runner.wording import closest
 
@@ -35,8 +34,6 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<op><=|>=|==|!=|<|>|~|=)|(?P<mark>[()\[\],])|(?P<quoted>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
     r"|(?P<word>[^\s()\[\],<>=!~\"']+)|(?P<end>$))"
 )
-_AGE = re.compile(r"-?(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)(?:\s*ago)?")
-_AGES = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _OPERATORS = ("<", "<=", ">", ">=", "==", "!=", "~", "in", "not in")
 _DEEPEST = 50
 _LONGEST_PATTERN = 1000
@@ -126,53 +123,6 @@ def _below(value: Any, path: str) -> Any:
 # --- comparing --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A value as typed: its text, and whether it was quoted and so is a text whatever it looks like."""
-
-    text: str
-    quoted: bool
-
-    def like(self, other: Any) -> Any:
-        """Return the value, read as the kind of thing that it is compared with."""
-        if isinstance(other, str) and not isinstance(other, Enum):
-            return self.text
-        if isinstance(other, datetime):
-            return _moment(self.text)
-        if isinstance(other, (int, float)) and (age := _AGE.fullmatch(self.text)):
-            return float(age[1]) * _AGES[age[2]]
-        return self.text if self.quoted else _plain(self.text)
-
-
-def _plain(text: str) -> Any:
-    words = {"true": True, "false": False, "none": None, "null": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _moment(text: str) -> datetime | None:
-    if age := _AGE.fullmatch(text):
-        return _ago(float(age[1]) * _AGES[age[2]])
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return moment if moment.tzinfo else moment.astimezone()
-    except (ValueError, OverflowError, OSError):  # the last two: a local time at an end of the calendar
-        return None
-
-
-def _ago(seconds: float) -> datetime | None:
-    try:
-        return datetime.now(timezone.utc) - timedelta(seconds=seconds)
-    except OverflowError:
-        return None
-
-
 def _compare(value: Any, operator: str, literal: Literal) -> bool:
     if isinstance(value, (list, tuple)) and operator in ("==", "!=", "~"):
         found = any(_compare(item, "==" if operator == "!=" else operator, literal) for item in value)
@@ -212,15 +162,6 @@ _ORDER: dict[str, Callable[[Any, Any], Any]] = {
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A name, what it is compared by, and with what; `in` is "==" with each item of the list."""
-
-    name: str
-    operator: str
-    literal: Literal
 
 
 def _comparison(name: str, operator: str, literal: Literal) -> Test:
@@ -387,7 +328,7 @@ class _Parser:
         return operator
 
     def _check_name(self, name: str) -> None:
-        if self.kind == "word" and name[-1].isdigit() and isinstance(_plain(name), (int, float)):
+        if self.kind == "word" and name[-1].isdigit() and isinstance(plain(name), (int, float)):
             raise self.error("expected a name, and the value after it, as in: loss < 0.1")
         head, dot, _ = name.partition(".")
         if dot and head not in (*_TREES, "metric") and (near := closest(head, (*_TREES, "metric"))):
@@ -414,7 +355,7 @@ class _Parser:
     def _check_value(self, name: str) -> None:
         """Refuse what the name can never be."""
         text = self._value()
-        if name in _TIMES and text.lower() not in ("none", "null") and _moment(text) is None:
+        if name in _TIMES and text.lower() not in ("none", "null") and moment(text) is None:
             raise self.error(
                 "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago"
             )
@@ -424,7 +365,7 @@ class _Parser:
     def _literal(self, name: str, operator: str) -> Literal:
         literal = Literal(self._value(), self.kind == "quoted")
         self._advance()
-        if self._is("ago") and _AGE.fullmatch(literal.text):
+        if self._is("ago") and AGE.fullmatch(literal.text):
             self._advance()
         self.comparisons.append(Comparison(name, operator, literal))
         return literal

@@ -22,6 +22,7 @@ if __name__ == "__main__":
 import builtins
 import importlib
 import io
+import pkgutil
 import runpy
 from dataclasses import replace
 from importlib.machinery import SourceFileLoader
@@ -58,6 +59,8 @@ def _start(errand: Errand, places: Places) -> None:
         runpy.run_module(command.target, run_name="__main__", alter_sys=True)
     elif module != "__main__":
         _call(module, name)
+    elif script.is_absolute() and _is_application(places.here(script)):
+        runpy.run_path(str(places.here(script)), run_name="__main__")
     elif script.is_absolute() and places.here(script).is_file():
         _run_script(places.here(script))
     else:
@@ -72,6 +75,11 @@ def _run_script(path: Path) -> None:
     with io.open_code(str(path)) as file:
         code = compile(file.read(), str(path), "exec", dont_inherit=True)
     exec(code, vars(module))
+
+
+def _is_application(path: Path) -> bool:
+    """Whether a path is a folder or an archive, which holds a `__main__`."""
+    return pkgutil.get_importer(str(path)) is not None
 
 
 def _call(module: str, name: str) -> None:
@@ -100,7 +108,7 @@ def _set_up(errand: Errand, places: Places) -> None:
     folders = [str(places.here(Path(path))) for path in command.import_paths]
     if command.entry == "module":
         folders.insert(0, os.getcwd())
-    elif command.target:
+    elif command.target and not _is_application(places.here(Path(command.target))):
         folders.insert(0, str(places.here(Path(command.target)).parent))
     # the script's own folder comes first, whatever else leads there
     new = [each for index, each in enumerate(dict.fromkeys(folders)) if index == 0 or each not in sys.path]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from anew.runner.dataclass import dataclass
@@ -15,6 +16,8 @@ from anew.runner.store.objects import ObjectStore
 from anew.runner.wording import some
 
 _NAMED = 5
+# the time of change of what has no content on record, and was not changed since
+_NEVER = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,29 @@ def lay_out_source(
             f"{again} {ref} --code current",
             files=tuple(lost),
         )
+
+
+def lay_out_beside(source: SourceFacts, inputs: Iterable[ContentRef], places: Places) -> None:
+    """
+    Lay out the names of what else lay in the project: folders, and files of the recorded size without their content.
+
+    Inputs are left out, also those that could not be put back: they are to be missed.
+
+    Raises:
+        RerunError: A path leads out of the project.
+        OSError: That cannot be written.
+    """
+    known = {ref.path for ref in inputs}
+    for folder in source.beside:
+        if folder.path != os.curdir:
+            os.makedirs(_inside(places.project, folder.path), exist_ok=True)
+        for name, size in zip(folder.names, folder.sizes, strict=False):
+            path = os.path.normpath(f"{folder.path}/{name}")
+            full = _inside(places.project, path)
+            if path not in known and not os.path.lexists(full):
+                with open(full, "xb") as file, suppress(OSError):
+                    file.truncate(size)  # a hole, which not every place can have
+                os.utime(full, ns=(_NEVER, _NEVER))
 
 
 def _target_of(link: str, path: str, places: Places) -> str:
@@ -184,5 +210,5 @@ def files_made(places: Places, known: Iterable[str]) -> Iterator[Path]:
         for name in files:
             path = Path(current, name)
             relative = path.relative_to(places.project)
-            if relative.as_posix() not in known and not path.is_symlink():
+            if relative.as_posix() not in known and not path.is_symlink() and path.stat().st_mtime_ns != _NEVER:
                 yield relative

@@ -136,24 +136,26 @@ class Report:
         ignore: Patterns of metrics that need not come out the same.
         notes: What could not be done as on record, in sentences.
         missed: Recorded names of files that main looked for and did not find.
+        isolated: How Pythons were started that heed no variables.
     """
 
     number: int
     ignore: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     missed: tuple[str, ...] = field(default=())
+    isolated: tuple[str, ...] = field(default=())
 
     def write(self, path: Path) -> None:
         """Write the report, at once complete. Raises OSError."""
         replace_whole(path, json.dumps(to_json(self)).encode())
 
 
-def report_missed(names: tuple[str, ...]) -> None:
-    """Add what main looked for and did not find to the report of this process's errand, where it has one."""
+def report_seen(missed: tuple[str, ...], isolated: tuple[str, ...]) -> None:
+    """Add to the report of this process's errand, where it has one, what was seen of main; see `Report`."""
     errand = assignment.errand
-    report = read_report(Path(errand.report)) if names and errand is not None else None
+    report = read_report(Path(errand.report)) if (missed or isolated) and errand is not None else None
     if errand is not None and report is not None:
-        replace(report, missed=names).write(Path(errand.report))
+        replace(report, missed=missed, isolated=isolated).write(Path(errand.report))
 
 
 def read_report(path: Path) -> Report | None:

@@ -125,14 +125,18 @@ def _inputs(case: Case) -> Iterator[Cause]:
                 "is not there any more" if before[path]["now"] is None else "has changed, and its content was not kept"
             )
             yield Cause(kind="input", where=path, sentence=f"The input {printable(path)} {state}.")
-    source = {file.path for file in case.was.record.source.files}
+    source = case.was.record.source
+    known = {file.path for file in source.files}
+    names_only = {os.path.normpath(f"{folder.path}/{name}") for folder in source.beside for name in folder.names}
     for path in new:
-        if path not in old and path not in source:
-            yield Cause(
-                kind="input",
-                where=path,
-                sentence=f"The re-run read {printable(path)}, which was no input of the recorded run.",
-            )
+        if path in old or path in known:
+            continue
+        what = (
+            f"of which the name alone is on record, not what it holds. Declare it there: run.input({path!r})"
+            if path in names_only
+            else "which was no input of the recorded run."
+        )
+        yield Cause(kind="input", where=path, sentence=f"The re-run read {printable(path)}, {what}")
 
 
 def _missing(case: Case) -> Iterator[Cause]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
 from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
 from anew.runner.relaunch import trust
-from anew.runner.relaunch.mirror import InputState, files_made, lay_out_source, restore_inputs
+from anew.runner.relaunch.mirror import InputState, files_made, lay_out_beside, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import Report, Rerun, read_report
 from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
@@ -117,6 +117,19 @@ def rerun(
 
 def _silent(text: str) -> None:
     """Say nothing."""
+
+
+def _values(overrides: Iterable[str], key: str) -> list[str]:
+    """Return what overrides set a key to."""
+    words = (each.lstrip("+~").partition("=") for each in overrides)
+    return [value for name, _, value in words if name == key]
+
+
+def _with_seed(changes: tuple[str, ...], record: RunRecord) -> tuple[str, ...]:
+    """Return what is to be another, with the configuration's own seed where `anew.seed` gives the root seed anew."""
+    given = _values(changes, "anew.seed")
+    is_own = isinstance(record.config.get("seed"), int) and not _values(changes, "seed")
+    return (*changes, f"seed={given[-1]}") if given and is_own else changes
 
 
 class _Again:
@@ -222,6 +235,8 @@ class _Again:
             if self.recorded_code:
                 lay_out_source(self.record.source, self.places, self.store.objects, ref=self.record.id)
             inputs = restore_inputs(self.record.inputs, self.places, self.store.objects)
+            if self.recorded_code:
+                lay_out_beside(self.record.source, self.record.inputs, self.places)
             self.cwd = self._working_dir()
         except (OSError, StoreError) as error:
             reason = (error.__cause__ if isinstance(error.__cause__, OSError) else error) or error
@@ -304,9 +319,9 @@ class _Again:
             config=record.config,
             flags=record.provenance.flags,
             overrides=record.overrides,
-            changes=self.changes,
+            changes=_with_seed(self.changes, record),
             settings=self._settings(),
-            seed=None if any(each.startswith("anew.seed=") for each in self.changes) else record.seed,
+            seed=None if _values(self.changes, "anew.seed") else record.seed,
             source=record.source if self.recorded_code else None,
             root=str(self.places.root),
             mirror=str(self.places.mirror),
@@ -318,6 +333,8 @@ class _Again:
     def _settings(self) -> tuple[str, ...]:
         """Return the settings to record by; one that held a secret is not on record, and left out."""
         typed = [each for each in self.record.provenance.settings if not each.lstrip("+~").startswith(_NAMES)]
+        if _values(self.changes, "seed") or _values(self.changes, "anew.seed"):
+            typed = [each for each in typed if not _values([each], "anew.seed")]
         hidden = [each for each in typed if REDACTED in each]
         if hidden:
             keys = ", ".join(each.lstrip("+~").partition("=")[0] for each in hidden)
@@ -331,7 +348,7 @@ class _Again:
         new = self._wait_for_end(report.number)
         for note in report.notes:
             self._note(note)
-        unrecorded = self._note_reads(new)
+        unrecorded = self._note_reads(new, report.isolated)
         self._keep_written(new)
         self.ignored = (*report.ignore, *ignore)
         if lower := differences.of_libraries(self.record, new):
@@ -419,14 +436,14 @@ class _Again:
             record = self.target.get(number)
         return record
 
-    def _note_reads(self, new: RunRecord) -> list[str]:
-        """Say which files main read that are not the recorded ones; return them."""
+    def _note_reads(self, new: RunRecord, isolated: Sequence[str]) -> list[str]:
+        """Say which files main read that are not the recorded ones, and what may have; return them."""
         if not self.recorded_code or self.changes:
             return []
         other, unknown = led.read_otherwise(self.record, new)
-        for text in led.of_today(other, self.differences.get("inputs", {})):
+        for text in (*led.of_today(other, self.differences.get("inputs", {})), *led.of_isolated(isolated)):
             self._note(text)
-        return [*other, *unknown]
+        return [*other, *unknown, *isolated]
 
     def _keep_written(self, new: RunRecord) -> None:
         """Move what main wrote beside its source into the new run's folder, where it stays."""

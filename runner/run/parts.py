@@ -18,16 +18,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner import events as ev
+from anew.runner.capture.beside import is_left_out, unseen_files
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import imported_modules, loaded_libraries
-from anew.runner.capture.opened import OpenedFiles, missed_files, noticed_inputs
+from anew.runner.capture.noticed import missed_files, noticed_inputs
+from anew.runner.capture.opened import OpenedFiles
+from anew.runner.capture.output import is_within_a_line
 from anew.runner.capture.source import added_modules
+from anew.runner.capture.unseen import Unseen
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
-from anew.runner.relaunch.plan import report_missed
+from anew.runner.relaunch.plan import report_seen
 from anew.runner.run.beginning import Beginning, without_source
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import message
@@ -158,11 +162,14 @@ class Announcement:
 
     def start(self) -> None:
         """Say which run begins, and what is new about its source; quiet or not, once, that there is none to be had."""
-        for note in without_source(self._beginning.origin):
+        claim, scan = self._beginning.claim, self._beginning.origin.scan
+        for note in without_source(self._beginning.origin) if claim.settings.record else ():
             _say_once(note)
         if self._is_quiet:
             return
-        claim, scan = self._beginning.claim, self._beginning.origin.scan
+        if not claim.settings.record:
+            say(f"a run of {self._beginning.record.experiment}, unrecorded: nothing of it stays")
+            return
         say(f"run {claim.number} of {self._beginning.record.experiment} in {self._shown(claim.layout.folder)}")
         for note in scan.news if scan is not None else ():
             say(note)
@@ -173,10 +180,12 @@ class Announcement:
         """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""
         lines = [*dict.fromkeys((*self._course.problems, *self._course.losses))]
         ended = self._course.ended
+        claim = self._beginning.claim
         if not (self._is_quiet or ended is None or not self._course.called):
-            number = self._beginning.claim.number
-            lines.append(f"run {number} {ended.status.value} after {duration(ended.duration_s)}, {self._where()}")
-        if lines and _is_within_a_line(self._beginning.claim.layout.output):
+            took = f"{ended.status.value} after {duration(ended.duration_s)}"
+            is_kept = claim.settings.record
+            lines.append(f"run {claim.number} {took}, {self._where()}" if is_kept else f"{took}, unrecorded")
+        if lines and is_within_a_line(claim.layout.output):
             with suppress(OSError, ValueError, AttributeError):
                 sys.stderr.write("\n")
         for line in lines:
@@ -198,18 +207,6 @@ class Announcement:
         except (OSError, ValueError):
             return str(path)
         return relative if len(relative) < len(str(path)) else str(path)
-
-
-def _is_within_a_line(output: Path) -> bool:
-    """Whether what was printed last has no end of a line, and stands where stderr leads to."""
-    try:
-        if not os.path.samestat(os.fstat(1), os.fstat(2)):
-            return False
-        with output.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
-    except OSError:
-        return False
 
 
 class Following:
@@ -353,12 +350,32 @@ class NoticedInputs:
         mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]
         exclude = (beginning.claim.store.root,)
         folders = [places.project, *roots, *mirrored, *([places.mirror] if places.mirror is not None else [])]
-        self.opened = OpenedFiles(folders, exclude=exclude, most=settings.max_files, outside=True)
+        self.opened = OpenedFiles(
+            folders,
+            exclude=exclude,
+            most=settings.max_files,
+            outside=True,
+            unseen=Unseen(lambda: unseen_files(places, roots, beginning.record.source, exclude)),
+            keep=self._keep,
+        )
+
+    def _is_no_data(self, path: str) -> bool:
+        """Whether a file that was read on the way to main is source, or is to be left out."""
+        name = self._beginning.origin.places.name(Path(path))
+        source = self._beginning.record.source.files
+        return is_left_out(name, self._beginning.claim.settings.source) or any(name == file.path for file in source)
+
+    def _keep(self, path: str) -> str | None:
+        """Keep what a file is that is about to be changed, unless it is too large."""
+        claim = self._beginning.claim
+        if os.path.getsize(path) > claim.settings.inputs.keep_bytes:
+            return None
+        return claim.store.objects.put_file(Path(path), sync=False)[0]
 
     def start(self) -> None:
         """Begin to notice them; a run without that is better than none."""
         try:
-            self.opened.start()
+            self.opened.start(self._is_no_data)
         except OSError as error:
             self._recorder.warn_once("notice", f"The files that main opens are not noticed: {in_a_line(error)}.")
 
@@ -371,7 +388,7 @@ class NoticedInputs:
         cache = beginning.origin.cache / "inputs.json"
         try:
             places, declared = beginning.origin.places, self._run.declared
-            report_missed(missed_files(self.opened, places))
+            report_seen(missed_files(self.opened, places), tuple(self.opened.isolated))
             found, notes = noticed_inputs(self.opened, places, objects, keep, cache, declared)
             for reference in found:
                 self._recorder.add(ev.InputUsed, input=reference)

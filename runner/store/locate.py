@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from anew.runner.contracts import RunStore
+from anew.runner.contracts import CuratedStore, RunStore
 from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.places import is_marked, project_root
 from anew.runner.store.folder import FolderStore
@@ -36,7 +36,7 @@ def nearest_store_path(start: Path) -> Path:
 
 def open_store(
     url: str | os.PathLike[str] | None = None, *, create: bool = False, start: Path | None = None
-) -> RunStore:
+) -> CuratedStore:
     """
     Open a store of runs.
 
@@ -91,7 +91,7 @@ def open_folder_url(url: str, *, create: bool = False) -> FolderStore:
     return FolderStore.open(Path(url.partition("://")[2]).expanduser().absolute(), create=create)
 
 
-def _open_url(url: str, create: bool) -> RunStore:
+def _open_url(url: str, create: bool) -> CuratedStore:
     scheme = url.partition("://")[0]
     known = offers(STORES)
     offer = known.get(scheme)
@@ -103,7 +103,7 @@ def _open_url(url: str, create: bool) -> RunStore:
             url=scheme,
         )
     try:
-        store: RunStore = offer.load()(url, create=create)
+        store: CuratedStore = offer.load()(url, create=create)
     except MissingExtraError:
         raise
     except ImportError as error:

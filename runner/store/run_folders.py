@@ -18,6 +18,8 @@ from anew.runner.contracts import Observer
 from anew.runner.errors import StoreError, SweepNotFoundError
 from anew.runner.format.ids import is_number
 from anew.runner.records import RunRecord
+from anew.runner.store import curate
+from anew.runner.store.contents import artifact_of, intact
 from anew.runner.store.files import cannot, names_in, next_data, open_regular
 from anew.runner.store.lines import read_points, read_threads
 from anew.runner.store.objects import ObjectStore
@@ -133,6 +135,30 @@ class RunFolders(StoredRuns):
     def open_object(self, sha256: str) -> BinaryIO:
         """Open content for reading. Raises ObjectNotFoundError."""
         return self.objects.open(sha256)
+
+    def artifact(self, ref: str | int, name: str) -> Path | bytes:
+        """Return an artifact's file in the store, read-only, its checksum compared; see `StoredRuns.artifact`."""
+        artifact = artifact_of(self.get(ref), name)
+        with intact(artifact, self.open_object):
+            return self.objects.path(artifact.sha256)
+
+    # --- curating -----------------------------------------------------------------------------------------------
+
+    def tag(self, ref: str | int, *names: str, remove: Sequence[str] = ()) -> RunRecord:
+        """Add tags to a run, and take some away; see `StoredRuns.tag`."""
+        return curate.tag(self, ref, names, remove)
+
+    def note(self, ref: str | int, text: str) -> RunRecord:
+        """Set a run's note; see `StoredRuns.note`."""
+        return curate.note(self, ref, text)
+
+    def delete(self, ref: str | int, *, force: bool = False) -> int:
+        """Move a run into the trash; see `StoredRuns.delete`."""
+        return curate.delete(self, ref, force=force)
+
+    def restore(self, ref: str | int) -> int:
+        """Bring a deleted run back; see `StoredRuns.restore`."""
+        return curate.restore(self, ref)
 
     def trashed_numbers(self) -> list[int]:
         """Return the numbers of deleted runs, newest first."""

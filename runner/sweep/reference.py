@@ -60,7 +60,10 @@ def reference_to(main: Any, *, script: bool = True) -> MainReference:
     except (ImportError, AttributeError):
         found = None
     file = vars(sys.modules[module]).get("__file__") if module in sys.modules else None
-    if found is main and file and Path(file).is_file() and (script or module != "__main__"):
+    # what is started as a folder, an archive or a package is not imported anew by its name
+    spec = vars(sys.modules[module]).get("__spec__") if module == "__main__" else None
+    is_importable = spec is None or not f".{spec.name}".endswith(".__main__")
+    if found is main and file and Path(file).is_file() and is_importable and (script or module != "__main__"):
         return named
     import cloudpickle
 

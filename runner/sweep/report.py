@@ -10,10 +10,8 @@ from anew.runner.wording import say, short, without_noise
 _MOST = 20
 
 
-def say_ending(sweep: SweepRecord, *, quiet: bool = False) -> None:
-    """Say on stderr how many jobs ended how, which was best, and which failed and why; quiet, only if some failed."""
-    if quiet and not any(job.status in (Status.FAILED, Status.LOST) for job in sweep.jobs):
-        return
+def say_ending(sweep: SweepRecord, *, is_recorded: bool = True) -> None:
+    """Say on stderr how many jobs ended how, which was best, and which failed and why; of what stays, what to type."""
     counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
     best = sweep.best
     ending = (
@@ -22,6 +20,13 @@ def say_ending(sweep: SweepRecord, *, quiet: bool = False) -> None:
         else ""
     )
     say(f"sweep {sweep.id}: {counts or 'no jobs'}{ending}")
+    say_failures(sweep, is_recorded=is_recorded)
+    if is_recorded and sweep.status is not Status.COMPLETED:
+        say(f"to run what has not completed: anew sweep resume {sweep.id}")
+
+
+def say_failures(sweep: SweepRecord, *, is_recorded: bool = True) -> None:
+    """Say on stderr which jobs failed, and why; of what stays, what to type."""
     failed = [job for job in sweep.jobs if job.status in (Status.FAILED, Status.LOST)]
     for job in failed[:_MOST]:
         run = f"run {job.run}" if job.run is not None else "no run"
@@ -29,10 +34,8 @@ def say_ending(sweep: SweepRecord, *, quiet: bool = False) -> None:
         say(f"  job {job.index}  {run}  {job.status.value}  {' '.join(map(without_noise, job.overrides))}  {why}")
     if len(failed) > _MOST:
         say(f"  and {len(failed) - _MOST} more")
-    if failed:
+    if failed and is_recorded:
         say(f"to see why: anew show sweep:{sweep.id}/{failed[0].index}")
-    if sweep.status is not Status.COMPLETED:
-        say(f"to run what has not completed: anew sweep resume {sweep.id}")
 
 
 def ranking(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None = None) -> list[SweepJob]:
@@ -47,10 +50,10 @@ def ranking(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None 
         raise FilterError(f"No job of sweep {sweep.id} has a metric {by!r}. There are: {', '.join(names) or 'none'}.")
     least = smallest if smallest is not None else sweep.start.direction == "minimize"
 
-    def key(job: SweepJob) -> tuple[bool, float, int]:
+    def key(job: SweepJob) -> tuple[bool, float | int, int]:
         value = job.metrics.get(by) if by is not None else job.result
         if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
             return True, 0.0, job.index
-        return False, float(value) if least else -float(value), job.index
+        return False, value if least else -value, job.index
 
     return sorted(sweep.jobs, key=key)

@@ -26,7 +26,7 @@ from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
 from anew.runner.sweep.ledger import Ledger
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reference import Attachment, MainReference
-from anew.runner.sweep.report import say_ending
+from anew.runner.sweep.report import say_ending, say_failures
 from anew.runner.sweep.reuse import Reuse
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart
 from anew.runner.wording import say
@@ -154,6 +154,12 @@ class SweepSession:
         )
 
     def _refuse_unfit(self, launching: Launching) -> None:
+        if not self._settings.record and launching.engine not in (None, "local"):
+            raise ConfigError(
+                f"Jobs of hydra/launcher={launching.option} run elsewhere and are recorded. For a sweep of which "
+                "nothing stays leave the launcher out; anew.sweep.workers=2 runs two jobs at a time.",
+                key="anew.record",
+            )
         if launching.engine is None and self._settings.sweep.workers is not None:
             with suppress(OSError):
                 self.folder.layout.folder.rmdir()
@@ -215,9 +221,11 @@ class SweepSession:
         """Write that nobody hands out jobs any more, and return how it went."""
         self._ledger.close(reason, detail)
         record = read_sweep(self.folder, self._store)
-        # from Python, what failed is in what is returned
-        if not (self._quiet and self._command.entry == "call"):
-            say_ending(record, quiet=self._quiet)
+        if not self._quiet:
+            say_ending(record, is_recorded=self._settings.record)
+        elif self._command.entry != "call":
+            # of which nothing else would tell: workers' jobs print into their own records
+            say_failures(record, is_recorded=self._settings.record)
         return record
 
     def attachment(self) -> Attachment:

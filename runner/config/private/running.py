@@ -171,7 +171,7 @@ def returned(done: JobReturn) -> Any:
 # `hydra/conf/hydra/help/default.yaml`: to see whether an app has help of its own. Instead: none.
 def hydras_help_template() -> str:
     """Return the template of what --help shows where nobody has set another, as it is written."""
-    text = resources.files("hydra.conf").joinpath("hydra", "help", "default.yaml").read_text("utf-8")
+    text = (resources.files("hydra.conf") / "hydra" / "help" / "default.yaml").read_text("utf-8")
     return str(yaml.safe_load(text)["template"])
 
 
