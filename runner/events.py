@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from anew.runner.dataclass import dataclass
-from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Status, Verdict
+from anew.runner.records import ContentRef, ErrorFacts, GitFacts, RunRecord, Status, Verdict
 
 KIND_KEY = "k"
 CURATING = "curate-"  # what the name of a writer begins with that speaks of a run of before
@@ -124,11 +124,12 @@ class NoteSet(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceAdded(Event):
-    """Source files found after the start (modules imported later). `origin_mark` as for an input."""
+    """Source found after the start: modules imported later, and their repositories. `origin_mark` as for an input."""
 
     kind: ClassVar[str] = "s"
 
     files: tuple[ContentRef, ...] = field(metadata=_as("f"))
+    repositories: Mapping[str, GitFacts] = field(default_factory=dict, metadata=_as("g"))
     origin_mark: str = field(default="", metadata=_as("om"))
 
 

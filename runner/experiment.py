@@ -9,17 +9,19 @@ import os
 import re
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
-from anew.runner.capture.hook import hook
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.typed_values import overrides_of
+from anew.runner.kernel.hook import hook
 from anew.runner.records import RunRecord, Status
-from anew.runner.relaunch.plan import Errand, Resume, assignment
+from anew.runner.relaunch.plan import Errand, LeftOff, Resume, assignment
+from anew.runner.settings import KEPT
 from anew.runner.sweep_records import SweepRecord
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 hook.install()
 
 UNSET: Any = object()
+# (experiment, function) -> how often a main of that name was called in this process
+_calls: Counter[tuple[str, str]] = Counter()
 # flags of Hydra's that ask for something to be shown; no run comes of them
 _ASKING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
@@ -199,14 +203,8 @@ class Main:
             ConfigError: The configuration cannot be composed; nothing was recorded.
             Exception: Whatever main raises, after it was recorded.
         """
-        self._refuse_import()
         words = overrides_of(overrides, values)
-        if errand := self._errand():
-            self._do(errand, interactive=True)
-            sys.exit()
-        session = self._session(
-            entry="call", options={"store": None if store is None else os.fspath(store), "quiet": quiet or None}
-        )
+        session = self._called(store, quiet)
         session.run(words, interactive=True)
         return session.last_record()
 
@@ -236,13 +234,21 @@ class Main:
             ConfigError: A configuration cannot be composed; nothing was recorded.
             SweepStoppedError: It was stopped before its end.
         """
-        self._refuse_import()
         words = overrides_of(overrides, values, choices=True)
-        options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
         given = [] if workers is None else [f"anew.sweep.workers={workers}"]
-        done = self._session(entry="call", options=options).run(["-m", *words, *given], interactive=True)
+        done = self._called(store, quiet).run(["-m", *words, *given], interactive=True)
         assert isinstance(done, SweepRecord)
         return done
+
+    def _called(self, store: str | os.PathLike[str] | None, quiet: bool) -> Session:
+        """Return what conducts a call from Python; not where it is what this process was started for: that is done."""
+        self._refuse_import()
+        call = self._counted()
+        if errand := self._errand(call):
+            self._do(errand, interactive=True)
+            sys.exit()
+        options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
+        return self._new_session(entry="call", call=call, options=options)
 
     def _refuse_import(self) -> None:
         """Refuse to start runs in a process that imports the script in order to run a job of it."""
@@ -273,18 +279,22 @@ class Main:
         if self.function.__module__ == "__mp_main__":
             return  # a script without `if __name__ == "__main__":`, imported by a process that a job runs in
         try:
-            if errand := self._errand():
+            call = self._counted()
+            if errand := self._errand(call):
                 self._do(errand, interactive=False)
                 return
             options, rest = _own_options(argv)
             debugs = options.pop("pdb", False)
             if debugs:
                 _refuse_debugging(rest)
-            session = self._session(options=options)
+            session = self._new_session(call=call, options=options)
             if not _ASKING & set(rest):
                 session.start_guard()
             with _post_mortem(session) if debugs else nullcontext():
-                _leave_as_sweep(session.run(rest, interactive=False))
+                done = session.run(rest, interactive=False)
+            _leave_as_sweep(done)
+            if session.stopped_with is not None and not isinstance(done, SweepRecord):
+                sys.exit(session.stopped_with)  # main took the signal for itself, and returned; its run is INTERRUPTED
         except KeyboardInterrupt:
             sys.exit(errors.EXIT_SIGINT)
         except SystemExit as left:
@@ -303,21 +313,49 @@ class Main:
                 raise
             _report_fault()
 
-    def _errand(self) -> Errand | None:
-        """Return what this process was started for, when it is for this function."""
-        errand = assignment.errand
-        name = self.function.__qualname__
-        return errand if errand is not None and errand.command.function.rpartition(":")[2] == name else None
+    @property
+    def _function(self) -> str:
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    def _counted(self) -> int:
+        """Return which call of this main in this process it is, of all mains that cannot be told from it by name."""
+        _calls[self.experiment.name, self._function] += 1
+        return _calls[self.experiment.name, self._function]
+
+    def _errand(self, call: int) -> Errand | None:
+        """
+        Return what this process was started for, when it is for this call; whatever comes after that is not run.
+
+        Raises:
+            LeftOff: The call is in a cell before the one with that call.
+        """
+        if assignment.is_ahead:
+            raise LeftOff
+        if assignment.stage == "done":
+            sys.exit()
+        is_meant = assignment.stage == "due" and assignment.is_for(self.experiment.name, self._function, call)
+        return assignment.errand if is_meant else None
 
     def _do(self, errand: Errand, *, interactive: bool) -> None:
-        """Do an errand, once; a script that would go on to a second run of its main is at its end."""
-        if Path(errand.report).exists():
-            sys.exit()
+        """Do an errand, once; a script that would go on to further mains is at its end there."""
         session = self._session(entry=errand.command.entry, options={"store": errand.store}, errand=errand)
         session.start_guard()
-        done = session.run_errand(interactive=interactive)
+        assignment.stage = "begun"
+        try:
+            done = session.run_errand(interactive=interactive)
+        finally:
+            assignment.stage = "done"
         if isinstance(errand, Resume):
             _leave_as_sweep(done)
+
+    def _new_session(self, **how: Any) -> Session:
+        """Return what conducts a command of this process's own; one before an errand is a step of the script alone."""
+        errand = assignment.errand
+        if errand is None or assignment.stage != "due":
+            return self._session(**how)
+        # what follows it needs what it does; its record is nobody's, and no observer hears of it
+        passed = {"store": str(Path(errand.report).parent / "passed"), "quiet": True, "observers": {KEPT: {}}}
+        return self._session(**{**how, "options": passed, "observers": {}})
 
     def _session(self, **how: Any) -> Session:
         """Return what conducts one command; see `Session`."""
@@ -327,9 +365,8 @@ class Main:
         return Session(
             self.spec,
             experiment=self.experiment.name,
-            observers=self.experiment.observers,
             reference=functools.partial(reference_to, self),
-            **how,
+            **{"observers": self.experiment.observers, **how},
         )
 
 
@@ -409,7 +446,10 @@ def _post_mortem(session: Session) -> Iterator[None]:
 
 
 def _leave(error: AnewError) -> NoReturn:
-    sys.stderr.write(f"anew: {error}\n")
+    errand = assignment.errand
+    # a re-run's files are laid out somewhere that is gone afterwards; whoever reads this knows the project's
+    text = str(error) if errand is None else errand.places.as_recorded(str(error))
+    sys.stderr.write(f"anew: {text}\n")
     sys.exit(error.exit_code)
 
 

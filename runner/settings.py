@@ -93,12 +93,12 @@ class SweepSettings:
 
     Attributes:
         workers: How many at a time, each in a process of its own kind; None for one after the other in this process.
-        skip: "done": a job whose experiment, source, configuration, seed and inputs are those of a COMPLETED run is
-            not run again; "none": all are run.
+        skip: "done": a job whose experiment, main function, source, packages, configuration, seed and inputs are those
+            of a COMPLETED run is not run again; "none": all are run.
         stop_on_failure: Whether no further job begins after one has failed.
         max_jobs: No more jobs than this are begun, in this sweep or in one resumption of it; None for all.
         max_time: No job begins after this: seconds, or a text such as "90s", "30m", "2h"; None for no end.
-        direction: Which result is best.
+        direction: Which result is best; "auto": what the sweeper says, or the name of a metric that is the result.
         gpus: "auto": the GPUs there are, or those of CUDA_VISIBLE_DEVICES, are handed out one to each worker; "none".
     """
 
@@ -107,7 +107,7 @@ class SweepSettings:
     stop_on_failure: bool = False
     max_jobs: int | None = None
     max_time: str | None = None
-    direction: Literal["maximize", "minimize"] = "maximize"
+    direction: Literal["auto", "maximize", "minimize"] = "auto"
     gpus: Literal["auto", "none"] = "auto"
 
     @property

@@ -15,10 +15,11 @@ from pathlib import Path
 from anew.runner.places import Places, is_marked
 from anew.runner.records import FolderFacts, SourceFacts
 from anew.runner.settings import SourceSettings
+from anew.runner.store.reading import is_store
 
 PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyx", ".ipynb", ".sh"})
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "outputs", "multirun", "site-packages", "build", "dist"})
-# an environment, another repository, a store of runs
+# an environment, another repository, what is left of a store of runs
 _FOREIGN = (("pyvenv.cfg",), ("conda-meta",), (".git",), ("objects", "sha256"))
 _MOST_NAMES = 2_000
 # beside a script in a folder of all kinds of things, what lies there by the hundred is none of the run's business
@@ -132,4 +133,6 @@ def belongs(parent: str, name: str, excluded: frozenset[str]) -> bool:
     if name.startswith(".") or name in _SKIPPED_FOLDERS:
         return False
     path = os.path.join(parent, name)
-    return path not in excluded and not any(os.path.exists(os.path.join(path, *mark)) for mark in _FOREIGN)
+    if path in excluded or any(os.path.exists(os.path.join(path, *mark)) for mark in _FOREIGN):
+        return False
+    return not os.path.lexists(os.path.join(path, "FORMAT")) or not is_store(Path(path))

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from anew.runner.format.cells import FILE_NAME
 from anew.runner.places import STARTED_IN
 from anew.runner.records import CommandFacts
 
@@ -20,7 +21,9 @@ _OPTION = re.compile(r"-([^XWmc]*)([XWmc]?)(.*)", re.DOTALL)
 _TAKES_A_WORD = "--check-hash-based-pycs"
 
 
-def capture_command(function: Callable[..., Any], entry: str | None, root: Path) -> CommandFacts:
+def capture_command(
+    function: Callable[..., Any], entry: str | None, root: Path, call: int | None = None
+) -> CommandFacts:
     """
     Return how this process was started to call *function*.
 
@@ -29,8 +32,9 @@ def capture_command(function: Callable[..., Any], entry: str | None, root: Path)
 
     Args:
         function: The main function.
-        entry: "call" where main was called from Python; None for a program that was started.
+        entry: "call" where main was called from Python, "cells" from those of a notebook; None for a program.
         root: The project's root.
+        call: Which call of it in this process it is.
     """
     options, flag, words = _started()
     kind, target, program = _program(function)
@@ -45,6 +49,10 @@ def capture_command(function: Callable[..., Any], entry: str | None, root: Path)
             if _is_it("-m" if words[index - 1 : index] == ["-m"] else "", [word], kind, target):
                 argv = (program if kind == "module" else word, *words[index + 1 :])
                 break
+    if entry == "cells":
+        target = str(Path.cwd() / FILE_NAME)
+    elif function.__module__ == "__main__" and inspect.unwrap(function).__code__.co_filename.startswith("<"):
+        target = ""  # typed at a prompt, after a script or in place of one
     return CommandFacts(
         argv=argv,
         cwd=str(Path.cwd()),
@@ -54,6 +62,7 @@ def capture_command(function: Callable[..., Any], entry: str | None, root: Path)
         interpreter=sys.executable,
         options=tuple(options),
         import_paths=_import_paths(root),
+        call=call,
     )
 
 
@@ -135,6 +144,8 @@ def _is_ours(file: str, root: Path) -> bool:
 def unrepeatable(command: CommandFacts) -> tuple[str, ...]:
     """Return what is to be said where main lies in no file, which no re-run will find; of others nothing."""
     module, _, name = command.function.partition(":")
+    if command.entry == "cells":
+        return ()
     if module == "__main__":
         has_file = command.entry == "module" or os.path.exists(command.target or "\0")
     else:
@@ -143,7 +154,7 @@ def unrepeatable(command: CommandFacts) -> tuple[str, ...]:
     if has_file:
         return ()
     return (
-        f"The main function {name!r} was made in no file (in a notebook's cell, or in a console), so that its source "
+        f"The main function {name!r} was made in no file, and in no cell of IPython (in a console), so that its source "
         "is not on record, and this run cannot be run again. To change that: write it into a .py file, and import it.",
     )
 

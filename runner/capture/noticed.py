@@ -20,6 +20,8 @@ from anew.runner.places import Places
 from anew.runner.records import ContentRef
 from anew.runner.wording import some
 
+# stands in what is said of files that main may have read, and that are no inputs on record
+UNKNOWN_INPUT = "not on record as an input"
 _MOST_MISSED = 100
 # of files outside the project, whose content is not kept, so many are looked at, and so much is read for their digests
 _MOST_OUTSIDE = 200
@@ -143,15 +145,15 @@ class _Noticed:
         """Yield what there is to say."""
         if self.changed:
             names = some([repr(name) for name in self.changed])
-            yield f"{names} changed after main had opened it, so what was read is not on record as an input."
+            yield f"{names} changed after main had opened it, so what was read is {UNKNOWN_INPUT}."
         if self.passed:
             names = some([repr(name) for name in self.passed])
             yield (
-                f"{names} outside the project are too many or too large to be looked at, and not on record as inputs. "
+                f"{names} outside the project are too many or too large to be looked at, and {UNKNOWN_INPUT} each. "
                 "To have them: run.input(path), or anew.inputs.roots=[FOLDER]"
             )
         if self.opened.is_full:
-            yield "More files were opened than anew.inputs.max_files; the others are not on record as inputs."
+            yield f"More files were opened than anew.inputs.max_files; each of the others is {UNKNOWN_INPUT}."
         if self.opened.isolated:
             yield (
                 f"{some(list(self.opened.isolated))}: a Python that was started so heeds no variables. In a re-run it "
@@ -165,6 +167,18 @@ def _in_project(path: str, opened: OpenedFiles, places: Places) -> str:
         return path
     real = os.path.realpath(path)
     return path if os.path.isabs(places.name(Path(real))) else real
+
+
+def written_files(opened: OpenedFiles) -> tuple[str, ...]:
+    """Return the files that were written and not read before that, as they were opened."""
+    read: set[str] = set()
+    written: dict[str, None] = {}
+    for item in opened.noted():
+        if not item.writes or not (item.replaces or item.appends):
+            read.update([item.path] if item.size >= 0 else ())
+        elif item.path not in read:
+            written[item.path] = None
+    return tuple(written)
 
 
 def missed_files(opened: OpenedFiles, places: Places) -> tuple[str, ...]:

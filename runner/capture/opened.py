@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from anew.runner.capture.hook import hook
 from anew.runner.capture.unseen import STARTING, Unseen, isolated, may_open, starts_processes
 from anew.runner.dataclass import dataclass
 from anew.runner.kernel.door import SYSTEM_FOLDERS
+from anew.runner.kernel.hook import hook
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _READ, _REPLACED, _CHANGED, _APPENDED = range(4)
@@ -66,6 +66,7 @@ class OpenedFiles:
         outside: Whether files elsewhere count, too, but for those of the system, of libraries and of hidden folders.
         unseen: Is told when something turns up that may open files past Python; begun here, and closed.
         keep: Keeps what a file below the folders is, before it is opened to be changed; returns the digest, or None.
+        writing: Told the path of a file that is about to be written, and was not read before.
 
     Attributes:
         isolated: How Pythons were started that heed no variables.
@@ -80,6 +81,7 @@ class OpenedFiles:
         outside: bool = False,
         unseen: Unseen | None = None,
         keep: Callable[[str], str | None] | None = None,
+        writing: Callable[[str], object] | None = None,
     ) -> None:
         self._folders = tuple(f"{os.path.abspath(folder)}{os.sep}" for folder in folders)
         self._exclude = tuple(f"{os.path.abspath(folder)}{os.sep}" for folder in exclude)
@@ -88,7 +90,9 @@ class OpenedFiles:
         self._unseen = unseen
         self._keep = keep
         self._keeping: set[int] = set()
+        self._writing = writing
         self._seen: set[Any] = set()
+        self._read: set[str] = set()
         self._count = 0
         self._spool: BinaryIO | None = None
         self.isolated: dict[str, None] = {}
@@ -124,7 +128,8 @@ class OpenedFiles:
         hook.is_early = False
         for path in hook.early:
             full = os.path.normpath(path)
-            if self._counts(full) and not passes(full):
+            # elsewhere Hydra has read what it is configured by
+            if not self.is_outside(full) and self._counts(full) and not passes(full):
                 self._note_at(full, os.O_RDONLY)
         if self._unseen is not None:
             self._unseen.begin_where_needed()
@@ -154,6 +159,10 @@ class OpenedFiles:
         """Take one event."""
         if event == "open":
             self._note(arguments[0], arguments[2] or 0)
+        elif event == "os.rename":
+            # a file that is written beside its place, and moved to it
+            if arguments[3] == -1:
+                self._note(arguments[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         elif event == "import":
             if (arguments[1] and may_open(arguments[0], arguments[1])) or starts_processes(arguments[0]):
                 self._may_be_unseen()
@@ -204,6 +213,11 @@ class OpenedFiles:
         size, changed = before or (-1, -1)
         line = b"%d %s %d %d %s\0" % (way, (sha256 or "-").encode(), size, changed, os.fsencode(full))
         self._spool.write(line)
+        if way in (_READ, _CHANGED):
+            self._read.update([full] if before is not None else ())
+        elif self._writing is not None and full not in self._read:
+            with self._undisturbed():
+                self._writing(full)
 
     @contextmanager
     def _undisturbed(self) -> Iterator[None]:

@@ -15,27 +15,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Protocol
 
 from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_left_out
 from anew.runner.capture.digests import DigestCache
-from anew.runner.capture.git import GitError, Listing, query, sections
+from anew.runner.capture.git import GitError, Listing, query, without_left_out
+from anew.runner.capture.modules import imported_files, place_of
+from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
-from anew.runner.format.redact import has_known_form
+from anew.runner.format.secret_forms import seems_secret
 from anew.runner.places import is_marked
-from anew.runner.records import ContentRef, GitFacts, SourceFacts
+from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.settings import SourceSettings
+from anew.runner.store.reading import is_store
 from anew.runner.wording import some
 
 CONFIG_SUFFIXES = frozenset({".yaml", ".yml", ".toml", ".json", ".cfg", ".ini", ".gin", ".jsonnet", ".txt"})
@@ -47,16 +49,9 @@ _MOST_WALKED = 50_000
 _MOST_OF_A_KIND = 500
 _ANYTHING = 2
 _MOST_LOST = 100
-_LARGEST_UNTRACKED_TEXT = 2**20
 _RECENT_S = 2.0
-_SECRET = re.compile(
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|"
-    rb"(?i:\b[\w.]*(?:password|passwd|secret|api_?key|auth_?token|access_?token)[\"']?\s*[:=]\s*)"
-    rb"[\"'](?![\"'<${]|(?i:your|change|example|dummy|test|xxx|none|null))[^\"'\s]{8,}[\"']"
-)
 
 _recent: dict[Path, tuple[float, Listing | None]] = {}
-_places: dict[tuple[str, str], str | None] = {}
 
 
 class Objects(Protocol):
@@ -82,14 +77,22 @@ class SourceScan:
         root: The project's root.
         cache: A file that remembers digests by size and times of files; it may be missing or damaged.
         programs: Files that were started, which need be no module's.
+        made: Source that lies in no file: the path in the project that it is kept as -> text.
 
     Attributes:
         news: Those of the notes found that should be said aloud: not, each time anew, that a file that has not changed
             seems to hold a secret.
     """
 
-    def __init__(self, root: Path, cache: Path, programs: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        cache: Path,
+        programs: Iterable[str] = (),
+        made: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.news: tuple[str, ...] = ()
+        self._made = made
         self._root = root
         self._programs = tuple(programs)
         self._cache = cache
@@ -137,16 +140,19 @@ class SourceScan:
         return SourceFacts(
             root=str(self._root),
             method="git" if listing is not None else "imports",
-            git=_without(listing.facts, keeper.is_left_out) if listing is not None else None,
+            git=without_left_out(listing.facts, keeper.is_no_source) if listing is not None else None,
             files=tuple(keeper.files[path] for path in sorted(keeper.files)),
             notes=(*notes, *keeper.secrets()),
             lost=tuple(keeper.lost[:_MOST_LOST]),
         )
 
     def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
-        keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache))
-        programs = (_place(str(self._root), file) for file in self._programs)
-        keeper.take((*_imported(self._root), *(each for each in programs if each is not None)), is_code=True)
+        written = WrittenFiles(self._cache.parent, self._root)
+        keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache), written)
+        for path, text in self._made.items():
+            keeper.take_text(path, text)
+        programs = (place_of(str(self._root), file) for file in self._programs)
+        keeper.take((*imported_files(self._root), *(each for each in programs if each is not None)), is_code=True)
         keeper.take(_in_order(self._found(keeper)))
         keeper.cache.save(self._cache)
         return keeper
@@ -184,20 +190,13 @@ def _rank(name: str, kind: str) -> int:
     return 1 if kind in _SURE_SUFFIXES else _ANYTHING if kind in CONFIG_SUFFIXES else _ANYTHING + 1
 
 
-def _without(facts: GitFacts, is_left_out: Callable[[str], bool]) -> GitFacts:
-    """Return git's facts with a diff that leaves out what the source does."""
-    if facts.diff is None:
-        return facts
-    return replace(facts, diff="".join(text for path, text in sections(facts.diff) if not is_left_out(path)))
-
-
 def added_modules(
     facts: SourceFacts, root: Path, objects: Objects, settings: SourceSettings, *, exclude: tuple[Path, ...] = ()
 ) -> tuple[ContentRef, ...]:
     """Keep and return modules below *root* that were imported since *facts* were captured. Raises StoreError."""
     known = {file.path for file in facts.files}
-    keeper = _Keeper(root, objects, settings, exclude, DigestCache())
-    keeper.take((path for path in _imported(root) if path not in known), is_code=True)
+    keeper = _Keeper(root, objects, settings, exclude, DigestCache(), WrittenFiles(root, root))
+    keeper.take((path for path in imported_files(root) if path not in known), is_code=True)
     return tuple(keeper.files[path] for path in sorted(keeper.files))
 
 
@@ -207,43 +206,6 @@ def added_modules(
 def _is_source(path: str) -> bool:
     name = path.rpartition("/")[2]
     return os.path.splitext(name)[1] in PYTHON_SUFFIXES | CONFIG_SUFFIXES or name in _NAMES
-
-
-def _imported(root: Path) -> Iterator[str]:
-    """Yield the files of imported modules below *root*, relative to it, without installed packages."""
-    letters = str(root)
-    for module in list(sys.modules.values()):
-        file = _file_of(module)
-        if not isinstance(file, str):
-            continue
-        key = letters, file
-        if key not in _places:
-            _places[key] = _place(letters, file)
-        place = _places[key]
-        if place is not None:
-            yield place
-
-
-def _place(root: str, file: str) -> str | None:
-    """Return a module's file relative to *root*; None when it is not below it, or of an installed package."""
-    if "site-packages" in file or "dist-packages" in file or file.endswith(".pyc"):
-        return None
-    folder, _, name = file.rpartition(os.sep)
-    # a path on sys.path such as root/scripts/.. is inside by its letters only
-    inside = file.startswith(f"{root}{os.sep}") and f"{os.sep}.." not in folder
-    path = file if inside else f"{os.path.realpath(folder)}{os.sep}{name}"
-    for start in (f"{root}{os.sep}", f"{os.path.realpath(root)}{os.sep}"):
-        if path.startswith(start):
-            return path[len(start) :].replace(os.sep, "/")
-    return None
-
-
-def _file_of(module: Any) -> Any:
-    """Return a module's file without waking one that is loaded at the first look at it."""
-    try:
-        return object.__getattribute__(module, "__dict__").get("__file__")
-    except AttributeError:
-        return None
 
 
 def _walk(folder: Path, keeper: _Keeper, suffixes: frozenset[str]) -> Iterator[str]:
@@ -281,6 +243,8 @@ class _Keeper:
     settings: SourceSettings
     exclude: tuple[Path, ...]
     cache: DigestCache
+    written: WrittenFiles
+    stores: dict[str, bool] = field(default_factory=dict)
     files: dict[str, ContentRef] = field(default_factory=dict)
     total: int = 0
     large: list[str] = field(default_factory=list)
@@ -302,7 +266,7 @@ class _Keeper:
         prefixes = tuple(f"{os.path.relpath(path, self.root)}/" for path in self.exclude)
         for path in paths:
             is_known = path in self.files and not (is_code and self.files[path].link is not None)
-            if is_known or path.startswith(prefixes or "\0"):
+            if is_known or path.startswith(prefixes or "\0") or (not is_code and self.is_made(path)):
                 continue
             if self.is_left_out(path):
                 self.hidden += [path] * is_code
@@ -316,6 +280,19 @@ class _Keeper:
             except OSError:
                 self.unreadable.append(path)
 
+    def take_text(self, path: str, text: str) -> None:
+        """Keep source that lies in no file."""
+        if self.is_left_out(path):
+            self.hidden.append(path)
+            return
+        data = text.encode("utf-8", "surrogatepass")
+        if seems_secret(data):
+            self.secret.append(path)
+            self.new_secret = True
+        self.files[path] = ContentRef(
+            path=path, sha256=self.objects.put_bytes(data, sync=False), size=len(data), mode=0o644
+        )
+
     def is_hydras(self, path: str) -> bool:
         """Whether a file is what Hydra wrote of a job or a sweep, by its path in the project."""
         *folders, name = path.split("/")
@@ -326,6 +303,17 @@ class _Keeper:
         with suppress(OSError), open(f"{self.root}/{path}", "rb") as file:
             return file.read(64).startswith(b"hydra:\n  run:\n    dir: ")
         return False
+
+    def is_made(self, path: str) -> bool:
+        """Whether a file, by its path in the project, is as a run left it, or lies in a store of runs."""
+        folder = path.rpartition("/")[0]
+        if folder and folder not in self.stores:
+            self.stores[folder] = is_store(self.root / folder) or self.is_made(folder)
+        return self.stores.get(folder, False) or self.written.has(path)
+
+    def is_no_source(self, path: str) -> bool:
+        """Whether a file is left out, or was made by a run and is no code that was imported."""
+        return self.is_left_out(path) or (path not in self.files and self.is_made(path))
 
     def is_left_out(self, path: str) -> bool:
         """Whether the settings leave a file out, by its path in the project."""
@@ -429,13 +417,6 @@ def _is_test(path: str) -> bool:
 
 def _named(paths: list[str]) -> str:
     return f"{some([repr(path) for path in paths])} {'is' if len(paths) == 1 else 'are'}"
-
-
-def seems_secret(data: bytes) -> bool:
-    """Whether a file's content seems to hold a private key, a well-known token, or a password written out."""
-    if b"\0" in data[:1024] or len(data) > _LARGEST_UNTRACKED_TEXT:
-        return False
-    return bool(_SECRET.search(data)) or has_known_form(data.decode("utf-8", "replace"))
 
 
 def cache_file(folder: Path, root: Path) -> Path:

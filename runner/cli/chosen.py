@@ -13,6 +13,7 @@ from anew.runner.cli.render import remark, remark_error
 from anew.runner.errors import RefSyntaxError
 from anew.runner.format import ids
 from anew.runner.store.choosing import Choosable, Chosen, choose
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import printable, some
 
 _SHOWN = 20
@@ -79,9 +80,9 @@ def two_of(store: Choosable, refs: Sequence[str]) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def meant(command: str, words: Sequence[str], chosen: Chosen) -> bool:
+def meant(command: str, words: Sequence[str], chosen: Chosen, store: str) -> bool:
     """
-    Ask whether those runs are meant that were named by a word for several, or by the beginning of their uids.
+    Ask whether those runs of the store at a URL are meant that were named by a word for several, or by parts of uids.
 
     Raises:
         click.UsageError: There is no terminal to ask on.
@@ -91,13 +92,12 @@ def meant(command: str, words: Sequence[str], chosen: Chosen) -> bool:
     if chosen.counted:
         many = f"This would {command} {_counted(chosen.numbers)}"
         asked = f"{many}; {which}" if which else many
-        typed = shlex.join(words)
-        certain = f"To do it without being asked: anew {command} {typed} --yes"
+        certain = f"To do it without being asked: {as_typed(shlex.join(['anew', command, *words, '--yes']), store)}"
     elif vague:
         asked = which
         certain = (
             f"To {command} by a part of a uid, name the run in full, or say that it is meant: "
-            f"anew {command} {' '.join(map(str, chosen.numbers))}"
+            f"{as_typed(f'anew {command} ' + ' '.join(map(str, chosen.numbers)), store)}"
         )
     else:
         return True

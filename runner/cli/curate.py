@@ -19,6 +19,7 @@ from anew.runner.errors import AnewError
 from anew.runner.records import RunRecord
 from anew.runner.store import curate
 from anew.runner.store.choosing import leading
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import short, size, some
 
 _FORCE = click.option("--force", is_flag=True, help="Take runs, too, that may be going on.")
@@ -75,7 +76,7 @@ def delete_command(workbench: Workbench, refs: tuple[str, ...], yes: bool, force
     store = workbench.folders
     store.refuse_removal()
     chosen = all_of(store, refs, "Nothing was deleted.")
-    if not (yes or meant("delete", refs, chosen)):
+    if not (yes or meant("delete", refs, chosen, store.url)):
         say("Nothing was deleted.")
         return errors.EXIT_OK
 
@@ -87,7 +88,7 @@ def delete_command(workbench: Workbench, refs: tuple[str, ...], yes: bool, force
     return _each(
         chosen.numbers,
         delete,
-        lambda record: f"Run {record.id} deleted. To have it back: anew restore {record.id}",
+        lambda record: f"Run {record.id} deleted. To have it back: {as_typed(f'anew restore {record.id}', store.url)}",
         as_json,
     )
 
@@ -144,8 +145,8 @@ def purge_command(workbench: Workbench, refs: tuple[str, ...], yes: bool, force:
     trash = curate.Trash(store)
     chosen = all_of(trash, refs, "Nothing was removed.")
     # how many there are is asked below, with or without a word for several
-    is_sure = yes or bool(chosen.counted) or meant("purge", refs, chosen)
-    if not (yes or (is_sure and _agreed(len(trash.find()), refs, chosen.numbers))):
+    is_sure = yes or bool(chosen.counted) or meant("purge", refs, chosen, store.url)
+    if not (yes or (is_sure and _agreed(len(trash.find()), refs, chosen.numbers, store.url))):
         say("Nothing was removed.")
         return errors.EXIT_OK
     purged = curate.purge(store, chosen.numbers if refs else None, force=force)
@@ -156,13 +157,16 @@ def purge_command(workbench: Workbench, refs: tuple[str, ...], yes: bool, force:
     say(f"Removed {runs} and {purged.objects} pieces of content ({size(purged.bytes_freed)}).")
     if purged.left:
         left = " ".join(map(str, purged.left))
-        say(f"Left, since they may be going on: {left}. To remove them all the same: anew purge --force {left}")
+        say(
+            f"Left, since they may be going on: {left}. "
+            f"To remove them all the same: {as_typed(f'anew purge --force {left}', store.url)}"
+        )
     if purged.content_kept:
-        say(f"{purged.content_kept} To see what is damaged: anew check")
+        say(f"{purged.content_kept} To see what is damaged: {as_typed('anew check', store.url)}")
     return errors.EXIT_OK
 
 
-def _agreed(deleted: int, refs: Sequence[str], numbers: Sequence[int]) -> bool:
+def _agreed(deleted: int, refs: Sequence[str], numbers: Sequence[int], store: str) -> bool:
     if refs:
         runs = "run" if len(numbers) == 1 else f"{len(numbers)} runs"
         what = f"the deleted {runs} {some(numbers, _SHOWN)}"
@@ -171,6 +175,6 @@ def _agreed(deleted: int, refs: Sequence[str], numbers: Sequence[int]) -> bool:
     if not sys.stdin.isatty():
         raise click.UsageError(
             f"This would remove {what} for good, and there is no terminal to ask on. "
-            f"To do it without being asked: anew purge {shlex.join([*refs, '--yes'])}"
+            f"To do it without being asked: {as_typed(shlex.join(['anew', 'purge', *refs, '--yes']), store)}"
         )
     return click.confirm(f"Remove {what} for good?", err=True)

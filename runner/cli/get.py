@@ -78,7 +78,7 @@ def get_command(
     wanted: list[tuple[Path, Piece]] = []
     for number in chosen.numbers:
         record = store.get(number)
-        remark_damage([record])
+        remark_damage([record], store.url)
         folder = Path(to) if chosen.is_one else Path(to, str(number))
         try:
             wanted += [(folder, piece) for piece in pieces(store, record, names, kinds)]

@@ -8,20 +8,20 @@ from typing import Any
 
 import click
 
-from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, csv_rows, remark, remark_damage, say, status_style, styled, table
 from anew.runner.contracts import RunStore
 from anew.runner.format.serial import record_to_json
 from anew.runner.format.values import iso
-from anew.runner.query.columns import MOST_INPUTS, MOST_METRICS, shared_metrics, varying_inputs
+from anew.runner.query.columns import MOST_INPUTS, MOST_METRICS, cells_of, shared_metrics, varying_inputs
 from anew.runner.query.doubts import doubtful_names, doubtful_values
 from anew.runner.query.filters import Filter, parse_filter, value_of
 from anew.runner.records import RunRecord
-from anew.runner.wording import ago, duration, exact, short
+from anew.runner.wording import ago, duration, exact
 
 _NEWEST = 50
 _FIRST_INPUTS = 4
-_SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag"})
+_SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag", "verdict"})
 
 
 @command("list")
@@ -31,7 +31,7 @@ _SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "dura
 )
 @click.option("--columns", metavar="A,B", help="These columns in place of the ones chosen: loss,config.lr,host")
 @click.option(
-    "--limit", metavar="N", type=click.IntRange(min=0, max=2**31), help=f"At most N runs; {_NEWEST} unless said."
+    "--limit", metavar="N", type=WholeNumber(min=0, max=2**31), help=f"At most N runs; {_NEWEST} unless said."
 )
 @click.option("--all", "everything", is_flag=True, help="All runs.")
 @click.option("--csv", "as_csv", is_flag=True, help="All runs as CSV, values in full; columns as filters name them.")
@@ -53,7 +53,8 @@ def list_command(
     FILTER compares names with values, such as
       anew list 'loss < 0.1 and config.model.name == mlp'
       anew list 'status == FAILED and started > 2d'
-    Names: a metric, config.KEY, status, experiment, tag, started, duration, result, id, note, host, seed, sweep.
+    Names: a metric, config.KEY, status, experiment, tag, started, duration, result, id, note, host, seed, sweep, and
+    of re-runs rerun_of and verdict.
     Comparisons: < <= > >= == != ~ in, joined by and, or, not and parentheses.
     """
     text = " ".join(where)
@@ -63,7 +64,7 @@ def list_command(
     # one more than is shown tells whether there are more
     found = store.find(text, sort=sort, limit=None if most is None else most + 1)
     records = found if most is None else found[:most]
-    remark_damage(records)
+    remark_damage(records, store.url)
     sorted_by = [sort.lstrip("-").strip()] if sort else []
     wanted = [name.strip() for name in columns.split(",") if name.strip()] if columns else []
     if as_json:
@@ -110,13 +111,14 @@ def _print(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
     again = ["again"] if repeated else []
     header = ["run", "started", *(["experiment"] if several else []), *again, "status", "took", *map(_heading, chosen)]
     rows, styles = [], []
-    for record in records:
+    columns = [cells_of(records, name) for name in chosen]
+    for number, record in enumerate(records):
         took = duration(
             record.duration_s if record.duration_s is not None else max((now - record.started_at).total_seconds(), 0)
         )
         row = [str(record.id), ago(record.started_at, now), *([record.experiment] if several else [])]
         row += [*([_again(record)] if repeated else []), record.status.value, took]
-        row += [short(value_of(record, name)) for name in chosen]
+        row += [column[number] for column in columns]
         rows.append(row)
         styles.append([_style(record, text) for text in row])
     table(header, rows, keep=len(header) - len(chosen), widest=30, styles=styles)

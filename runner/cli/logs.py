@@ -36,7 +36,7 @@ def logs_command(workbench: Workbench, refs: tuple[str, ...], follow: bool, as_j
         if not chosen.is_one:
             remark(f"run {number}:")
         _print(store.output(number, follow=follow))
-    remark_damage([store.get(number) for number in chosen.numbers])
+    remark_damage([store.get(number) for number in chosen.numbers], store.url)
     return say_refused(chosen)
 
 

@@ -35,7 +35,7 @@ def metrics_command(workbench: Workbench, words: tuple[str, ...], as_csv: bool, 
     refs, names = leading(words, known.__contains__)
     chosen = choose(store, refs)
     records = [store.get(number) for number in chosen.numbers]
-    remark_damage(records)
+    remark_damage(records, store.url)
     wanted: dict[int, list[MetricSeries]] = {}
     code = say_refused(chosen)
     for record in records:

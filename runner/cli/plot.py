@@ -17,6 +17,7 @@ from anew.runner.errors import MetricNotFoundError, StoreError
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
 from anew.runner.store.choosing import Chosen, choose
 from anew.runner.store.locate import as_run_folders
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
 from anew.runner.wording import nearest, printable
 
@@ -40,8 +41,8 @@ def plot_command(
     Draw the metric NAME of one or more runs over its steps.
 
     In the terminal, or as a picture whose format follows from the ending of FILE (png, pdf, svg, ...); with --json a
-    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more; 3-7, tag:NAME and a filter
-    for the runs that have logged it.
+    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more (the first ten, where it is
+    not known which is best); 3-7, tag:NAME and a filter for the runs that have logged it.
     """
     store = workbench.store
     if name is None or not refs:
@@ -51,7 +52,7 @@ def plot_command(
         names = sorted({name for ref in refs for name in _names(store, ref)})
         raise MetricNotFoundError(
             f"No job of {' '.join(refs)} has logged {name!r}; there is: {', '.join(names) or 'nothing'}."
-            f"{nearest(name, names)} To see them: anew sweep show"
+            f"{nearest(name, names)} To see them: {as_typed('anew sweep show', store.url)}"
         )
     title = printable(name) if len(curves) > 1 else f"{printable(name)}, {curves[0].label}"
     if png is not None:
@@ -93,7 +94,7 @@ def _curves(store: RunStore, ref: str, name: str) -> list[Curve]:
     if found is None:
         return _curves_of_runs(choose(store, [ref]), store, name)
     sweep = as_run_folders(store).sweep(found[1])
-    jobs = [job for job in ranking(sweep) if job.run is not None and name in job.metrics]
+    jobs = [job for job in ranking(sweep)[0] if job.run is not None and name in job.metrics]
     return [
         Curve(printable(f"run {job.run} {' '.join(job.overrides)}"), store.metrics(job.run or 0, name))
         for job in jobs[:_MOST]

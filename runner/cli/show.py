@@ -19,6 +19,7 @@ from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord, Status
 from anew.runner.store.choosing import choose
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep.reuse import work_key
 from anew.runner.wording import ago, duration, exact, short, size
 
@@ -34,7 +35,7 @@ def show_command(workbench: Workbench, refs: tuple[str, ...], full: bool, as_jso
     store = workbench.store
     chosen = choose(store, refs)
     records = [store.get(number) for number in chosen.numbers]
-    remark_damage(records)
+    remark_damage(records, store.url)
     if as_json:
         shown = [{**record_to_json(record), "key": work_key(record)} for record in records]
         if shown or not chosen.is_one:
@@ -49,18 +50,20 @@ def show_command(workbench: Workbench, refs: tuple[str, ...], full: bool, as_jso
 
 def _print(record: RunRecord, store: RunStore, full: bool) -> None:
     _head(record)
-    for text in record.warnings:
+    # what main's end says by itself is not said twice
+    told = record.error.message if record.error is not None else ""
+    for text in (each for each in record.warnings if each.rstrip(".") not in told):
         say(styled(f"  warning: {text}", "yellow"))
     _error(record)
     _section("Configuration", ((key, exact(value)) for key, value in flatten(record.config).items()))
-    _metrics(record, full)
+    _metrics(record, full, store.url)
     _section("Info", ((key, exact(value)) for key, value in flatten(record.info).items()))
     _files("Artifacts", record.artifacts)
     _files("Inputs", record.inputs)
     _source(record, full)
     _environment(record, full)
     _hardware(record)
-    _section("Observers", _observers(record))
+    _section("Observers", _observers(record, store.url))
     _next(record, store)
 
 
@@ -111,9 +114,13 @@ def _section(title: str, items: Iterable[tuple[str, str]]) -> None:
         pairs([(name, text) for name, text in present])
 
 
-def _observers(record: RunRecord) -> Iterator[tuple[str, str]]:
+def _observers(record: RunRecord, store: str) -> Iterator[tuple[str, str]]:
     for name, state in record.observers.items():
-        rest = f"; {state.behind} events are pending, to deliver them: anew sync {record.id}" if state.behind else ""
+        rest = (
+            f"; {state.behind} events are pending, to deliver them: {as_typed(f'anew sync {record.id}', store)}"
+            if state.behind
+            else ""
+        )
         yield name, f"{state.state}{rest}"
 
 
@@ -125,7 +132,7 @@ def _error(record: RunRecord) -> None:
         say(f"  {line}")
 
 
-def _metrics(record: RunRecord, full: bool) -> None:
+def _metrics(record: RunRecord, full: bool, store: str) -> None:
     if not record.metrics:
         return
     heading("Metrics")
@@ -136,7 +143,12 @@ def _metrics(record: RunRecord, full: bool) -> None:
         [[f"  {name}", short(m.last), short(m.min), short(m.max), str(m.count), str(m.step)] for name, m in shown],
     )
     if len(shown) < len(ordered):
-        say(styled(f"  and {len(ordered) - len(shown)} more; all of them: anew metrics {record.id}", "dim"))
+        say(
+            styled(
+                f"  and {len(ordered) - len(shown)} more; all of them: {as_typed(f'anew metrics {record.id}', store)}",
+                "dim",
+            )
+        )
 
 
 def _files(title: str, files: tuple[ContentRef, ...]) -> None:
@@ -179,6 +191,7 @@ def _environment(record: RunRecord, full: bool) -> None:
             ("packages", f"{len(environment.packages)}{'' if full else ' (to list them: --full)'}"),
             ("not from an index", ", ".join(f"{name}: {url}" for name, url in environment.origins.items())),
             ("threads", threads),
+            ("libraries", ", ".join(f"{name} {version}" for name, version in environment.libraries.items())),
             ("anew", environment.anew),
         ]
     )
@@ -210,8 +223,8 @@ def _hardware(record: RunRecord) -> None:
 def _next(record: RunRecord, store: RunStore) -> None:
     say()
     folder = f"Its folder: {store.layout.run(record.id or 0).folder}. " if isinstance(store, RunFolders) else ""
-    hints = [f"anew logs {record.id}"]
+    hints = [as_typed(f"anew logs {record.id}", store.url)]
     if record.metrics:
         name = next((name for name in record.metrics if not name.startswith(UNINTERESTING)), next(iter(record.metrics)))
-        hints.append(f"anew plot {record.id} {shlex.quote(name)}")
+        hints.append(as_typed(f"anew plot {record.id} {shlex.quote(name)}", store.url))
     say(styled(f"{folder}Next: {'; '.join(hints)}", "dim"))

@@ -20,6 +20,7 @@ from anew.runner.settings import ObserverSettings
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.stream import RunSource
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import sentence
 
 REQUIRED_S = 5.0
@@ -235,5 +236,6 @@ class Followers:
             return f"the observer {follower.name!r} could not take {cursor.aside} events; they are listed in {path}"
         error = follower.error or ("it is slow" if follower.has_started else "it did not answer")
         behind = RunSource(self._layout, None).behind(cursor.done)
-        how = f"To deliver them: anew sync {self._layout.folder.name}" if follower.kept else "They are in the record."
+        again = as_typed(f"anew sync {self._layout.folder.name}", self._layout.folder.parent)
+        how = f"To deliver them: {again}" if follower.kept else "They are in the record."
         return f"{behind} events are still to be delivered to {follower.name!r} ({error.rstrip('.')}). {how}"

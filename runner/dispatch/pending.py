@@ -20,6 +20,7 @@ from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import CursorFile, held, read_cursor
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stream import RunSource
+from anew.runner.store.typed import as_typed
 
 _TRIES = 3
 _WAIT_S = 0.5
@@ -113,7 +114,7 @@ def _deliver_recorded(
 ) -> Delivered:
     layout, name = store.layout.run(number), observer.name
     try:
-        record, again = RunSource(layout, number).record, f"anew sync {number}"
+        record, again = RunSource(layout, number).record, as_typed(f"anew sync {number}", store.url)
         spec = permitted_spec(layout, observer, record, again=again, typed=typed, trusted=trusted)
     except AnewError as error:
         return Delivered(number=number, observer=name, behind=behind(layout, name), error=str(error))

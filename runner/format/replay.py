@@ -70,6 +70,7 @@ class Replay:
         self._inputs = {item.path: item for item in record.inputs}
         self._artifacts = {item.path: item for item in record.artifacts}
         self._sources = {item.path: item for item in record.source.files}
+        self._repositories = dict(record.source.repositories)
         self._tags = dict.fromkeys(record.tags)
         self._info: dict[str, Any] = dict(record.info)
         self._note = record.note
@@ -140,6 +141,7 @@ class Replay:
 
     def _add_source(self, event: ev.SourceAdded) -> None:
         self._sources.update({item.path: item for item in event.files})
+        self._repositories.update(event.repositories)
 
     def _set_seeds(self, event: ev.SeedsSet) -> None:
         self._seeded.update(event.seeded)
@@ -173,7 +175,7 @@ class Replay:
             },
             inputs=tuple(self._inputs.values()),
             artifacts=tuple(self._artifacts.values()),
-            source=replace(start.source, files=_in_order(self._sources)),
+            source=replace(start.source, files=_in_order(self._sources), repositories=self._repositories),
             tags=tuple(self._tags),
             info=self._info,
             note=self._note,

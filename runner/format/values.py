@@ -10,8 +10,10 @@ plain Python values only and never imports or calls anything that the data names
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta, timezone
@@ -85,6 +87,34 @@ def encode(value: Any, where: str = "value") -> Any:
 def plain(value: Any, where: str = "value") -> Any:
     """Return *value* as strict JSON for showing; see the module. Raises ValueRefusedError as `encode` does."""
     return _Encoder(where, _SHOWN).value(value)
+
+
+def shown(value: Any, where: str = "value") -> Any:
+    """Return *value* as `plain` does, but with its floats, NaN and the infinities among them, as floats."""
+    return _Encoder(where, {**_SHOWN, "float": float}).value(value)
+
+
+def exact_form(value: Any) -> str:
+    """
+    Return a text that values share which are the same bit for bit, and no others.
+
+    1, 1.0, True and "1" are four values; 0.0 is not -0.0, NaN not "NaN", a list no tuple, a key 1 no key "1". The order
+    of a dict or a set is nothing of it. Raises ValueRefusedError as `encode` does.
+    """
+    return json.dumps(_in_order(encode(value)), sort_keys=True)
+
+
+def _in_order(encoded: Any) -> Any:
+    """Return what was encoded with the members of sets and the pairs of dicts in an order of their own."""
+    if isinstance(encoded, list):
+        return [_in_order(item) for item in encoded]
+    if not isinstance(encoded, dict):
+        return encoded
+    ordered = {key: _in_order(item) for key, item in encoded.items()}
+    [first, *rest] = ordered or [""]
+    if first in ("~s", "~d") and not rest:
+        ordered[first].sort(key=lambda item: json.dumps(item, sort_keys=True))
+    return ordered
 
 
 def decode(value: Any) -> Any:
@@ -280,8 +310,18 @@ _SHOWN: dict[str, Callable[[Any], Any]] = {
     "complex": str,
     "tuple": lambda v: v,
     "set": lambda v: v,
-    "dict": lambda pairs: {key if isinstance(key, str) else str(key): item for key, item in pairs},
+    "dict": lambda pairs: dict(zip(_key_texts([key for key, _ in pairs]), [item for _, item in pairs], strict=True)),
 }
+
+
+def _key_texts(keys: Sequence[Any]) -> list[str]:
+    """Return keys as texts; one that is no text and looks like another key has its kind beside it."""
+    texts = [str(key) for key in keys]
+    counts = Counter(texts)
+    return [
+        text if isinstance(key, str) or counts[text] == 1 else f"{text} ({type(key).__name__})"
+        for key, text in zip(keys, texts, strict=True)
+    ]
 
 
 def _hashable(value: Any) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from anew.runner.format.values import exact_form
 from anew.runner.query.filters import FIELD_NAMES, value_of
 from anew.runner.query.tabular import flatten
 from anew.runner.records import RunRecord
-from anew.runner.wording import closest
+from anew.runner.wording import closest, exact, short
 
 MOST_INPUTS = 12
 MOST_METRICS = 8
@@ -49,7 +50,24 @@ def _package(group: str) -> str:
 
 
 def _differs(values: Iterable[Any]) -> bool:
-    return len({repr(value) for value in values}) > 1
+    return len({exact_form(value) for value in values}) > 1
+
+
+def cells_of(records: Sequence[RunRecord], name: str) -> list[str]:
+    """
+    Return what *name* is for each of *records*, in little space.
+
+    Of what was put in, values that differ have texts that differ: in full, where they would be the same for want of it.
+    """
+    values = [value_of(record, name) for record in records]
+    return apart(values) if name.startswith(("config.", "choices.")) else [short(value) for value in values]
+
+
+def apart(values: Sequence[Any]) -> list[str]:
+    """Return values in little space, in full where those that differ would have the same text."""
+    texts = [short(value) for value in values]
+    has_room = len(set(texts)) == len({exact_form(value) for value in values})
+    return texts if has_room else ["" if value is None else exact(value) for value in values]
 
 
 def _varying(values: Sequence[Mapping[str, Any]]) -> list[str]:

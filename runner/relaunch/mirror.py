@@ -43,7 +43,7 @@ def lay_out_source(
     *,
     ref: int | None,
     what: str = "run",
-    again: str = "anew rerun",
+    again: str,
 ) -> None:
     """
     Lay out the recorded source in the mirror: contents, modes and links.
@@ -54,7 +54,7 @@ def lay_out_source(
         objects: The contents.
         ref: The number of what is to be run again.
         what: What that is: "run", or "sweep".
-        again: The command that was typed for it.
+        again: The command that runs today's source.
 
     Raises:
         RerunError: Content is missing, and which files need it; or a path leads out of the project.
@@ -84,14 +84,14 @@ def lay_out_source(
         raise RefusedError(
             f"In the store stands something else for {some(replaced, _NAMED)} than {what} {ref} was recorded with: it "
             f"is damaged, or was replaced, and is not run. To see what is damaged: anew check --deep. To run today's "
-            f"source with the recorded configuration: {again} {ref} --code current",
+            f"source with the recorded configuration: {again}",
             ref=ref,
         )
     if lost:
         raise RerunError(
             f"The recorded source of {what} {ref} is not whole: the content of {some(lost, _NAMED)} is missing from "
             f"the store. To run today's source with the recorded configuration: "
-            f"{again} {ref} --code current",
+            f"{again}",
             files=tuple(lost),
         )
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from anew.runner.dataclass import dataclass
 from anew.runner.format.serial import from_json, to_json
@@ -23,6 +23,7 @@ class Errand:
     Attributes:
         store: The store that new runs go to.
         command: As on record; `places` says where its files are now.
+        experiment: The experiment's name.
         flags: Hydra's flags that chose the configuration.
         overrides: As on record, secrets redacted.
         settings: Overrides of the `anew` node.
@@ -34,6 +35,7 @@ class Errand:
 
     store: str
     command: CommandFacts
+    experiment: str
     flags: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
@@ -116,11 +118,34 @@ def read_errand(path: Path) -> Errand:
     return from_json(_KINDS[told.pop("errand")], told)
 
 
+class LeftOff(BaseException):
+    """Ends a cell of a notebook at its call of a main, which was another run than the one that is done again."""
+
+
 @dataclass(slots=True)
 class Assignment:
-    """What this process was started for; without an errand, for what its command line says."""
+    """
+    What this process was started for; without an errand, for what its command line says.
+
+    Attributes:
+        errand: What is to be done.
+        is_direct: Whether main is called for it, and not by the recorded script, which may call mains before that.
+        is_ahead: Whether what is being run is a cell before the one whose call of main the errand is about.
+        stage: "due", "begun" or "done".
+    """
 
     errand: Errand | None = None
+    is_direct: bool = False
+    is_ahead: bool = False
+    stage: Literal["due", "begun", "done"] = "due"
+
+    def is_for(self, experiment: str, function: str, call: int) -> bool:
+        """Whether a call is the one that the errand is about: the *call*-th of that function of that experiment."""
+        errand = self.errand
+        if errand is None or (errand.experiment, errand.command.function) != (experiment, function):
+            return False
+        # earlier versions did not count
+        return self.is_direct or errand.command.call in (None, call)
 
 
 assignment = Assignment()

@@ -21,6 +21,7 @@ from anew.runner.relaunch.basis import Basis
 from anew.runner.store import marks
 from anew.runner.store.files import replace_whole
 from anew.runner.store.paths import RunLayout, SweepLayout
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import SweepStart
 from anew.runner.wording import printable
 
@@ -52,7 +53,7 @@ def require_run(
         basis.vouched_run(layout),
         record.uid,
         [*shown],
-        f"anew rerun {record.id}",
+        as_typed(f"anew rerun {record.id}", layout.folder.parent),
         given,
         tell,
     )
@@ -64,7 +65,7 @@ def require_sweep(
     """Do for a sweep, but for its plan, what `require_run` does for a run. Raises RefusedError."""
     shown = _shown(start.command, start.source, start.hostname, {})
     head = f"Sweep {start.id}"
-    again = f"anew sweep resume {start.id}"
+    again = as_typed(f"anew sweep resume {start.id}", layout.folder.parent.parent)
     _require(head, basis.of_sweep(start), basis.vouched_sweep(layout), start.uid, [*shown], again, given, tell)
 
 
@@ -108,19 +109,20 @@ def _shown(command: CommandFacts, source: SourceFacts, host: str, config: Mappin
     yield f"  function  {command.function}"
     origin = f"{source.root} on {host or 'an unknown machine'}"
     yield f"  source    {origin}{f', {git.remote} at {git.commit}' if git and git.remote else ''}"
-    if targets := sorted(set(_targets(config))):
+    if targets := sorted(set(targets_in(config))):
         yield f"  _target_  {', '.join(targets)}"
 
 
-def _targets(value: Any) -> Iterator[str]:
+def targets_in(value: Any) -> Iterator[str]:
+    """Yield what a configuration names to be called, at any depth."""
     if isinstance(value, Mapping):
         if isinstance(value.get("_target_"), str):
             yield value["_target_"]
         for item in value.values():
-            yield from _targets(item)
+            yield from targets_in(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _targets(item)
+            yield from targets_in(item)
 
 
 # --- what was trusted ---------------------------------------------------------------------------------------------

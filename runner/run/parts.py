@@ -20,22 +20,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anew.runner import events as ev
 from anew.runner.capture.beside import is_left_out, unseen_files
 from anew.runner.capture.determinism import Determinism
-from anew.runner.capture.elsewhere import modules_elsewhere
+from anew.runner.capture.elsewhere import modules_elsewhere, repositories_of
 from anew.runner.capture.environment import imported_modules, loaded_libraries
-from anew.runner.capture.noticed import missed_files, noticed_inputs
+from anew.runner.capture.noticed import missed_files, noticed_inputs, written_files
 from anew.runner.capture.opened import OpenedFiles
 from anew.runner.capture.output import is_within_a_line
 from anew.runner.capture.source import added_modules
 from anew.runner.capture.unseen import Unseen
+from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
 from anew.runner.relaunch.plan import report_seen
-from anew.runner.run.beginning import Beginning, without_source
+from anew.runner.run.beginning import Beginning, without_secrets, without_source
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import message
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import duration, in_a_line, say
 
 if TYPE_CHECKING:
@@ -194,7 +196,7 @@ class Announcement:
     def _where(self) -> str:
         claim = self._beginning.claim
         if claim.settings.keep:
-            return f"see: anew show {claim.number}"
+            return f"see: {as_typed(f'anew show {claim.number}', claim.store.url, self._beginning.record.command.cwd)}"
         sinks = self._followers.sinks if self._followers is not None else ()
         return f"kept by {', '.join(sinks)}" if sinks else f"spooled in {self._shown(claim.layout.folder)}"
 
@@ -274,9 +276,11 @@ class AddedSource:
         source, root = self._beginning.record.source, self._beginning.origin.places.project
         files = added_modules(source, root, claim.store.objects, settings, exclude=(claim.store.root,))
         known = frozenset(file.path for file in source.files)
-        files += modules_elsewhere(self._beginning.origin.places, claim.store.objects, settings, known=known)
-        if files:
-            self._recorder.add(ev.SourceAdded, files=files)
+        elsewhere = modules_elsewhere(self._beginning.origin.places, claim.store.objects, settings, known=known)
+        found = repositories_of(elsewhere, settings, known=source.repositories)
+        repositories = {folder: without_secrets(facts, self._recorder.redactor) for folder, facts in found.items()}
+        if files or elsewhere:
+            self._recorder.add(ev.SourceAdded, files=(*files, *elsewhere), repositories=repositories)
 
 
 class Imports:
@@ -350,6 +354,8 @@ class NoticedInputs:
         mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]
         exclude = (beginning.claim.store.root,)
         folders = [places.project, *roots, *mirrored, *([places.mirror] if places.mirror is not None else [])]
+        # what is laid out for a re-run is nobody's project
+        self._written = WrittenFiles(beginning.origin.cache, places.root) if not places.moved else None
         self.opened = OpenedFiles(
             folders,
             exclude=exclude,
@@ -357,6 +363,7 @@ class NoticedInputs:
             outside=True,
             unseen=Unseen(lambda: unseen_files(places, roots, beginning.record.source, exclude)),
             keep=self._keep,
+            writing=self._written.begin if self._written is not None else None,
         )
 
     def _is_no_data(self, path: str) -> bool:
@@ -375,6 +382,8 @@ class NoticedInputs:
     def start(self) -> None:
         """Begin to notice them; a run without that is better than none."""
         try:
+            if self._written is not None:
+                self._written.open()
             self.opened.start(self._is_no_data)
         except OSError as error:
             self._recorder.warn_once("notice", f"The files that main opens are not noticed: {in_a_line(error)}.")
@@ -389,6 +398,8 @@ class NoticedInputs:
         try:
             places, declared = beginning.origin.places, self._run.declared
             report_seen(missed_files(self.opened, places), tuple(self.opened.isolated))
+            if self._written is not None:
+                self._written.end(written_files(self.opened))
             found, notes = noticed_inputs(self.opened, places, objects, keep, cache, declared)
             for reference in found:
                 self._recorder.add(ev.InputUsed, input=reference)
@@ -396,6 +407,8 @@ class NoticedInputs:
                 self._recorder.warn_once(note, note)
         finally:
             self.opened.close()
+            if self._written is not None:
+                self._written.close()
 
 
 class ThreadFailures:

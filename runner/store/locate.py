@@ -7,31 +7,12 @@ from pathlib import Path
 
 from anew.runner.contracts import CuratedStore, RunStore
 from anew.runner.errors import MissingExtraError, StoreError
-from anew.runner.places import is_marked, project_root
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.paths import StoreLayout
 from anew.runner.store.registry import STORES, offers
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import STORE_VARIABLE, default_store_path, nearest_store_path
 
-STORE_VARIABLE = "ANEW_STORE"
-
-
-def default_store_path(start: Path) -> Path:
-    """Return `runs/` in the project that the folder *start* belongs to: where runs go."""
-    return project_root(start.resolve()) / "runs"
-
-
-def nearest_store_path(start: Path) -> Path:
-    """
-    Return the store to look at from the folder *start*.
-
-    The default; where nothing marks a project, the nearest one at or above *start*, since a script that lies further
-    up has its runs beside it.
-    """
-    here = default_store_path(start)
-    if here.parent != start.resolve() or is_marked(here.parent):
-        return here
-    return next((path for folder in here.parents if StoreLayout(path := folder / "runs").format.is_file()), here)
+__all__ = ["STORE_VARIABLE", "default_store_path"]
 
 
 def open_store(

@@ -31,6 +31,7 @@ from anew.runner.store.stored import Point, StoredRun, StoredRuns
 from anew.runner.store.stream import observer_states
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.sweep_state import read_sweep
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import SweepRecord
 
 _FOLLOW_S = 0.2
@@ -184,7 +185,8 @@ class RunFolders(StoredRuns):
         if number not in numbers:
             held = f"it holds sweeps {numbers[-1]} to {numbers[0]}" if numbers else "it holds no sweeps"
             raise SweepNotFoundError(
-                f"No sweep {str(ref)!r} in {self.url} ({held}). To see them: anew sweep list", ref=str(ref)
+                f"No sweep {str(ref)!r} in {self.url} ({held}). To see them: {as_typed('anew sweep list', self.url)}",
+                ref=str(ref),
             )
         return SweepFolder(self.layout.sweep(number), number)
 

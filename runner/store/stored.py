@@ -17,6 +17,7 @@ from anew.runner.query.sorting import sort_records
 from anew.runner.query.tabular import as_table
 from anew.runner.records import RunRecord
 from anew.runner.store.contents import artifact_of, bind, intact
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import closest, printable, some
 
 Point = tuple[float, int, "float | int"]
@@ -125,7 +126,8 @@ class StoredRuns(ABC):
         parsed = ids.parse_ref(ref)
         hint = self.way_back(parsed.number) if isinstance(parsed, ids.ByNumber) else ""
         return RunNotFoundError(
-            f"No run {str(ref)!r} in {self.url} ({held}).{f' {hint}' if hint else ''} To see them: anew list",
+            f"No run {str(ref)!r} in {self.url} ({held}).{f' {hint}' if hint else ''} "
+            f"To see them: {as_typed('anew list', self.url)}",
             ref=str(ref),
             store=self.url,
         )
@@ -192,7 +194,8 @@ class StoredRuns(ABC):
         hint = f" Did you mean {near!r}?" if near else ""
         has = f"it has: {some([printable(each) for each in known], 20)}" if known else "it has none"
         return MetricNotFoundError(
-            f"Run {number} has no metric {name!r}; {has}.{hint} To see them: anew metrics {number}",
+            f"Run {number} has no metric {name!r}; {has}.{hint} "
+            f"To see them: {as_typed(f'anew metrics {number}', self.url)}",
             ref=number,
             name=name,
             candidates=tuple(known),

@@ -15,6 +15,7 @@ from anew.runner.places import Places
 from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.typed import as_typed
 
 if TYPE_CHECKING:
     from anew.runner.config.main import Ticket
@@ -83,7 +84,9 @@ class Attachment:
         options: What was typed beside overrides: the store's URL.
         places: Where the project's files are, when the recorded ones were laid out.
         source: The files on record, in that case.
+        made: Source that lies in no file: the path that it is kept as -> text.
         uid: The sweep's uid, which tells it from another one that had its number.
+        is_resumed: Whether the sweep was taken up again.
     """
 
     root: str
@@ -93,12 +96,19 @@ class Attachment:
     options: Mapping[str, Any] = field(default_factory=dict)
     places: Places | None = None
     source: SourceFacts | None = None
+    made: Mapping[str, str] = field(default_factory=dict)
     uid: str = ""
+    is_resumed: bool = False
 
     @property
     def folder(self) -> SweepFolder:
         """The sweep on disk."""
         return _folder(self.root, self.sweep, self.uid)
+
+    @property
+    def resumption(self) -> str:
+        """The command that goes on with the sweep."""
+        return as_typed(f"anew sweep resume {self.sweep}", self.root)
 
     def has_begun(self, ticket: Ticket) -> bool:
         """Whether a job was taken."""
