@@ -365,9 +365,6 @@ class JournalWriter:
             if not isinstance(name, str):
                 refused[repr(name)] = f"a metric's name is a text, not {type(name).__name__}"
                 continue
-            if not name.strip():
-                refused[name] = "a metric's name is a text, and this one is empty"
-                continue
             if name in taken:
                 refused[name] = "it was given twice in one call"
                 continue
