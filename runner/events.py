@@ -19,6 +19,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.records import ContentRef, ErrorFacts, GitFacts, RunRecord, Status, Verdict
 
 KIND_KEY = "k"
+CURATING = "curate-"  # what the name of a writer begins with that speaks of a run of before
 
 
 def _as(key: str, *, later: bool = False) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.format.values import flaw_of_tags
 from anew.runner.wording import nearest
 
 S = TypeVar("S")
@@ -211,7 +212,19 @@ class Settings:
             )
         built = replace(_build(cls, rest, "anew"), keep=keep, observers=observers)
         _ = built.sweep.max_time_s
+        if flaw := flaw_of_tags(built.tags):
+            raise ConfigError(f"anew.tags is {list(built.tags)!r}: {flaw}", key="anew.tags")
         return built
+
+
+def places_of(name: str, cls: type[Any] = Settings, where: str = "anew") -> list[str]:
+    """Return the settings of that name, in full: `anew.sweep.workers` for "workers"."""
+    hints = typing.get_type_hints(cls)
+    found = [f"{where}.{name}"] if name in _names(cls) else []
+    for key in _names(cls):
+        if is_dataclass(hints[key]):
+            found += places_of(name, hints[key], f"{where}.{key}")
+    return found
 
 
 def seconds(text: str, where: str) -> float:
@@ -289,7 +302,9 @@ def _names(cls: type[Any]) -> list[str]:
 
 def _unknown(cls: type[Any], key: str, where: str) -> str:
     names = _names(cls)
-    return f"There is no setting {where}.{key}.{nearest(key, names, where + '.')} {where} has: {', '.join(names)}."
+    elsewhere = places_of(key)
+    hint = f" Did you mean {' or '.join(elsewhere)}?" if elsewhere else nearest(key, names, where + ".")
+    return f"There is no setting {where}.{key}.{hint} {where} has: {', '.join(names)}."
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Protocol
 
@@ -361,7 +361,7 @@ class _Keeper:
                 data = file.read()
             digest = self.objects.put_bytes(data, sync=False)
             secret, size = seems_secret(data), len(data)
-            self.new_secret |= secret
+            self.new_secret |= secret and not _is_test(path)
             self.has_read = True
             self.cache.remember(full, status, digest, secret, read_at_ns)
         if secret:
@@ -407,6 +407,12 @@ class _Keeper:
             f"{_named(self.secret)} kept as source, with what looks like a secret inside; to leave such files out: "
             "anew.source.exclude=[PATTERN]"
         ]
+
+
+def _is_test(path: str) -> bool:
+    """Whether a file is one of tests, whose secrets are made up: on record, but no news at every start."""
+    *folders, name = PurePosixPath(path).parts
+    return bool({"test", "tests"} & {*folders}) or name.startswith("test_")
 
 
 def _named(paths: list[str]) -> str:

@@ -20,7 +20,7 @@ from anew.runner.records import RunRecord
 from anew.runner.store import curate
 from anew.runner.store.choosing import leading
 from anew.runner.store.typed import as_typed
-from anew.runner.wording import size, some
+from anew.runner.wording import short, size, some
 
 _FORCE = click.option("--force", is_flag=True, help="Take runs, too, that may be going on.")
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -44,7 +44,7 @@ def tag_command(workbench: Workbench, words: tuple[str, ...], remove: bool, as_j
     return _each(
         chosen.numbers,
         lambda number: curate.tag(store, number, added, removed),
-        lambda record: f"Run {record.id}: {' '.join(record.tags) or 'no tags'}",
+        lambda record: f"Run {record.id}: {short(record.tags) or 'no tags'}",
         as_json,
     )
 

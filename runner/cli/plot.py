@@ -19,7 +19,7 @@ from anew.runner.store.choosing import Chosen, choose
 from anew.runner.store.locate import as_run_folders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
-from anew.runner.wording import printable
+from anew.runner.wording import nearest, printable
 
 _SWEEP = re.compile(r"sweep:(\d+|last)")
 _MOST = 10
@@ -29,13 +29,13 @@ _INTO_PIPE = (100, 24)
 
 
 @command("plot")
-@click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs_or_metrics)
-@click.argument("name")
+@click.argument("refs", metavar="REF...", nargs=-1, shell_complete=offers.runs_or_metrics)
+@click.argument("name", required=False, metavar="NAME")
 @click.option("--png", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture.")
 @click.option("--log", is_flag=True, help="A logarithmic scale.")
 @json_option
 def plot_command(
-    workbench: Workbench, refs: tuple[str, ...], name: str, png: Path | None, log: bool, as_json: bool
+    workbench: Workbench, refs: tuple[str, ...], name: str | None, png: Path | None, log: bool, as_json: bool
 ) -> None:
     """
     Draw the metric NAME of one or more runs over its steps.
@@ -45,10 +45,14 @@ def plot_command(
     not known which is best); 3-7, tag:NAME and a filter for the runs that have logged it.
     """
     store = workbench.store
+    if name is None or not refs:
+        raise click.UsageError(_what_there_is(store, name))
     curves = [curve for ref in refs for curve in _curves(store, ref, name)]
     if not curves:
+        names = sorted({name for ref in refs for name in _names(store, ref)})
         raise MetricNotFoundError(
-            f"No job of {' '.join(refs)} has logged {name!r}. To see them: {as_typed('anew sweep show', store.url)}"
+            f"No job of {' '.join(refs)} has logged {name!r}; there is: {', '.join(names) or 'nothing'}."
+            f"{nearest(name, names)} To see them: {as_typed('anew sweep show', store.url)}"
         )
     title = printable(name) if len(curves) > 1 else f"{printable(name)}, {curves[0].label}"
     if png is not None:
@@ -65,6 +69,24 @@ def plot_command(
         _print_plot(curves, title, log)
     if missing := left_out(curves, log=log):
         remark(missing)
+
+
+def _what_there_is(store: RunStore, ref: str | None) -> str:
+    """Say what can be drawn of the one word that was given."""
+    if ref is None:
+        return "anew plot takes a run and the name of a metric, such as: anew plot last loss."
+    names = [printable(name) for name in _names(store, ref)]
+    said = f"such as: anew plot {ref} {names[0]}. There are: {', '.join(names)}." if names else f"and {ref} has none."
+    return f"anew plot takes the name of a metric, too, {said}"
+
+
+def _names(store: RunStore, ref: str) -> list[str]:
+    """Return the metrics of a run, or of a sweep's jobs."""
+    found = _SWEEP.fullmatch(ref)
+    if found is None:
+        return list(store.get(ref).metrics)
+    jobs = as_run_folders(store).sweep(found[1]).jobs
+    return list(dict.fromkeys(name for job in jobs for name in job.metrics))
 
 
 def _curves(store: RunStore, ref: str, name: str) -> list[Curve]:

@@ -83,7 +83,7 @@ def _head(record: RunRecord) -> None:
             ("overrides", " ".join(record.overrides)),
             ("choices", " ".join(f"{key}={value}" for key, value in record.choices.items())),
             ("seed", f"{record.seed} ({record.seeds.origin})" if record.seeds else str(record.seed)),
-            ("tags", " ".join(record.tags)),
+            ("tags", short(record.tags)),
             ("note", "\n".join((record.note or "").splitlines())),
             ("sweep", f"{record.sweep.id}, job {record.sweep.index}" if record.sweep else ""),
             ("re-run of", _rerun_of(record)),

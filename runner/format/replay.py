@@ -109,7 +109,8 @@ class Replay:
 
     def apply(self, event: ev.Event) -> None:
         """Take one event; of a kind that has no place in a record, only its time."""
-        if not isinstance(event, ev.RunEnded):
+        # what was said of the run by others, such as a tag given later, is no sign of its life
+        if not isinstance(event, ev.RunEnded) and not event.writer.startswith(ev.CURATING):
             self._newest = max(self._newest, event.t)
         take = _TAKEN_BY.get(type(event))
         if take is not None:

@@ -161,7 +161,9 @@ def _note_leaks(errand: Errand, places: Places) -> None:
     if report is None or not places.moved:
         return
     prefix = f"{places.root}{os.sep}"
-    files = [vars(module).get("__file__") for module in list(sys.modules.values()) if type(module) is ModuleType]
+    # anew is what runs the re-run, installed from wherever: it is no part of what is repeated
+    loaded = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] != "anew"]
+    files = [vars(module).get("__file__") for module in loaded if type(module) is ModuleType]
     leaked = sorted(
         file for file in files if isinstance(file, str) and file.startswith(prefix) and "site-packages" not in file
     )

@@ -14,6 +14,7 @@ from anew.runner.rerun.environments import is_used
 from anew.runner.wording import some
 
 _MOST = 30
+_MOST_PACKAGES = 10
 _TITLES = {
     "python": "Python",
     "packages": "packages",
@@ -115,10 +116,11 @@ def difference_lines(ref: int, found: Mapping[str, Mapping[str, Any]]) -> Iterat
 def _section_lines(section: str, entries: Mapping[str, Any]) -> Iterator[str]:
     idle = sorted(name for name in entries if section == "packages" and not is_used(entries[name]))
     names = sorted(entries.keys() - set(idle))
-    wide = max((len(name) for name in names[:_MOST]), default=0)
-    yield from (f"{name:<{wide}}  {_change(section, entries[name])}" for name in names[:_MOST])
-    if len(names) > _MOST:
-        yield f"and {len(names) - _MOST} more"
+    most = _MOST_PACKAGES if section in ("packages", "origins") else _MOST
+    wide = max((len(name) for name in names[:most]), default=0)
+    yield from (f"{name:<{wide}}  {_change(section, entries[name])}" for name in names[:most])
+    if len(names) > most:
+        yield f"and {len(names) - most} more"
     if idle:
         yield f"{len(idle)} that main did not import: {some(idle)}"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner import events as ev
 from anew.runner.errors import AnewError, RunStateError, StoreError, ValueRefusedError
 from anew.runner.format import serial
-from anew.runner.format.values import encode
+from anew.runner.format.values import encode, flaw_of_tags
 from anew.runner.places import Places
 from anew.runner.run.recorder import Recorder, attach
 from anew.runner.settings import InputSettings
@@ -171,8 +171,13 @@ class Run:
                 self._recorder.warn_once(f"info:{key}", f"info.{key} was not kept: {type(error).__name__}: {error}")
 
     def tag(self, *names: str) -> None:
-        """Add tags."""
-        self._recorder.add(ev.TagsChanged, added=tuple(str(name) for name in names))
+        """Add tags. An empty one is left out, said on stderr and kept in the record's warnings."""
+        given = tuple(str(name) for name in names)
+        kept = tuple(name for name in given if not flaw_of_tags([name]))
+        if kept:
+            self._recorder.add(ev.TagsChanged, added=kept)
+        if flaw := flaw_of_tags(given):
+            self._recorder.warn_once("tag:", f"run.tag({', '.join(map(repr, given))}): {flaw}")
 
     def note(self, text: str) -> None:
         """Set the run's note, in place of the one before."""

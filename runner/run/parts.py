@@ -8,8 +8,10 @@ to pass: main returned or raised, a part could not be started, a required observ
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import field
 from functools import cache
 from pathlib import Path
@@ -22,6 +24,7 @@ from anew.runner.capture.elsewhere import modules_elsewhere, repositories_of
 from anew.runner.capture.environment import imported_modules, loaded_libraries
 from anew.runner.capture.noticed import missed_files, noticed_inputs, written_files
 from anew.runner.capture.opened import OpenedFiles
+from anew.runner.capture.output import is_within_a_line
 from anew.runner.capture.source import added_modules
 from anew.runner.capture.unseen import Unseen
 from anew.runner.capture.written import WrittenFiles
@@ -177,16 +180,18 @@ class Announcement:
 
     def stop(self) -> None:
         """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""
-        for problem in dict.fromkeys((*self._course.problems, *self._course.losses)):
-            say(problem)
+        lines = [*dict.fromkeys((*self._course.problems, *self._course.losses))]
         ended = self._course.ended
-        if self._is_quiet or ended is None or not self._course.called:
-            return
         claim = self._beginning.claim
-        if not claim.settings.record:
-            say(f"{ended.status.value} after {duration(ended.duration_s)}, unrecorded")
-            return
-        say(f"run {claim.number} {ended.status.value} after {duration(ended.duration_s)}, {self._where()}")
+        if not (self._is_quiet or ended is None or not self._course.called):
+            took = f"{ended.status.value} after {duration(ended.duration_s)}"
+            is_kept = claim.settings.record
+            lines.append(f"run {claim.number} {took}, {self._where()}" if is_kept else f"{took}, unrecorded")
+        if lines and is_within_a_line(claim.layout.output):
+            with suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write("\n")
+        for line in lines:
+            say(line)
 
     def _where(self) -> str:
         claim = self._beginning.claim

@@ -130,7 +130,7 @@ class Recorder:
     def log(self, values: Mapping[str, Any], step: int | None) -> None:
         """Write one line of metrics; what is no number is refused by name, and the rest is kept."""
         if not self._clean.issuperset(values):
-            values = self.redactor.named(values)
+            values = self.redactor.named(self._without_nameless(values))
         try:
             refused = self._current().log(values, step)
         except StoreError as error:
@@ -139,6 +139,14 @@ class Recorder:
         if refused:
             for name, why in refused.items():
                 self.warn_once(f"metric:{name}", f"the metric {name!r} was not kept: {why}")
+
+    def _without_nameless(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Leave out what has an empty name: it could be asked for by none, and stands in no column."""
+        nameless = [name for name in values if isinstance(name, str) and not name.strip()]
+        if not nameless:
+            return values
+        self.warn_once("metric:", "a metric was not kept: a metric's name is a text, and this one is empty")
+        return {name: value for name, value in values.items() if name not in nameless}
 
     def add(self, kind: type[ev.Event], **values: Any) -> bool:
         """

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
+from anew.runner.errors import RunNotFoundError, RunStateError, StoreError, ValueRefusedError
 from anew.runner.format import ids
 from anew.runner.format.serial import from_json, to_json
+from anew.runner.format.values import flaw_of_tags
 from anew.runner.query.filters import parse_filter
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
@@ -49,7 +50,9 @@ class Purged:
 
 
 def tag(store: RunFolders, ref: str | int, add: Sequence[str] = (), remove: Sequence[str] = ()) -> RunRecord:
-    """Add and take away tags; return the record. Raises as `StoredRuns.resolve`, and StoreError."""
+    """Add and take away tags; return the record. Raises as `StoredRuns.resolve`, StoreError, and ValueRefusedError."""
+    if flaw := flaw_of_tags(add):
+        raise ValueRefusedError(f"{list(add)!r} cannot be added: {flaw} Such as: anew tag {ref} paper")
     return _add(store, ref, ev.TagsChanged, added=tuple(add), removed=tuple(remove))
 
 

@@ -233,7 +233,8 @@ class SweepSession:
 
     def _announce(self) -> None:
         again = f", {self._ledger.count_completed()} of them completed" if self._is_resumed else ""
-        say(f"sweep {self.folder.number} of {self._experiment}: {len(self._ledger.known)} jobs{again}")
+        count = len(self._ledger.known)
+        say(f"sweep {self.folder.number} of {self._experiment}: {count} job{'' if count == 1 else 's'}{again}")
 
     def job(self, index: int) -> SweepJob:
         """Return how a job stands."""
