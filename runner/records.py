@@ -14,6 +14,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from anew.runner.attached.comments import Comment
+from anew.runner.attached.media import MediaSummary
 from anew.runner.dataclass import dataclass
 
 FORMAT = 1
@@ -97,6 +99,7 @@ class CommandFacts:
         interpreter: Path of the Python executable.
         options: What the interpreter was given before the script, such as ("-O",).
         import_paths: Folders of the project that modules are imported from, absolute, in the order of `sys.path`.
+        user: The login name of who started it.
     """
 
     argv: tuple[str, ...]
@@ -107,6 +110,7 @@ class CommandFacts:
     interpreter: str = ""
     options: tuple[str, ...] = ()
     import_paths: tuple[str, ...] = ()
+    user: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -406,6 +410,8 @@ class RunRecord:
         started_at, ended_at, heartbeat_at: Aware, UTC.
         duration_s: Wall time in seconds; None while the run is going.
         metrics: Name -> summary; the series are read with `RunStore.metrics`.
+        media: Name -> summary of the pictures, texts, tables and histograms that were logged under it.
+        comments: What people said of it, oldest first.
         verdict: How it came out beside the run that it repeats, once that was judged.
         origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.store.marks`.
         unkept: Why what main returned is not on record; None when it is.
@@ -438,9 +444,11 @@ class RunRecord:
     inputs: tuple[ContentRef, ...] = ()
     artifacts: tuple[ContentRef, ...] = ()
     metrics: Mapping[str, MetricSummary] = field(default_factory=dict)
+    media: Mapping[str, MediaSummary] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     note: str | None = None
+    comments: tuple[Comment, ...] = ()
     error: ErrorFacts | None = None
     rerun_of: RerunOf | None = None
     verdict: Verdict | None = None

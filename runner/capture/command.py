@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from anew.runner.attached.comments import user_name
 from anew.runner.records import CommandFacts
 
 
@@ -33,6 +34,7 @@ def capture_command(function: Callable[..., Any], entry: str, root: Path) -> Com
         interpreter=sys.executable,
         options=_interpreter_options(),
         import_paths=_import_paths(root),
+        user=user_name(),
     )
 
 

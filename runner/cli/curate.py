@@ -1,4 +1,4 @@
-"""`anew tag`, `note`, `delete`, `restore` and `purge`."""
+"""`anew tag`, `note`, `comment`, `delete`, `restore` and `purge`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,16 @@ def note_command(workbench: Workbench, ref: str, text: str) -> None:
     """Set the note of the run REF to TEXT; "-" reads it from stdin, and an empty text takes the note away."""
     record = curate.note(workbench.folders, ref, sys.stdin.read().strip() if text == "-" else text)
     say(f"Run {record.id}: {'noted' if record.note else 'no note'}")
+
+
+@command("comment")
+@click.argument("ref", shell_complete=offers.runs)
+@click.argument("text")
+def comment_command(workbench: Workbench, ref: str, text: str) -> None:
+    """Add the comment TEXT to the run REF, with your name and the time; "-" reads it from stdin."""
+    record = curate.comment(workbench.folders, ref, sys.stdin.read().strip() if text == "-" else text)
+    count = len(record.comments)
+    say(f"Run {record.id}: {count} comment{'' if count == 1 else 's'}")
 
 
 @command("delete")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
+from anew.runner.attached.media import HISTOGRAM
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, remark_damage, say, status_style, styled, table
@@ -38,11 +39,13 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
     _head(record)
     for text in record.warnings:
         say(styled(f"  warning: {text}", "yellow"))
+    _comments(record)
     _error(record)
     _section("Configuration", ((key, exact(value)) for key, value in flatten(record.config).items()))
     _metrics(record, full)
+    _section("Pictures and more", _media(record))
     _section("Info", ((key, exact(value)) for key, value in flatten(record.info).items()))
-    _files("Artifacts", record.artifacts)
+    _files("Artifacts", record.artifacts if full else _besides_series(record))
     _files("Inputs", record.inputs)
     _source(record, full)
     _environment(record, full)
@@ -63,6 +66,7 @@ def _head(record: RunRecord) -> None:
             ("last sign of life", ago(record.heartbeat_at) if _unfinished(record) and record.heartbeat_at else ""),
             ("result", exact(record.result) if record.result is not None else ""),
             ("command", " ".join(record.command.argv)),
+            ("by", record.command.user),
             ("in", record.command.cwd),
             ("overrides", " ".join(record.overrides)),
             ("choices", " ".join(f"{key}={value}" for key, value in record.choices.items())),
@@ -74,6 +78,13 @@ def _head(record: RunRecord) -> None:
             ("uid", record.uid),
             ("key", work_key(record)),
         ]
+    )
+
+
+def _comments(record: RunRecord) -> None:
+    _section(
+        "Comments",
+        ((f"{each.by}, {each.at.astimezone():%Y-%m-%d %H:%M}", each.text.rstrip()) for each in record.comments),
     )
 
 
@@ -124,6 +135,21 @@ def _metrics(record: RunRecord, full: bool) -> None:
     )
     if len(shown) < len(ordered):
         say(styled(f"  and {len(ordered) - len(shown)} more; all of them: anew metrics {record.id}", "dim"))
+
+
+def _media(record: RunRecord) -> Iterator[tuple[str, str]]:
+    for name, each in record.media.items():
+        count = f"{each.count} {each.kind}{'' if each.count == 1 else 's'}"
+        at = "" if each.step is None else f", the last at step {each.step}"
+        how = f"anew plot {record.id} {shlex.quote(name)}" if each.kind == HISTOGRAM else each.path
+        yield name, f"{count}{at}: {how}"
+
+
+def _besides_series(record: RunRecord) -> tuple[ContentRef, ...]:
+    """Return the artifacts without those of series of pictures and the like but the last of each."""
+    series = tuple(f"{name}/" for name, each in record.media.items() if each.path.startswith(f"{name}/"))
+    last = {each.path for each in record.media.values()}
+    return tuple(file for file in record.artifacts if file.path in last or not file.path.startswith(series or "\0"))
 
 
 def _files(title: str, files: tuple[ContentRef, ...]) -> None:

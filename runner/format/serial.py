@@ -264,6 +264,8 @@ _LATER = frozenset(
         "result",
         "artifacts",
         "metrics",
+        "media",
+        "comments",
         "error",
         "verdict",
         "damage",
