@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 from anew.runner.dataclass import dataclass
 from anew.runner.events import Event
+from anew.runner.markup.runs import series_grid
 from anew.runner.records import RunRecord
 
 if TYPE_CHECKING:
@@ -93,6 +94,15 @@ class MetricSeries:
     values: npt.NDArray[np.float64]
     times: npt.NDArray[np.float64]
     exact: Sequence[float | int]
+
+    def __repr__(self) -> str:
+        """Return its name and its ends, in a line: there may be millions of points."""
+        ends = f", steps {self.steps[0]} to {self.steps[-1]}, last {self.exact[-1]!r}" if len(self.exact) else ""
+        return f"MetricSeries({self.name!r}: {len(self.exact)} points{ends})"
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: its first and last points."""
+        return series_grid(self)
 
 
 @runtime_checkable

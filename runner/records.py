@@ -7,7 +7,6 @@ can be shared between threads.
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
@@ -17,10 +16,10 @@ from typing import Any
 from anew.runner.attached.comments import Comment
 from anew.runner.attached.media import MediaSummary
 from anew.runner.dataclass import dataclass
+from anew.runner.markup.runs import run_sheet
+from anew.runner.markup.tables import brief
 
 FORMAT = 1
-_brief = reprlib.Repr()
-_brief.maxdict, _brief.maxlevel, _brief.maxstring, _brief.maxother = 8, 3, 60, 60
 
 
 class Status(str, Enum):
@@ -465,7 +464,11 @@ class RunRecord:
     def __repr__(self) -> str:
         """Return what tells runs apart, in a few lines at most: a record may hold thousands of files."""
         metrics = {name: summary.last for name, summary in self.metrics.items()}
-        parts = [f"id={self.id}", f"experiment={_brief.repr(self.experiment)}", f"status={self.status}"]
-        parts += [f"started_at={self.started_at:%Y-%m-%dT%H:%M:%SZ}", f"config={_brief.repr(dict(self.config))}"]
-        parts += [f"result={_brief.repr(self.result)}", f"metrics={_brief.repr(metrics)}", f"uid={self.uid!r}"]
+        parts = [f"id={self.id}", f"experiment={brief(self.experiment)}", f"status={self.status}"]
+        parts += [f"started_at={self.started_at:%Y-%m-%dT%H:%M:%SZ}", f"config={brief(dict(self.config))}"]
+        parts += [f"result={brief(self.result)}", f"metrics={brief(metrics)}", f"uid={self.uid!r}"]
         return f"RunRecord({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: what tells runs apart."""
+        return run_sheet(self)

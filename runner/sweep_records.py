@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.markup.runs import sweep_grid
+from anew.runner.markup.tables import brief
 from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts, Status
 
 
@@ -208,6 +210,15 @@ class SweepRecord:
         sign = -1 if self.start.direction == "minimize" else 1
         scored = [job for job in self.jobs if job.status is Status.COMPLETED and _is_number(job.result)]
         return max(scored, key=lambda job: sign * job.result, default=None)
+
+    def __repr__(self) -> str:
+        """Return what tells sweeps apart, in a line: there may be thousands of jobs."""
+        counts = " ".join(f"{status}={count}" for status, count in self.counts().items())
+        return f"SweepRecord(id={self.id}, experiment={brief(self.experiment)}, status={self.status}, jobs: {counts})"
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: a row for each job."""
+        return sweep_grid(self)
 
 
 def _is_number(value: Any) -> bool:

@@ -8,10 +8,11 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.histograms import histograms, histograms_to_json, is_histogram, print_histograms
 from anew.runner.cli.render import csv_rows, remark_damage, say, table
 from anew.runner.contracts import MetricSeries
 from anew.runner.format.values import number_to_json
-from anew.runner.wording import short
+from anew.runner.wording import short, some
 
 
 @command("metrics")
@@ -21,7 +22,8 @@ from anew.runner.wording import short
 @json_option
 def metrics_command(workbench: Workbench, ref: str, names: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
     """
-    Show the metrics of the run REF: without a NAME a summary of each, with one every point.
+    Show the metrics of the run REF: without a NAME a summary of each, with one every point; of a histogram its range,
+    its mean and its standard deviation at each step, and with --json its bins.
 
     Times are in seconds since the run's start.
     """
@@ -29,13 +31,20 @@ def metrics_command(workbench: Workbench, ref: str, names: tuple[str, ...], as_c
     record = store.get(ref)
     remark_damage([record])
     wanted = names or tuple(record.metrics) if as_csv or as_json else names
-    series = [store.metrics(record.uid or ref, name) for name in wanted]
+    counted = {name: histograms(store, record, name) for name in wanted if is_histogram(record, name)}
+    if as_csv and counted:
+        raise click.UsageError(f"{some([*counted])} has bins, for which a CSV of points has no columns. Try: --json")
+    series = [store.metrics(record.uid or ref, name) for name in wanted if name not in counted]
     if as_json:
-        print_json({item.name: series_to_json(item) for item in series})
+        bins = {name: histograms_to_json(logged) for name, logged in counted.items()}
+        print_json({**{item.name: series_to_json(item) for item in series}, **bins})
     elif as_csv:
         _print_csv(series)
-    elif series:
-        _print_points(series)
+    elif wanted:
+        if series:
+            _print_points(series)
+        for name, logged in counted.items():
+            print_histograms(name, logged)
     elif record.metrics:
         rows = [
             [name, short(m.last), short(m.min), short(m.max), str(m.count), str(m.step)]

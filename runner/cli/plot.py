@@ -10,6 +10,7 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.histograms import curves_of, histograms, is_histogram
 from anew.runner.cli.metrics import series_to_json
 from anew.runner.cli.render import coloured, drawn, on_terminal, remark, say
 from anew.runner.contracts import RunStore
@@ -39,7 +40,8 @@ def plot_command(
     Draw the metric NAME of one or more runs over its steps.
 
     In the terminal, or as a picture whose format follows from the ending of FILE (png, pdf, svg, ...); with --json a
-    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more.
+    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more. Of a histogram its
+    greatest, mean and least value are drawn.
     """
     store = workbench.store
     curves = [curve for ref in refs for curve in _curves(store, ref, name)]
@@ -66,6 +68,8 @@ def _curves(store: RunStore, ref: str, name: str) -> list[Curve]:
     found = _SWEEP.fullmatch(ref)
     if found is None:
         record = store.get(ref)
+        if is_histogram(record, name):
+            return curves_of(f"run {record.id}", name, histograms(store, record, name))
         return [Curve(f"run {record.id}", store.metrics(record.uid or ref, name))]
     sweep = as_run_folders(store).sweep(found[1])
     jobs = [job for job in ranking(sweep) if job.run is not None and name in job.metrics]

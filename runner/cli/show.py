@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import click
 
@@ -43,7 +44,7 @@ def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> N
     _error(record)
     _section("Configuration", ((key, exact(value)) for key, value in flatten(record.config).items()))
     _metrics(record, full)
-    _section("Pictures and more", _media(record))
+    _section("Pictures and more", _media(record, full))
     _section("Info", ((key, exact(value)) for key, value in flatten(record.info).items()))
     _files("Artifacts", record.artifacts if full else _besides_series(record))
     _files("Inputs", record.inputs)
@@ -137,12 +138,15 @@ def _metrics(record: RunRecord, full: bool) -> None:
         say(styled(f"  and {len(ordered) - len(shown)} more; all of them: anew metrics {record.id}", "dim"))
 
 
-def _media(record: RunRecord) -> Iterator[tuple[str, str]]:
-    for name, each in record.media.items():
+def _media(record: RunRecord, full: bool) -> Iterator[tuple[str, str]]:
+    shown = len(record.media) if full else _MOST_METRICS
+    for name, each in islice(record.media.items(), shown):
         count = f"{each.count} {each.kind}{'' if each.count == 1 else 's'}"
         at = "" if each.step is None else f", the last at step {each.step}"
         how = f"anew plot {record.id} {shlex.quote(name)}" if each.kind == HISTOGRAM else each.path
         yield name, f"{count}{at}: {how}"
+    if shown < len(record.media):
+        yield "...", f"and {len(record.media) - shown} more; to list them: --full"
 
 
 def _besides_series(record: RunRecord) -> tuple[ContentRef, ...]:

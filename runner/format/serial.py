@@ -255,24 +255,8 @@ _HEAVY = (
     (("provenance",), "unresolved"),
 )
 _LATER = frozenset(
-    {
-        "id",
-        "status",
-        "ended_at",
-        "duration_s",
-        "heartbeat_at",
-        "result",
-        "artifacts",
-        "metrics",
-        "media",
-        "comments",
-        "error",
-        "verdict",
-        "damage",
-        "observers",
-        "unkept",
-        "losses",
-    }
+    "id status ended_at duration_s heartbeat_at result artifacts metrics media comments error verdict damage observers "
+    "unkept losses".split()
 )
 
 

@@ -59,7 +59,7 @@ def note(store: RunFolders, ref: str | int, text: str) -> RunRecord:
 
 
 def comment(store: RunFolders, ref: str | int, text: str) -> RunRecord:
-    """Add a comment of this process's user; return the run's record. Raises as `tag`, ValueRefusedError without text."""
+    """Add a comment of this process's user; return the record. Raises as `tag`, ValueRefusedError without text."""
     if not text.strip():
         raise ValueRefusedError('An empty comment says nothing. To add one: anew comment REF "what there is to say"')
     said = Comment(text=text, by=user_name(), at=datetime.now(timezone.utc))

@@ -12,6 +12,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError
 from anew.runner.format import ids
 from anew.runner.query import filters
+from anew.runner.query.found import Found
 from anew.runner.query.sorting import sort_records
 from anew.runner.query.tabular import as_table
 from anew.runner.records import RunRecord
@@ -158,11 +159,11 @@ class StoredRuns(ABC):
         """Return the runs that match; see `RunStore.find`. Raises FilterError."""
         matches = filters.parse_filter(where).matches if where.strip() else None
         if matches is None and sort is None and limit is not None:
-            return [run.record for run in self.newest(limit)]
+            return Found(run.record for run in self.newest(limit))
         found: Iterable[RunRecord] = self.records() if matches is None else filter(matches, self.records())
         if sort is not None:
-            return sort_records(list(found), sort)[:limit]
-        return list(found)[:limit]
+            return Found(sort_records(list(found), sort)[:limit])
+        return Found(found)[:limit]
 
     def metrics(self, ref: str | int, name: str) -> MetricSeries:
         """Return a series; see `RunStore.metrics`."""
