@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
+from anew.runner.capture.digests import Unkept
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
 from anew.runner.settings import SourceSettings
@@ -44,6 +45,7 @@ def modules_elsewhere(
         StoreError: The content cannot be written.
     """
     found: dict[str, ContentRef] = {}
+    target = objects if settings.keep == "content" else Unkept()
     for path in _imported(places):
         name = places.name(Path(path))
         if name in known or name in found or not os.path.isabs(name) or len(found) >= settings.max_files:
@@ -57,8 +59,9 @@ def modules_elsewhere(
             data = Path(path).read_bytes()
         except OSError:
             continue
-        digest = objects.put_bytes(data, sync=False)
-        found[name] = ContentRef(path=name, sha256=digest, size=len(data), mode=stat.S_IMODE(status.st_mode))
+        digest = target.put_bytes(data, sync=False)
+        mode = stat.S_IMODE(status.st_mode)
+        found[name] = ContentRef(path=name, sha256=digest, size=len(data), mode=mode, kept=target is objects)
     return tuple(found[name] for name in sorted(found))
 
 

@@ -22,13 +22,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from anew.runner.capture.digests import DigestCache
+from anew.runner.capture.digests import DigestCache, Unkept
 from anew.runner.capture.git import GitError, Listing, query, sections
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
@@ -136,14 +136,14 @@ class SourceScan:
         return SourceFacts(
             root=str(self._root),
             method="git" if listing is not None else "imports",
-            git=_without(listing.facts, keeper.is_left_out) if listing is not None else None,
+            git=_without(listing.facts, keeper) if listing is not None else None,
             files=tuple(keeper.files[path] for path in sorted(keeper.files)),
             notes=(*notes, *keeper.secrets()),
             lost=tuple(keeper.lost[:_MOST_LOST]),
         )
 
     def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
-        keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache))
+        keeper = _Keeper(self._root, _kept_in(objects, settings), settings, exclude, DigestCache.load(self._cache))
         keeper.take(_imported(self._root), is_code=True)
         keeper.take(_in_order(self._found(keeper)))
         keeper.cache.save(self._cache)
@@ -182,11 +182,15 @@ def _rank(name: str, kind: str) -> int:
     return 1 if kind in _SURE_SUFFIXES else 2 if kind in CONFIG_SUFFIXES else 3
 
 
-def _without(facts: GitFacts, is_left_out: Callable[[str], bool]) -> GitFacts:
-    """Return git's facts with a diff that leaves out what the source does."""
-    if facts.diff is None:
-        return facts
-    return replace(facts, diff="".join(text for path, text in sections(facts.diff) if not is_left_out(path)))
+def _kept_in(objects: Objects, settings: SourceSettings) -> Objects:
+    return objects if settings.keep == "content" else Unkept()
+
+
+def _without(facts: GitFacts, keeper: _Keeper) -> GitFacts:
+    """Return git's facts with a diff that leaves out what the source does; none where nothing is to be copied."""
+    if facts.diff is None or not keeper.keeps:
+        return replace(facts, diff=None)
+    return replace(facts, diff="".join(text for path, text in sections(facts.diff) if not keeper.is_left_out(path)))
 
 
 def added_modules(
@@ -194,7 +198,7 @@ def added_modules(
 ) -> tuple[ContentRef, ...]:
     """Keep and return modules below *root* that were imported since *facts* were captured. Raises StoreError."""
     known = {file.path for file in facts.files}
-    keeper = _Keeper(root, objects, settings, exclude, DigestCache())
+    keeper = _Keeper(root, _kept_in(objects, settings), settings, exclude, DigestCache())
     keeper.take((path for path in _imported(root) if path not in known), is_code=True)
     return tuple(keeper.files[path] for path in sorted(keeper.files))
 
@@ -299,6 +303,11 @@ class _Keeper:
     has_read: bool = False
 
     @property
+    def keeps(self) -> bool:
+        """Whether content is kept, and not digests alone."""
+        return self.settings.keep == "content"
+
+    @property
     def excluded(self) -> frozenset[str]:
         return frozenset(str(path) for path in self.exclude)
 
@@ -369,7 +378,7 @@ class _Keeper:
     def _take_link(self, path: str, target: str) -> None:
         data = os.fsencode(target)
         digest = self.objects.put_bytes(data, sync=False)
-        self.files[path] = ContentRef(path=path, sha256=digest, size=len(data), link=target)
+        self.files[path] = ContentRef(path=path, sha256=digest, size=len(data), link=target, kept=self.keeps)
 
     def _kept(self, full: str, path: str, status: os.stat_result) -> ContentRef:
         known = self.cache.known(full, status)
@@ -386,7 +395,7 @@ class _Keeper:
             self.cache.remember(full, status, digest, secret, read_at_ns)
         if secret:
             self.secret.append(path)
-        return ContentRef(path=path, sha256=digest, size=size, mode=stat.S_IMODE(status.st_mode))
+        return ContentRef(path=path, sha256=digest, size=size, mode=stat.S_IMODE(status.st_mode), kept=self.keeps)
 
     def limits(self) -> list[str]:
         limit = self.settings
@@ -421,7 +430,7 @@ class _Keeper:
         return list(dict.fromkeys((*self.hidden, *code)))
 
     def secrets(self) -> list[str]:
-        if not self.secret:
+        if not (self.secret and self.keeps):
             return []
         return [
             f"{_named(self.secret)} kept as source, with what looks like a secret inside; to leave such files out: "

@@ -171,13 +171,14 @@ def _source(record: RunRecord, full: bool) -> None:
     heading("Source")
     git = source.git
     hint = "" if full or not source.files else " (to list them: --full)"
+    unkept = ", known by their digests alone" if source.files and not any(each.kept for each in source.files) else ""
     state = f"{git.commit or 'no commit yet'} on {git.branch or 'no branch'}" if git else ""
     pairs(
         [
             ("root", source.root or ""),
             ("git", f"{state}{', with changes' if git and git.dirty else ''}"),
             ("remote", git.remote or "" if git else ""),
-            ("files", f"{len(source.files)}, {size(sum(file.size for file in source.files))}{hint}"),
+            ("files", f"{len(source.files)}, {size(sum(file.size for file in source.files))}{unkept}{hint}"),
         ]
     )
     if full:

@@ -254,10 +254,12 @@ _HEAVY = (
     (("environment",), "imported"),
     (("provenance",), "unresolved"),
 )
-_LATER = frozenset(
-    "id status ended_at duration_s heartbeat_at result artifacts metrics media comments error verdict damage observers "
-    "unkept losses".split()
-)
+# fmt: off
+_LATER = frozenset({
+    "id", "status", "ended_at", "duration_s", "heartbeat_at", "result", "artifacts", "metrics", "media", "comments",
+    "error", "verdict", "damage", "observers", "unkept", "losses",
+})
+# fmt: on
 
 
 def record_to_json(record: RunRecord, *, full: bool = True) -> dict[str, Any]:

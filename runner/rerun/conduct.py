@@ -220,7 +220,9 @@ class _Again:
     def _lay_out(self) -> list[InputState]:
         try:
             if self.recorded_code:
-                lay_out_source(self.record.source, self.places, self.store.objects, ref=self.record.id)
+                todays = lay_out_source(self.record.source, self.places, self.store.objects, ref=self.record.id)
+                if todays:
+                    self._note(f"The source is on record by its digests alone; today's files are the same ({todays}).")
             inputs = restore_inputs(self.record.inputs, self.places, self.store.objects)
             self.cwd = self._working_dir()
         except (OSError, StoreError) as error:
