@@ -181,7 +181,7 @@ class Main:
         *overrides: str,
         store: str | os.PathLike[str] | None = None,
         workers: int | None = None,
-        quiet: bool = True,
+        quiet: bool | None = None,
     ) -> SweepRecord:
         """
         Run a sweep, from Python or a notebook, to its end.
@@ -190,7 +190,7 @@ class Main:
             overrides: As after `-m` on the command line: "lr=0.1,0.01", "model=svm,mlp", "seed=range(5)".
             store: A store's folder or URL; None for the default.
             workers: How many jobs at a time, in processes of their own; None for one after the other in this process.
-            quiet: Leave out what is said on stderr.
+            quiet: Leave out what is said on stderr; None: leave it out, but not in a notebook, which is told of each job.
 
         Returns:
             The sweep, with its jobs. That jobs failed is in there, and not raised.
@@ -200,7 +200,8 @@ class Main:
             SweepStoppedError: It was stopped before its end.
         """
         self._refuse_import()
-        options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
+        hushed = "ipykernel" not in sys.modules if quiet is None else quiet
+        options = {"store": None if store is None else os.fspath(store), "quiet": hushed or None}
         given = [] if workers is None else [f"anew.sweep.workers={workers}"]
         done = self._session(entry="call", options=options).run(["-m", *overrides, *given], interactive=True)
         assert isinstance(done, SweepRecord)

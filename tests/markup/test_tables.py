@@ -79,7 +79,8 @@ def test_a_sweep_shows_its_jobs(tmp_path: Path) -> None:
         return lr
     """)
     (tmp_path / "look.py").write_text(
-        "import json, train\n"
+        "import json, sys, train\n"
+        "sys.modules['ipykernel'] = json  # as in a notebook\n"
         "sweep = train.main.sweep('lr=0.1,0.2')\n"
         "print(json.dumps([repr(sweep), sweep._repr_html_()]))\n"
     )
@@ -87,7 +88,8 @@ def test_a_sweep_shows_its_jobs(tmp_path: Path) -> None:
     text, html = json.loads(done.stdout)
     assert "COMPLETED=2" in text
     assert len([*parsed(html).iter("tr")]) == 6
-    assert "sweep 1 [1/2]" in done.stderr
+    assert "sweep 1 of trial: 2 jobs" in done.stderr
+    assert done.stderr.count("COMPLETED after") == 2
 
 
 @pytest.mark.parametrize("jobs", [0, 1000])

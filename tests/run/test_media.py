@@ -50,7 +50,7 @@ def test_what_is_logged_lies_in_the_store_with_its_step_and_is_shown(trial: Proj
     trial.write(ALL)
     trial.run("anew.system.enabled=false")
     record, store = trial.record(), trial.store
-    content = {file.path: store.open_object(file.sha256).read() for file in record.artifacts}
+    content = {file.path: store.objects.path(file.sha256).read_bytes() for file in record.artifacts}
     assert content == {
         "curve.png": b"\x89PNG drawn as png",
         "notes/epoch/0.txt": b"epoch 0",
@@ -124,7 +124,7 @@ def test_a_secret_stays_out_of_logged_texts(trial: Project) -> None:
     """)
     trial.run(env={"MY_API_KEY": "s3cr3t-of-mine-77"})
     (file,) = trial.record().artifacts
-    assert trial.store.open_object(file.sha256).read() == b"token <redacted> used"
+    assert trial.store.objects.path(file.sha256).read_bytes() == b"token <redacted> used"
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------
