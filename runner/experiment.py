@@ -190,7 +190,7 @@ class Main:
             overrides: As after `-m` on the command line: "lr=0.1,0.01", "model=svm,mlp", "seed=range(5)".
             store: A store's folder or URL; None for the default.
             workers: How many jobs at a time, in processes of their own; None for one after the other in this process.
-            quiet: Leave out what is said on stderr; None: leave it out, but not in a notebook, which is told of each job.
+            quiet: Leave out what is said on stderr; None: but in a notebook, which is told of each job.
 
         Returns:
             The sweep, with its jobs. That jobs failed is in there, and not raised.

@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
-from anew.runner.attached.media import Histogram
 from anew.runner.errors import AnewError, RunStateError, StoreError, ValueRefusedError
 from anew.runner.format import serial
 from anew.runner.format.values import encode
@@ -204,21 +203,12 @@ class Run:
         """
         media, call = _media(), "log_histogram"
         label, at = media.series_name(name, call), media.step_of(step, call)
-        self.log_histograms({label: media.histogram(values, bins)}, at)
-
-    def log_histograms(self, histograms: Mapping[str, Histogram], step: int | None = None) -> None:
-        """
-        Log histograms that were made before, several at one step, as `log` does numbers.
-
-        Raises:
-            ValueRefusedError: The step is no integer.
-        """
-        at = _media().step_of(step, "log_histograms")
+        found = {label: media.histogram(values, bins)}
         if at is None:
-            at = max((self._steps.get(name, 0) for name in histograms), default=0)
-        self._recorder.add(ev.HistogramsLogged, step=at, values=histograms)
-        self._steps.update(dict.fromkeys(histograms, at + 1))
-        self._recorder.name_strays(at, _media().unfinite(histograms))
+            at = self._steps.get(label, 0)
+        self._recorder.add(ev.HistogramsLogged, step=at, values=found)
+        self._steps[label] = at + 1
+        self._recorder.name_strays(at, media.unfinite(found))
 
     def _log_piece(self, kind: str, given: Any, name: str, step: int | None) -> None:
         media, call = _media(), f"log_{kind}"
