@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 from anew.runner.dataclass import dataclass
@@ -144,4 +145,33 @@ class RunStore(Protocol):
 
     def table(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> Any:
         """Return the runs as a pandas DataFrame. Raises MissingExtraError without pandas."""
+        ...
+
+
+@runtime_checkable
+class CuratedStore(RunStore, Protocol):
+    """What `open_store` gives: runs to read, to get things back from and to curate. See `StoredRuns` for each."""
+
+    def artifact(self, ref: str | int, name: str) -> Path | bytes:
+        """Return an artifact: a file where the store is a folder, else its content."""
+        ...
+
+    def tag(self, ref: str | int, *names: str, remove: Sequence[str] = ()) -> RunRecord:
+        """Add tags to a run, and take some away; return its record."""
+        ...
+
+    def note(self, ref: str | int, text: str) -> RunRecord:
+        """Set a run's note; an empty text takes it away."""
+        ...
+
+    def comment(self, ref: str | int, text: str) -> RunRecord:
+        """Add a comment to a run, with this user's name and the time."""
+        ...
+
+    def delete(self, ref: str | int, *, force: bool = False) -> int:
+        """Move a run into the trash; return its number."""
+        ...
+
+    def restore(self, ref: str | int) -> int:
+        """Bring a deleted run back; return its number."""
         ...

@@ -17,6 +17,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_DIFFERENT = 3
 EXIT_REFUSED = 4
+EXIT_LOST = 5
 EXIT_FAULT = 70
 EXIT_UNKEPT = 74
 EXIT_TAKEN = 75
@@ -110,8 +111,20 @@ class MetricNotFoundError(AnewError, LookupError):
     """A run that has no metric of that name."""
 
 
+class ArtifactNotFoundError(AnewError, LookupError):
+    """A run that has no artifact of that name."""
+
+
 class ObjectNotFoundError(AnewError, LookupError):
     """Content that a record refers to and the store does not hold."""
+
+    exit_code = EXIT_LOST
+
+
+class ContentDamagedError(StoreError):
+    """Content in a store that is not what its name says."""
+
+    exit_code = EXIT_LOST
 
 
 class ValueRefusedError(AnewError, TypeError):

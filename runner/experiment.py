@@ -9,14 +9,19 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
+from anew.runner.capture.hook import hook
 from anew.runner.errors import AnewError, ConfigError
+from anew.runner.format.typed_values import overrides_of
 from anew.runner.records import RunRecord, Status
 from anew.runner.relaunch.plan import Errand, Resume, assignment
+from anew.runner.settings import KEPT
 from anew.runner.sweep_records import SweepRecord
 
 if TYPE_CHECKING:
@@ -24,7 +29,12 @@ if TYPE_CHECKING:
     from anew.runner.session import Session
     from anew.runner.sweep.reference import Attachment
 
+# what a script reads on its way to main is an input as well
+hook.install()
+
 UNSET: Any = object()
+# (experiment, function) -> how often a main of that name was called in this process
+_calls: Counter[tuple[str, str]] = Counter()
 # flags of Hydra's that ask for something to be shown; no run comes of them
 _ASKING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
@@ -122,9 +132,9 @@ class Main:
     """
     An experiment's main function, recorded.
 
-    Called with no arguments it is the command line: it reads `sys.argv` and leaves as a command does. Called with
-    arguments it is the plain function, unrecorded, as with `hydra.main`. One run at a time in a process: runs from
-    several threads wait for each other.
+    Called with no arguments it is the command line: it reads `sys.argv`, leaves as a command does, and returns None, so
+    that `sys.exit(main())` is a success, as with `hydra.main`. Called with arguments it is the plain function,
+    unrecorded, as with `hydra.main`. One run at a time in a process: runs from several threads wait for each other.
     """
 
     def __init__(self, experiment: Experiment, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
@@ -132,6 +142,7 @@ class Main:
         self.function = function
         self._arguments = arguments
         self._checked: TaskSpec | None = None
+        self._said = False
         functools.update_wrapper(self, function)
         _ = self.spec
 
@@ -147,17 +158,43 @@ class Main:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if args or kwargs:
+            self._say_unrecorded(kwargs)
             return self.function(*args, **kwargs)
+        if hasattr(sys, "ps1") and getattr(sys.modules.get("__main__"), "__file__", None) is None:
+            name = self.function.__name__
+            raise ConfigError(
+                f"{name}() is the command line, and a notebook or an interactive shell has none. To run once: "
+                f"{name}.run(); with other values: {name}.run(key=value) or {name}.run('key=value')"
+            )
         return self._command_line(sys.argv[1:])
 
-    def run(self, *overrides: str, store: str | os.PathLike[str] | None = None, quiet: bool = True) -> RunRecord:
+    def _say_unrecorded(self, given: Mapping[str, Any]) -> None:
+        """Say, once, that a call with arguments leaves no record; a config is handed on as to any function."""
+        if self._said or not self.spec.roles.fields:
+            return
+        self._said = True
+        words = ", ".join(f"{name}=..." for name in given)
+        name = self.function.__name__
+        sys.stderr.write(
+            f"anew: {name}() with arguments is the plain function: nothing is recorded. "
+            f"For a run: {name}.run({words})\n"
+        )
+
+    def run(
+        self,
+        *overrides: str | Mapping[str, Any],
+        store: str | os.PathLike[str] | None = None,
+        quiet: bool = True,
+        **values: Any,
+    ) -> RunRecord:
         """
         Run once, from Python or a notebook.
 
         Args:
-            overrides: As on the command line: "lr=0.1", "model=big".
+            overrides: As on the command line, "lr=0.1", "model=big"; or mappings, such as {"opt.lr": 0.1}.
             store: A store's folder or URL; None for the default.
             quiet: Leave out the run's two lines on stderr.
+            values: Overrides whose keys are names: lr=0.1, model="big". What they are arrives as it is.
 
         Returns:
             The finished run's record.
@@ -166,31 +203,29 @@ class Main:
             ConfigError: The configuration cannot be composed; nothing was recorded.
             Exception: Whatever main raises, after it was recorded.
         """
-        self._refuse_import()
-        if errand := self._errand():
-            self._do(errand, interactive=True)
-            sys.exit()
-        session = self._session(
-            entry="call", options={"store": None if store is None else os.fspath(store), "quiet": quiet or None}
-        )
-        session.run(list(overrides), interactive=True)
+        words = overrides_of(overrides, values)
+        session = self._called(store, quiet)
+        session.run(words, interactive=True)
         return session.last_record()
 
     def sweep(
         self,
-        *overrides: str,
+        *overrides: str | Mapping[str, Any],
         store: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         quiet: bool | None = None,
+        **values: Any,
     ) -> SweepRecord:
         """
         Run a sweep, from Python or a notebook, to its end.
 
         Args:
-            overrides: As after `-m` on the command line: "lr=0.1,0.01", "model=svm,mlp", "seed=range(5)".
+            overrides: As after `-m` on the command line, "lr=0.1,0.01", "model=svm,mlp", "seed=range(5)"; or mappings,
+                such as {"opt.lr": [0.1, 0.01]}, where a list or a range stands for the values to sweep over.
             store: A store's folder or URL; None for the default.
             workers: How many jobs at a time, in processes of their own; None for one after the other in this process.
             quiet: Leave out what is said on stderr; None: but in a notebook, which is told of each job.
+            values: Overrides whose keys are names: lr=[0.1, 0.01], model="mlp".
 
         Returns:
             The sweep, with its jobs. That jobs failed is in there, and not raised.
@@ -199,13 +234,22 @@ class Main:
             ConfigError: A configuration cannot be composed; nothing was recorded.
             SweepStoppedError: It was stopped before its end.
         """
-        self._refuse_import()
+        words = overrides_of(overrides, values, choices=True)
         hushed = "ipykernel" not in sys.modules if quiet is None else quiet
-        options = {"store": None if store is None else os.fspath(store), "quiet": hushed or None}
         given = [] if workers is None else [f"anew.sweep.workers={workers}"]
-        done = self._session(entry="call", options=options).run(["-m", *overrides, *given], interactive=True)
+        done = self._called(store, hushed).run(["-m", *words, *given], interactive=True)
         assert isinstance(done, SweepRecord)
         return done
+
+    def _called(self, store: str | os.PathLike[str] | None, quiet: bool) -> Session:
+        """Return what conducts a call from Python; not where it is what this process was started for: that is done."""
+        self._refuse_import()
+        call = self._counted()
+        if errand := self._errand(call):
+            self._do(errand, interactive=True)
+            sys.exit()
+        options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
+        return self._new_session(entry="call", call=call, options=options)
 
     def _refuse_import(self) -> None:
         """Refuse to start runs in a process that imports the script in order to run a job of it."""
@@ -232,19 +276,30 @@ class Main:
         observers = tuple(self.experiment.observers.values())
         return _main_again, (self.experiment.name, observers, self.function, dict(self._arguments))
 
-    def _command_line(self, argv: Sequence[str]) -> Any:
+    def _command_line(self, argv: Sequence[str]) -> None:
         if self.function.__module__ == "__mp_main__":
-            return None  # a script without `if __name__ == "__main__":`, imported by a process that a job runs in
+            return  # a script without `if __name__ == "__main__":`, imported by a process that a job runs in
         try:
-            if errand := self._errand():
-                return self._do(errand, interactive=False)
+            call = self._counted()
+            if errand := self._errand(call):
+                self._do(errand, interactive=False)
+                return
             options, rest = _own_options(argv)
-            session = self._session(options=options)
+            debugs = options.pop("pdb", False)
+            if debugs:
+                _refuse_debugging(rest)
+            session = self._new_session(call=call, options=options)
             if not _ASKING & set(rest):
                 session.start_guard()
-            return _leave_as_sweep(session.run(rest, interactive=False))
+            with _post_mortem(session) if debugs else nullcontext():
+                _leave_as_sweep(session.run(rest, interactive=False))
         except KeyboardInterrupt:
             sys.exit(errors.EXIT_SIGINT)
+        except SystemExit as left:
+            # of `sys.exit(256)` a shell would see 0, a success
+            if isinstance(left.code, int) and left.code and not left.code & 0xFF:
+                sys.exit(errors.EXIT_FAILED)
+            raise
         except Exception as error:
             if errors.was_interrupted(error):
                 sys.exit(errors.EXIT_SIGINT)
@@ -252,22 +307,46 @@ class Main:
                 _leave(error)
             if refused := errors.refusal(error):
                 _leave(AnewError(refused))
+            if _is_for_debugger(error):
+                raise
             _report_fault()
 
-    def _errand(self) -> Errand | None:
-        """Return what this process was started for, when it is for this function."""
-        errand = assignment.errand
-        name = self.function.__qualname__
-        return errand if errand is not None and errand.command.function.rpartition(":")[2] == name else None
+    @property
+    def _function(self) -> str:
+        return f"{self.function.__module__}:{self.function.__qualname__}"
 
-    def _do(self, errand: Errand, *, interactive: bool) -> Any:
-        """Do an errand, once; a script that would go on to a second run of its main is at its end."""
-        if Path(errand.report).exists():
+    def _counted(self) -> int:
+        """Return which call of this main in this process it is, of all mains that cannot be told from it by name."""
+        _calls[self.experiment.name, self._function] += 1
+        return _calls[self.experiment.name, self._function]
+
+    def _errand(self, call: int) -> Errand | None:
+        """Return what this process was started for, when it is for this call; whatever comes after that is not run."""
+        if assignment.stage == "done":
             sys.exit()
+        is_meant = assignment.stage == "due" and assignment.is_for(self.experiment.name, self._function, call)
+        return assignment.errand if is_meant else None
+
+    def _do(self, errand: Errand, *, interactive: bool) -> None:
+        """Do an errand, once; a script that would go on to further mains is at its end there."""
         session = self._session(entry=errand.command.entry, options={"store": errand.store}, errand=errand)
         session.start_guard()
-        done = session.run_errand(interactive=interactive)
-        return _leave_as_sweep(done) if isinstance(errand, Resume) else done
+        assignment.stage = "begun"
+        try:
+            done = session.run_errand(interactive=interactive)
+        finally:
+            assignment.stage = "done"
+        if isinstance(errand, Resume):
+            _leave_as_sweep(done)
+
+    def _new_session(self, **how: Any) -> Session:
+        """Return what conducts a command of this process's own; one before an errand is a step of the script alone."""
+        errand = assignment.errand
+        if errand is None or assignment.stage != "due":
+            return self._session(**how)
+        # what follows it needs what it does; its record is nobody's, and no observer hears of it
+        passed = {"store": str(Path(errand.report).parent / "passed"), "quiet": True, "observers": {KEPT: {}}}
+        return self._session(**{**how, "options": passed, "observers": {}})
 
     def _session(self, **how: Any) -> Session:
         """Return what conducts one command; see `Session`."""
@@ -277,9 +356,8 @@ class Main:
         return Session(
             self.spec,
             experiment=self.experiment.name,
-            observers=self.experiment.observers,
             reference=functools.partial(reference_to, self),
-            **how,
+            **{"observers": self.experiment.observers, **how},
         )
 
 
@@ -288,13 +366,10 @@ def _main_again(name: str, observers: Sequence[Any], function: Callable[..., Any
     return Main(Experiment(name, observers=observers), function, arguments)
 
 
-def _leave_as_sweep(done: Any) -> Any:
-    """Leave with 1 when a job of a sweep failed; pass on what is none."""
-    if not isinstance(done, SweepRecord):
-        return done
-    if done.status is not Status.COMPLETED:
+def _leave_as_sweep(done: Any) -> None:
+    """Leave with 1 when it is a sweep of which a job failed."""
+    if isinstance(done, SweepRecord) and done.status is not Status.COMPLETED:
         sys.exit(errors.EXIT_FAILED)
-    return done
 
 
 def _by_name(observers: Sequence[Any]) -> dict[str, Any]:
@@ -318,13 +393,17 @@ def _place(function: Callable[..., Any]) -> str:
 
 
 def _own_options(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Take `-q`, `--quiet` and `--store URL` out of a command line; the rest is Hydra's."""
+    """Take `-q`, `--quiet`, `--store URL`, `--unrecorded` and `--pdb` out of a command line; the rest is Hydra's."""
     options: dict[str, Any] = {}
     rest: list[str] = []
     words = iter(argv)
     for word in words:
         if word in ("-q", "--quiet"):
             options["quiet"] = True
+        elif word == "--unrecorded":
+            options["record"] = False
+        elif word == "--pdb":
+            options["pdb"] = True
         elif word == "--store" or word.startswith("--store="):
             options["store"] = word[8:] if "=" in word else next(words, None)
             if not options["store"]:
@@ -334,9 +413,41 @@ def _own_options(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     return options, rest
 
 
+def _refuse_debugging(words: Sequence[str]) -> None:
+    """Raise ConfigError where nobody could debug."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("--pdb debugs in a terminal, and there is none. Leave it out, or start this in a terminal.")
+    if {"-m", "--multirun"} & set(words):
+        raise ConfigError("--pdb debugs one run, and -m starts many. Leave out one of the two.")
+
+
+@contextmanager
+def _post_mortem(session: Session) -> Iterator[None]:
+    """Debug what main raised, once it is on record and was told, in the frame where it was raised."""
+    try:
+        yield
+    except SystemExit:
+        failure = session.failure
+        if failure is not None and failure.__traceback__ is not None:
+            import pdb
+
+            sys.stderr.write(f"\nanew: {type(failure).__name__}, where it was raised. To leave: q; for more: help\n")
+            pdb.post_mortem(failure.__traceback__)
+        raise
+
+
 def _leave(error: AnewError) -> NoReturn:
     sys.stderr.write(f"anew: {error}\n")
     sys.exit(error.exit_code)
+
+
+def _is_for_debugger(error: Exception) -> bool:
+    """Whether main raised it, which only a debugger is given, or the debugger itself, in order to end."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return type(error).__module__ == "bdb" or any(
+        frame.f_code.co_name == "call" and frame.f_globals.get("__name__") == "anew.runner.config.signature.spec"
+        for frame in frames
+    )
 
 
 def _report_fault() -> NoReturn:

@@ -11,6 +11,8 @@ from typing import Any
 from anew.runner.dataclass import dataclass
 
 _MARKS = (".git", "pyproject.toml")
+# where this process was when it first came here: a script's relative name leads on from there
+STARTED_IN = os.environ.get("PWD", "") if not os.path.exists(".") else os.getcwd()
 _URL = re.compile(r"([\w+.-]+:/{2,3}(?=/))?(.*)", re.DOTALL)
 
 

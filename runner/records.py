@@ -1,19 +1,21 @@
 """A run's record and the facts inside it: frozen, plain, one meaning per field.
 
-Nothing here reads, writes or computes; `serial` turns these into JSON values and back, `replay` folds events
-into them. Sequences are tuples and mappings are never changed after they were handed over, so records
-can be shared between threads.
+Nothing here computes; `serial` turns these into JSON values and back, `replay` folds events into them. Sequences are
+tuples and mappings are never changed after they were handed over, so records can be shared between threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, BinaryIO
 
 from anew.runner.attached.comments import Comment
+from anew.runner.attached.damage import Damage as Damage
+from anew.runner.attached.damage import Part as Part
+from anew.runner.attached.damage import Severity as Severity
 from anew.runner.attached.media import MediaSummary
 from anew.runner.dataclass import dataclass
 from anew.runner.markup.runs import run_sheet
@@ -41,50 +43,6 @@ class Status(str, Enum):
         return self not in (Status.QUEUED, Status.RUNNING)
 
 
-class Severity(str, Enum):
-    """How bad a thing is: nothing is lost, something is unfinished or cannot be told, something is lost."""
-
-    NOTE = "note"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class Part(str, Enum):
-    """A part of a run's folder."""
-
-    FOLDER = "folder"
-    RECORD = "record"
-    JOURNAL = "journal"
-    OUTCOME = "outcome"
-    OUTPUT = "output"
-    VIEW = "view"
-    CURSOR = "cursor"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Damage:
-    """Something of a run that is not as it was written.
-
-    Attributes:
-        part: Which part of the run; programs decide by it, never by the words.
-        what: A sentence for people, which says where, too.
-        where: The file, relative to the run's folder.
-        severity: ERROR when something is lost.
-        mend: What to type or do about it.
-    """
-
-    part: Part
-    what: str
-    where: str
-    severity: Severity = Severity.ERROR
-    mend: str = ""
-
-    @property
-    def hides_content(self) -> bool:
-        """Whether what is lost may have referred to content, so that nobody knows all that is referred to."""
-        return self.severity is Severity.ERROR and self.part in (Part.FOLDER, Part.RECORD, Part.JOURNAL)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandFacts:
     """How the run was started.
@@ -98,6 +56,7 @@ class CommandFacts:
         interpreter: Path of the Python executable.
         options: What the interpreter was given before the script, such as ("-O",).
         import_paths: Folders of the project that modules are imported from, absolute, in the order of `sys.path`.
+        call: Which call of this main function in its process it was, from 1; None when that is not known.
         user: The login name of who started it.
     """
 
@@ -109,11 +68,18 @@ class CommandFacts:
     interpreter: str = ""
     options: tuple[str, ...] = ()
     import_paths: tuple[str, ...] = ()
+    call: int | None = None
     user: str = ""
 
 
+class _Openable:
+    """Where content can be opened, once a store has said so: no field, so that it is neither compared nor kept."""
+
+    __slots__ = ("_opener",)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ContentRef:
+class ContentRef(_Openable):
     """One piece of content: where it was or what it is called, its SHA-256 (hex), its size in bytes.
 
     Attributes:
@@ -130,6 +96,13 @@ class ContentRef:
     mode: int | None = None
     kept: bool = True
     link: str | None = None
+
+    def open(self) -> BinaryIO:
+        """Open an input or artifact of a record that a store gave, its checksum compared; see `contents.intact`."""
+        opener: Callable[[ContentRef], BinaryIO] | None = getattr(self, "_opener", None)
+        if opener is None:
+            raise LookupError(f"{self.path!r} is of no store; to open it: store.open_object({self.sha256!r})")
+        return opener(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,6 +124,16 @@ class GitFacts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FolderFacts:
+    """A folder of the project ("." for its root): names and sizes of files that are no source, but of `more`."""
+
+    path: str
+    names: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFacts:
     """The project's files that the run could reach.
 
@@ -159,6 +142,7 @@ class SourceFacts:
         method: "git" or "imports": how the list of files was made.
         notes: What was left out (limits, unreadable files) and files that seem to hold a secret, in sentences.
         lost: Python files that limits or settings left out, the first hundred.
+        beside: What else lay in the project.
     """
 
     root: str | None = None
@@ -167,6 +151,7 @@ class SourceFacts:
     files: tuple[ContentRef, ...] = ()
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    beside: tuple[FolderFacts, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,21 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anew.runner.capture.command import capture_command
+from anew.runner.capture.command import capture_command, program_files
 from anew.runner.capture.kept import KeptAsTheyAre
 from anew.runner.capture.source import SourceScan, cache_file
 from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket, run_app, run_job
 from anew.runner.dispatch.spool import remove_delivered
 from anew.runner.errors import AnewError
 from anew.runner.guard.watch import Guard
-from anew.runner.places import Places, project_root
-from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
+from anew.runner.places import STARTED_IN, Places, project_root
+from anew.runner.records import CommandFacts, RunRecord, SourceFacts, Status, SweepMembership
 from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume
 from anew.runner.run.lifecycle import execute
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_for_recording
+from anew.runner.store.passing import PassingStore
 from anew.runner.sweep.ledger import take
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
 from anew.runner.sweep_records import PlannedJob
@@ -44,8 +45,9 @@ class Session:
         experiment: The experiment's name.
         observers: Those given in Python: name -> instance, class or function.
         reference: Says where main is found by another process; with `script=False`, by one that imports no script.
-        options: What was typed beside overrides: `store`, `quiet`.
+        options: What was typed beside overrides: `store`, `quiet`, `record`.
         entry: Which way main was called: "call" from Python; None for a program that was started.
+        call: Which call of it in this process it is, from 1.
         errand: What this process was started for, if it was.
         attachment: The sweep whose jobs are run here, when another process conducts it.
     """
@@ -59,6 +61,7 @@ class Session:
         reference: Callable[..., MainReference],
         options: Mapping[str, Any],
         entry: str | None = None,
+        call: int | None = None,
         errand: Errand | None = None,
         attachment: Attachment | None = None,
     ) -> None:
@@ -69,10 +72,13 @@ class Session:
         self._claims: list[Claim] = []
         self._sweep: SweepSession | Attachment | None = attachment if errand is None else _attachment(errand)
         self._last: RunRecord | None = None
+        self._passing: PassingStore | None = None
+        self.failure: Exception | None = None
         if errand is not None:
             self._origin = _origin_of_errand(errand, experiment, observers)
         else:
-            self._origin = _origin(spec.function, entry or _entry_kind(), experiment, observers, attachment)
+            command = functools.partial(capture_command, spec.function, entry, call=call)
+            self._origin = _origin(spec.function, command, experiment, observers, attachment)
 
     # --- what is asked for ------------------------------------------------------------------------------------------
 
@@ -82,7 +88,11 @@ class Session:
 
     def run(self, words: Sequence[str], *, interactive: bool) -> Any:
         """Do a command line, or the same from Python. Returns and raises as `run_app`."""
-        return run_app(self._spec, words, self, interactive=interactive)
+        try:
+            return run_app(self._spec, words, self, interactive=interactive)
+        finally:
+            if self._passing is not None:
+                self._passing.remove()
 
     def run_errand(self, *, interactive: bool) -> Any:
         """Do what this process was started for. Returns and raises as `run_app`."""
@@ -101,13 +111,13 @@ class Session:
     def last_record(self) -> RunRecord:
         """Return the record of the run that ended last."""
         claim = self._claims[-1]
-        return claim.store.get(claim.number) if claim.settings.keep or self._last is None else self._last
+        return claim.store.get(claim.number) if self._last is None else self._last
 
     # --- runs -------------------------------------------------------------------------------------------------------
 
     def claim(self, settings: Mapping[str, Any], multirun: bool, job_num: int | None) -> Path:
         """Take a run number; return the folder for the job's output."""
-        checked = self._settings(settings)
+        checked = self._able(settings)
         store = self._store(checked)
         number, layout = store.claim()
         if isinstance(self._errand, Rerun) and not self._claims:
@@ -126,12 +136,17 @@ class Session:
         claim = self._claims[-1]
         if isinstance(self._errand, (Rerun, OneJob)):
             Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._errand.report))
+        is_recorded = claim.settings.record
+        origin = self._origin if is_recorded else replace(self._origin, observers={})
         try:
-            return execute(job, claim, self._origin, job.call)
+            return execute(job, claim, origin, job.call)
+        except Exception as error:
+            self.failure = error
+            raise
         finally:
             # what became of a sweep's jobs is read from their runs
-            if not claim.settings.keep and claim.sweep is None:
-                self._last = _take_from_spool(claim)
+            if claim.sweep is None and not (claim.settings.keep and is_recorded):
+                self._last = _take_from_spool(claim) if is_recorded else claim.store.get(claim.number)
 
     def abandon(self) -> None:
         """Give up the number taken last."""
@@ -151,7 +166,7 @@ class Session:
         # not at the top: a run that is none of a sweep, most of them, does without what hands out jobs, some 5 ms
         from anew.runner.sweep.session import SweepSession
 
-        checked = self._settings(settings)
+        checked = self._able(settings)
         store = self._store(checked)
         resumed = self._errand if isinstance(self._errand, Resume) else None
         session = SweepSession(
@@ -162,6 +177,7 @@ class Session:
             source=lambda: self._source(store, checked),
             main=self._reference,
             options={"store": store.url} if checked.keep else {},
+            cache=self._origin.cache,
             resume=resumed.sweep if resumed is not None else None,
             only=[Status(each) for each in resumed.only] if resumed is not None else (),
             places=self._origin.places if self._origin.source is not None else None,
@@ -186,14 +202,28 @@ class Session:
     def _settings(self, settings: Mapping[str, Any]) -> Settings:
         chosen = {key: value for key, value in self._options.items() if value is not None}
         if not isinstance(self._errand, Rerun):
-            return Settings.from_mapping({**settings, **chosen})
+            read = Settings.from_mapping({**settings, **chosen})
+            return read if read.record else read.in_passing()
         if isinstance(observers := settings.get("observers"), Mapping):
             # what is compared afterwards has to be in the store
             chosen["observers"] = {**observers, KEPT: {}}
-        # what a run was called is no part of what is repeated
-        return Settings.from_mapping({**settings, **chosen, "tags": (), "note": None})
+        # what a run was called is no part of what is repeated; and without a record nothing could be compared
+        return Settings.from_mapping({**settings, **chosen, "tags": (), "note": None, "record": True})
+
+    def _able(self, settings: Mapping[str, Any]) -> Settings:
+        """Return the settings of what was just typed, with observers that can work; a re-run does with what it gets."""
+        checked = self._settings(settings)
+        if checked.observers and self._errand is None and not isinstance(self._sweep, Attachment):
+            # not at the top: a run without observers does without
+            from anew.runner.dispatch.possible import refuse_impossible
+
+            refuse_impossible(checked.observers)
+        return checked
 
     def _store(self, settings: Settings) -> FolderStore:
+        if not settings.record and not isinstance(self._sweep, Attachment):
+            self._passing = self._passing or PassingStore()
+            return self._passing.store
         if not settings.keep:
             return open_for_recording(self._origin.cache / "spool")
         return open_for_recording(settings.store, start=self._origin.places.root)
@@ -220,7 +250,7 @@ def _take_from_spool(claim: Claim) -> RunRecord | None:
 
 def _origin(
     function: Callable[..., Any],
-    entry: str,
+    command: Callable[[Path], CommandFacts],
     experiment: str,
     observers: Mapping[str, Any],
     attachment: Attachment | None,
@@ -229,9 +259,10 @@ def _origin(
     file = _file_of(function)
     root = project_root(file.parent if file else Path.cwd())
     cache = _cache_folder()
+    started = command(root)
     origin = Origin(
         experiment=experiment,
-        command=capture_command(function, entry, root),
+        command=started,
         places=Places(root),
         scan=None,
         cache=cache,
@@ -242,18 +273,19 @@ def _origin(
         if attachment.places is not None:
             return replace(origin, places=attachment.places, source=attachment.source)
     # begun now: git's answers are under way while Hydra composes
-    return replace(origin, scan=SourceScan(root, cache_file(cache, root)))
+    return replace(origin, scan=SourceScan(root, cache_file(cache, root), program_files(started)))
 
 
 def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, Any]) -> Origin:
     """Return what starts the runs of an errand: everything as on record, but for the interpreter."""
     cache = _cache_folder()
     root = Path(errand.root)
+    programs = program_files(errand.command)
     origin = Origin(
         experiment=experiment,
         command=replace(errand.command, interpreter=sys.executable),
         places=errand.places,
-        scan=SourceScan(root, cache_file(cache, root)) if errand.source is None else None,
+        scan=SourceScan(root, cache_file(cache, root), programs) if errand.source is None else None,
         cache=cache,
         source=errand.source,
         observers=observers,
@@ -295,10 +327,7 @@ def _cache_folder() -> Path:
     return user_cache_path("anew")
 
 
-def _entry_kind() -> str:
-    return "module" if getattr(sys.modules.get("__main__"), "__spec__", None) is not None else "script"
-
-
 def _file_of(function: Callable[..., Any]) -> Path | None:
-    path = Path(inspect.unwrap(function).__code__.co_filename)
-    return path.resolve() if path.is_file() else None
+    path = Path(STARTED_IN, inspect.unwrap(function).__code__.co_filename)
+    # of an archive the archive itself
+    return next((each.resolve() for each in (path, path.parent) if each.is_file()), None)

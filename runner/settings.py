@@ -97,12 +97,12 @@ class SweepSettings:
 
     Attributes:
         workers: How many at a time, each in a process of its own kind; None for one after the other in this process.
-        skip: "done": a job whose experiment, source, configuration, seed and inputs are those of a COMPLETED run is
-            not run again; "none": all are run.
+        skip: "done": a job whose experiment, main function, source, packages, configuration, seed and inputs are those
+            of a COMPLETED run is not run again; "none": all are run.
         stop_on_failure: Whether no further job begins after one has failed.
         max_jobs: No more jobs than this are begun, in this sweep or in one resumption of it; None for all.
         max_time: No job begins after this: seconds, or a text such as "90s", "30m", "2h"; None for no end.
-        direction: Which result is best.
+        direction: Which result is best; "auto": what the sweeper says, or the name of a metric that is the result.
         gpus: "auto": the GPUs there are, or those of CUDA_VISIBLE_DEVICES, are handed out one to each worker; "none".
     """
 
@@ -111,7 +111,7 @@ class SweepSettings:
     stop_on_failure: bool = False
     max_jobs: int | None = None
     max_time: str | None = None
-    direction: Literal["maximize", "minimize"] = "maximize"
+    direction: Literal["auto", "maximize", "minimize"] = "auto"
     gpus: Literal["auto", "none"] = "auto"
 
     @property
@@ -156,6 +156,7 @@ class Settings:
         drain_s: How long the end of a run waits for its observers.
         on_loss: What becomes of a run of which something could not be recorded, and whose main returned: "fail" has it
             end as FAILED, "warn" as COMPLETED with a warning.
+        record: Whether there is a record; else nothing of a run stays.
         keep: Whether the run's folder stays in the store (the observer "files"), or is gone once the others have it.
         observers: What else follows the run.
     """
@@ -170,6 +171,7 @@ class Settings:
     deterministic: bool = False
     drain_s: float = 10.0
     on_loss: Literal["fail", "warn"] = "fail"
+    record: bool = True
     keep: bool = True
     observers: tuple[ObserverSettings, ...] = ()
     output: OutputSettings = field(default_factory=OutputSettings)
@@ -179,6 +181,19 @@ class Settings:
     environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     rerun: RerunSettings = field(default_factory=RerunSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
+
+    def in_passing(self) -> Settings:
+        """Return the settings of a run that leaves nothing: nobody follows it, and its output is its own."""
+        return replace(
+            self,
+            keep=True,
+            observers=(),
+            output=replace(self.output, mode="off"),
+            system=replace(self.system, enabled=False),
+            source=replace(self.source, enabled=False),
+            inputs=replace(self.inputs, notice=False, keep_bytes=0),
+            sweep=replace(self.sweep, skip="none"),
+        )
 
     @classmethod
     def from_mapping(cls, values: Any) -> Settings:

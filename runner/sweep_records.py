@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from datetime import datetime
 from typing import Any
@@ -30,7 +31,7 @@ class SweepStart:
         sweeper: The class that chooses the jobs.
         launcher: What runs them: the option's name.
         planned_ahead: Whether all jobs were known before the first began.
-        direction: Which result is best: "maximize" or "minimize".
+        direction: Which result is best, "maximize" or "minimize", where the settings or the sweeper say it; else None.
         source: The project's files as they were.
         hostname: The machine that it began on.
         origin_mark: Whose it is; see `marks`.
@@ -48,7 +49,7 @@ class SweepStart:
     sweeper: str = ""
     launcher: str = ""
     planned_ahead: bool = True
-    direction: str = "maximize"
+    direction: str | None = None
     source: SourceFacts = field(default_factory=SourceFacts)
     hostname: str = ""
     origin_mark: str = ""
@@ -145,6 +146,7 @@ class SweepJob:
         reused: Whether the run had been completed before the sweep.
         attempts: How many times it was begun.
         metrics: Metric name -> last value.
+        pruned: Whether a search told it to stop before its end.
     """
 
     index: int
@@ -158,6 +160,7 @@ class SweepJob:
     reused: bool = False
     attempts: int = 0
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    pruned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,10 +209,13 @@ class SweepRecord:
 
     @property
     def best(self) -> SweepJob | None:
-        """The completed job with the best result, the earliest of equals; None without a number among the results."""
-        sign = -1 if self.start.direction == "minimize" else 1
-        scored = [job for job in self.jobs if job.status is Status.COMPLETED and _is_number(job.result)]
-        return max(scored, key=lambda job: sign * job.result, default=None)
+        """
+        The completed job with the best result, the earliest of equals.
+
+        None without a finite number among the results, and where it is not known which result is best. A job that was
+        pruned is never best.
+        """
+        return best_of(self.jobs, aim_of(self.jobs, self.start.direction))
 
     def __repr__(self) -> str:
         """Return what tells sweeps apart, in a line: there may be thousands of jobs."""
@@ -221,5 +227,76 @@ class SweepRecord:
         return sweep_grid(self)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """
+    Which result is best.
+
+    Attributes:
+        direction: "maximize" or "minimize"; None when it is not known.
+        name: The metric that the results are, where its name says so.
+    """
+
+    direction: str | None
+    name: str = ""
+
+    @property
+    def words(self) -> str:
+        """What is best, such as "smallest loss"."""
+        return f"{'smallest' if self.direction == 'minimize' else 'largest'} {self.name}".strip()
+
+
+def aim_of(jobs: Iterable[SweepJob], direction: str | None) -> Aim:
+    """Return which result is best: as *direction* says, or else the name of a metric that ended as each result."""
+    if direction is not None:
+        return Aim(direction)
+    names: set[str] | None = None
+    for job in filter(is_scored, jobs):
+        same = {name for name, value in job.metrics.items() if value == job.result}
+        names = same if names is None else names & same
+    said = {name: found for name in sorted(names or ()) if (found := direction_of(name))}
+    directions = set(said.values())
+    return Aim(directions.pop(), next(iter(said))) if len(directions) == 1 else Aim(None)
+
+
+def best_of(jobs: Iterable[SweepJob], aim: Aim) -> SweepJob | None:
+    """Return the job with the best result, the earliest of equals; None when there is none, or nothing is known."""
+    if aim.direction is None:
+        return None
+    sign = -1 if aim.direction == "minimize" else 1
+    return max(filter(is_scored, jobs), key=lambda job: sign * job.result, default=None)
+
+
+def is_scored(job: SweepJob) -> bool:
+    """Whether a job has a result that may be best: it came to its end, with a finite number."""
+    return job.status is Status.COMPLETED and not job.pruned and is_finite(job.result)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number, of any size, and neither NaN nor infinite."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0
+
+
+def direction_of(name: str) -> str | None:
+    """Return what the name of a result says of it: "minimize" of "val/loss", "maximize" of "test_acc"; else None."""
+    words = {word.lower() for word in _WORD.findall(name)}
+    words |= {word.rstrip("0123456789") for word in words}
+    if words & _TURNED:
+        return None
+    least, most = bool(words & _LESS), bool(words & _MORE)
+    return None if least is most else "minimize" if least else "maximize"
+
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*")
+# fmt: off
+_LESS = frozenset((
+    "loss", "losses", "cost", "error", "errors", "err", "mse", "rmse", "rmsle", "mae", "mape", "nll", "perplexity",
+    "ppl", "regret", "wer", "cer", "fid", "bpc", "bpb",
+))
+_MORE = frozenset((
+    "acc", "accuracy", "auc", "auroc", "auprc", "f1", "precision", "recall", "score", "reward", "iou", "miou", "dice",
+    "bleu", "rouge", "psnr", "ssim", "r2", "elbo",
+))
+# fmt: on
+# such as "neg_mean_squared_error"
+_TURNED = frozenset(("neg", "negative", "inverse", "minus"))

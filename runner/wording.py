@@ -6,11 +6,15 @@ import difflib
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Any
 
-from anew.runner.format.values import plain
+from anew.runner.format.values import exact_form, plain, shown
 
+_LONG_BITS = 200
+_WORDS = frozenset({"", "true", "false", "null", "none"})
 _UNITS = ((86400 * 365, "y"), (86400 * 30, "mo"), (86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -55,9 +59,12 @@ def short(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.5g}"
+        text = f"{value:.5g}"
+        return f"{text}.0" if text.lstrip("-").isdecimal() else text
+    if isinstance(value, int) and value.bit_length() > _LONG_BITS:
+        return f"{Decimal(value):.5g}"
     if isinstance(value, str):
-        return printable(value)
+        return exact(value)
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
         return printable(" ".join(value))
     if (
@@ -65,15 +72,41 @@ def short(value: Any) -> str:
         and len(value) <= 3
         and all(isinstance(item, (int, float)) for item in value.values())
     ):
-        return " ".join(f"{printable(str(key))}={short(item)}" for key, item in value.items())
+        return " ".join(f"{printable(key_name(key))}={short(item)}" for key, item in value.items())
     return exact(value)
 
 
 def exact(value: Any) -> str:
-    """Return a value in full, as it would be typed."""
-    if isinstance(value, str):
+    """Return a value in full, as it would be typed: a text in quotes where it reads like something else."""
+    if isinstance(value, str) and not _reads_otherwise(value):
         return printable(value)
-    return printable(json.dumps(plain(value), ensure_ascii=False))
+    return printable(json.dumps(shown(value), ensure_ascii=False))
+
+
+def key_name(key: Any) -> str:
+    """Return what a key is called in a dotted name: a text in quotes where it reads like something else."""
+    return json.dumps(key) if isinstance(key, str) and ("." in key or _reads_otherwise(key)) else str(key)
+
+
+def _reads_otherwise(text: str) -> bool:
+    """Whether a text, written without quotes, would be taken for a number, a truth value, a list, or nothing."""
+    if text[:1] in ("[", "{", '"', "'") or text != text.strip() or text.lower() in _WORDS:
+        return True
+    with suppress(ValueError):
+        float(text)
+        return True
+    return False
+
+
+def told_apart(was: Any, now: Any) -> tuple[Any, Any]:
+    """Return two values that are not the same as JSON that is not either: with their kinds, where it would be."""
+    sides = plain(was), plain(now)
+    if exact_form(sides[0]) != exact_form(sides[1]):
+        return sides
+    words = exact(was), exact(now)
+    if words[0] != words[1]:
+        return words
+    return f"{words[0]} ({type(was).__name__})", f"{words[1]} ({type(now).__name__})"
 
 
 def printable(text: str) -> str:

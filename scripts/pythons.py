@@ -1,12 +1,14 @@
 """
 Run the tests on every Python that anew supports, and write docs/pythons.md.
 
-    python scripts/pythons.py [--near] [--oldest] [--only 3.14] [PYTEST ARGUMENT]...
+    python scripts/pythons.py [--near] [--oldest] [--only 3.14] [-n WORKERS] [--dist HOW] [PYTEST ARGUMENT]...
 
 A Python is looked for on PATH, then among pyenv's, then in Debian root folders, which debootstrap makes for what is
 found nowhere else: as root, from the mirror that apt uses here, in $ANEW_PYTHONS (/var/tmp/anew-pythons), kept between
 runs. A root folder is entered in a mount namespace of its own: what is mounted there is gone with its last process.
-With --oldest it is the oldest Python alone, with the lowest versions that pyproject.toml promises.
+With --oldest it is the oldest Python alone, with the lowest versions that pyproject.toml promises. What failed beside
+others, on a machine that was busy with them, is run once more by itself. Tests that arguments choose are no line of the
+table; those near the interpreter are one where there is none of all.
 """
 
 from __future__ import annotations
@@ -35,6 +37,10 @@ PROBE = "import sys, ensurepip, venv; print(sys.version.split()[0])"
 UV = ROOT / ".venv" / "bin" / "uv"
 ENVIRONMENTS = ROOT / ".venv-pythons"
 DISTRIBUTIONS = ("hydra-core", "omegaconf")
+REQUIREMENTS = ("tests/near.txt", "examples/digits/requirements.txt")
+PASSED, FAILED = "passed", "failed"
+KINDS = ("", ", lowest")
+ROW = re.compile(r"\| (3\.\d+)\.\S+ \| [^|]+ \| (whole|near)(, lowest)? \|")
 # $0 the root folder, $1 the working copy, then the command; what leads to packages is this machine's.
 ENTER = """
 repository=$1
@@ -50,9 +56,11 @@ HEAD = """\
 # What passed where
 
 `make pythons` runs the whole suite on each Python and writes this table; a Python that was not found keeps its line.
+`near` are the tests near the interpreter and the demo alone, by `make pythons-near`; `lowest` are the lowest versions
+that are promised, by `make oldest`. What passed only when it was run once more, by itself, is counted as `alone`.
 
-| Python | from | Hydra | OmegaConf | passed | failed | skipped | why skipped |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+| Python | from | tests | Hydra | OmegaConf | passed | alone | failed | skipped | why skipped |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -86,21 +94,47 @@ class Python:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """
+    Which tests, with what, how.
+
+    Attributes:
+        near: Those near the interpreter and the demo, not the whole suite.
+        lowest: With the lowest versions that are promised.
+        workers: How pytest-xdist is to spread them.
+        choice: Arguments of pytest that choose some of them.
+    """
+
+    near: bool = False
+    lowest: bool = False
+    workers: Sequence[str] = ()
+    choice: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        """How the table calls it."""
+        return ("near" if self.near else "whole") + (", lowest" if self.lowest else "")
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """How the tests went."""
+    """How the tests went; *alone* are those that failed beside others, and passed by themselves."""
 
     python: Python
+    trial: Trial
     versions: list[str]
     passed: int
+    alone: list[str]
     failed: list[str]
     skipped: Counter[str]
 
     @property
     def row(self) -> str:
         """The line of the table."""
-        why = "; ".join(f"{reason} ({count})" for reason, count in sorted(self.skipped.items()))
-        counts = f"{self.passed:,} | {len(self.failed)} | {self.skipped.total()} | {why.replace('|', '/')}"
-        return f"| {self.python.release} | {self.python.source} | {' | '.join(self.versions)} | {counts} |\n"
+        why = "; ".join(f"{reason} ({count})" for reason, count in sorted(self.skipped.items())).replace("|", "/")
+        counts = (f"{self.passed:,}", len(self.alone), len(self.failed), self.skipped.total(), why)
+        cells = (self.python.release, self.python.source, self.trial.title, *self.versions, *counts)
+        return f"| {' | '.join(map(str, cells))} |\n"
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
@@ -189,49 +223,79 @@ def mirror() -> str:
 # --- testing ---------------------------------------------------------------------------------------------------------
 
 
-def test(python: Python, programs: Path, *arguments: str) -> Outcome:
-    """Run tests in an environment; what they print is seen."""
-    report = ENVIRONMENTS / f"{python.version}.xml"
-    report.unlink(missing_ok=True)
-    pytest = [programs / "python", "-m", "pytest", "-q", "-r", "fE", f"--junit-xml={report}"]
-    subprocess.run(python.command(*pytest, *arguments), stdin=subprocess.DEVNULL)
-    if not report.exists():
-        raise SystemExit(f"the tests on Python {python.release} have come to no end")
+def test(python: Python, trial: Trial) -> Outcome:
+    """Run tests; what they print is seen."""
+    lowest = ["--lowest"] if trial.lowest else []
+    name = f"{'-oldest' if trial.lowest else ''}{'-near' if trial.near else ''}"
+    needed = [f"--requirements={each}" for each in REQUIREMENTS] if trial.near else ["--extra=test"]
+    programs = python.environment(name, *lowest, *needed)
+    # old releases use what newer ones of their own dependencies deprecate
+    quiet = ["-W", "ignore::DeprecationWarning"] if trial.lowest else []
+    chosen = [*trial.choice]
+    if trial.near:
+        near = [path for path in sorted(ROOT.glob("tests/**/test_*.py")) if "mark.interpreter" in path.read_text()]
+        chosen += ["-m", "interpreter", *(str(path.relative_to(ROOT)) for path in near)]
+    shutil.rmtree(ENVIRONMENTS / f"{python.version}.cache", ignore_errors=True)
+    went = collected(python, programs, *quiet, *trial.workers, *chosen)
+    failed = [name for name, result in went.items() if result == FAILED]
+    if failed:
+        say("\n-- what failed, once more, by itself")
+        went.update(collected(python, programs, *quiet, "--last-failed", "--last-failed-no-failures", "none"))
+    if trial.near and not demo(python, programs):
+        went["scripts/demo.sh"] = FAILED
     code = f"from importlib.metadata import version; print(*map(version, {DISTRIBUTIONS}))"
     asking = python.command(programs / "python", "-c", code)
     versions = subprocess.run(asking, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
-    cases = list(ElementTree.parse(report).iter("testcase"))
-    failed = [
-        f"{case.get('classname')}::{case.get('name')}"
-        for case in cases
-        if case.find("failure") is not None or case.find("error") is not None
-    ]
-    skips = [skip.get("message", "") for case in cases if (skip := case.find("skipped")) is not None]
-    return Outcome(python, versions, len(cases) - len(failed) - len(skips), failed, Counter(skips))
+    return Outcome(
+        python,
+        trial,
+        versions,
+        list(went.values()).count(PASSED),
+        [name for name in failed if went[name] == PASSED],
+        [name for name, result in went.items() if result == FAILED],
+        Counter(result for result in went.values() if result not in (PASSED, FAILED)),
+    )
 
 
-def test_all(python: Python, name: str, contents: Sequence[str], arguments: Sequence[str]) -> Outcome:
-    """Run the whole suite, or what the arguments choose of it."""
-    return test(python, python.environment(name, "--extra=test", *contents), *arguments)
-
-
-def test_near(python: Python, name: str, contents: Sequence[str], arguments: Sequence[str]) -> Outcome:
-    """Run the tests marked as near the interpreter, README's first screen among them, and the demo in short."""
-    needed = [f"--requirements={name}" for name in ("tests/near.txt", "examples/digits/requirements.txt")]
-    programs = python.environment(f"{name}-near", *contents, *needed)
-    files = [path for path in sorted(ROOT.glob("tests/**/test_*.py")) if "mark.interpreter" in path.read_text()]
-    went = test(python, programs, "-m", "interpreter", *(str(path.relative_to(ROOT)) for path in files), *arguments)
-    with tempfile.TemporaryDirectory() as store:
-        run(python.command("sh", "scripts/demo.sh", programs, store, "epochs=2"), quiet=True)
+def collected(python: Python, programs: Path, *arguments: str) -> dict[str, str]:
+    """Run pytest; return what became of each test: PASSED, FAILED, or why it was skipped."""
+    report, cache = ENVIRONMENTS / f"{python.version}.xml", ENVIRONMENTS / f"{python.version}.cache"
+    report.unlink(missing_ok=True)
+    pytest = [programs / "python", "-m", "pytest", "-q", "-r", "fE"]
+    files = [f"--junit-xml={report}", "-o", f"cache_dir={cache}"]
+    subprocess.run(python.command(*pytest, *files, *arguments), stdin=subprocess.DEVNULL)
+    if not report.exists():
+        raise SystemExit(f"the tests on Python {python.release} have come to no end")
+    went: dict[str, str] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        name, skip = f"{case.get('classname')}::{case.get('name')}", case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            went[name] = FAILED
+        else:  # a test that passed may have an error of its teardown beside it
+            went.setdefault(name, PASSED if skip is None else skip.get("message", ""))
     return went
 
 
-def write(outcomes: Sequence[Outcome]) -> None:
-    """Write the table; the line of a Python that was not tried stays."""
+def demo(python: Python, programs: Path) -> bool:
+    """Whether the demo works, in short; what it printed is shown if not."""
+    with tempfile.TemporaryDirectory() as store:
+        command = python.command("sh", "scripts/demo.sh", programs, store, "epochs=2")
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        say(done.stdout.decode(errors="replace"))
+    return done.returncode == 0
+
+
+def write(outcome: Outcome) -> None:
+    """Write a line of the table; what is known of all tests is not given away for what some of them say."""
     kept = TABLE.read_text().splitlines(keepends=True) if TABLE.exists() else []
-    rows = {match.group(1): line for line in kept if (match := re.match(r"\| (3\.\d+)\.", line))}
-    rows.update({each.python.version: each.row for each in outcomes})
-    TABLE.write_text(HEAD + "".join(rows[version] for version in VERSIONS if version in rows))
+    rows = {(match[1], match[3] or ""): line for line in kept if (match := ROW.match(line))}
+    key = outcome.python.version, ", lowest" if outcome.trial.lowest else ""
+    if not (outcome.trial.near and "| whole" in rows.get(key, "")):
+        rows[key] = outcome.row
+    TABLE.write_text(
+        HEAD + "".join(rows[version, kind] for kind in KINDS for version in VERSIONS if (version, kind) in rows)
+    )
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -243,22 +307,25 @@ def main() -> int:
     parser.add_argument("--near", action="store_true", help="the tests near the interpreter, on others that are here")
     parser.add_argument("--oldest", action="store_true", help="the oldest Python with the lowest versions promised")
     parser.add_argument("--only", action="append", choices=VERSIONS, help="this Python; may be given again")
-    options, arguments = parser.parse_known_args()
-    own = ".".join(map(str, sys.version_info[:2])) if options.near and not options.oldest else ""
-    wanted = VERSIONS[:1] if options.oldest else [version for version in options.only or VERSIONS if version != own]
+    parser.add_argument("-n", default="0", help="how many tests at a time")
+    parser.add_argument("--dist", default="load", help="how pytest-xdist hands them out")
+    options, choice = parser.parse_known_args()
+    own = ".".join(map(str, sys.version_info[:2])) if options.near and not options.only else ""
+    wanted = VERSIONS[:1] if options.oldest else [each for each in options.only or VERSIONS if each != own]
     found, missing = search(wanted, may_make=not options.near)
+    workers = ["-n", options.n, "--dist", options.dist] if options.n != "0" else []
+    trial = Trial(options.near, options.oldest, workers, choice)
     outcomes = []
     for python in found:
         say(f"\n== Python {python.release} ({python.source})")
-        kind = ("-oldest", ["--lowest"]) if options.oldest else ("", [])
-        if options.oldest:  # old releases use what newer ones of their own dependencies deprecate
-            arguments = [*arguments, "-W", "ignore::DeprecationWarning"]
-        outcomes.append((test_near if options.near else test_all)(python, *kind, arguments))
-    if not options.near and not options.oldest:
-        write(outcomes)
+        outcomes.append(test(python, trial))
+        if not choice:
+            write(outcomes[-1])
+    if not choice and TABLE.exists():
         say(TABLE.read_text())
+    alone = [f"{each.python.version}: {name}" for each in outcomes for name in each.alone]
     failed = [f"{each.python.version}: {name}" for each in outcomes for name in each.failed]
-    for lines, heading in ((missing, "not tried"), (failed, "failed")):
+    for lines, heading in ((missing, "not tried"), (alone, "passed only by itself"), (failed, "failed")):
         for line in lines:
             say(f"{heading}: {line}")
     say(f"tried: {', '.join(f'{python.release} ({python.source})' for python in found) or 'none'}")

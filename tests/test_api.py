@@ -30,6 +30,7 @@ from anew.runner.cli import main
 from anew.runner.cli.group import workbench
 from anew.runner.experiment import Main
 from anew.runner.settings import ObserverSettings, Settings
+from anew.runner.store.folder import FolderStore
 from tests.helpers.kept import kept_folder
 from tests.helpers.places import TESTS
 
@@ -179,17 +180,24 @@ def command_lines(command: click.Command, name: str) -> Iterator[str]:
 
 SHOWN: dict[str, Callable[[Path], list[str]]] = {
     "check": lambda store: ["check"],
+    "delete": lambda store: ["delete", "1"],
     "diff": lambda store: ["diff", "1", "3"],
+    "get": lambda store: ["get", "1", "--output", "--config", "--to", "got"],
     "list": lambda store: ["list", "--all"],
     "logs": lambda store: ["logs", "2"],
     "metrics": lambda store: ["metrics", "1"],
+    "comment": lambda store: ["comment", "1", "why"],
+    "note": lambda store: ["note", "1", "why"],
     "plot": lambda store: ["plot", "1", "11", "loss"],
+    "purge": lambda store: ["purge", "--yes"],
     "rerun": lambda store: ["rerun", "1", "lr=0.3", "--trust"],
+    "restore": lambda store: ["restore", str(FolderStore.open(store).delete(1))],
     "show": lambda store: ["show", "11"],
     "sweep list": lambda store: ["sweep", "list"],
     "sweep show": lambda store: ["sweep", "show"],
     "sync": lambda store: ["sync", "12"],
     "sync SOURCE TARGET": lambda store: ["sync", str(store), str(store.parent / "copies")],
+    "tag": lambda store: ["tag", "1-3", "paper"],
     "verify": lambda store: ["verify", "1", "--trust"],
 }
 

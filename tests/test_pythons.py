@@ -79,16 +79,94 @@ def test_what_is_run_in_a_root_folder_has_mounts_of_its_own(pythons: Any, tmp_pa
     assert command[-4:] == [str(tmp_path / "forky"), str(pythons.ROOT), "make", "test"]
 
 
+def outcome(pythons: Any, version: str, passed: int, *, near: bool = False, lowest: bool = False) -> Any:
+    python = pythons.Python(version, f"{version}.4", "python", "PATH")
+    trial = pythons.Trial(near=near, lowest=lowest)
+    return pythons.Outcome(python, trial, ["1.3.8", "2.3.1"], passed, ["a"], ["b", "c"], Counter({"no | wheel": 2}))
+
+
 def test_the_table_keeps_the_lines_of_pythons_that_were_not_tried(pythons: Any) -> None:
-    def went(version: str, passed: int) -> Any:
-        python = pythons.Python(version, f"{version}.4", "python", "PATH")
-        return pythons.Outcome(python, ["1.3.8", "2.3.1"], passed, ["test_a"], Counter({"no | wheel": 2}))
+    for version, passed in (("3.14", 1000), ("3.10", 10), ("3.10", 20)):
+        pythons.write(outcome(pythons, version, passed))
+    pythons.write(outcome(pythons, "3.10", 5, lowest=True))
 
-    pythons.write([went("3.14", 1000), went("3.10", 10)])
-    pythons.write([went("3.10", 20)])
-
-    lines = pythons.TABLE.read_text().splitlines()[-2:]
-    assert lines == [
-        "| 3.10.4 | PATH | 1.3.8 | 2.3.1 | 20 | 1 | 2 | no / wheel (2) |",
-        "| 3.14.4 | PATH | 1.3.8 | 2.3.1 | 1,000 | 1 | 2 | no / wheel (2) |",
+    assert pythons.TABLE.read_text().splitlines()[-3:] == [
+        "| 3.10.4 | PATH | whole | 1.3.8 | 2.3.1 | 20 | 1 | 2 | 2 | no / wheel (2) |",
+        "| 3.14.4 | PATH | whole | 1.3.8 | 2.3.1 | 1,000 | 1 | 2 | 2 | no / wheel (2) |",
+        "| 3.10.4 | PATH | whole, lowest | 1.3.8 | 2.3.1 | 5 | 1 | 2 | 2 | no / wheel (2) |",
     ]
+
+
+def test_a_few_tests_are_a_line_where_there_is_none_of_all(pythons: Any) -> None:
+    for near, passed in ((True, 7), (True, 8), (False, 1000), (True, 9)):
+        pythons.write(outcome(pythons, "3.14", passed, near=near))
+        pythons.write(outcome(pythons, "3.14", 1, near=True, lowest=True))
+        lines = pythons.TABLE.read_text().splitlines()[-2:]
+        kind, count = ("near", str(passed)) if passed < 9 else ("whole", "1,000")
+        assert [line.split(" | ")[2] for line in lines] == [kind, "near, lowest"]
+        assert lines[0].split(" | ")[5] == count
+
+
+SUITE = """
+import pathlib, pytest
+class Test:
+    def test_beside_others(self):
+        seen = pathlib.Path("seen")
+        there = seen.exists()
+        seen.touch()
+        assert there
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_never(self, n): assert n == 1
+    def test_not_here(self): pytest.skip("no wheel")
+"""
+
+
+@pytest.fixture
+def suite(pythons: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A suite of a few tests, and this Python as the only one there is."""
+    folder = tmp_path / "suite"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "tests/test_it.py").write_text(SUITE)
+    (folder / "pytest.ini").touch()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PATH", os.defpath)
+    monkeypatch.setattr(pythons, "ROOT", folder)
+    monkeypatch.setattr(pythons, "ENVIRONMENTS", folder / "environments")
+    monkeypatch.setattr(pythons.Python, "environment", lambda *_: Path(sys.executable).parent)
+    found = pythons.Python("3.12", "3.12.1", sys.executable, "PATH")
+    monkeypatch.setattr(pythons, "search", lambda *_, **__: ([found], ["python3.15 is not there"]))
+    return pythons
+
+
+def test_what_failed_has_to_pass_by_itself(
+    suite: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["pythons.py"])
+    assert suite.main() == 1
+    assert "| 3.12.1 | PATH | whole |" in suite.TABLE.read_text()
+    assert suite.TABLE.read_text().endswith("| 2 | 1 | 1 | 1 | no wheel (1) |\n")
+
+    told = capfd.readouterr().out.splitlines()
+    assert told[-4:] == [
+        "not tried: python3.15 is not there",
+        "passed only by itself: 3.12: tests.test_it.Test::test_beside_others",
+        "failed: 3.12: tests.test_it.Test::test_never[2]",
+        "tried: 3.12.1 (PATH)",
+    ]
+
+
+def test_tests_that_arguments_choose_are_no_line_of_the_table(suite: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["pythons.py", "-k", "not_here"])
+    assert suite.main() == 0
+    assert not suite.TABLE.exists()
+
+
+def test_a_demo_that_does_not_work_is_a_failure(suite: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (suite.ROOT / "tests/test_it.py").write_text("import pytest\n@pytest.mark.interpreter\ndef test_a(): pass\n")
+    (suite.ROOT / "pytest.ini").write_text("[pytest]\nmarkers = interpreter\n")
+    program(suite.ROOT / "scripts/demo.sh", "exit 0")
+    monkeypatch.setattr("sys.argv", ["pythons.py", "--near"])
+    assert suite.main() == 0
+
+    program(suite.ROOT / "scripts/demo.sh", "exit 1")
+    assert suite.main() == 1

@@ -83,13 +83,13 @@ def test_a_note_that_looks_like_a_number_is_text() -> None:
             {"quite": True},
             "anew.quite",
             "There is no setting anew.quite. Did you mean anew.quiet? anew has: store, quiet, tags, note, "
-            "durability_ms, heartbeat_s, seed, deterministic, drain_s, on_loss, observers, output, system, source, "
-            "inputs, environment, rerun, sweep.",
+            "durability_ms, heartbeat_s, seed, deterministic, drain_s, on_loss, record, observers, output, system, "
+            "source, inputs, environment, rerun, sweep.",
         ),
         (
             {"source": {"zzz": 1}},
             "anew.source.zzz",
-            "There is no setting anew.source.zzz. anew.source has: enabled, max_file_bytes, max_files, "
+            "There is no setting anew.source.zzz. anew.source has: enabled, keep, max_file_bytes, max_files, "
             "max_total_bytes, exclude.",
         ),
         ({1: 2}, "anew.1", "There is no setting anew.1."),

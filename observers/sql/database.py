@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 _QUIET_S = 5.0
 _SQLITE_WAIT_S = 10.0
+_TRIED = "tried out alone"
 _ADVISORY_LOCK = int.from_bytes(b"anew", "big")
 _DRIVERS = {
     "sqlite": "sqlite+pysqlite",
@@ -153,6 +154,7 @@ class Database:
                 raise UnavailableError(f"{self.shown} cannot be made: no file can be written in {str(folder)!r}")
             return
         with suppress(_TakenBackError), self.transaction() as connection:
+            connection.info[_TRIED] = True
             self.prepare(connection)
             raise _TakenBackError
 
@@ -295,7 +297,9 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         raise
 
 
-def _leave_sqlite(connection: Any, _record: Any) -> None:
+def _leave_sqlite(connection: Any, record: Any) -> None:
+    if _TRIED in record.info:
+        return  # what SQLite notes of the rows would be left behind
     # Knowing nothing of how the rows are spread, SQLite of 2026 (3.53) reads all points of a run to find one metric.
     # What is looked at here has a limit, so that it is as quick in a large file; whoever is writing is not waited for.
     with suppress(Exception):

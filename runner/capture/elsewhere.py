@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import stat
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
+from anew.runner.capture.beside import is_left_out
 from anew.runner.capture.digests import Unkept
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
@@ -50,7 +50,7 @@ def modules_elsewhere(
         name = places.name(Path(path))
         if name in known or name in found or not os.path.isabs(name) or len(found) >= settings.max_files:
             continue
-        if any(fnmatch.fnmatch(name, pattern) for pattern in settings.exclude):
+        if is_left_out(name, settings):
             continue
         try:
             status = os.stat(path)

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anew.runner.capture.opened import WRITING, hook
+from anew.runner.capture.hook import hook
+from anew.runner.capture.opened import WRITING
 from anew.runner.kernel.door import path_of
 
 _MODES = frozenset("wax+")

@@ -7,18 +7,16 @@ script: the modules imported from below its folder, and what can only be configu
 below the root are always among them, ignored or not, also those imported while main runs. A link that leads out of the
 project is kept as a link: what it leads to is not the project's. A module that was imported by one is the exception.
 
-What limits leave out are files that lie in large numbers: imported modules are kept first, however many and large,
-then code, then configuration, and of each what is few of its kind.
+Data is no source: files that may be anything, and are there by the hundred below a folder. Of the rest limits leave out
+what lies in large numbers: imported modules are kept first, however many and large, then code, then configuration.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import os
 import re
 import stat
-import sys
 import threading
 import time
 from collections import Counter
@@ -26,27 +24,30 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_left_out
 from anew.runner.capture.digests import DigestCache, Unkept
 from anew.runner.capture.git import GitError, Listing, query, sections
+from anew.runner.capture.modules import imported_files, place_of
+from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format.redact import has_known_form
 from anew.runner.places import is_marked
 from anew.runner.records import ContentRef, GitFacts, SourceFacts
 from anew.runner.settings import SourceSettings
+from anew.runner.store.reading import is_store
 from anew.runner.wording import some
 
-PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyx", ".ipynb", ".sh"})
 CONFIG_SUFFIXES = frozenset({".yaml", ".yml", ".toml", ".json", ".cfg", ".ini", ".gin", ".jsonnet", ".txt"})
 # beside a script in a folder of all kinds of things, texts and JSON may be anything: passwords, other people's records
 _SURE_SUFFIXES = CONFIG_SUFFIXES - {".json", ".txt"}
 _NAMES = frozenset({"requirements.txt", "Makefile", "Dockerfile", "Pipfile", "Snakefile", "uv.lock", "poetry.lock"})
-_SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "outputs", "multirun", "site-packages", "build", "dist"})
-# an environment, another repository, a store of runs
-_FOREIGN = (("pyvenv.cfg",), ("conda-meta",), (".git",), ("objects", "sha256"))
 _MOST_WALKED = 50_000
+# a kind of files that are no code, and not sure to be configuration, is data when there are more of it below a folder
+_MOST_OF_A_KIND = 500
+_ANYTHING = 2
 _MOST_LOST = 100
 _LARGEST_UNTRACKED_TEXT = 2**20
 _RECENT_S = 2.0
@@ -57,7 +58,6 @@ _SECRET = re.compile(
 )
 
 _recent: dict[Path, tuple[float, Listing | None]] = {}
-_places: dict[tuple[str, str], str | None] = {}
 
 
 class Objects(Protocol):
@@ -82,15 +82,17 @@ class SourceScan:
     Args:
         root: The project's root.
         cache: A file that remembers digests by size and times of files; it may be missing or damaged.
+        programs: Files that were started, which need be no module's.
 
     Attributes:
         news: Those of the notes found that should be said aloud: not, each time anew, that a file that has not changed
             seems to hold a secret.
     """
 
-    def __init__(self, root: Path, cache: Path) -> None:
+    def __init__(self, root: Path, cache: Path, programs: Iterable[str] = ()) -> None:
         self.news: tuple[str, ...] = ()
         self._root = root
+        self._programs = tuple(programs)
         self._cache = cache
         self._listing: Listing | None = None
         self._note: str | None = None
@@ -143,8 +145,11 @@ class SourceScan:
         )
 
     def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
-        keeper = _Keeper(self._root, _kept_in(objects, settings), settings, exclude, DigestCache.load(self._cache))
-        keeper.take(_imported(self._root), is_code=True)
+        written = WrittenFiles(self._cache.parent, self._root)
+        target = _kept_in(objects, settings)
+        keeper = _Keeper(self._root, target, settings, exclude, DigestCache.load(self._cache), written)
+        programs = (place_of(str(self._root), file) for file in self._programs)
+        keeper.take((*imported_files(self._root), *(each for each in programs if each is not None)), is_code=True)
         keeper.take(_in_order(self._found(keeper)))
         keeper.cache.save(self._cache)
         return keeper
@@ -163,7 +168,7 @@ class SourceScan:
 
 
 def _in_order(paths: Iterable[str]) -> list[str]:
-    """Return files by how likely a run reaches them: a kind that is there by the thousand below a folder is data."""
+    """Return files by how likely a run reaches them, without data: what main opens of that is an input."""
     found = [(path, path.partition("/")[0], *os.path.split(path)) for path in dict.fromkeys(paths)]
     kinds = [os.path.splitext(name)[1] for *_, name in found]
     below = Counter((top, kind) for (_, top, *_), kind in zip(found, kinds, strict=True) if kind)
@@ -173,13 +178,13 @@ def _in_order(paths: Iterable[str]) -> list[str]:
         (_rank(name, kind), below[top, kind] if folder else beside[folder, kind], beside[folder, kind], path)
         for (path, top, folder, name), kind in zip(found, kinds, strict=True)
     ]
-    return [path for *_, path in sorted(ranked)]
+    return [path for rank, many, _, path in sorted(ranked) if rank < _ANYTHING or many <= _MOST_OF_A_KIND]
 
 
 def _rank(name: str, kind: str) -> int:
     if kind in PYTHON_SUFFIXES or name in _NAMES:
         return 0
-    return 1 if kind in _SURE_SUFFIXES else 2 if kind in CONFIG_SUFFIXES else 3
+    return 1 if kind in _SURE_SUFFIXES else _ANYTHING if kind in CONFIG_SUFFIXES else _ANYTHING + 1
 
 
 def _kept_in(objects: Objects, settings: SourceSettings) -> Objects:
@@ -190,7 +195,7 @@ def _without(facts: GitFacts, keeper: _Keeper) -> GitFacts:
     """Return git's facts with a diff that leaves out what the source does; none where nothing is to be copied."""
     if facts.diff is None or not keeper.keeps:
         return replace(facts, diff=None)
-    return replace(facts, diff="".join(text for path, text in sections(facts.diff) if not keeper.is_left_out(path)))
+    return replace(facts, diff="".join(text for path, text in sections(facts.diff) if not keeper.is_no_source(path)))
 
 
 def added_modules(
@@ -198,8 +203,8 @@ def added_modules(
 ) -> tuple[ContentRef, ...]:
     """Keep and return modules below *root* that were imported since *facts* were captured. Raises StoreError."""
     known = {file.path for file in facts.files}
-    keeper = _Keeper(root, _kept_in(objects, settings), settings, exclude, DigestCache())
-    keeper.take((path for path in _imported(root) if path not in known), is_code=True)
+    keeper = _Keeper(root, _kept_in(objects, settings), settings, exclude, DigestCache(), WrittenFiles(root, root))
+    keeper.take((path for path in imported_files(root) if path not in known), is_code=True)
     return tuple(keeper.files[path] for path in sorted(keeper.files))
 
 
@@ -209,43 +214,6 @@ def added_modules(
 def _is_source(path: str) -> bool:
     name = path.rpartition("/")[2]
     return os.path.splitext(name)[1] in PYTHON_SUFFIXES | CONFIG_SUFFIXES or name in _NAMES
-
-
-def _imported(root: Path) -> Iterator[str]:
-    """Yield the files of imported modules below *root*, relative to it, without installed packages."""
-    letters = str(root)
-    for module in list(sys.modules.values()):
-        file = _file_of(module)
-        if not isinstance(file, str):
-            continue
-        key = letters, file
-        if key not in _places:
-            _places[key] = _place(letters, file)
-        place = _places[key]
-        if place is not None:
-            yield place
-
-
-def _place(root: str, file: str) -> str | None:
-    """Return a module's file relative to *root*; None when it is not below it, or of an installed package."""
-    if "site-packages" in file or "dist-packages" in file or file.endswith(".pyc"):
-        return None
-    folder, _, name = file.rpartition(os.sep)
-    # a path on sys.path such as root/scripts/.. is inside by its letters only
-    inside = file.startswith(f"{root}{os.sep}") and f"{os.sep}.." not in folder
-    path = file if inside else f"{os.path.realpath(folder)}{os.sep}{name}"
-    for start in (f"{root}{os.sep}", f"{os.path.realpath(root)}{os.sep}"):
-        if path.startswith(start):
-            return path[len(start) :].replace(os.sep, "/")
-    return None
-
-
-def _file_of(module: Any) -> Any:
-    """Return a module's file without waking one that is loaded at the first look at it."""
-    try:
-        return object.__getattribute__(module, "__dict__").get("__file__")
-    except AttributeError:
-        return None
 
 
 def _walk(folder: Path, keeper: _Keeper, suffixes: frozenset[str]) -> Iterator[str]:
@@ -268,14 +236,7 @@ def _walk(folder: Path, keeper: _Keeper, suffixes: frozenset[str]) -> Iterator[s
 
 def _belongs_here(parent: str, name: str, keeper: _Keeper) -> bool:
     # a link to a folder is not gone into: it may lead in a circle
-    return not os.path.islink(os.path.join(parent, name)) and _belongs(parent, name, keeper.excluded)
-
-
-def _belongs(parent: str, name: str, excluded: frozenset[str]) -> bool:
-    if name.startswith(".") or name in _SKIPPED_FOLDERS:
-        return False
-    path = os.path.join(parent, name)
-    return path not in excluded and not any(os.path.exists(os.path.join(path, *mark)) for mark in _FOREIGN)
+    return not os.path.islink(os.path.join(parent, name)) and belongs(parent, name, keeper.excluded)
 
 
 # --- keeping them -----------------------------------------------------------------------------------------------
@@ -290,6 +251,8 @@ class _Keeper:
     settings: SourceSettings
     exclude: tuple[Path, ...]
     cache: DigestCache
+    written: WrittenFiles
+    stores: dict[str, bool] = field(default_factory=dict)
     files: dict[str, ContentRef] = field(default_factory=dict)
     total: int = 0
     large: list[str] = field(default_factory=list)
@@ -316,7 +279,7 @@ class _Keeper:
         prefixes = tuple(f"{os.path.relpath(path, self.root)}/" for path in self.exclude)
         for path in paths:
             is_known = path in self.files and not (is_code and self.files[path].link is not None)
-            if is_known or path.startswith(prefixes or "\0"):
+            if is_known or path.startswith(prefixes or "\0") or (not is_code and self.is_made(path)):
                 continue
             if self.is_left_out(path):
                 self.hidden += [path] * is_code
@@ -341,12 +304,20 @@ class _Keeper:
             return file.read(64).startswith(b"hydra:\n  run:\n    dir: ")
         return False
 
+    def is_made(self, path: str) -> bool:
+        """Whether a file, by its path in the project, is as a run left it, or lies in a store of runs."""
+        folder = path.rpartition("/")[0]
+        if folder and folder not in self.stores:
+            self.stores[folder] = is_store(self.root / folder) or self.is_made(folder)
+        return self.stores.get(folder, False) or self.written.has(path)
+
+    def is_no_source(self, path: str) -> bool:
+        """Whether a file is left out, or was made by a run and is no code that was imported."""
+        return self.is_left_out(path) or (path not in self.files and self.is_made(path))
+
     def is_left_out(self, path: str) -> bool:
         """Whether the settings leave a file out, by its path in the project."""
-        return any(
-            fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(path, f"{pattern.rstrip('/')}/*")
-            for pattern in self.settings.exclude
-        )
+        return is_left_out(path, self.settings)
 
     def _take(self, path: str, is_code: bool) -> None:
         full = f"{self.root}/{path}"

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from anew.runner import errors, wording
 from anew.runner.errors import AnewError
+from anew.runner.format.values import MAX_DIGITS
 
 _COMPLETE_VARIABLE = "_ANEW_COMPLETE"
 
@@ -26,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    if argv is None:
+        sys.set_int_max_str_digits(MAX_DIGITS + 1)  # whole numbers on record are printed
     try:
         code = _run(sys.argv[1:] if argv is None else [*argv])
         sys.stdout.flush()

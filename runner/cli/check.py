@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
-import re
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from anew.runner import errors
 from anew.runner.capture.source import SourceScan
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, pairs, say, styled
+from anew.runner.dispatch.possible import extras, version
 from anew.runner.dispatch.spool import spool_folder
 from anew.runner.errors import StoreError, StoreFormatError
 from anew.runner.format.serial import to_json
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 from anew.runner.config.private.versions import is_tested, tested, unfit
 
 _FOR_TESTS = ("dev", "test")
-_EXTRA = re.compile(r"extra == ['\"]([\w-]+)['\"]")
-_NAME = re.compile(r"[\w.-]+")
 _NAMED = 8
 _MEND_FORMAT = "when it was damaged, write the number 1 into it; a newer format: pip install --upgrade anew"
 _STYLES = {Severity.NOTE: "dim", Severity.WARNING: "yellow", Severity.ERROR: "red"}
@@ -74,6 +72,7 @@ def check_command(
         return _check_source(workbench, as_json)
     store, missing, refused = _store(workbench)
     findings = [*refused, *(check_store(store, deep=deep) if store else ()), *(_check_spool() if deep else ())]
+    findings += [each for folders in (store, _spool()) if folders is not None for each in _waiting(folders)]
     tried = _tried(store, settings, config_dir, trust)
     why_not = unfit()
     lost = any(finding.severity is Severity.ERROR for finding in findings) or any(each.problem for each in tried)
@@ -118,6 +117,28 @@ def _store(workbench: Workbench) -> tuple[RunFolders | None, str, list[Finding]]
         return None, str(error), []
 
 
+def _waiting(store: RunFolders) -> Iterator[Finding]:
+    """Yield what observers have not got of runs that have ended."""
+    # not at the top: it loads what observers are built by
+    from anew.runner.dispatch.pending import behind, pending
+    from anew.runner.dispatch.specs import read_specs
+
+    for number in pending(store):
+        layout = store.layout.run(number)
+        for name in read_specs(layout) if layout.outcome.exists() else ():
+            if count := behind(layout, name):
+                what = f"{count} events wait for the observer {name!r}"
+                yield Finding(Severity.WARNING, what, f"run {number}", f"anew sync; to give them up: --drop {name}")
+
+
+def _spool() -> FolderStore | None:
+    folder = spool_folder()
+    try:
+        return FolderStore.open(folder) if os.path.lexists(folder / "FORMAT") else None
+    except StoreError:
+        return None
+
+
 def _check_spool() -> list[Finding]:
     """Look at runs that no folder keeps and that wait in the user's cache for their observers."""
     folder = spool_folder()
@@ -149,24 +170,16 @@ def _came(tried: Tried) -> str:
 def _installation() -> list[tuple[str, str]]:
     names = ("hydra-core", "omegaconf", "numpy", "psutil", "rich", "click", "plotext")
     rows = [("anew", anew.__version__), ("python", platform.python_version()), ("system", platform.platform())]
-    rows += [(name, _version(name) or f"missing; to have it: pip install {name}") for name in names]
-    for extra, distributions in sorted(_extras().items()):
-        found = {name: _version(name) for name in distributions}
+    rows += [(name, version(name) or f"missing; to have it: pip install {name}") for name in names]
+    for extra, distributions in sorted(extras().items()):
+        if extra in _FOR_TESTS:
+            continue
+        found = {name: version(name) for name in distributions}
         lacking = [name for name, version in found.items() if version is None]
         absent = "not installed" if len(lacking) == len(found) else f"without {some(lacking)}"
         have = ", ".join(f"{name} {version}" for name, version in found.items())
         rows.append((f"anew[{extra}]", f"{absent}; to have it: pip install 'anew[{extra}]'" if lacking else have))
     return rows
-
-
-def _extras() -> dict[str, list[str]]:
-    """Return the distributions that each extra brings, as the installed package says; those for its tests left out."""
-    found: dict[str, list[str]] = {}
-    for each in importlib.metadata.requires("anew") or ():
-        extra, name = _EXTRA.search(each), _NAME.match(each)
-        if extra and name and extra[1] not in _FOR_TESTS:
-            found.setdefault(extra[1], []).append(name[0])
-    return found
 
 
 def _are_tested(rows: dict[str, str]) -> dict[str, bool]:
@@ -180,13 +193,6 @@ def _judged(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
         for name, known in _are_tested(dict(rows)).items()
     }
     return [(name, f"{value} ({judgement[name]})" if name in judgement else value) for name, value in rows]
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _print_findings(store: RunFolders | None, missing: str, findings: list[Finding], deep: bool) -> None:

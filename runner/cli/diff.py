@@ -8,27 +8,27 @@ from typing import Any
 import click
 
 from anew.runner.cli import offers
+from anew.runner.cli.chosen import two_of
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, remark, remark_damage, say, styled, table
 from anew.runner.query.compare import compare
-from anew.runner.wording import exact, short
+from anew.runner.wording import exact, short, told_apart
 
 _LONGEST_CELL = 40
 
 
 @command("diff")
-@click.argument("a", metavar="REF", shell_complete=offers.runs)
-@click.argument("b", metavar="REF", shell_complete=offers.runs)
+@click.argument("refs", metavar="REF REF", nargs=-1, required=True, shell_complete=offers.runs)
 @json_option
-def diff_command(workbench: Workbench, a: str, b: str, as_json: bool) -> None:
+def diff_command(workbench: Workbench, refs: tuple[str, ...], as_json: bool) -> None:
     """Show what differs between two runs: configuration, source, packages, hardware, inputs, result, metrics."""
     store = workbench.store
-    first, second = store.get(a), store.get(b)
-    remark_damage([first, second])
-    sections = compare(first, second, store, remark)
+    first, second = map(store.get, two_of(store, refs))
+    remark_damage([first, second], store.url)
     if as_json:
-        print_json(sections)
+        print_json(compare(first, second, store, remark))
         return
+    sections = compare(first, second, store, remark, show=_as_text)
     names = (str(first.id), str(second.id))
     differing = {title: section for title, section in sections.items() if section}
     if not differing:
@@ -51,7 +51,13 @@ def _print_values(section: Mapping[str, Any], names: tuple[str, str]) -> None:
 def _side(values: Mapping[str, Any], side: str) -> str:
     if side not in values:
         return "-"
-    return exact(values[side]) if values[side] is not None else "none"
+    return values[side] if isinstance(values[side], str) else exact(values[side])
+
+
+def _as_text(a: Any, b: Any) -> tuple[str, str]:
+    """Return two values as they would be typed, told apart."""
+    texts = exact(a), exact(b)
+    return texts if texts[0] != texts[1] else told_apart(a, b)
 
 
 def _print_rows(rows: list[list[str]], names: tuple[str, str]) -> None:

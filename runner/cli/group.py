@@ -15,6 +15,7 @@ _SECTIONS = {
         "list": ("list", "Runs, newest first, with the keys that vary"),
         "show": ("show", "Everything known of a run"),
         "diff": ("diff", "What differs between two runs"),
+        "get": ("get", "Files of runs: artifacts, source, inputs, output, configuration"),
         "logs": ("logs", "What a run printed, live with -f"),
         "metrics": ("metrics", "Series of numbers, as a table or CSV"),
         "plot": ("plot", "Curves in the terminal, or as a picture"),
@@ -77,7 +78,8 @@ class _Lazy(click.Group):
     cls=_Lazy,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="REF is a run's number, its uid or the beginning of it, last, last~2, or sweep:7/3.",
+    epilog="REF is a run's number, its uid or the beginning of it, last, last~2, or sweep:7/3; for several runs 3-7, "
+    "tag:NAME, sweep:7, or a filter in quotes.",
 )
 @store_option
 @click.version_option(anew.__version__, prog_name="anew", message="%(prog)s %(version)s")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anew.runner.attached.media import HISTOGRAM, Histogram
@@ -52,14 +52,18 @@ def histograms_to_json(logged: Sequence[Logged]) -> dict[str, list[Any]]:
     }
 
 
-def print_histograms(name: str, logged: Sequence[Logged]) -> None:
-    """Print a row for each."""
+def print_histograms(logged: Mapping[int, Mapping[str, Sequence[Logged]]], is_one: bool) -> None:
+    """Print a row for each, of several runs with the run's number."""
+    first = 1 if is_one else 0
     rows = [
-        [name, str(each.step), *_numbers(h), str(h.size), str(h.nans), str(h.infinities)]
-        for each in logged
+        [str(run), name, str(each.step), *_numbers(h), str(h.size), str(h.nans), str(h.infinities)][first:]
+        for run, names in logged.items()
+        for name, found in names.items()
+        for each in found
         for h in (each.histogram,)
     ]
-    table(["name", "step", "least", "mean", "greatest", "std", "values", "nan", "infinite"], rows)
+    header = ["run", "name", "step", "least", "mean", "greatest", "std", "values", "nan", "infinite"]
+    table(header[first:], rows)
 
 
 def _numbers(histogram: Histogram) -> list[str]:

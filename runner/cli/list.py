@@ -10,10 +10,10 @@ import click
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, remark, remark_damage, say, status_style, styled, table
 from anew.runner.format.serial import record_to_json
-from anew.runner.query.columns import shared_metrics, strangers, varying_inputs
-from anew.runner.query.filters import parse_filter, value_of
+from anew.runner.query.columns import cells_of, shared_metrics, strangers, varying_inputs
+from anew.runner.query.filters import parse_filter
 from anew.runner.records import RunRecord
-from anew.runner.wording import ago, duration, short
+from anew.runner.wording import ago, duration
 
 _NEWEST = 50
 _SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag"})
@@ -55,7 +55,7 @@ def list_command(
     # one more than is shown tells whether there are more
     found = store.find(text, sort=sort, limit=None if most is None else most + 1)
     records = found if most is None else found[:most]
-    remark_damage(records)
+    remark_damage(records, store.url)
     if as_json:
         print_json([record_to_json(record, full=False) for record in records])
         return
@@ -86,13 +86,14 @@ def _print(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
     again = ["again"] if repeated else []
     header = ["run", "started", *(["experiment"] if several else []), *again, "status", "took", *map(_heading, chosen)]
     rows, styles = [], []
-    for record in records:
+    columns = [cells_of(records, name) for name in chosen]
+    for number, record in enumerate(records):
         took = duration(
             record.duration_s if record.duration_s is not None else max((now - record.started_at).total_seconds(), 0)
         )
         row = [str(record.id), ago(record.started_at, now), *([record.experiment] if several else [])]
         row += [*([_again(record)] if repeated else []), record.status.value, took]
-        row += [short(value_of(record, name)) for name in chosen]
+        row += [column[number] for column in columns]
         rows.append(row)
         styles.append([_style(record, text) for text in row])
     table(header, rows, keep=len(header) - len(chosen), widest=30, styles=styles)

@@ -33,9 +33,9 @@ def deleted_runs(context: click.Context, parameter: click.Parameter, incomplete:
 
 
 def metrics(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the metrics of the run that was named before."""
-    ref = context.params.get("ref")
-    return _metrics(context, ref, incomplete) if ref else []
+    """Offer the metrics of the run that was named before, or else runs."""
+    named = context.params.get("words") or ()
+    return _metrics(context, named[0], incomplete) if named else runs(context, parameter, incomplete)
 
 
 def runs_or_metrics(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

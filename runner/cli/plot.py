@@ -16,7 +16,10 @@ from anew.runner.cli.render import coloured, drawn, on_terminal, remark, say
 from anew.runner.contracts import RunStore
 from anew.runner.errors import MetricNotFoundError, StoreError
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
+from anew.runner.records import RunRecord
+from anew.runner.store.choosing import Chosen, choose
 from anew.runner.store.locate import as_run_folders
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
 from anew.runner.wording import printable
 
@@ -40,13 +43,16 @@ def plot_command(
     Draw the metric NAME of one or more runs over its steps.
 
     In the terminal, or as a picture whose format follows from the ending of FILE (png, pdf, svg, ...); with --json a
-    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more. Of a histogram its
-    greatest, mean and least value are drawn.
+    series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more (the first ten, where it is
+    not known which is best); 3-7, tag:NAME and a filter for the runs that have logged it. Of a histogram its greatest,
+    mean and least value are drawn.
     """
     store = workbench.store
     curves = [curve for ref in refs for curve in _curves(store, ref, name)]
     if not curves:
-        raise MetricNotFoundError(f"No job of {' '.join(refs)} has logged {name!r}. To see them: anew sweep show")
+        raise MetricNotFoundError(
+            f"No job of {' '.join(refs)} has logged {name!r}. To see them: {as_typed('anew sweep show', store.url)}"
+        )
     title = printable(name) if len(curves) > 1 else f"{printable(name)}, {curves[0].label}"
     if png is not None:
         try:
@@ -67,16 +73,31 @@ def plot_command(
 def _curves(store: RunStore, ref: str, name: str) -> list[Curve]:
     found = _SWEEP.fullmatch(ref)
     if found is None:
-        record = store.get(ref)
-        if is_histogram(record, name):
-            return curves_of(f"run {record.id}", name, histograms(store, record, name))
-        return [Curve(f"run {record.id}", store.metrics(record.uid or ref, name))]
+        return _curves_of_runs(choose(store, [ref]), store, name)
     sweep = as_run_folders(store).sweep(found[1])
-    jobs = [job for job in ranking(sweep) if job.run is not None and name in job.metrics]
+    jobs = [job for job in ranking(sweep)[0] if job.run is not None and name in job.metrics]
     return [
         Curve(printable(f"run {job.run} {' '.join(job.overrides)}"), store.metrics(job.run or 0, name))
         for job in jobs[:_MOST]
     ]
+
+
+def _curves_of_runs(chosen: Chosen, store: RunStore, name: str) -> list[Curve]:
+    """Return a curve for each run; of a word for several, for each that has the metric. Raises as `store.metrics`."""
+    for _, error in chosen.refused:
+        raise error
+    records = [store.get(number) for number in chosen.numbers]
+    having = (
+        records if chosen.is_one else [each for each in records if name in each.metrics or is_histogram(each, name)]
+    )
+    return [curve for record in having for curve in _curves_of_run(record, store, name)]
+
+
+def _curves_of_run(record: RunRecord, store: RunStore, name: str) -> list[Curve]:
+    label = f"run {record.id}"
+    if is_histogram(record, name):
+        return curves_of(label, name, histograms(store, record, name))
+    return [Curve(label, store.metrics(record.uid or record.id or 0, name))]
 
 
 def _print_plot(curves: list[Curve], title: str, log: bool) -> None:

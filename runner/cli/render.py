@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from anew.runner.records import RunRecord, Status
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import printable
 
 _STYLES = {
@@ -124,7 +125,13 @@ def remark(text: str) -> None:
     sys.stderr.write(f"{_safe(text)}\n")
 
 
-def remark_damage(records: Iterable[RunRecord]) -> None:
+def remark_error(error: Exception) -> None:
+    """Print a message of one of several things that went wrong, on stderr; its lines stay lines."""
+    for line in f"anew: {error}".split("\n"):
+        remark(line)
+
+
+def remark_damage(records: Iterable[RunRecord], store: str) -> None:
     """Say which of the runs are damaged, and how: on stderr, so that programs that read the answer are told as well."""
     damaged = [record for record in records if record.damage]
     for record in damaged[:_MOST_DAMAGED]:
@@ -133,7 +140,7 @@ def remark_damage(records: Iterable[RunRecord]) -> None:
     if len(damaged) > _MOST_DAMAGED:
         remark(f"{len(damaged) - _MOST_DAMAGED} more runs are damaged.")
     if damaged:
-        remark("To see all of it, and how to mend it: anew check")
+        remark(f"To see all of it, and how to mend it: {as_typed('anew check', store)}")
 
 
 def heading(text: str) -> None:

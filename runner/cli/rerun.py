@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,14 +13,15 @@ import click
 
 from anew.runner import errors
 from anew.runner.cli import offers
+from anew.runner.cli.chosen import one_of
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, remark, say, styled, table
-from anew.runner.errors import AnewError, RunNotFoundError
+from anew.runner.errors import AnewError
 from anew.runner.rerun.conduct import rerun
 from anew.runner.rerun.report import RerunResult, verdict_lines, verdict_words
+from anew.runner.store.choosing import choose
 from anew.runner.store.run_folders import RunFolders
 
-_TAG = "tag:"
 _STDERR = 2
 _CELL = 60
 
@@ -88,10 +90,11 @@ def rerun_command(
     OVERRIDES change the configuration on purpose; the verdict is then a comparison.
     """
     _refuse_flags(overrides)
+    store = workbench.folders
     result = rerun(
-        ref,
+        one_of(store, ref, f"To run them all again: anew verify {shlex.quote(ref)}"),
         *overrides,
-        store=workbench.folders,
+        store=store,
         code=code,
         env=env,
         strict=strict or False,
@@ -140,7 +143,7 @@ def verify_command(
     trust: bool,
     as_json: bool,
 ) -> int:
-    """Run several runs again and print a table; exits as the worst of them would. REF may be tag:NAME."""
+    """Run several runs again and print a table; exits as the worst of them would."""
     store = workbench.folders
     again = partial(
         rerun,
@@ -214,26 +217,10 @@ def _severity(code: int) -> int:
 
 
 def _named(store: RunFolders, refs: tuple[str, ...]) -> Iterator[tuple[str, int | AnewError]]:
-    """Yield the runs that are named, each once, or why there is none; of a tag those that are no re-runs."""
-    seen: set[int] = set()
-    for ref in refs:
-        try:
-            numbers = _tagged(store, ref.removeprefix(_TAG)) if ref.startswith(_TAG) else [store.resolve(ref)]
-        except AnewError as error:
-            yield ref, error
-            continue
-        yield from ((str(number), number) for number in numbers if number not in seen)
-        seen.update(numbers)
-
-
-def _tagged(store: RunFolders, tag: str) -> list[int]:
-    """Return the runs with a tag that are no re-runs, oldest first. Raises RunNotFoundError."""
-    runs = ((run.number, run.record) for run in store.all_runs())
-    tagged = [number for number, record in runs if tag in record.tags and record.rerun_of is None]
-    if not tagged:
-        text = f"No run in {store.url} has the tag {tag!r}. To see them all: anew list"
-        raise RunNotFoundError(text, ref=f"{_TAG}{tag}")
-    return sorted(tagged)
+    """Yield the runs that are named, or why there is none; a word for several stands for those that are no re-runs."""
+    chosen = choose(store, refs, among=lambda record: record.rerun_of is None)
+    yield from ((str(number), number) for number in chosen.numbers)
+    yield from chosen.refused
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ import click
 
 from anew.runner.attached.media import HISTOGRAM
 from anew.runner.cli import offers
+from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, remark_damage, say, status_style, styled, table
 from anew.runner.contracts import RunStore
@@ -18,7 +19,9 @@ from anew.runner.format.serial import record_to_json
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord, Status
+from anew.runner.store.choosing import choose
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep.reuse import work_key
 from anew.runner.wording import ago, duration, exact, short, size
 
@@ -26,32 +29,43 @@ _MOST_METRICS = 40
 
 
 @command("show")
-@click.argument("ref", shell_complete=offers.runs)
+@click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs)
 @click.option("--full", is_flag=True, help="All files, packages and variables, not only how many there are.")
 @json_option
-def show_command(workbench: Workbench, ref: str, full: bool, as_json: bool) -> None:
-    """Show everything known of the run REF."""
+def show_command(workbench: Workbench, refs: tuple[str, ...], full: bool, as_json: bool) -> int:
+    """Show everything known of runs; with --json one as an object, several as a list."""
     store = workbench.store
-    record = store.get(ref)
-    remark_damage([record])
+    chosen = choose(store, refs)
+    records = [store.get(number) for number in chosen.numbers]
+    remark_damage(records, store.url)
     if as_json:
-        print_json({**record_to_json(record), "key": work_key(record)})
-        return
+        shown = [{**record_to_json(record), "key": work_key(record)} for record in records]
+        if shown or not chosen.is_one:
+            print_json(shown[0] if chosen.is_one else shown)
+        return say_refused(chosen)
+    for count, record in enumerate(records):
+        if count:
+            say()
+        _print(record, store, full)
+    return say_refused(chosen)
+
+
+def _print(record: RunRecord, store: RunStore, full: bool) -> None:
     _head(record)
     for text in record.warnings:
         say(styled(f"  warning: {text}", "yellow"))
     _comments(record)
     _error(record)
     _section("Configuration", ((key, exact(value)) for key, value in flatten(record.config).items()))
-    _metrics(record, full)
-    _section("Pictures and more", _media(record, full))
+    _metrics(record, full, store.url)
+    _section("Pictures and more", _media(record, full, store.url))
     _section("Info", ((key, exact(value)) for key, value in flatten(record.info).items()))
     _files("Artifacts", record.artifacts if full else _besides_series(record))
     _files("Inputs", record.inputs)
     _source(record, full)
     _environment(record, full)
     _hardware(record)
-    _section("Observers", _observers(record))
+    _section("Observers", _observers(record, store.url))
     _next(record, store)
 
 
@@ -110,9 +124,13 @@ def _section(title: str, items: Iterable[tuple[str, str]]) -> None:
         pairs([(name, text) for name, text in present])
 
 
-def _observers(record: RunRecord) -> Iterator[tuple[str, str]]:
+def _observers(record: RunRecord, store: str) -> Iterator[tuple[str, str]]:
     for name, state in record.observers.items():
-        rest = f"; {state.behind} events are pending, to deliver them: anew sync {record.id}" if state.behind else ""
+        rest = (
+            f"; {state.behind} events are pending, to deliver them: {as_typed(f'anew sync {record.id}', store)}"
+            if state.behind
+            else ""
+        )
         yield name, f"{state.state}{rest}"
 
 
@@ -124,7 +142,7 @@ def _error(record: RunRecord) -> None:
         say(f"  {line}")
 
 
-def _metrics(record: RunRecord, full: bool) -> None:
+def _metrics(record: RunRecord, full: bool, store: str) -> None:
     if not record.metrics:
         return
     heading("Metrics")
@@ -135,16 +153,21 @@ def _metrics(record: RunRecord, full: bool) -> None:
         [[f"  {name}", short(m.last), short(m.min), short(m.max), str(m.count), str(m.step)] for name, m in shown],
     )
     if len(shown) < len(ordered):
-        say(styled(f"  and {len(ordered) - len(shown)} more; all of them: anew metrics {record.id}", "dim"))
+        say(
+            styled(
+                f"  and {len(ordered) - len(shown)} more; all of them: {as_typed(f'anew metrics {record.id}', store)}",
+                "dim",
+            )
+        )
 
 
-def _media(record: RunRecord, full: bool) -> Iterator[tuple[str, str]]:
+def _media(record: RunRecord, full: bool, store: str) -> Iterator[tuple[str, str]]:
     shown = len(record.media) if full else _MOST_METRICS
     for name, each in islice(record.media.items(), shown):
         count = f"{each.count} {each.kind}{'' if each.count == 1 else 's'}"
         at = "" if each.step is None else f", the last at step {each.step}"
-        how = f"anew plot {record.id} {shlex.quote(name)}" if each.kind == HISTOGRAM else each.path
-        yield name, f"{count}{at}: {how}"
+        command = as_typed(f"anew plot {record.id} {shlex.quote(name)}", store)
+        yield name, f"{count}{at}: {command if each.kind == HISTOGRAM else each.path}"
     if shown < len(record.media):
         yield "...", f"and {len(record.media) - shown} more; to list them: --full"
 
@@ -228,8 +251,8 @@ def _hardware(record: RunRecord) -> None:
 def _next(record: RunRecord, store: RunStore) -> None:
     say()
     folder = f"Its folder: {store.layout.run(record.id or 0).folder}. " if isinstance(store, RunFolders) else ""
-    hints = [f"anew logs {record.id}"]
+    hints = [as_typed(f"anew logs {record.id}", store.url)]
     if record.metrics:
         name = next((name for name in record.metrics if not name.startswith(UNINTERESTING)), next(iter(record.metrics)))
-        hints.append(f"anew plot {record.id} {shlex.quote(name)}")
+        hints.append(as_typed(f"anew plot {record.id} {shlex.quote(name)}", store.url))
     say(styled(f"{folder}Next: {'; '.join(hints)}", "dim"))

@@ -17,8 +17,9 @@ from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
 from anew.runner.store.sweep_state import Runs, ScannedOnce, read_sweep
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
-from anew.runner.sweep_records import SweepJob, SweepRecord
+from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_scored
 from anew.runner.wording import ago, duration, printable, short
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
     runs = ScannedOnce(store)
     found = (_sweep_if_begun(store.sweep_folder(number), runs) for number in store.sweep_numbers())
     sweeps = [sweep for sweep in found if sweep is not None]
-    remark_damage(_runs_of(sweeps, store))
+    remark_damage(_runs_of(sweeps, store), store.url)
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
         return
@@ -63,7 +64,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
             sweep.status.value,
             ago(sweep.start.started_at),
             _counts(sweep),
-            short(sweep.best.result) if sweep.best else "",
+            _best(sweep),
             " ".join(sweep.overrides),
         ]
         for sweep in sweeps
@@ -75,7 +76,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
 @click.argument("ref", default="last")
 @json_option
 @click.option("--watch", is_flag=True, help="Show it again each second until it has ended.")
-@click.option("--min/--max", "smallest", default=None, help="Which result is best; else as the sweep has it.")
+@click.option("--min/--max", "smallest", default=None, help="Which result is best; else what the sweep or a name says.")
 @click.option("--by", metavar="METRIC", help="Order by the last value of a metric, not by the result.")
 @click.option("--all", "everything", is_flag=True, help="All jobs, also those beyond the first 50.")
 @click.option("--trust", is_flag=True, help="Open the storage of a search, wherever the sweep's record says it is.")
@@ -95,9 +96,9 @@ def show_command(
         sweep = store.sweep(ref)
         folder = store.layout.sweep(sweep.id).search
         flaws = list(store.sweep_folder(sweep.id).flaws())
-        jobs = ranking(sweep, by=by, smallest=smallest)
+        jobs, aim = ranking(sweep, by=by, smallest=smallest)
         if as_json:
-            remark_damage(_runs_of([sweep], store))
+            remark_damage(_runs_of([sweep], store), store.url)
             for warning in (*sweep.warnings, *flaws):
                 remark(f"warning: {printable(warning)}")
             print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder, trust)})
@@ -105,12 +106,12 @@ def show_command(
             if watch and sys.stdout.isatty():
                 click.clear()
             most = len(jobs) if everything else _MOST_JOBS
-            remark_damage(_runs_of([sweep], store))
+            remark_damage(_runs_of([sweep], store), store.url)
             for flaw in flaws:
                 remark(f"warning: {printable(flaw)}")
-            _print(sweep, jobs[:most])
+            _print(sweep, jobs[:most], aim)
             _print_search(sweep, folder, trust)
-            _print_rest(sweep, max(0, len(jobs) - most))
+            _print_rest(sweep, max(0, len(jobs) - most), store.url)
         if not watch or sweep.status is not Status.RUNNING:
             return
         time.sleep(_WATCH_S)
@@ -173,7 +174,7 @@ def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
         return
     folder.ask_to_stop("finish" if finish else "now")
     number, what = folder.number, "finish" if finish else "stop"
-    say(f"sweep {number} was asked to {what}; to see it: anew sweep show {number}")
+    say(f"sweep {number} was asked to {what}; to see it: {as_typed(f'anew sweep show {number}', folder.store)}")
 
 
 _SHORT = {
@@ -195,10 +196,11 @@ def _sweep_if_begun(folder: SweepFolder, runs: Runs) -> SweepRecord | None:
         for warning in sweep.warnings:
             remark(f"sweep {number}: {printable(warning)}")
         return sweep
+    runs_of_it = as_typed(f"anew list sweep=={number}", folder.store)
     if os.path.lexists(folder.layout.record) or folder.layout.folder.is_symlink():
-        remark(f"sweep {number}: {folder.layout.record} is damaged; its runs: anew list sweep=={number}")
+        remark(f"sweep {number}: {folder.layout.record} is damaged; its runs: {runs_of_it}")
     elif folder.is_headless():
-        remark(f"sweep {number}: {folder.layout.record} is missing; its runs: anew list sweep=={number}")
+        remark(f"sweep {number}: {folder.layout.record} is missing; its runs: {runs_of_it}")
     return None
 
 
@@ -227,7 +229,7 @@ def _print_search(sweep: SweepRecord, folder: Path, trusted: bool) -> None:
     if found is None:
         return
     if found.unopened:
-        how = f"anew sweep show {sweep.id} --trust"
+        how = as_typed(f"anew sweep show {sweep.id} --trust", folder.parent.parent.parent)
         remark(f"The search by {found.sampler} is kept in {printable(found.unopened)}; to have it opened: {how}")
         return
     states = ", ".join(f"{count} {state}" for state, count in found.n_trials.items())
@@ -241,16 +243,32 @@ def _print_search(sweep: SweepRecord, folder: Path, trusted: bool) -> None:
         say(f"  importance  {shares}")
 
 
-def _print(sweep: SweepRecord, jobs: Sequence[SweepJob]) -> None:
+def _best(sweep: SweepRecord) -> str:
+    aim = aim_of(sweep.jobs, sweep.start.direction)
+    best = best_of(sweep.jobs, aim)
+    return f"{short(best.result)} ({aim.words})" if best else ""
+
+
+def _print_unordered(jobs: Sequence[SweepJob], aim: Aim) -> None:
+    """Say of a table in which the best might come first why it does not."""
+    if aim.direction is None and sum(map(is_scored, jobs)) > 1:
+        remark("Which result is best is not known: --min or --max; for sweeps to come anew.sweep.direction=minimize")
+
+
+def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], aim: Aim) -> None:
     start = sweep.start
     head = f"sweep {sweep.id} of {sweep.experiment}"
-    say(f"{head}  {styled(sweep.status.value, status_style(sweep.status))}  {ago(start.started_at)}  {_counts(sweep)}")
+    order = f"  {styled(f'best first: {aim.words}', 'dim')}" if aim.direction is not None else ""
+    status = styled(sweep.status.value, status_style(sweep.status))
+    say(f"{head}  {status}  {ago(start.started_at)}  {_counts(sweep)}{order}")
     say(f"  {printable(' '.join(sweep.overrides))}")
     for warning in sweep.warnings:
         remark(f"warning: {warning}")
     if not jobs:
         return
+    _print_unordered(jobs, aim)
     varying = _varying(sweep)
+    values = {key: _column(jobs, key) for key in varying}
     metrics = _metrics(jobs)
     has_error = any(job.error for job in jobs)
     titles = ["job", "run", "status", *varying, "result", *metrics, "time", *(["why"] if has_error else [])]
@@ -259,21 +277,21 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob]) -> None:
             str(job.index),
             "" if job.run is None else f"{job.run}{'*' if job.reused else ''}",
             job.status.value,
-            *(_value(job, key) for key in varying),
+            *(values[key][row] for key in varying),
             short(job.result),
             *(short(job.metrics.get(name)) for name in metrics),
             duration(job.duration_s),
             *([printable(job.error or "")] if has_error else []),
         ]
-        for job in jobs
+        for row, job in enumerate(jobs)
     ]
     table(titles, rows)
 
 
-def _print_rest(sweep: SweepRecord, left_out: int) -> None:
+def _print_rest(sweep: SweepRecord, left_out: int, store: str) -> None:
     """Say what the table leaves out."""
     if left_out:
-        remark(f"{left_out} more jobs; to see them: anew sweep show {sweep.id} --all")
+        remark(f"{left_out} more jobs; to see them: {as_typed(f'anew sweep show {sweep.id} --all', store)}")
     if any(job.reused for job in sweep.jobs):
         remark("* done before the sweep, and not run again")
 
@@ -299,8 +317,14 @@ def _varying(sweep: SweepRecord) -> list[str]:
     return [key for key, values in found.items() if len(values) > 1]
 
 
-def _value(job: SweepJob, key: str) -> str:
-    text = _pairs(job).get(key, "")
+def _column(jobs: Sequence[SweepJob], key: str) -> list[str]:
+    """Return what was typed for a key, in little space; in full where what differs would look the same."""
+    typed = [_pairs(job).get(key, "") for job in jobs]
+    texts = [_shortened(text) for text in typed]
+    return texts if len(set(texts)) == len(set(typed)) else list(map(printable, typed))
+
+
+def _shortened(text: str) -> str:
     try:
         return short(float(text)) if "." in text else printable(text)
     except ValueError:
@@ -329,7 +353,7 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
         "overrides": list(sweep.overrides),
         "sweeper": sweep.start.sweeper,
         "launcher": sweep.start.launcher,
-        "direction": sweep.start.direction,
+        "direction": aim_of(sweep.jobs, sweep.start.direction).direction,
         "best": sweep.best.index if sweep.best else None,
         "counts": {status.value: count for status, count in sweep.counts().items()},
     }
@@ -371,5 +395,6 @@ def _job_to_json(job: SweepJob) -> dict[str, Any]:
         "error": job.error,
         "duration_s": job.duration_s,
         "reused": job.reused,
+        "pruned": job.pruned,
         "metrics": {name: plain(value) for name, value in job.metrics.items()},
     }

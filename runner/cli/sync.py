@@ -12,10 +12,12 @@ import click
 
 from anew.runner import errors
 from anew.runner.cli import offers
+from anew.runner.cli.chosen import all_of
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import say
 from anew.runner.config.build import read_settings
 from anew.runner.dispatch.pending import Delivered, deliver, pending
+from anew.runner.dispatch.pending import drop as drop_pending
 from anew.runner.dispatch.spool import remove_delivered, spool_folder
 from anew.runner.dispatch.transfer import Moved, to_folder, to_observer
 from anew.runner.errors import StoreError
@@ -32,9 +34,16 @@ _PREFIX = "anew.observers."
 @click.option("--watch", is_flag=True, help="Go on, as long as it is not stopped (Ctrl-C).")
 @click.option("--every", default=2.0, metavar="SECONDS", show_default=True, help="With --watch: how often to look.")
 @click.option("--trust", is_flag=True, help="Deliver also to observers that somebody else's record names.")
+@click.option("--drop", metavar="NAME", help="Give up what this observer has not got; it stays in the record.")
 @json_option
 def sync_command(
-    workbench: Workbench, words: tuple[str, ...], watch: bool, every: float, trust: bool, as_json: bool
+    workbench: Workbench,
+    words: tuple[str, ...],
+    watch: bool,
+    every: float,
+    trust: bool,
+    drop: str | None,
+    as_json: bool,
 ) -> int:
     r"""
     Deliver what observers have not got yet, or copy whole runs from one store to another.
@@ -45,11 +54,14 @@ def sync_command(
     \b
       anew sync                              all that is pending
       anew sync 42                           of run 42
+      anew sync --drop mongo                 nothing more to mongo
       anew sync 42 anew.observers.mongo.url=mongodb://ada:secret@db/anew
       anew sync runs/ mongodb://db/anew      whole runs, content included; the other way round as well
     """
     refs = [word for word in words if not word.startswith(_PREFIX)]
     changes = read_settings([word for word in words if word.startswith(_PREFIX)])
+    if drop is not None:
+        return _drop(workbench, refs, drop, as_json)
     while True:
         if len(refs) == 2 and all(_is_place(word) for word in refs):
             left = _transfer(refs[0], refs[1], as_json)
@@ -93,10 +105,28 @@ def _deliver(
     return any(result.behind or result.aside for result in results)
 
 
+def _drop(workbench: Workbench, refs: list[str], name: str, as_json: bool) -> int:
+    """Give up what an observer has not got."""
+    dropped: list[dict[str, Any]] = []
+    for store, numbers, spooled in _work(workbench, refs):
+        for number in list(numbers):
+            if events := drop_pending(store, number, name):
+                dropped.append({"number": number, "observer": name, "events": events})
+                if not as_json:
+                    say(f"run {number}, {printable(name)}: {events} events given up; they stay in the record")
+            if spooled:
+                remove_delivered(store, number)
+    if as_json:
+        print_json(dropped)
+    elif not dropped:
+        say(f"Nothing is pending for an observer {printable(name)!r}.")
+    return errors.EXIT_OK
+
+
 def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[RunFolders, Iterable[int], bool]]:
     if refs:
         store = workbench.folders
-        yield store, [store.resolve(ref) for ref in refs], False
+        yield store, all_of(store, refs, "Nothing was delivered.").numbers, False
         return
     spool = spool_folder()
     has_spool = (spool / "FORMAT").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from anew.runner.cli.context import Workbench
 from anew.runner.cli.render import pairs, say, status_style, styled
 from anew.runner.errors import StoreError
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import ago
 
 
@@ -28,16 +29,20 @@ def welcome(workbench: Workbench) -> None:
             status = styled(record.status.value, status_style(record.status))
             say(f"Newest: run {record.id} of {record.experiment}, {status}, started {ago(record.started_at)}")
     say()
+    named = workbench.url
     pairs(
-        [
-            ("anew list", "the runs, with what varies between them"),
-            ("anew show last", "everything known of one"),
-            ("anew diff last~1 last", "what differs between two"),
-            ("anew plot last NAME", "a metric's curve"),
-            ("anew logs last -f", "what it prints"),
-            ("anew --help", "all commands"),
-        ]
+        [(as_typed(command, named) if named else command, text) for command, text in _NEXT]
+        + [("anew --help", "all commands")]
     )
+
+
+_NEXT = (
+    ("anew list", "the runs, with what varies between them"),
+    ("anew show last", "everything known of one"),
+    ("anew diff last~1 last", "what differs between two"),
+    ("anew plot last NAME", "a metric's curve"),
+    ("anew logs last -f", "what it prints"),
+)
 
 
 _FIRST = """\

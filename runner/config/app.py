@@ -54,7 +54,7 @@ from anew.runner.config.private.running import (
 from anew.runner.config.private.versions import supported
 from anew.runner.config.replayed import replay
 from anew.runner.config.signature.spec import TaskSpec
-from anew.runner.config.signature.values import declared
+from anew.runner.config.signature.values import declared, users_part
 from anew.runner.errors import AnewError, ConfigError
 
 _turns = Turns()
@@ -209,7 +209,7 @@ class _App:
     def _run_or_sweep(self) -> Any:
         """Composed once where `hydra.main` composes twice, the first time for the mode alone."""
         if self.recorded is not None:
-            return self._run(self._as_recorded(self.recorded))
+            return self._run_recorded(self._as_recorded(self.recorded))
         if self.args.multirun:
             return self._sweep()
         try:
@@ -297,6 +297,16 @@ class _App:
         done = self._job_done(cfg, context)
         context.callbacks.on_run_end(config=cfg, config_name=self.config_name, job_return=done)
         return done.return_value
+
+    def _run_recorded(self, cfg: DictConfig) -> Any:
+        """Run a recorded configuration; a sweep's job that cannot begin fails by what stops it."""
+        try:
+            return self._run(cfg)
+        except Exception as error:
+            if self.jobs.executed or self.recorded is None or self.recorded.job is None:
+                raise
+            with shown_hydra(cfg):
+                return self.jobs.fail(users_part(cfg), error)
 
     def _lead(self, cfg: DictConfig, was: Recorded, folder: Path) -> None:
         """Have what led to the recorded run's own places, or to its project's files, lead to those of this run."""

@@ -68,7 +68,8 @@ def replay(was: Recorded, compose: Compose, apply: Apply) -> tuple[DictConfig, t
         changed = set(_changes(base, cfg, ())) if was.changes else set()
         _Overlay(was, changed).apply(cfg)
         if not was.changes:
-            _check(was.config, recorded(users_part(cfg)))
+            now = users_part(cfg)
+            _check(was.config, recorded(now), OmegaConf.to_container(now, resolve=False))
     except _NotAsRecordedError as error:
         return _untyped(was, compose, apply, str(error))
     return cfg, ()
@@ -316,18 +317,25 @@ def _equal(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
-def _check(was: Any, now: Any, path: Path = ()) -> None:
-    """Compare what main will be given with what is on record, secrets apart."""
-    if _holds_secret(was):
+def _check(was: Any, now: Any, written: Any, path: Path = ()) -> None:
+    """Compare what main will be given with what is on record, secrets apart, and what could not be resolved then."""
+    if _holds_secret(was) or (isinstance(was, str) and was == written):
         return
     if isinstance(was, Mapping) and isinstance(now, Mapping) and set(was) == set(now):
         for key in was:
-            _check(was[key], now[key], (*path, key))
+            _check(was[key], now[key], _below(written, key), (*path, key))
     elif isinstance(was, (list, tuple)) and isinstance(now, (list, tuple)) and len(was) == len(now):
         for index, (old, new) in enumerate(zip(was, now, strict=True)):
-            _check(old, new, (*path, index))
+            _check(old, new, _below(written, index), (*path, index))
     elif not _equal(was, now):
         raise _NotAsRecordedError(f"{_dotted(path) or 'its keys'} would not be what is on record")
+
+
+def _below(written: Any, key: Any) -> Any:
+    try:
+        return written[key]
+    except (LookupError, TypeError):
+        return None  # the whole of it is a reference
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from anew.runner.settings import ObserverSettings
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.stream import RunSource
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import sentence
 
 REQUIRED_S = 5.0
@@ -84,6 +85,7 @@ class Followers:
         self._changed = threading.Condition()
         self._host: Host | None = None
         self._followers: list[_Follower] = []
+        self._is_ending = False
 
     def start(self) -> None:
         """Have the run followed from its record on."""
@@ -129,6 +131,7 @@ class Followers:
             in_a_hurry: Asked while waiting; True ends it.
         """
         began = time.monotonic()
+        self._is_ending = True
         for follower in self._followers:
             gives_up = follower.refused and not follower.beside
             follower.end(0.0 if gives_up else max(self._drain_s - _GRACE_S, self._drain_s / 2))
@@ -199,7 +202,10 @@ class Followers:
         news = ""
         with self._changed:
             if state == "failing" and not follower.error:
-                news = str(message["error"])
+                news = f"is behind: {sentence(str(message['error']))} The run goes on, and it is tried again."
+            # at the end of the run it is said anyway
+            if message.get("broken") and not follower.required and not self._is_ending:
+                news = f"gets nothing: {sentence(str(message['error']))} The run goes on."
             follower.state = state
             follower.error = str(message.get("error", ""))
             follower.sink = str(message.get("sink", ""))
@@ -208,9 +214,7 @@ class Followers:
                 follower.is_over.set()
             self._changed.notify_all()
         if news:
-            self._say(
-                f"the observer {follower.name!r} is behind: {sentence(news)} The run goes on, and it is tried again."
-            )
+            self._say(f"the observer {follower.name!r} {news}")
 
     def _again(self, follower: _Follower) -> None:
         try:
@@ -227,5 +231,6 @@ class Followers:
             return f"the observer {follower.name!r} could not take {cursor.aside} events; they are listed in {path}"
         error = follower.error or ("it is slow" if follower.has_started else "it did not answer")
         behind = RunSource(self._layout, None).behind(cursor.done)
-        how = f"To deliver them: anew sync {self._layout.folder.name}" if follower.kept else "They are in the record."
+        again = as_typed(f"anew sync {self._layout.folder.name}", self._layout.folder.parent)
+        how = f"To deliver them: {again}" if follower.kept else "They are in the record."
         return f"{behind} events are still to be delivered to {follower.name!r} ({error.rstrip('.')}). {how}"

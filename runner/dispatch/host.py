@@ -63,7 +63,8 @@ class Host:
 
     Args:
         tell: Called, from several threads, with what happens to a task: `{"id": ..., "state": ...}` where state is
-            "started", "failing" (with "error"), "done" (with "aside") or "left" (with "error").
+            "started", "failing" (with "error"), "done" (with "aside") or "left" (with "error", and
+            "broken" where trying again would not help).
     """
 
     def __init__(self, tell: Tell) -> None:
@@ -147,7 +148,7 @@ class Host:
                 self._say(task, "left", error="there was no time for the rest")
                 return
             except BrokenObserverError as error:
-                self._say(task, "left", error=str(error))
+                self._say(task, "left", error=str(error), broken=True)
                 return
             backoff, last_tries, last_since = Backoff(), _LAST_TRIES, float("inf")
             if not started:

@@ -20,6 +20,7 @@ from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import CursorFile, held, read_cursor
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stream import RunSource
+from anew.runner.store.typed import as_typed
 
 _TRIES = 3
 _WAIT_S = 0.5
@@ -63,6 +64,25 @@ def behind(layout: RunLayout, name: str) -> int:
     return RunSource(layout, None).behind(read_cursor(layout.cursor(name)).done)
 
 
+def drop(store: RunFolders, number: int, name: str) -> int:
+    """
+    Give up what an observer has not got of a run: it is none of the run's observers any more.
+
+    Returns:
+        How many events it will not get; 0 when there were none, or another process delivers them now.
+    """
+    layout = store.layout.run(number)
+    waiting = behind(layout, name) if name in read_specs(layout) and not leads_out(layout) else 0
+    if not waiting:
+        return 0
+    with held(layout, name) as mine:
+        if not mine:
+            return 0
+        layout.spec(name).unlink(missing_ok=True)
+        layout.cursor(name).unlink(missing_ok=True)
+    return waiting
+
+
 def deliver(
     store: RunFolders, number: int, changes: Mapping[str, Mapping[str, Any]], *, trusted: bool = False
 ) -> list[Delivered]:
@@ -94,7 +114,7 @@ def _deliver_recorded(
 ) -> Delivered:
     layout, name = store.layout.run(number), observer.name
     try:
-        record, again = RunSource(layout, number).record, f"anew sync {number}"
+        record, again = RunSource(layout, number).record, as_typed(f"anew sync {number}", store.url)
         spec = permitted_spec(layout, observer, record, again=again, typed=typed, trusted=trusted)
     except AnewError as error:
         return Delivered(number=number, observer=name, behind=behind(layout, name), error=str(error))

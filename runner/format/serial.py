@@ -249,6 +249,7 @@ def from_json(kind: type[T], data: Mapping[str, Any]) -> T:
 
 _HEAVY = (
     (("source",), "files"),
+    (("source",), "beside"),
     (("source", "git"), "diff"),
     (("environment",), "packages"),
     (("environment",), "imported"),

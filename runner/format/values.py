@@ -2,15 +2,18 @@
 
 Two forms. `encode` is lossless and is what the store keeps: what JSON lacks becomes an object with one member whose
 name begins with "~". `plain` is what people and programs are shown: strict JSON in which NaN and the infinities are
-the strings "NaN", "Infinity" and "-Infinity", a path or an enum member is its text, a tuple a list. Decoding builds
+the strings "NaN", "Infinity" and "-Infinity", a path, an enum member or a whole number of more than 600 digits is its
+text, a tuple a list. Decoding builds
 plain Python values only and never imports or calls anything that the data names.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta, timezone
@@ -25,6 +28,11 @@ from anew.runner.errors import ValueRefusedError
 
 MAX_ARRAY = 100_000
 _MAX_DEPTH = 100
+# of a whole number that every Python reads as JSON, however low its limit on digits is set (640 at least)
+_MAX_BITS = 2000
+# more digits than this take seconds to be printed
+MAX_DIGITS = 100_000
+_MOST_BITS = 332_000
 _NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _WRITTEN = {text: float(text) for text in _NON_FINITE.values()}
 
@@ -76,6 +84,34 @@ def plain(value: Any, where: str = "value") -> Any:
     return _Encoder(where, _SHOWN).value(value)
 
 
+def shown(value: Any, where: str = "value") -> Any:
+    """Return *value* as `plain` does, but with its floats, NaN and the infinities among them, as floats."""
+    return _Encoder(where, {**_SHOWN, "float": float}).value(value)
+
+
+def exact_form(value: Any) -> str:
+    """
+    Return a text that values share which are the same bit for bit, and no others.
+
+    1, 1.0, True and "1" are four values; 0.0 is not -0.0, NaN not "NaN", a list no tuple, a key 1 no key "1". The order
+    of a dict or a set is nothing of it. Raises ValueRefusedError as `encode` does.
+    """
+    return json.dumps(_in_order(encode(value)), sort_keys=True)
+
+
+def _in_order(encoded: Any) -> Any:
+    """Return what was encoded with the members of sets and the pairs of dicts in an order of their own."""
+    if isinstance(encoded, list):
+        return [_in_order(item) for item in encoded]
+    if not isinstance(encoded, dict):
+        return encoded
+    ordered = {key: _in_order(item) for key, item in encoded.items()}
+    [first, *rest] = ordered or [""]
+    if first in ("~s", "~d") and not rest:
+        ordered[first].sort(key=lambda item: json.dumps(item, sort_keys=True))
+    return ordered
+
+
 def decode(value: Any) -> Any:
     """
     Return what `encode` was given. Unknown tags are kept as they are, so that newer records can be read.
@@ -109,7 +145,23 @@ def _number(value: float) -> Any:
 
 
 def _sorted(values: Set[Any]) -> list[Any]:
-    return sorted(values, key=lambda item: (type(item).__name__, repr(item)))
+    return sorted(values, key=lambda item: (type(item).__name__, repr(_word(item))))
+
+
+def _word(value: Any) -> Any:
+    """Return what can be printed in place of a number that Python refuses to print."""
+    return hex(value) if isinstance(value, int) and value.bit_length() > _MAX_BITS else value
+
+
+def _whole(value: int) -> Any:
+    number = int(value)
+    return number if number.bit_length() <= _MAX_BITS else {"~i": hex(number)}
+
+
+def _shown_whole(value: int) -> Any:
+    number = int(value)
+    # its digits, which `str` refuses to print
+    return number if number.bit_length() <= _MAX_BITS else str(Decimal(number))
 
 
 class _Encoder:
@@ -121,8 +173,14 @@ class _Encoder:
 
     def value(self, value: Any) -> Any:
         kind = type(value)
-        if value is None or kind is bool or kind is str or kind is int:
+        if value is None or kind is bool or kind is str:
             return value
+        if kind is int:
+            if value.bit_length() <= _MAX_BITS:
+                return value
+            if value.bit_length() > _MOST_BITS:
+                raise self._refusal(value, f"it has more than {MAX_DIGITS:,} digits")
+            return self._forms["int"](value)
         if kind is float:
             return value if math.isfinite(value) else self._forms["float"](value)
         if len(self._path) > _MAX_DEPTH:
@@ -158,7 +216,7 @@ class _Encoder:
     def _mapping(self, values: Mapping[Any, Any]) -> Any:
         pairs = []
         for key, item in values.items():
-            self._path.append(f".{key}")
+            self._path.append(f".{_word(key)}")
             pairs.append((key, self.value(item)))
             self._path.pop()
         if all(type(key) is str and not key.startswith("~") for key, _ in pairs):
@@ -208,10 +266,11 @@ _LEAVES: tuple[tuple[Any, str], ...] = (
     (complex, "complex"),
 )
 
-_SAME: dict[str, Callable[[Any], Any]] = {"bool": bool, "int": int, "str": str}
+_SAME: dict[str, Callable[[Any], Any]] = {"bool": bool, "str": str}
 
 _TAGGED: dict[str, Callable[[Any], Any]] = {
     **_SAME,
+    "int": _whole,
     "float": lambda v: _number(float(v)),
     "enum": lambda v: {"~enum": [f"{type(v).__module__}.{type(v).__qualname__}", v.name]},
     "bytes": lambda v: {"~b": base64.b64encode(bytes(v)).decode()},
@@ -231,6 +290,7 @@ _TAGGED: dict[str, Callable[[Any], Any]] = {
 
 _SHOWN: dict[str, Callable[[Any], Any]] = {
     **_SAME,
+    "int": _shown_whole,
     "float": lambda v: number_to_json(float(v)),
     "enum": lambda v: v.name,
     "bytes": lambda v: base64.b64encode(bytes(v)).decode(),
@@ -245,8 +305,18 @@ _SHOWN: dict[str, Callable[[Any], Any]] = {
     "complex": str,
     "tuple": lambda v: v,
     "set": lambda v: v,
-    "dict": lambda pairs: {key if isinstance(key, str) else str(key): item for key, item in pairs},
+    "dict": lambda pairs: dict(zip(_key_texts([key for key, _ in pairs]), [item for _, item in pairs], strict=True)),
 }
+
+
+def _key_texts(keys: Sequence[Any]) -> list[str]:
+    """Return keys as texts; one that is no text and looks like another key has its kind beside it."""
+    texts = [str(key) for key in keys]
+    counts = Counter(texts)
+    return [
+        text if isinstance(key, str) or counts[text] == 1 else f"{text} ({type(key).__name__})"
+        for key, text in zip(keys, texts, strict=True)
+    ]
 
 
 def _hashable(value: Any) -> Any:
@@ -273,6 +343,7 @@ _FRACTION = re.compile(r"-?[0-9]+(/[0-9]+)?")
 # tag -> what reads the value behind it, given how deep that lies
 _READERS: dict[str, Callable[[Any, int], Any]] = {
     "~f": lambda v, _: float(_text(v)),
+    "~i": lambda v, _: int(_text(v), 16),
     "~enum": lambda v, _: _text(v[1]),
     "~b": lambda v, _: base64.b64decode(_text(v)),
     "~path": lambda v, _: Path(_text(v)),

@@ -34,6 +34,7 @@ class OptunaSweeper(Sweeper):
         max_failure_rate: Any = 1.0,
         study_name: Any = None,
         storage: Any = None,
+        value: Any = None,
     ) -> None:
         self.n_jobs = n_jobs
         self.direction = _plain(direction)
@@ -46,6 +47,7 @@ class OptunaSweeper(Sweeper):
             "max_failure_rate": max_failure_rate,
             "study_name": study_name,
             "storage": storage,
+            "value": _plain(value),
         }
         self.config: DictConfig | None = None
         self.hydra_context: HydraContext | None = None
@@ -66,7 +68,7 @@ class OptunaSweeper(Sweeper):
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        self._settings([str(override) for override in config.hydra.overrides.task])
+        self._settings([str(override) for override in OmegaConf.to_container(config.hydra.overrides.task) or ()])
 
     def sweep(self, arguments: list[str]) -> None:
         """
@@ -74,7 +76,7 @@ class OptunaSweeper(Sweeper):
 
         Raises:
             ConfigError: As `setup`, or another search was begun in the folder of this sweep.
-            SearchFailedError: More jobs have failed than may.
+            SearchFailedError: More jobs have failed than may, or one returned nothing to compare.
         """
         from anew.runner.search import search, summary
 
@@ -93,7 +95,7 @@ class OptunaSweeper(Sweeper):
         assert found is not None
         OmegaConf.save(OmegaConf.create(summary.results(found)), begun.files.results)
         if begun.has_failed:
-            raise search.SearchFailedError.after(begun.failures, settings)
+            raise begun.failure
 
     def _settings(self, arguments: list[str]) -> Any:
         from hydra_plugins.anew._spaces import items
@@ -167,7 +169,7 @@ def _tell(search: Any, index: int, done: JobReturn) -> None:
     except Exception as error:
         search.tell_failed(index, f"{type(error).__name__}: {error}".split("\n")[0])
         return
-    search.tell(index, returned)
+    search.tell(index, returned, getattr(done, "metrics", None))
 
 
 def _plain(value: Any) -> Any:

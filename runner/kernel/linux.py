@@ -11,7 +11,9 @@ import fcntl
 import os
 import select
 import signal
+import struct
 from functools import cache
+from typing import Any
 
 _FICLONE = 0x40049409
 _DEAD = frozenset("ZXx")
@@ -152,6 +154,54 @@ def share_blocks(source: int, target: int) -> bool:
     except OSError:
         return False
     return True
+
+
+# of inotify(7): read, written, closed; and each is told of once
+_FIRST_USE = 0x1 | 0x2 | 0x8 | 0x10 | 0x8000_0000
+_WRITTEN = 0x2
+_GONE = 0x8000
+_EVENT = struct.Struct("iIII")
+
+
+def open_watch() -> int | None:
+    """Return a descriptor for watching the first use of files, by whatever process; None where that cannot be had."""
+    number = _library().inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    return number if number >= 0 else None
+
+
+def watch_first_use(watch: int, path: str) -> int:
+    """Watch a file; return the number by which its first use is told, one for each file, or -1."""
+    number: int = _library().inotify_add_watch(watch, os.fsencode(path), _FIRST_USE)
+    return number
+
+
+def first_uses(watch: int) -> dict[int, bool]:
+    """Return of each watched file that was used since whether it was written then: not that it was read before."""
+    found: dict[int, bool] = {}
+    while True:
+        try:
+            data = os.read(watch, 2**16)
+        except BlockingIOError:
+            return found
+        place = 0
+        while place < len(data):
+            number, mask, _, size = _EVENT.unpack_from(data, place)
+            place += _EVENT.size + size
+            if number >= 0 and not mask & _GONE:
+                found.setdefault(number, bool(mask & _WRITTEN))
+
+
+def mapped_files() -> set[str]:
+    """Return the files that this process has in its memory: they are closed when they leave it."""
+    lines = _text("/proc/self/maps").splitlines()
+    return {line[line.index("/") :] for line in lines if "/" in line}
+
+
+@cache
+def _library() -> Any:
+    import ctypes
+
+    return ctypes.CDLL(None)
 
 
 # --- the machine ----------------------------------------------------------------------------------------------------

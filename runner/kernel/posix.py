@@ -128,6 +128,26 @@ def share_blocks(source: int, target: int) -> bool:
     return False
 
 
+def open_watch() -> int | None:
+    """Return None: what other systems have of it watches folders, or needs a descriptor for each file."""
+    return None
+
+
+def watch_first_use(watch: int, path: str) -> int:
+    """Watch nothing."""
+    return -1
+
+
+def first_uses(watch: int) -> dict[int, bool]:
+    """Return nothing."""
+    return {}
+
+
+def mapped_files() -> set[str]:
+    """Return nothing."""
+    return set()
+
+
 # --- the machine ----------------------------------------------------------------------------------------------------
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from anew.runner.format.values import exact_form
 from anew.runner.query.filters import FIELD_NAMES, value_of
 from anew.runner.query.tabular import flatten
 from anew.runner.records import RunRecord
-from anew.runner.wording import closest
+from anew.runner.wording import closest, exact, short
 
 MOST_INPUTS = 12
 MOST_METRICS = 8
@@ -29,12 +30,29 @@ def varying_inputs(records: Sequence[RunRecord], most: int = MOST_INPUTS) -> lis
     return [*(f"choices.{name}" for name in choices), *(f"config.{key}" for key in config)][:most]
 
 
+def cells_of(records: Sequence[RunRecord], name: str) -> list[str]:
+    """
+    Return what *name* is for each of *records*, in little space.
+
+    Of what was put in, values that differ have texts that differ: in full, where they would be the same for want of it.
+    """
+    values = [value_of(record, name) for record in records]
+    return apart(values) if name.startswith(("config.", "choices.")) else [short(value) for value in values]
+
+
+def apart(values: Sequence[Any]) -> list[str]:
+    """Return values in little space, in full where those that differ would have the same text."""
+    texts = [short(value) for value in values]
+    has_room = len(set(texts)) == len({exact_form(value) for value in values})
+    return texts if has_room else ["" if value is None else exact(value) for value in values]
+
+
 def _varying(values: Sequence[Mapping[str, Any]]) -> list[str]:
     if len(values) < 2:
         return []
     ranked: list[tuple[int, int, int, str]] = []
     for position, key in enumerate(dict.fromkeys(key for value in values for key in value)):
-        different = {repr(value.get(key)) for value in values}
+        different = {exact_form(value.get(key)) for value in values}
         if len(different) > 1:
             ranked.append((-sum(key in value for value in values), len(different), position, key))
     return [key for *_, key in sorted(ranked)]

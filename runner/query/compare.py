@@ -11,11 +11,11 @@ from typing import Any, Protocol
 from anew.runner.contracts import MetricSeries
 from anew.runner.errors import AnewError
 from anew.runner.format.serial import record_to_json
-from anew.runner.format.values import number_to_json, plain
+from anew.runner.format.values import exact_form, number_to_json
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord
-from anew.runner.wording import printable
+from anew.runner.wording import printable, told_apart
 
 LONGEST_DIFF_BYTES = 2**20
 Section = dict[str, Any]
@@ -34,7 +34,11 @@ class Source(Protocol):
 
 
 def compare(
-    a: RunRecord, b: RunRecord, store: Source, tell: Callable[[str], object] = lambda _: None
+    a: RunRecord,
+    b: RunRecord,
+    store: Source,
+    tell: Callable[[str], object] = lambda _: None,
+    show: Callable[[Any, Any], tuple[Any, Any]] = told_apart,
 ) -> dict[str, Section]:
     """
     Return the differences of two runs of one store, JSON values, a member per section, empty when equal.
@@ -48,34 +52,41 @@ def compare(
         b: The other.
         store: Where they are.
         tell: Given a sentence for content that is damaged or missing; it is compared by its digest alone.
+        show: Makes of two values that differ what stands for them; JSON unless said.
     """
     first, second = record_to_json(a), record_to_json(b)
     return {
-        "config": _mapping(flatten(first["config"]), flatten(second["config"])),
-        "choices": _mapping(first["choices"], second["choices"]),
+        "config": _mapping(flatten(a.config), flatten(b.config), show),
+        "choices": _mapping(a.choices, b.choices, show),
         "overrides": _single(first["overrides"], second["overrides"]),
         "seed": _single(a.seed, b.seed),
         "source": _contents(a.source.files, b.source.files, lambda x, y: _text_diff(x, y, store, tell)),
-        "packages": _mapping(_packages(first), _packages(second)),
-        "variables": _mapping(_part(first, "environment", "variables"), _part(second, "environment", "variables")),
-        "hardware": _mapping(_hardware(first), _hardware(second)),
+        "packages": _mapping(_packages(first), _packages(second), show),
+        "variables": _mapping(
+            _part(first, "environment", "variables"), _part(second, "environment", "variables"), show
+        ),
+        "hardware": _mapping(_hardware(first), _hardware(second), show),
         "inputs": _contents(a.inputs, b.inputs),
         "artifacts": _contents(a.artifacts, b.artifacts),
-        "result": _single(first["result"], second["result"]),
+        "result": _single(a.result, b.result, show),
         "metrics": _metrics(a, b, store),
     }
 
 
-def _single(a: Any, b: Any) -> Section:
-    return {} if a == b else {"a": a, "b": b}
+def _single(a: Any, b: Any, show: Callable[[Any, Any], tuple[Any, Any]] = told_apart) -> Section:
+    return {} if exact_form(a) == exact_form(b) else dict(zip("ab", show(a, b), strict=True))
 
 
-def _mapping(a: Mapping[str, Any], b: Mapping[str, Any]) -> Section:
+def _mapping(a: Mapping[str, Any], b: Mapping[str, Any], show: Callable[[Any, Any], tuple[Any, Any]]) -> Section:
     """Return the keys whose values differ; a side that lacks the key has none of it."""
     found: Section = {}
     for key in dict.fromkeys((*a, *b)):
-        if key not in a or key not in b or plain(a[key]) != plain(b[key]):
-            found[key] = {side: plain(values[key]) for side, values in (("a", a), ("b", b)) if key in values}
+        if key not in a or key not in b:
+            value = a[key] if key in a else b[key]
+            # beside a list that holds it, which no value is the same as
+            found[key] = {"a" if key in a else "b": show(value, [value])[0]}
+        elif section := _single(a[key], b[key], show):
+            found[key] = section
     return found
 
 
@@ -139,7 +150,7 @@ def _lines(file: ContentRef | None, store: Source, tell: Callable[[str], object]
         tell(str(error))
         return None
     if sha256(data).hexdigest() != file.sha256:
-        tell(f"The content of {file.path} ({file.sha256[:12]}) is damaged. To see what else is: anew check --deep")
+        tell(f"The content of {file.path} ({file.sha256[:12]}) is damaged, as anew check --deep shows.")
         return None
     try:
         text = data.decode()
@@ -166,11 +177,10 @@ def _metrics(a: RunRecord, b: RunRecord, store: Source) -> Section:
 
 
 def _first_difference(a: MetricSeries, b: MetricSeries) -> Section | None:
-    """Return where two series part, in steps or in values; NaN equals NaN."""
-    if a.exact == b.exact and a.steps.tolist() == b.steps.tolist():
-        return None
+    """Return where two series part, in steps or in values, bit for bit; NaN equals NaN."""
     for index, (x, y) in enumerate(zip(_points(a), _points(b), strict=False)):
-        if x != y:
+        # 1 and 1.0 are written differently, as are 0.0 and -0.0
+        if x != y or repr(x[1]) != repr(y[1]):
             return {"index": index, "a": {"step": x[0], "value": x[1]}, "b": {"step": y[0], "value": y[1]}}
     if len(a.exact) != len(b.exact):
         return {"index": min(len(a.exact), len(b.exact)), "a": {"count": len(a.exact)}, "b": {"count": len(b.exact)}}

@@ -26,7 +26,7 @@ from typing import Any
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
 from anew.runner.records import RunRecord, Status
-from anew.runner.wording import closest
+from anew.runner.wording import closest, key_name
 
 Test = Callable[[RunRecord], bool]
 
@@ -107,7 +107,7 @@ def _metric(record: RunRecord, name: str) -> Any:
 
 
 def _below(value: Any, path: str) -> Any:
-    """Return what stands at a dotted path; a key with a dot in it is found too."""
+    """Return what stands at a dotted path of key names; a key with a dot in it is found by its letters, too."""
     if not path:
         return value
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -117,10 +117,13 @@ def _below(value: Any, path: str) -> Any:
         return _below(value[int(head)], rest) if inside else _MISSING
     if not isinstance(value, Mapping):
         return _MISSING
-    if path in value:
-        return value[path]
-    head, dot, rest = path.partition(".")
-    return _below(value[head], rest) if dot and head in value else _MISSING
+    for key, item in value.items():
+        name = key_name(key)
+        if path == name:
+            return item
+        if path.startswith(f"{name}.") and (found := _below(item, path[len(name) + 1 :])) is not _MISSING:
+            return found
+    return value.get(path, _MISSING)
 
 
 # --- comparing --------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 from anew.runner.errors import MissingExtraError
 from anew.runner.records import RunRecord
+from anew.runner.wording import key_name
 
 _COLUMNS = ("id", "uid", "experiment", "status", "started_at", "duration_s", "result", "tags")
 
@@ -54,11 +55,11 @@ def _metric_column(name: str) -> str:
     return f"metrics.{name}" if name in _COLUMNS or name.startswith(("config.", "metrics.")) else name
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one, its keys joined by dots; an empty mapping stays a value."""
+def flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, the names of keys joined by dots; an empty mapping stays a value."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        name = f"{prefix}{key}"
+        name = f"{prefix}{key_name(key)}"
         if isinstance(value, Mapping) and value:
             flat.update(flatten(value, f"{name}."))
         else:

@@ -129,7 +129,8 @@ def _change(name: str, was: Any, now: Any) -> str:
 
 
 def _files(source: SourceFacts) -> dict[str, Any]:
-    return {"(root)": source.root, **{each.path: serial.to_json(each) for each in source.files}}
+    beside = {"(beside)": _digest(serial.to_json(source)["beside"])} if source.beside else {}
+    return {"(root)": source.root, **beside, **{each.path: serial.to_json(each) for each in source.files}}
 
 
 def _listed(words: tuple[str, ...]) -> dict[str, Any]:

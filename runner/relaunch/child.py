@@ -22,6 +22,7 @@ if __name__ == "__main__":
 import builtins
 import importlib
 import io
+import pkgutil
 import runpy
 from dataclasses import replace
 from importlib.machinery import SourceFileLoader
@@ -46,8 +47,18 @@ def main(path: str) -> None:
     _set_up(errand, places)
     try:
         _start(errand, places)
+    except SystemExit as end:
+        if end.code:
+            raise
     finally:
         _note_leaks(errand, places)
+    if assignment.stage == "due":
+        # what the script does now is other than what it did
+        call = f", call {errand.command.call} of it," if (errand.command.call or 1) > 1 else ""
+        _refuse(
+            f"The main function {errand.command.function!r}{call} of experiment {errand.experiment!r} was not called, "
+            "though what called it on record was run to its end: which main to run cannot be told."
+        )
 
 
 def _start(errand: Errand, places: Places) -> None:
@@ -56,8 +67,10 @@ def _start(errand: Errand, places: Places) -> None:
     script = Path(command.target)
     if command.entry == "module":
         runpy.run_module(command.target, run_name="__main__", alter_sys=True)
-    elif module != "__main__":
-        _call(module, name)
+    elif module != "__main__" and "<locals>" not in name:
+        _call(module, name, errand.experiment)
+    elif script.is_absolute() and _is_application(places.here(script)):
+        runpy.run_path(str(places.here(script)), run_name="__main__")
     elif script.is_absolute() and places.here(script).is_file():
         _run_script(places.here(script))
     else:
@@ -74,13 +87,27 @@ def _run_script(path: Path) -> None:
     exec(code, vars(module))
 
 
-def _call(module: str, name: str) -> None:
+def _is_application(path: Path) -> bool:
+    """Whether a path is a folder or an archive, which holds a `__main__`."""
+    return pkgutil.get_importer(str(path)) is not None
+
+
+def _call(module: str, name: str, experiment: str) -> None:
     """Import the module of a main function that was not in the script itself, and call it."""
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part, None)
     if not callable(found):
         _refuse(f"There is no function {name!r} in the module {module!r}; one made inside another cannot be had again.")
+    its = getattr(getattr(found, "experiment", None), "name", None)
+    # what stands there under its own name, and was not made a main in that place, would be run unrecorded
+    if its != experiment and (its is not None or getattr(found, "__qualname__", None) == name):
+        what = f"of experiment {its!r}" if its else "a plain function"
+        _refuse(
+            f"{name!r} in the module {module!r} is {what}, and not the "
+            f"main function of experiment {experiment!r}, which cannot be had again under this name."
+        )
+    assignment.is_direct = True
     found()
 
 
@@ -100,7 +127,7 @@ def _set_up(errand: Errand, places: Places) -> None:
     folders = [str(places.here(Path(path))) for path in command.import_paths]
     if command.entry == "module":
         folders.insert(0, os.getcwd())
-    elif command.target:
+    elif command.target and not _is_application(places.here(Path(command.target))):
         folders.insert(0, str(places.here(Path(command.target)).parent))
     # the script's own folder comes first, whatever else leads there
     new = [each for index, each in enumerate(dict.fromkeys(folders)) if index == 0 or each not in sys.path]

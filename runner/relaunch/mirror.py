@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from anew.runner.store.objects import ObjectStore
 from anew.runner.wording import some
 
 _NAMED = 5
+# the time of change of what has no content on record, and was not changed since
+_NEVER = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def lay_out_source(
     *,
     ref: int | None,
     what: str = "run",
-    again: str = "anew rerun",
+    again: str,
 ) -> int:
     """
     Lay out the recorded source in the mirror: contents, modes and links; return how many files are today's.
@@ -54,7 +57,7 @@ def lay_out_source(
         objects: The contents.
         ref: The number of what is to be run again.
         what: What that is: "run", or "sweep".
-        again: The command that was typed for it.
+        again: The command that runs today's source.
 
     Raises:
         RerunError: Content is missing, and which files need it; files that are known by their digests alone are
@@ -91,21 +94,21 @@ def lay_out_source(
         raise RefusedError(
             f"In the store stands something else for {some(replaced, _NAMED)} than {what} {ref} was recorded with: it "
             f"is damaged, or was replaced, and is not run. To see what is damaged: anew check --deep. To run today's "
-            f"source with the recorded configuration: {again} {ref} --code current",
+            f"source with the recorded configuration: {again}",
             ref=ref,
         )
     if lost:
         raise RerunError(
             f"The recorded source of {what} {ref} is not whole: the content of {some(lost, _NAMED)} is missing from "
             f"the store. To run today's source with the recorded configuration: "
-            f"{again} {ref} --code current",
+            f"{again}",
             files=tuple(lost),
         )
     if changed:
         raise RerunError(
             f"The source of {what} {ref} is on record by its digests alone (anew.source.keep=digest), and cannot be "
             f"restored: changed since, or gone: {some(changed, _NAMED)}. Bring back what was there, such as by git "
-            f"checkout. To run today's source with the recorded configuration: {again} {ref} --code current",
+            f"checkout. To run today's source with the recorded configuration: {again}",
             files=tuple(changed),
         )
     return todays
@@ -122,6 +125,29 @@ def _lay_out_todays(file: ContentRef, origin: Path, target: Path) -> bool:
     target.write_bytes(data)
     target.chmod(0o644 if file.mode is None else file.mode)
     return True
+
+
+def lay_out_beside(source: SourceFacts, inputs: Iterable[ContentRef], places: Places) -> None:
+    """
+    Lay out the names of what else lay in the project: folders, and files of the recorded size without their content.
+
+    Inputs are left out, also those that could not be put back: they are to be missed.
+
+    Raises:
+        RerunError: A path leads out of the project.
+        OSError: That cannot be written.
+    """
+    known = {ref.path for ref in inputs}
+    for folder in source.beside:
+        if folder.path != os.curdir:
+            os.makedirs(_inside(places.project, folder.path), exist_ok=True)
+        for name, size in zip(folder.names, folder.sizes, strict=False):
+            path = os.path.normpath(f"{folder.path}/{name}")
+            full = _inside(places.project, path)
+            if path not in known and not os.path.lexists(full):
+                with open(full, "xb") as file, suppress(OSError):
+                    file.truncate(size)  # a hole, which not every place can have
+                os.utime(full, ns=(_NEVER, _NEVER))
 
 
 def _target_of(link: str, path: str, places: Places) -> str:
@@ -215,5 +241,5 @@ def files_made(places: Places, known: Iterable[str]) -> Iterator[Path]:
         for name in files:
             path = Path(current, name)
             relative = path.relative_to(places.project)
-            if relative.as_posix() not in known and not path.is_symlink():
+            if relative.as_posix() not in known and not path.is_symlink() and path.stat().st_mtime_ns != _NEVER:
                 yield relative

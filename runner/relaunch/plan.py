@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from anew.runner.dataclass import dataclass
 from anew.runner.format.serial import from_json, to_json
@@ -23,6 +23,7 @@ class Errand:
     Attributes:
         store: The store that new runs go to.
         command: As on record; `places` says where its files are now.
+        experiment: The experiment's name.
         flags: Hydra's flags that chose the configuration.
         overrides: As on record, secrets redacted.
         settings: Overrides of the `anew` node.
@@ -34,6 +35,7 @@ class Errand:
 
     store: str
     command: CommandFacts
+    experiment: str
     flags: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
@@ -118,9 +120,26 @@ def read_errand(path: Path) -> Errand:
 
 @dataclass(slots=True)
 class Assignment:
-    """What this process was started for; without an errand, for what its command line says."""
+    """
+    What this process was started for; without an errand, for what its command line says.
+
+    Attributes:
+        errand: What is to be done.
+        is_direct: Whether main is called for it, and not by the recorded script, which may call mains before that.
+        stage: "due", "begun" or "done".
+    """
 
     errand: Errand | None = None
+    is_direct: bool = False
+    stage: Literal["due", "begun", "done"] = "due"
+
+    def is_for(self, experiment: str, function: str, call: int) -> bool:
+        """Whether a call is the one that the errand is about: the *call*-th of that function of that experiment."""
+        errand = self.errand
+        if errand is None or (errand.experiment, errand.command.function) != (experiment, function):
+            return False
+        # earlier versions did not count
+        return self.is_direct or errand.command.call in (None, call)
 
 
 assignment = Assignment()
@@ -136,24 +155,26 @@ class Report:
         ignore: Patterns of metrics that need not come out the same.
         notes: What could not be done as on record, in sentences.
         missed: Recorded names of files that main looked for and did not find.
+        isolated: How Pythons were started that heed no variables.
     """
 
     number: int
     ignore: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     missed: tuple[str, ...] = field(default=())
+    isolated: tuple[str, ...] = field(default=())
 
     def write(self, path: Path) -> None:
         """Write the report, at once complete. Raises OSError."""
         replace_whole(path, json.dumps(to_json(self)).encode())
 
 
-def report_missed(names: tuple[str, ...]) -> None:
-    """Add what main looked for and did not find to the report of this process's errand, where it has one."""
+def report_seen(missed: tuple[str, ...], isolated: tuple[str, ...]) -> None:
+    """Add to the report of this process's errand, where it has one, what was seen of main; see `Report`."""
     errand = assignment.errand
-    report = read_report(Path(errand.report)) if names and errand is not None else None
+    report = read_report(Path(errand.report)) if (missed or isolated) and errand is not None else None
     if errand is not None and report is not None:
-        replace(report, missed=names).write(Path(errand.report))
+        replace(report, missed=missed, isolated=isolated).write(Path(errand.report))
 
 
 def read_report(path: Path) -> Report | None:

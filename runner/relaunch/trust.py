@@ -21,6 +21,7 @@ from anew.runner.relaunch.basis import Basis
 from anew.runner.store import marks
 from anew.runner.store.files import replace_whole
 from anew.runner.store.paths import RunLayout, SweepLayout
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import SweepStart
 from anew.runner.wording import printable
 
@@ -52,7 +53,7 @@ def require_run(
         basis.vouched_run(layout),
         record.uid,
         [*shown],
-        f"anew rerun {record.id}",
+        as_typed(f"anew rerun {record.id}", layout.folder.parent),
         given,
         tell,
     )
@@ -64,7 +65,7 @@ def require_sweep(
     """Do for a sweep, but for its plan, what `require_run` does for a run. Raises RefusedError."""
     shown = _shown(start.command, start.source, start.hostname, {})
     head = f"Sweep {start.id}"
-    again = f"anew sweep resume {start.id}"
+    again = as_typed(f"anew sweep resume {start.id}", layout.folder.parent.parent)
     _require(head, basis.of_sweep(start), basis.vouched_sweep(layout), start.uid, [*shown], again, given, tell)
 
 

@@ -24,6 +24,7 @@ from anew.runner.rerun.sides import Side
 from anew.runner.rerun.sources import main_function, read_sources
 from anew.runner.rerun.tracing import Traced, by_kind, trace
 from anew.runner.rerun.verdict import Compared
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import printable, some
 
 _MOST_PARTS = 40
@@ -64,7 +65,7 @@ def explain(case: Case) -> tuple[Cause, ...]:
     """Return what may explain how two runs differ, likeliest first; never nothing."""
     was, now = case.was.record, case.now.record
     if case.is_stopped:
-        return (_stopped(was, now, case.overrides),)
+        return (_stopped(was, now, case.overrides, case.was.store.url),)
     known = [*_on_purpose(case), *_inputs(case), *_missing(case), *_lost(case)]
     evidence = _Evidence(case)
     evident = evidence.causes()
@@ -85,12 +86,12 @@ def _distinct(causes: Iterable[Cause]) -> list[Cause]:
 # --- what is known ------------------------------------------------------------------------------------------------
 
 
-def _stopped(was: RunRecord, now: RunRecord, overrides: Sequence[str]) -> Cause:
+def _stopped(was: RunRecord, now: RunRecord, overrides: Sequence[str], store: str) -> Cause:
     if now.losses:
         why = f"Not all of the re-run is on record ({some(now.losses)})"
     else:
         why = f"The re-run was {f'stopped by {now.signal}' if now.signal else 'killed'} before its end"
-    again = " ".join(["anew rerun", str(was.id), *overrides])
+    again = as_typed(" ".join(["anew rerun", str(was.id), *overrides]), store)
     return Cause(kind="stopped", sentence=f"{why}, so the two cannot be compared. Run it whole: {again}")
 
 
@@ -125,14 +126,18 @@ def _inputs(case: Case) -> Iterator[Cause]:
                 "is not there any more" if before[path]["now"] is None else "has changed, and its content was not kept"
             )
             yield Cause(kind="input", where=path, sentence=f"The input {printable(path)} {state}.")
-    source = {file.path for file in case.was.record.source.files}
+    source = case.was.record.source
+    known = {file.path for file in source.files}
+    names_only = {os.path.normpath(f"{folder.path}/{name}") for folder in source.beside for name in folder.names}
     for path in new:
-        if path not in old and path not in source:
-            yield Cause(
-                kind="input",
-                where=path,
-                sentence=f"The re-run read {printable(path)}, which was no input of the recorded run.",
-            )
+        if path in old or path in known:
+            continue
+        what = (
+            f"of which the name alone is on record, not what it holds. Declare it there: run.input({path!r})"
+            if path in names_only
+            else "which was no input of the recorded run."
+        )
+        yield Cause(kind="input", where=path, sentence=f"The re-run read {printable(path)}, {what}")
 
 
 def _missing(case: Case) -> Iterator[Cause]:
@@ -166,7 +171,7 @@ def _lost(case: Case) -> Iterator[Cause]:
 
 
 def _unknown(case: Case) -> Cause:
-    again = f"anew rerun {case.was.record.id} --twice"
+    again = as_typed(f"anew rerun {case.was.record.id} --twice", case.was.store.url)
     return Cause(
         kind="unknown",
         sentence=f"Nothing on record explains it. To see what differs from one re-run to the next: {again}",

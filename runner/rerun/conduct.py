@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
 from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
 from anew.runner.relaunch import trust
-from anew.runner.relaunch.mirror import InputState, files_made, lay_out_source, restore_inputs
+from anew.runner.relaunch.mirror import InputState, files_made, lay_out_beside, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import Report, Rerun, read_report
 from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
@@ -36,6 +36,7 @@ from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import some
 
 _NAMES = ("anew.store", "anew.tags", "anew.note", "anew.quiet")
@@ -93,7 +94,7 @@ def rerun(
     opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     refuse_idle(overrides)
     record = opened.get(ref)
-    refuse_unfit(record, code)
+    refuse_unfit(record, code, opened.url)
     trust.require_run(record, opened.present(record.id or 0), given=trust_source, tell=tell or _silent)
 
     def once(say: Callable[[str], object]) -> tuple[RerunResult, _Again]:
@@ -117,6 +118,19 @@ def rerun(
 
 def _silent(text: str) -> None:
     """Say nothing."""
+
+
+def _values(overrides: Iterable[str], key: str) -> list[str]:
+    """Return what overrides set a key to."""
+    words = (each.lstrip("+~").partition("=") for each in overrides)
+    return [value for name, _, value in words if name == key]
+
+
+def _with_seed(changes: tuple[str, ...], record: RunRecord) -> tuple[str, ...]:
+    """Return what is to be another, with the configuration's own seed where `anew.seed` gives the root seed anew."""
+    given = _values(changes, "anew.seed")
+    is_own = isinstance(record.config.get("seed"), int) and not _values(changes, "seed")
+    return (*changes, f"seed={given[-1]}") if given and is_own else changes
 
 
 class _Again:
@@ -157,7 +171,8 @@ class _Again:
             self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
         if self.recorded_code and (lost := differences.lost_code(record)):
             self._note(
-                f"Not on record, so that whatever imports it will fail: {some(lost)}. Why: anew show {record.id}"
+                f"Not on record, so that whatever imports it will fail: {some(lost)}. "
+                f"Why: {as_typed(f'anew show {record.id}', self.store.url)}"
             )
         self.places = Places(Path(record.source.root or ""), folder / "files", moved=self.recorded_code)
         self.variables = self._child_variables(folder)
@@ -176,7 +191,8 @@ class _Again:
             what = ", ".join(f"{name} ({section})" for section, entries in left.items() for name in entries)
             raise RefusedError(
                 f"Run {record.id} was not run again, since --strict was given and this differs: "
-                f"{what or ' '.join(self.notes)}. To run it all the same: anew rerun {record.id}",
+                f"{what or ' '.join(self.notes)}. "
+                f"To run it all the same: {as_typed(f'anew rerun {record.id}', self.store.url)}",
                 differences=self.differences,
             )
 
@@ -220,10 +236,14 @@ class _Again:
     def _lay_out(self) -> list[InputState]:
         try:
             if self.recorded_code:
-                todays = lay_out_source(self.record.source, self.places, self.store.objects, ref=self.record.id)
+                again = as_typed(f"anew rerun {self.record.id} --code current", self.store.url)
+                objects, ref = self.store.objects, self.record.id
+                todays = lay_out_source(self.record.source, self.places, objects, ref=ref, again=again)
                 if todays:
                     self._note(f"The source is on record by its digests alone; today's files are the same ({todays}).")
             inputs = restore_inputs(self.record.inputs, self.places, self.store.objects)
+            if self.recorded_code:
+                lay_out_beside(self.record.source, self.record.inputs, self.places)
             self.cwd = self._working_dir()
         except (OSError, StoreError) as error:
             reason = (error.__cause__ if isinstance(error.__cause__, OSError) else error) or error
@@ -303,12 +323,13 @@ class _Again:
             store=self.target.url,
             rerun_of=RerunOf(id=record.id, uid=record.uid),
             command=record.command,
+            experiment=record.experiment,
             config=record.config,
             flags=record.provenance.flags,
             overrides=record.overrides,
-            changes=self.changes,
+            changes=_with_seed(self.changes, record),
             settings=self._settings(),
-            seed=None if any(each.startswith("anew.seed=") for each in self.changes) else record.seed,
+            seed=None if _values(self.changes, "anew.seed") else record.seed,
             source=record.source if self.recorded_code else None,
             root=str(self.places.root),
             mirror=str(self.places.mirror),
@@ -320,6 +341,8 @@ class _Again:
     def _settings(self) -> tuple[str, ...]:
         """Return the settings to record by; one that held a secret is not on record, and left out."""
         typed = [each for each in self.record.provenance.settings if not each.lstrip("+~").startswith(_NAMES)]
+        if _values(self.changes, "seed") or _values(self.changes, "anew.seed"):
+            typed = [each for each in typed if not _values([each], "anew.seed")]
         hidden = [each for each in typed if REDACTED in each]
         if hidden:
             keys = ", ".join(each.lstrip("+~").partition("=")[0] for each in hidden)
@@ -333,7 +356,7 @@ class _Again:
         new = self._wait_for_end(report.number)
         for note in report.notes:
             self._note(note)
-        unrecorded = self._note_reads(new)
+        unrecorded = self._note_reads(new, report.isolated)
         self._keep_written(new)
         self.ignored = (*report.ignore, *ignore)
         if lower := differences.of_libraries(self.record, new):
@@ -421,14 +444,14 @@ class _Again:
             record = self.target.get(number)
         return record
 
-    def _note_reads(self, new: RunRecord) -> list[str]:
-        """Say which files main read that are not the recorded ones; return them."""
+    def _note_reads(self, new: RunRecord, isolated: Sequence[str]) -> list[str]:
+        """Say which files main read that are not the recorded ones, and what may have; return them."""
         if not self.recorded_code or self.changes:
             return []
         other, unknown = led.read_otherwise(self.record, new)
-        for text in led.of_today(other, self.differences.get("inputs", {})):
+        for text in (*led.of_today(other, self.differences.get("inputs", {})), *led.of_isolated(isolated)):
             self._note(text)
-        return [*other, *unknown]
+        return [*other, *unknown, *isolated]
 
     def _keep_written(self, new: RunRecord) -> None:
         """Move what main wrote beside its source into the new run's folder, where it stays."""

@@ -53,6 +53,8 @@ def sentences(record: RunRecord, places: Places, own: OwnPlaces) -> tuple[list[s
         )
     if moved:
         told.append(f"note: {some(moved)} in the configuration lead into the laid-out project.")
+    if many := [folder.path for folder in record.source.beside if folder.more]:
+        told.append(f"note: In {some(many)} were more files than are named on record; those that main read are there.")
     noted = [f"{some(today)} in the configuration lead into {places.root} as it is today."] if today else []
     return told, noted
 
@@ -65,6 +67,12 @@ def of_today(read: Sequence[str], inputs: Mapping[str, Any]) -> Iterator[str]:
                 f"Main read {path} as it is today, not as it is on record: it opened it by an absolute path, which "
                 "leads there. To have the recorded content: run.input(PATH), or a path relative to the script."
             )
+
+
+def of_isolated(started: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence on Pythons that heed no variables, so that the laid-out project is not theirs."""
+    if started:
+        yield f"{some(started)}: a Python that main started so finds modules as they are installed today."
 
 
 def variables(given: Mapping[str, str], record: RunRecord, places: Places) -> dict[str, str]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from anew.runner.dataclass import dataclass
-from anew.runner.format.values import plain
+from anew.runner.format.values import exact_form, plain
+from anew.runner.wording import told_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,10 @@ class Part:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two numbers are the same, bit for bit: NaN is NaN, and 0.0 is not -0.0."""
-    if isinstance(a, float) and isinstance(b, float) and math.isnan(a):
+    """Whether two numbers are the same, bit for bit: NaN is NaN, 0.0 is not -0.0, and 1 is not 1.0."""
+    if isinstance(a, float) is not isinstance(b, float):
+        return False
+    if isinstance(a, float) and math.isnan(a):
         return math.isnan(b)
     return bool(a == b) and sign(a) == sign(b)
 
@@ -58,18 +61,22 @@ def apart(a: Any, b: Any) -> float | None:
 
 
 def value_parts(was: Any, now: Any, what: str, where: str = "") -> Iterator[Part]:
-    """Yield where two values of JSON part, at every depth."""
-    if isinstance(was, Mapping) and isinstance(now, Mapping) and set(was) == set(now):
-        for key in was:
-            yield from value_parts(was[key], now[key], what, f"{where}.{key}".lstrip("."))
-    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        for index, (old, new) in enumerate(zip(was, now, strict=True)):
-            yield from value_parts(old, new, what, f"{where}[{index}]")
-    elif is_number(was) and is_number(now):
+    """Yield where two values part, at every depth and bit for bit; see `exact_form`."""
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        old, new = ({exact_form(key): (key, item) for key, item in each.items()} for each in (was, now))
+        if old.keys() == new.keys():
+            for form, (key, item) in old.items():
+                yield from value_parts(item, new[form][1], what, f"{where}.{key}".lstrip("."))
+            return
+    elif type(was) is type(now) and isinstance(was, (list, tuple)) and len(was) == len(now):
+        for index, (one, other) in enumerate(zip(was, now, strict=True)):
+            yield from value_parts(one, other, what, f"{where}[{index}]")
+        return
+    if is_number(was) and is_number(now):
         if not same(was, now):
-            yield Part(what, where, None, was, now, apart(was, now))
-    elif was != now:
-        yield Part(what, where, None, was, now, None)
+            yield Part(what, where, None, *told_apart(was, now), apart(was, now))
+    elif exact_form(was) != exact_form(now):
+        yield Part(what, where, None, *told_apart(was, now), None)
 
 
 def is_number(value: Any) -> bool:

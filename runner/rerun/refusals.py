@@ -7,6 +7,7 @@ from pathlib import Path
 
 from anew.runner.errors import RerunError
 from anew.runner.records import RunRecord
+from anew.runner.store.typed import as_typed
 
 _INSTEAD = {
     "anew.store": "It goes to the store of the run that it repeats. To have it elsewhere, afterwards: anew sync",
@@ -29,14 +30,16 @@ def refuse_idle(overrides: Sequence[str]) -> None:
             raise RerunError(f"{each!r} has no effect on a re-run. {_INSTEAD[key]}")
 
 
-def refuse_unfit(record: RunRecord, code: str) -> None:
-    """Refuse a run whose record does not suffice, or that is going on. Raises RerunError."""
+def refuse_unfit(record: RunRecord, code: str, store: str) -> None:
+    """Refuse a run whose record does not suffice, or that is going on, in the store at a URL. Raises RerunError."""
     ref = record.id
     if not record.uid:
-        raise RerunError(f"Run {ref} cannot be run again: {'; '.join(record.warnings)}. To look into it: anew check")
+        check = as_typed("anew check", store)
+        raise RerunError(f"Run {ref} cannot be run again: {'; '.join(record.warnings)}. To look into it: {check}")
     if not record.status.final:
         where = f" (process {record.process.pid} on {record.process.hostname})" if record.process else ""
-        raise RerunError(f"Run {ref} is still going on{where}. Wait for its end, or follow it: anew logs {ref} -f")
+        logs = as_typed(f"anew logs {ref} -f", store)
+        raise RerunError(f"Run {ref} is still going on{where}. Wait for its end, or follow it: {logs}")
     if not record.command.function:
         raise RerunError(f"It is not on record which function run {ref} called, so it cannot be called again.")
     root = record.source.root
@@ -45,5 +48,5 @@ def refuse_unfit(record: RunRecord, code: str) -> None:
     if code == "recorded" and not record.source.files:
         raise RerunError(
             f"The source of run {ref} is not on record (anew.source.enabled was false, or its files were left out). "
-            f"To run today's: anew rerun {ref} --code current"
+            f"To run today's: {as_typed(f'anew rerun {ref} --code current', store)}"
         )

@@ -164,10 +164,10 @@ def _part(name: str, step: int, a: Any, b: Any) -> Part:
 
 
 def _key(value: Any) -> tuple[Any, ...]:
-    """Return what stands for a number in a count: NaN is NaN, 1 is 1.0, and 0.0 is not -0.0."""
+    """Return what stands for a number in a count: NaN is NaN, 1 is not 1.0, and 0.0 is not -0.0."""
     if value != value:
         return (None, 1.0)
-    return value, sign(value)
+    return value, sign(value), isinstance(value, float)
 
 
 def _value(key: tuple[Any, ...]) -> Any:

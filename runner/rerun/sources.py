@@ -44,8 +44,9 @@ def _first_file(record: RunRecord, refs: Mapping[str, object]) -> str | None:
     if record.command.entry == "module":
         return _file_of(record.command.target, refs)
     root = record.source.root or ""
-    path = os.path.relpath(record.command.target, root).replace(os.sep, "/") if record.command.target else ""
-    return path if path in refs else None
+    target = record.command.target
+    paths = [os.path.relpath(each, root).replace(os.sep, "/") for each in (target, f"{target}/__main__.py") if target]
+    return next((path for path in paths if path in refs), None)
 
 
 def _file_of(module: str, refs: Mapping[str, object]) -> str | None:

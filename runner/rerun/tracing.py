@@ -42,6 +42,8 @@ _WRITES |= {
     "log_artifact",
 }
 _WRITES |= {"writerow", "writerows", "imsave", "imwrite"}
+# `except*` came with Python 3.11
+_TRIES: tuple[type[ast.Try], ...] = (ast.Try, getattr(ast, "TryStar", ast.Try))
 _CHANGES = {"append", "extend", "add", "update", "insert", "put", "setdefault", "appendleft"}
 
 
@@ -197,7 +199,7 @@ class _Reader:
                 if item.optional_vars is not None:
                     self._bind(item.optional_vars, found, None)
             self._block(node.body, control)
-        elif isinstance(node, ast.Try):
+        elif isinstance(node, _TRIES):
             self._block([*node.body, *node.orelse, *node.finalbody], control)
             for handler in node.handlers:
                 self._block(handler.body, control)

@@ -63,7 +63,8 @@ def compare(was: Side, now: Side, *, ignore: Sequence[str] = ()) -> Compared:
     if was.lost:
         found.remarks.append(f"Lost, and not compared: {some(was.lost)}.")
     series = [*_series(was, now, ignore, found)]
-    if not found.partial:
+    # what broke off did not come to an error, whatever would have come of it
+    if not found.partial or (now.record.error is not None and not now.record.losses):
         found.parts += _ending(was, now)
     found.parts += series
     if not found.partial:
@@ -157,7 +158,7 @@ def _result(was: Side, now: Side) -> Iterator[Part]:
         if side.record.unkept is not None:
             yield Part("result", "", None, _kept(was), _kept(now), None)
             return
-    yield from value_parts(plain(was.record.result), plain(now.record.result), "result")
+    yield from value_parts(was.record.result, now.record.result, "result")
 
 
 def _kept(side: Side) -> Any:
@@ -203,7 +204,7 @@ def _histograms(was: Side, now: Side, ignore: Sequence[str], found: Compared) ->
 
 def _told(was: Side, now: Side, found: Compared) -> Iterator[Part]:
     """Yield where the facts and the tags part that main set."""
-    old, new = plain(was.record.info), plain(now.record.info)
+    old, new = was.record.info, now.record.info
     fewer = found.partial or was.lost_points
     yield from value_parts(old, {key: new[key] for key in old if key in new} if fewer else new, "info")
     tags, tags_now = was.tags(), now.tags()

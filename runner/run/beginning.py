@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 
+from anew.runner.capture.beside import folders_beside
 from anew.runner.capture.command import unrepeatable
 from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import capture_environment
@@ -163,7 +164,10 @@ def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:
         return SourceFacts(root=str(origin.places.root))
     source = origin.scan.finish(claim.store.objects, claim.settings.source, exclude=(claim.store.root,))
     elsewhere = modules_elsewhere(origin.places, claim.store.objects, claim.settings.source)
-    source = replace(source, files=(*source.files, *elsewhere))
+    project, exclude = origin.places.project, (claim.store.root,)
+    known = {file.path for file in source.files}
+    beside = folders_beside(project, known, exclude=exclude, settings=claim.settings.source)
+    source = replace(source, files=(*source.files, *elsewhere), beside=beside)
     if source.git is None or source.git.diff is None:
         return source
     return replace(source, git=replace(source.git, diff=redactor.text(source.git.diff)))

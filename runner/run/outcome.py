@@ -56,7 +56,8 @@ def _verdict(failure: BaseException | None, received: str | None) -> tuple[Statu
         return Status.COMPLETED, None, errors.EXIT_OK
     if isinstance(failure, SystemExit):
         code = failure.code
-        number = code if isinstance(code, int) else 0 if code is None else 1
+        # as a shell sees it, to whom 256 would be 0
+        number = (code & 0xFF or int(code != 0)) if isinstance(code, int) else 0 if code is None else 1
         return (Status.FAILED if number else Status.COMPLETED), None, number
     return Status.FAILED, None, errors.EXIT_FAILED
 

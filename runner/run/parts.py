@@ -16,20 +16,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner import events as ev
+from anew.runner.capture.beside import is_left_out, unseen_files
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import imported_modules, loaded_libraries
-from anew.runner.capture.opened import OpenedFiles, missed_files, noticed_inputs
+from anew.runner.capture.noticed import missed_files, noticed_inputs, written_files
+from anew.runner.capture.opened import OpenedFiles
 from anew.runner.capture.source import added_modules
+from anew.runner.capture.unseen import Unseen
+from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
-from anew.runner.relaunch.plan import report_missed
+from anew.runner.relaunch.plan import report_seen
 from anew.runner.run.beginning import Beginning, without_source
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import message
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import duration, in_a_line, say
 
 if TYPE_CHECKING:
@@ -156,11 +161,14 @@ class Announcement:
 
     def start(self) -> None:
         """Say which run begins, and what is new about its source; quiet or not, once, that there is none to be had."""
-        for note in without_source(self._beginning.origin):
+        claim, scan = self._beginning.claim, self._beginning.origin.scan
+        for note in without_source(self._beginning.origin) if claim.settings.record else ():
             _say_once(note)
         if self._is_quiet:
             return
-        claim, scan = self._beginning.claim, self._beginning.origin.scan
+        if not claim.settings.record:
+            say(f"a run of {self._beginning.record.experiment}, unrecorded: nothing of it stays")
+            return
         say(f"run {claim.number} of {self._beginning.record.experiment} in {self._shown(claim.layout.folder)}")
         for note in scan.news if scan is not None else ():
             say(note)
@@ -174,13 +182,16 @@ class Announcement:
         ended = self._course.ended
         if self._is_quiet or ended is None or not self._course.called:
             return
-        number = self._beginning.claim.number
-        say(f"run {number} {ended.status.value} after {duration(ended.duration_s)}, {self._where()}")
+        claim = self._beginning.claim
+        if not claim.settings.record:
+            say(f"{ended.status.value} after {duration(ended.duration_s)}, unrecorded")
+            return
+        say(f"run {claim.number} {ended.status.value} after {duration(ended.duration_s)}, {self._where()}")
 
     def _where(self) -> str:
         claim = self._beginning.claim
         if claim.settings.keep:
-            return f"see: anew show {claim.number}"
+            return f"see: {as_typed(f'anew show {claim.number}', claim.store.url, self._beginning.record.command.cwd)}"
         sinks = self._followers.sinks if self._followers is not None else ()
         return f"kept by {', '.join(sinks)}" if sinks else f"spooled in {self._shown(claim.layout.folder)}"
 
@@ -336,12 +347,37 @@ class NoticedInputs:
         mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]
         exclude = (beginning.claim.store.root,)
         folders = [places.project, *roots, *mirrored, *([places.mirror] if places.mirror is not None else [])]
-        self.opened = OpenedFiles(folders, exclude=exclude, most=settings.max_files, outside=True)
+        # what is laid out for a re-run is nobody's project
+        self._written = WrittenFiles(beginning.origin.cache, places.root) if not places.moved else None
+        self.opened = OpenedFiles(
+            folders,
+            exclude=exclude,
+            most=settings.max_files,
+            outside=True,
+            unseen=Unseen(lambda: unseen_files(places, roots, beginning.record.source, exclude)),
+            keep=self._keep,
+            writing=self._written.begin if self._written is not None else None,
+        )
+
+    def _is_no_data(self, path: str) -> bool:
+        """Whether a file that was read on the way to main is source, or is to be left out."""
+        name = self._beginning.origin.places.name(Path(path))
+        source = self._beginning.record.source.files
+        return is_left_out(name, self._beginning.claim.settings.source) or any(name == file.path for file in source)
+
+    def _keep(self, path: str) -> str | None:
+        """Keep what a file is that is about to be changed, unless it is too large."""
+        claim = self._beginning.claim
+        if os.path.getsize(path) > claim.settings.inputs.keep_bytes:
+            return None
+        return claim.store.objects.put_file(Path(path), sync=False)[0]
 
     def start(self) -> None:
         """Begin to notice them; a run without that is better than none."""
         try:
-            self.opened.start()
+            if self._written is not None:
+                self._written.open()
+            self.opened.start(self._is_no_data)
         except OSError as error:
             self._recorder.warn_once("notice", f"The files that main opens are not noticed: {in_a_line(error)}.")
 
@@ -354,7 +390,9 @@ class NoticedInputs:
         cache = beginning.origin.cache / "inputs.json"
         try:
             places, declared = beginning.origin.places, self._run.declared
-            report_missed(missed_files(self.opened, places))
+            report_seen(missed_files(self.opened, places), tuple(self.opened.isolated))
+            if self._written is not None:
+                self._written.end(written_files(self.opened))
             found, notes = noticed_inputs(self.opened, places, objects, keep, cache, declared)
             for reference in found:
                 self._recorder.add(ev.InputUsed, input=reference)
@@ -362,6 +400,8 @@ class NoticedInputs:
                 self._recorder.warn_once(note, note)
         finally:
             self.opened.close()
+            if self._written is not None:
+                self._written.close()
 
 
 class ThreadFailures:

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anew.runner.errors import ValueRefusedError
 
 
-def objectives(returned: Any, directions: Sequence[str]) -> tuple[float, ...]:
+class NotComparableError(ValueRefusedError):
+    """What main returned is nothing that a search could compare, and will not be for the next job either."""
+
+
+def objectives(
+    returned: Any, directions: Sequence[str], *, names: Sequence[str] = (), metrics: Mapping[str, Any] | None = None
+) -> tuple[float, ...]:
     """
     Return a number for each direction.
 
+    Args:
+        returned: What main returned.
+        directions: What is done with each number.
+        names: Keys of what main returned, or metrics, which are the numbers; none where main returns them.
+        metrics: The last value of each metric, by name.
+
     Raises:
-        ValueRefusedError: There are none, or not as many, or one is NaN; the message says what main has to return.
+        NotComparableError: There are none, or not as many; the message says what main has to return.
+        ValueRefusedError: One is NaN.
     """
+    if names:
+        picked = [_picked(name, returned, metrics or {}) for name in names]
+        return tuple(_number(each, each, directions[:1]) for each in picked)
     if len(directions) == 1:
         return (_number(returned, returned, directions),)
     try:
@@ -25,6 +41,18 @@ def objectives(returned: Any, directions: Sequence[str]) -> tuple[float, ...]:
     if items is None or len(items) != len(directions):
         raise _refusal(returned, directions)
     return tuple(_number(item, returned, directions) for item in items)
+
+
+def _picked(name: str, returned: Any, metrics: Mapping[str, Any]) -> Any:
+    """Return what a key of the result, or a metric, is. Raises NotComparableError."""
+    keys = returned if isinstance(returned, Mapping) else {}
+    if name in keys or name in metrics:
+        return keys[name] if name in keys else metrics[name]
+    there = ", ".join(str(each) for each in dict.fromkeys([*keys, *metrics]))
+    raise NotComparableError(
+        f"hydra.sweeper.value={name} is no key of what main returned, and no metric. There are: {there or 'none'}.",
+        returned=returned,
+    )
 
 
 def _number(value: Any, returned: Any, directions: Sequence[str]) -> float:
@@ -40,7 +68,7 @@ def _number(value: Any, returned: Any, directions: Sequence[str]) -> float:
     return number
 
 
-def _refusal(returned: Any, directions: Sequence[str]) -> ValueRefusedError:
+def _refusal(returned: Any, directions: Sequence[str]) -> NotComparableError:
     text = repr(returned)
     shown = text if len(text) <= 60 else f"{text[:57]}..."
     wanted = (
@@ -48,8 +76,12 @@ def _refusal(returned: Any, directions: Sequence[str]) -> ValueRefusedError:
         if len(directions) == 1
         else f"{len(directions)} numbers, to {', '.join(directions)}"
     )
-    return ValueRefusedError(
-        f"main returned {shown} ({type(returned).__name__}); a search needs {wanted}, such as: return "
-        f"{'loss' if len(directions) == 1 else ', '.join('abcdefghij'[: len(directions)])}",
+    keys = [str(each) for each in returned] if isinstance(returned, Mapping) else []
+    names = [*keys, *(f"NAME{number}" for number in range(1, 1 + len(directions)))][: len(directions)]
+    pick = f"hydra.sweeper.value={names[0] if len(names) == 1 else '[' + ','.join(names) + ']'}"
+    example = "loss" if len(directions) == 1 else ", ".join("abcdefghij"[: len(directions)])
+    return NotComparableError(
+        f"main returned {shown} ({type(returned).__name__}); a search needs {wanted}, such as: return {example}. "
+        f"Or name keys of it, or metrics: {pick}",
         returned=returned,
     )

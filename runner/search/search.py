@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.errors import EXIT_FAILED, AnewError, StoreError, ValueRefusedError
 from anew.runner.search.extra import need
 from anew.runner.search.files import SearchFiles, write_json
-from anew.runner.search.outcomes import objectives
+from anew.runner.search.outcomes import NotComparableError, objectives
 from anew.runner.search.record import begin_record
 from anew.runner.search.settings import SearchSettings
 from anew.runner.search.spaces import Choices, distributions, grid_point
@@ -35,6 +36,11 @@ class SearchFailedError(AnewError, RuntimeError):
             failures=failures,
         )
 
+    @classmethod
+    def without_numbers(cls, index: int, why: str) -> SearchFailedError:
+        """Return the error for a job that returned nothing to compare, as the next ones would."""
+        return cls(f"The search has ended with job {index}: {why}", failures=1)
+
 
 class Search:
     """
@@ -51,6 +57,7 @@ class Search:
     Attributes:
         record: What is known of it beside its trials.
         files: Where it is kept.
+        unfit: The error for a job that returned nothing that can be compared, once there is one.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -69,6 +76,7 @@ class Search:
         self._numbers = {index: trial.number for index, trial in self._study.latest().items()}
         self._distributions = dict(distributions(settings.parameters))
         self._failed: set[int] = set()
+        self.unfit: SearchFailedError | None = None
         if not self._numbers:
             self._announce()
 
@@ -79,8 +87,13 @@ class Search:
 
     @property
     def has_failed(self) -> bool:
-        """Whether more jobs have failed than may."""
-        return len(self._failed) > self._settings.may_fail
+        """Whether more jobs have failed than may, or one has come to nothing that can be compared."""
+        return self.unfit is not None or len(self._failed) > self._settings.may_fail
+
+    @property
+    def failure(self) -> SearchFailedError:
+        """What has ended it, where that is so."""
+        return self.unfit or SearchFailedError.after(self.failures, self._settings)
 
     @property
     def failures(self) -> int:
@@ -132,13 +145,17 @@ class Search:
             fixed = {"fixed_params": dict(trial.params)}
             self._numbers[index] = self._study.add(index, state=_state("RUNNING"), system_attrs=fixed)
 
-    def tell(self, index: int, returned: Any) -> None:
-        """Learn what main returned. What is no number makes the trial a failed one."""
+    def tell(self, index: int, returned: Any, metrics: Mapping[str, Any] | None = None) -> None:
+        """Learn what main returned. What is no number makes the trial a failed one, and ends the search but for NaN."""
         try:
-            values = objectives(returned, self.record.directions)
+            values = objectives(returned, self.record.directions, names=self._settings.value, metrics=metrics)
         except ValueRefusedError as error:
-            self.tell_failed(index, error.message)
-            return
+            if not self.files.stop_mark(index).exists():
+                if isinstance(error, NotComparableError):
+                    self.unfit = self.unfit or SearchFailedError.without_numbers(index, error.message)
+                self.tell_failed(index, error.message)
+                return
+            values = ()  # it was told to stop, and may have had nothing to return
         trial = self._study.trial(self._numbers[index])
         self._failed.discard(index)
         if not trial.state.is_finished():

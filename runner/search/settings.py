@@ -59,6 +59,7 @@ class SearchSettings:
         study_name: The study's name in its storage, or None for ours.
         storage: A journal file or a URL; None for a journal in the sweep's folder.
         max_failure_rate: The share of `n_trials` that may fail; with one more no further job begins.
+        value: Keys of what main returns, or metrics, that are searched by; none where main returns numbers.
     """
 
     items: tuple[str | Parameter, ...]
@@ -70,6 +71,7 @@ class SearchSettings:
     study_name: str | None
     storage: str | None
     max_failure_rate: float
+    value: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -105,6 +107,7 @@ def read_settings(values: Mapping[str, Any], items: Sequence[str | Parameter]) -
         study_name=_text_or_null(values["study_name"], "study_name"),
         storage=_text_or_null(values["storage"], "storage"),
         max_failure_rate=_share(values["max_failure_rate"]),
+        value=_names(values.get("value"), directions),
     )
     _check_fit(settings)
     count = _count(values["n_trials"], grid_size(settings.parameters) if sampler.name == "grid" else None)
@@ -151,6 +154,14 @@ def _directions(value: Any) -> tuple[str, ...]:
     if not given or any(each not in DIRECTIONS for each in given):
         raise refusal("direction", f"is {value!r}; it takes minimize or maximize, or a list of them.")
     return tuple(given)
+
+
+def _names(value: Any, directions: Sequence[str]) -> tuple[str, ...]:
+    names = [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
+    if names and (len(names) != len(directions) or not all(isinstance(each, str) and each for each in names)):
+        wanted = "a name" if len(directions) == 1 else f"{len(directions)} names, as there are directions"
+        raise refusal("value", f"is {value!r}; it takes {wanted}: of keys of what main returns, or of metrics.")
+    return tuple(names)
 
 
 def _count(value: Any, combinations: int | None) -> int:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from anew.runner.errors import StoreError
 from anew.runner.search.extra import need
@@ -37,7 +37,7 @@ def open_storage(sweep: Path, storage: str) -> BaseStorage:
 
     try:
         if "://" in storage:
-            return storages.RDBStorage(storage)
+            return storages.RDBStorage(storage, engine_kwargs=_pool(storage))
         path = sweep / storage
         if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
             raise OSError("it is no regular file")
@@ -51,6 +51,15 @@ def open_storage(sweep: Path, storage: str) -> BaseStorage:
 def lies_within(sweep: Path, storage: str) -> bool:
     """Whether a storage is a file in the sweep's folder, wherever links lead."""
     return "://" not in storage and Path(os.path.realpath(sweep / storage)).is_relative_to(os.path.realpath(sweep))
+
+
+def _pool(url: str) -> dict[str, Any]:
+    """Keep no SQLite file open between two calls: nobody would close it, of which Python tells since 3.13."""
+    from sqlalchemy.pool import NullPool
+
+    kind, _, place = url.partition("://")
+    is_file = kind.startswith("sqlite") and place.strip("/") and "memory" not in place
+    return {"poolclass": NullPool} if is_file else {}
 
 
 class _Lock:

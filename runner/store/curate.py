@@ -8,22 +8,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.attached.comments import Comment, user_name
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import RunNotFoundError, RunStateError, StoreError, ValueRefusedError
 from anew.runner.format import ids
-from anew.runner.format.redact import Redactor
 from anew.runner.format.serial import from_json, to_json
+from anew.runner.query.filters import parse_filter
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
 from anew.runner.store.paths import PURGING, RunLayout
 from anew.runner.store.reading import may_live, read_run
-from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
 from anew.runner.wording import some
+
+if TYPE_CHECKING:
+    from anew.runner.store.run_folders import RunFolders
 
 GRACE_S = 3600.0
 
@@ -80,6 +82,9 @@ def _add(store: RunFolders, ref: str | int, kind: type[ev.Event], **values: Any)
 
 def _without_secrets(kind: type[ev.Event], values: dict[str, Any]) -> dict[str, Any]:
     """Return what an event is made of without the secrets in this process's environment."""
+    # not at the top: whoever only looks at a store knows of no secrets, and does without what finds them
+    from anew.runner.format.redact import Redactor
+
     redactor = Redactor.of_environment()
     facts = (Verdict, Comment)
     return {
@@ -150,18 +155,44 @@ def _in_trash(store: RunFolders) -> list[StoredRun]:
 
 def number_in_trash(store: RunFolders, ref: str | int) -> int:
     """Return the number of a deleted run. Raises RunNotFoundError, RefSyntaxError."""
-    parsed = ids.parse_ref(ref)
-    runs = _in_trash(store)
-    if isinstance(parsed, ids.ByNumber):
-        found = [run for run in runs if run.number == parsed.number]
-    elif isinstance(parsed, ids.ByUid):
-        found = [run for run in runs if run.record.uid.startswith(parsed.prefix)]
-    else:
-        found = runs[parsed.back : parsed.back + 1] if isinstance(parsed, ids.ByAge) else []
-    if len(found) != 1:
-        held = some([run.number for run in runs], 20) or "nothing"
-        raise RunNotFoundError(f"The trash of {store.url} holds no run {str(ref)!r}; it holds: {held}.", ref=str(ref))
-    return found[0].number
+    return Trash(store).resolve(ref)
+
+
+class Trash:
+    """The deleted runs of a store, to choose from."""
+
+    def __init__(self, store: RunFolders) -> None:
+        self.url = f"the trash of {store.url}"
+        self._runs = _in_trash(store)
+
+    def resolve(self, ref: str | int) -> int:
+        """Return the number of a deleted run. Raises RunNotFoundError, RefSyntaxError."""
+        parsed = ids.parse_ref(ref)
+        if isinstance(parsed, ids.ByNumber):
+            found = [run for run in self._runs if run.number == parsed.number]
+        elif isinstance(parsed, ids.ByUid):
+            found = [run for run in self._runs if run.record.uid.startswith(parsed.prefix)]
+        elif isinstance(parsed, ids.ByAge):
+            found = self._runs[parsed.back : parsed.back + 1]
+        else:
+            job = (parsed.sweep, parsed.index)
+            jobs = ((run, run.record.sweep) for run in self._runs)
+            found = [run for run, sweep in jobs if sweep and (sweep.id, sweep.index) == job][:1]
+        if len(found) != 1:
+            held = some([run.number for run in self._runs], 20) or "nothing"
+            whose = self.url[0].upper() + self.url[1:]
+            raise RunNotFoundError(f"{whose} holds no run {str(ref)!r}; it holds: {held}.", ref=str(ref))
+        return found[0].number
+
+    def get(self, ref: str | int) -> RunRecord:
+        """Return the record of a deleted run. Raises as `resolve`."""
+        number = self.resolve(ref)
+        return next(run.record for run in self._runs if run.number == number)
+
+    def find(self, where: str = "") -> list[RunRecord]:
+        """Return the records of those that match, newest first. Raises FilterError."""
+        matches = parse_filter(where).matches if where.strip() else None
+        return [run.record for run in self._runs if matches is None or matches(run.record)]
 
 
 def _move(source: Path, target: Path) -> None:

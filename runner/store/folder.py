@@ -30,6 +30,7 @@ from anew.runner.store.paths import CURATING, RETIRED, RunLayout, StoreLayout
 from anew.runner.store.reading import check_format, journals, read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
+from anew.runner.store.typed import as_typed
 from anew.runner.store.views import view_bytes
 
 
@@ -323,7 +324,7 @@ class FolderStore(RunFolders):
         """Return how a deleted run can be had back."""
         if not self.layout.trashed(number).folder.exists():
             return ""
-        return f"Run {number} was deleted; to have it back: anew restore {number}."
+        return f"Run {number} was deleted; to have it back: {as_typed(f'anew restore {number}', self.url)}."
 
     def present(self, number: int) -> RunLayout:
         """Return a run's folder, where all of it is."""

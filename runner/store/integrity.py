@@ -18,10 +18,10 @@ from anew.runner.store.paths import PURGING, RunLayout
 from anew.runner.store.position import observer_damage
 from anew.runner.store.reading import read_outcome, read_run
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import as_typed
 from anew.runner.store.views import changed_files, view_damage
 
 _STARTING_S = 60.0
-_ITS_RUNS = "its runs are whole: anew list sweep=={}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,9 @@ def check_store(store: RunFolders, *, deep: bool = False) -> Iterator[Finding]:
     """Yield what is wrong with a store, deleted runs included; *deep* reads every byte that anew wrote there."""
     if isinstance(store, FolderStore) and (flaw := store.index_flaw(deep=deep)):
         # first: who lists runs mends it
-        yield Finding(Severity.WARNING, flaw, str(store.layout.index), "anew list, which makes it anew")
+        yield Finding(
+            Severity.WARNING, flaw, str(store.layout.index), f"{as_typed('anew list', store.url)}, which makes it anew"
+        )
     damaged: dict[str, bool] = {}
     for number in store.numbers():
         yield from _check_run(store, store.present(number), f"run {number}", number, deep, damaged)
@@ -58,12 +60,21 @@ def check_store(store: RunFolders, *, deep: bool = False) -> Iterator[Finding]:
         yield from _check_unreferred(store, damaged)
         if isinstance(store, FolderStore):
             yield from _check_strangers(store)
-    old = store.objects.temporaries(3600)
+    old, purge = store.objects.temporaries(3600), as_typed("anew purge", store.url)
     if old:
-        yield Finding(Severity.NOTE, f"{len(old)} temporary files of killed writers", str(old[0].parent), "anew purge")
+        yield Finding(
+            Severity.NOTE,
+            f"{len(old)} temporary files of killed writers",
+            str(old[0].parent),
+            purge,
+        )
     leftovers = list(store.layout.trash.glob(f"{PURGING}*"))
     if leftovers:
-        yield Finding(Severity.NOTE, "a purge was interrupted", str(store.layout.trash), "anew purge")
+        yield Finding(Severity.NOTE, "a purge was interrupted", str(store.layout.trash), purge)
+
+
+def _its_runs(store: RunFolders, number: int) -> str:
+    return f"its runs are whole: {as_typed(f'anew list sweep=={number}', store.url)}"
 
 
 def _check_run(
@@ -74,11 +85,17 @@ def _check_run(
         with suppress(FileNotFoundError):  # it may have been deleted just now
             yield from _check_claim(layout)
         return
+    show = as_typed(f"anew show {number}", store.url)
     if record.status is Status.LOST:
-        yield Finding(Severity.WARNING, "LOST: its process died without an outcome", where, f"anew show {number}")
+        yield Finding(
+            Severity.WARNING,
+            "LOST: its process died without an outcome",
+            where,
+            show,
+        )
     if record.losses:
         what = f"not whole on record: {'; '.join(record.losses)}"
-        yield Finding(Severity.WARNING, what, where, f"anew show {number}")
+        yield Finding(Severity.WARNING, what, where, show)
     found = [*record.damage, *observer_damage(layout), *(_more_damage(layout, record) if deep else ())]
     for damage in found:
         yield Finding(damage.severity, damage.what, where, damage.mend)
@@ -109,15 +126,14 @@ def _check_sweep(store: RunFolders, number: int, deep: bool) -> Iterator[Finding
         sweep = store.sweep(number)
     except AnewError as error:
         if os.path.lexists(layout.record):
-            yield Finding(Severity.ERROR, str(error), str(layout.record), _ITS_RUNS.format(number))
+            yield Finding(Severity.ERROR, str(error), str(layout.record), _its_runs(store, number))
         elif store.sweep_folder(number).is_headless():
             what = f"the record of sweep {number} is missing"
-            yield Finding(Severity.ERROR, what, str(layout.record), _ITS_RUNS.format(number))
+            yield Finding(Severity.ERROR, what, str(layout.record), _its_runs(store, number))
         return
     for warning in sweep.warnings:
-        yield Finding(
-            Severity.ERROR, warning, f"sweep {number}", f"anew sweep resume {number} writes anew what runs tell"
-        )
+        mend = f"{as_typed(f'anew sweep resume {number}', store.url)} writes anew what runs tell"
+        yield Finding(Severity.ERROR, warning, f"sweep {number}", mend)
 
 
 def _check_contents(
@@ -144,7 +160,7 @@ def _check_unreferred(store: RunFolders, known: Mapping[str, bool]) -> Iterator[
                 Severity.WARNING,
                 f"the content {sha256[:12]} is damaged; no run refers to it",
                 str(store.objects.path(sha256)),
-                "anew purge removes it",
+                f"{as_typed('anew purge', store.url)} removes it",
             )
 
 

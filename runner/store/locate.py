@@ -5,24 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from anew.runner.contracts import RunStore
+from anew.runner.contracts import CuratedStore, RunStore
 from anew.runner.errors import MissingExtraError, StoreError
-from anew.runner.places import project_root
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.registry import STORES, offers
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import STORE_VARIABLE, default_store_path
 
-STORE_VARIABLE = "ANEW_STORE"
-
-
-def default_store_path(start: Path) -> Path:
-    """Return `runs/` in the project that the folder *start* belongs to."""
-    return project_root(start.resolve()) / "runs"
+__all__ = ["STORE_VARIABLE", "default_store_path"]
 
 
 def open_store(
     url: str | os.PathLike[str] | None = None, *, create: bool = False, start: Path | None = None
-) -> RunStore:
+) -> CuratedStore:
     """
     Open a store of runs.
 
@@ -72,7 +67,7 @@ def open_folder_url(url: str, *, create: bool = False) -> FolderStore:
     return FolderStore.open(Path(url.partition("://")[2]).expanduser().absolute(), create=create)
 
 
-def _open_url(url: str, create: bool) -> RunStore:
+def _open_url(url: str, create: bool) -> CuratedStore:
     scheme = url.partition("://")[0]
     known = offers(STORES)
     offer = known.get(scheme)
@@ -84,7 +79,7 @@ def _open_url(url: str, create: bool) -> RunStore:
             url=scheme,
         )
     try:
-        store: RunStore = offer.load()(url, create=create)
+        store: CuratedStore = offer.load()(url, create=create)
     except MissingExtraError:
         raise
     except ImportError as error:

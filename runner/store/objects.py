@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from anew.runner.errors import ArtifactError, ObjectNotFoundError, StoreError
+from anew.runner.errors import ArtifactError, ContentDamagedError, ObjectNotFoundError, StoreError
 from anew.runner.format import ids
 from anew.runner.kernel.door import share_blocks
 from anew.runner.store.durability import sync_file, sync_later
@@ -93,8 +93,8 @@ class ObjectStore:
             sha256=sha256,
         )
 
-    def _damaged(self, sha256: str) -> StoreError:
-        return StoreError(
+    def _damaged(self, sha256: str) -> ContentDamagedError:
+        return ContentDamagedError(
             f"The content {sha256[:12]} in {str(self.root.parent)!r} is damaged: its digest is another, or it is no "
             "file. To see what else is: anew check",
             path=str(self.path(sha256)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -357,6 +358,15 @@ def file_clock(folder: Path) -> float:
     finally:
         os.close(descriptor)
         Path(name).unlink()
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a folder is a store of runs, by its FORMAT, whatever that says of its age."""
+    try:
+        check_format(folder, sys.maxsize)
+    except StoreFormatError:
+        return False
+    return True
 
 
 def check_format(root: Path, newest: int) -> None:

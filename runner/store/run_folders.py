@@ -19,6 +19,8 @@ from anew.runner.errors import StoreError, SweepNotFoundError
 from anew.runner.format.ids import is_number
 from anew.runner.format.serial import DamagedError, event_from_entry
 from anew.runner.records import RunRecord
+from anew.runner.store import curate
+from anew.runner.store.contents import artifact_of, intact
 from anew.runner.store.files import cannot, names_in, next_data, open_regular
 from anew.runner.store.lines import read_entries, read_points, read_threads
 from anew.runner.store.objects import ObjectStore
@@ -30,6 +32,7 @@ from anew.runner.store.stored import Point, StoredRun, StoredRuns
 from anew.runner.store.stream import observer_states
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.sweep_state import read_sweep
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import SweepRecord
 
 _FOLLOW_S = 0.2
@@ -145,6 +148,34 @@ class RunFolders(StoredRuns):
         """Open content for reading. Raises ObjectNotFoundError."""
         return self.objects.open(sha256)
 
+    def artifact(self, ref: str | int, name: str) -> Path | bytes:
+        """Return an artifact's file in the store, read-only, its checksum compared; see `StoredRuns.artifact`."""
+        artifact = artifact_of(self.get(ref), name)
+        with intact(artifact, self.open_object):
+            return self.objects.path(artifact.sha256)
+
+    # --- curating -----------------------------------------------------------------------------------------------
+
+    def tag(self, ref: str | int, *names: str, remove: Sequence[str] = ()) -> RunRecord:
+        """Add tags to a run, and take some away; see `StoredRuns.tag`."""
+        return curate.tag(self, ref, names, remove)
+
+    def note(self, ref: str | int, text: str) -> RunRecord:
+        """Set a run's note; see `StoredRuns.note`."""
+        return curate.note(self, ref, text)
+
+    def comment(self, ref: str | int, text: str) -> RunRecord:
+        """Add a comment to a run; see `StoredRuns.comment`."""
+        return curate.comment(self, ref, text)
+
+    def delete(self, ref: str | int, *, force: bool = False) -> int:
+        """Move a run into the trash; see `StoredRuns.delete`."""
+        return curate.delete(self, ref, force=force)
+
+    def restore(self, ref: str | int) -> int:
+        """Bring a deleted run back; see `StoredRuns.restore`."""
+        return curate.restore(self, ref)
+
     def trashed_numbers(self) -> list[int]:
         """Return the numbers of deleted runs, newest first."""
         return sorted((int(name) for name in names_in(self.layout.trash) if is_number(name)), reverse=True)
@@ -169,7 +200,8 @@ class RunFolders(StoredRuns):
         if number not in numbers:
             held = f"it holds sweeps {numbers[-1]} to {numbers[0]}" if numbers else "it holds no sweeps"
             raise SweepNotFoundError(
-                f"No sweep {str(ref)!r} in {self.url} ({held}). To see them: anew sweep list", ref=str(ref)
+                f"No sweep {str(ref)!r} in {self.url} ({held}). To see them: {as_typed('anew sweep list', self.url)}",
+                ref=str(ref),
             )
         return SweepFolder(self.layout.sweep(number), number)
 

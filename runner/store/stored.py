@@ -5,17 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from anew.runner.contracts import MetricSeries
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError
+from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError, StoreError
 from anew.runner.format import ids
 from anew.runner.query import filters
 from anew.runner.query.found import Found
 from anew.runner.query.sorting import sort_records
 from anew.runner.query.tabular import as_table
 from anew.runner.records import RunRecord
+from anew.runner.store.contents import artifact_of, bind, intact
+from anew.runner.store.typed import as_typed
 from anew.runner.wording import closest, printable, some
 
 Point = tuple[float, int, "float | int"]
@@ -124,7 +127,8 @@ class StoredRuns(ABC):
         parsed = ids.parse_ref(ref)
         hint = self.way_back(parsed.number) if isinstance(parsed, ids.ByNumber) else ""
         return RunNotFoundError(
-            f"No run {str(ref)!r} in {self.url} ({held}).{f' {hint}' if hint else ''} To see them: anew list",
+            f"No run {str(ref)!r} in {self.url} ({held}).{f' {hint}' if hint else ''} "
+            f"To see them: {as_typed('anew list', self.url)}",
             ref=str(ref),
             store=self.url,
         )
@@ -149,7 +153,7 @@ class StoredRuns(ABC):
 
     def get(self, ref: str | int) -> RunRecord:
         """Return one run's record, whole. Raises as `resolve`."""
-        return self.look_up(ref).record
+        return bind(self.look_up(ref).record, self.open_object)
 
     def records(self) -> Iterator[RunRecord]:
         """Yield the light records of all runs, newest first (by number)."""
@@ -157,6 +161,9 @@ class StoredRuns(ABC):
 
     def find(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> list[RunRecord]:
         """Return the runs that match; see `RunStore.find`. Raises FilterError."""
+        return [bind(record, self.open_object) for record in self._found(where, sort, limit)]
+
+    def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
         matches = filters.parse_filter(where).matches if where.strip() else None
         if matches is None and sort is None and limit is not None:
             return Found(run.record for run in self.newest(limit))
@@ -188,10 +195,65 @@ class StoredRuns(ABC):
         hint = f" Did you mean {near!r}?" if near else ""
         has = f"it has: {some([printable(each) for each in known], 20)}" if known else "it has none"
         return MetricNotFoundError(
-            f"Run {number} has no metric {name!r}; {has}.{hint} To see them: anew metrics {number}",
+            f"Run {number} has no metric {name!r}; {has}.{hint} "
+            f"To see them: {as_typed(f'anew metrics {number}', self.url)}",
             ref=number,
             name=name,
             candidates=tuple(known),
+        )
+
+    def artifact(self, ref: str | int, name: str) -> Path | bytes:
+        """
+        Return an artifact, its checksum compared: a read-only file where the store is a folder, else its content.
+
+        Args:
+            ref: The run.
+            name: The artifact's name; of a folder that was logged, the name of a file in it.
+
+        Raises:
+            RunNotFoundError: The store has no such run.
+            ArtifactNotFoundError: The run has no such artifact; the message lists those it has.
+            ObjectNotFoundError, ContentDamagedError: Its content is missing, or something else.
+        """
+        with intact(artifact_of(self.get(ref), name), self.open_object) as content:
+            return content.read()
+
+    # --- curating, where a store can ----------------------------------------------------------------------------
+
+    def tag(self, ref: str | int, *names: str, remove: Sequence[str] = ()) -> RunRecord:
+        """Add tags to a run, and take away those in *remove*; return its record. Raises as `resolve`, StoreError."""
+        raise self._only_looked_at()
+
+    def note(self, ref: str | int, text: str) -> RunRecord:
+        """Set a run's note; an empty text takes it away. Returns and raises as `tag`."""
+        raise self._only_looked_at()
+
+    def comment(self, ref: str | int, text: str) -> RunRecord:
+        """Add a comment of this user's, now. Returns and raises as `tag`; ValueRefusedError for an empty text."""
+        raise self._only_looked_at()
+
+    def delete(self, ref: str | int, *, force: bool = False) -> int:
+        """
+        Move a run into the trash; return its number.
+
+        Args:
+            ref: The run.
+            force: Whether one is taken, too, that may be going on.
+
+        Raises:
+            RunNotFoundError, AmbiguousRefError, RefSyntaxError: As `resolve`.
+            RunStateError: It is going on, or may be.
+            StoreError: Runs in this store cannot be deleted.
+        """
+        raise self._only_looked_at()
+
+    def restore(self, ref: str | int) -> int:
+        """Bring a deleted run back; return its number. Raises RunNotFoundError, StoreError."""
+        raise self._only_looked_at()
+
+    def _only_looked_at(self) -> StoreError:
+        return StoreError(
+            f"Runs in {self.url} can be looked at, and not be changed. For that name a folder: --store FOLDER"
         )
 
     def table(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> Any:

@@ -31,6 +31,7 @@ from anew.runner.store.liveness import process_alive, process_facts
 from anew.runner.store.loose import loose_damage, loose_sums
 from anew.runner.store.paths import SweepLayout
 from anew.runner.store.reading import file_clock
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import Conductor, ConductorEnded, PlannedJob, SweepStart, Taken
 
 BEAT_S = 5.0
@@ -63,6 +64,11 @@ class SweepFolder:
         self.layout = layout
         self.number = number
         self._attempts: dict[int, int] = {}
+
+    @property
+    def store(self) -> Path:
+        """The folder of its store."""
+        return self.layout.folder.parent.parent
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -119,7 +125,8 @@ class SweepFolder:
         if self.conductor_alive():
             raise StoreError(
                 f"Sweep {self.number} is going on: another process hands out its jobs. To see it: "
-                f"anew sweep show {self.number}. To stop it: anew sweep stop {self.number}"
+                f"{as_typed(f'anew sweep show {self.number}', self.store)}. "
+                f"To stop it: {as_typed(f'anew sweep stop {self.number}', self.store)}"
             )
         mine = Conductor(number=number, process=process_facts(), started_at=datetime.now(timezone.utc), beside=beside)
         if not create_whole(self.layout.conductor(number), serial.seal(to_json(mine))):

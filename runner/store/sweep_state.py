@@ -14,11 +14,13 @@ from typing import Protocol
 
 from anew.runner.errors import SweepNotFoundError
 from anew.runner.records import RunRecord, Status
+from anew.runner.search.files import SearchFiles
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.loose import loose_damage
 from anew.runner.store.paths import SweepLayout
 from anew.runner.store.reading import SILENT_S, file_clock
 from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart, Taken
 
 
@@ -69,7 +71,7 @@ def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
     if start is None:
         raise SweepNotFoundError(
             f"Sweep {folder.number} in {str(folder.layout.folder)!r} has no record: it ended before its first job, or "
-            "sweep.json is damaged. To see the others: anew sweep list"
+            f"sweep.json is damaged. To see the others: {as_typed('anew sweep list', folder.store)}"
         )
     alive = folder.conductor_alive()
     lines = folder.lines()
@@ -272,6 +274,7 @@ def _job(
         error=f"{error.type}: {error.message}".strip().split("\n")[0] if error else record.signal or job.error,
         duration_s=record.duration_s,
         metrics={name: each.last for name, each in record.metrics.items()},
+        pruned=SearchFiles(folder.layout.folder).stop_mark(index).exists(),
     )
 
 

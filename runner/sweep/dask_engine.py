@@ -192,14 +192,14 @@ class DaskEngine:
         address = self._connection.address
         if self._connection.is_lost:
             raise SweepStoppedError(
-                f"The Dask scheduler at {address} is gone. When it is back: anew sweep resume {self._attachment.sweep}",
+                f"The Dask scheduler at {address} is gone. When it is back: {self._attachment.resumption}",
                 reason="failed",
                 exit_code=2,
             )
         if limit_s is not None and self._unmanned_s > limit_s:
             raise SweepStoppedError(
                 f"No Dask worker at {address} for {limit_s:g} s (hydra.launcher.wait_for_workers_s). Start one: dask "
-                f"worker {address}, and go on: anew sweep resume {self._attachment.sweep}",
+                f"worker {address}, and go on: {self._attachment.resumption}",
                 reason="failed",
                 exit_code=2,
             )

@@ -13,6 +13,7 @@ from anew.runner.settings import SweepSettings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import BEAT_S, SweepFolder
 from anew.runner.store.sweep_state import job_state
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reuse import Reuse
 from anew.runner.sweep_records import PlannedJob, SweepJob
@@ -178,7 +179,7 @@ class Ledger:
         """Return why no further job is begun, or None."""
         settings, number = self._settings, self.folder.number
         asked = self.folder.asked_to_stop()
-        resume = f"To go on: anew sweep resume {number}"
+        resume = f"To go on: {as_typed(f'anew sweep resume {number}', self._store.url)}"
         if asked == "finish":
             return SweepStoppedError(f"Sweep {number} was asked to finish. {resume}", reason="budget", exit_code=0)
         if asked:

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from anew.runner.records import Status
-from anew.runner.sweep_records import SweepJob
+from anew.runner.sweep_records import SweepJob, aim_of, best_of
 from anew.runner.wording import duration, say, short
 
 
@@ -17,17 +17,17 @@ class Progress:
     Args:
         sweep: Its number.
         total: How many jobs there are, None when that is not known.
-        direction: Which result is best.
+        direction: Which result is best, where that is known before there are any.
         quiet: Say nothing.
     """
 
-    def __init__(self, sweep: int, total: int | None, *, direction: str, quiet: bool, done: int = 0) -> None:
+    def __init__(self, sweep: int, total: int | None, *, direction: str | None, quiet: bool, done: int = 0) -> None:
         self._sweep = sweep
         self._total = total
-        self._sign = -1 if direction == "minimize" else 1
+        self._direction = direction
         self._quiet = quiet
         self._counts: dict[Status, int] = {}
-        self._best: SweepJob | None = None
+        self._ended: list[SweepJob] = []
         self._running = 0
         self._finished = done
         self._bar: Any = None
@@ -50,8 +50,7 @@ class Progress:
         self._running = max(0, self._running - 1)
         self._finished += 1
         self._counts[job.status] = self._counts.get(job.status, 0) + 1
-        if is_better(job, self._best, self._sign):
-            self._best = job
+        self._ended.append(job)
         if self._bar is None and not self._quiet:
             say(self._line(job))
         self._show()
@@ -83,16 +82,10 @@ class Progress:
         words = [f"{self._running} running"]
         if failed:
             words.append(f"[red]{failed} failed[/]")
-        if self._best is not None:
-            words.append(f"best {short(self._best.result)} (run {self._best.run})")
+        aim = aim_of(self._ended, self._direction)
+        if (best := best_of(self._ended, aim)) is not None:
+            words.append(f"{aim.words} {short(best.result)} (run {best.run})")
         self._bar.update(self._task, completed=self._finished, words=", ".join(words))
-
-
-def is_better(job: SweepJob, best: SweepJob | None, sign: int) -> bool:
-    """Whether a job's result beats the best one, where *sign* is 1 for the largest and -1 for the smallest."""
-    if job.status is not Status.COMPLETED or not isinstance(job.result, (int, float)) or job.result != job.result:
-        return False
-    return best is None or bool(sign * job.result > sign * best.result)
 
 
 def _bar(sweep: int, total: int | None, done: int) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ from anew.runner.places import Places
 from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.typed import as_typed
 
 if TYPE_CHECKING:
     from anew.runner.config.main import Ticket
@@ -60,7 +61,10 @@ def reference_to(main: Any, *, script: bool = True) -> MainReference:
     except (ImportError, AttributeError):
         found = None
     file = vars(sys.modules[module]).get("__file__") if module in sys.modules else None
-    if found is main and file and Path(file).is_file() and (script or module != "__main__"):
+    # what is started as a folder, an archive or a package is not imported anew by its name
+    spec = vars(sys.modules[module]).get("__spec__") if module == "__main__" else None
+    is_importable = spec is None or not f".{spec.name}".endswith(".__main__")
+    if found is main and file and Path(file).is_file() and is_importable and (script or module != "__main__"):
         return named
     import cloudpickle
 
@@ -96,6 +100,11 @@ class Attachment:
     def folder(self) -> SweepFolder:
         """The sweep on disk."""
         return _folder(self.root, self.sweep, self.uid)
+
+    @property
+    def resumption(self) -> str:
+        """The command that goes on with the sweep."""
+        return as_typed(f"anew sweep resume {self.sweep}", self.root)
 
     def has_begun(self, ticket: Ticket) -> bool:
         """Whether a job was taken."""

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from anew.runner.errors import FilterError
 from anew.runner.records import Status
-from anew.runner.sweep_records import SweepJob, SweepRecord
+from anew.runner.store.typed import as_typed
+from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, direction_of, is_finite
 from anew.runner.wording import say, short
 
 _MOST = 20
 
 
-def say_ending(sweep: SweepRecord) -> None:
-    """Say on stderr how many jobs ended how, which was best, and which failed and why."""
+def say_ending(sweep: SweepRecord, store: str, *, is_recorded: bool = True) -> None:
+    """Say on stderr how many jobs ended how, which was best, and which failed and why, in the store at a URL."""
     counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
-    best = sweep.best
-    ending = f"; best {short(best.result)}: run {best.run} {' '.join(best.overrides)}".rstrip() if best else ""
+    aim = aim_of(sweep.jobs, sweep.start.direction)
+    best = best_of(sweep.jobs, aim)
+    where = f"run {best.run} {' '.join(best.overrides)}".rstrip() if best else ""
+    ending = f"; best ({aim.words}) {short(best.result)}: {where}" if best else ""
     say(f"sweep {sweep.id}: {counts or 'no jobs'}{ending}")
+    say_failures(sweep, store, is_recorded=is_recorded)
+    if is_recorded and sweep.status is not Status.COMPLETED:
+        say(f"to run what has not completed: {as_typed(f'anew sweep resume {sweep.id}', store)}")
+
+
+def say_failures(sweep: SweepRecord, store: str, *, is_recorded: bool = True) -> None:
+    """Say on stderr which jobs failed, and why; of what stays, what to type."""
     failed = [job for job in sweep.jobs if job.status in (Status.FAILED, Status.LOST)]
     for job in failed[:_MOST]:
         run = f"run {job.run}" if job.run is not None else "no run"
@@ -23,15 +35,20 @@ def say_ending(sweep: SweepRecord) -> None:
         say(f"  job {job.index}  {run}  {job.status.value}  {' '.join(job.overrides)}  {why}")
     if len(failed) > _MOST:
         say(f"  and {len(failed) - _MOST} more")
-    if failed:
-        say(f"to see why: anew show sweep:{sweep.id}/{failed[0].index}")
-    if sweep.status is not Status.COMPLETED:
-        say(f"to run what has not completed: anew sweep resume {sweep.id}")
+    if failed and is_recorded:
+        say(f"to see why: {as_typed(f'anew show sweep:{sweep.id}/{failed[0].index}', store)}")
 
 
-def ranking(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None = None) -> list[SweepJob]:
+def ranking(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None = None) -> tuple[list[SweepJob], Aim]:
     """
-    Return a sweep's jobs, best first; those without a number after them, by index.
+    Return a sweep's jobs, best first, and what is best; those that cannot be best after them, by index.
+
+    By index all of them, where it is not known which result is best.
+
+    Args:
+        sweep: The sweep.
+        by: A metric to order by, in place of the result.
+        smallest: Whether the smallest is best; None for what the metric's name or the sweep says.
 
     Raises:
         FilterError: No job has the metric *by*.
@@ -39,12 +56,18 @@ def ranking(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None 
     if by is not None and not any(by in job.metrics for job in sweep.jobs):
         names = sorted({name for job in sweep.jobs for name in job.metrics})
         raise FilterError(f"No job of sweep {sweep.id} has a metric {by!r}. There are: {', '.join(names) or 'none'}.")
-    least = smallest if smallest is not None else sweep.start.direction == "minimize"
+    said = None if smallest is None else "minimize" if smallest else "maximize"
+    if by is not None:
+        aim = Aim(said or direction_of(by) or sweep.start.direction, by)
+    else:
+        aim = aim_of(sweep.jobs, said or sweep.start.direction)
+    if aim.direction is None:
+        return list(sweep.jobs), aim
 
-    def key(job: SweepJob) -> tuple[bool, float, int]:
-        value = job.metrics.get(by) if by is not None else job.result
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
-            return True, 0.0, job.index
-        return False, float(value) if least else -float(value), job.index
+    def key(job: SweepJob) -> tuple[bool, Any, int]:
+        value: Any = job.metrics.get(by) if by is not None else job.result
+        if job.pruned or job.status not in (Status.COMPLETED, Status.RUNNING) or not is_finite(value):
+            return True, 0, job.index
+        return False, value if aim.direction == "minimize" else -value, job.index
 
-    return sorted(sweep.jobs, key=key)
+    return sorted(sweep.jobs, key=key), aim

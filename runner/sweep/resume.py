@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from anew.runner.capture.written import WrittenFiles
 from anew.runner.errors import RerunError
 from anew.runner.format.redact import REDACTED
 from anew.runner.records import SourceFacts, Status
@@ -19,13 +20,13 @@ from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep import vouching
 from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
 
 _NAMED = 3
 _NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS")
-_AGAIN = "anew sweep resume"
 
 
 def resume(
@@ -69,7 +70,9 @@ def resume(
     start = sweep.start
     folder = opened.sweep_folder(start.id)
     if folder.conductor_alive():
-        raise RerunError(f"Sweep {start.id} is going on. To see it: anew sweep show {start.id}")
+        raise RerunError(
+            f"Sweep {start.id} is going on. To see it: {as_typed(f'anew sweep show {start.id}', opened.url)}"
+        )
     for warning in sweep.warnings:
         (tell or print)(f"sweep {start.id}: {warning}")
     if sweep.status is not Status.COMPLETED:
@@ -79,7 +82,7 @@ def resume(
         (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
         return 0
     _refuse_secrets(start)
-    chosen = code or _code(start)
+    chosen = code or _code(start, opened.url)
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
         only = _only(failed, missing)
@@ -125,9 +128,13 @@ def run_job(
 
 
 def changed_files(source: SourceFacts) -> list[str]:
-    """Return the recorded files that are gone from the project, or are others than they were."""
+    """Return the recorded files that are gone, or are neither what they were nor what a run left there."""
+    from platformdirs import user_cache_path
+
     root = Path(source.root or "")
-    return [file.path for file in source.files if file.link is None and digest(root / file.path) != file.sha256]
+    changed = [file.path for file in source.files if file.link is None and digest(root / file.path) != file.sha256]
+    written = WrittenFiles(user_cache_path("anew"), root)
+    return [path for path in changed if not written.has(path)]
 
 
 def _refuse_secrets(start: SweepStart) -> None:
@@ -139,13 +146,13 @@ def _refuse_secrets(start: SweepStart) -> None:
         )
 
 
-def _code(start: SweepStart) -> str:
+def _code(start: SweepStart, store: str) -> str:
     changed = changed_files(start.source)
     if not changed:
         return "current"
     raise RerunError(
         f"Since sweep {start.id} began, {some(changed, _NAMED)} changed, so that its jobs would not be of one kind. "
-        f"To go on with the files as they were: anew sweep resume {start.id} --code recorded. "
+        f"To go on with the files as they were: {as_typed(f'anew sweep resume {start.id} --code recorded', store)}. "
         "With today's: --code current"
     )
 
@@ -165,6 +172,7 @@ def _basis(store: RunFolders, start: SweepStart, place: Sandbox, code: str, sett
     return {
         "store": store.url,
         "command": start.command,
+        "experiment": start.experiment,
         "flags": start.flags,
         "settings": (*kept, *settings),
         "source": start.source if code == "recorded" else None,
@@ -178,7 +186,8 @@ def _run(errand: Resume | OneJob, place: Sandbox, store: RunFolders) -> int:
     places = errand.places
     cwd = Path(errand.command.cwd)
     if errand.source is not None:
-        lay_out_source(errand.source, places, store.objects, ref=errand.sweep, what="sweep", again=_AGAIN)
+        again = as_typed(f"anew sweep resume {errand.sweep} --code current", store.url)
+        lay_out_source(errand.source, places, store.objects, again=again, what="sweep", ref=errand.sweep)
         if cwd.is_relative_to(places.root):
             cwd = places.mirrored(cwd)
             cwd.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anew.runner.capture.elsewhere import modules_elsewhere
+from anew.runner.capture.environment import capture_environment
 from anew.runner.errors import ConfigError, JobTakenError, StoreError, SweepStoppedError
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
@@ -26,8 +29,8 @@ from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
 from anew.runner.sweep.ledger import Ledger
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reference import Attachment, MainReference
-from anew.runner.sweep.report import say_ending
-from anew.runner.sweep.reuse import Reuse
+from anew.runner.sweep.report import say_ending, say_failures
+from anew.runner.sweep.reuse import Reuse, Work
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart
 from anew.runner.wording import say
 
@@ -50,6 +53,7 @@ class SweepSession:
         resume: The sweep that is taken up again; None for a new one.
         only: In one taken up again, the statuses of jobs that are run again.
         places: Where the project's files are, when the recorded ones were laid out.
+        cache: A folder for what only saves time.
         quiet: Say nothing.
 
     Attributes:
@@ -66,6 +70,7 @@ class SweepSession:
         source: Callable[[], SourceFacts],
         main: Callable[[], MainReference],
         options: Mapping[str, Any],
+        cache: Path,
         resume: int | None = None,
         only: Sequence[Status] = (),
         places: Places | None = None,
@@ -80,6 +85,7 @@ class SweepSession:
         self._options = options
         self._only = only
         self._places = places
+        self._cache = cache
         self._quiet = quiet
         self._redactor = Redactor.of_environment()
         self._redactor.learn(secret for each in settings.observers for secret in secrets_in(each.spec))
@@ -148,12 +154,22 @@ class SweepSession:
             sweeper=launching.sweeper,
             launcher=launching.option,
             planned_ahead=launching.planned_ahead,
-            direction=launching.direction or self._settings.sweep.direction,
+            direction=launching.direction or self._direction(),
             source=self._source(),
             hostname=socket.gethostname(),
         )
 
+    def _direction(self) -> str | None:
+        chosen = self._settings.sweep.direction
+        return None if chosen == "auto" else chosen
+
     def _refuse_unfit(self, launching: Launching) -> None:
+        if not self._settings.record and launching.engine not in (None, "local"):
+            raise ConfigError(
+                f"Jobs of hydra/launcher={launching.option} run elsewhere and are recorded. For a sweep of which "
+                "nothing stays leave the launcher out; anew.sweep.workers=2 runs two jobs at a time.",
+                key="anew.record",
+            )
         if launching.engine is None and self._settings.sweep.workers is not None:
             with suppress(OSError):
                 self.folder.layout.folder.rmdir()
@@ -164,11 +180,24 @@ class SweepSession:
             )
 
     def _reuse(self) -> Reuse | None:
+        """Return what was done before, where jobs that were done are to be skipped and the code is known."""
         if self._settings.sweep.skip != "done":
             return None
-        start = self.folder.start()
+        start, settings = self.folder.start(), self._settings
         source = start.source if start else self._source()
-        return Reuse(self._store, self._experiment, source, self._settings.seed)
+        places = self._places or Places(Path(source.root or ""))
+        elsewhere = modules_elsewhere(places, self._store.objects, settings.source) if source.files else ()
+        work = Work(
+            experiment=self._experiment,
+            command=self._command,
+            source=replace(source, files=(*source.files, *elsewhere)),
+            environment=capture_environment(settings.environment, self._cache / "environment.json"),
+            seed=settings.seed,
+        )
+        why = work.unknown() or ("" if settings.inputs.notice else "inputs are not noticed (anew.inputs.notice=false)")
+        if why and not self._quiet:
+            say(f"sweep {self.folder.number}: all jobs are run, whatever was done before (anew.sweep.skip): {why}")
+        return None if why else Reuse(self._store, work)
 
     def plan(self, jobs: Sequence[PlannedJob]) -> list[bool]:
         """Put jobs on record that are not yet; return of each whether it is as it was planned before."""
@@ -215,7 +244,10 @@ class SweepSession:
         self._ledger.close(reason, detail)
         record = read_sweep(self.folder, self._store)
         if not self._quiet:
-            say_ending(record)
+            say_ending(record, self._store.url, is_recorded=self._settings.record)
+        elif self._command.entry != "call":
+            # of which nothing else would tell: workers' jobs print into their own records
+            say_failures(record, self._store.url, is_recorded=self._settings.record)
         return record
 
     def attachment(self) -> Attachment:
@@ -272,7 +304,7 @@ class SweepSession:
         return Progress(
             self.folder.number,
             len(self._ledger.known) if self._launching.planned_ahead else None,
-            direction=start.direction if start else self._settings.sweep.direction,
+            direction=start.direction if start else self._direction(),
             quiet=self._quiet,
             done=self._ledger.count_completed() if self._is_resumed else 0,
         )

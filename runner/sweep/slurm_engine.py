@@ -149,8 +149,7 @@ class SlurmEngine:
         except Exception as error:
             said = str(getattr(error, "output", "") or error).strip().splitlines()[-1:]
             raise SweepStoppedError(
-                f"Slurm did not take job {ticket.index}: {' '.join(said)}. When it does: anew sweep resume "
-                f"{self._attachment.sweep}",
+                f"Slurm did not take job {ticket.index}: {' '.join(said)}. When it does: {self._attachment.resumption}",
                 reason="failed",
                 exit_code=2,
             ) from error

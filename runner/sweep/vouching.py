@@ -7,6 +7,7 @@ from anew.runner.format.serial import to_json
 from anew.runner.relaunch.basis import digest_of, of_sweep
 from anew.runner.relaunch.trust import require_sweep
 from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import printable
 
@@ -37,7 +38,7 @@ def require_job(start: SweepStart, folder: SweepFolder, job: PlannedJob, expecte
     elif digest(start, job) != expected:
         raise RefusedError(
             f"Job {job.index} of sweep {start.id} is another in {str(folder.layout.folder)!r} than was handed out, and "
-            f"is not run. To see what changed: anew sweep resume {start.id}",
+            f"is not run. To see what changed: {as_typed(f'anew sweep resume {start.id}', folder.store)}",
             ref=start.id,
         )
 
@@ -66,6 +67,6 @@ def require(folder: SweepFolder, *, given: bool) -> None:
         f"Of sweep {number} these were not written by you, or were changed since, and would be run, or taken for done:",
         *(f"  {each}" for each in strange[:_MOST]),
         *more,
-        f"If they are as they should be: anew sweep resume {number} --trust",
+        f"If they are as they should be: {as_typed(f'anew sweep resume {number} --trust', folder.store)}",
     ]
     raise RefusedError("\n".join(map(printable, lines)), ref=number)

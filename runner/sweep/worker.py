@@ -88,6 +88,9 @@ class _JobRunner:
             return JobEnd(Fate.NOT_BEGUN, str(error))
         except (KeyboardInterrupt, Terminated):
             return JobEnd(Fate.ENDED)
+        except Exception as error:
+            # sent on, it would pass for this process's death, which nobody would see come
+            return JobEnd(Fate.NOT_BEGUN, f"{type(error).__name__}: {error}")
         finally:
             _busy.clear()
         return JobEnd(Fate.ENDED)

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from anew.runner.contracts import RunStore
+from anew.runner.contracts import CuratedStore, RunStore
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import (
     AmbiguousRefError,
     AnewError,
+    ArtifactNotFoundError,
     FilterError,
     MetricNotFoundError,
     ObjectNotFoundError,
@@ -353,6 +354,17 @@ class RunStoreContract:
             assert file.read() == ARTIFACT
         with store.open_object(source.sha256) as file:
             assert file.read(5) == b"print"
+
+    def test_an_artifact_is_given_by_its_name(self, store: RunStore, shelf: Shelf) -> None:
+        if not isinstance(store, CuratedStore):
+            pytest.skip("it gives content by digest alone")
+        uid = shelf.uid(NAMES[0])
+        found = store.artifact(uid, "out/model.bin")
+        assert (found if isinstance(found, bytes) else found.read_bytes()) == ARTIFACT
+        with store.get(uid).artifacts[0].open() as file:
+            assert file.read() == ARTIFACT
+        with pytest.raises(ArtifactNotFoundError, match="out/model"):
+            store.artifact(uid, "model.bin")
 
     def test_threads_share_it(self, store: RunStore, shelf: Shelf) -> None:
         def look(name: str) -> str:

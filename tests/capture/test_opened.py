@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anew.runner.capture.opened import OpenedFiles, noticed_inputs
+from anew.runner.capture.noticed import noticed_inputs
+from anew.runner.capture.opened import OpenedFiles
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
 from anew.runner.store.objects import ObjectStore

@@ -463,6 +463,19 @@ def test_what_lies_there_by_the_thousand_is_left_out_first(
     ]
 
 
+@pytest.mark.parametrize(("kind", "is_source"), [(".csv", False), (".json", False), (".yaml", True), (".sh", True)])
+def test_data_is_no_source(kind: str, is_source: bool, repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_MOST_OF_A_KIND", 10)
+    for number in range(20):
+        repository.write(f"data/{number % 2}/{number}{kind}", "1")
+    repository.write(f"conf/few{kind}")
+    repository.commit()
+    facts = repository.scan()
+    assert f"conf/few{kind}" in paths(facts)
+    assert sum(path.startswith("data/") for path in paths(facts)) == (20 if is_source else 0)
+    assert facts.notes == ()
+
+
 def test_a_marked_folder_is_walked_where_there_is_little_first(
     folder: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

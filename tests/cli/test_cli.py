@@ -364,7 +364,7 @@ def test_check_source_shows_what_a_run_would_keep(project: Path, anew: Anew) -> 
         (["show", "last~9"], "(it holds 3 runs, 1 to 3)"),
         (["show", "0"], "does not name a run"),
         (["show", "x!"], "does not name a run"),
-        (["show"], "Missing argument 'REF'"),
+        (["show"], "Missing argument 'REF...'"),
         (["shwo", "1"], "Did you mean: anew show?"),
         (["list", "loss <"], "expected a value"),
         (["list", "--sotr", "x"], "--sort"),

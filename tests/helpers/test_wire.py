@@ -26,6 +26,7 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
+from tests.helpers.needs import marked
 from tests.helpers.places import ROOT
 from tests.helpers.wire import HAS_OPENSSL, Fault, FaultyProxy, Message, MongoServer, client_of
 
@@ -88,6 +89,7 @@ def test_a_client_finds_the_server_again_after_a_stop(fresh_mongo: MongoServer) 
             assert [point["_id"] for point in another.db.points.find()] == [1]
 
 
+@marked("secantus", "SecantusDB")
 def test_a_server_does_not_outlive_the_tests_that_were_killed(tmp_path: Path) -> None:
     body = f"""
         import os

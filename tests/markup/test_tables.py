@@ -34,8 +34,8 @@ def test_runs_that_were_found_are_a_list_that_shows_what_varies(tmp_path: Path) 
         add_run(store, config={"lr": lr, NASTY: NASTY, "same": 1}, metrics={"loss": [lr], NASTY: [1]}, result=lr)
     add_run(store, config={"lr": 0.3, NASTY: "other", "same": 1}, experiment=NASTY)
     found = store.find()
-    assert type(found) is Found
     assert isinstance(found, list)
+    assert isinstance(found, Found)
     assert found == [*found] == pickle.loads(pickle.dumps(found)) == copy.copy(found)
     assert type(found[:1]) is Found
     assert [each.id for each in found] == [3, 2, 1]
@@ -48,7 +48,9 @@ def test_runs_that_were_found_are_a_list_that_shows_what_varies(tmp_path: Path) 
     assert len(repr(found).splitlines()) == 3
     parsed(found[-1]._repr_html_())
     parsed(replace(found[0], error=ErrorFacts(type="E", message=NASTY, traceback=""), note=NASTY)._repr_html_())
-    parsed(store.find("status == FAILED")._repr_html_())
+    nothing = store.find("status == FAILED")
+    assert isinstance(nothing, Found)
+    parsed(nothing._repr_html_())
 
 
 def test_many_runs_still_fit_a_cell(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume, rea
 COMMON: dict[str, Any] = {
     "store": "/data/runs",
     "command": CommandFacts(argv=("train.py", "lr=0.1"), cwd="/project", function="__main__:main"),
+    "experiment": "digits",
     "flags": ("--config-name", "big"),
     "overrides": ("lr=0.1", "note=\udc80"),
     "settings": ("anew.quiet=true",),

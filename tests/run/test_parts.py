@@ -26,7 +26,7 @@ NOTEBOOK = '''\
 import json, os, signal, sys, threading, time
 from pathlib import Path
 from anew import Experiment
-from anew.runner.capture import opened
+from anew.runner.capture import hook
 from anew.runner.errors import AnewError
 from anew.runner.guard.watch import Guard
 from anew.runner.run.handle import here
@@ -53,7 +53,7 @@ def state():
         "handlers": [str(signal.getsignal(each)) for each in (signal.SIGINT, signal.SIGTERM)],
         "wakeup": wakeup(),
         "watched runs": len(Guard.shared()._interrupts._runs),
-        "noticing": opened.hook.watching is not None,
+        "noticing": hook.hook.watching is not None,
         "streams": [id(sys.stdout), id(sys.stderr), os.fstat(1).st_ino, os.fstat(2).st_ino],
         "folder": os.getcwd(),
         "hook of threads": str(threading.excepthook),

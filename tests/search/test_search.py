@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
@@ -580,6 +581,7 @@ def test_a_search_learns_from_what_else_is_in_a_shared_study(tmp_path: Path) -> 
     study = study_of(tmp_path / "two")
     assert len(study.open(0).trials) == 6
     assert list(study.latest()) == [0, 1, 2]
+    assert str(tmp_path / "studies.db") not in [each.path for each in psutil.Process().open_files()]
     told = summary(tmp_path / "two", trusted=True)
     assert told is not None
     assert told.n_trials == {"COMPLETE": 3}
@@ -1056,10 +1058,13 @@ def test_failed_jobs_end_the_search_only_when_there_are_too_many(make: Any, tmp_
 
 
 def test_a_main_that_returns_no_number_has_no_best(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    written = swept(tmp_path / "sweep", Streaming(lambda overrides: None), "hydra.sweeper.n_trials=2")
+    launcher = Streaming(lambda overrides: None)
+    with pytest.raises(SearchFailedError, match=r"ended with job 0: main returned None .*; a search needs a number"):
+        swept(tmp_path / "sweep", launcher, "hydra.sweeper.n_trials=2")
 
+    written = yaml.safe_load((tmp_path / "sweep/optimization_results.yaml").read_text())
     assert written == {"name": "optuna", "best_params": {}, "best_value": None}
-    assert caplog.text.count("main returned None (NoneType); a search needs a number to minimize") == 2
+    assert caplog.text.count("main returned None (NoneType); a search needs a number to minimize") == 1
 
 
 def test_several_objectives_have_solutions(tmp_path: Path) -> None:

@@ -281,7 +281,8 @@ def test_a_reference_to_nothing_says_what_there_is(store: FolderStore, ref: str 
     add_run(store)
     with pytest.raises(RunNotFoundError) as caught:
         store.get(ref)
-    assert str(caught.value) == f"No run {str(ref)!r} in {store.url} (it holds 2 runs, 1 to 2). To see them: anew list"
+    way = f"To see them: anew list --store {store.url}"
+    assert str(caught.value) == f"No run {str(ref)!r} in {store.url} (it holds 2 runs, 1 to 2). {way}"
     assert caught.value.fields == {"ref": str(ref), "store": store.url}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,8 @@ def test_a_value_of_any_type_in_any_column(store: FolderStore, column: str, valu
 
 def test_a_schema_that_is_not_ours_is_not_run(store: FolderStore) -> None:
     """A view without end would hold every reader up."""
-    version = sqlite3.connect(store.layout.index).execute("PRAGMA user_version").fetchone()[0]
+    with closing(sqlite3.connect(store.layout.index)) as database:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
     store.layout.index.unlink()
     with sqlite3.connect(store.layout.index) as database:
         database.execute(

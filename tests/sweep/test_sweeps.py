@@ -466,7 +466,7 @@ def test_a_sweep_from_python(trial: Project) -> None:
     (trial.folder / "use.py").write_text(
         "from train import main\n"
         "for workers in (None, 2):\n"
-        "    sweep = main.sweep('how=ok,raise', 'i=1,2', workers=workers)\n"
+        "    sweep = main.sweep('how=ok,raise', 'i=1,2', 'anew.sweep.direction=maximize', workers=workers)\n"
         "    print(sweep.id, sweep.status, [(job.status.value, job.result) for job in sweep.jobs], sweep.best.result)\n"
     )
     done = subprocess.run(
@@ -533,7 +533,7 @@ def test_the_workbench_shows_sweeps(trial: Project) -> None:
 
     lines = anew(trial, "sweep", "show", "1").stdout.splitlines()
     assert lines[2].split() == ["job", "run", "status", "i", "how", "result", "x", "time", "why"]
-    assert [line.split()[0] for line in lines[3:6]] == ["0", "4", "2"]
+    assert [line.split()[0] for line in lines[3:6]] == ["0", "1", "2"]
     assert [line.split()[0] for line in anew(trial, "sweep", "show").stdout.splitlines()[3:]] == ["1", "2", "0"]
     assert [line.split()[0] for line in anew(trial, "sweep", "show", "1", "--min").stdout.splitlines()[3:6]] == [
         "2",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,7 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
 
@@ -36,6 +39,7 @@ from anew.runner.errors import EXIT_FAILED, SweepStoppedError
 from anew.runner.records import Status
 from anew.runner.sweep_records import PlannedJob, SweepRecord
 
+_ESCAPED = re.compile(r"\\([\\()\[\]{}:=, \t])")
 _log = logging.getLogger(LAUNCHER_LOG)
 
 
@@ -209,6 +213,7 @@ class Sweeping:
         done = JobReturn(overrides=list(job.overrides))
         if job.status is Status.COMPLETED:
             done.return_value, done.status = job.result, JobStatus.COMPLETED
+            vars(done)["metrics"] = job.metrics  # for a search that goes by one of them
         elif self._is_basic:
             # that one has no use for results, and would end the sweep at the first failure
             done.return_value, done.status = None, JobStatus.COMPLETED
@@ -238,12 +243,13 @@ class Sweeping:
         return index
 
     def _compose(self, index: int, overrides: Sequence[str]) -> None:
-        cfg = self._loader.load_sweep_config(self._master, list(overrides))
+        words = [_as_typed(each) for each in overrides]
+        cfg = self._loader.load_sweep_config(self._master, words)
         number(cfg, index)
         self._composed[index] = pack(cfg, self._loader.settings)
         with shown_hydra(cfg):
             config = recorded(users_part(cfg))
-        self._planned[index] = PlannedJob(index=index, overrides=tuple(overrides), config=config)
+        self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=config)
 
     def _compose_again(self, job: PlannedJob) -> None:
         """Compose a job that was planned by another process, and hold it to the plan."""
@@ -353,6 +359,18 @@ def _launching(inner: Any, master: DictConfig, typed: Typed, sweeper: Sweeper) -
         planned_ahead=is_basic(sweeper),
         direction=str(direction) if direction in ("maximize", "minimize") else None,
     )
+
+
+def _as_typed(word: str) -> str:
+    r"""Return an override without what a sweeper escapes needlessly: of `x=${oc.env:A}` it makes `x=$\{oc.env\:A\}`."""
+    if "\\" not in word:
+        return word
+    plain = _ESCAPED.sub(r"\1", word)
+    with suppress(HydraException):
+        ours, theirs = OverridesParser.create().parse_overrides([plain, word])
+        if replace(ours, input_line=None) == replace(theirs, input_line=None):
+            return plain
+    return word
 
 
 def _stretches(indices: Sequence[int]) -> Iterator[tuple[int, int]]:

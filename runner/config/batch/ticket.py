@@ -82,18 +82,29 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | 
         resolve_job_dir(jobs.job_dir)
         set_job_name(cfg.hydra.job.name)
         try:
-            run_here(_task(spec, jobs), cfg, Callbacks(cfg), jobs.have_texts, _sweep_place)
+            _run(spec, cfg, jobs)
         except HookFailedError as error:
             raise error.error from None
         except (KeyboardInterrupt, Terminated):
             raise
         except BaseException as error:
-            if not any(error is each for each in jobs.raised):
+            if not jobs.executed:
                 raise
             return error
         finally:
             jobs.abandon()
     return None
+
+
+def _run(spec: TaskSpec, cfg: DictConfig, jobs: Jobs) -> None:
+    """Run one job; one that cannot begin fails by what stops it, as one that main fails."""
+    try:
+        run_here(_task(spec, jobs), cfg, Callbacks(cfg), jobs.have_texts, _sweep_place)
+    except Exception as error:
+        if jobs.executed:
+            raise
+        with shown_hydra(cfg):
+            jobs.fail(users_part(cfg), error)
 
 
 def _task(spec: TaskSpec, jobs: Jobs) -> Callable[[DictConfig], Any]:

@@ -50,7 +50,7 @@ def run_here(
         done = JobReturn(
             cfg=users_part(cfg),
             hydra_cfg=HydraConfig.instance().cfg,  # type: ignore[arg-type]  # Hydra's annotation says the node's class
-            overrides=list(hydra.overrides.task),
+            overrides=OmegaConf.to_container(hydra.overrides.task, resolve=False),  # type: ignore[arg-type]  # a list
             working_dir=str(Path.cwd()),
         )
         configure_log(hydra.job_logging, hydra.verbose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +49,7 @@ class Jobs:
         settings: Gives the `anew` node that was composed with the job at hand.
         raised: What main raised, job by job.
         returned: What main returned, job by job.
+        executed: Whether a job was given to the hooks.
         notes: What of a recorded configuration could not be had again.
     """
 
@@ -58,6 +60,7 @@ class Jobs:
         self.settings = settings
         self.raised: list[BaseException] = []
         self.returned: list[Any] = []
+        self.executed = False
         self._hooks = hooks
         self._typed = typed
         self._folders: dict[int | None, Path] = {}
@@ -99,15 +102,32 @@ class Jobs:
     def execute(self, cfg: DictConfig) -> Any:
         """Run one job; Hydra's task function, given what main is given in `hydra.main`."""
         hydra: Any = HydraConfig.get()
-        num = int(hydra.job.num) if hydra.mode == RunMode.MULTIRUN else None
+        num = _number(hydra)
         self.claim(num)
-        job = self._composed(cfg, hydra, num)
-        self._pending = False
+        try:
+            job = self._composed(cfg, hydra, num)
+        except Exception as error:
+            if num is None:
+                raise
+            return self.fail(cfg, error)
         result = self._executed(job)
         self.returned.append(result)
         return result
 
+    def fail(self, cfg: DictConfig, error: BaseException) -> Any:
+        """Record a job of a sweep that cannot begin, as a run that *error* ends, which is then raised."""
+        hydra: Any = HydraConfig.get()
+        num = _number(hydra)
+
+        def call(run: Any) -> Any:
+            self.raised.append(error)
+            raise error
+
+        return self._executed(self._described(cfg, hydra, num, {}, self.claim(num), call))
+
     def _executed(self, job: ComposedJob) -> Any:
+        self._pending = False
+        self.executed = True
         try:
             return hooked(self._hooks.execute, job, expected=self.raised)
         except HookFailedError as failed:
@@ -118,17 +138,31 @@ class Jobs:
             raise failed.error from None
 
     def _composed(self, cfg: DictConfig, hydra: Any, num: int | None) -> ComposedJob:
-        folder = Path(hydra.runtime.output_dir)
         texts = self._texts or _texts(cfg, hydra)
         self._texts = None
-        unresolved = texts["config.yaml"]
-        if asks_resolvers(unresolved):
+        if asks_resolvers(texts["config.yaml"]):
             settle(cfg)
         arguments = arguments_of(self.spec, cfg)
-        config = recorded(cfg)
-        return ComposedJob(
-            call=self._call(arguments),
+        folder = Path(hydra.runtime.output_dir)
+        return replace(
+            self._described(cfg, hydra, num, texts, folder, self._call(arguments)),
             arguments=arguments,
+            hydra_files=_files(folder, hydra, texts),
+        )
+
+    def _described(
+        self,
+        cfg: DictConfig,
+        hydra: Any,
+        num: int | None,
+        texts: Mapping[str, str],
+        folder: Path,
+        call: Callable[[Any], Any],
+    ) -> ComposedJob:
+        config = recorded(cfg)
+        unresolved = texts.get("config.yaml") or to_yaml(cfg)
+        return ComposedJob(
+            call=call,
             config=config,
             unresolved=unresolved,
             overrides=self._overrides(hydra, num),
@@ -146,7 +180,6 @@ class Jobs:
             notes=self.notes,
             multirun=num is not None,
             job_num=num,
-            hydra_files=_files(folder, hydra, texts),
         )
 
     def _call(self, arguments: Mapping[str, Any]) -> Callable[[Any], Any]:
@@ -164,8 +197,10 @@ class Jobs:
         typed = self._typed.overrides
         if num is None and typed:
             return typed
-        hydras = [each for each in hydra.overrides.hydra if not each.startswith("hydra.mode=") or each in typed]
-        return (*hydras, *hydra.overrides.task)
+        # as they are written: one of them may refer to something
+        written: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
+        hydras = [each for each in written["hydra"] if not each.startswith("hydra.mode=") or each in typed]
+        return (*hydras, *written["task"])
 
 
 def hooked(hook: Callable[..., R], *args: Any, expected: list[BaseException] | None = None) -> R:
@@ -176,6 +211,11 @@ def hooked(hook: Callable[..., R], *args: Any, expected: list[BaseException] | N
         if any(error is each for each in expected or ()):
             raise
         raise HookFailedError(error) from error
+
+
+def _number(hydra: Any) -> int | None:
+    """Return a job's index in its sweep; None outside of one."""
+    return int(hydra.job.num) if hydra.mode == RunMode.MULTIRUN else None
 
 
 def _files(folder: Path, hydra: Any, names: Iterable[str]) -> tuple[Path, ...]:

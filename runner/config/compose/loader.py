@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
+from omegaconf.errors import InterpolationResolutionError
 
 import anew.configs
 from anew.runner.config.compose import quick
@@ -30,6 +32,7 @@ from anew.runner.config.private.loading import (
     set_override_dirname,
 )
 from anew.runner.errors import ConfigError
+from anew.runner.format.override_text import key_of
 from anew.runner.settings import WRITTEN
 
 PROVIDER = "anew"
@@ -38,6 +41,7 @@ OUR_SWEEP_DIR = "<sweep>"
 JOB_DIR_RESOLVER = "anew.job_dir"
 _BRINGER = "hydra/env/default"
 _OBSERVERS = "anew/observers/"
+_SEED = "anew.seed"
 
 _OURS = re.compile(r"[+~]*anew(?:[./@=].*|$)", re.DOTALL)
 _BARE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'$\\{}]+")
@@ -107,7 +111,19 @@ class Loader(HydrasLoader):
         theirs = [each for each in request.overrides if not is_ours(each)]
         cfg = self._whole(request.with_overrides([*theirs, *ours]))
         self._take_out(cfg, ours)
+        self._seed(cfg, theirs, ours)
         return cfg
+
+    def _seed(self, cfg: DictConfig, theirs: list[str], ours: list[str]) -> None:
+        """Have the configuration's own `seed` be the root seed that was typed, unless it was typed as well."""
+        seed = self.settings.get("seed")
+        if type(seed) is not int or "seed" not in cfg or not any(key_of(each) == _SEED for each in ours):
+            return
+        written = nodes.written_below(cfg, "seed")
+        is_free = written in (None, "???") or type(written) is int
+        if is_free and not any(key_of(each) == "seed" for each in theirs):
+            with flag_override(cfg, ["struct", "readonly"], [False, False]):
+                cfg.seed = seed
 
     def _whole(self, request: Request) -> DictConfig:
         """Compose with the `anew` node, from files only where it has to be."""
@@ -164,7 +180,8 @@ class Loader(HydrasLoader):
 
     def _sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         cfg = super().load_sweep_config(master_config, sweep_overrides)
-        self._check(cfg)
+        with suppress(InterpolationResolutionError):  # may be had where the job runs; if not, that job fails by it
+            self._check(cfg)
         sweep = _raw(cfg, "sweep")
         if sweep["dir"] == OUR_SWEEP_DIR:
             cfg.hydra.sweep.dir = _raw(master_config, "sweep")["dir"]

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import traceback
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
@@ -76,12 +76,31 @@ def full_traceback_wanted() -> bool:
     return os.environ.get("HYDRA_FULL_ERROR") == "1" or sys.gettrace() is not None
 
 
+def _is_debugged() -> bool:
+    """Whether a debugger has started this program: it shows the place of a failure that comes as far as it."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") not in ("bdb", "pydevd"):
+        frame = frame.f_back
+    return frame is not None
+
+
 def report_failure(error: BaseException) -> NoReturn:
-    """Print what main raised as Hydra does, from main's own frame on, and leave with 1."""
+    """
+    Print what main raised as Hydra does, from main's own frame on, or why it was not called; leave with 1.
+
+    To a debugger it is raised.
+    """
+    if _is_debugged():
+        raise error
     if full_traceback_wanted():
         traceback.print_exception(type(error), error, error.__traceback__)
         sys.exit(1)
-    report(error, _from_main(error.__traceback__))
+    trace = _from_main(error.__traceback__)
+    if trace is None and isinstance(error, Exception):
+        # main was not called: no line of a program is at fault
+        sys.stderr.write(f"anew: {redact_text(_text(error))}\n")
+        sys.exit(1)
+    report(error, trace)
 
 
 # --- what main raised ---------------------------------------------------------------------------------------------

@@ -269,7 +269,8 @@ def _class(cls: type) -> Kind:
     if dataclasses.is_dataclass(cls):
         return _dataclass(cls)
     if hasattr(cls, "__attrs_attrs__"):
-        return Kind(cls, f"a mapping with the fields of {cls.__name__}")
+        shown = f"a mapping with the fields of {cls.__name__}"
+        return Kind(cls, shown, lambda value, where: _instance(cls, value, where, shown), plain=False)
     if hasattr(cls, "model_fields"):
         raise UnsupportedTypeError(
             f"{cls.__name__} is a pydantic model, which Hydra cannot compose; make it a dataclass "
@@ -301,9 +302,18 @@ def _dataclass(cls: Any) -> Kind:
             except UnsupportedTypeError as error:
                 raise UnsupportedTypeError(f"field {name!r} of {cls.__name__}: {error}") from None
     if all(kind.native for kind in members.values()):
-        return Kind(cls, shown)
+        below = {name: kind for name, kind in members.items() if not kind.plain}
+
+        def filled(value: Any, where: str) -> Any:
+            value = _instance(cls, value, where, shown)
+            for name, kind in below.items():
+                object.__setattr__(value, name, kind.restore(getattr(value, name), f"{where}.{name}"))
+            return value
+
+        return Kind(cls, shown, filled, plain=False)
 
     def restore(value: Any, where: str) -> Any:
+        value = _instance(stand_in, value, where, shown)
         read = {
             item.name: members[item.name].restore(getattr(value, item.name), f"{where}.{item.name}")
             for item in dataclasses.fields(cls)
@@ -321,6 +331,17 @@ def _dataclass(cls: Any) -> Kind:
         return stand_in(**{name: kind.lower(getattr(value, name)) for name, kind in members.items()})
 
     return Kind(stand_in, shown, restore, lower, native=False, plain=False)
+
+
+def _instance(cls: Any, value: Any, where: str, shown: str) -> Any:
+    """Return an instance for a mapping, which OmegaConf leaves as it is in a list of lists, or a dict of dicts."""
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return _converted(cls, value)
+    except ValueError as error:
+        why = str(error).partition("\n")[0]
+        raise WrongValueError(where, value, f"{shown}: {why}") from None
 
 
 def _field(item: dataclasses.Field[Any], kind: Kind) -> Any:
@@ -348,12 +369,22 @@ def _holder(schema: Any) -> type:
     return dataclasses.make_dataclass("Value", [("value", schema, dataclasses.field(default="???"))])
 
 
+def _structured(schema: Any) -> Any:
+    """Return a class as a configuration; None for another type."""
+    from omegaconf import OmegaConf
+
+    is_class = dataclasses.is_dataclass(schema) or hasattr(schema, "__attrs_attrs__")
+    return OmegaConf.structured(schema) if is_class else None
+
+
 def _converted(schema: Any, value: Any) -> Any:
     """Return *value* as OmegaConf converts it to a type. Raises ValueError."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
+        if isinstance(value, Mapping) and OmegaConf.is_config(made := _structured(schema)):
+            return OmegaConf.to_object(OmegaConf.merge(made, value))
         node = OmegaConf.structured(_holder(schema))
         OmegaConf.update(node, "value", value, merge=False)
         converted: Any = OmegaConf.to_object(node)

@@ -1,0 +1,112 @@
+"""
+Which files of a project its runs have written, and how they left them: those are results, and no source.
+
+A file that a run read before it wrote it stays source, since what came out may follow from it; so does one that
+somebody has changed since. What is known lies in the user's cache, a line for each thing that is learnt, written at
+once, so that runs beside each other learn of each other; a line that is lost makes a result source again, and nothing
+else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from anew.runner.format.serial import from_json, to_json
+from anew.runner.records import ProcessFacts
+from anew.runner.store.files import replace_whole
+from anew.runner.store.liveness import process_alive, process_facts
+
+_MOST_BYTES = 2**20
+
+
+class WrittenFiles:
+    """
+    What is known of one project.
+
+    Args:
+        cache: The folder that it is kept in.
+        root: The project's root.
+    """
+
+    def __init__(self, cache: Path, root: Path) -> None:
+        self._root = f"{root}{os.sep}"
+        self._path = cache / f"written-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.jsonl"
+        self._file = -1
+        self._process: Any = None
+        self._known: dict[str, Any] | None = None
+
+    # --- what a run tells ---------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Be ready to be told. Raises OSError."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._process = to_json(process_facts())
+
+    def begin(self, path: str) -> None:
+        """Take note that the run, or a child of it, is about to write a file."""
+        self._tell(path, {"by": self._process})
+
+    def end(self, paths: Iterable[str]) -> None:
+        """The run has ended, and leaves these files as they are now."""
+        for path in paths:
+            with suppress(OSError):
+                self._tell(path, {"as": _state(path)})
+
+    def close(self) -> None:
+        """Be told no more."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _tell(self, path: str, values: Mapping[str, Any]) -> None:
+        if self._file >= 0 and path.startswith(self._root):
+            line = json.dumps({"path": path[len(self._root) :].replace(os.sep, "/"), **values})
+            os.write(self._file, line.encode() + b"\n")
+
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    def has(self, path: str) -> bool:
+        """Whether a file of the project, by its path in it, is as a run left it, or is being written by one."""
+        if self._known is None:
+            self._known = self._read()
+        known = self._known.get(path)
+        if known is None:
+            return False
+        try:
+            if "as" in known:
+                return bool(known["as"] == _state(self._root + path))
+            return process_alive(from_json(ProcessFacts, known["by"])) is True
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return False
+
+    def _read(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        try:
+            data = self._path.read_bytes()
+        except OSError:
+            return found
+        for line in data.split(b"\n"):
+            with suppress(ValueError, KeyError, TypeError):
+                values = json.loads(line)
+                found[values["path"]] = values
+        if len(data) > _MOST_BYTES:
+            found = {path: values for path, values in found.items() if os.path.lexists(self._root + path)}
+            with suppress(OSError):
+                replace_whole(self._path, b"".join(json.dumps(each).encode() + b"\n" for each in found.values()))
+        return found
+
+
+def _state(path: str) -> list[int]:
+    """Return what tells that a regular file has not changed. Raises OSError."""
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{path!r} is no regular file")
+    return [status.st_size, status.st_mtime_ns, status.st_ino]

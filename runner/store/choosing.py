@@ -1,0 +1,177 @@
+"""Which runs are meant by the words that a command is given: references, ranges, tags, sweeps and filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from anew.runner.dataclass import dataclass
+from anew.runner.errors import AnewError, FilterError, RefSyntaxError, RunNotFoundError
+from anew.runner.format import ids
+from anew.runner.query.columns import strangers
+from anew.runner.query.filters import parse_filter
+from anew.runner.records import RunRecord
+
+Test = Callable[[RunRecord], bool]
+
+_NUMBER = r"[1-9][0-9]{0,14}"
+_RANGE = re.compile(rf"({_NUMBER})-({_NUMBER})")
+_SWEEP = re.compile(rf"sweep:({_NUMBER}|last)")
+_TAG = re.compile(r"tag:(.+)", re.DOTALL)
+# no filter is without one of these
+_OF_FILTERS = re.compile(r"[<>=~\s]")
+_COMPARING = re.compile(r"==|!=|[<>~]|\sin\s")
+
+
+class Choosable(Protocol):
+    """What runs are chosen from: a store, or its trash."""
+
+    url: str
+
+    def get(self, ref: str | int) -> RunRecord:
+        """Return one run."""
+        ...
+
+    def find(self, where: str = "") -> list[RunRecord]:
+        """Return runs, newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """
+    The runs that some words name.
+
+    Attributes:
+        runs: Their numbers, each once, with the word that named it; those of a range, tag, sweep or filter ascending.
+        refused: The words that name none, and why.
+        counted: The words that may stand for several runs.
+    """
+
+    runs: dict[int, str]
+    refused: tuple[tuple[str, AnewError], ...] = ()
+    counted: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> list[int]:
+        """The runs' numbers."""
+        return list(self.runs)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether one run was asked for, by a word that stands for no more."""
+        return len(self.runs) + len(self.refused) == 1 and not self.counted
+
+
+def choose(store: Choosable, words: Iterable[str], *, among: Test | None = None) -> Chosen:
+    """
+    Return the runs that *words* name, and the words that name none. Raises StoreError.
+
+    Args:
+        store: Where they are.
+        words: `42`, `last~2`, `sweep:7/3`, a uid; and for several `3-7`, `tag:paper`, `sweep:7`, `status == FAILED`.
+        among: Which runs a word for several may stand for.
+    """
+    runs: dict[int, str] = {}
+    refused: list[tuple[str, AnewError]] = []
+    counted: list[str] = []
+    for word in words:
+        try:
+            test = _test(store, word.strip())
+            found = [_one(store, word)] if test is None else _several(store, word, test, among)
+        except (FilterError, LookupError, RefSyntaxError) as error:
+            if not isinstance(error, AnewError):
+                raise
+            refused.append((word, error))
+            continue
+        if test is not None:
+            counted.append(word)
+        for number in found:
+            runs.setdefault(number, word)
+    return Chosen(runs, tuple(refused), tuple(counted))
+
+
+def leading(words: Sequence[str], is_name: Callable[[str], bool] = lambda word: False) -> tuple[list[str], list[str]]:
+    """
+    Return the references that words begin with, and the names that follow: `1 3-7 model.pt`. The first is a reference.
+
+    Args:
+        words: As typed.
+        is_name: Whether a word that looks like a reference is a name after all.
+    """
+    count = 1
+    while count < len(words) and looks_like_one(words[count]) and not is_name(words[count]):
+        count += 1
+    return list(words[:count]), list(words[count:])
+
+
+def looks_like_one(word: str) -> bool:
+    """Whether a word would be taken for a reference where names may follow; a uid begins with 0."""
+    text = word.strip()
+    ref = _reference(text)
+    if ref is not None:
+        return not isinstance(ref, ids.ByUid) or ref.prefix.startswith("0")
+    return any(each.fullmatch(text) for each in (_RANGE, _SWEEP, _TAG)) or _COMPARING.search(text) is not None
+
+
+def _reference(word: str) -> ids.Ref | None:
+    try:
+        return ids.parse_ref(word)
+    except RefSyntaxError:
+        return None
+
+
+def _test(store: Choosable, word: str) -> Test | None:
+    """Return which runs a word stands for; None for a reference to one. Raises FilterError, RefSyntaxError."""
+    if found := _RANGE.fullmatch(word):
+        first, last = int(found[1]), int(found[2])
+        if first > last:
+            raise RefSyntaxError(f"{word!r} goes backwards; a range goes up: {last}-{first}", ref=word)
+        return lambda record: first <= (record.id or 0) <= last
+    if found := _TAG.fullmatch(word):
+        tag = found[1]
+        return lambda record: tag in record.tags
+    if found := _SWEEP.fullmatch(word):
+        sweep = _newest_sweep(store) if found[1] == "last" else int(found[1])
+        return lambda record: record.sweep is not None and record.sweep.id == sweep
+    return parse_filter(word).matches if _reference(word) is None and _OF_FILTERS.search(word) else None
+
+
+def _newest_sweep(store: Choosable) -> int | None:
+    return max((record.sweep.id or 0 for record in store.find() if record.sweep), default=None)
+
+
+def _one(store: Choosable, word: str) -> int:
+    resolve: Callable[[str], int] | None = getattr(store, "resolve", None)
+    if resolve is not None:
+        return resolve(word)
+    number = store.get(word).id
+    assert number is not None, "every store numbers its runs"
+    return number
+
+
+def _several(store: Choosable, word: str, test: Test, among: Test | None) -> list[int]:
+    """Return the runs that pass, ascending. Raises RunNotFoundError; FilterError for names that no run has."""
+    records = store.find()
+    if _OF_FILTERS.search(word.strip()) and not _TAG.fullmatch(word.strip()):
+        # `statu != FAILED` would be true of every run
+        for name, near in strangers(records, parse_filter(word).names).items() if records else ():
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise FilterError(f"No run in {store.url} has {name!r}, which {word!r} asks for.{hint}", name=name)
+    found = sorted(record.id or 0 for record in records if test(record) and (among is None or among(record)))
+    if not found:
+        raise RunNotFoundError(_none(store.url, word.strip()), ref=word, store=store.url)
+    return found
+
+
+def _none(url: str, word: str) -> str:
+    if found := _TAG.fullmatch(word):
+        said = f"No run in {url} has the tag {found[1]!r}."
+    elif _SWEEP.fullmatch(word):
+        said = f"No run in {url} is of {word}."
+    elif _RANGE.fullmatch(word):
+        said = f"No run in {url} has a number from {word.replace('-', ' to ')}."
+    else:
+        said = f"No run in {url} matches {word!r}."
+    return said if "trash" in url.split() else f"{said} To see them all: anew list"

@@ -1,0 +1,38 @@
+"""Commands as they are to be typed: with the store named, where they would lead to another one."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from anew.runner.places import project_root
+
+STORE_VARIABLE = "ANEW_STORE"
+
+
+def default_store_path(start: Path) -> Path:
+    """Return `runs/` in the project that the folder *start* belongs to."""
+    return project_root(start.resolve()) / "runs"
+
+
+def as_typed(command: str, store: str | os.PathLike[str], start: str | os.PathLike[str] | None = None) -> str:
+    """
+    Return a command of `anew` that is to be typed, with `--store` where it would not find this store without.
+
+    Args:
+        command: Such as "anew show 3".
+        store: The store's URL, or its folder.
+        start: Where it is typed; None for the working directory.
+    """
+    url = os.fspath(store)
+    if "://" in url:
+        is_found = url == os.environ.get(STORE_VARIABLE)
+    else:
+        try:
+            named = os.environ.get(STORE_VARIABLE)
+            found = Path(named).expanduser() if named else default_store_path(Path(start or Path.cwd()))
+            is_found = os.path.realpath(found) == os.path.realpath(url)
+        except OSError:
+            is_found = False
+    return command if is_found else f"{command} --store {shlex.quote(url)}"
