@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
-from anew.runner.capture.hook import hook
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.typed_values import overrides_of
+from anew.runner.kernel.hook import hook
 from anew.runner.records import RunRecord, Status
 from anew.runner.relaunch.plan import Errand, Resume, assignment
 from anew.runner.settings import KEPT

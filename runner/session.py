@@ -14,6 +14,7 @@ from anew.runner.capture.command import capture_command, program_files
 from anew.runner.capture.kept import KeptAsTheyAre
 from anew.runner.capture.source import SourceScan, cache_file
 from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket, run_app, run_job
+from anew.runner.dispatch.possible import refuse_impossible
 from anew.runner.dispatch.spool import remove_delivered
 from anew.runner.errors import AnewError
 from anew.runner.guard.watch import Guard
@@ -214,9 +215,6 @@ class Session:
         """Return the settings of what was just typed, with observers that can work; a re-run does with what it gets."""
         checked = self._settings(settings)
         if checked.observers and self._errand is None and not isinstance(self._sweep, Attachment):
-            # not at the top: a run without observers does without
-            from anew.runner.dispatch.possible import refuse_impossible
-
             refuse_impossible(checked.observers)
         return checked
 

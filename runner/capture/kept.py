@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anew.runner.capture.hook import hook
 from anew.runner.capture.opened import WRITING
 from anew.runner.kernel.door import path_of
+from anew.runner.kernel.hook import hook
 
 _MODES = frozenset("wax+")
 # audit event -> which of its arguments are paths that are changed, and which the folder that they are relative to

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from anew.runner.capture.hook import hook
 from anew.runner.capture.unseen import STARTING, Unseen, isolated, may_open, starts_processes
 from anew.runner.dataclass import dataclass
 from anew.runner.kernel.door import SYSTEM_FOLDERS
+from anew.runner.kernel.hook import hook
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _READ, _REPLACED, _CHANGED, _APPENDED = range(4)
@@ -128,7 +128,8 @@ class OpenedFiles:
         hook.is_early = False
         for path in hook.early:
             full = os.path.normpath(path)
-            if self._counts(full) and not passes(full):
+            # elsewhere Hydra has read what it is configured by
+            if not self.is_outside(full) and self._counts(full) and not passes(full):
                 self._note_at(full, os.O_RDONLY)
         if self._unseen is not None:
             self._unseen.begin_where_needed()

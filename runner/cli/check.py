@@ -18,7 +18,9 @@ from anew.runner import errors
 from anew.runner.capture.source import SourceScan
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, pairs, say, styled
+from anew.runner.dispatch.pending import behind, pending
 from anew.runner.dispatch.possible import extras, version
+from anew.runner.dispatch.specs import read_specs
 from anew.runner.dispatch.spool import spool_folder
 from anew.runner.errors import StoreError, StoreFormatError
 from anew.runner.format.serial import to_json
@@ -119,10 +121,6 @@ def _store(workbench: Workbench) -> tuple[RunFolders | None, str, list[Finding]]
 
 def _waiting(store: RunFolders) -> Iterator[Finding]:
     """Yield what observers have not got of runs that have ended."""
-    # not at the top: it loads what observers are built by
-    from anew.runner.dispatch.pending import behind, pending
-    from anew.runner.dispatch.specs import read_specs
-
     for number in pending(store):
         layout = store.layout.run(number)
         for name in read_specs(layout) if layout.outcome.exists() else ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import sys
 from collections.abc import Iterable
@@ -45,6 +44,8 @@ def refuse_impossible(observers: Iterable[ObserverSettings]) -> None:
 
 def extras() -> dict[str, list[str]]:
     """Return the distributions that each extra of anew brings, the chief one first, as the installed package says."""
+    import importlib.metadata  # sixty modules, which a run without observers does not need
+
     found: dict[str, list[str]] = {}
     for each in importlib.metadata.requires("anew") or ():
         extra, name = _EXTRA.search(each), _NAME.match(each)
@@ -55,6 +56,8 @@ def extras() -> dict[str, list[str]]:
 
 def version(distribution: str) -> str | None:
     """Return the version of what is installed; None where it is not."""
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -94,6 +97,8 @@ def _lacking(target: str) -> str | None:
     """Return the extra whose chief library one of anew's own observers lacks."""
     if not target.startswith("anew.observers."):
         return None
+    import importlib.metadata
+
     for entry in importlib.metadata.distribution("anew").entry_points:
         if entry.group == "anew.observers" and target.startswith(f"{entry.module}.") and entry.extras:
             extra = entry.extras[0]

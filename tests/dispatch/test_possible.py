@@ -80,7 +80,7 @@ def test_one_that_cannot_be_built_is_said_at_once_and_can_be_given_up(trial: Pro
     with (trial.folder / "err.txt").open("w") as file:
         words = [sys.executable, "train.py", f"{TARGET}=mine.Bad", "wait=true"]
         subprocess.run(words, cwd=trial.folder, stderr=file, stdout=subprocess.DEVNULL, check=True, timeout=60)
-    checked = anew(trial, "check").stdout
+    checked = anew(trial, "check", code=2).stdout
     assert "events wait for the observer 'mine'" in checked
     assert "--drop mine" in checked
     assert "All is well" not in checked

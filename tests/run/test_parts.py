@@ -26,7 +26,7 @@ NOTEBOOK = '''\
 import json, os, signal, sys, threading, time
 from pathlib import Path
 from anew import Experiment
-from anew.runner.capture import hook
+from anew.runner.kernel import hook
 from anew.runner.errors import AnewError
 from anew.runner.guard.watch import Guard
 from anew.runner.run.handle import here
