@@ -180,13 +180,13 @@ def command_lines(command: click.Command, name: str) -> Iterator[str]:
 
 SHOWN: dict[str, Callable[[Path], list[str]]] = {
     "check": lambda store: ["check"],
+    "comment": lambda store: ["comment", "1", "why"],
     "delete": lambda store: ["delete", "1"],
     "diff": lambda store: ["diff", "1", "3"],
     "get": lambda store: ["get", "1", "--output", "--config", "--to", "got"],
     "list": lambda store: ["list", "--all"],
     "logs": lambda store: ["logs", "2"],
     "metrics": lambda store: ["metrics", "1"],
-    "comment": lambda store: ["comment", "1", "why"],
     "note": lambda store: ["note", "1", "why"],
     "plot": lambda store: ["plot", "1", "11", "loss"],
     "purge": lambda store: ["purge", "--yes"],
