@@ -16,6 +16,7 @@ from anew.runner.cli.chosen import all_of, meant
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark_error, say
 from anew.runner.errors import AnewError
+from anew.runner.format.serial import record_to_json
 from anew.runner.records import RunRecord
 from anew.runner.store import curate
 from anew.runner.store.choosing import leading
@@ -133,7 +134,7 @@ def _each(
     code = errors.EXIT_OK
     rows: list[dict[str, Any]] = []
     for number in numbers:
-        row: dict[str, Any] = {"id": number, "uid": None, "tags": None, "note": None, "error": None}
+        row: dict[str, Any] = {"id": number, "uid": None, "tags": None, "note": None, "comments": None, "error": None}
         try:
             record = change(number)
         except AnewError as error:
@@ -141,7 +142,8 @@ def _each(
             code = max(code, error.exit_code)
             remark_error(error)
         else:
-            row.update(uid=record.uid, tags=list(record.tags), note=record.note)
+            shown = record_to_json(record, full=False)
+            row.update({name: shown[name] for name in ("uid", "tags", "note", "comments")})
             if not as_json:
                 say(told(record))
         rows.append(row)

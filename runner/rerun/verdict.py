@@ -196,6 +196,8 @@ def _histograms(was: Side, now: Side, ignore: Sequence[str], found: Compared) ->
     further = found.partial or was.lost_points
     media = {**({} if further else now.record.media), **was.record.media}
     names = [name for name in media if not any(fnmatch.fnmatchcase(name, pattern) for pattern in ignore)]
+    if not names:
+        return
     # a name may also stand for a picture by now
     old, new = was.histograms(names), now.histograms(names)
     for name in dict.fromkeys((*old, *(() if further else new))):
