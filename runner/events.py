@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from anew.runner.attached.comments import Comment
 from anew.runner.attached.media import Histogram
 from anew.runner.dataclass import dataclass
-from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Status, Verdict
+from anew.runner.records import ContentRef, ErrorFacts, GitFacts, RunRecord, Status, Verdict
 
 KIND_KEY = "k"
 
@@ -154,11 +154,12 @@ class Commented(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceAdded(Event):
-    """Source files found after the start (modules imported later). `origin_mark` as for an input."""
+    """Source found after the start: modules imported later, and their repositories. `origin_mark` as for an input."""
 
     kind: ClassVar[str] = "s"
 
     files: tuple[ContentRef, ...] = field(metadata=_as("f"))
+    repositories: Mapping[str, GitFacts] = field(default_factory=dict, metadata=_as("g"))
     origin_mark: str = field(default="", metadata=_as("om"))
 
 

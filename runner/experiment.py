@@ -20,7 +20,7 @@ from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.typed_values import overrides_of
 from anew.runner.kernel.hook import hook
 from anew.runner.records import RunRecord, Status
-from anew.runner.relaunch.plan import Errand, Resume, assignment
+from anew.runner.relaunch.plan import Errand, LeftOff, Resume, assignment
 from anew.runner.settings import KEPT
 from anew.runner.sweep_records import SweepRecord
 
@@ -292,7 +292,10 @@ class Main:
             if not _ASKING & set(rest):
                 session.start_guard()
             with _post_mortem(session) if debugs else nullcontext():
-                _leave_as_sweep(session.run(rest, interactive=False))
+                done = session.run(rest, interactive=False)
+            _leave_as_sweep(done)
+            if session.stopped_with is not None and not isinstance(done, SweepRecord):
+                sys.exit(session.stopped_with)  # main took the signal for itself, and returned; its run is INTERRUPTED
         except KeyboardInterrupt:
             sys.exit(errors.EXIT_SIGINT)
         except SystemExit as left:
@@ -321,7 +324,14 @@ class Main:
         return _calls[self.experiment.name, self._function]
 
     def _errand(self, call: int) -> Errand | None:
-        """Return what this process was started for, when it is for this call; whatever comes after that is not run."""
+        """
+        Return what this process was started for, when it is for this call; whatever comes after that is not run.
+
+        Raises:
+            LeftOff: The call is in a cell before the one with that call.
+        """
+        if assignment.is_ahead:
+            raise LeftOff
         if assignment.stage == "done":
             sys.exit()
         is_meant = assignment.stage == "due" and assignment.is_for(self.experiment.name, self._function, call)
@@ -437,7 +447,10 @@ def _post_mortem(session: Session) -> Iterator[None]:
 
 
 def _leave(error: AnewError) -> NoReturn:
-    sys.stderr.write(f"anew: {error}\n")
+    errand = assignment.errand
+    # a re-run's files are laid out somewhere that is gone afterwards; whoever reads this knows the project's
+    text = str(error) if errand is None else errand.places.as_recorded(str(error))
+    sys.stderr.write(f"anew: {text}\n")
     sys.exit(error.exit_code)
 
 

@@ -50,8 +50,9 @@ class CommandFacts:
     Attributes:
         argv: As the process got it, secrets redacted.
         cwd: The working directory at the start.
-        entry: "script", "module" (python -m) or "call" (`main.run()` from Python).
-        target: The script's path or the module's name.
+        entry: "script", "module" (python -m), "call" (`main.run()` from Python) or "cells" (the same, of a main
+            that was made in cells of a notebook).
+        target: The script's path or the module's name; the path that cells are kept as.
         function: Module and qualified name of the main function, as "module:name".
         interpreter: Path of the Python executable.
         options: What the interpreter was given before the script, such as ("-O",).
@@ -143,6 +144,7 @@ class SourceFacts:
         notes: What was left out (limits, unreadable files) and files that seem to hold a secret, in sentences.
         lost: Python files that limits or settings left out, the first hundred.
         beside: What else lay in the project.
+        repositories: Folder -> state of each repository that modules from outside of the project came from.
     """
 
     root: str | None = None
@@ -152,6 +154,7 @@ class SourceFacts:
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     beside: tuple[FolderFacts, ...] = ()
+    repositories: Mapping[str, GitFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,27 +15,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_left_out
 from anew.runner.capture.digests import DigestCache, Unkept
-from anew.runner.capture.git import GitError, Listing, query, sections
+from anew.runner.capture.git import GitError, Listing, query, without_left_out
 from anew.runner.capture.modules import imported_files, place_of
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
-from anew.runner.format.redact import has_known_form
+from anew.runner.format.secret_forms import seems_secret
 from anew.runner.places import is_marked
-from anew.runner.records import ContentRef, GitFacts, SourceFacts
+from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.settings import SourceSettings
 from anew.runner.store.reading import is_store
 from anew.runner.wording import some
@@ -49,13 +49,7 @@ _MOST_WALKED = 50_000
 _MOST_OF_A_KIND = 500
 _ANYTHING = 2
 _MOST_LOST = 100
-_LARGEST_UNTRACKED_TEXT = 2**20
 _RECENT_S = 2.0
-_SECRET = re.compile(
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|"
-    rb"(?i:\b[\w.]*(?:password|passwd|secret|api_?key|auth_?token|access_?token)[\"']?\s*[:=]\s*)"
-    rb"[\"'](?![\"'<${]|(?i:your|change|example|dummy|test|xxx|none|null))[^\"'\s]{8,}[\"']"
-)
 
 _recent: dict[Path, tuple[float, Listing | None]] = {}
 
@@ -83,14 +77,22 @@ class SourceScan:
         root: The project's root.
         cache: A file that remembers digests by size and times of files; it may be missing or damaged.
         programs: Files that were started, which need be no module's.
+        made: Source that lies in no file: the path in the project that it is kept as -> text.
 
     Attributes:
         news: Those of the notes found that should be said aloud: not, each time anew, that a file that has not changed
             seems to hold a secret.
     """
 
-    def __init__(self, root: Path, cache: Path, programs: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        cache: Path,
+        programs: Iterable[str] = (),
+        made: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.news: tuple[str, ...] = ()
+        self._made = made
         self._root = root
         self._programs = tuple(programs)
         self._cache = cache
@@ -138,7 +140,7 @@ class SourceScan:
         return SourceFacts(
             root=str(self._root),
             method="git" if listing is not None else "imports",
-            git=_without(listing.facts, keeper) if listing is not None else None,
+            git=without_left_out(listing.facts, keeper.is_uncopied) if listing is not None else None,
             files=tuple(keeper.files[path] for path in sorted(keeper.files)),
             notes=(*notes, *keeper.secrets()),
             lost=tuple(keeper.lost[:_MOST_LOST]),
@@ -148,6 +150,8 @@ class SourceScan:
         written = WrittenFiles(self._cache.parent, self._root)
         target = _kept_in(objects, settings)
         keeper = _Keeper(self._root, target, settings, exclude, DigestCache.load(self._cache), written)
+        for path, text in self._made.items():
+            keeper.take_text(path, text)
         programs = (place_of(str(self._root), file) for file in self._programs)
         keeper.take((*imported_files(self._root), *(each for each in programs if each is not None)), is_code=True)
         keeper.take(_in_order(self._found(keeper)))
@@ -189,13 +193,6 @@ def _rank(name: str, kind: str) -> int:
 
 def _kept_in(objects: Objects, settings: SourceSettings) -> Objects:
     return objects if settings.keep == "content" else Unkept()
-
-
-def _without(facts: GitFacts, keeper: _Keeper) -> GitFacts:
-    """Return git's facts with a diff that leaves out what the source does; none where nothing is to be copied."""
-    if facts.diff is None or not keeper.keeps:
-        return replace(facts, diff=None)
-    return replace(facts, diff="".join(text for path, text in sections(facts.diff) if not keeper.is_no_source(path)))
 
 
 def added_modules(
@@ -293,6 +290,19 @@ class _Keeper:
             except OSError:
                 self.unreadable.append(path)
 
+    def take_text(self, path: str, text: str) -> None:
+        """Keep source that lies in no file."""
+        if self.is_left_out(path):
+            self.hidden.append(path)
+            return
+        data = text.encode("utf-8", "surrogatepass")
+        if seems_secret(data):
+            self.secret.append(path)
+            self.new_secret = True
+        self.files[path] = ContentRef(
+            path=path, sha256=self.objects.put_bytes(data, sync=False), size=len(data), mode=0o644, kept=self.keeps
+        )
+
     def is_hydras(self, path: str) -> bool:
         """Whether a file is what Hydra wrote of a job or a sweep, by its path in the project."""
         *folders, name = path.split("/")
@@ -314,6 +324,10 @@ class _Keeper:
     def is_no_source(self, path: str) -> bool:
         """Whether a file is left out, or was made by a run and is no code that was imported."""
         return self.is_left_out(path) or (path not in self.files and self.is_made(path))
+
+    def is_uncopied(self, path: str) -> bool:
+        """Whether nothing of a file goes on record, as in a diff: it is no source, or no source is copied."""
+        return not self.keeps or self.is_no_source(path)
 
     def is_left_out(self, path: str) -> bool:
         """Whether the settings leave a file out, by its path in the project."""
@@ -411,13 +425,6 @@ class _Keeper:
 
 def _named(paths: list[str]) -> str:
     return f"{some([repr(path) for path in paths])} {'is' if len(paths) == 1 else 'are'}"
-
-
-def seems_secret(data: bytes) -> bool:
-    """Whether a file's content seems to hold a private key, a well-known token, or a password written out."""
-    if b"\0" in data[:1024] or len(data) > _LARGEST_UNTRACKED_TEXT:
-        return False
-    return bool(_SECRET.search(data)) or has_known_form(data.decode("utf-8", "replace"))
 
 
 def cache_file(folder: Path, root: Path) -> Path:

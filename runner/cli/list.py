@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import click
 
-from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, remark, remark_damage, say, status_style, styled, table
 from anew.runner.format.serial import record_to_json
 from anew.runner.query.columns import cells_of, shared_metrics, strangers, varying_inputs
@@ -16,7 +16,7 @@ from anew.runner.records import RunRecord
 from anew.runner.wording import ago, duration
 
 _NEWEST = 50
-_SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag"})
+_SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag", "verdict"})
 
 
 @command("list")
@@ -26,7 +26,7 @@ _SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "dura
 )
 @click.option("--columns", metavar="A,B", help="These columns in place of the ones chosen: loss,config.lr,host")
 @click.option(
-    "--limit", metavar="N", type=click.IntRange(min=0, max=2**31), help=f"At most N runs; {_NEWEST} unless said."
+    "--limit", metavar="N", type=WholeNumber(min=0, max=2**31), help=f"At most N runs; {_NEWEST} unless said."
 )
 @click.option("--all", "everything", is_flag=True, help="All runs.")
 @json_option
@@ -46,7 +46,8 @@ def list_command(
     FILTER compares names with values, such as
       anew list 'loss < 0.1 and config.model.name == mlp'
       anew list 'status == FAILED and started > 2d'
-    Names: a metric, config.KEY, status, experiment, tag, started, duration, result, id, note, host, seed, sweep.
+    Names: a metric, config.KEY, status, experiment, tag, started, duration, result, id, note, host, seed, sweep, and
+    of re-runs rerun_of and verdict.
     Comparisons: < <= > >= == != ~ in, joined by and, or, not and parentheses.
     """
     text = " ".join(where)

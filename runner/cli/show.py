@@ -52,7 +52,9 @@ def show_command(workbench: Workbench, refs: tuple[str, ...], full: bool, as_jso
 
 def _print(record: RunRecord, store: RunStore, full: bool) -> None:
     _head(record)
-    for text in record.warnings:
+    # what main's end says by itself is not said twice
+    told = record.error.message if record.error is not None else ""
+    for text in (each for each in record.warnings if each.rstrip(".") not in told):
         say(styled(f"  warning: {text}", "yellow"))
     _comments(record)
     _error(record)
@@ -220,6 +222,7 @@ def _environment(record: RunRecord, full: bool) -> None:
             ("packages", f"{len(environment.packages)}{'' if full else ' (to list them: --full)'}"),
             ("not from an index", ", ".join(f"{name}: {url}" for name, url in environment.origins.items())),
             ("threads", threads),
+            ("libraries", ", ".join(f"{name} {version}" for name, version in environment.libraries.items())),
             ("anew", environment.anew),
         ]
     )

@@ -72,6 +72,7 @@ class Replay:
         self._artifacts = {item.path: item for item in record.artifacts}
         self._media = dict(record.media)
         self._sources = {item.path: item for item in record.source.files}
+        self._repositories = dict(record.source.repositories)
         self._tags = dict.fromkeys(record.tags)
         self._info: dict[str, Any] = dict(record.info)
         self._note = record.note
@@ -156,6 +157,7 @@ class Replay:
 
     def _add_source(self, event: ev.SourceAdded) -> None:
         self._sources.update({item.path: item for item in event.files})
+        self._repositories.update(event.repositories)
 
     def _set_seeds(self, event: ev.SeedsSet) -> None:
         self._seeded.update(event.seeded)
@@ -190,7 +192,7 @@ class Replay:
             inputs=tuple(self._inputs.values()),
             artifacts=tuple(self._artifacts.values()),
             media=dict(self._media),
-            source=replace(start.source, files=_in_order(self._sources)),
+            source=replace(start.source, files=_in_order(self._sources), repositories=self._repositories),
             tags=tuple(self._tags),
             info=self._info,
             note=self._note,

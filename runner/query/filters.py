@@ -3,11 +3,12 @@ The filter language: `loss < 0.1 and config.model.name == mlp and not tag in [br
 
 Names: a metric's name (its last value), or else a key of the configuration; `config.KEY`, `metric.NAME` where that
 could be taken for the other or for one of these: `status`, `experiment`, `tag`, `started`, `ended`, `duration`,
-`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `rerun_of`. Comparisons: `< <= > >= == != ~ in`, `not in`; `~`
-searches a regular expression, without regard to case. Words: `and`, `or`, `not`, parentheses. Values: numbers, `true`,
-`false`, `none`, quoted or bare words, lists `[a, b]`. For times: dates such as `2026-11-01`, local unless they say
-otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h` again. Patterns are
-those of the library `regex`, which are Python's; one that takes longer than a second over one value is refused.
+`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `rerun_of`, `verdict`. Comparisons: `< <= > >= == != ~ in`,
+`not in`; `~` searches a regular expression, without regard to case. Words: `and`, `or`, `not`, parentheses. Values:
+numbers, `true`, `false`, `none`, quoted or bare words, lists `[a, b]`. For times: dates such as `2026-11-01`, local
+unless they say otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h`
+again. Patterns are those of the library `regex`, which are Python's; one that takes longer than a second over one value
+is refused.
 
 A value is read as the kind of thing it is compared with; texts are equal without regard to case, and a quoted value is
 always a text. A list, such as the tags, equals each of its items, and a list with the same items. What a run lacks, or
@@ -72,7 +73,10 @@ _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "seed": lambda record: record.seed,
     "sweep": _sweep,
     "rerun_of": lambda record: record.rerun_of.id if record.rerun_of else None,
+    "verdict": lambda record: record.verdict.verdict if record.verdict else None,
 }
+# names whose values are among few words
+_WORDS = {"status": tuple(Status.__members__), "verdict": ("identical", "close", "different", "stopped", "none")}
 FIELD_NAMES = frozenset(_FIELDS)
 _TIMES = ("started", "ended")
 _TREES: dict[str, Callable[[RunRecord], Any]] = {
@@ -407,8 +411,8 @@ class _Parser:
             raise self.error(
                 "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago"
             )
-        if name == "status" and text.upper() not in Status.__members__:
-            raise self.error(f"there is no status {text!r}; there are: {', '.join(Status.__members__)}")
+        if text.lower() not in map(str.lower, _WORDS.get(name, (text,))):
+            raise self.error(f"there is no {name} {text!r}; there are: {', '.join(_WORDS[name])}")
 
     def _literal(self) -> _Literal:
         literal = _Literal(self._value(), self.kind == "quoted")

@@ -9,7 +9,7 @@ from typing import Any
 from anew.runner import errors
 from anew.runner.dataclass import dataclass
 from anew.runner.format.serial import to_json
-from anew.runner.records import RerunOf, Status, Verdict
+from anew.runner.records import Cause, RerunOf, Status, Verdict
 from anew.runner.rerun.environments import is_used
 from anew.runner.wording import some
 
@@ -24,6 +24,7 @@ _TITLES = {
     "hardware": "hardware",
     "inputs": "inputs",
     "elsewhere": "code outside of the project",
+    "repositories": "repositories of code outside of the project",
 }
 
 
@@ -56,6 +57,16 @@ class RerunResult:
     def verdict(self) -> str:
         """One of "identical", "close", "different", "stopped"."""
         return self.judged.verdict
+
+    @property
+    def reasons(self) -> tuple[Cause, ...]:
+        """What explains a difference, or may, likeliest first; each with its kind and its place."""
+        return self.judged.reasons
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The same in sentences, as the command line shows them."""
+        return self.judged.causes
 
     @property
     def exit_code(self) -> int:

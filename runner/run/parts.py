@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anew.runner import events as ev
 from anew.runner.capture.beside import is_left_out, unseen_files
 from anew.runner.capture.determinism import Determinism
-from anew.runner.capture.elsewhere import modules_elsewhere
+from anew.runner.capture.elsewhere import modules_elsewhere, repositories_of
 from anew.runner.capture.environment import imported_modules, loaded_libraries
 from anew.runner.capture.noticed import missed_files, noticed_inputs, written_files
 from anew.runner.capture.opened import OpenedFiles
@@ -30,7 +30,7 @@ from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
 from anew.runner.relaunch.plan import report_seen
-from anew.runner.run.beginning import Beginning, without_source
+from anew.runner.run.beginning import Beginning, without_secrets, without_source
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import message
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
@@ -271,9 +271,11 @@ class AddedSource:
         source, root = self._beginning.record.source, self._beginning.origin.places.project
         files = added_modules(source, root, claim.store.objects, settings, exclude=(claim.store.root,))
         known = frozenset(file.path for file in source.files)
-        files += modules_elsewhere(self._beginning.origin.places, claim.store.objects, settings, known=known)
-        if files:
-            self._recorder.add(ev.SourceAdded, files=files)
+        elsewhere = modules_elsewhere(self._beginning.origin.places, claim.store.objects, settings, known=known)
+        found = repositories_of(elsewhere, settings, known=source.repositories)
+        repositories = {folder: without_secrets(facts, self._recorder.redactor) for folder, facts in found.items()}
+        if files or elsewhere:
+            self._recorder.add(ev.SourceAdded, files=(*files, *elsewhere), repositories=repositories)
 
 
 class Imports:

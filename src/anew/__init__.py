@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anew.runner.errors import AnewError
     from anew.runner.experiment import Experiment
     from anew.runner.records import RunRecord
-    from anew.runner.rerun.conduct import rerun
+    from anew.runner.rerun.asked import rerun
     from anew.runner.rerun.report import RerunResult
     from anew.runner.run.handle import Run, current_run
     from anew.runner.run.watching import watch
@@ -42,7 +42,7 @@ _HOMES = {
     "SweepRecord": "sweep_records",
     "current_run": "run.handle",
     "open_store": "store.locate",
-    "rerun": "rerun.conduct",
+    "rerun": "rerun.asked",
     "watch": "run.watching",
 }
 

@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 
 from anew.runner.capture import digests, git, source
-from anew.runner.capture.source import SourceScan, added_modules, cache_file, seems_secret
+from anew.runner.capture.source import SourceScan, added_modules, cache_file
 from anew.runner.errors import StoreError
+from anew.runner.format.secret_forms import seems_secret
 from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.settings import SourceSettings
 from anew.runner.store.objects import ObjectStore
