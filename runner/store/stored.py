@@ -161,16 +161,16 @@ class StoredRuns(ABC):
 
     def find(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> list[RunRecord]:
         """Return the runs that match; see `RunStore.find`. Raises FilterError."""
-        return [bind(record, self.open_object) for record in self._found(where, sort, limit)]
+        return Found(bind(record, self.open_object) for record in self._found(where, sort, limit))
 
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
         matches = filters.parse_filter(where).matches if where.strip() else None
         if matches is None and sort is None and limit is not None:
-            return Found(run.record for run in self.newest(limit))
+            return [run.record for run in self.newest(limit)]
         found: Iterable[RunRecord] = self.records() if matches is None else filter(matches, self.records())
         if sort is not None:
-            return Found(sort_records(list(found), sort)[:limit])
-        return Found(found)[:limit]
+            return sort_records(list(found), sort)[:limit]
+        return list(found)[:limit]
 
     def metrics(self, ref: str | int, name: str) -> MetricSeries:
         """Return a series; see `RunStore.metrics`."""

@@ -34,9 +34,9 @@ def test_runs_that_were_found_are_a_list_that_shows_what_varies(tmp_path: Path) 
         add_run(store, config={"lr": lr, NASTY: NASTY, "same": 1}, metrics={"loss": [lr], NASTY: [1]}, result=lr)
     add_run(store, config={"lr": 0.3, NASTY: "other", "same": 1}, experiment=NASTY)
     found = store.find()
-    assert isinstance(found, list)
-    assert isinstance(found, Found)
     assert found == [*found] == pickle.loads(pickle.dumps(found)) == copy.copy(found)
+    assert isinstance(found, Found)
+    assert issubclass(Found, list)
     assert type(found[:1]) is Found
     assert [each.id for each in found] == [3, 2, 1]
     table = parsed(found._repr_html_())
