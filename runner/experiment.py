@@ -160,7 +160,8 @@ class Main:
         if args or kwargs:
             self._say_unrecorded(kwargs)
             return self.function(*args, **kwargs)
-        if hasattr(sys, "ps1") and getattr(sys.modules.get("__main__"), "__file__", None) is None:
+        is_shell = hasattr(sys, "ps1") and getattr(sys.modules.get("__main__"), "__file__", None) is None
+        if is_shell and assignment.errand is None:
             name = self.function.__name__
             raise ConfigError(
                 f"{name}() is the command line, and a notebook or an interactive shell has none. To run once: "

@@ -125,14 +125,18 @@ class OpenedFiles:
         """Begin to note files, with those that were read on the way here; but for what *passes*: configuration."""
         # unlinked, and inherited by forked children, whose writes append to it as ours do
         self._begin(tempfile.TemporaryFile("a+b", buffering=0))  # noqa: SIM115  # closed in `close`
-        hook.is_early = False
+        if hook.is_early:
+            # once: what is source for the first run was read for its record, and may be a result of the next
+            hook.is_early = False
+            hook.early = [path for path in map(os.path.normpath, hook.early) if self._is_early(path, passes)]
         for path in hook.early:
-            full = os.path.normpath(path)
-            # elsewhere Hydra has read what it is configured by
-            if not self.is_outside(full) and self._counts(full) and not passes(full):
-                self._note_at(full, os.O_RDONLY)
+            self._note_at(path, os.O_RDONLY)
         if self._unseen is not None:
             self._unseen.begin_where_needed()
+
+    def _is_early(self, path: str, passes: Callable[[str], bool]) -> bool:
+        # elsewhere Hydra has read what it is configured by
+        return not self.is_outside(path) and self._counts(path) and not passes(path)
 
     def _begin(self, spool: Any) -> None:
         self._spool = spool
