@@ -214,7 +214,7 @@ class Main:
         *overrides: str | Mapping[str, Any],
         store: str | os.PathLike[str] | None = None,
         workers: int | None = None,
-        quiet: bool = True,
+        quiet: bool | None = None,
         **values: Any,
     ) -> SweepRecord:
         """
@@ -225,7 +225,7 @@ class Main:
                 such as {"opt.lr": [0.1, 0.01]}, where a list or a range stands for the values to sweep over.
             store: A store's folder or URL; None for the default.
             workers: How many jobs at a time, in processes of their own; None for one after the other in this process.
-            quiet: Leave out what is said on stderr.
+            quiet: Leave out what is said on stderr; None: but in a notebook, which is told of each job.
             values: Overrides whose keys are names: lr=[0.1, 0.01], model="mlp".
 
         Returns:
@@ -236,8 +236,9 @@ class Main:
             SweepStoppedError: It was stopped before its end.
         """
         words = overrides_of(overrides, values, choices=True)
+        hushed = "ipykernel" not in sys.modules if quiet is None else quiet
         given = [] if workers is None else [f"anew.sweep.workers={workers}"]
-        done = self._called(store, quiet).run(["-m", *words, *given], interactive=True)
+        done = self._called(store, hushed).run(["-m", *words, *given], interactive=True)
         assert isinstance(done, SweepRecord)
         return done
 

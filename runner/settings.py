@@ -42,9 +42,14 @@ class SystemSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceSettings:
-    """What of the project is kept; sizes in bytes, `exclude` as globs relative to the project's root."""
+    """
+    What of the project is kept; sizes in bytes, `exclude` as globs relative to the project's root.
+
+    With `keep` as "digest" files are known by their digests, and nothing of what they say is copied.
+    """
 
     enabled: bool = True
+    keep: Literal["content", "digest"] = "content"
     max_file_bytes: int = 10 * 2**20
     max_files: int = 5_000
     max_total_bytes: int = 200 * 2**20

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from anew.runner.attached.comments import user_name
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.places import STARTED_IN
 from anew.runner.records import CommandFacts
@@ -62,6 +63,7 @@ def capture_command(
         interpreter=sys.executable,
         options=tuple(options),
         import_paths=_import_paths(root),
+        user=user_name(),
         call=call,
     )
 

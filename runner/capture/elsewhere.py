@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Protocol
 
 from anew.runner.capture.beside import is_left_out
+from anew.runner.capture.digests import Unkept
 from anew.runner.capture.git import GitError, query, without_left_out
 from anew.runner.places import Places
 from anew.runner.records import ContentRef, GitFacts, SourceFacts
@@ -48,6 +49,7 @@ def modules_elsewhere(
         StoreError: The content cannot be written.
     """
     found: dict[str, ContentRef] = {}
+    target = objects if settings.keep == "content" else Unkept()
     for path in _imported(places):
         name = places.name(Path(path))
         if name in known or name in found or not os.path.isabs(name) or len(found) >= settings.max_files:
@@ -61,8 +63,9 @@ def modules_elsewhere(
             data = Path(path).read_bytes()
         except OSError:
             continue
-        digest = objects.put_bytes(data, sync=False)
-        found[name] = ContentRef(path=name, sha256=digest, size=len(data), mode=stat.S_IMODE(status.st_mode))
+        digest = target.put_bytes(data, sync=False)
+        mode = stat.S_IMODE(status.st_mode)
+        found[name] = ContentRef(path=name, sha256=digest, size=len(data), mode=mode, kept=target is objects)
     return tuple(found[name] for name in sorted(found))
 
 
@@ -100,7 +103,7 @@ def _repository(path: str) -> str | None:
 
 
 def _is_left_out(folder: str, settings: SourceSettings, path: str) -> bool:
-    return is_left_out(f"{folder}/{path}", settings)
+    return settings.keep == "digest" or is_left_out(f"{folder}/{path}", settings)
 
 
 def _imported(places: Places) -> Iterator[str]:

@@ -27,7 +27,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_left_out
-from anew.runner.capture.digests import DigestCache
+from anew.runner.capture.digests import DigestCache, Unkept
 from anew.runner.capture.git import GitError, Listing, query, without_left_out
 from anew.runner.capture.modules import imported_files, place_of
 from anew.runner.capture.written import WrittenFiles
@@ -140,7 +140,7 @@ class SourceScan:
         return SourceFacts(
             root=str(self._root),
             method="git" if listing is not None else "imports",
-            git=without_left_out(listing.facts, keeper.is_no_source) if listing is not None else None,
+            git=without_left_out(listing.facts, keeper.is_uncopied) if listing is not None else None,
             files=tuple(keeper.files[path] for path in sorted(keeper.files)),
             notes=(*notes, *keeper.secrets()),
             lost=tuple(keeper.lost[:_MOST_LOST]),
@@ -148,7 +148,8 @@ class SourceScan:
 
     def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
         written = WrittenFiles(self._cache.parent, self._root)
-        keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache), written)
+        target = _kept_in(objects, settings)
+        keeper = _Keeper(self._root, target, settings, exclude, DigestCache.load(self._cache), written)
         for path, text in self._made.items():
             keeper.take_text(path, text)
         programs = (place_of(str(self._root), file) for file in self._programs)
@@ -190,12 +191,16 @@ def _rank(name: str, kind: str) -> int:
     return 1 if kind in _SURE_SUFFIXES else _ANYTHING if kind in CONFIG_SUFFIXES else _ANYTHING + 1
 
 
+def _kept_in(objects: Objects, settings: SourceSettings) -> Objects:
+    return objects if settings.keep == "content" else Unkept()
+
+
 def added_modules(
     facts: SourceFacts, root: Path, objects: Objects, settings: SourceSettings, *, exclude: tuple[Path, ...] = ()
 ) -> tuple[ContentRef, ...]:
     """Keep and return modules below *root* that were imported since *facts* were captured. Raises StoreError."""
     known = {file.path for file in facts.files}
-    keeper = _Keeper(root, objects, settings, exclude, DigestCache(), WrittenFiles(root, root))
+    keeper = _Keeper(root, _kept_in(objects, settings), settings, exclude, DigestCache(), WrittenFiles(root, root))
     keeper.take((path for path in imported_files(root) if path not in known), is_code=True)
     return tuple(keeper.files[path] for path in sorted(keeper.files))
 
@@ -258,6 +263,11 @@ class _Keeper:
     has_read: bool = False
 
     @property
+    def keeps(self) -> bool:
+        """Whether content is kept, and not digests alone."""
+        return self.settings.keep == "content"
+
+    @property
     def excluded(self) -> frozenset[str]:
         return frozenset(str(path) for path in self.exclude)
 
@@ -290,7 +300,7 @@ class _Keeper:
             self.secret.append(path)
             self.new_secret = True
         self.files[path] = ContentRef(
-            path=path, sha256=self.objects.put_bytes(data, sync=False), size=len(data), mode=0o644
+            path=path, sha256=self.objects.put_bytes(data, sync=False), size=len(data), mode=0o644, kept=self.keeps
         )
 
     def is_hydras(self, path: str) -> bool:
@@ -314,6 +324,10 @@ class _Keeper:
     def is_no_source(self, path: str) -> bool:
         """Whether a file is left out, or was made by a run and is no code that was imported."""
         return self.is_left_out(path) or (path not in self.files and self.is_made(path))
+
+    def is_uncopied(self, path: str) -> bool:
+        """Whether nothing of a file goes on record, as in a diff: it is no source, or no source is copied."""
+        return not self.keeps or self.is_no_source(path)
 
     def is_left_out(self, path: str) -> bool:
         """Whether the settings leave a file out, by its path in the project."""
@@ -349,7 +363,7 @@ class _Keeper:
     def _take_link(self, path: str, target: str) -> None:
         data = os.fsencode(target)
         digest = self.objects.put_bytes(data, sync=False)
-        self.files[path] = ContentRef(path=path, sha256=digest, size=len(data), link=target)
+        self.files[path] = ContentRef(path=path, sha256=digest, size=len(data), link=target, kept=self.keeps)
 
     def _kept(self, full: str, path: str, status: os.stat_result) -> ContentRef:
         known = self.cache.known(full, status)
@@ -366,7 +380,7 @@ class _Keeper:
             self.cache.remember(full, status, digest, secret, read_at_ns)
         if secret:
             self.secret.append(path)
-        return ContentRef(path=path, sha256=digest, size=size, mode=stat.S_IMODE(status.st_mode))
+        return ContentRef(path=path, sha256=digest, size=size, mode=stat.S_IMODE(status.st_mode), kept=self.keeps)
 
     def limits(self) -> list[str]:
         limit = self.settings
@@ -401,7 +415,7 @@ class _Keeper:
         return list(dict.fromkeys((*self.hidden, *code)))
 
     def secrets(self) -> list[str]:
-        if not self.secret:
+        if not (self.secret and self.keeps):
             return []
         return [
             f"{_named(self.secret)} kept as source, with what looks like a secret inside; to leave such files out: "

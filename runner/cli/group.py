@@ -28,6 +28,7 @@ _SECTIONS = {
     "Curate": {
         "tag": ("curate", "Add tags to a run, or take them away"),
         "note": ("curate", "Set a run's note"),
+        "comment": ("curate", "Add a comment to a run"),
         "delete": ("curate", "Move runs into the trash"),
         "restore": ("curate", "Bring deleted runs back"),
         "purge": ("curate", "Remove deleted runs for good"),

@@ -10,11 +10,13 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.histograms import curves_of, histograms, is_histogram
 from anew.runner.cli.metrics import series_to_json
 from anew.runner.cli.render import coloured, drawn, on_terminal, remark, say
 from anew.runner.contracts import RunStore
 from anew.runner.errors import MetricNotFoundError, StoreError
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
+from anew.runner.records import RunRecord
 from anew.runner.store.choosing import Chosen, choose
 from anew.runner.store.locate import as_run_folders
 from anew.runner.store.typed import as_typed
@@ -42,7 +44,8 @@ def plot_command(
 
     In the terminal, or as a picture whose format follows from the ending of FILE (png, pdf, svg, ...); with --json a
     series per run. sweep:7 stands for the jobs of a sweep, the ten best when there are more (the first ten, where it is
-    not known which is best); 3-7, tag:NAME and a filter for the runs that have logged it.
+    not known which is best); 3-7, tag:NAME and a filter for the runs that have logged it. Of a histogram its greatest,
+    mean and least value are drawn.
     """
     store = workbench.store
     if name is None or not refs:
@@ -106,8 +109,17 @@ def _curves_of_runs(chosen: Chosen, store: RunStore, name: str) -> list[Curve]:
     for _, error in chosen.refused:
         raise error
     records = [store.get(number) for number in chosen.numbers]
-    having = records if chosen.is_one else [record for record in records if name in record.metrics]
-    return [Curve(f"run {record.id}", store.metrics(record.uid or record.id or 0, name)) for record in having]
+    having = (
+        records if chosen.is_one else [each for each in records if name in each.metrics or is_histogram(each, name)]
+    )
+    return [curve for record in having for curve in _curves_of_run(record, store, name)]
+
+
+def _curves_of_run(record: RunRecord, store: RunStore, name: str) -> list[Curve]:
+    label = f"run {record.id}"
+    if is_histogram(record, name):
+        return curves_of(label, name, histograms(store, record, name))
+    return [Curve(label, store.metrics(record.uid or record.id or 0, name))]
 
 
 def _print_plot(curves: list[Curve], title: str, log: bool) -> None:

@@ -201,7 +201,10 @@ class _Again:
         try:
             if self.recorded_code:
                 again = as_typed(f"anew rerun {self.record.id} --code current", self.store.url)
-                lay_out_source(self.record.source, self.places, self.store.objects, ref=self.record.id, again=again)
+                objects, ref = self.store.objects, self.record.id
+                todays = lay_out_source(self.record.source, self.places, objects, ref=ref, again=again)
+                if todays:
+                    self._note(f"The source is on record by its digests alone; today's files are the same ({todays}).")
             inputs = restore_inputs(self.record.inputs, self.places, self.store.objects)
             if self.recorded_code:
                 lay_out_beside(self.record.source, self.record.inputs, self.places)

@@ -1,4 +1,4 @@
-"""Tags and notes given later, deleting, restoring, purging."""
+"""Tags, notes and comments given later, deleting, restoring, purging."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
+from anew.runner.attached.comments import Comment, user_name
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import RunNotFoundError, RunStateError, StoreError, ValueRefusedError
 from anew.runner.format import ids
@@ -61,6 +63,14 @@ def note(store: RunFolders, ref: str | int, text: str) -> RunRecord:
     return _add(store, ref, ev.NoteSet, text=text)
 
 
+def comment(store: RunFolders, ref: str | int, text: str) -> RunRecord:
+    """Add a comment of this process's user; return the record. Raises as `tag`, ValueRefusedError without text."""
+    if not text.strip():
+        raise ValueRefusedError('An empty comment says nothing. To add one: anew comment REF "what there is to say"')
+    said = Comment(text=text, by=user_name(), at=datetime.now(timezone.utc))
+    return _add(store, ref, ev.Commented, comment=said)
+
+
 def judge(store: RunFolders, ref: str | int, verdict: Verdict) -> RunRecord:
     """Write down how a re-run came out; return its record. Raises as `tag`."""
     return _add(store, ref, ev.Judged, verdict=verdict)
@@ -79,10 +89,13 @@ def _without_secrets(kind: type[ev.Event], values: dict[str, Any]) -> dict[str, 
     from anew.runner.format.redact import Redactor
 
     redactor = Redactor.of_environment()
-    if kind is ev.Judged:
-        told = redactor.texts(to_json(values["verdict"]))
-        return {"verdict": from_json(Verdict, told)}
-    return {name: redactor.texts(value) for name, value in values.items()}
+    facts = (Verdict, Comment)
+    return {
+        name: from_json(type(value), redactor.texts(to_json(value)))
+        if isinstance(value, facts)
+        else redactor.texts(value)
+        for name, value in values.items()
+    }
 
 
 def delete(store: RunFolders, ref: str | int, *, force: bool = False) -> int:
