@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from anew.observers.folders import claim_folder, folder_of_runs
+from anew.observers.tensorboard_media import MediaMessages
 from anew.runner import events as ev
 from anew.runner.contracts import RunStore
 from anew.runner.errors import MissingExtraError
@@ -34,7 +35,8 @@ class TensorBoardObserver:
     scalars under their own names, with their steps and the time at which they were logged. The configuration is a row
     on the page on hyperparameters, nested keys joined by dots; what is no truth value, number or text (lists, null,
     ints beyond 2**53) is shown there as JSON text. Configuration, overrides and notes are also there as text, under
-    `anew/`. The end sets the session's status: success for a completed run, else failure.
+    `anew/`. Histograms, pictures (those of `run.log_figure` and `run.log_image` up to 16 MB), logged texts and tables
+    are there with their steps. The end sets the session's status: success for a completed run, else failure.
 
     TensorBoard keeps scalars as 32-bit floats, and so do these files (its usual reader ignores doubles): values are
     rounded to some seven digits, and beyond 3.4e38 they are infinite; `anew metrics` and exports have the exact ones.
@@ -122,7 +124,7 @@ class TensorBoardObserver:
         self._files = _EventFiles(folder, self._started, self._flush_s)
 
     def _take(self, event: ev.Event, files: _EventFiles) -> None:
-        values, step = self._messages.values(event)
+        values, step = self._messages.values(event, self._store)
         if values:
             files.add(event.writer, event.q, values, step=step, wall_time=self._started + event.t)
 
@@ -151,11 +153,16 @@ class _Messages:
         self._plugin_data = plugin_data_pb2
         self._hparams_metadata = hparams_metadata
         self._text_metadata = text_metadata
+        self._media = MediaMessages(self._markdown)
 
-    def values(self, event: ev.Event) -> tuple[list[Any], int]:
+    def values(self, event: ev.Event, store: RunStore | None) -> tuple[list[Any], int]:
         """Return what an event puts into a summary, none for most kinds, and at which step."""
         if isinstance(event, ev.MetricsLogged):
             return [self._scalar(name, value) for name, value in event.values.items()], event.step
+        if isinstance(event, ev.HistogramsLogged):
+            return [self._media.histogram(_unicode(name), each) for name, each in event.values.items()], event.step
+        if isinstance(event, ev.ArtifactAdded) and store is not None:
+            return self._media.artifact(_unicode(event.series), event, store.open_object), event.step or 0
         if isinstance(event, ev.RunStarted):
             return [*self._session_start(event.record), *self._texts(event.record)], 0
         if isinstance(event, ev.RunEnded) and self._hparams:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 from anew.runner.dataclass import dataclass
 from anew.runner.events import Event
+from anew.runner.markup.runs import series_grid
 from anew.runner.records import RunRecord
 
 if TYPE_CHECKING:
@@ -95,6 +96,15 @@ class MetricSeries:
     times: npt.NDArray[np.float64]
     exact: Sequence[float | int]
 
+    def __repr__(self) -> str:
+        """Return its name and its ends, in a line: there may be millions of points."""
+        ends = f", steps {self.steps[0]} to {self.steps[-1]}, last {self.exact[-1]!r}" if len(self.exact) else ""
+        return f"MetricSeries({self.name!r}: {len(self.exact)} points{ends})"
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: its first and last points."""
+        return series_grid(self)
+
 
 @runtime_checkable
 class RunStore(Protocol):
@@ -152,6 +162,10 @@ class CuratedStore(RunStore, Protocol):
 
     def note(self, ref: str | int, text: str) -> RunRecord:
         """Set a run's note; an empty text takes it away."""
+        ...
+
+    def comment(self, ref: str | int, text: str) -> RunRecord:
+        """Add a comment to a run, with this user's name and the time."""
         ...
 
     def delete(self, ref: str | int, *, force: bool = False) -> int:

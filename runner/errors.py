@@ -190,9 +190,14 @@ def refusal(error: BaseException) -> str | None:
 def was_interrupted(error: BaseException) -> bool:
     """Whether an error is what became of a Ctrl-C: Python itself makes a RuntimeError of one (in `__set_name__`)."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+    seen: set[int] = set()
+    # what is raised again where it was handled may come to be a cause of itself
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
-    return cause is not None
+    return False
 
 
 def fault_report() -> str:

@@ -15,10 +15,13 @@ from dataclasses import field, fields
 from datetime import datetime
 from typing import Any, ClassVar
 
+from anew.runner.attached.comments import Comment
+from anew.runner.attached.media import Histogram
 from anew.runner.dataclass import dataclass
-from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Status, Verdict
+from anew.runner.records import ContentRef, ErrorFacts, GitFacts, RunRecord, Status, Verdict
 
 KIND_KEY = "k"
+CURATING = "curate-"  # what the name of a writer begins with that speaks of a run of before
 
 
 def _as(key: str, *, later: bool = False) -> dict[str, Any]:
@@ -76,11 +79,31 @@ class OutputCaptured(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArtifactAdded(Event):
-    """An artifact whose content the store holds; the same name again replaces it."""
+    """
+    An artifact whose content the store holds; the same name again replaces it.
+
+    Attributes:
+        form: "figure", "image", "text" or "table" of one that was logged as such; empty of any other.
+        series: What it was logged as; the artifact's own name has the step and an ending, too.
+        step: At which step; None without.
+    """
 
     kind: ClassVar[str] = "a"
 
     artifact: ContentRef = field(metadata=_as("f"))
+    form: str = field(default="", metadata=_as("x", later=True))
+    series: str = field(default="", metadata=_as("n", later=True))
+    step: int | None = field(default=None, metadata=_as("s", later=True))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HistogramsLogged(Event):
+    """Histograms of values at one step, by name."""
+
+    kind: ClassVar[str] = "b"
+
+    step: int = field(metadata=_as("s"))
+    values: Mapping[str, Histogram] = field(metadata=_as("v"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,12 +145,22 @@ class NoteSet(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Commented(Event):
+    """A comment, beside those that were there."""
+
+    kind: ClassVar[str] = "o"
+
+    comment: Comment = field(metadata=_as("v"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SourceAdded(Event):
-    """Source files found after the start (modules imported later). `origin_mark` as for an input."""
+    """Source found after the start: modules imported later, and their repositories. `origin_mark` as for an input."""
 
     kind: ClassVar[str] = "s"
 
     files: tuple[ContentRef, ...] = field(metadata=_as("f"))
+    repositories: Mapping[str, GitFacts] = field(default_factory=dict, metadata=_as("g"))
     origin_mark: str = field(default="", metadata=_as("om"))
 
 

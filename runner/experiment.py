@@ -20,7 +20,7 @@ from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.typed_values import overrides_of
 from anew.runner.kernel.hook import hook
 from anew.runner.records import RunRecord, Status
-from anew.runner.relaunch.plan import Errand, Resume, assignment
+from anew.runner.relaunch.plan import Errand, LeftOff, Resume, assignment
 from anew.runner.settings import KEPT
 from anew.runner.sweep_records import SweepRecord
 
@@ -160,7 +160,8 @@ class Main:
         if args or kwargs:
             self._say_unrecorded(kwargs)
             return self.function(*args, **kwargs)
-        if hasattr(sys, "ps1") and getattr(sys.modules.get("__main__"), "__file__", None) is None:
+        is_shell = hasattr(sys, "ps1") and getattr(sys.modules.get("__main__"), "__file__", None) is None
+        if is_shell and assignment.errand is None:
             name = self.function.__name__
             raise ConfigError(
                 f"{name}() is the command line, and a notebook or an interactive shell has none. To run once: "
@@ -213,7 +214,7 @@ class Main:
         *overrides: str | Mapping[str, Any],
         store: str | os.PathLike[str] | None = None,
         workers: int | None = None,
-        quiet: bool = True,
+        quiet: bool | None = None,
         **values: Any,
     ) -> SweepRecord:
         """
@@ -224,7 +225,7 @@ class Main:
                 such as {"opt.lr": [0.1, 0.01]}, where a list or a range stands for the values to sweep over.
             store: A store's folder or URL; None for the default.
             workers: How many jobs at a time, in processes of their own; None for one after the other in this process.
-            quiet: Leave out what is said on stderr.
+            quiet: Leave out what is said on stderr; None: but in a notebook, which is told of each job.
             values: Overrides whose keys are names: lr=[0.1, 0.01], model="mlp".
 
         Returns:
@@ -235,8 +236,9 @@ class Main:
             SweepStoppedError: It was stopped before its end.
         """
         words = overrides_of(overrides, values, choices=True)
+        hushed = "ipykernel" not in sys.modules if quiet is None else quiet
         given = [] if workers is None else [f"anew.sweep.workers={workers}"]
-        done = self._called(store, quiet).run(["-m", *words, *given], interactive=True)
+        done = self._called(store, hushed).run(["-m", *words, *given], interactive=True)
         assert isinstance(done, SweepRecord)
         return done
 
@@ -291,7 +293,10 @@ class Main:
             if not _ASKING & set(rest):
                 session.start_guard()
             with _post_mortem(session) if debugs else nullcontext():
-                _leave_as_sweep(session.run(rest, interactive=False))
+                done = session.run(rest, interactive=False)
+            _leave_as_sweep(done)
+            if session.stopped_with is not None and not isinstance(done, SweepRecord):
+                sys.exit(session.stopped_with)  # main took the signal for itself, and returned; its run is INTERRUPTED
         except KeyboardInterrupt:
             sys.exit(errors.EXIT_SIGINT)
         except SystemExit as left:
@@ -320,7 +325,14 @@ class Main:
         return _calls[self.experiment.name, self._function]
 
     def _errand(self, call: int) -> Errand | None:
-        """Return what this process was started for, when it is for this call; whatever comes after that is not run."""
+        """
+        Return what this process was started for, when it is for this call; whatever comes after that is not run.
+
+        Raises:
+            LeftOff: The call is in a cell before the one with that call.
+        """
+        if assignment.is_ahead:
+            raise LeftOff
         if assignment.stage == "done":
             sys.exit()
         is_meant = assignment.stage == "due" and assignment.is_for(self.experiment.name, self._function, call)
@@ -436,7 +448,10 @@ def _post_mortem(session: Session) -> Iterator[None]:
 
 
 def _leave(error: AnewError) -> NoReturn:
-    sys.stderr.write(f"anew: {error}\n")
+    errand = assignment.errand
+    # a re-run's files are laid out somewhere that is gone afterwards; whoever reads this knows the project's
+    text = str(error) if errand is None else errand.places.as_recorded(str(error))
+    sys.stderr.write(f"anew: {text}\n")
     sys.exit(error.exit_code)
 
 

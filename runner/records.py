@@ -6,18 +6,22 @@ tuples and mappings are never changed after they were handed over, so records ca
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Any, BinaryIO
 
+from anew.runner.attached.comments import Comment
+from anew.runner.attached.damage import Damage as Damage
+from anew.runner.attached.damage import Part as Part
+from anew.runner.attached.damage import Severity as Severity
+from anew.runner.attached.media import MediaSummary
 from anew.runner.dataclass import dataclass
+from anew.runner.markup.runs import run_sheet
+from anew.runner.markup.tables import brief
 
 FORMAT = 1
-_brief = reprlib.Repr()
-_brief.maxdict, _brief.maxlevel, _brief.maxstring, _brief.maxother = 8, 3, 60, 60
 
 
 class Status(str, Enum):
@@ -39,50 +43,6 @@ class Status(str, Enum):
         return self not in (Status.QUEUED, Status.RUNNING)
 
 
-class Severity(str, Enum):
-    """How bad a thing is: nothing is lost, something is unfinished or cannot be told, something is lost."""
-
-    NOTE = "note"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class Part(str, Enum):
-    """A part of a run's folder."""
-
-    FOLDER = "folder"
-    RECORD = "record"
-    JOURNAL = "journal"
-    OUTCOME = "outcome"
-    OUTPUT = "output"
-    VIEW = "view"
-    CURSOR = "cursor"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Damage:
-    """Something of a run that is not as it was written.
-
-    Attributes:
-        part: Which part of the run; programs decide by it, never by the words.
-        what: A sentence for people, which says where, too.
-        where: The file, relative to the run's folder.
-        severity: ERROR when something is lost.
-        mend: What to type or do about it.
-    """
-
-    part: Part
-    what: str
-    where: str
-    severity: Severity = Severity.ERROR
-    mend: str = ""
-
-    @property
-    def hides_content(self) -> bool:
-        """Whether what is lost may have referred to content, so that nobody knows all that is referred to."""
-        return self.severity is Severity.ERROR and self.part in (Part.FOLDER, Part.RECORD, Part.JOURNAL)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandFacts:
     """How the run was started.
@@ -90,13 +50,15 @@ class CommandFacts:
     Attributes:
         argv: As the process got it, secrets redacted.
         cwd: The working directory at the start.
-        entry: "script", "module" (python -m) or "call" (`main.run()` from Python).
-        target: The script's path or the module's name.
+        entry: "script", "module" (python -m), "call" (`main.run()` from Python) or "cells" (the same, of a main
+            that was made in cells of a notebook).
+        target: The script's path or the module's name; the path that cells are kept as.
         function: Module and qualified name of the main function, as "module:name".
         interpreter: Path of the Python executable.
         options: What the interpreter was given before the script, such as ("-O",).
         import_paths: Folders of the project that modules are imported from, absolute, in the order of `sys.path`.
         call: Which call of this main function in its process it was, from 1; None when that is not known.
+        user: The login name of who started it.
     """
 
     argv: tuple[str, ...]
@@ -108,6 +70,7 @@ class CommandFacts:
     options: tuple[str, ...] = ()
     import_paths: tuple[str, ...] = ()
     call: int | None = None
+    user: str = ""
 
 
 class _Openable:
@@ -181,6 +144,7 @@ class SourceFacts:
         notes: What was left out (limits, unreadable files) and files that seem to hold a secret, in sentences.
         lost: Python files that limits or settings left out, the first hundred.
         beside: What else lay in the project.
+        repositories: Folder -> state of each repository that modules from outside of the project came from.
     """
 
     root: str | None = None
@@ -190,6 +154,7 @@ class SourceFacts:
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     beside: tuple[FolderFacts, ...] = ()
+    repositories: Mapping[str, GitFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -432,6 +397,8 @@ class RunRecord:
         started_at, ended_at, heartbeat_at: Aware, UTC.
         duration_s: Wall time in seconds; None while the run is going.
         metrics: Name -> summary; the series are read with `RunStore.metrics`.
+        media: Name -> summary of the pictures, texts, tables and histograms that were logged under it.
+        comments: What people said of it, oldest first.
         verdict: How it came out beside the run that it repeats, once that was judged.
         origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.store.marks`.
         unkept: Why what main returned is not on record; None when it is.
@@ -464,9 +431,11 @@ class RunRecord:
     inputs: tuple[ContentRef, ...] = ()
     artifacts: tuple[ContentRef, ...] = ()
     metrics: Mapping[str, MetricSummary] = field(default_factory=dict)
+    media: Mapping[str, MediaSummary] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     note: str | None = None
+    comments: tuple[Comment, ...] = ()
     error: ErrorFacts | None = None
     rerun_of: RerunOf | None = None
     verdict: Verdict | None = None
@@ -483,7 +452,11 @@ class RunRecord:
     def __repr__(self) -> str:
         """Return what tells runs apart, in a few lines at most: a record may hold thousands of files."""
         metrics = {name: summary.last for name, summary in self.metrics.items()}
-        parts = [f"id={self.id}", f"experiment={_brief.repr(self.experiment)}", f"status={self.status}"]
-        parts += [f"started_at={self.started_at:%Y-%m-%dT%H:%M:%SZ}", f"config={_brief.repr(dict(self.config))}"]
-        parts += [f"result={_brief.repr(self.result)}", f"metrics={_brief.repr(metrics)}", f"uid={self.uid!r}"]
+        parts = [f"id={self.id}", f"experiment={brief(self.experiment)}", f"status={self.status}"]
+        parts += [f"started_at={self.started_at:%Y-%m-%dT%H:%M:%SZ}", f"config={brief(dict(self.config))}"]
+        parts += [f"result={brief(self.result)}", f"metrics={brief(metrics)}", f"uid={self.uid!r}"]
         return f"RunRecord({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: what tells runs apart."""
+        return run_sheet(self)

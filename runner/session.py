@@ -10,16 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anew.runner.capture.cells import executed_cells
 from anew.runner.capture.command import capture_command, program_files
+from anew.runner.capture.elsewhere import with_elsewhere
 from anew.runner.capture.kept import KeptAsTheyAre
 from anew.runner.capture.source import SourceScan, cache_file
 from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket, run_app, run_job
 from anew.runner.dispatch.possible import refuse_impossible
 from anew.runner.dispatch.spool import remove_delivered
 from anew.runner.errors import AnewError
+from anew.runner.events import RunEnded
 from anew.runner.guard.watch import Guard
 from anew.runner.places import STARTED_IN, Places, project_root
-from anew.runner.records import CommandFacts, RunRecord, SourceFacts, Status, SweepMembership
+from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
 from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume
 from anew.runner.run.lifecycle import execute
 from anew.runner.run.origin import Claim, Origin
@@ -51,6 +54,9 @@ class Session:
         call: Which call of it in this process it is, from 1.
         errand: What this process was started for, if it was.
         attachment: The sweep whose jobs are run here, when another process conducts it.
+
+    Attributes:
+        stopped_with: The exit code of the last run, when a signal ended it; None when none did.
     """
 
     def __init__(
@@ -75,11 +81,11 @@ class Session:
         self._last: RunRecord | None = None
         self._passing: PassingStore | None = None
         self.failure: Exception | None = None
+        self.stopped_with: int | None = None
         if errand is not None:
             self._origin = _origin_of_errand(errand, experiment, observers)
         else:
-            command = functools.partial(capture_command, spec.function, entry, call=call)
-            self._origin = _origin(spec.function, command, experiment, observers, attachment)
+            self._origin = _origin(spec.function, entry, call, experiment, observers, attachment)
 
     # --- what is asked for ------------------------------------------------------------------------------------------
 
@@ -121,9 +127,8 @@ class Session:
         checked = self._able(settings)
         store = self._store(checked)
         number, layout = store.claim()
-        if isinstance(self._errand, Rerun) and not self._claims:
-            own = self._errand.own
-            KeptAsTheyAre(store.root, number, (*own.folders, *([own.output] if own.is_apart else []))).start()
+        if not self._claims:
+            self._keep_earlier(store, number)
         sweep = None
         if isinstance(self._errand, OneJob):
             multirun, job_num = True, self._errand.job
@@ -131,6 +136,16 @@ class Session:
             sweep = SweepMembership(id=take(store, self._sweep, job_num, number), index=job_num)
         self._claims.append(Claim(store=store, number=number, layout=layout, settings=checked, sweep=sweep))
         return layout.files
+
+    def _keep_earlier(self, store: FolderStore, number: int) -> None:
+        """Have whatever is run once more change nothing in the records of runs before *number*."""
+        if isinstance(self._errand, Rerun):
+            own = self._errand.own
+            KeptAsTheyAre(store.root, number, (*own.folders, *([own.output] if own.is_apart else []))).start()
+            return
+        is_again = isinstance(self._errand, Resume) or (isinstance(self._errand, OneJob) and self._errand.attempt > 1)
+        if is_again or (isinstance(self._sweep, Attachment) and self._sweep.is_resumed):
+            KeptAsTheyAre(store.root, number, ()).start()
 
     def execute(self, job: ComposedJob) -> Any:
         """Record one job as a run."""
@@ -140,7 +155,7 @@ class Session:
         is_recorded = claim.settings.record
         origin = self._origin if is_recorded else replace(self._origin, observers={})
         try:
-            return execute(job, claim, origin, job.call)
+            return execute(job, claim, origin, job.call, self._note_end)
         except Exception as error:
             self.failure = error
             raise
@@ -148,6 +163,9 @@ class Session:
             # what became of a sweep's jobs is read from their runs
             if claim.sweep is None and not (claim.settings.keep and is_recorded):
                 self._last = _take_from_spool(claim) if is_recorded else claim.store.get(claim.number)
+
+    def _note_end(self, ended: RunEnded | None) -> None:
+        self.stopped_with = ended.exit_code if ended is not None and ended.status is Status.INTERRUPTED else None
 
     def abandon(self) -> None:
         """Give up the number taken last."""
@@ -182,6 +200,7 @@ class Session:
             resume=resumed.sweep if resumed is not None else None,
             only=[Status(each) for each in resumed.only] if resumed is not None else (),
             places=self._origin.places if self._origin.source is not None else None,
+            made=self._origin.made,
             quiet=checked.quiet,
         )
         self._sweep = session
@@ -196,7 +215,8 @@ class Session:
     def _source(self, store: FolderStore, settings: Settings) -> SourceFacts:
         if self._origin.scan is None or not settings.source.enabled:
             return self._origin.source or SourceFacts(root=str(self._origin.places.root))
-        return self._origin.scan.finish(store.objects, settings.source, exclude=(store.root,))
+        source = self._origin.scan.finish(store.objects, settings.source, exclude=(store.root,))
+        return with_elsewhere(source, self._origin.places, store.objects, settings.source)
 
     # --- the `anew` node --------------------------------------------------------------------------------------------
 
@@ -248,7 +268,8 @@ def _take_from_spool(claim: Claim) -> RunRecord | None:
 
 def _origin(
     function: Callable[..., Any],
-    command: Callable[[Path], CommandFacts],
+    entry: str | None,
+    call: int | None,
     experiment: str,
     observers: Mapping[str, Any],
     attachment: Attachment | None,
@@ -257,21 +278,24 @@ def _origin(
     file = _file_of(function)
     root = project_root(file.parent if file else Path.cwd())
     cache = _cache_folder()
-    started = command(root)
+    cells = executed_cells(function) if attachment is None else None
+    command = capture_command(function, entry if cells is None else "cells", root, call)
     origin = Origin(
         experiment=experiment,
-        command=started,
+        command=command,
         places=Places(root),
         scan=None,
         cache=cache,
+        made={} if cells is None else {Places(root).name(Path(command.target)): cells},
         observers=observers,
     )
     if attachment is not None:
-        origin = replace(origin, command=replace(attachment.command, interpreter=sys.executable))
+        command = replace(attachment.command, interpreter=sys.executable)
+        origin = replace(origin, command=command, made=attachment.made)
         if attachment.places is not None:
             return replace(origin, places=attachment.places, source=attachment.source)
     # begun now: git's answers are under way while Hydra composes
-    return replace(origin, scan=SourceScan(root, cache_file(cache, root), program_files(started)))
+    return replace(origin, scan=SourceScan(root, cache_file(cache, root), program_files(command), origin.made))
 
 
 def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, Any]) -> Origin:

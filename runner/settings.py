@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.format.values import flaw_of_tags
 from anew.runner.wording import nearest
 
 S = TypeVar("S")
@@ -41,9 +42,14 @@ class SystemSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceSettings:
-    """What of the project is kept; sizes in bytes, `exclude` as globs relative to the project's root."""
+    """
+    What of the project is kept; sizes in bytes, `exclude` as globs relative to the project's root.
+
+    With `keep` as "digest" files are known by their digests, and nothing of what they say is copied.
+    """
 
     enabled: bool = True
+    keep: Literal["content", "digest"] = "content"
     max_file_bytes: int = 10 * 2**20
     max_files: int = 5_000
     max_total_bytes: int = 200 * 2**20
@@ -211,7 +217,19 @@ class Settings:
             )
         built = replace(_build(cls, rest, "anew"), keep=keep, observers=observers)
         _ = built.sweep.max_time_s
+        if flaw := flaw_of_tags(built.tags):
+            raise ConfigError(f"anew.tags is {list(built.tags)!r}: {flaw}", key="anew.tags")
         return built
+
+
+def places_of(name: str, cls: type[Any] = Settings, where: str = "anew") -> list[str]:
+    """Return the settings of that name, in full: `anew.sweep.workers` for "workers"."""
+    hints = typing.get_type_hints(cls)
+    found = [f"{where}.{name}"] if name in _names(cls) else []
+    for key in _names(cls):
+        if is_dataclass(hints[key]):
+            found += places_of(name, hints[key], f"{where}.{key}")
+    return found
 
 
 def seconds(text: str, where: str) -> float:
@@ -289,7 +307,9 @@ def _names(cls: type[Any]) -> list[str]:
 
 def _unknown(cls: type[Any], key: str, where: str) -> str:
     names = _names(cls)
-    return f"There is no setting {where}.{key}.{nearest(key, names, where + '.')} {where} has: {', '.join(names)}."
+    elsewhere = places_of(key)
+    hint = f" Did you mean {' or '.join(elsewhere)}?" if elsewhere else nearest(key, names, where + ".")
+    return f"There is no setting {where}.{key}.{hint} {where} has: {', '.join(names)}."
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:

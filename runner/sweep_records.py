@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.markup.runs import sweep_grid
+from anew.runner.markup.tables import brief
 from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts, Status
 
 
@@ -214,6 +216,15 @@ class SweepRecord:
         pruned is never best.
         """
         return best_of(self.jobs, aim_of(self.jobs, self.start.direction))
+
+    def __repr__(self) -> str:
+        """Return what tells sweeps apart, in a line: there may be thousands of jobs."""
+        counts = " ".join(f"{status}={count}" for status, count in self.counts().items())
+        return f"SweepRecord(id={self.id}, experiment={brief(self.experiment)}, status={self.status}, jobs: {counts})"
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: a row for each job."""
+        return sweep_grid(self)
 
 
 @dataclass(frozen=True, slots=True)

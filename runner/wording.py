@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Any
 
 from anew.runner.format.values import exact_form, plain, shown
 
+_LONG_FLOAT = re.compile(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
 _LONG_BITS = 200
 _WORDS = frozenset({"", "true", "false", "null", "none"})
 _UNITS = ((86400 * 365, "y"), (86400 * 30, "mo"), (86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -66,7 +68,7 @@ def short(value: Any) -> str:
     if isinstance(value, str):
         return exact(value)
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
-        return printable(" ".join(value))
+        return printable(" ".join(map(word, value)))
     if (
         isinstance(value, Mapping)
         and len(value) <= 3
@@ -107,6 +109,16 @@ def told_apart(was: Any, now: Any) -> tuple[Any, Any]:
     if words[0] != words[1]:
         return words
     return f"{words[0]} ({type(was).__name__})", f"{words[1]} ({type(now).__name__})"
+
+
+def without_noise(text: str) -> str:
+    """Return a text with its long floats in six digits: what a search draws has seventeen."""
+    return _LONG_FLOAT.sub(lambda found: f"{float(found[0]):.6g}", text)
+
+
+def word(text: str) -> str:
+    """Return a text as one word among others: in quotes if it is empty or has spaces in it."""
+    return text if text and not any(map(str.isspace, text)) else json.dumps(text, ensure_ascii=False)
 
 
 def printable(text: str) -> str:

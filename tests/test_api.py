@@ -180,6 +180,7 @@ def command_lines(command: click.Command, name: str) -> Iterator[str]:
 
 SHOWN: dict[str, Callable[[Path], list[str]]] = {
     "check": lambda store: ["check"],
+    "comment": lambda store: ["comment", "1", "why"],
     "delete": lambda store: ["delete", "1"],
     "diff": lambda store: ["diff", "1", "3"],
     "get": lambda store: ["get", "1", "--output", "--config", "--to", "got"],

@@ -182,6 +182,41 @@ def test_what_a_pool_of_the_default_kind_does_is_on_record(trial: Project, kind:
     assert [each.path for each in record.inputs] == ["rows.txt"]
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_the_tracker_of_shared_memory_ends_with_the_program_in_silence(trial: Project, method: str) -> None:
+    """It holds the output of the process that it was started in, is told of what children made, and is waited for."""
+    trial.write(f"""
+    import multiprocessing
+    from multiprocessing.shared_memory import SharedMemory
+    def child(name):
+        memory = SharedMemory(name)
+        memory.buf[0] += 1
+        memory.close()
+    context = multiprocessing.get_context({method!r})
+    @experiment.main
+    def main(n: int = 0, *, run: Run):
+        memory = SharedMemory(create=True, size=8)
+        process = context.Process(target=child, args=(memory.name,))
+        process.start(); process.join(); assert process.exitcode == 0
+        done = memory.buf[0]
+        memory.close(); memory.unlink()
+        print("done")
+        return done
+    def runs():
+        for n in (1, 2): main.run(f"n={{n}}")
+    if __name__ == "__main__":
+        runs()
+        sys.exit()
+    """)
+
+    done = trial.run("anew.quiet=true")
+
+    assert (done.stdout, done.stderr) == ("done\n" * 2, "")
+    assert [(trial.record(number).result, trial.record(number).status) for number in (1, 2)] == [
+        (1, Status.COMPLETED)
+    ] * 2
+
+
 # --- annotations -----------------------------------------------------------------------------------------------------
 
 LATE = pytest.mark.skipif(sys.version_info < (3, 14), reason="before Python 3.14 the script itself fails there")
@@ -359,3 +394,31 @@ def test_a_tool_that_monitors_the_program_is_left_alone(trial: Project) -> None:
     """)
     assert trial.run().stdout == "mine True\n"
     assert trial.record().result is True
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="Python has no sys.remote_exec before 3.14")
+def test_what_is_sent_into_main_from_outside_belongs_to_the_run(trial: Project, tmp_path: Path) -> None:
+    """As debuggers and profilers do, which attach to a run while it goes on."""
+    trial.write("""
+    seen = []
+    @experiment.main
+    def main(n: int = 1):
+        print("waiting", flush=True)
+        while not seen:
+            time.sleep(0.01)
+        return seen
+    """)
+    sent = tmp_path / "sent.py"
+    sent.write_text("import __main__, anew\nanew.current_run().log({'sent': 1})\n__main__.seen.append('sent')\n")
+    with trial.start() as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        try:
+            sys.remote_exec(process.pid, str(sent))  # type: ignore[attr-defined,unused-ignore]
+        except PermissionError:
+            process.kill()
+            pytest.skip("this system lets no process look into another: sysctl kernel.yama.ptrace_scope=0")
+        process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert (trial.record().result, trial.record().metrics["sent"].last) == (["sent"], 1)

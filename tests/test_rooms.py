@@ -67,7 +67,11 @@ LINE = (
         "places",
         "records",
     ),
-    ("dataclass",),
+    ("attached",),
+    (
+        "dataclass",
+        "markup",
+    ),
 )
 PLACES = {room: place for place, rooms in enumerate(LINE) for room in rooms}
 

@@ -89,7 +89,7 @@ def test_a_note_that_looks_like_a_number_is_text() -> None:
         (
             {"source": {"zzz": 1}},
             "anew.source.zzz",
-            "There is no setting anew.source.zzz. anew.source has: enabled, max_file_bytes, max_files, "
+            "There is no setting anew.source.zzz. anew.source has: enabled, keep, max_file_bytes, max_files, "
             "max_total_bytes, exclude.",
         ),
         ({1: 2}, "anew.1", "There is no setting anew.1."),

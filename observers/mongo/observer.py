@@ -36,7 +36,7 @@ _START_S = 1.5
 _BEAT_S = 20.0
 _ALIVE_S = 120.0
 _ATTEMPTS = 30
-_AT_ONCE = (ev.RunEnded, ev.ArtifactAdded, ev.TagsChanged, ev.NoteSet, ev.Judged)
+_AT_ONCE = (ev.RunEnded, ev.ArtifactAdded, ev.TagsChanged, ev.NoteSet, ev.Commented, ev.Judged)
 
 
 class _OvertakenError(Exception):

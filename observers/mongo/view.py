@@ -329,6 +329,7 @@ def changing_fields(record: RunRecord, parts: Parts) -> dict[str, Any]:
         "anew.ended": record.status.final,
         "anew.tags": _texts(record.tags),
         "anew.note": _cut(record.note, _MOST_TEXT) if record.note else None,
+        "anew.comments": _texts(f"{each.by}, {each.at:%Y-%m-%d %H:%M} UTC: {each.text}" for each in record.comments),
         "anew.verdict": record.verdict.verdict if record.verdict else None,
         "anew.warnings": _texts([*notes, *record.warnings], _MOST_SMALL),
     }

@@ -39,7 +39,7 @@ def artifact_files(path: Path, name: str | None, *, base: Path) -> list[Artifact
     """
     found = _find(path, base)
     own_name = found.name if found.name not in ("", "..") else found.resolve().name
-    label = _checked_name(name if name is not None else own_name)
+    label = checked_name(name if name is not None else own_name)
     if found.is_dir():
         files = [ArtifactFile(file, f"{label}/{below}", mode) for file, below, mode in _walk(found)]
         if not files:
@@ -66,7 +66,8 @@ def _find(path: Path, base: Path) -> Path:
     )
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return an artifact's name in its one form. Raises ArtifactError."""
     parts = PurePosixPath(name).parts
     if not parts or name != name.strip() or "\0" in name or PurePosixPath(name).is_absolute() or ".." in parts:
         raise ArtifactError(

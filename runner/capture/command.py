@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from anew.runner.attached.comments import user_name
+from anew.runner.format.cells import FILE_NAME
 from anew.runner.places import STARTED_IN
 from anew.runner.records import CommandFacts
 
@@ -31,7 +33,7 @@ def capture_command(
 
     Args:
         function: The main function.
-        entry: "call" where main was called from Python; None for a program that was started.
+        entry: "call" where main was called from Python, "cells" from those of a notebook; None for a program.
         root: The project's root.
         call: Which call of it in this process it is.
     """
@@ -48,7 +50,9 @@ def capture_command(
             if _is_it("-m" if words[index - 1 : index] == ["-m"] else "", [word], kind, target):
                 argv = (program if kind == "module" else word, *words[index + 1 :])
                 break
-    if function.__module__ == "__main__" and inspect.unwrap(function).__code__.co_filename.startswith("<"):
+    if entry == "cells":
+        target = str(Path.cwd() / FILE_NAME)
+    elif function.__module__ == "__main__" and inspect.unwrap(function).__code__.co_filename.startswith("<"):
         target = ""  # typed at a prompt, after a script or in place of one
     return CommandFacts(
         argv=argv,
@@ -59,6 +63,7 @@ def capture_command(
         interpreter=sys.executable,
         options=tuple(options),
         import_paths=_import_paths(root),
+        user=user_name(),
         call=call,
     )
 
@@ -141,6 +146,8 @@ def _is_ours(file: str, root: Path) -> bool:
 def unrepeatable(command: CommandFacts) -> tuple[str, ...]:
     """Return what is to be said where main lies in no file, which no re-run will find; of others nothing."""
     module, _, name = command.function.partition(":")
+    if command.entry == "cells":
+        return ()
     if module == "__main__":
         has_file = command.entry == "module" or os.path.exists(command.target or "\0")
     else:
@@ -149,7 +156,7 @@ def unrepeatable(command: CommandFacts) -> tuple[str, ...]:
     if has_file:
         return ()
     return (
-        f"The main function {name!r} was made in no file (in a notebook's cell, or in a console), so that its source "
+        f"The main function {name!r} was made in no file, and in no cell of IPython (in a console), so that its source "
         "is not on record, and this run cannot be run again. To change that: write it into a .py file, and import it.",
     )
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
 from anew.runner.capture.beside import is_left_out
+from anew.runner.capture.digests import Unkept
+from anew.runner.capture.git import GitError, query, without_left_out
 from anew.runner.places import Places
-from anew.runner.records import ContentRef
+from anew.runner.records import ContentRef, GitFacts, SourceFacts
 from anew.runner.settings import SourceSettings
 
 _INSTALLED = ("site-packages", "dist-packages")
@@ -44,6 +49,7 @@ def modules_elsewhere(
         StoreError: The content cannot be written.
     """
     found: dict[str, ContentRef] = {}
+    target = objects if settings.keep == "content" else Unkept()
     for path in _imported(places):
         name = places.name(Path(path))
         if name in known or name in found or not os.path.isabs(name) or len(found) >= settings.max_files:
@@ -57,9 +63,47 @@ def modules_elsewhere(
             data = Path(path).read_bytes()
         except OSError:
             continue
-        digest = objects.put_bytes(data, sync=False)
-        found[name] = ContentRef(path=name, sha256=digest, size=len(data), mode=stat.S_IMODE(status.st_mode))
+        digest = target.put_bytes(data, sync=False)
+        mode = stat.S_IMODE(status.st_mode)
+        found[name] = ContentRef(path=name, sha256=digest, size=len(data), mode=mode, kept=target is objects)
     return tuple(found[name] for name in sorted(found))
+
+
+def with_elsewhere(source: SourceFacts, places: Places, objects: Objects, settings: SourceSettings) -> SourceFacts:
+    """Return the facts of a project's source with such modules, and the states of their repositories."""
+    files = modules_elsewhere(places, objects, settings)
+    return replace(source, files=(*source.files, *files), repositories=repositories_of(files, settings))
+
+
+def repositories_of(
+    files: Iterable[ContentRef], settings: SourceSettings, *, known: Collection[str] = ()
+) -> dict[str, GitFacts]:
+    """
+    Return the states of the repositories that such modules lie in, by their folders: of libraries installed in place.
+
+    Args:
+        files: The modules.
+        settings: What it leaves out is left out of diffs, too.
+        known: Folders that are not asked about.
+    """
+    folders = {folder for file in files if (folder := _repository(file.path)) is not None}
+    found: dict[str, GitFacts] = {}
+    for folder in sorted(folders.difference(known)):
+        # what git does not tell of another's repository is no reason to say anything of this run
+        with suppress(GitError):
+            if (listing := query(Path(folder))) is not None:
+                found[folder] = without_left_out(listing.facts, partial(_is_left_out, folder, settings))
+    return found
+
+
+def _repository(path: str) -> str | None:
+    """Return the folder of the repository that a module lies in; None for one in none."""
+    above = Path(path).parents if os.path.isabs(path) else ()
+    return next((str(folder) for folder in above if (folder / ".git").exists()), None)
+
+
+def _is_left_out(folder: str, settings: SourceSettings, path: str) -> bool:
+    return settings.keep == "digest" or is_left_out(f"{folder}/{path}", settings)
 
 
 def _imported(places: Places) -> Iterator[str]:

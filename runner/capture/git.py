@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
@@ -357,3 +357,10 @@ def strip_url(url: str) -> str:
     keep_user = parts.scheme in ("ssh", "git+ssh") and "@" in parts.netloc
     user = f"{parts.netloc.rpartition('@')[0].partition(':')[0]}@" if keep_user else ""
     return urlunsplit((parts.scheme, f"{user}{host}", parts.path, "", ""))
+
+
+def without_left_out(facts: GitFacts, is_left_out: Callable[[str], bool]) -> GitFacts:
+    """Return facts with a diff that leaves out what the source does."""
+    if facts.diff is None:
+        return facts
+    return replace(facts, diff="".join(text for path, text in sections(facts.diff) if not is_left_out(path)))

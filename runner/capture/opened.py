@@ -125,14 +125,18 @@ class OpenedFiles:
         """Begin to note files, with those that were read on the way here; but for what *passes*: configuration."""
         # unlinked, and inherited by forked children, whose writes append to it as ours do
         self._begin(tempfile.TemporaryFile("a+b", buffering=0))  # noqa: SIM115  # closed in `close`
-        hook.is_early = False
+        if hook.is_early:
+            # once: what is source for the first run was read for its record, and may be a result of the next
+            hook.is_early = False
+            hook.early = [path for path in map(os.path.normpath, hook.early) if self._is_early(path, passes)]
         for path in hook.early:
-            full = os.path.normpath(path)
-            # elsewhere Hydra has read what it is configured by
-            if not self.is_outside(full) and self._counts(full) and not passes(full):
-                self._note_at(full, os.O_RDONLY)
+            self._note_at(path, os.O_RDONLY)
         if self._unseen is not None:
             self._unseen.begin_where_needed()
+
+    def _is_early(self, path: str, passes: Callable[[str], bool]) -> bool:
+        # elsewhere Hydra has read what it is configured by
+        return not self.is_outside(path) and self._counts(path) and not passes(path)
 
     def _begin(self, spool: Any) -> None:
         self._spool = spool
@@ -281,10 +285,13 @@ def _database(name: Any) -> Any:
 def _of_the_system() -> tuple[str, ...]:
     """Return what paths begin with that are no data of anybody's: the system, this Python, we, settings, caches."""
     variables = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+    ours = Path(__file__).parents[2]
     folders = [
         sys.prefix,
         sys.base_prefix,
-        str(Path(__file__).parents[2]),
+        str(ours),
+        # what is used past Python is known by where it lies, and a working copy of ours is installed by links
+        str(Path(os.path.realpath(ours / "configs" / "anew" / "default.yaml")).parents[1]),
         *filter(None, map(os.environ.get, variables)),
     ]
     return (*SYSTEM_FOLDERS, *(f"{folder}{os.sep}" for folder in folders), os.path.expanduser(f"~{os.sep}."))

@@ -336,6 +336,18 @@ class OutputCapture:
                 self._local.close()
 
 
+def is_within_a_line(output: Path) -> bool:
+    """Whether what was printed last has no end of a line, and stands where stderr leads to."""
+    try:
+        if not os.path.samestat(os.fstat(1), os.fstat(2)):
+            return False
+        with output.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:
+        return False
+
+
 def _identity(descriptor: int) -> Identity:
     """Return what tells the file behind a descriptor from others; for a terminal, the terminal."""
     status = os.fstat(descriptor)

@@ -15,27 +15,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field, replace
-from pathlib import Path
+from dataclasses import field
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Protocol
 
 from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_left_out
-from anew.runner.capture.digests import DigestCache
-from anew.runner.capture.git import GitError, Listing, query, sections
+from anew.runner.capture.digests import DigestCache, Unkept
+from anew.runner.capture.git import GitError, Listing, query, without_left_out
 from anew.runner.capture.modules import imported_files, place_of
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
-from anew.runner.format.redact import has_known_form
+from anew.runner.format.secret_forms import seems_secret
 from anew.runner.places import is_marked
-from anew.runner.records import ContentRef, GitFacts, SourceFacts
+from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.settings import SourceSettings
 from anew.runner.store.reading import is_store
 from anew.runner.wording import some
@@ -49,13 +49,7 @@ _MOST_WALKED = 50_000
 _MOST_OF_A_KIND = 500
 _ANYTHING = 2
 _MOST_LOST = 100
-_LARGEST_UNTRACKED_TEXT = 2**20
 _RECENT_S = 2.0
-_SECRET = re.compile(
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|"
-    rb"(?i:\b[\w.]*(?:password|passwd|secret|api_?key|auth_?token|access_?token)[\"']?\s*[:=]\s*)"
-    rb"[\"'](?![\"'<${]|(?i:your|change|example|dummy|test|xxx|none|null))[^\"'\s]{8,}[\"']"
-)
 
 _recent: dict[Path, tuple[float, Listing | None]] = {}
 
@@ -83,14 +77,22 @@ class SourceScan:
         root: The project's root.
         cache: A file that remembers digests by size and times of files; it may be missing or damaged.
         programs: Files that were started, which need be no module's.
+        made: Source that lies in no file: the path in the project that it is kept as -> text.
 
     Attributes:
         news: Those of the notes found that should be said aloud: not, each time anew, that a file that has not changed
             seems to hold a secret.
     """
 
-    def __init__(self, root: Path, cache: Path, programs: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        cache: Path,
+        programs: Iterable[str] = (),
+        made: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.news: tuple[str, ...] = ()
+        self._made = made
         self._root = root
         self._programs = tuple(programs)
         self._cache = cache
@@ -138,7 +140,7 @@ class SourceScan:
         return SourceFacts(
             root=str(self._root),
             method="git" if listing is not None else "imports",
-            git=_without(listing.facts, keeper.is_no_source) if listing is not None else None,
+            git=without_left_out(listing.facts, keeper.is_uncopied) if listing is not None else None,
             files=tuple(keeper.files[path] for path in sorted(keeper.files)),
             notes=(*notes, *keeper.secrets()),
             lost=tuple(keeper.lost[:_MOST_LOST]),
@@ -146,7 +148,10 @@ class SourceScan:
 
     def _kept(self, objects: Objects, settings: SourceSettings, exclude: tuple[Path, ...]) -> _Keeper:
         written = WrittenFiles(self._cache.parent, self._root)
-        keeper = _Keeper(self._root, objects, settings, exclude, DigestCache.load(self._cache), written)
+        target = _kept_in(objects, settings)
+        keeper = _Keeper(self._root, target, settings, exclude, DigestCache.load(self._cache), written)
+        for path, text in self._made.items():
+            keeper.take_text(path, text)
         programs = (place_of(str(self._root), file) for file in self._programs)
         keeper.take((*imported_files(self._root), *(each for each in programs if each is not None)), is_code=True)
         keeper.take(_in_order(self._found(keeper)))
@@ -186,11 +191,8 @@ def _rank(name: str, kind: str) -> int:
     return 1 if kind in _SURE_SUFFIXES else _ANYTHING if kind in CONFIG_SUFFIXES else _ANYTHING + 1
 
 
-def _without(facts: GitFacts, is_left_out: Callable[[str], bool]) -> GitFacts:
-    """Return git's facts with a diff that leaves out what the source does."""
-    if facts.diff is None:
-        return facts
-    return replace(facts, diff="".join(text for path, text in sections(facts.diff) if not is_left_out(path)))
+def _kept_in(objects: Objects, settings: SourceSettings) -> Objects:
+    return objects if settings.keep == "content" else Unkept()
 
 
 def added_modules(
@@ -198,7 +200,7 @@ def added_modules(
 ) -> tuple[ContentRef, ...]:
     """Keep and return modules below *root* that were imported since *facts* were captured. Raises StoreError."""
     known = {file.path for file in facts.files}
-    keeper = _Keeper(root, objects, settings, exclude, DigestCache(), WrittenFiles(root, root))
+    keeper = _Keeper(root, _kept_in(objects, settings), settings, exclude, DigestCache(), WrittenFiles(root, root))
     keeper.take((path for path in imported_files(root) if path not in known), is_code=True)
     return tuple(keeper.files[path] for path in sorted(keeper.files))
 
@@ -261,6 +263,11 @@ class _Keeper:
     has_read: bool = False
 
     @property
+    def keeps(self) -> bool:
+        """Whether content is kept, and not digests alone."""
+        return self.settings.keep == "content"
+
+    @property
     def excluded(self) -> frozenset[str]:
         return frozenset(str(path) for path in self.exclude)
 
@@ -283,6 +290,19 @@ class _Keeper:
             except OSError:
                 self.unreadable.append(path)
 
+    def take_text(self, path: str, text: str) -> None:
+        """Keep source that lies in no file."""
+        if self.is_left_out(path):
+            self.hidden.append(path)
+            return
+        data = text.encode("utf-8", "surrogatepass")
+        if seems_secret(data):
+            self.secret.append(path)
+            self.new_secret = True
+        self.files[path] = ContentRef(
+            path=path, sha256=self.objects.put_bytes(data, sync=False), size=len(data), mode=0o644, kept=self.keeps
+        )
+
     def is_hydras(self, path: str) -> bool:
         """Whether a file is what Hydra wrote of a job or a sweep, by its path in the project."""
         *folders, name = path.split("/")
@@ -304,6 +324,10 @@ class _Keeper:
     def is_no_source(self, path: str) -> bool:
         """Whether a file is left out, or was made by a run and is no code that was imported."""
         return self.is_left_out(path) or (path not in self.files and self.is_made(path))
+
+    def is_uncopied(self, path: str) -> bool:
+        """Whether nothing of a file goes on record, as in a diff: it is no source, or no source is copied."""
+        return not self.keeps or self.is_no_source(path)
 
     def is_left_out(self, path: str) -> bool:
         """Whether the settings leave a file out, by its path in the project."""
@@ -339,7 +363,7 @@ class _Keeper:
     def _take_link(self, path: str, target: str) -> None:
         data = os.fsencode(target)
         digest = self.objects.put_bytes(data, sync=False)
-        self.files[path] = ContentRef(path=path, sha256=digest, size=len(data), link=target)
+        self.files[path] = ContentRef(path=path, sha256=digest, size=len(data), link=target, kept=self.keeps)
 
     def _kept(self, full: str, path: str, status: os.stat_result) -> ContentRef:
         known = self.cache.known(full, status)
@@ -351,12 +375,12 @@ class _Keeper:
                 data = file.read()
             digest = self.objects.put_bytes(data, sync=False)
             secret, size = seems_secret(data), len(data)
-            self.new_secret |= secret
+            self.new_secret |= secret and not _is_test(path)
             self.has_read = True
             self.cache.remember(full, status, digest, secret, read_at_ns)
         if secret:
             self.secret.append(path)
-        return ContentRef(path=path, sha256=digest, size=size, mode=stat.S_IMODE(status.st_mode))
+        return ContentRef(path=path, sha256=digest, size=size, mode=stat.S_IMODE(status.st_mode), kept=self.keeps)
 
     def limits(self) -> list[str]:
         limit = self.settings
@@ -391,7 +415,7 @@ class _Keeper:
         return list(dict.fromkeys((*self.hidden, *code)))
 
     def secrets(self) -> list[str]:
-        if not self.secret:
+        if not (self.secret and self.keeps):
             return []
         return [
             f"{_named(self.secret)} kept as source, with what looks like a secret inside; to leave such files out: "
@@ -399,15 +423,14 @@ class _Keeper:
         ]
 
 
+def _is_test(path: str) -> bool:
+    """Whether a file is one of tests, whose secrets are made up: on record, but no news at every start."""
+    *folders, name = PurePosixPath(path).parts
+    return bool({"test", "tests"} & {*folders}) or name.startswith("test_")
+
+
 def _named(paths: list[str]) -> str:
     return f"{some([repr(path) for path in paths])} {'is' if len(paths) == 1 else 'are'}"
-
-
-def seems_secret(data: bytes) -> bool:
-    """Whether a file's content seems to hold a private key, a well-known token, or a password written out."""
-    if b"\0" in data[:1024] or len(data) > _LARGEST_UNTRACKED_TEXT:
-        return False
-    return bool(_SECRET.search(data)) or has_known_form(data.decode("utf-8", "replace"))
 
 
 def cache_file(folder: Path, root: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from anew.runner.errors import AnewError
 from anew.runner.format.values import MAX_DIGITS
 
 _COMPLETE_VARIABLE = "_ANEW_COMPLETE"
+_EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,9 +75,14 @@ def _usage(error: Exception) -> str:
 
     assert isinstance(error, click.ClickException)
     message = error.format_message()
-    if isinstance(error, click.UsageError) and error.ctx is not None and "anew " not in message:
-        message = f"{message} To see how: {error.ctx.command_path} --help"
-    return message
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return message
+    if found := _EXTRA.match(message):
+        takes = " ".join(error.ctx.command.collect_usage_pieces(error.ctx))
+        message = f"{error.ctx.command_path} takes {takes}; what is too much: {found[1]}"
+    elif "anew " in message:
+        return message
+    return f"{wording.sentence(message)} To see how: {error.ctx.command_path} --help"
 
 
 def _leave(message: str, code: int) -> int:

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from anew.runner.store.run_folders import RunFolders
 
 
+class Number(click.FloatRange):
+    """A number within bounds; what click calls one is said to nobody: "a valid float range"."""
+
+    name = "number, such as 1e-6"
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "whole number"
+
+
 class Workbench:
     """
     What commands are given.

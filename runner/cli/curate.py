@@ -1,4 +1,4 @@
-"""`anew tag`, `note`, `delete`, `restore` and `purge`."""
+"""`anew tag`, `note`, `comment`, `delete`, `restore` and `purge`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from anew.runner.cli.chosen import all_of, meant
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark_error, say
 from anew.runner.errors import AnewError
+from anew.runner.format.serial import record_to_json
 from anew.runner.records import RunRecord
 from anew.runner.store import curate
 from anew.runner.store.choosing import leading
 from anew.runner.store.typed import as_typed
-from anew.runner.wording import size, some
+from anew.runner.wording import short, size, some
 
 _FORCE = click.option("--force", is_flag=True, help="Take runs, too, that may be going on.")
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -44,7 +45,7 @@ def tag_command(workbench: Workbench, words: tuple[str, ...], remove: bool, as_j
     return _each(
         chosen.numbers,
         lambda number: curate.tag(store, number, added, removed),
-        lambda record: f"Run {record.id}: {' '.join(record.tags) or 'no tags'}",
+        lambda record: f"Run {record.id}: {short(record.tags) or 'no tags'}",
         as_json,
     )
 
@@ -62,6 +63,23 @@ def note_command(workbench: Workbench, refs: tuple[str, ...], text: str, as_json
         chosen.numbers,
         lambda number: curate.note(store, number, note),
         lambda record: f"Run {record.id}: {'noted' if record.note else 'no note'}",
+        as_json,
+    )
+
+
+@command("comment")
+@click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs)
+@click.argument("text")
+@json_option
+def comment_command(workbench: Workbench, refs: tuple[str, ...], text: str, as_json: bool) -> int:
+    """Add the comment TEXT to runs, with your name and the time; "-" reads it from stdin."""
+    store = workbench.folders
+    chosen = all_of(store, refs, f"{_UNCHANGED} The comment is the last word; quote it.")
+    comment = sys.stdin.read().strip() if text == "-" else text
+    return _each(
+        chosen.numbers,
+        lambda number: curate.comment(store, number, comment),
+        lambda record: f"Run {record.id}: {len(record.comments)} comment{'' if len(record.comments) == 1 else 's'}",
         as_json,
     )
 
@@ -116,7 +134,7 @@ def _each(
     code = errors.EXIT_OK
     rows: list[dict[str, Any]] = []
     for number in numbers:
-        row: dict[str, Any] = {"id": number, "uid": None, "tags": None, "note": None, "error": None}
+        row: dict[str, Any] = {"id": number, "uid": None, "tags": None, "note": None, "comments": None, "error": None}
         try:
             record = change(number)
         except AnewError as error:
@@ -124,7 +142,8 @@ def _each(
             code = max(code, error.exit_code)
             remark_error(error)
         else:
-            row.update(uid=record.uid, tags=list(record.tags), note=record.note)
+            shown = record_to_json(record, full=False)
+            row.update({name: shown[name] for name in ("uid", "tags", "note", "comments")})
             if not as_json:
                 say(told(record))
         rows.append(row)

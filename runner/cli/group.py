@@ -28,6 +28,7 @@ _SECTIONS = {
     "Curate": {
         "tag": ("curate", "Add tags to a run, or take them away"),
         "note": ("curate", "Set a run's note"),
+        "comment": ("curate", "Add a comment to a run"),
         "delete": ("curate", "Move runs into the trash"),
         "restore": ("curate", "Bring deleted runs back"),
         "purge": ("curate", "Remove deleted runs for good"),
@@ -37,6 +38,58 @@ _SECTIONS = {
         "check": ("check", "Is all well? What is not, and how to mend it"),
         "completion": ("completion", "Completion for bash, zsh or fish"),
     },
+}
+# what other programs call it -> what it is here
+_ELSEWHERE = {
+    "ls": "list",
+    "ps": "list",
+    "runs": "list",
+    "status": "list",
+    "search": "list",
+    "query": "list",
+    "find": "list",
+    "rm": "delete",
+    "remove": "delete",
+    "del": "delete",
+    "gc": "purge",
+    "prune": "purge",
+    "clean": "purge",
+    "undelete": "restore",
+    "compare": "diff",
+    "cmp": "diff",
+    "info": "show",
+    "describe": "show",
+    "inspect": "show",
+    "view": "show",
+    "log": "logs",
+    "output": "logs",
+    "tail": "logs",
+    "metric": "metrics",
+    "graph": "plot",
+    "chart": "plot",
+    "repeat": "rerun",
+    "reproduce": "rerun",
+    "replay": "rerun",
+    "sweeps": "sweep",
+    "resume": "sweep resume",
+    "stop": "sweep stop",
+    "kill": "sweep stop",
+    "comment": "note",
+    "tags": "tag",
+    "untag": "tag --remove",
+    "doctor": "check",
+    "fsck": "check",
+    "cat": "get",
+    "download": "get",
+    "fetch": "get",
+    "export": "get",
+    "artifacts": "get",
+    "push": "sync",
+    "pull": "sync",
+    "copy": "sync",
+    "cp": "sync",
+    "help": "--help",
+    "version": "--version",
 }
 _COMMANDS = {name: entry for section in _SECTIONS.values() for name, entry in section.items()}
 
@@ -60,9 +113,10 @@ class _Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         typed = args[0] if args and not ctx.resilient_parsing else "-"
         if typed not in _COMMANDS and not typed.startswith("-"):
-            near = closest(typed, _COMMANDS)
+            near = _ELSEWHERE.get(typed) or closest(typed, _COMMANDS)
             hint = f" Did you mean: anew {near}?" if near else ""
-            raise click.UsageError(f"There is no command {typed!r}.{hint} To see them: anew --help", ctx)
+            rest = "" if near == "--help" else " To see them: anew --help"
+            raise click.UsageError(f"There is no command {typed!r}.{hint}{rest}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from typing import Any
 
 import click
 
-from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import VERDICT_STYLES, remark, remark_damage, say, status_style, styled, table
+from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
+from anew.runner.cli.render import VERDICT_STYLES, csv_rows, remark, remark_damage, say, status_style, styled, table
+from anew.runner.contracts import RunStore
 from anew.runner.format.serial import record_to_json
-from anew.runner.query.columns import cells_of, shared_metrics, strangers, varying_inputs
-from anew.runner.query.filters import parse_filter
+from anew.runner.format.values import iso
+from anew.runner.query.columns import MOST_INPUTS, MOST_METRICS, cells_of, shared_metrics, varying_inputs
+from anew.runner.query.doubts import doubtful_names, doubtful_values
+from anew.runner.query.filters import Filter, parse_filter, value_of
 from anew.runner.records import RunRecord
-from anew.runner.wording import ago, duration
+from anew.runner.wording import ago, duration, exact
 
 _NEWEST = 50
-_SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag"})
+_FIRST_INPUTS = 4
+_SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag", "verdict"})
 
 
 @command("list")
@@ -26,9 +31,10 @@ _SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "dura
 )
 @click.option("--columns", metavar="A,B", help="These columns in place of the ones chosen: loss,config.lr,host")
 @click.option(
-    "--limit", metavar="N", type=click.IntRange(min=0, max=2**31), help=f"At most N runs; {_NEWEST} unless said."
+    "--limit", metavar="N", type=WholeNumber(min=0, max=2**31), help=f"At most N runs; {_NEWEST} unless said."
 )
 @click.option("--all", "everything", is_flag=True, help="All runs.")
+@click.option("--csv", "as_csv", is_flag=True, help="All runs as CSV, values in full; columns as filters name them.")
 @json_option
 def list_command(
     workbench: Workbench,
@@ -37,6 +43,7 @@ def list_command(
     columns: str | None,
     limit: int | None,
     everything: bool,
+    as_csv: bool,
     as_json: bool,
 ) -> None:
     r"""
@@ -46,37 +53,55 @@ def list_command(
     FILTER compares names with values, such as
       anew list 'loss < 0.1 and config.model.name == mlp'
       anew list 'status == FAILED and started > 2d'
-    Names: a metric, config.KEY, status, experiment, tag, started, duration, result, id, note, host, seed, sweep.
+    Names: a metric, config.KEY, status, experiment, tag, started, duration, result, id, note, host, seed, sweep, and
+    of re-runs rerun_of and verdict.
     Comparisons: < <= > >= == != ~ in, joined by and, or, not and parentheses.
     """
     text = " ".join(where)
-    most = limit if limit is not None else None if everything or as_json else _NEWEST
+    question = parse_filter(text)
+    most = limit if limit is not None else None if everything or as_json or as_csv else _NEWEST
     store = workbench.store
     # one more than is shown tells whether there are more
     found = store.find(text, sort=sort, limit=None if most is None else most + 1)
     records = found if most is None else found[:most]
     remark_damage(records, store.url)
+    sorted_by = [sort.lstrip("-").strip()] if sort else []
+    wanted = [name.strip() for name in columns.split(",") if name.strip()] if columns else []
     if as_json:
         print_json([record_to_json(record, full=False) for record in records])
-        return
-    filtered = parse_filter(text).names
-    if not records:
-        matching = " that match" if text else ""
-        say(f"No runs{matching} in {store.url}.")
-        _doubt(store.find() if text else [], filtered)
-        return
-    sorted_by = [sort.lstrip("-").strip()] if sort else []
-    wanted = [name.strip() for name in columns.split(",")] if columns else []
-    _print(records, wanted or _chosen(records, (*sorted_by, *filtered)))
-    if len(found) > len(records):
-        say(styled(f"The {'first' if sort else 'newest'} {len(records)}. For more: --limit N or --all", "dim"))
-    _doubt(records, (*sorted_by, *wanted))
+    elif as_csv:
+        _print_csv(records, wanted or _chosen(records, (*sorted_by, *question.names), in_full=True))
+    elif records:
+        _print(records, wanted or _chosen(records, (*sorted_by, *question.names)))
+    elif not found:
+        say(f"No runs{' that match' if text else ''} in {store.url}.")
+    if len(found) > len(records) and not (as_json or as_csv):
+        shown = f"The {'first' if sort else 'newest'} {len(records)}" if records else "There are runs, none is shown"
+        say(styled(f"{shown}. For more: --limit N or --all", "dim"))
+    _doubt(store, found, question, (*sorted_by, *wanted))
 
 
-def _doubt(records: Sequence[RunRecord], names: Sequence[str]) -> None:
-    """Say which names mean nothing to any of these runs: most likely they are mistyped."""
-    for name, near in strangers(records, names).items() if records else ():
-        remark(f"None of these runs has {name!r}.{f' Did you mean {near!r}?' if near else ''}")
+def _doubt(store: RunStore, found: Sequence[RunRecord], question: Filter, names: Sequence[str]) -> None:
+    """Say what of a question is most likely mistyped, by the runs that it found; if none, by all there are."""
+    records = found or store.find()
+    ordered = [each for each in question.comparisons if each.operator != "=="]
+    asked = question.names if not found else ()
+    for doubt in doubtful_names(records, (*asked, *names)) if records else ():
+        remark(doubt)
+    for doubt in doubtful_values(records, ordered if found else question.comparisons):
+        remark(doubt)
+
+
+def _print_csv(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
+    names = [*dict.fromkeys(("id", "started", "experiment", "status", "duration", *chosen))]
+    csv_rows(names, ([_plain_cell(value_of(record, name)) for name in names] for record in records))
+
+
+def _plain_cell(value: Any) -> Any:
+    """Return a value in full, as CSV has it: numbers and texts as they are, a time as ISO 8601, the rest as JSON."""
+    if value is None or isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    return iso(value) if isinstance(value, datetime) else exact(value)
 
 
 def _print(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
@@ -115,13 +140,15 @@ def _style(record: RunRecord, text: str) -> str | None:
     return None
 
 
-def _chosen(records: Sequence[RunRecord], asked: Sequence[str]) -> list[str]:
+def _chosen(records: Sequence[RunRecord], asked: Sequence[str], *, in_full: bool = False) -> list[str]:
     """Return what was asked about, and the columns that tell these runs apart, the most telling first."""
-    inputs = varying_inputs(records)
-    metrics = shared_metrics(records)
+    inputs = varying_inputs(records, None if in_full else MOST_INPUTS)
+    metrics = shared_metrics(records, None if in_full else MOST_METRICS)
     has_result = any(isinstance(record.result, (int, float, str)) for record in records)
-    labels = [name for name in ("tags", "note") if any(getattr(record, name) for record in records)]
-    telling = [*inputs[:4], *(["result"] if has_result else []), *metrics, *labels, *inputs[4:]]
+    # a note may be long, and is last: into a pipe it goes in full
+    tags, note = ([name] if any(getattr(record, name) for record in records) else [] for name in ("tags", "note"))
+    first = len(inputs) if in_full else _FIRST_INPUTS
+    telling = [*inputs[:first], *(["result"] if has_result else []), *metrics, *tags, *inputs[first:], *note]
     named = [name for name in dict.fromkeys(asked) if name not in _SHOWN_ANYWAY]
     return [*named, *(name for name in telling if name not in named and _heading(name) not in named)]
 

@@ -10,13 +10,14 @@ import click
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.histograms import Logged, histograms, histograms_to_json, is_histogram, print_histograms
 from anew.runner.cli.render import csv_rows, remark_damage, remark_error, say, table
 from anew.runner.contracts import MetricSeries
 from anew.runner.errors import MetricNotFoundError
 from anew.runner.format.values import number_to_json
 from anew.runner.records import RunRecord
 from anew.runner.store.choosing import choose, leading
-from anew.runner.wording import short
+from anew.runner.wording import short, some
 
 
 @command("metrics")
@@ -25,39 +26,59 @@ from anew.runner.wording import short
 @json_option
 def metrics_command(workbench: Workbench, words: tuple[str, ...], as_csv: bool, as_json: bool) -> int:
     """
-    Show the metrics of runs: without a NAME a summary of each, with one every point.
+    Show the metrics of runs: without a NAME a summary of each, with one every point; of a histogram its range, its mean
+    and its standard deviation at each step, and with --json its bins.
 
     Times are in seconds since a run's start. Of several runs, with --json and --csv too, each point says whose it is.
     """
     store = workbench.store
     first = choose(store, words[:1])
-    known = {name for number in first.numbers[:1] for name in store.get(number).metrics}
+    known = {name for number in first.numbers[:1] for name in _names(store.get(number))}
     refs, names = leading(words, known.__contains__)
     chosen = choose(store, refs)
     records = [store.get(number) for number in chosen.numbers]
     remark_damage(records, store.url)
     wanted: dict[int, list[MetricSeries]] = {}
+    bins: dict[int, dict[str, list[Logged]]] = {}
     code = say_refused(chosen)
     for record in records:
+        number = record.id or 0
         try:
             shown = names or (tuple(record.metrics) if as_csv or as_json else ())
-            wanted[record.id or 0] = [store.metrics(record.uid or record.id or 0, name) for name in shown]
+            bins[number] = {name: histograms(store, record, name) for name in shown if is_histogram(record, name)}
+            series = [store.metrics(record.uid or number, name) for name in shown if name not in bins[number]]
+            wanted[number] = series
         except MetricNotFoundError as error:
             if chosen.is_one:
                 raise
             remark_error(error)
             code = error.exit_code
+    if as_csv and (binned := sorted({name for of_run in bins.values() for name in of_run})):
+        raise click.UsageError(f"{some(binned)} has bins, for which a CSV of points has no columns. Try: --json")
     if as_json:
-        values = {str(run): {item.name: series_to_json(item) for item in items} for run, items in wanted.items()}
+        values = {
+            str(run): {
+                **{item.name: series_to_json(item) for item in items},
+                **{name: histograms_to_json(logged) for name, logged in bins[run].items()},
+            }
+            for run, items in wanted.items()
+        }
         if values or not chosen.is_one:
             print_json(next(iter(values.values())) if chosen.is_one else values)
     elif as_csv:
         _print_csv(wanted, chosen.is_one)
     elif names:
-        _print_points(wanted, chosen.is_one)
+        if any(wanted.values()):
+            _print_points(wanted, chosen.is_one)
+        if any(bins.values()):
+            print_histograms(bins, chosen.is_one)
     else:
         _print_summaries(records)
     return code
+
+
+def _names(record: RunRecord) -> list[str]:
+    return [*record.metrics, *(name for name in record.media if is_histogram(record, name))]
 
 
 def _print_summaries(records: Sequence[RunRecord]) -> None:

@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import IO, Any
 
 import click
@@ -14,10 +13,11 @@ import click
 from anew.runner import errors
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import one_of
-from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.context import Number, Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, remark, say, styled, table
 from anew.runner.errors import AnewError
-from anew.runner.rerun.conduct import rerun
+from anew.runner.rerun.conduct import run_again
+from anew.runner.rerun.options import RerunOptions
 from anew.runner.rerun.report import RerunResult, verdict_lines, verdict_words
 from anew.runner.store.choosing import choose
 from anew.runner.store.run_folders import RunFolders
@@ -26,12 +26,19 @@ _STDERR = 2
 _CELL = 60
 
 
+_STRICT_ALL = "--strict-all"
+
+
 class _Rerunning(click.Command):
     """A command whose `--strict` may be given a value, and needs none."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Turn `--strict=all` into a flag of its own: an option with a value would take the run for it."""
-        return super().parse_args(ctx, ["--strict-all" if word == "--strict=all" else word for word in args])
+        try:
+            return super().parse_args(ctx, [_STRICT_ALL if word == "--strict=all" else word for word in args])
+        except click.NoSuchOption as error:
+            possible = [name for name in error.possibilities or () if name != _STRICT_ALL]
+            raise click.NoSuchOption(error.option_name, possibilities=possible, ctx=ctx) from None
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,11 +46,13 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     choice = click.Choice(["recorded", "current"])
     for option in (
         json_option,
-        click.option("--trust", is_flag=True, help="Trust the source of a record that came from elsewhere."),
-        click.option("--ignore", multiple=True, metavar="PATTERN", help="Metrics that need not come out the same."),
-        click.option("--rtol", type=click.FloatRange(min=0), metavar="X", help="Relative tolerance: 'close' will do."),
         click.option(
-            "--strict-all", "strict", flag_value="all", hidden=True, help="What --strict=all is turned into; see there."
+            "--trust", "trust_source", is_flag=True, help="Trust the source of a record that came from elsewhere."
+        ),
+        click.option("--ignore", multiple=True, metavar="PATTERN", help="Metrics that need not come out the same."),
+        click.option("--rtol", type=Number(min=0), metavar="X", help="Relative tolerance: 'close' will do."),
+        click.option(
+            _STRICT_ALL, "strict", flag_value="all", hidden=True, help="What --strict=all is turned into; see there."
         ),
         click.option(
             "--strict",
@@ -68,15 +77,8 @@ def rerun_command(
     workbench: Workbench,
     ref: str,
     overrides: tuple[str, ...],
-    code: str,
-    env: str,
-    strict: str | None,
-    twice: bool,
-    rtol: float | None,
-    ignore: tuple[str, ...],
-    trust: bool,
-    keep: bool,
     as_json: bool,
+    **chosen: Any,
 ) -> int:
     r"""
     Run REF again from its recorded source, configuration, seeds and inputs, and say whether it came out the same.
@@ -91,18 +93,11 @@ def rerun_command(
     """
     _refuse_flags(overrides)
     store = workbench.folders
-    result = rerun(
+    result = run_again(
         one_of(store, ref, f"To run them all again: anew verify {shlex.quote(ref)}"),
-        *overrides,
+        overrides,
+        RerunOptions(**chosen),
         store=store,
-        code=code,
-        env=env,
-        strict=strict or False,
-        twice=twice,
-        rtol=rtol,
-        ignore=ignore,
-        trust_source=trust,
-        keep=keep,
         stdout=_STDERR if as_json else None,
         tell=lambda text: remark(f"anew: {text}"),
     )
@@ -134,29 +129,16 @@ def _print(result: RerunResult) -> None:
 def verify_command(
     workbench: Workbench,
     refs: tuple[str, ...],
-    code: str,
-    env: str,
-    strict: str | None,
-    twice: bool,
-    rtol: float | None,
-    ignore: tuple[str, ...],
-    trust: bool,
     as_json: bool,
+    **chosen: Any,
 ) -> int:
     """Run several runs again and print a table; exits as the worst of them would."""
     store = workbench.folders
-    again = partial(
-        rerun,
-        store=store,
-        code=code,
-        env=env,
-        strict=strict or False,
-        twice=twice,
-        rtol=rtol,
-        ignore=ignore,
-        trust_source=trust,
-        stdout=subprocess.DEVNULL,
-    )
+    options = RerunOptions(**chosen)
+
+    def again(number: int, stderr: int) -> RerunResult:
+        return run_again(number, (), options, store=store, stdout=subprocess.DEVNULL, stderr=stderr)
+
     # all at first: the re-runs are runs of this store, too, and one of them the last
     rows, codes = _verified(list(_named(store, refs)), again)
     if as_json:
@@ -167,7 +149,7 @@ def verify_command(
 
 
 def _verified(
-    left: list[tuple[str, int | AnewError]], again: Callable[..., RerunResult]
+    left: list[tuple[str, int | AnewError]], again: Callable[[int, int], RerunResult]
 ) -> tuple[list[dict[str, Any]], list[int]]:
     """Run one after the other again; return a row and an exit code for each, also for those that were not begun."""
     rows: list[dict[str, Any]] = []
@@ -181,7 +163,7 @@ def _verified(
         remark(f"anew: running {number} again ...")
         with tempfile.TemporaryFile() as said:
             try:
-                result = again(number, stderr=said.fileno())
+                result = again(number, said.fileno())
             except AnewError as error:
                 rows.append(_not_run(number, f"{error}{_last_words(said)}"))
                 codes.append(error.exit_code)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import click
 
+from anew.runner.attached.media import HISTOGRAM
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
@@ -50,13 +52,17 @@ def show_command(workbench: Workbench, refs: tuple[str, ...], full: bool, as_jso
 
 def _print(record: RunRecord, store: RunStore, full: bool) -> None:
     _head(record)
-    for text in record.warnings:
+    # what main's end says by itself is not said twice
+    told = record.error.message if record.error is not None else ""
+    for text in (each for each in record.warnings if each.rstrip(".") not in told):
         say(styled(f"  warning: {text}", "yellow"))
+    _comments(record)
     _error(record)
     _section("Configuration", ((key, exact(value)) for key, value in flatten(record.config).items()))
     _metrics(record, full, store.url)
+    _section("Pictures and more", _media(record, full, store.url))
     _section("Info", ((key, exact(value)) for key, value in flatten(record.info).items()))
-    _files("Artifacts", record.artifacts)
+    _files("Artifacts", record.artifacts if full else _besides_series(record))
     _files("Inputs", record.inputs)
     _source(record, full)
     _environment(record, full)
@@ -77,17 +83,25 @@ def _head(record: RunRecord) -> None:
             ("last sign of life", ago(record.heartbeat_at) if _unfinished(record) and record.heartbeat_at else ""),
             ("result", exact(record.result) if record.result is not None else ""),
             ("command", " ".join(record.command.argv)),
+            ("by", record.command.user),
             ("in", record.command.cwd),
             ("overrides", " ".join(record.overrides)),
             ("choices", " ".join(f"{key}={value}" for key, value in record.choices.items())),
             ("seed", f"{record.seed} ({record.seeds.origin})" if record.seeds else str(record.seed)),
-            ("tags", " ".join(record.tags)),
+            ("tags", short(record.tags)),
             ("note", "\n".join((record.note or "").splitlines())),
             ("sweep", f"{record.sweep.id}, job {record.sweep.index}" if record.sweep else ""),
             ("re-run of", _rerun_of(record)),
             ("uid", record.uid),
             ("key", work_key(record)),
         ]
+    )
+
+
+def _comments(record: RunRecord) -> None:
+    _section(
+        "Comments",
+        ((f"{each.by}, {each.at.astimezone():%Y-%m-%d %H:%M}", each.text.rstrip()) for each in record.comments),
     )
 
 
@@ -149,6 +163,24 @@ def _metrics(record: RunRecord, full: bool, store: str) -> None:
         )
 
 
+def _media(record: RunRecord, full: bool, store: str) -> Iterator[tuple[str, str]]:
+    shown = len(record.media) if full else _MOST_METRICS
+    for name, each in islice(record.media.items(), shown):
+        count = f"{each.count} {each.kind}{'' if each.count == 1 else 's'}"
+        at = "" if each.step is None else f", the last at step {each.step}"
+        command = as_typed(f"anew plot {record.id} {shlex.quote(name)}", store)
+        yield name, f"{count}{at}: {command if each.kind == HISTOGRAM else each.path}"
+    if shown < len(record.media):
+        yield "...", f"and {len(record.media) - shown} more; to list them: --full"
+
+
+def _besides_series(record: RunRecord) -> tuple[ContentRef, ...]:
+    """Return the artifacts without those of series of pictures and the like but the last of each."""
+    series = tuple(f"{name}/" for name, each in record.media.items() if each.path.startswith(f"{name}/"))
+    last = {each.path for each in record.media.values()}
+    return tuple(file for file in record.artifacts if file.path in last or not file.path.startswith(series or "\0"))
+
+
 def _files(title: str, files: tuple[ContentRef, ...]) -> None:
     if files:
         heading(title)
@@ -164,13 +196,14 @@ def _source(record: RunRecord, full: bool) -> None:
     heading("Source")
     git = source.git
     hint = "" if full or not source.files else " (to list them: --full)"
+    unkept = ", known by their digests alone" if source.files and not any(each.kept for each in source.files) else ""
     state = f"{git.commit or 'no commit yet'} on {git.branch or 'no branch'}" if git else ""
     pairs(
         [
             ("root", source.root or ""),
             ("git", f"{state}{', with changes' if git and git.dirty else ''}"),
             ("remote", git.remote or "" if git else ""),
-            ("files", f"{len(source.files)}, {size(sum(file.size for file in source.files))}{hint}"),
+            ("files", f"{len(source.files)}, {size(sum(file.size for file in source.files))}{unkept}{hint}"),
         ]
     )
     if full:
@@ -189,6 +222,7 @@ def _environment(record: RunRecord, full: bool) -> None:
             ("packages", f"{len(environment.packages)}{'' if full else ' (to list them: --full)'}"),
             ("not from an index", ", ".join(f"{name}: {url}" for name, url in environment.origins.items())),
             ("threads", threads),
+            ("libraries", ", ".join(f"{name} {version}" for name, version in environment.libraries.items())),
             ("anew", environment.anew),
         ]
     )

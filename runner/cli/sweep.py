@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
 from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.format.values import iso, plain
@@ -121,7 +121,7 @@ def show_command(
 @click.argument("ref", default="last")
 @click.option("--failed", is_flag=True, help="Jobs that failed, were lost or interrupted; none that never began.")
 @click.option("--missing", is_flag=True, help="Jobs that never began, were lost or interrupted; none that failed.")
-@click.option("--workers", type=click.IntRange(min=1), help="Jobs at a time, in processes of their own.")
+@click.option("--workers", type=WholeNumber(min=1), metavar="N", help="Jobs at a time, in processes of their own.")
 @click.option("--code", type=click.Choice(["recorded", "current"]), help="Which source, when it changed since.")
 @click.option("--trust", is_flag=True, help="Trust a record that came from elsewhere, and a plan that was changed.")
 @click.argument("settings", nargs=-1)

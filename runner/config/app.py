@@ -8,7 +8,9 @@ one message for every error before a job starts.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
+import shlex
 import sys
 import warnings
 from argparse import ArgumentParser
@@ -25,9 +27,10 @@ from hydra.errors import SearchPathException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 
+from anew.runner.config.compose.helptext import tell_of_anew
 from anew.runner.config.compose.inprocess import run_here, shown_hydra
 from anew.runner.config.compose.jobs import HookFailedError, Jobs, Typed
-from anew.runner.config.compose.loader import OUR_RUN_DIR, PROVIDER, Loader, is_ours, search_path
+from anew.runner.config.compose.loader import OUR_GROUPS, OUR_RUN_DIR, PROVIDER, Loader, is_ours, search_path
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault, report_failure
 from anew.runner.config.compose.origin import config_dir, task_name
 from anew.runner.config.compose.quick import Primary, is_own
@@ -42,6 +45,7 @@ from anew.runner.config.private.running import (
     Callbacks,
     Hydra,
     flush_loggers,
+    hydras_help_template,
     made_parser,
     parsed_arguments,
     parser_lent,
@@ -56,6 +60,7 @@ from anew.runner.config.replayed import replay
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import declared, users_part
 from anew.runner.errors import AnewError, ConfigError
+from anew.runner.wording import say
 
 _turns = Turns()
 
@@ -147,7 +152,8 @@ class _App:
             folder = Path(self.args.config_dir).absolute()
             if not folder.is_dir():
                 raise SearchPathException(f"Additional config directory '{folder}' not found")
-            searched.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+            # before our groups, too, which an `anew/default.yaml` in it stands in for
+            searched.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(PROVIDER, OUR_GROUPS))
         self.loader = Loader(
             searched,
             self.ours,
@@ -172,6 +178,8 @@ class _App:
         if args.help or args.hydra_help:
             show = self.hydra.app_help if args.help else self.hydra.hydra_help
             show(config_name=self.config_name, args_parser=made_parser(), args=self._plain_args())
+            if args.help and not self.interactive:
+                tell_of_anew(self.spec, self._has_hydras_help())
             return None if self.interactive else sys.exit(0)
         self._refuse_contradictions()
         if args.cfg:
@@ -182,6 +190,11 @@ class _App:
         if args.info:
             return self.hydra.show_info(args.info, config_name=self.config_name, overrides=self.overrides)
         return self._run_or_sweep()
+
+    def _has_hydras_help(self) -> bool:
+        """Whether nobody has set another template for what --help shows."""
+        cfg = self.hydra.compose_config(self.config_name, self.overrides, RunMode.RUN)
+        return bool(written_below(cfg.hydra.help, "template") == hydras_help_template())
 
     def _plain_args(self) -> Any:
         """Return the arguments without overrides of the `anew` node."""
@@ -285,6 +298,7 @@ class _App:
 
     def _run(self, cfg: DictConfig) -> Any:
         self.jobs.check(cfg)
+        self._say_what_is_in_vain()
         if not self.interactive:
             self._configure_log(cfg, RunMode.RUN)
         context = self._context(cfg)
@@ -297,6 +311,19 @@ class _App:
         done = self._job_done(cfg, context)
         context.callbacks.on_run_end(config=cfg, config_name=self.config_name, job_return=done)
         return done.return_value
+
+    def _say_what_is_in_vain(self) -> None:
+        """Say which settings that were typed, or that lie beside the script, are not for this run."""
+        if self.recorded is not None:
+            return
+        for each in self.ours:
+            if each.lstrip("+").startswith("anew.sweep."):
+                say(f"{each} is for sweeps, and this is one run. For a sweep add -m, and values to sweep over: lr=1,2")
+        if self.spec.config_path is None and self.args.config_path is None and self.args.config_dir is None:
+            main = Path(inspect.unwrap(self.spec.function).__code__.co_filename)
+            if (beside := main.with_name("anew") / "default.yaml").is_file():
+                how = f"--config-dir {shlex.quote(str(main.parent))}"
+                say(f"{beside} is not read, since main names no configuration folder. To have it read: {how}")
 
     def _run_recorded(self, cfg: DictConfig) -> Any:
         """Run a recorded configuration; a sweep's job that cannot begin fails by what stops it."""

@@ -46,6 +46,7 @@ class _Follower:
     kept: bool = True
     state: str = ""
     error: str = ""
+    told: str = ""
     sink: str = ""
     restarted: bool = False
     has_started: bool = False
@@ -201,11 +202,15 @@ class Followers:
             state, message = "left", {"error": "the process beside the run was killed"}
         news = ""
         with self._changed:
-            if state == "failing" and not follower.error:
-                news = f"is behind: {sentence(str(message['error']))} The run goes on, and it is tried again."
+            error = str(message.get("error", ""))
+            # of one that is required the run does not go on; whoever waits for it says why
+            waits = follower.required and not follower.has_started
+            if state == "failing" and not follower.error and not waits and error != follower.told:
+                news = f"is behind: {sentence(error)} The run goes on, and it is tried again."
+                follower.told = error
             # at the end of the run it is said anyway
             if message.get("broken") and not follower.required and not self._is_ending:
-                news = f"gets nothing: {sentence(str(message['error']))} The run goes on."
+                news = f"gets nothing: {sentence(error)} The run goes on."
             follower.state = state
             follower.error = str(message.get("error", ""))
             follower.sink = str(message.get("sink", ""))

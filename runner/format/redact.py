@@ -18,7 +18,6 @@ from anew.runner.format.pairs import before, beside
 from anew.runner.format.secret_forms import (
     REDACTED,
     REFERENCE,
-    has_known_form,
     is_secret,
     is_secret_name,
     is_secret_variable,
@@ -29,7 +28,7 @@ from anew.runner.format.secret_forms import (
 )
 from anew.runner.format.yaml_scalars import NoYamlError, replaced
 
-__all__ = ["REDACTED", "Redactor", "has_known_form", "is_secret_name", "redact_name_value", "redact_text", "secrets_in"]
+__all__ = ["REDACTED", "Redactor", "is_secret_name", "redact_name_value", "redact_text", "secrets_in"]
 
 _SHORTEST_SECRET = 6
 _LONG_WORD = 8

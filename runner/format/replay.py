@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from anew.runner import events as ev
+from anew.runner.attached.media import HISTOGRAM, MediaSummary
 from anew.runner.dataclass import dataclass
 from anew.runner.records import ContentRef, Damage, EnvironmentFacts, MetricSummary, RunRecord, SeedFacts, Verdict
 
@@ -69,10 +70,13 @@ class Replay:
         }
         self._inputs = {item.path: item for item in record.inputs}
         self._artifacts = {item.path: item for item in record.artifacts}
+        self._media = dict(record.media)
         self._sources = {item.path: item for item in record.source.files}
+        self._repositories = dict(record.source.repositories)
         self._tags = dict.fromkeys(record.tags)
         self._info: dict[str, Any] = dict(record.info)
         self._note = record.note
+        self._comments = list(record.comments)
         self._seeded: dict[str, int] = {}
         self._deterministic: dict[str, str] = {}
         self._imported: dict[str, None] = dict.fromkeys(record.environment.imported if record.environment else ())
@@ -108,7 +112,8 @@ class Replay:
 
     def apply(self, event: ev.Event) -> None:
         """Take one event; of a kind that has no place in a record, only its time."""
-        if not isinstance(event, ev.RunEnded):
+        # what was said of the run by others, such as a tag given later, is no sign of its life
+        if not isinstance(event, ev.RunEnded) and not event.writer.startswith(ev.CURATING):
             self._newest = max(self._newest, event.t)
         take = _TAKEN_BY.get(type(event))
         if take is not None:
@@ -125,6 +130,17 @@ class Replay:
 
     def _add_artifact(self, event: ev.ArtifactAdded) -> None:
         self._artifacts[event.artifact.path] = event.artifact
+        if event.form:
+            self._attach(event.series, event.form, event.step, event.artifact.path)
+
+    def _add_histograms(self, event: ev.HistogramsLogged) -> None:
+        for name in event.values:
+            self._attach(name, HISTOGRAM, event.step)
+
+    def _attach(self, name: str, kind: str, step: int | None, path: str = "") -> None:
+        before = self._media.get(name)
+        count = 1 if before is None else before.count + 1
+        self._media[name] = MediaSummary(kind=kind, count=count, step=step, path=path)
 
     def _add_input(self, event: ev.InputUsed) -> None:
         self._inputs[event.input.path] = event.input
@@ -137,8 +153,12 @@ class Replay:
     def _set_note(self, event: ev.NoteSet) -> None:
         self._note = event.text or None
 
+    def _comment(self, event: ev.Commented) -> None:
+        self._comments.append(event.comment)
+
     def _add_source(self, event: ev.SourceAdded) -> None:
         self._sources.update({item.path: item for item in event.files})
+        self._repositories.update(event.repositories)
 
     def _set_seeds(self, event: ev.SeedsSet) -> None:
         self._seeded.update(event.seeded)
@@ -172,10 +192,12 @@ class Replay:
             },
             inputs=tuple(self._inputs.values()),
             artifacts=tuple(self._artifacts.values()),
-            source=replace(start.source, files=_in_order(self._sources)),
+            media=dict(self._media),
+            source=replace(start.source, files=_in_order(self._sources), repositories=self._repositories),
             tags=tuple(self._tags),
             info=self._info,
             note=self._note,
+            comments=tuple(self._comments),
             seeds=self._seeds(),
             environment=self._environment(),
             verdict=self._verdict,
@@ -207,9 +229,11 @@ _TAKEN_BY: dict[type[ev.Event], Callable[[Replay, Any], None]] = {
     ev.MetricsLogged: Replay._log,
     ev.InfoSet: Replay._inform,
     ev.ArtifactAdded: Replay._add_artifact,
+    ev.HistogramsLogged: Replay._add_histograms,
     ev.InputUsed: Replay._add_input,
     ev.TagsChanged: Replay._change_tags,
     ev.NoteSet: Replay._set_note,
+    ev.Commented: Replay._comment,
     ev.SourceAdded: Replay._add_source,
     ev.SeedsSet: Replay._set_seeds,
     ev.ModulesImported: Replay._import,

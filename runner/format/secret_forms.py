@@ -325,3 +325,20 @@ def _patterns(text: str) -> Iterator[re.Pattern[str]]:
 def has_known_form(text: str) -> bool:
     """Whether there is a token of well-known form in *text*."""
     return any(any(_tokens_in(word[0])) for word in _LONG_WORD.finditer(text))
+
+
+# --- in files -------------------------------------------------------------------------------------------------------
+
+_LARGEST_TEXT = 2**20
+_WRITTEN_OUT = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|"
+    rb"(?i:\b[\w.]*(?:password|passwd|secret|api_?key|auth_?token|access_?token)[\"']?\s*[:=]\s*)"
+    rb"[\"'](?![\"'<${]|(?i:your|change|example|dummy|test|xxx|none|null))[^\"'\s]{8,}[\"']"
+)
+
+
+def seems_secret(data: bytes) -> bool:
+    """Whether a file's content seems to hold a private key, a well-known token, or a password written out."""
+    if b"\0" in data[:1024] or len(data) > _LARGEST_TEXT:
+        return False
+    return bool(_WRITTEN_OUT.search(data)) or has_known_form(data.decode("utf-8", "replace"))

@@ -33,7 +33,7 @@ looks_sealed = re.compile(rb',"[^"]":"[^"]{8}"\}.?\Z', re.DOTALL).search
 _MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _GREATEST_NUMBER = 2**63
 _NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed", "unkept", "losses"})
-_NEW_IN_ENTRIES = frozenset({"om"})
+_NEW_IN_ENTRIES = frozenset({"om", "g"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
 _LONGEST_S = 1e10
@@ -255,24 +255,12 @@ _HEAVY = (
     (("environment",), "imported"),
     (("provenance",), "unresolved"),
 )
-_LATER = frozenset(
-    {
-        "id",
-        "status",
-        "ended_at",
-        "duration_s",
-        "heartbeat_at",
-        "result",
-        "artifacts",
-        "metrics",
-        "error",
-        "verdict",
-        "damage",
-        "observers",
-        "unkept",
-        "losses",
-    }
-)
+# fmt: off
+_LATER = frozenset({
+    "id", "status", "ended_at", "duration_s", "heartbeat_at", "result", "artifacts", "metrics", "media", "comments",
+    "error", "verdict", "damage", "observers", "unkept", "losses",
+})
+# fmt: on
 
 
 def record_to_json(record: RunRecord, *, full: bool = True) -> dict[str, Any]:

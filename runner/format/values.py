@@ -14,7 +14,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -52,6 +52,11 @@ def number_from_json(value: Any) -> float | int:
     if kind is str:
         return _WRITTEN[value]
     raise TypeError(f"a number was expected, not {kind.__name__}")
+
+
+def flaw_of_tags(names: Iterable[str]) -> str:
+    """Return what keeps one of these names from being a tag; empty when nothing does."""
+    return "a tag is a name, and one of these is empty." if any(not name.strip() for name in names) else ""
 
 
 def iso(moment: datetime) -> str:

@@ -94,6 +94,7 @@ class OptunaSweeper(Sweeper):
         found = summary.summary(folder, trusted=True)
         assert found is not None
         OmegaConf.save(OmegaConf.create(summary.results(found)), begun.files.results)
+        summary.keep(folder, found)
         if begun.has_failed:
             raise begun.failure
 

@@ -16,18 +16,41 @@ MOST_METRICS = 8
 UNINTERESTING = ("system/", "time/")
 
 
-def varying_inputs(records: Sequence[RunRecord], most: int = MOST_INPUTS) -> list[str]:
+def varying_inputs(records: Sequence[RunRecord], most: int | None = MOST_INPUTS) -> list[str]:
     """
-    Return what was put in and differs between *records*, as names of the filter language; at most *most*.
+    Return what was put in and differs between *records*, as names of the filter language; at most *most*, if any.
 
-    First the config groups whose choice differs, as `choices.GROUP`; then configuration keys, as `config.KEY`, but not
-    those below such a group. Those that more runs have come first, then those with fewer different values, then in
-    order of appearance.
+    The config groups whose choice differs, as `choices.GROUP`, and configuration keys, as `config.KEY`. Of the keys
+    below such a group, which differ since the group does, those that somebody typed, or that differ among the runs
+    that have them. Those that more runs have come first, and else they are in the order of the configuration, which is
+    that of a function's parameters; a group stands before the keys below it.
     """
-    choices = _varying([record.choices for record in records])
-    groups = tuple(f"{name.partition('@')[0].replace('/', '.')}." for name in choices)
-    config = [key for key in _varying([flatten(record.config) for record in records]) if not key.startswith(groups)]
-    return [*(f"choices.{name}" for name in choices), *(f"config.{key}" for key in config)][:most]
+    configs = [flatten(record.config) for record in records]
+    place = {key: number for number, key in enumerate(dict.fromkeys(key for config in configs for key in config))}
+    groups = [(name, _package(name)) for name in _varying([record.choices for record in records])]
+    below = tuple(package for _, package in groups)
+    typed = {f"{each.lstrip('+~').partition('=')[0]}." for record in records for each in record.overrides} - {*below}
+    ranked = [
+        (-sum(key in config for config in configs), float(place[key]), f"config.{key}")
+        for key in _varying(configs)
+        if not key.startswith(below)
+        or f"{key}.".startswith(tuple(typed))
+        or _differs(config[key] for config in configs if key in config)
+    ]
+    for name, package in groups:
+        first = min((number for key, number in place.items() if key.startswith(package)), default=0)
+        ranked.append((-len(records), first - 0.5, f"choices.{name}"))
+    return [name for *_, name in sorted(ranked)][:most]
+
+
+def _package(group: str) -> str:
+    """Return what the names of the keys begin with that a config group gives."""
+    name, _, package = group.partition("@")
+    return f"{package or name.replace('/', '.')}."
+
+
+def _differs(values: Iterable[Any]) -> bool:
+    return len({exact_form(value) for value in values}) > 1
 
 
 def cells_of(records: Sequence[RunRecord], name: str) -> list[str]:
@@ -48,18 +71,13 @@ def apart(values: Sequence[Any]) -> list[str]:
 
 
 def _varying(values: Sequence[Mapping[str, Any]]) -> list[str]:
-    if len(values) < 2:
-        return []
-    ranked: list[tuple[int, int, int, str]] = []
-    for position, key in enumerate(dict.fromkeys(key for value in values for key in value)):
-        different = {exact_form(value.get(key)) for value in values}
-        if len(different) > 1:
-            ranked.append((-sum(key in value for value in values), len(different), position, key))
-    return [key for *_, key in sorted(ranked)]
+    """Return the keys that not all have alike."""
+    keys = dict.fromkeys(key for value in values for key in value)
+    return [key for key in keys if _differs(value.get(key) for value in values)]
 
 
-def shared_metrics(records: Iterable[RunRecord], most: int = MOST_METRICS) -> list[str]:
-    """Return the metrics that most of *records* have, those of time and machine left out; at most *most*."""
+def shared_metrics(records: Iterable[RunRecord], most: int | None = MOST_METRICS) -> list[str]:
+    """Return the metrics that most of *records* have, those of time and machine left out; at most *most*, if any."""
     counts: dict[str, int] = {}
     for record in records:
         for name in record.metrics:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.contracts import MetricSeries
 from anew.runner.dataclass import dataclass
@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_MARKS = ("braille", "hd", "o", "x", "+", "#")
+_FINE = "braille"
 _SINGLE = "o"
+_MARKS = "ox+#*@%&=~^abcdefghijklmnpqrstuvwyzABCDEFGHIJKLMNPQRSTUVWYZ"
+# of the 256 of terminals: apart from each other, on dark and on light; and how one is chosen
+_COLOURS = (33, 208, 34, 160, 129, 37, 205, 142, 244, 94, 45, 214)
+_COLOURED = "\x1b[38;5;{}m{}\x1b[0m"
+_LEAST_HEIGHT = 8
 _STEP_TICKS = 7
 _VALUE_TICKS = 5
 _PICTURE_COLUMNS = 2000
+_SHADES = 20
+_LINES = ("-", "--", "-.", ":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +123,10 @@ def terminal_plot(
     curves: Sequence[Curve], title: str, *, width: int, height: int, colours: bool, log: bool = False
 ) -> str:
     """
-    Return a plot as text, at most *width* columns by *height* lines; curves differ in colour, or else in their marks.
+    Return a plot as text, at most *width* columns by *height* lines, or more where the legend below it is longer.
 
-    Empty when no point can be drawn. Not thread-safe: the library has one figure per process.
+    Curves differ in colour, or else, and where there are more than colours, in their marks. Empty when no point can be
+    drawn. Not thread-safe: the library has one figure per process.
     """
     points = [curve.points(2 * width, log=log) for curve in curves]
     steps = [step for some, _ in points for step in some]
@@ -126,33 +134,69 @@ def terminal_plot(
         return ""
     across = _Axis.of(steps)
     up = _Axis.of([value for _, values in points for value in values], log=log)
-    marks = _MARKS[:1] * len(curves) if colours else [_MARKS[number % len(_MARKS)] for number in range(len(curves))]
+    looks = _looks(len(curves), colours=colours)
+    below = _legend([curve.label for curve in curves], looks, width) if len(curves) > 1 else []
 
     import plotext
 
     figure = plotext.figure
     figure.clear()
-    figure.theme("simple" if colours else "colorless")
-    figure.plot_size(width, height)
+    shown = [(x, y, look) for (x, y), look in zip(points, looks, strict=True) if x]
+    if colours:
+        plotext.add_theme("anew", sequence=[look.colour for *_, look in shown])
+    figure.theme("anew" if colours else "colorless")
+    figure.plot_size(width, max(height - len(below), min(height, _LEAST_HEIGHT)))
     figure.title(title)
     figure.label("step", "x")
-    for curve, (x, y), mark in zip(curves, points, marks, strict=True):
-        if x:
-            signal = figure.signal(
-                [across.place(step) for step in x],
-                [up.place(value) for value in y],
-                marker=mark if len(x) > 1 else _SINGLE,
-            )
-            if len(x) > 1:
-                signal.lines()
-            if len(curves) > 1:
-                signal.label(curve.label)
-            figure.draw(signal)
+    for x, y, look in shown:
+        signal = figure.signal(
+            [across.place(step) for step in x],
+            [up.place(value) for value in y],
+            marker=_SINGLE if len(x) == 1 and look.mark == _FINE else look.mark,
+        )
+        if len(x) > 1:
+            signal.lines()
+        figure.draw(signal)
     for name, (places, labels) in (("x", _whole_ticks(min(steps), max(steps))), ("y", up.ticks(_VALUE_TICKS))):
         figure.ruler(name).lim(0, 1)
         figure.ruler(name).ticks(places, labels)
     text = str(figure.build())
-    return "\n".join(line.rstrip() for line in (text if colours else plotext.uncolorize(text)).splitlines())
+    drawn = (text if colours else plotext.uncolorize(text)).splitlines()
+    return "\n".join([*(line.rstrip() for line in drawn), *below])
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one curve is drawn with."""
+
+    mark: str
+    colour: int | None
+
+    def sample(self) -> str:
+        """Return what stands for it in the legend."""
+        mark = "━" if self.mark == _FINE else self.mark
+        return mark if self.colour is None else _COLOURED.format(self.colour, mark)
+
+
+def _looks(count: int, *, colours: bool) -> list[_Look]:
+    """Return what tells so many curves apart."""
+    is_fine = count == 1 or (colours and count <= len(_COLOURS))
+    return [
+        _Look(
+            _FINE if is_fine else _MARKS[number % len(_MARKS)],
+            _COLOURS[number % len(_COLOURS)] if colours else None,
+        )
+        for number in range(count)
+    ]
+
+
+def _legend(labels: Sequence[str], looks: Sequence[_Look], width: int) -> list[str]:
+    """Return the lines of the legend: as many labels in each as there is room for, in columns."""
+    texts = [label if len(label) <= width - 4 else f"{label[: width - 5]}…" for label in labels]
+    wide = max(map(len, texts))
+    row = max(1, width // (wide + 4))
+    entries = [f"{look.sample()} {text:<{wide}}" for look, text in zip(looks, texts, strict=True)]
+    return ["  ".join(entries[first : first + row]).rstrip() for first in range(0, len(entries), row)]
 
 
 def _whole_ticks(first: int, last: int) -> tuple[list[float], list[str]]:
@@ -173,14 +217,20 @@ def picture(curves: Sequence[Curve], title: str, path: Path, *, log: bool = Fals
         ValueError: The ending is none that matplotlib knows.
     """
     try:
+        from matplotlib import colormaps
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("A picture needs matplotlib. To install it: pip install 'anew[plot]'") from error
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
-    for curve in curves:
+    # the ten strong colours, then their ten light ones; then again, in other lines
+    shades = [colormaps["tab20"](number) for number in range(_SHADES)]
+    colours = [*shades[::2], *shades[1::2]]
+    for number, curve in enumerate(curves):
         steps, values = curve.points(_PICTURE_COLUMNS, log=log)
-        axes.plot(steps, values, label=curve.label, marker="o" if len(values) == 1 else None)
+        line = _LINES[number // len(colours) % len(_LINES)]
+        look: dict[str, Any] = {"color": colours[number % len(colours)], "linestyle": line}
+        axes.plot(steps, values, label=curve.label, marker="o" if len(values) == 1 else None, **look)
     # a name is a name, not mathematics: "$" would make it a formula
     axes.set_title(title, parse_math=False)
     axes.set_xlabel("step")
@@ -188,5 +238,8 @@ def picture(curves: Sequence[Curve], title: str, path: Path, *, log: bool = Fals
         axes.set_yscale("log")
     axes.grid(alpha=0.3)
     if len(curves) > 1:
-        axes.legend()
+        # below, where it covers no curve
+        widest = max(len(curve.label) for curve in curves)
+        figure.legend(loc="outside lower center", ncols=max(1, min(4, 100 // (widest + 8))), fontsize="small")
+        figure.set_figheight(5 + len(curves) / 20)
     figure.savefig(path, dpi=120)

@@ -3,11 +3,12 @@ The filter language: `loss < 0.1 and config.model.name == mlp and not tag in [br
 
 Names: a metric's name (its last value), or else a key of the configuration; `config.KEY`, `metric.NAME` where that
 could be taken for the other or for one of these: `status`, `experiment`, `tag`, `started`, `ended`, `duration`,
-`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `rerun_of`. Comparisons: `< <= > >= == != ~ in`, `not in`; `~`
-searches a regular expression, without regard to case. Words: `and`, `or`, `not`, parentheses. Values: numbers, `true`,
-`false`, `none`, quoted or bare words, lists `[a, b]`. For times: dates such as `2026-11-01`, local unless they say
-otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h` again. Patterns are
-those of the library `regex`, which are Python's; one that takes longer than a second over one value is refused.
+`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `rerun_of`, `verdict`. Comparisons: `< <= > >= == != ~ in`,
+`not in`; `~` searches a regular expression, without regard to case. Words: `and`, `or`, `not`, parentheses. Values:
+numbers, `true`, `false`, `none`, quoted or bare words, lists `[a, b]`. For times: dates such as `2026-11-01`, local
+unless they say otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h`
+again. Patterns are those of the library `regex`, which are Python's; one that takes longer than a second over one value
+is refused.
 
 A value is read as the kind of thing it is compared with; texts are equal without regard to case, and a quoted value is
 always a text. A list, such as the tags, equals each of its items, and a list with the same items. What a run lacks, or
@@ -19,12 +20,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
-from enum import Enum
 from typing import Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
+from anew.runner.query.literals import AGE, Comparison, Literal, moment, plain
 from anew.runner.records import RunRecord, Status
 from anew.runner.wording import closest, key_name
 
@@ -35,8 +35,6 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<op><=|>=|==|!=|<|>|~|=)|(?P<mark>[()\[\],])|(?P<quoted>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
     r"|(?P<word>[^\s()\[\],<>=!~\"']+)|(?P<end>$))"
 )
-_AGE = re.compile(r"-?(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)(?:\s*ago)?")
-_AGES = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _OPERATORS = ("<", "<=", ">", ">=", "==", "!=", "~", "in", "not in")
 _DEEPEST = 50
 _LONGEST_PATTERN = 1000
@@ -72,7 +70,10 @@ _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "seed": lambda record: record.seed,
     "sweep": _sweep,
     "rerun_of": lambda record: record.rerun_of.id if record.rerun_of else None,
+    "verdict": lambda record: record.verdict.verdict if record.verdict else None,
 }
+# names whose values are among few words
+_WORDS = {"status": tuple(Status.__members__), "verdict": ("identical", "close", "different", "stopped", "none")}
 FIELD_NAMES = frozenset(_FIELDS)
 _TIMES = ("started", "ended")
 _TREES: dict[str, Callable[[RunRecord], Any]] = {
@@ -129,54 +130,7 @@ def _below(value: Any, path: str) -> Any:
 # --- comparing --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Literal:
-    """A value as typed: its text, and whether it was quoted and so is a text whatever it looks like."""
-
-    text: str
-    quoted: bool
-
-    def like(self, other: Any) -> Any:
-        """Return the value, read as the kind of thing that it is compared with."""
-        if isinstance(other, str) and not isinstance(other, Enum):
-            return self.text
-        if isinstance(other, datetime):
-            return _moment(self.text)
-        if isinstance(other, (int, float)) and (age := _AGE.fullmatch(self.text)):
-            return float(age[1]) * _AGES[age[2]]
-        return self.text if self.quoted else _plain(self.text)
-
-
-def _plain(text: str) -> Any:
-    words = {"true": True, "false": False, "none": None, "null": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _moment(text: str) -> datetime | None:
-    if age := _AGE.fullmatch(text):
-        return _ago(float(age[1]) * _AGES[age[2]])
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return moment if moment.tzinfo else moment.astimezone()
-    except (ValueError, OverflowError, OSError):  # the last two: a local time at an end of the calendar
-        return None
-
-
-def _ago(seconds: float) -> datetime | None:
-    try:
-        return datetime.now(timezone.utc) - timedelta(seconds=seconds)
-    except OverflowError:
-        return None
-
-
-def _compare(value: Any, operator: str, literal: _Literal) -> bool:
+def _compare(value: Any, operator: str, literal: Literal) -> bool:
     if isinstance(value, (list, tuple)) and operator in ("==", "!=", "~"):
         found = any(_compare(item, "==" if operator == "!=" else operator, literal) for item in value)
         return found != (operator == "!=")
@@ -217,7 +171,7 @@ _ORDER: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _comparison(name: str, operator: str, literal: _Literal) -> Test:
+def _comparison(name: str, operator: str, literal: Literal) -> Test:
     def test(record: RunRecord) -> bool:
         value = _lookup(record, name)
         return operator == "!=" if value is _MISSING else _compare(value, operator, literal)
@@ -225,7 +179,7 @@ def _comparison(name: str, operator: str, literal: _Literal) -> Test:
     return test
 
 
-def _membership(name: str, literals: Sequence[_Literal]) -> Test:
+def _membership(name: str, literals: Sequence[Literal]) -> Test:
     def test(record: RunRecord) -> bool:
         value = _lookup(record, name)
         return value is not _MISSING and any(_compare(value, "==", literal) for literal in literals)
@@ -233,7 +187,7 @@ def _membership(name: str, literals: Sequence[_Literal]) -> Test:
     return test
 
 
-def _equal_lists(name: str, literals: Sequence[_Literal]) -> Test:
+def _equal_lists(name: str, literals: Sequence[Literal]) -> Test:
     def test(record: RunRecord) -> bool:
         value = _lookup(record, name)
         return (
@@ -254,11 +208,16 @@ def _negated(test: Test) -> Test:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter, read; `matches` tells whether a run passes it, `names` are those it mentions."""
+    """A filter, read; `matches` tells whether a run passes it, `comparisons` are all that it makes."""
 
     text: str
     matches: Test
-    names: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names it mentions, in order."""
+        return tuple(each.name for each in self.comparisons)
 
 
 def parse_filter(text: str) -> Filter:
@@ -274,7 +233,7 @@ def parse_filter(text: str) -> Filter:
     test = parser.alternatives()
     if parser.kind != "end":
         raise parser.error("expected 'and', 'or' or the end")
-    return Filter(text, test, tuple(parser.names))
+    return Filter(text, test, tuple(parser.comparisons))
 
 
 class _Parser:
@@ -285,7 +244,7 @@ class _Parser:
         self._at = 0
         self._start = 0
         self._depth = 0
-        self.names: list[str] = []
+        self.comparisons: list[Comparison] = []
         self.kind = ""
         self.token = ""
         self._advance()
@@ -348,7 +307,6 @@ class _Parser:
             raise self.error("expected a name such as loss, status or config.lr")
         name = _unquoted(self.token) if self.kind == "quoted" else self.token
         self._check_name(name)
-        self.names.append(name)
         self._advance()
         operator = self._operator(name)
         if operator in ("in", "not in"):
@@ -359,9 +317,10 @@ class _Parser:
             return test if operator == "==" else _negated(test)
         if operator == "~":
             self._check_pattern()
-            return _comparison(name, operator, self._literal())
-        self._check_value(name)
-        return _comparison(name, operator, self._literal())
+        else:
+            self._check_value(name)
+        literal = self._literal(name, operator)
+        return _comparison(name, operator, literal)
 
     def _operator(self, name: str) -> str:
         operator = self.token.lower()
@@ -376,7 +335,7 @@ class _Parser:
         return operator
 
     def _check_name(self, name: str) -> None:
-        if self.kind == "word" and name[-1].isdigit() and isinstance(_plain(name), (int, float)):
+        if self.kind == "word" and name[-1].isdigit() and isinstance(plain(name), (int, float)):
             raise self.error("expected a name, and the value after it, as in: loss < 0.1")
         head, dot, _ = name.partition(".")
         if dot and head not in (*_TREES, "metric") and (near := closest(head, (*_TREES, "metric"))):
@@ -403,29 +362,30 @@ class _Parser:
     def _check_value(self, name: str) -> None:
         """Refuse what the name can never be."""
         text = self._value()
-        if name in _TIMES and text.lower() not in ("none", "null") and _moment(text) is None:
+        if name in _TIMES and text.lower() not in ("none", "null") and moment(text) is None:
             raise self.error(
                 "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago"
             )
-        if name == "status" and text.upper() not in Status.__members__:
-            raise self.error(f"there is no status {text!r}; there are: {', '.join(Status.__members__)}")
+        if text.lower() not in map(str.lower, _WORDS.get(name, (text,))):
+            raise self.error(f"there is no {name} {text!r}; there are: {', '.join(_WORDS[name])}")
 
-    def _literal(self) -> _Literal:
-        literal = _Literal(self._value(), self.kind == "quoted")
+    def _literal(self, name: str, operator: str) -> Literal:
+        literal = Literal(self._value(), self.kind == "quoted")
         self._advance()
-        if self._is("ago") and _AGE.fullmatch(literal.text):
+        if self._is("ago") and AGE.fullmatch(literal.text):
             self._advance()
+        self.comparisons.append(Comparison(name, operator, literal))
         return literal
 
-    def _list(self, name: str) -> list[_Literal]:
+    def _list(self, name: str) -> list[Literal]:
         closing = {"[": "]", "(": ")"}.get(self.token)
         if self.kind != "mark" or closing is None:
             raise self.error("expected a list such as [a, b]")
         self._advance()
-        items: list[_Literal] = []
+        items: list[Literal] = []
         while not self._is(closing):
             self._check_value(name)
-            items.append(self._literal())
+            items.append(self._literal(name, "=="))
             if not self._is(","):
                 break
             self._advance()

@@ -32,6 +32,7 @@ from typing import Any
 
 from anew.runner.errors import EXIT_SIGINT, EXIT_USAGE
 from anew.runner.places import Places
+from anew.runner.relaunch.cells import Cells
 from anew.runner.relaunch.plan import Errand, assignment, read_errand, read_report
 from anew.runner.relaunch.startup import redirect
 from anew.runner.wording import some
@@ -65,7 +66,9 @@ def _start(errand: Errand, places: Places) -> None:
     command = errand.command
     module, _, name = command.function.partition(":")
     script = Path(command.target)
-    if command.entry == "module":
+    if command.entry == "cells":
+        _run_cells(places.here(script), errand, module, name)
+    elif command.entry == "module":
         runpy.run_module(command.target, run_name="__main__", alter_sys=True)
     elif module != "__main__" and "<locals>" not in name:
         _call(module, name, errand.experiment)
@@ -92,13 +95,31 @@ def _is_application(path: Path) -> bool:
     return pkgutil.get_importer(str(path)) is not None
 
 
-def _call(module: str, name: str, experiment: str) -> None:
+def _run_cells(path: Path, errand: Errand, module: str, name: str) -> None:
+    """Run the cells that main was made in, and call main where the last of them came not so far."""
+    if not path.is_file():
+        _refuse(f"Its main function {name!r} was made in a notebook's cells, which are not on record.")
+    report = Path(errand.report)
+    assignment.is_direct = True  # of the last cell the first call is as good as another
+    cells = Cells(path)
+    try:
+        cells.run(report.exists)
+        if not report.exists():
+            _call(module, name, errand.experiment, f" Of its cells, {some(cells.notes)}." if cells.notes else "")
+    except NameError:
+        if cells.notes:
+            _add_note(report, f"What main lacks may be of cells that came before it: {some(cells.notes)}.")
+        raise
+
+
+def _call(module: str, name: str, experiment: str, more: str = "") -> None:
     """Import the module of a main function that was not in the script itself, and call it."""
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        _refuse(f"There is no function {name!r} in the module {module!r}; one made inside another cannot be had again.")
+        text = f"There is no function {name!r} in the module {module!r}; one made inside another cannot be had again."
+        _refuse(text + more)
     its = getattr(getattr(found, "experiment", None), "name", None)
     # what stands there under its own name, and was not made a main in that place, would be run unrecorded
     if its != experiment and (its is not None or getattr(found, "__qualname__", None) == name):
@@ -140,13 +161,22 @@ def _note_leaks(errand: Errand, places: Places) -> None:
     if report is None or not places.moved:
         return
     prefix = f"{places.root}{os.sep}"
-    files = [vars(module).get("__file__") for module in list(sys.modules.values()) if type(module) is ModuleType]
+    # anew is what runs the re-run, installed from wherever: it is no part of what is repeated
+    loaded = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] != "anew"]
+    files = [vars(module).get("__file__") for module in loaded if type(module) is ModuleType]
     leaked = sorted(
         file for file in files if isinstance(file, str) and file.startswith(prefix) and "site-packages" not in file
     )
     if leaked:
-        note = f"Modules came from today's project, not from the recorded source: {some(leaked)}."
-        replace(report, notes=(*report.notes, note)).write(Path(errand.report))
+        _add_note(
+            Path(errand.report), f"Modules came from today's project, not from the recorded source: {some(leaked)}."
+        )
+
+
+def _add_note(path: Path, text: str) -> None:
+    report = read_report(path)
+    if report is not None:
+        replace(report, notes=(*report.notes, text)).write(path)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from anew.runner.dataclass import dataclass
@@ -44,9 +45,11 @@ def lay_out_source(
     ref: int | None,
     what: str = "run",
     again: str,
-) -> None:
+) -> int:
     """
-    Lay out the recorded source in the mirror: contents, modes and links.
+    Lay out the recorded source in the mirror: contents, modes and links; return how many files are today's.
+
+    Those are files that are on record by their digests alone, and that are today what they were.
 
     Args:
         source: As on record.
@@ -57,12 +60,15 @@ def lay_out_source(
         again: The command that runs today's source.
 
     Raises:
-        RerunError: Content is missing, and which files need it; or a path leads out of the project.
+        RerunError: Content is missing, and which files need it; files that are known by their digests alone are
+            others today, or gone; or a path leads out of the project.
         RefusedError: Content is there, and is not what was recorded.
         StoreError: The disk is full, or cannot be written.
     """
     lost: list[str] = []
     replaced: list[str] = []
+    changed: list[str] = []
+    todays = 0
     project = places.project
     folders: set[str] = set()
     for file in source.files:
@@ -74,8 +80,12 @@ def lay_out_source(
         try:
             if file.link is not None:
                 os.symlink(_target_of(file.link, file.path, places), target)
-            else:
+            elif file.kept or objects.has(file.sha256):
                 objects.lay_out(file.sha256, Path(target), mode=file.mode)
+            elif _lay_out_todays(file, places.root / file.path, Path(target)):
+                todays += 1
+            else:
+                changed.append(file.path)
         except (ObjectNotFoundError, StoreError) as error:
             if isinstance(error, StoreError) and isinstance(error.__cause__, OSError):
                 raise
@@ -94,6 +104,27 @@ def lay_out_source(
             f"{again}",
             files=tuple(lost),
         )
+    if changed:
+        raise RerunError(
+            f"The source of {what} {ref} is on record by its digests alone (anew.source.keep=digest), and cannot be "
+            f"restored: changed since, or gone: {some(changed, _NAMED)}. Bring back what was there, such as by git "
+            f"checkout. To run today's source with the recorded configuration: {again}",
+            files=tuple(changed),
+        )
+    return todays
+
+
+def _lay_out_todays(file: ContentRef, origin: Path, target: Path) -> bool:
+    """Copy today's file; return whether it is the recorded one, by the digest of what was copied."""
+    try:
+        data = origin.read_bytes()
+    except OSError:
+        return False
+    if sha256(data).hexdigest() != file.sha256:
+        return False
+    target.write_bytes(data)
+    target.chmod(0o644 if file.mode is None else file.mode)
+    return True
 
 
 def lay_out_beside(source: SourceFacts, inputs: Iterable[ContentRef], places: Places) -> None:

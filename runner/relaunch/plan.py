@@ -118,6 +118,10 @@ def read_errand(path: Path) -> Errand:
     return from_json(_KINDS[told.pop("errand")], told)
 
 
+class LeftOff(BaseException):
+    """Ends a cell of a notebook at its call of a main, which was another run than the one that is done again."""
+
+
 @dataclass(slots=True)
 class Assignment:
     """
@@ -126,11 +130,13 @@ class Assignment:
     Attributes:
         errand: What is to be done.
         is_direct: Whether main is called for it, and not by the recorded script, which may call mains before that.
+        is_ahead: Whether what is being run is a cell before the one whose call of main the errand is about.
         stage: "due", "begun" or "done".
     """
 
     errand: Errand | None = None
     is_direct: bool = False
+    is_ahead: bool = False
     stage: Literal["due", "begun", "done"] = "due"
 
     def is_for(self, experiment: str, function: str, call: int) -> bool:

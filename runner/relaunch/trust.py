@@ -109,19 +109,20 @@ def _shown(command: CommandFacts, source: SourceFacts, host: str, config: Mappin
     yield f"  function  {command.function}"
     origin = f"{source.root} on {host or 'an unknown machine'}"
     yield f"  source    {origin}{f', {git.remote} at {git.commit}' if git and git.remote else ''}"
-    if targets := sorted(set(_targets(config))):
+    if targets := sorted(set(targets_in(config))):
         yield f"  _target_  {', '.join(targets)}"
 
 
-def _targets(value: Any) -> Iterator[str]:
+def targets_in(value: Any) -> Iterator[str]:
+    """Yield what a configuration names to be called, at any depth."""
     if isinstance(value, Mapping):
         if isinstance(value.get("_target_"), str):
             yield value["_target_"]
         for item in value.values():
-            yield from _targets(item)
+            yield from targets_in(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _targets(item)
+            yield from targets_in(item)
 
 
 # --- what was trusted ---------------------------------------------------------------------------------------------

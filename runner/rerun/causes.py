@@ -15,11 +15,13 @@ from typing import Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.records import Cause, RunRecord
+from anew.runner.relaunch.trust import targets_in
 from anew.runner.rerun import environments
 from anew.runner.rerun.clues import Clue, Looks
 from anew.runner.rerun.contents import MOST_BYTES, Place, first_parting
 from anew.runner.rerun.origins import Origin
 from anew.runner.rerun.parts import Part
+from anew.runner.rerun.reached import surely_reached
 from anew.runner.rerun.sides import Side
 from anew.runner.rerun.sources import main_function, read_sources
 from anew.runner.rerun.tracing import Traced, by_kind, trace
@@ -68,12 +70,12 @@ def explain(case: Case) -> tuple[Cause, ...]:
         return (_stopped(was, now, case.overrides, case.was.store.url),)
     known = [*_on_purpose(case), *_inputs(case), *_missing(case), *_lost(case)]
     evidence = _Evidence(case)
-    evident = evidence.causes()
+    evident, possible = evidence.causes()
     around = [*environments.causes(was, case.differences)]
-    if case.overrides and not evident:
+    if case.overrides and not evident and not possible:
         return (*known, *around)
-    found = _distinct([*known, *evident, *around])
-    if not known and not evident:
+    found = _distinct([*known, *evident, *around, *possible])
+    if not known and not evident and not possible:
         found = _distinct([*found, *_suspected(case, evidence), *_of_libraries(was)])
     return tuple(found[:_MOST_CAUSES]) or (_unknown(case),)
 
@@ -193,30 +195,37 @@ class _Evidence:
     def __init__(self, case: Case) -> None:
         self._case = case
         self.looks = Looks(case.was.record, case.now.record, case.folders)
-        self.traced = trace(read_sources(case.was))
+        sources = read_sources(case.was)
+        self.traced = trace(sources)
         self._function = main_function(case.was.record)
+        called = (name.rpartition(".")[2] for name in targets_in(case.was.record.config))
+        self._reached = surely_reached(sources, [self._function, *called])
 
-    def causes(self) -> list[Cause]:
-        """Return them, likeliest first."""
-        found: list[Cause] = []
+    def causes(self) -> tuple[list[Cause], list[Cause]]:
+        """Return those that are, and those that are if main came to them; of each the likeliest first."""
+        found: list[tuple[Cause, bool]] = []
         for part in self._case.found.all[:_MOST_PARTS]:
             found += self._of_part(part)
-        order = {kind: place for place, kind in enumerate(_CHANCE)}
-        found = _distinct(found)
-        found.sort(key=lambda cause: order.get(cause.kind, len(order)))
-        return [*_some_of_each(found)]
+        sure, possible = ([cause for cause, is_sure in found if is_sure is which] for which in (True, False))
+        known = {(cause.kind, cause.where) for cause in sure}
+        possible = [cause for cause in possible if (cause.kind, cause.where) not in known]
+        return _ordered(sure), _ordered(possible)
 
-    def _of_part(self, part: Part) -> list[Cause]:
-        origins = by_kind(self._origins(part))
+    def _of_part(self, part: Part) -> list[tuple[Cause, bool]]:
+        origins = sorted(by_kind(self._origins(part)), key=lambda origin: origin.where not in self._reached)
         place = self._place(part)
         clue = place.clue if place is not None else self.looks.of_values(_last_name(part), part.recorded, part.now)
         if clue is not None and clue.kind in ("time", "temporary", "place", "made"):
             # what is seen in the value itself is surer than what may have gone into it
             fitting = [each for each in origins if each.kind == clue.kind or each.kind == "unseeded" == clue.kind]
-            return [_seen(part, place, clue, fitting[:1])]
+            return [(_seen(part, place, clue, fitting[:1]), True)]
         if origins:
-            return [_followed(part, place, origin) for origin in _first_of_each(origins)]
-        return [] if clue is None else [_seen(part, place, clue, [])]
+            return [self._followed(part, place, origin) for origin in _first_of_each(origins)]
+        return [] if clue is None else [(_seen(part, place, clue, []), True)]
+
+    def _followed(self, part: Part, place: Place | None, origin: Origin) -> tuple[Cause, bool]:
+        is_sure = origin.where in self._reached
+        return _followed(part, place, origin, None if is_sure else self._case.was.record.id), is_sure
 
     def _origins(self, part: Part) -> frozenset[Origin]:
         traced = self.traced
@@ -263,6 +272,12 @@ def _first_of_each(origins: Sequence[Origin]) -> list[Origin]:
     return list({each.kind: each for each in reversed(origins)}.values())[::-1]
 
 
+def _ordered(causes: Sequence[Cause]) -> list[Cause]:
+    order = {kind: place for place, kind in enumerate(_CHANCE)}
+    found = sorted(_distinct(causes), key=lambda cause: order.get(cause.kind, len(order)))
+    return [*_some_of_each(found)]
+
+
 def _some_of_each(causes: Sequence[Cause]) -> Iterator[Cause]:
     counts: dict[str, int] = {}
     for cause in causes:
@@ -294,13 +309,16 @@ _FOLLOWS = {
 }
 
 
-def _followed(part: Part, place: Place | None, origin: Origin) -> Cause:
-    return Cause(
-        kind=origin.kind,
-        where=origin.where,
-        sentence=f"The {_name(part, place)} follows from {printable(origin.code)} in {origin.where}, which "
-        f"{_FOLLOWS[origin.kind]}.",
-    )
+def _followed(part: Part, place: Place | None, origin: Origin, doubted: int | None) -> Cause:
+    """Return the cause that an origin is; of one that main need not have come to, what tells, for the run doubted."""
+    origin_told = f"{printable(origin.code)} in {origin.where}, which {_FOLLOWS[origin.kind]}"
+    sentence = f"The {_name(part, place)} follows from {origin_told}."
+    if doubted is not None:
+        sentence = (
+            f"The {_name(part, place)} may follow from {origin_told}; whether main came there is not on record. To see "
+            f"whether it differs each time: anew rerun {doubted} --twice"
+        )
+    return Cause(kind=origin.kind, where=origin.where, sentence=sentence)
 
 
 # --- what only may be ---------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 from anew.runner.capture.environment import capture_environment, listed_variables, thread_variables
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.dispatch.pending import deliver_to
-from anew.runner.errors import AnewError, RefusedError, RerunError, StoreError
+from anew.runner.errors import AnewError, RefusedError, RerunError, RunNotFoundError, StoreError
 from anew.runner.format.redact import REDACTED, Redactor
 from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
@@ -27,8 +27,9 @@ from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.rerun import differences, led
 from anew.runner.rerun.causes import Case, explain, own_folders, settle
+from anew.runner.rerun.options import RerunOptions
 from anew.runner.rerun.rebuilt import cannot_rebuild, probed, rebuilt
-from anew.runner.rerun.refusals import check_choice, refuse_idle, refuse_unfit
+from anew.runner.rerun.refusals import refuse_idle, refuse_unfit
 from anew.runner.rerun.report import RerunResult, difference_lines
 from anew.runner.rerun.sides import Side
 from anew.runner.rerun.verdict import compare, judge
@@ -44,68 +45,33 @@ _SETTLED_S = 3.0
 _HIDDEN = REDACTED.removesuffix(">")
 
 
-def rerun(
+def run_again(
     ref: str | int,
-    *overrides: str,
-    store: str | os.PathLike[str] | RunFolders | None = None,
-    code: str = "recorded",
-    env: str = "current",
-    strict: bool | str = False,
-    rtol: float | None = None,
-    ignore: Sequence[str] = (),
-    trust_source: bool = False,
-    keep: bool = False,
-    twice: bool = False,
+    overrides: Sequence[str],
+    options: RerunOptions,
+    *,
+    store: str | os.PathLike[str] | RunFolders | None,
     stdout: int | None = None,
     stderr: int | None = None,
     tell: Callable[[str], object] | None = None,
 ) -> RerunResult:
-    """
-    Run a recorded run again, in a process of its own, and compare the two.
-
-    Args:
-        ref: A run number, a uid or its beginning, "last", ...
-        overrides: What is to be another this time, as on the command line: "lr=0.2".
-        store: The store's folder or URL, or the store; None for the default.
-        code: "recorded" lays the recorded source out; "current" uses today's project.
-        env: "current" uses this Python; "recorded" one with the recorded distributions, built by uv.
-        strict: Refuse when anything differs that the re-run does not put right; of packages those count that the
-            recorded run imported, with "all" every one.
-        rtol: Relative tolerance for numbers; None for identity.
-        ignore: Patterns of metrics that need not come out the same, beside the run's own.
-        trust_source: Trust the source of a record that came from elsewhere, from now on.
-        keep: Leave the laid-out files where they are, and say where.
-        twice: Run it once more when it came out different, to tell what differs each time from what differs from the
-            record.
-        stdout: Where what main prints goes, as for `subprocess`; it is on record in any case.
-        stderr: The same for its stderr.
-        tell: Called with each line of what differs and what could not be had; None for silence.
-
-    Raises:
-        RunNotFoundError: No such run (and the other errors of `RunStore.get`).
-        RerunError: It cannot be run again as asked for.
-        RefusedError: `strict` or the want of trust did not let it start.
-        StoreError: Files cannot be laid out.
-    """
-    check_choice("code", code)
-    check_choice("env", env)
-    if rtol is not None and not rtol >= 0:
-        raise RerunError(f"rtol={rtol!r} is no tolerance; give a number from 0 on, such as 1e-6.")
+    """Do what `rerun` does, with its options in one value. Raises as that."""
     opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     refuse_idle(overrides)
     record = opened.get(ref)
-    refuse_unfit(record, code, opened.url)
-    trust.require_run(record, opened.present(record.id or 0), given=trust_source, tell=tell or _silent)
+    refuse_unfit(record, options.code, opened.url)
+    layout = opened.present(record.id or 0)
+    trust.require_run(record, layout, given=options.trust_source, tell=tell or _silent)
 
     def once(say: Callable[[str], object]) -> tuple[RerunResult, _Again]:
-        again = _Again(opened, record, overrides, code, say)
-        with sandbox(keep, again.tell) as place:
-            again.prepare(place.folder, env, strict)
+        again = _Again(opened, record, tuple(overrides), options, say)
+        with sandbox(options.keep, again.tell) as place:
+            again.prepare(place.folder)
             report = again.run(place, stdout, stderr)
-            return again.judge(report, rtol, ignore), again
+            return again.judge(report), again
 
     result, again = once(tell or _silent)
-    if not twice or result.verdict != "different":
+    if not options.twice or result.verdict != "different":
         return result
     # what differs before main starts has been said
     second, _ = once(_silent)
@@ -141,7 +107,7 @@ class _Again:
         store: RunFolders,
         record: RunRecord,
         changes: tuple[str, ...],
-        code: str,
+        options: RerunOptions,
         tell: Callable[[str], object],
     ) -> None:
         self.store = store
@@ -149,24 +115,22 @@ class _Again:
         self.target = store.recording()
         self.record = record
         self.changes = changes
-        self.recorded_code = code == "recorded"
+        self.options = options
+        self.recorded_code = options.code == "recorded"
         self.tell = tell
         self.notes: list[str] = []
         self.differences: dict[str, dict[str, Any]] = {}
         self.python = sys.executable
         self.ignored: tuple[str, ...] = ()
-        self.env = "current"
         self.variables: dict[str, str] = {}
         # the signal that this process was sent meanwhile; main may have got another in its place
         self.stopped: str | None = None
-        self.strict = False
 
     # --- before main ----------------------------------------------------------------------------------------------
 
-    def prepare(self, folder: Path, env: str, strict: bool | str) -> None:
+    def prepare(self, folder: Path) -> None:
         """Lay out files, find what differs, say it; refuse under *strict*. Raises as `rerun`."""
-        self.env, self.strict = env, bool(strict)
-        record = self.record
+        env, strict, record = self.options.env, self.options.strict, self.record
         if any(damage.hides_content for damage in record.damage):
             self._note(f"The record of run {record.id} is damaged, and what is lost is not compared.")
         if self.recorded_code and (lost := differences.lost_code(record)):
@@ -237,7 +201,10 @@ class _Again:
         try:
             if self.recorded_code:
                 again = as_typed(f"anew rerun {self.record.id} --code current", self.store.url)
-                lay_out_source(self.record.source, self.places, self.store.objects, ref=self.record.id, again=again)
+                objects, ref = self.store.objects, self.record.id
+                todays = lay_out_source(self.record.source, self.places, objects, ref=ref, again=again)
+                if todays:
+                    self._note(f"The source is on record by its digests alone; today's files are the same ({todays}).")
             inputs = restore_inputs(self.record.inputs, self.places, self.store.objects)
             if self.recorded_code:
                 lay_out_beside(self.record.source, self.record.inputs, self.places)
@@ -308,7 +275,7 @@ class _Again:
         if report is None:
             raise RerunError(
                 f"The re-run of {self.record.id} ended with exit code {ended.code} before its main function was "
-                "called, and has said why." + differences.way_back(self.differences, self.env),
+                "called, and has said why." + differences.way_back(self.differences, self.options.env),
                 process_exit_code=ended.code,
             )
         return report
@@ -348,14 +315,15 @@ class _Again:
 
     # --- after main -----------------------------------------------------------------------------------------------
 
-    def judge(self, report: Report, rtol: float | None, ignore: Sequence[str]) -> RerunResult:
+    def judge(self, report: Report) -> RerunResult:
         """Compare, and put the verdict on record."""
         new = self._wait_for_end(report.number)
+        self._require_reference(new)
         for note in report.notes:
             self._note(note)
         unrecorded = self._note_reads(new, report.isolated)
         self._keep_written(new)
-        self.ignored = (*report.ignore, *ignore)
+        self.ignored = (*report.ignore, *self.options.ignore)
         if lower := differences.of_libraries(self.record, new):
             self.differences["libraries"] = lower
         was, now = Side(self.record, self.store), Side(new, self.target)
@@ -363,7 +331,7 @@ class _Again:
         verdict, found = judge(
             was,
             now,
-            rtol=rtol,
+            rtol=self.options.rtol,
             ignore=self.ignored,
             overrides=overrides,
             differences=self.differences,
@@ -388,7 +356,7 @@ class _Again:
                 "Where the two part there is a secret on record. Whether it is the same is known of one's own runs "
                 "only, and of none that a version before this recorded."
             )
-        if self.strict and unrecorded:
+        if self.options.strict and unrecorded:
             raise RefusedError(
                 f"Under --strict run {report.number} is no re-run of {self.record.id}, since it read what is not on "
                 f"record: {some(unrecorded)}. It came out {verdict.verdict}.",
@@ -440,6 +408,17 @@ class _Again:
             time.sleep(0.05)
             record = self.target.get(number)
         return record
+
+    def _require_reference(self, new: RunRecord) -> None:
+        """Raise RunNotFoundError where there is nothing any more to compare the new run with."""
+        try:
+            self.store.get(self.record.uid)
+        except RunNotFoundError as error:
+            raise RunNotFoundError(
+                f"Run {self.record.id} was deleted while it was run again, so that nothing is there to compare with. "
+                f"The re-run is run {new.id} in {self.target.url}, which ended as {new.status}, and has no verdict.",
+                ref=self.record.uid,
+            ) from error
 
     def _note_reads(self, new: RunRecord, isolated: Sequence[str]) -> list[str]:
         """Say which files main read that are not the recorded ones, and what may have; return them."""

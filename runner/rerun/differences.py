@@ -8,12 +8,14 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from anew.runner.capture.elsewhere import repositories_of
 from anew.runner.capture.environment import THREAD_VARIABLES
 from anew.runner.capture.seeds import draw_seed
 from anew.runner.format.redact import REDACTED
-from anew.runner.records import EnvironmentFacts, HardwareFacts, RunRecord, SourceFacts
+from anew.runner.records import EnvironmentFacts, GitFacts, HardwareFacts, RunRecord, SourceFacts
 from anew.runner.relaunch.mirror import InputState, digest
 from anew.runner.rerun.environments import is_used
+from anew.runner.settings import SourceSettings
 
 Differences = dict[str, dict[str, Any]]
 
@@ -100,6 +102,7 @@ def find(
         if state.now != state.ref.sha256
     }
     found["elsewhere"] = _elsewhere(record.source, restored=is_laid_out)
+    found["repositories"] = _repositories(record.source, restored=is_laid_out)
     return {section: entries for section, entries in found.items() if entries}
 
 
@@ -107,6 +110,24 @@ def _elsewhere(source: SourceFacts, *, restored: bool) -> dict[str, Any]:
     """Return the modules from outside of the project that are others today."""
     files = {file.path: (file.sha256, digest(Path(file.path))) for file in source.files if file.path.startswith("/")}
     return {name: {**entry, "restored": restored} for name, entry in _pairs(files).items()}
+
+
+def _repositories(source: SourceFacts, *, restored: bool) -> dict[str, Any]:
+    """Return the repositories of such modules that are in another state today."""
+    now = repositories_of(source.files, SourceSettings())
+    states = {folder: (_state(facts), _state(now.get(folder))) for folder, facts in source.repositories.items()}
+    pairs = {
+        # of two that have changes these may be others
+        folder: (f"{was}, others" if was == is_now and source.repositories[folder] != now.get(folder) else was, is_now)
+        for folder, (was, is_now) in states.items()
+    }
+    return {name: {**entry, "restored": restored} for name, entry in _pairs(pairs).items()}
+
+
+def _state(facts: GitFacts | None) -> str | None:
+    if facts is None:
+        return None
+    return f"{(facts.commit or 'no commit yet')[:12]}{' with changes' if facts.dirty else ''}"
 
 
 def lost_code(record: RunRecord) -> list[str]:

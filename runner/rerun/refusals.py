@@ -16,12 +16,6 @@ _INSTEAD = {
 }
 
 
-def check_choice(name: str, value: str) -> None:
-    """Refuse what is neither of the two. Raises RerunError."""
-    if value not in ("recorded", "current"):
-        raise RerunError(f"{name}={value!r} is neither 'recorded' nor 'current'.")
-
-
 def refuse_idle(overrides: Sequence[str]) -> None:
     """Refuse settings that a re-run does not heed. Raises RerunError."""
     for each in overrides:
@@ -45,6 +39,11 @@ def refuse_unfit(record: RunRecord, code: str, store: str) -> None:
     root = record.source.root
     if root is None or (code == "current" and not Path(root).is_dir()):
         raise RerunError(f"There is no project at {root!r} any more. To run the recorded source: --code recorded")
+    if code == "current" and record.command.entry == "cells":
+        raise RerunError(
+            f"Run {ref} was started from the cells of a notebook, which are on record, and in no file of today's "
+            f"project. To run them: anew rerun {ref}"
+        )
     if code == "recorded" and not record.source.files:
         raise RerunError(
             f"The source of run {ref} is not on record (anew.source.enabled was false, or its files were left out). "

@@ -9,11 +9,12 @@ from typing import Any
 from anew.runner import errors
 from anew.runner.dataclass import dataclass
 from anew.runner.format.serial import to_json
-from anew.runner.records import RerunOf, Status, Verdict
+from anew.runner.records import Cause, RerunOf, Status, Verdict
 from anew.runner.rerun.environments import is_used
 from anew.runner.wording import some
 
 _MOST = 30
+_MOST_PACKAGES = 10
 _TITLES = {
     "python": "Python",
     "packages": "packages",
@@ -24,6 +25,7 @@ _TITLES = {
     "hardware": "hardware",
     "inputs": "inputs",
     "elsewhere": "code outside of the project",
+    "repositories": "repositories of code outside of the project",
 }
 
 
@@ -56,6 +58,16 @@ class RerunResult:
     def verdict(self) -> str:
         """One of "identical", "close", "different", "stopped"."""
         return self.judged.verdict
+
+    @property
+    def reasons(self) -> tuple[Cause, ...]:
+        """What explains a difference, or may, likeliest first; each with its kind and its place."""
+        return self.judged.reasons
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The same in sentences, as the command line shows them."""
+        return self.judged.causes
 
     @property
     def exit_code(self) -> int:
@@ -104,10 +116,11 @@ def difference_lines(ref: int, found: Mapping[str, Mapping[str, Any]]) -> Iterat
 def _section_lines(section: str, entries: Mapping[str, Any]) -> Iterator[str]:
     idle = sorted(name for name in entries if section == "packages" and not is_used(entries[name]))
     names = sorted(entries.keys() - set(idle))
-    wide = max((len(name) for name in names[:_MOST]), default=0)
-    yield from (f"{name:<{wide}}  {_change(section, entries[name])}" for name in names[:_MOST])
-    if len(names) > _MOST:
-        yield f"and {len(names) - _MOST} more"
+    most = _MOST_PACKAGES if section in ("packages", "origins") else _MOST
+    wide = max((len(name) for name in names[:most]), default=0)
+    yield from (f"{name:<{wide}}  {_change(section, entries[name])}" for name in names[:most])
+    if len(names) > most:
+        yield f"and {len(names) - most} more"
     if idle:
         yield f"{len(idle)} that main did not import: {some(idle)}"
 

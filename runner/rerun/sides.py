@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from anew.runner import events as ev
+from anew.runner.attached.media import Histogram
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError
 from anew.runner.records import Part, RunRecord, Severity
@@ -40,6 +43,15 @@ class Side:
     def lanes(self, name: str) -> Lanes:
         """Return the points of a metric by who logged them."""
         return self.store.lanes(self._number, name)
+
+    def histograms(self, names: Container[str]) -> dict[str, list[tuple[int, Histogram]]]:
+        """Return the histograms of some names, each name's with their steps."""
+        found: dict[str, list[tuple[int, Histogram]]] = {}
+        for event in self.store.histograms(self._number, names):
+            for name, each in event.values.items():
+                if name in names:
+                    found.setdefault(name, []).append((event.step, each))
+        return found
 
     @property
     def _number(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from anew.runner.dataclass import dataclass
 from anew.runner.format.values import plain
 from anew.runner.records import Status, Verdict
+from anew.runner.rerun.histograms import compare_histograms
 from anew.runner.rerun.parts import Part, value_parts
 from anew.runner.rerun.series import SeriesCompared, compare_series
 from anew.runner.rerun.sides import Side
@@ -69,6 +70,7 @@ def compare(was: Side, now: Side, *, ignore: Sequence[str] = ()) -> Compared:
     if not found.partial:
         found.parts += _result(was, now)
     found.parts += _told(was, now, found)
+    found.parts += _histograms(was, now, ignore, found)
     found.artifacts += _artifacts(was, now, found)
     return found
 
@@ -188,6 +190,18 @@ def _one_series(name: str, was: Side, now: Side, partial: bool) -> SeriesCompare
     counts = [side.record.metrics[name].count if name in side.record.metrics else 0 for side in (was, now)]
     part = Part("metric", name, None, f"{counts[0]} points", f"{counts[1]} points", None)
     return SeriesCompared(points=counts[0], parts=[(float("inf"), part)])
+
+
+def _histograms(was: Side, now: Side, ignore: Sequence[str], found: Compared) -> Iterator[Part]:
+    further = found.partial or was.lost_points
+    media = {**({} if further else now.record.media), **was.record.media}
+    names = [name for name in media if not any(fnmatch.fnmatchcase(name, pattern) for pattern in ignore)]
+    if not names:
+        return
+    # a name may also stand for a picture by now
+    old, new = was.histograms(names), now.histograms(names)
+    for name in dict.fromkeys((*old, *(() if further else new))):
+        yield from compare_histograms(name, old.get(name, []), new.get(name, []), more=further)
 
 
 def _told(was: Side, now: Side, found: Compared) -> Iterator[Part]:

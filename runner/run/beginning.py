@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 from anew.runner.capture.beside import folders_beside
 from anew.runner.capture.command import unrepeatable
-from anew.runner.capture.elsewhere import modules_elsewhere
+from anew.runner.capture.elsewhere import with_elsewhere
 from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
@@ -22,7 +22,7 @@ from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.format.serial import start_to_json
 from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
-from anew.runner.records import CommandFacts, RunRecord, SourceFacts
+from anew.runner.records import CommandFacts, GitFacts, RunRecord, SourceFacts
 from anew.runner.relaunch.pythons import as_recorded
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.recorder import hand_down
@@ -163,14 +163,18 @@ def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:
     if origin.scan is None or not claim.settings.source.enabled:
         return SourceFacts(root=str(origin.places.root))
     source = origin.scan.finish(claim.store.objects, claim.settings.source, exclude=(claim.store.root,))
-    elsewhere = modules_elsewhere(origin.places, claim.store.objects, claim.settings.source)
     project, exclude = origin.places.project, (claim.store.root,)
     known = {file.path for file in source.files}
     beside = folders_beside(project, known, exclude=exclude, settings=claim.settings.source)
-    source = replace(source, files=(*source.files, *elsewhere), beside=beside)
-    if source.git is None or source.git.diff is None:
-        return source
-    return replace(source, git=replace(source.git, diff=redactor.text(source.git.diff)))
+    source = with_elsewhere(source, origin.places, claim.store.objects, claim.settings.source)
+    git = without_secrets(source.git, redactor) if source.git is not None else None
+    repositories = {folder: without_secrets(facts, redactor) for folder, facts in source.repositories.items()}
+    return replace(source, git=git, repositories=repositories, beside=beside)
+
+
+def without_secrets(facts: GitFacts, redactor: Redactor) -> GitFacts:
+    """Return the state of a repository with a diff that holds no secret."""
+    return facts if facts.diff is None else replace(facts, diff=redactor.text(facts.diff))
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------

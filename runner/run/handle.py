@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.errors import AnewError, RunStateError, StoreError, ValueRefusedError
 from anew.runner.format import serial
-from anew.runner.format.values import encode
+from anew.runner.format.values import encode, flaw_of_tags
 from anew.runner.places import Places
+from anew.runner.records import ContentRef
 from anew.runner.run.recorder import Recorder, attach
 from anew.runner.settings import InputSettings
 from anew.runner.store.objects import ObjectStore
@@ -22,6 +24,7 @@ from anew.runner.store.paths import RunLayout, StoreLayout
 if TYPE_CHECKING:
     import numpy as np
 
+    from anew.runner.run.media import Piece
     from anew.runner.search.pruning import Pruning
 
 RUN_VARIABLE = "ANEW_RUN"
@@ -64,6 +67,7 @@ class Run:
         self._objects = objects
         self._places = places
         self._inputs = inputs
+        self._steps: dict[str, int] = {}
         self._search: Any = _UNKNOWN
         self._search_lock = threading.Lock()
 
@@ -107,16 +111,112 @@ class Run:
                 circles, or the name is not a relative path without "..".
             StoreError: The content or its record could not be written, and the run has a hole (`anew.on_loss`).
         """
-        # not at the top, as in the two below: `from anew import Run`, for an annotation, is to stay light
-        from anew.runner.capture.artifacts import artifact_files
+        for label, keep in _media().files_of(Path(path), name, self.dir, self._objects):
+            self._keep(label, keep)
+        self._recorder.sync()
 
-        files = artifact_files(Path(path), name, base=self.dir)
-        for file in files:
-            with self._losing(f"artifact {file.name!r}"):
-                sha256, size = self._objects.put_file(file.path)
-            if not self._recorder.add(ev.ArtifactAdded, artifact=file.reference(sha256, size)):
-                raise StoreError(f"The artifact {file.name!r} could not be put on record.", run=self.id)
-            self._recorder.regain(f"artifact {file.name!r}")
+    def _keep(self, label: str, keep: Callable[[], ContentRef], **also: Any) -> None:
+        """Have an artifact in the store and on record."""
+        with self._losing(f"artifact {label!r}"):
+            reference = keep()
+        if not self._recorder.add(ev.ArtifactAdded, artifact=reference, **also):
+            raise StoreError(f"The artifact {label!r} could not be put on record.", run=self.id)
+        self._recorder.regain(f"artifact {label!r}")
+
+    def log_figure(self, figure: Any, name: str, step: int | None = None) -> None:
+        """
+        Keep a figure as the artifact NAME.png, or NAME/STEP.png; when this returns, it survives a power cut.
+
+        Args:
+            figure: Of Matplotlib, or whatever has `savefig`; one of Plotly is kept as an HTML page (4 MB, for it is
+                complete).
+            name: What to call it, "/" allowed. The same name and step again replace it.
+            step: Any integer; None for a figure that is not one of several.
+
+        Raises:
+            ValueRefusedError: It is no figure or cannot be written, or these are no name and step.
+            ArtifactError: The name is not a relative path without "..".
+            StoreError: As for `log_artifact`.
+        """
+        self._log_piece("figure", figure, name, step)
+
+    def log_image(self, image: Any, name: str, step: int | None = None) -> None:
+        """
+        Keep a picture as the artifact NAME.png, or NAME/STEP.png. Needs Pillow: `pip install 'anew[image]'`.
+
+        Args:
+            image: A picture of Pillow, or an array or tensor of shape (height, width) or (height, width, channels) with
+                1 to 4 channels: uint8, float from 0 to 1, or bool.
+            name: As for `log_figure`.
+            step: As for `log_figure`.
+
+        Raises:
+            ValueRefusedError: Another shape or type, or numbers out of range; or these are no name and step.
+            MissingExtraError: Pillow is not installed.
+            ArtifactError, StoreError: As for `log_figure`.
+        """
+        self._log_piece("image", image, name, step)
+
+    def log_text(self, text: str, name: str, step: int | None = None) -> None:
+        """
+        Keep a text as the artifact NAME.txt, or NAME/STEP.txt, without the secrets that are known.
+
+        Args:
+            text: Of any length.
+            name: As for `log_figure`.
+            step: As for `log_figure`.
+
+        Raises:
+            ValueRefusedError, ArtifactError, StoreError: As for `log_figure`.
+        """
+        hidden = self._recorder.redactor.text(text) if isinstance(text, str) else text
+        self._log_piece("text", hidden, name, step)
+
+    def log_table(self, table: Any, name: str, step: int | None = None) -> None:
+        """
+        Keep a table as the artifact NAME.csv, or NAME/STEP.csv.
+
+        Args:
+            table: A data frame of pandas (with its index, unless that only counts) or polars, or a list of mappings, a
+                row each.
+            name: As for `log_figure`.
+            step: As for `log_figure`.
+
+        Raises:
+            ValueRefusedError, ArtifactError, StoreError: As for `log_figure`.
+        """
+        self._log_piece("table", table, name, step)
+
+    def log_histogram(self, values: Any, name: str, step: int | None = None, *, bins: int = 64) -> None:
+        """
+        Log how many of *values* lie where, as counts in bins of one width; as durable as `log`.
+
+        Args:
+            values: An array, tensor or list of real numbers, of any shape. NaN and infinities are counted apart, and
+                the first time they are named on stderr and in the record's warnings.
+            name: What to call it.
+            step: Any integer; None for one more than the last step of this name in this process, from 0 on.
+            bins: How many bins.
+
+        Raises:
+            ValueRefusedError: No values or no numbers, or these are no name and step.
+        """
+        media, call = _media(), "log_histogram"
+        label, at = media.series_name(name, call), media.step_of(step, call)
+        found = {label: media.histogram(values, bins)}
+        if at is None:
+            at = self._steps.get(label, 0)
+        self._recorder.add(ev.HistogramsLogged, step=at, values=found)
+        self._steps[label] = at + 1
+        self._recorder.name_strays(at, media.unfinite(found))
+
+    def _log_piece(self, kind: str, given: Any, name: str, step: int | None) -> None:
+        media, call = _media(), f"log_{kind}"
+        label, at = media.series_name(name, call), media.step_of(step, call)
+        piece: Piece = getattr(media, kind)(given)
+        path = media.path_of(label, at, piece.ending)
+        also = {} if at is None else {"step": at}
+        self._keep(path, lambda: media.kept(piece, path, self._objects), form=kind, series=label, **also)
         self._recorder.sync()
 
     def input(self, path: str | os.PathLike[str]) -> Path:
@@ -171,8 +271,13 @@ class Run:
                 self._recorder.warn_once(f"info:{key}", f"info.{key} was not kept: {type(error).__name__}: {error}")
 
     def tag(self, *names: str) -> None:
-        """Add tags."""
-        self._recorder.add(ev.TagsChanged, added=tuple(str(name) for name in names))
+        """Add tags. An empty one is left out, said on stderr and kept in the record's warnings."""
+        given = tuple(str(name) for name in names)
+        kept = tuple(name for name in given if not flaw_of_tags([name]))
+        if kept:
+            self._recorder.add(ev.TagsChanged, added=kept)
+        if flaw := flaw_of_tags(given):
+            self._recorder.warn_once("tag:", f"run.tag({', '.join(map(repr, given))}): {flaw}")
 
     def note(self, text: str) -> None:
         """Set the run's note, in place of the one before."""
@@ -228,6 +333,13 @@ class Run:
         from anew.runner.capture.seeds import rng
 
         return rng(self.seed, name)
+
+
+def _media() -> ModuleType:
+    """Return the module that makes files of what is logged; not at the top, or `from anew import Run` is not light."""
+    from anew.runner.run import media
+
+    return media
 
 
 def _shown(value: object) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.system import SystemSampler
 from anew.runner.config.main import ComposedJob
+from anew.runner.events import RunEnded
 from anew.runner.guard import reserve
 from anew.runner.guard.watch import Guard, Watch
 from anew.runner.records import FORMAT
@@ -41,13 +42,19 @@ if TYPE_CHECKING:
     from anew.runner.dispatch.follow import Followers
 
 
-def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run], Any]) -> Any:
+def execute(
+    job: ComposedJob,
+    claim: Claim,
+    origin: Origin,
+    call: Callable[[Run], Any],
+    tell_end: Callable[[RunEnded | None], object] = lambda ended: None,
+) -> Any:
     """
     Record *call* as one run and return what it returns.
 
     Whatever *call* raises is recorded and raised again. The status is INTERRUPTED after SIGINT or SIGTERM, FAILED after
     another exception or an exit with a code other than 0, else COMPLETED: FAILED, too, when main returned and something
-    of the run could not be recorded (`anew.on_loss`).
+    of the run could not be recorded (`anew.on_loss`). *tell_end* is called with what is on record of its end.
 
     Raises:
         UnkeptError: That is so, or the outcome could not be written.
@@ -74,6 +81,7 @@ def execute(job: ComposedJob, claim: Claim, origin: Origin, call: Callable[[Run]
             finally:
                 # what a Ctrl-C broke off that came before the end, or between the ends of two parts; else nothing
                 _end(life)
+                tell_end(course.ended)
                 # gives the number back, where no record came to be
                 if not course.called:
                     claim.store.abandon(claim.number)

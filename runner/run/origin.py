@@ -38,6 +38,7 @@ class Origin:
         places: Where the project's files are.
         scan: The scan of its source under way; None where the source is given.
         source: The source, in a re-run of the recorded one.
+        made: Source that lies in no file, such as cells: the path in the project that it is kept as -> text.
         cache: A folder for what only saves time.
         rerun_of: The run that is repeated.
         seed: The root seed of a configuration without one; None to draw it.
@@ -51,6 +52,7 @@ class Origin:
     scan: SourceScan | None
     cache: Path
     source: SourceFacts | None = None
+    made: Mapping[str, str] = field(default_factory=dict)
     rerun_of: RerunOf | None = None
     seed: int | None = None
     torch_threads: int | None = None

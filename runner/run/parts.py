@@ -8,8 +8,10 @@ to pass: main returned or raised, a part could not be started, a required observ
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import field
 from functools import cache
 from pathlib import Path
@@ -18,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anew.runner import events as ev
 from anew.runner.capture.beside import is_left_out, unseen_files
 from anew.runner.capture.determinism import Determinism
-from anew.runner.capture.elsewhere import modules_elsewhere
+from anew.runner.capture.elsewhere import modules_elsewhere, repositories_of
 from anew.runner.capture.environment import imported_modules, loaded_libraries
 from anew.runner.capture.noticed import missed_files, noticed_inputs, written_files
 from anew.runner.capture.opened import OpenedFiles
+from anew.runner.capture.output import is_within_a_line
 from anew.runner.capture.source import added_modules
 from anew.runner.capture.unseen import Unseen
 from anew.runner.capture.written import WrittenFiles
@@ -30,7 +33,7 @@ from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
 from anew.runner.relaunch.plan import report_seen
-from anew.runner.run.beginning import Beginning, without_source
+from anew.runner.run.beginning import Beginning, without_secrets, without_source
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import message
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
@@ -177,16 +180,18 @@ class Announcement:
 
     def stop(self) -> None:
         """Say what went wrong, quiet or not, and how the run ended; of main never called, its caller says enough."""
-        for problem in dict.fromkeys((*self._course.problems, *self._course.losses)):
-            say(problem)
+        lines = [*dict.fromkeys((*self._course.problems, *self._course.losses))]
         ended = self._course.ended
-        if self._is_quiet or ended is None or not self._course.called:
-            return
         claim = self._beginning.claim
-        if not claim.settings.record:
-            say(f"{ended.status.value} after {duration(ended.duration_s)}, unrecorded")
-            return
-        say(f"run {claim.number} {ended.status.value} after {duration(ended.duration_s)}, {self._where()}")
+        if not (self._is_quiet or ended is None or not self._course.called):
+            took = f"{ended.status.value} after {duration(ended.duration_s)}"
+            is_kept = claim.settings.record
+            lines.append(f"run {claim.number} {took}, {self._where()}" if is_kept else f"{took}, unrecorded")
+        if lines and is_within_a_line(claim.layout.output):
+            with suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write("\n")
+        for line in lines:
+            say(line)
 
     def _where(self) -> str:
         claim = self._beginning.claim
@@ -271,9 +276,11 @@ class AddedSource:
         source, root = self._beginning.record.source, self._beginning.origin.places.project
         files = added_modules(source, root, claim.store.objects, settings, exclude=(claim.store.root,))
         known = frozenset(file.path for file in source.files)
-        files += modules_elsewhere(self._beginning.origin.places, claim.store.objects, settings, known=known)
-        if files:
-            self._recorder.add(ev.SourceAdded, files=files)
+        elsewhere = modules_elsewhere(self._beginning.origin.places, claim.store.objects, settings, known=known)
+        found = repositories_of(elsewhere, settings, known=source.repositories)
+        repositories = {folder: without_secrets(facts, self._recorder.redactor) for folder, facts in found.items()}
+        if files or elsewhere:
+            self._recorder.add(ev.SourceAdded, files=(*files, *elsewhere), repositories=repositories)
 
 
 class Imports:
@@ -345,7 +352,7 @@ class NoticedInputs:
         settings, places = beginning.claim.settings.inputs, beginning.origin.places
         roots = [Path(root).expanduser() for root in settings.roots]
         mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]
-        exclude = (beginning.claim.store.root,)
+        exclude = (beginning.claim.store.root, beginning.origin.cache)
         folders = [places.project, *roots, *mirrored, *([places.mirror] if places.mirror is not None else [])]
         # what is laid out for a re-run is nobody's project
         self._written = WrittenFiles(beginning.origin.cache, places.root) if not places.moved else None

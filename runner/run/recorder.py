@@ -28,12 +28,13 @@ from anew.runner.store.journal import JournalWriter
 from anew.runner.store.lines import changed
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.roll import Roll
-from anew.runner.wording import say, sentence
+from anew.runner.wording import printable, say, sentence, some
 
 MAIN_WRITER = "main"
 SECRETS_VARIABLE = "ANEW_SECRETS"
 # what adds to that which a re-run uses, and so is marked
 _ADDING = (ev.SourceAdded, ev.InputUsed)
+_MOST_STRAYS = 5
 
 
 class Recorder:
@@ -130,7 +131,7 @@ class Recorder:
     def log(self, values: Mapping[str, Any], step: int | None) -> None:
         """Write one line of metrics; what is no number is refused by name, and the rest is kept."""
         if not self._clean.issuperset(values):
-            values = self.redactor.named(values)
+            values = self.redactor.named(self._without_nameless(values))
         try:
             refused = self._current().log(values, step)
         except StoreError as error:
@@ -139,6 +140,26 @@ class Recorder:
         if refused:
             for name, why in refused.items():
                 self.warn_once(f"metric:{name}", f"the metric {name!r} was not kept: {why}")
+        if self._journal.strays:
+            self.name_strays(*self._journal.strays.popleft())
+
+    def name_strays(self, step: int, strays: Mapping[str, str]) -> None:
+        """Say, the first time for each of them, which series have values that are not finite, and at which step."""
+        news = [name for name in strays if f"stray:{name}" not in self._warned]
+        self._warned.update(f"stray:{name}" for name in news)
+        if not news:
+            return
+        told = some([f"{printable(name)} is {strays[name]}" for name in news], _MOST_STRAYS)
+        which = "its first value that is" if len(news) == 1 else "the first of their values that are"
+        self.warn_once(f"strays:{news[0]}", f"at step {step} {told}: {which} not finite.")
+
+    def _without_nameless(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Leave out what has an empty name: it could be asked for by none, and stands in no column."""
+        nameless = [name for name in values if isinstance(name, str) and not name.strip()]
+        if not nameless:
+            return values
+        self.warn_once("metric:", "a metric was not kept: a metric's name is a text, and this one is empty")
+        return {name: value for name, value in values.items() if name not in nameless}
 
     def add(self, kind: type[ev.Event], **values: Any) -> bool:
         """

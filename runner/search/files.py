@@ -38,6 +38,11 @@ class SearchFiles:
         return self.folder / "search.json"
 
     @property
+    def summary(self) -> Path:
+        """What the search had found when it ended, and of which storage that is said."""
+        return self.folder / "summary.json"
+
+    @property
     def results(self) -> Path:
         """The best, where the sweepers of others put it too."""
         return self.sweep / "optimization_results.yaml"
@@ -72,14 +77,14 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read a file of `write_json`; None when there is none. Raises StoreError."""
     try:
-        return serial.unseal_or_older(_read(path))
+        return serial.unseal_or_older(read_regular(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise StoreError(f"Cannot read {str(path)!r}: {error}", path=str(path)) from error
 
 
-def _read(path: Path) -> bytes:
+def read_regular(path: Path) -> bytes:
     """Return what a regular file holds: anything else would be waited for. Raises OSError."""
     if not stat.S_ISREG(path.lstat().st_mode):
         raise OSError(errno.EINVAL, "it is no regular file")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from contextlib import suppress
+from dataclasses import asdict, field, replace
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import AnewError, StoreError
+from anew.runner.errors import AnewError, StoreError, ValueRefusedError
+from anew.runner.format import serial
+from anew.runner.format.values import decode, encode
 from anew.runner.search.extra import allow_experiments, need, without_announcements
+from anew.runner.search.files import SearchFiles, read_json, read_regular, write_json
 from anew.runner.search.record import SearchRecord, read_record
-from anew.runner.search.storage import lies_within
+from anew.runner.search.storage import JOURNAL, lies_within
 from anew.runner.search.study import StudyOf
 from anew.runner.wording import in_a_line
 
@@ -78,6 +83,8 @@ def summary(sweep_folder: Path, *, trusted: bool = False) -> SearchSummary | Non
     record = read_record(sweep_folder)
     if record is None:
         return None
+    if (kept := _kept(sweep_folder, record)) is not None:
+        return kept
     need("optuna")
     plain = SearchSummary(
         directions=record.directions, sampler=record.sampler.name, seed=record.seed, wanted=record.n_trials
@@ -97,6 +104,37 @@ def summary(sweep_folder: Path, *, trusted: bool = False) -> SearchSummary | Non
             f"{in_a_line(f'{type(error).__name__}: {error}')}. What its jobs came to: anew sweep show",
             path=str(sweep_folder),
         ) from error
+
+
+def keep(sweep_folder: Path, found: SearchSummary) -> None:
+    """Write down what a search has found, for whoever asks later: to work it out takes Optuna and all it imports."""
+    record = read_record(sweep_folder)
+    digest = None if record is None else _digest(sweep_folder, record)
+    # it is had without, too
+    with suppress(StoreError, ValueRefusedError):
+        if digest is not None:
+            write_json(SearchFiles(sweep_folder).summary, {"of": digest, "found": encode(asdict(found))})
+
+
+def _kept(sweep_folder: Path, record: SearchRecord) -> SearchSummary | None:
+    """Return what was written down, where the search is still the one that it was written of."""
+    with suppress(StoreError, KeyError, TypeError, ValueError, AttributeError):
+        values = read_json(SearchFiles(sweep_folder).summary)
+        if values is None or values["of"] is None or values["of"] != _digest(sweep_folder, record):
+            return None
+        found = decode(values["found"])
+        best = tuple(Found(**{**each, "values": tuple(each["values"])}) for each in found["best"])
+        return SearchSummary(**{**found, "directions": tuple(found["directions"]), "best": best})
+    return None
+
+
+def _digest(sweep_folder: Path, record: SearchRecord) -> str | None:
+    """Return a digest of a search and of its storage; None where that is no file of the sweep's."""
+    if record.storage != JOURNAL:
+        return None
+    with suppress(OSError):
+        return hashlib.sha256(serial.seal(asdict(record)) + read_regular(sweep_folder / JOURNAL)).hexdigest()
+    return None
 
 
 def _told(record: SearchRecord, trials: Mapping[int, FrozenTrial]) -> SearchSummary:

@@ -1,4 +1,4 @@
-"""Tags and notes given later, deleting, restoring, purging."""
+"""Tags, notes and comments given later, deleting, restoring, purging."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
+from anew.runner.attached.comments import Comment, user_name
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import RunNotFoundError, RunStateError, StoreError
+from anew.runner.errors import RunNotFoundError, RunStateError, StoreError, ValueRefusedError
 from anew.runner.format import ids
 from anew.runner.format.serial import from_json, to_json
+from anew.runner.format.values import flaw_of_tags
 from anew.runner.query.filters import parse_filter
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
@@ -49,13 +52,23 @@ class Purged:
 
 
 def tag(store: RunFolders, ref: str | int, add: Sequence[str] = (), remove: Sequence[str] = ()) -> RunRecord:
-    """Add and take away tags; return the record. Raises as `StoredRuns.resolve`, and StoreError."""
+    """Add and take away tags; return the record. Raises as `StoredRuns.resolve`, StoreError, and ValueRefusedError."""
+    if flaw := flaw_of_tags(add):
+        raise ValueRefusedError(f"{list(add)!r} cannot be added: {flaw} Such as: anew tag {ref} paper")
     return _add(store, ref, ev.TagsChanged, added=tuple(add), removed=tuple(remove))
 
 
 def note(store: RunFolders, ref: str | int, text: str) -> RunRecord:
     """Set a run's note; empty text takes it away. Returns and raises as `tag`."""
     return _add(store, ref, ev.NoteSet, text=text)
+
+
+def comment(store: RunFolders, ref: str | int, text: str) -> RunRecord:
+    """Add a comment of this process's user; return the record. Raises as `tag`, ValueRefusedError without text."""
+    if not text.strip():
+        raise ValueRefusedError('An empty comment says nothing. To add one: anew comment REF "what there is to say"')
+    said = Comment(text=text, by=user_name(), at=datetime.now(timezone.utc))
+    return _add(store, ref, ev.Commented, comment=said)
 
 
 def judge(store: RunFolders, ref: str | int, verdict: Verdict) -> RunRecord:
@@ -76,10 +89,13 @@ def _without_secrets(kind: type[ev.Event], values: dict[str, Any]) -> dict[str, 
     from anew.runner.format.redact import Redactor
 
     redactor = Redactor.of_environment()
-    if kind is ev.Judged:
-        told = redactor.texts(to_json(values["verdict"]))
-        return {"verdict": from_json(Verdict, told)}
-    return {name: redactor.texts(value) for name, value in values.items()}
+    facts = (Verdict, Comment)
+    return {
+        name: from_json(type(value), redactor.texts(to_json(value)))
+        if isinstance(value, facts)
+        else redactor.texts(value)
+        for name, value in values.items()
+    }
 
 
 def delete(store: RunFolders, ref: str | int, *, force: bool = False) -> int:

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from anew.runner.dataclass import dataclass
+from anew.runner.events import CURATING
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.store.files import read_regular, replace_whole
-from anew.runner.store.paths import CURATING, RunLayout
+from anew.runner.store.paths import RunLayout
 
 _MOST_BYTES = 64 * 2**20
 

@@ -26,7 +26,7 @@ from anew.runner.store.files import cannot, create_whole, make_folders, names_in
 from anew.runner.store.index import Index
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
-from anew.runner.store.paths import CURATING, RETIRED, RunLayout, StoreLayout
+from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
 from anew.runner.store.reading import check_format, journals, read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
@@ -276,7 +276,7 @@ class FolderStore(RunFolders):
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
         name, body = serial.body(kind, **values)
         writer = JournalWriter(
-            self.layout.run(run.number).journal(f"{CURATING}{ids.new_uid()}"),
+            self.layout.run(run.number).journal(f"{ev.CURATING}{ids.new_uid()}"),
             clock=lambda: time.time() - run.record.started_at.timestamp(),
         )
         try:

@@ -60,6 +60,7 @@ class JournalWriter:
         fault: Why a sync in the background failed, when one did.
         is_named: Whether its name in its folder is synced.
         tally: Takes the number of the latest line, where somebody else is to know it.
+        strays: The steps at which metrics were NaN or infinite for the first time, each with their names and values.
 
     Raises:
         StoreError: The file cannot be made.
@@ -83,6 +84,8 @@ class JournalWriter:
         self._t = 0.0
         self._keys: dict[str, str] = {}
         self._next_steps: dict[str, int] = {}
+        self.strays: deque[tuple[int, dict[str, str]]] = deque()
+        self._strayed: set[str] = set()
         # the thread that logs first, and the others with their numbers
         self._first_thread = 0
         self._threads: dict[int, int] = {}
@@ -112,6 +115,7 @@ class JournalWriter:
         """Return a journal for this process that goes on counting steps where this one stood at the fork."""
         writer = JournalWriter(path, clock=self._clock, durability_ms=self._durability_ms)
         writer._next_steps = dict(self._next_steps)
+        writer._strayed = set(self._strayed)
         return writer
 
     def append(self, kind: str, body: Mapping[str, Any]) -> None:
@@ -159,11 +163,11 @@ class JournalWriter:
         with self._lock:
             # As `_in_turn`, without its cost.
             if self._inside or self._later:
-                self._in_turn(lambda: self._write_metrics(names, texts, step))
+                self._in_turn(lambda: self._write_metrics(names, texts, step, odd))
                 return refused
             self._inside = True
             try:
-                self._write_metrics(names, texts, step)
+                self._write_metrics(names, texts, step, odd)
             finally:
                 self._inside = False
             if self._later:
@@ -245,7 +249,7 @@ class JournalWriter:
             finally:
                 self._inside = False
 
-    def _write_metrics(self, names: Sequence[str], texts: Sequence[str], step: int | None) -> None:
+    def _write_metrics(self, names: Sequence[str], texts: Sequence[str], step: int | None, odd: object) -> None:
         following = self._next_steps
         if step is None:
             step = max([following.get(name, 0) for name in names])
@@ -255,6 +259,19 @@ class JournalWriter:
         after = min(step + 1, GREATEST_STEP)
         for name in names:
             following[name] = after
+        if odd:
+            self._note_strays(names, texts, step)
+
+    def _note_strays(self, names: Sequence[str], texts: Sequence[str], step: int) -> None:
+        """Take note of metrics that are not finite for the first time: their values end with a quotation mark."""
+        found = {
+            name: text.rsplit('"', 2)[1]
+            for name, text in zip(names, texts, strict=True)
+            if text.endswith('"') and name not in self._strayed
+        }
+        if found:
+            self._strayed.update(found)
+            self.strays.append((step, found))
 
     def _thread(self, ident: int) -> str:
         """Return what a line says of the thread that logs it: nothing for the first."""

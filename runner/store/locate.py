@@ -10,7 +10,7 @@ from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.registry import STORES, offers
 from anew.runner.store.run_folders import RunFolders
-from anew.runner.store.typed import STORE_VARIABLE, default_store_path
+from anew.runner.store.typed import STORE_VARIABLE, default_store_path, nearest_store_path
 
 __all__ = ["STORE_VARIABLE", "default_store_path"]
 
@@ -23,7 +23,8 @@ def open_store(
 
     Args:
         url: A folder, or a URL whose scheme an installed package offers, such as mongodb://HOST/DATABASE; None for
-            `ANEW_STORE` in the environment, or else the default.
+            `ANEW_STORE` in the environment, or else the default: `runs/` of the project or, to look at where no project
+            is marked, the nearest one further up.
         create: Make it when it is not there.
         start: The folder whose project the default belongs to; None for the working directory.
 
@@ -31,11 +32,15 @@ def open_store(
         StoreError: There is no store, or it cannot be used.
         MissingExtraError: What the store needs is not installed.
     """
-    named = os.fspath(url) if url is not None else os.environ.get(STORE_VARIABLE)
-    if named and "://" in named:
+    named = os.fspath(url) if url is not None else os.environ.get(STORE_VARIABLE) or None
+    if named is None:
+        found = default_store_path if create else nearest_store_path
+        return FolderStore.open(found(start or Path.cwd()).absolute(), create=create)
+    if not named.strip():
+        raise StoreError(f"The store's name is empty: {named!r}. Name a folder or a URL: --store FOLDER")
+    if "://" in named:
         return _open_url(named, create)
-    root = Path(named).expanduser() if named else default_store_path(start or Path.cwd())
-    return FolderStore.open(root.absolute(), create=create)
+    return FolderStore.open(Path(named).expanduser().absolute(), create=create)
 
 
 def open_run_folders(url: str | os.PathLike[str] | None = None, *, create: bool = False) -> RunFolders:

@@ -8,7 +8,6 @@ from anew.runner.dataclass import dataclass
 
 RETIRED = "retired-"
 PURGING = ".purging-"
-CURATING = "curate-"
 FETCHED = "fetched.json"  # in a mirror of a database: how much of it was fetched
 
 

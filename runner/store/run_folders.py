@@ -7,7 +7,7 @@ import heapq
 import os
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +17,12 @@ from anew.runner import events as ev
 from anew.runner.contracts import Observer
 from anew.runner.errors import StoreError, SweepNotFoundError
 from anew.runner.format.ids import is_number
+from anew.runner.format.serial import DamagedError, event_from_entry
 from anew.runner.records import RunRecord
 from anew.runner.store import curate
 from anew.runner.store.contents import artifact_of, intact
 from anew.runner.store.files import cannot, names_in, next_data, open_regular
-from anew.runner.store.lines import read_points, read_threads
+from anew.runner.store.lines import read_entries, read_points, read_threads
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.output_sums import output_damage
 from anew.runner.store.paths import RunLayout, StoreLayout
@@ -116,6 +117,16 @@ class RunFolders(StoredRuns):
                     found.setdefault((path.stem, thread), []).append(point)
         return found
 
+    def histograms(self, number: int, names: Container[str]) -> Iterator[ev.HistogramsLogged]:
+        """Yield the events with histograms of these names, each writer's in order; what cannot be read has none."""
+        for path in journals(self.present(number)):
+            with suppress(OSError):
+                for entry in read_entries(path, [ev.HistogramsLogged.kind]):
+                    with suppress(DamagedError):
+                        event = event_from_entry("", path.stem, entry)
+                        if isinstance(event, ev.HistogramsLogged) and any(name in names for name in event.values):
+                            yield event
+
     def output(self, ref: str | int, *, follow: bool = False) -> Iterator[str]:
         """Yield captured output in pieces; with *follow*, until the run has ended. Raises as `resolve`."""
         number = self.resolve(ref)
@@ -152,6 +163,10 @@ class RunFolders(StoredRuns):
     def note(self, ref: str | int, text: str) -> RunRecord:
         """Set a run's note; see `StoredRuns.note`."""
         return curate.note(self, ref, text)
+
+    def comment(self, ref: str | int, text: str) -> RunRecord:
+        """Add a comment to a run; see `StoredRuns.comment`."""
+        return curate.comment(self, ref, text)
 
     def delete(self, ref: str | int, *, force: bool = False) -> int:
         """Move a run into the trash; see `StoredRuns.delete`."""

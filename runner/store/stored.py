@@ -13,6 +13,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError, StoreError
 from anew.runner.format import ids
 from anew.runner.query import filters
+from anew.runner.query.found import Found
 from anew.runner.query.sorting import sort_records
 from anew.runner.query.tabular import as_table
 from anew.runner.records import RunRecord
@@ -160,7 +161,7 @@ class StoredRuns(ABC):
 
     def find(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> list[RunRecord]:
         """Return the runs that match; see `RunStore.find`. Raises FilterError."""
-        return [bind(record, self.open_object) for record in self._found(where, sort, limit)]
+        return Found(bind(record, self.open_object) for record in self._found(where, sort, limit))
 
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
         matches = filters.parse_filter(where).matches if where.strip() else None
@@ -225,6 +226,10 @@ class StoredRuns(ABC):
 
     def note(self, ref: str | int, text: str) -> RunRecord:
         """Set a run's note; an empty text takes it away. Returns and raises as `tag`."""
+        raise self._only_looked_at()
+
+    def comment(self, ref: str | int, text: str) -> RunRecord:
+        """Add a comment of this user's, now. Returns and raises as `tag`; ValueRefusedError for an empty text."""
         raise self._only_looked_at()
 
     def delete(self, ref: str | int, *, force: bool = False) -> int:

@@ -6,14 +6,27 @@ import os
 import shlex
 from pathlib import Path
 
-from anew.runner.places import project_root
+from anew.runner.places import is_marked, project_root
 
 STORE_VARIABLE = "ANEW_STORE"
 
 
 def default_store_path(start: Path) -> Path:
-    """Return `runs/` in the project that the folder *start* belongs to."""
+    """Return `runs/` in the project that the folder *start* belongs to: where runs go."""
     return project_root(start.resolve()) / "runs"
+
+
+def nearest_store_path(start: Path) -> Path:
+    """
+    Return the store to look at from the folder *start*.
+
+    The default; where nothing marks a project, the nearest one at or above *start*, since a script that lies further
+    up has its runs beside it.
+    """
+    here = default_store_path(start)
+    if here.parent != start.resolve() or is_marked(here.parent):
+        return here
+    return next((path for folder in here.parents if Path(path := folder / "runs", "FORMAT").is_file()), here)
 
 
 def as_typed(command: str, store: str | os.PathLike[str], start: str | os.PathLike[str] | None = None) -> str:
@@ -31,7 +44,7 @@ def as_typed(command: str, store: str | os.PathLike[str], start: str | os.PathLi
     else:
         try:
             named = os.environ.get(STORE_VARIABLE)
-            found = Path(named).expanduser() if named else default_store_path(Path(start or Path.cwd()))
+            found = Path(named).expanduser() if named else nearest_store_path(Path(start or Path.cwd()))
             is_found = os.path.realpath(found) == os.path.realpath(url)
         except OSError:
             is_found = False

@@ -1,4 +1,4 @@
-"""What a sweep says while it goes on: a bar on a terminal, a line for each job elsewhere. All on stderr."""
+"""What a sweep says while it goes on: a line for each job that ended; on a terminal a bar below them. All on stderr."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from anew.runner.records import Status
 from anew.runner.sweep_records import SweepJob, aim_of, best_of
-from anew.runner.wording import duration, say, short
+from anew.runner.wording import duration, lines, say, short, without_noise
 
 
 class Progress:
@@ -51,7 +51,12 @@ class Progress:
         self._finished += 1
         self._counts[job.status] = self._counts.get(job.status, 0) + 1
         self._ended.append(job)
-        if self._bar is None and not self._quiet:
+        if self._bar is not None:
+            # above the bar, which goes on below
+            self._bar.console.print(
+                f"anew: {lines(self._line(job))}", markup=False, highlight=False, emoji=False, soft_wrap=True
+            )
+        elif not self._quiet:
             say(self._line(job))
         self._show()
 
@@ -70,7 +75,7 @@ class Progress:
             f"run {job.run}" if job.run is not None else "",
             job.status.value,
             what,
-            " ".join(job.overrides),
+            " ".join(map(without_noise, job.overrides)),
             f"({duration(job.duration_s)})" if job.duration_s is not None else "",
         ]
         return "  ".join(part for part in parts if part)

@@ -84,7 +84,9 @@ class Attachment:
         options: What was typed beside overrides: the store's URL.
         places: Where the project's files are, when the recorded ones were laid out.
         source: The files on record, in that case.
+        made: Source that lies in no file: the path that it is kept as -> text.
         uid: The sweep's uid, which tells it from another one that had its number.
+        is_resumed: Whether the sweep was taken up again.
     """
 
     root: str
@@ -94,7 +96,9 @@ class Attachment:
     options: Mapping[str, Any] = field(default_factory=dict)
     places: Places | None = None
     source: SourceFacts | None = None
+    made: Mapping[str, str] = field(default_factory=dict)
     uid: str = ""
+    is_resumed: bool = False
 
     @property
     def folder(self) -> SweepFolder:

@@ -8,7 +8,7 @@ from anew.runner.errors import FilterError
 from anew.runner.records import Status
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, direction_of, is_finite
-from anew.runner.wording import say, short
+from anew.runner.wording import say, short, without_noise
 
 _MOST = 20
 
@@ -18,7 +18,7 @@ def say_ending(sweep: SweepRecord, store: str, *, is_recorded: bool = True) -> N
     counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
     aim = aim_of(sweep.jobs, sweep.start.direction)
     best = best_of(sweep.jobs, aim)
-    where = f"run {best.run} {' '.join(best.overrides)}".rstrip() if best else ""
+    where = f"run {best.run} {' '.join(map(without_noise, best.overrides))}".rstrip() if best else ""
     ending = f"; best ({aim.words}) {short(best.result)}: {where}" if best else ""
     say(f"sweep {sweep.id}: {counts or 'no jobs'}{ending}")
     say_failures(sweep, store, is_recorded=is_recorded)
@@ -32,7 +32,7 @@ def say_failures(sweep: SweepRecord, store: str, *, is_recorded: bool = True) ->
     for job in failed[:_MOST]:
         run = f"run {job.run}" if job.run is not None else "no run"
         why = job.error or ("its process died" if job.status is Status.LOST else "")
-        say(f"  job {job.index}  {run}  {job.status.value}  {' '.join(job.overrides)}  {why}")
+        say(f"  job {job.index}  {run}  {job.status.value}  {' '.join(map(without_noise, job.overrides))}  {why}")
     if len(failed) > _MOST:
         say(f"  and {len(failed) - _MOST} more")
     if failed and is_recorded:

@@ -10,6 +10,7 @@ from typing import Any
 
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.errors import RerunError
+from anew.runner.format.cells import FILE_NAME
 from anew.runner.format.redact import REDACTED
 from anew.runner.records import SourceFacts, Status
 from anew.runner.relaunch import trust
@@ -83,6 +84,12 @@ def resume(
         return 0
     _refuse_secrets(start)
     chosen = code or _code(start, opened.url)
+    if chosen == "current" and start.command.entry == "cells":
+        again = as_typed(f"anew sweep resume {start.id} --code recorded", opened.url)
+        raise RerunError(
+            f"Sweep {start.id} was started from the cells of a notebook, which are on record, and in no file of "
+            f"today's project. To go on with them: {again}"
+        )
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
         only = _only(failed, missing)
@@ -148,6 +155,8 @@ def _refuse_secrets(start: SweepStart) -> None:
 
 def _code(start: SweepStart, store: str) -> str:
     changed = changed_files(start.source)
+    if start.command.entry == "cells" and [Path(path).name for path in changed] == [FILE_NAME]:
+        return "recorded"
     if not changed:
         return "current"
     raise RerunError(

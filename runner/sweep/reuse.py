@@ -10,6 +10,7 @@ from typing import Any
 
 from anew.runner.capture.command import unrepeatable
 from anew.runner.capture.noticed import UNKNOWN_INPUT
+from anew.runner.capture.seeds import seed_from_config
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.values import encode
@@ -47,7 +48,9 @@ class Work:
             around = [environment.implementation, environment.python, packages, environment.variables.get("PYTHONPATH")]
         target = command.target if command.entry == "module" else _below(command.target, root)
         called = [target, command.function, command.options, _below(command.cwd, root)]
-        given = [self.experiment, called, around, encode(config), self.seed, *more]
+        # of a configuration with a seed, that one shows in it
+        seed = self.seed if seed_from_config(config) is None else None
+        given = [self.experiment, called, around, encode(config), seed, *more]
         return hashlib.sha256(serial.dumps(given).encode()).hexdigest()[:32]
 
     def unknown(self) -> str:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.capture.elsewhere import modules_elsewhere
@@ -54,6 +55,7 @@ class SweepSession:
         only: In one taken up again, the statuses of jobs that are run again.
         places: Where the project's files are, when the recorded ones were laid out.
         cache: A folder for what only saves time.
+        made: Source that lies in no file: the path that it is kept as -> text.
         quiet: Say nothing.
 
     Attributes:
@@ -74,6 +76,7 @@ class SweepSession:
         resume: int | None = None,
         only: Sequence[Status] = (),
         places: Places | None = None,
+        made: Mapping[str, str] = MappingProxyType({}),
         quiet: bool = False,
     ) -> None:
         self._store = store
@@ -86,6 +89,7 @@ class SweepSession:
         self._only = only
         self._places = places
         self._cache = cache
+        self._made = made
         self._quiet = quiet
         self._redactor = Redactor.of_environment()
         self._redactor.learn(secret for each in settings.observers for secret in secrets_in(each.spec))
@@ -229,7 +233,8 @@ class SweepSession:
 
     def _announce(self) -> None:
         again = f", {self._ledger.count_completed()} of them completed" if self._is_resumed else ""
-        say(f"sweep {self.folder.number} of {self._experiment}: {len(self._ledger.known)} jobs{again}")
+        count = len(self._ledger.known)
+        say(f"sweep {self.folder.number} of {self._experiment}: {count} job{'' if count == 1 else 's'}{again}")
 
     def job(self, index: int) -> SweepJob:
         """Return how a job stands."""
@@ -260,7 +265,9 @@ class SweepSession:
             options={**self._options, "quiet": True},
             places=self._places,
             source=self._source() if self._places is not None else None,
+            made=self._made,
             uid=self.folder.uid,
+            is_resumed=self._is_resumed,
         )
 
     # --- running them ---------------------------------------------------------------------------------------------

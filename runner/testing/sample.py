@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
+from anew.runner.attached.comments import Comment
+from anew.runner.attached.media import Histogram
 from anew.runner.dataclass import dataclass
 from anew.runner.format import ids, serial
 from anew.runner.format.replay import replay
@@ -29,6 +31,12 @@ from anew.runner.store.journal import JournalWriter
 from anew.runner.store.paths import RunLayout
 
 ARTIFACT = b"weights" * 1000
+# one pixel, as PNG
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c6360000000020001e221bc33"
+    "0000000049454e44ae426082"
+)
+_HISTOGRAM = Histogram(low=-1.5, high=2.0, counts=(3, 0, 2**40), mean=0.25, std=1e-300, nans=1, infinities=2)
 STEPS = (0, 1, 2, 2, 1, 7, -3)
 LOSSES = (1.0, 0.5, math.nan, math.inf, -0.0, 0.1, 1e-300)
 
@@ -80,7 +88,8 @@ def sample_in(store: FolderStore, ending: Status | None, **changes: Any) -> Samp
     record = replace(_record(number, source), **changes)
     artifact = ContentRef(path="out/model.bin", sha256=store.objects.put_bytes(ARTIFACT), size=len(ARTIFACT))
     store.start(number, record)
-    events = tuple(_events(record, artifact, ending))
+    picture = ContentRef(path="samples/2.png", sha256=store.objects.put_bytes(PICTURE), size=len(PICTURE))
+    events = tuple(_events(record, artifact, picture, ending))
     points: dict[str, list[tuple[int, float | int]]] = {}
     for event in events:
         if isinstance(event, ev.MetricsLogged):
@@ -153,7 +162,7 @@ class _Writer:
         return kind(uid=self._uid, writer=self._name, q=self._q, t=t, **values)
 
 
-def _events(record: RunRecord, artifact: ContentRef, ending: Status | None) -> list[ev.Event]:
+def _events(record: RunRecord, artifact: ContentRef, picture: ContentRef, ending: Status | None) -> list[ev.Event]:
     main, child, output = (_Writer(record.uid, name) for name in ("main", f"p7-{ids.new_uid()}", "output"))
     events: list[ev.Event] = [ev.RunStarted(uid=record.uid, writer="run", q=0, t=0.0, record=record)]
     events.append(main(ev.SeedsSet, 0.01, seeded={"python": 7}))
@@ -169,9 +178,12 @@ def _events(record: RunRecord, artifact: ContentRef, ending: Status | None) -> l
         main(ev.InfoSet, 0.4, values={"best": {"epoch": 3}}),
         main(ev.InfoSet, 0.41, values={"best": {"acc": 0.9}, "a.b": {"$c": [1, math.nan]}}),
         main(ev.ArtifactAdded, 0.5, artifact=artifact),
+        main(ev.ArtifactAdded, 0.505, artifact=picture, form="image", series="samples", step=2),
+        main(ev.HistogramsLogged, 0.506, step=2, values={"odd.$w": _HISTOGRAM}),
         main(ev.InputUsed, 0.51, input=ContentRef(path="/data/x.csv", sha256="0" * 64, size=3, kept=False)),
         main(ev.TagsChanged, 0.6, added=("second",), removed=("first",)),
         main(ev.NoteSet, 0.61, text="noted"),
+        main(ev.Commented, 0.612, comment=Comment(text="so\nfar", by="me", at=record.started_at)),
         main(ev.ModulesImported, 0.615, names=("numpy",), libraries={"blas": "openblas 0.3"}),
         main(ev.Warned, 0.62, text="mind the step"),
         main(ev.Heartbeat, 10.0),

@@ -409,6 +409,9 @@ class RunStoreContract:
         assert [record.uid for record in store.find("tag == late")] == [uid]
         assert store.get(uid).note == HOSTILE
         assert not curate.note(folders, uid, "").note
+        curate.comment(folders, uid, "first")
+        assert [each.text for each in curate.comment(folders, uid, HOSTILE).comments][-2:] == ["first", HOSTILE]
+        assert store.get(uid).comments[-1].by
         assert len(store.numbers()) == len(NAMES)
 
     def test_a_deleted_run_can_be_had_back_or_deleting_is_refused(self, fresh: tuple[Shelf, RunStore]) -> None:

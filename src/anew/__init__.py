@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from anew.runner.errors import AnewError
     from anew.runner.experiment import Experiment
     from anew.runner.records import RunRecord
-    from anew.runner.rerun.conduct import rerun
+    from anew.runner.rerun.asked import rerun
     from anew.runner.rerun.report import RerunResult
     from anew.runner.run.handle import Run, current_run
+    from anew.runner.run.watching import watch
     from anew.runner.store.locate import open_store
     from anew.runner.sweep_records import SweepRecord
 
@@ -41,7 +42,8 @@ _HOMES = {
     "SweepRecord": "sweep_records",
     "current_run": "run.handle",
     "open_store": "store.locate",
-    "rerun": "rerun.conduct",
+    "rerun": "rerun.asked",
+    "watch": "run.watching",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "current_run",
     "open_store",
     "rerun",
+    "watch",
 ]
 
 

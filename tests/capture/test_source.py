@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 
 from anew.runner.capture import digests, git, source
-from anew.runner.capture.source import SourceScan, added_modules, cache_file, seems_secret
+from anew.runner.capture.source import SourceScan, added_modules, cache_file
 from anew.runner.errors import StoreError
+from anew.runner.format.secret_forms import seems_secret
 from anew.runner.records import ContentRef, SourceFacts
 from anew.runner.settings import SourceSettings
 from anew.runner.store.objects import ObjectStore
@@ -766,3 +767,17 @@ def test_many_scans_in_a_row_ask_git_once_until_a_file_changes(
     assert len(asked) == before + 1
     assert changed.git is not None
     assert changed.git.dirty
+
+
+@pytest.mark.parametrize("name", ["tests/settings.py", "deep/test/data.py", "test_settings.py"])
+def test_a_secret_of_tests_is_on_record_but_no_news(repository: Project, name: str) -> None:
+    """What tests call a password is made up: said at every start, it would have the next one overlooked."""
+    repository.write(name, "password = 'hunter2hunter2'\n")
+    scan = SourceScan(repository.root, repository.cache)
+    facts = scan.finish(repository.objects, SourceSettings())
+    assert len(facts.notes) == 1
+    assert scan.news == ()
+    repository.write("settings.py", "password = 'hunter2hunter2'\n")
+    scan = SourceScan(repository.root, repository.cache)
+    scan.finish(repository.objects, SourceSettings())
+    assert len(scan.news) == 1

@@ -97,8 +97,8 @@ def test_list_shows_runs_newest_first_with_what_varies(store: FolderStore, anew:
         "started",
         "status",
         "took",
-        "model.name",
         "lr",
+        "model.name",
         "result",
         "loss",
         "nan",
@@ -134,6 +134,49 @@ def test_people_get_the_newest_fifty_and_programs_all(project: Path, anew: Anew)
     assert len(anew("list", "--all").out.splitlines()) == 54
     assert len(anew("list", "--json").json) == 53
     assert [run["id"] for run in anew("list", "--json", "--limit", "2").json] == [53, 52]
+
+
+def test_list_as_csv_has_all_runs_values_in_full_and_names_of_the_filter_language(
+    store: FolderStore, anew: Anew
+) -> None:
+    done = anew("list", "--csv", "--sort", "config.lr")
+    assert done.err == ""
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert [row["id"] for row in rows] == ["1", "2", "3"]
+    assert {"started", "status", "config.lr", "config.model.name", "result", "loss", "tags"} <= set(rows[0])
+    assert (rows[0]["result"], rows[0]["big"], rows[0]["tags"]) == ("0.93", str(2**70), '["paper"]')
+    picked = anew("list", "--csv", "--columns", "loss,lr", "--limit", "1").out.splitlines()
+    assert picked[0] == "id,started,experiment,status,duration,loss,lr"
+    assert len(picked) == 2
+
+
+def test_what_is_most_likely_mistyped_in_a_list_is_told_with_what_is_near(store: FolderStore, anew: Anew) -> None:
+    def said(*args: str) -> str:
+        done = anew("list", *args)
+        assert done.code == 0
+        return done.err
+
+    assert "'loss' is a number in these runs, and 'abc' is not." in said("loss < abc")
+    assert "'loss' is a number in these runs" in said("loss < abc or config.lr > 0")
+    assert "'loss' is a number in these runs" in said("loss in [abc]")
+    assert said("loss < 1e-9") == said("loss < nan") == said("loss == none") == ""
+    assert "Did you mean 'mlp'?" in said("model.name == mpl")
+    assert "there is: paper. Did you mean 'paper'?" in said("tag == papr")
+    for way in ((), ("--json",), ("--csv",)):
+        assert "None of these runs has 'los'. Did you mean 'loss'?" in said("--columns", "los,lr", *way)
+        assert "None of these runs has 'los'. Did you mean 'loss'?" in said("los < 1", *way)
+    assert said("not tag == broken") == said("dropout != 0.5") == ""
+
+
+def test_no_run_is_shown_where_none_is_asked_for(store: FolderStore, anew: Anew) -> None:
+    assert anew("list", "--limit", "0").out == "There are runs, none is shown. For more: --limit N or --all\n"
+    assert "No runs that match" in anew("list", "loss > 9", "--limit", "0").out
+
+
+def test_a_long_note_comes_last_and_pushes_no_column(store: FolderStore, anew: Anew) -> None:
+    anew("note", "1", "long " * 100)
+    header = anew("list").out.splitlines()[0]
+    assert header.split()[-2:] == ["tags", "note"]
 
 
 def test_show_tells_everything(store: FolderStore, anew: Anew) -> None:

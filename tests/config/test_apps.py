@@ -205,7 +205,8 @@ def test_a_failure_in_main_is_told_as_by_hydra(both: Both, line: str, code: int)
     assert ours.code == plain.code == code
     assert ours.out == plain.out
     line_number = r"(, line |\.py:)\d+"
-    assert re.sub(line_number, "", said) == re.sub(line_number, "", plain.err)
+    hint = "\nSet the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.\n"
+    assert re.sub(line_number, "", said) == re.sub(line_number, "", plain.err.replace(hint, ""))
 
 
 @pytest.mark.parametrize("both", ["failing"], indirect=True)

@@ -267,6 +267,7 @@ def test_a_run_does_not_start_without_an_observer_that_is_required(trial: Projec
     done = trial.run(TARGET, "anew.observers.mine.trouble=.", "anew.observers.mine.required=true", code=2)
     assert "'mine' is required" in done.stderr
     assert "anew check" in done.stderr
+    assert "is behind" not in done.stderr
     assert not (trial.folder / "ran").exists()
     assert trial.record().status is Status.FAILED
     (trial.folder / "down").unlink()

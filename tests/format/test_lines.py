@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from anew.runner import events as ev
+from anew.runner.attached.comments import Comment
+from anew.runner.attached.media import Histogram
 from anew.runner.format import serial
 from anew.runner.records import ContentRef, ErrorFacts, Status, Verdict
 from anew.runner.store.journal import JournalWriter
@@ -71,6 +73,20 @@ LINES: list[tuple[ev.Event, bytes]] = [
     (
         at(ev.MetricsLogged, step=4, values={"loss": 0.5}, thread=2),
         b'"k":"m","t":1.5,"s":4,"m":{"loss":0.5},"h":2,"c":"870d24d8"',
+    ),
+    (
+        at(ev.ArtifactAdded, artifact=FILE, form="image", series="samples", step=-5),
+        b'"k":"a","t":1.5,"f":{"path":"train.py","sha256":"' + DIGEST.encode() + b'","size":3,"mode":420,"kept":true,'
+        b'"link":null},"x":"image","n":"samples","s":-5,"c":"b6537dea"',
+    ),
+    (
+        at(ev.HistogramsLogged, step=5, values={"w": Histogram(low=-1.0, high=2.0, counts=(1, 0, 2), nans=1)}),
+        b'"k":"b","t":1.5,"s":5,"v":{"w":{"low":-1.0,"high":2.0,"counts":[1,0,2],"mean":0.0,"std":0.0,"nans":1,'
+        b'"infinities":0}},"c":"f00a0036"',
+    ),
+    (
+        at(ev.Commented, comment=Comment(text="so", by="me", at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc))),
+        b'"k":"o","t":1.5,"v":{"text":"so","by":"me","at":"2026-01-02T03:04:05.000000Z"},"c":"b6eb5ab6"',
     ),
     (at(ev.Warned, text="hm"), b'"k":"w","t":1.5,"x":"hm","c":"b9db2b99"'),
     (at(ev.Heartbeat), b'"k":"h","t":1.5,"c":"c42f5ed0"'),

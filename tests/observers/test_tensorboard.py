@@ -26,14 +26,17 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, TENSORS, EventAccumulator
 from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
+from tensorboard.util.tensor_util import make_ndarray
 
 import anew.configs
 from anew.observers.tensorboard import TensorBoardObserver
 from anew.runner import events as ev
+from anew.runner.attached.media import Histogram
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Batching, Beginning, Observer
 from anew.runner.errors import MissingExtraError
-from anew.runner.records import CommandFacts, RunRecord, Status
+from anew.runner.records import CommandFacts, ContentRef, RunRecord, Status
+from anew.runner.testing.sample import PICTURE
 from tests.helpers.browser import Browser, find_browser
 from tests.helpers.places import ROOT
 from tests.helpers.stores import add_run, make_store
@@ -744,3 +747,41 @@ def test_the_page_shows_curves_and_hyperparameters(
         page.settle()
         page.screenshot(pictures / f"tensorboard-{place}.png")
         page.close()
+
+
+def test_histograms_pictures_and_texts_are_shown_with_their_steps(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "runs")
+    kept = {name: store.objects.put_bytes(data) for name, data in (("p", PICTURE), ("t", b"so far"))}
+    histogram = Histogram(low=-1.0, high=2.0, counts=(1, 0, 2))
+
+    def artifact(q: int, path: str, form: str, sha256: str) -> ev.ArtifactAdded:
+        file = ContentRef(path=path, sha256=sha256, size=10)
+        return ev.ArtifactAdded(
+            uid=RECORD.uid, writer="main", q=q, t=1.0, artifact=file, form=form, series=path.partition("/")[0], step=5
+        )
+
+    observer = TensorBoardObserver(dir=str(tmp_path / "tb"))
+    observer.begin(store)
+    observer.handle_many(
+        [
+            start(),
+            ev.HistogramsLogged(uid=RECORD.uid, writer="main", q=1, t=1.0, step=3, values={"w": histogram}),
+            artifact(2, "samples/5.png", "image", kept["p"]),
+            artifact(3, "notes/5.txt", "text", kept["t"]),
+            artifact(4, "model.pt", "", "f" * 64),
+            end(),
+        ]
+    )
+    observer.close()
+    read = reader(next((tmp_path / "tb").iterdir()))
+    read.Reload()
+    (bins,) = read.Tensors("w")
+    assert bins.step == 3
+    assert make_ndarray(bins.tensor_proto).tolist() == [[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 2.0, 2.0]]
+    (shown,) = read.Tensors("samples")
+    assert (shown.step, [*shown.tensor_proto.string_val]) == (5, [b"1", b"1", PICTURE])
+    (text,) = read.Tensors("notes")
+    assert [*text.tensor_proto.string_val] == [b"so far"]
+    plugins = {tag: read.SummaryMetadata(tag).plugin_data.plugin_name for tag in ("w", "samples", "notes")}
+    assert plugins == {"w": "histograms", "samples": "images", "notes": "text"}
+    assert "model.pt" not in read.Tags()["tensors"]

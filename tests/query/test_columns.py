@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -55,3 +56,21 @@ def test_names_that_nobody_has_are_told_with_the_nearest() -> None:
         "config.dpth": "config.depth",
         "zzz": None,
     }
+
+
+def test_keys_below_a_varying_group_are_told_that_were_typed_or_differ_among_those_that_have_them() -> None:
+    tree = [run({"model": {"depth": depth, "leaf": 1, "split": "gini"}, "lr": 1}, model="tree") for depth in (2, 3)]
+    typed = replace(tree[1], overrides=("model=tree", "model.leaf=1"))
+    knn = replace(run({"model": {"k": 3}, "lr": 1}, model="knn"), overrides=("model=knn",))
+    assert varying_inputs([knn, tree[0], typed]) == ["choices.model", "config.model.depth", "config.model.leaf"]
+    assert varying_inputs([knn, tree[1]]) == ["choices.model"]
+
+
+def test_columns_are_in_the_order_of_the_parameters() -> None:
+    runs = [run({"b": index, "m": {"x": index % 2}, "a": index % 3}, m=str(index % 2)) for index in range(6)]
+    assert varying_inputs(runs) == ["config.b", "choices.m", "config.m.x", "config.a"]
+    assert varying_inputs([run({"z": n, "a": n % 2, "k": -n}) for n in range(4)]) == [
+        "config.z",
+        "config.a",
+        "config.k",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 from pathlib import Path
 
@@ -41,8 +42,43 @@ def test_several_runs_have_a_legend_and_differ_without_colour() -> None:
     assert "run 4" in text
     assert "run 7" in text
     assert "\x1b" not in text
-    assert "▚" in text
+    assert text.splitlines()[-1] == "o run 4  x run 7"
+    assert all(text.count(mark) > 2 for mark in "ox")
     assert "\x1b" in plot(curve([1.0, 2.0]), curve([2.0, 1.0]), colours=True)
+
+
+@pytest.mark.parametrize("count", [2, 12, 13, 30])
+@pytest.mark.parametrize("colours", [False, True])
+def test_every_curve_can_be_told_and_the_legend_is_below_all_of_them(count: int, colours: bool) -> None:
+    curves = [curve([float(n), float(n)], label=f"run {n} opt.lr=0.{n}") for n in range(count)]
+    text = terminal_plot(curves, "loss", width=100, height=60, colours=colours)
+    drawing, _, legend = text.partition("step")
+    assert len(text.splitlines()) <= 60
+    looks = re.findall(r"((?:\x1b\[38;5;\d+m)?[^\s\x1b])(?:\x1b\[0m)? run \d+ opt", legend)
+    assert len(looks) == len(set(looks)) == count
+    assert "run " not in drawing
+    for look in looks:
+        colour, mark = look[:-1], look[-1]
+        assert count > 13 or colour in drawing
+        # so many flat lines have a row each
+        assert count > 13 or mark == "━" or mark in drawing
+
+
+def test_a_long_label_is_cut_and_a_curve_without_points_stays_in_the_legend() -> None:
+    odd = curve([float("nan")], label="run 2")
+    for colours in (False, True):
+        text = plot(curve([1.0, 2.0], label="run 1 " + "x" * 90), odd, curve([2.0, 1.0]), colours=colours)
+        assert "x…" in text
+        assert "run 2" in text
+        plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+        assert max(map(len, plain.splitlines())) <= 60
+
+
+def test_colours_of_a_picture_do_not_come_again_before_the_twentieth(tmp_path: Path) -> None:
+    path = tmp_path / "plot.svg"
+    picture([curve([float(n), n + 1.0], label=f"run {n}") for n in range(24)], "loss", path)
+    strokes = re.findall(r'clip-path[^>]*style="fill: none; (stroke[^"]*)"', path.read_text())
+    assert len(set(strokes)) >= 24
 
 
 def test_what_cannot_be_drawn_is_left_out_and_counted() -> None:

@@ -15,7 +15,7 @@ from anew.runner.errors import FilterError
 from anew.runner.query import filters
 from anew.runner.query.filters import parse_filter, value_of
 from anew.runner.query.sorting import sort_records
-from anew.runner.records import CommandFacts, MetricSummary, RunRecord, Status, SweepMembership
+from anew.runner.records import CommandFacts, MetricSummary, RunRecord, Status, SweepMembership, Verdict
 
 NOW = datetime.now(timezone.utc)
 RUN = RunRecord(
@@ -85,6 +85,7 @@ RUN = RunRecord(
         "started > 2h ago and started > -2h and started > '2h ago'",
         "duration < 1m and duration > 12s",
         "ended == none and status in [completed]",
+        "verdict == none and verdict != identical and verdict not in [close, different]",
     ],
 )
 def test_filters_that_match(text: str) -> None:
@@ -146,6 +147,8 @@ def test_filters_that_do_not(text: str) -> None:
         ("note ~ a{4294967296}", "is no regular expression"),
         ("status == DONE", "there is no status 'DONE'; there are: QUEUED"),
         ("status in [LOST, GONE]", "there is no status 'GONE'"),
+        ("verdict == same", "there is no verdict 'same'; there are: identical, close, different"),
+        ("verdikt == same", "did you mean 'verdict'"),
         ("0.1 > loss", "expected a name, and the value after it"),
         ("tag not paper", "expected a comparison after 'tag'"),
         ("(" * 60 + "loss < 1" + ")" * 60, "more than 50 parentheses"),
@@ -206,6 +209,17 @@ def test_sorting_puts_what_is_lacking_last() -> None:
     assert [run.id for run in sort_records(runs, "-loss")] == [0, 3, 2, 1, 4]
     with pytest.raises(FilterError):
         sort_records(runs, "-")
+
+
+def test_re_runs_are_found_and_sorted_by_their_verdict() -> None:
+    verdicts = [None, "identical", "different", "stopped", "close"]
+    runs = [
+        replace(RUN, id=index, verdict=None if word is None else Verdict(verdict=word))
+        for index, word in enumerate(verdicts)
+    ]
+    assert [run.id for run in runs if parse_filter("verdict == Identical").matches(run)] == [1]
+    assert [run.id for run in runs if parse_filter("verdict in [different, stopped]").matches(run)] == [2, 3]
+    assert [run.id for run in sort_records(runs, "verdict")] == [4, 2, 1, 3, 0]
 
 
 def test_values_by_name() -> None:

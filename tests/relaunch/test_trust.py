@@ -17,7 +17,7 @@ from anew.runner.dispatch.transfer import to_observer
 from anew.runner.errors import RefusedError
 from anew.runner.format import serial
 from anew.runner.relaunch import basis
-from anew.runner.rerun.conduct import rerun
+from anew.runner.rerun.asked import rerun
 from anew.runner.store import marks
 from anew.runner.store.locate import open_run_folders
 from tests.helpers import scripts

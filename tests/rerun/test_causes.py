@@ -179,6 +179,32 @@ def test_nothing_is_named_that_has_no_part_in_it(trial: Again) -> None:
     assert kinds(trial.again("last", code=3)) == ["unknown"]
 
 
+def test_what_main_need_not_have_come_to_is_said_to_be_possible_and_a_second_rerun_settles_it(trial: Again) -> None:
+    trial.write("""
+    import random
+    def shaken(value):
+        return value + str(random.Random().random())
+    @experiment.main
+    def main(noise: bool = False, *, run: Run):
+        value = os.environ.get("THING", "")
+        return shaken(value) if noise else value
+    """)
+    trial.run(env={"THING": "1"})
+    [reason] = trial.again("1", code=3)["reasons"]
+    assert (reason["kind"], reason["where"]) == ("unseeded", "train.py:8")
+    assert "may follow from random.Random() in train.py:8" in reason["sentence"]
+    assert "anew rerun 1 --twice" in reason["sentence"]
+    assert kinds(trial.again("1", "--twice", code=3)) == ["unknown"]
+    trial.run("noise=true")
+    [reason] = trial.again("last", "--twice", code=3)["reasons"]
+    assert (reason["kind"], reason["where"]) == ("unseeded", "train.py:8")
+    # what is known comes first
+    trial.run(env={"THING": "1"})
+    (trial.folder / "train.py").write_text((trial.folder / "train.py").read_text() + "\n")
+    reasons = trial.again("last", "--code", "current", code=3)["reasons"]
+    assert [reason["kind"] for reason in reasons] == ["source", "unseeded"]
+
+
 def test_a_second_rerun_tells_chance_from_change(trial: Again) -> None:
     trial.write("""
     import uuid

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,3 +184,51 @@ def test_code_from_a_folder_outside_of_the_project_is_source_too(
     assert trial.again("1", "--strict")["verdict"] == "identical"
     shutil.rmtree(folder)
     assert trial.again("2")["verdict"] == "identical"
+
+
+def git(folder: Path, *words: str) -> None:
+    options = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+    subprocess.run(["git", *options, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("when", ["early", "late"])
+def test_a_library_installed_in_place_is_on_record_with_its_repository_and_is_put_back(
+    when: str, trial: Again, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    package(library / "src", "then")
+    git(library, "init", "--quiet")
+    git(library, "add", ".")
+    git(library, "commit", "--quiet", "-m", "then")
+    file = library / "src" / "fitting" / "__init__.py"
+    file.write_text("VALUE = 'then, edited'\nWORD = 'hunter2hunter2'\n")
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(f"import site\nsite.addsitedir({str(site)!r})\n")
+    (site / "__editable__.fitting.pth").write_text(f"{library / 'src'}\n")
+    env: dict[str, Any] = {"PYTHONPATH": os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))}
+    trial.write(f"""
+    {"import fitting" if when == "early" else ""}
+    @experiment.main
+    def main(password: str = "", *, run: Run):
+        import fitting
+        return fitting.VALUE
+    """)
+    trial.run("password=hunter2hunter2", env=env)
+    facts = trial.record(1).source.repositories[str(library)]
+    assert (len(facts.commit or ""), facts.branch, facts.dirty) == (40, "main", True)
+    assert "then, edited" in (facts.diff or "")
+    assert "hunter2hunter2" not in (facts.diff or "")
+    git(library, "commit", "--quiet", "-a", "-m", "more")
+    file.write_text("VALUE = 'today'\n")
+    given = ["1", "password=hunter2hunter2"]
+    shown = trial.again(*given, **env)
+    assert shown["verdict"] == "identical"
+    entry = shown["differences"]["repositories"][str(library)]
+    assert entry["recorded"] == f"{(facts.commit or '')[:12]} with changes"
+    assert entry["recorded"] != entry["now"]
+    assert entry["restored"]
+    assert str(file) in shown["differences"]["elsewhere"]
+    assert trial.again(*given, "--strict", **env)["verdict"] == "identical"
+    assert trial.record(3).source.repositories == trial.record(1).source.repositories
+    trial.anew("rerun", *given, "--strict", "--code", "current", code=4, **env)

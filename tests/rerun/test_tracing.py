@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import pytest
 
+from anew.runner.rerun.reached import surely_reached
 from anew.runner.rerun.tracing import trace
 
 
@@ -50,6 +52,14 @@ def test_a_result_follows_from(body: str, kinds: list[str]) -> None:
     assert [kind for kind, _ in result(body)] == kinds
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python has no except* before 3.11")
+def test_a_block_of_except_star_is_followed() -> None:
+    body = (
+        "import time\ndef main():\n    try:\n        t = 1\n    except* OSError:\n        t = time.time()\n    return t"
+    )
+    assert [kind for kind, _ in result(body)] == ["time"]
+
+
 def test_the_keys_of_what_is_returned_and_logged_are_told_apart() -> None:
     traced = trace(
         {
@@ -82,3 +92,28 @@ def test_it_is_followed_through_files() -> None:
 
 def test_what_is_no_python_is_passed_over() -> None:
     assert trace({"a.py": "def main(:", "b.py": "x = '\0'", "c.py": "(" * 500}).all == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("def main(a):\n    if a:\n        f()\n    return g()", {2, 4}),
+        ("def main(a):\n    if a:\n        return 1\n    return g()", {2}),
+        ("def main(a):\n    if a:\n        raise OSError\n    return g()", {2, 4}),
+        ("def f():\n    return c()\ndef main(a):\n    if a:\n        f()\n    return a", {4, 6}),
+        ("def f():\n    return c()\ndef main(a):\n    return f()", {2, 4}),
+        ("def f():\n    return c()\ndef main(a):\n    return list(map(f, a))", {2, 4}),
+        ("class A:\n    def __init__(self):\n        c()\n    def g(self):\n        d()\ndef main():\n    A()", {3, 7}),
+        ("class A:\n    def g(self):\n        d()\ndef main(a):\n    a.g()", {3, 5}),
+        ("def main(a):\n    return 1 if a else (\n        c())", set()),
+        ("def main(a):\n    return a and c()", set()),
+        ("def main(a):\n    for x in a:\n        c()\n        if x:\n            continue\n        d()", {2, 3, 4}),
+        ("def main(a):\n    try:\n        c()\n    except OSError:\n        d()", {3}),
+        ("def main():\n    c()\nif __name__ == '__main__':\n    main()", {2, 3, 4}),
+        ("def main(a):\n    while a():\n        c()\n    with b() as x:\n        d()", {2, 3, 4, 5}),
+        ("def main(a):\n    match a():\n        case 1:\n            c()", {2}),
+        ("def main(:", set()),
+    ],
+)
+def test_a_line_is_sure_to_be_reached(body: str, lines: set[int]) -> None:
+    assert surely_reached({"a.py": body}, ["main"]) == {f"a.py:{line}" for line in lines}

@@ -122,3 +122,34 @@ def test_optuna_is_asked_for_by_name_when_it_is_missing(trial: Project) -> None:
     assert done.returncode == 2
     assert "anew[optuna]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+SHOW = """
+import sys
+from anew.runner.cli import main
+main(sys.argv[1:])
+print("optuna" in sys.modules, file=sys.stderr)
+"""
+
+
+def test_what_a_search_found_is_shown_without_optuna_once_it_has_ended_and_worked_out_again_when_it_went_on(
+    trial: Project,
+) -> None:
+    def shown() -> tuple[str, bool]:
+        command = [sys.executable, "-c", SHOW, "sweep", "show", "--json"]
+        done = subprocess.run(command, cwd=trial.folder, capture_output=True, text=True, check=True)
+        return done.stdout, done.stderr.endswith("True\n")
+
+    trial.write(BOWL)
+    trial.run(*SEARCH, "hydra.sweeper.n_trials=8")
+    kept = trial.folder / "runs/sweeps/1/search/summary.json"
+    quick, used = shown()
+    assert not used
+    whole = kept.read_bytes()
+    for spoilt in (whole.replace(b'"wanted":8', b'"wanted":9'), b"{}", b"", None):
+        kept.unlink() if spoilt is None else kept.write_bytes(spoilt)
+        assert shown() == (quick, True)
+    kept.write_bytes(whole)
+    journal = trial.folder / "runs/sweeps/1/search/journal.log"
+    journal.write_bytes(journal.read_bytes()[:-1])
+    assert shown()[1]

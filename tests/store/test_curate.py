@@ -10,7 +10,7 @@ import pytest
 
 from anew.runner.errors import RunNotFoundError, RunStateError
 from anew.runner.events import Warned
-from anew.runner.records import Part, Severity
+from anew.runner.records import Part, Severity, Status
 from anew.runner.store.curate import GRACE_S, delete, note, purge, restore, tag, trashed
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import check_store
@@ -151,3 +151,14 @@ def test_a_check_finds_what_is_missing_lost_and_never_started(store: FolderStore
     assert found == {("error", "run 1"), ("note", str(store.layout.run(number).folder))}
     texts = [finding.what for finding in check_store(store, deep=True)]
     assert sum("is missing or damaged" in text for text in texts) == 2
+
+
+def test_what_is_said_of_a_run_later_is_no_sign_of_its_life(store: FolderStore) -> None:
+    """A tag given to a run that may be dead must not make it look alive, nor move when it was heard of last."""
+    for status in (Status.COMPLETED, None):
+        number = add_run(store, status=status, metrics={"loss": [1.0]}, minutes_ago=60)
+        before = store.get(number).heartbeat_at
+        tag(store, number, ["later"])
+        note(store, number, "much later")
+        assert store.get(number).tags == ("later",)
+        assert store.get(number).heartbeat_at == before

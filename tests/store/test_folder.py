@@ -137,6 +137,33 @@ def test_the_place_is_named_or_in_the_environment_or_in_the_project(
     assert "secret" not in str(caught.value)
 
 
+def test_to_look_at_the_store_is_found_further_up_unless_a_project_begins_below_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / "experiment" / "sub" / "deep"
+    deep.mkdir(parents=True)
+    store = open_store(tmp_path / "experiment" / "runs", create=True)
+    monkeypatch.chdir(deep)
+    assert open_store().url == store.url
+    monkeypatch.chdir(store.url)
+    assert open_store().url == store.url
+    monkeypatch.chdir(deep)
+    assert open_store(create=True).url == str(deep / "runs")
+    (deep.parent / "pyproject.toml").touch()
+    (deep / "runs" / "FORMAT").unlink()
+    with pytest.raises(StoreError, match=rf"There is no store of runs in '{deep.parent}/runs'"):
+        open_store()
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_store_without_a_name_is_refused(project: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_store(create=True)
+    with pytest.raises(StoreError, match=r"name is empty.*--store FOLDER"):
+        open_store(name)
+    monkeypatch.setenv("ANEW_STORE", "")
+    assert open_store().url == str(project / "runs")
+
+
 # --- numbers ----------------------------------------------------------------------------------------------------
 
 

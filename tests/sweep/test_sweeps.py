@@ -348,6 +348,25 @@ def test_a_resumed_sweep_runs_what_was_asked_for(trial: Project) -> None:
     assert "no setting of anew's" in wrong.stderr
 
 
+@pytest.mark.parametrize("workers", [(), ("anew.sweep.workers=2",)])
+def test_a_job_of_a_resumed_sweep_changes_nothing_in_an_old_record(workers: tuple[str, ...], trial: Project) -> None:
+    trial.write("""
+    @experiment.main
+    def main(i: int = 0, *, run: Run):
+        if i and not os.environ.get("AGAIN"):
+            raise ValueError("boom")
+        (run.dir / "own.txt").write_text("mine")
+        if i:
+            (run.dir.parent.parent / "1" / "run.json").write_text("not mine")
+    """)
+    trial.run("-m", "i=0,1,2", *workers, code=1)
+    before = (trial.folder / "runs" / "1" / "run.json").read_bytes()
+    anew(trial, "sweep", "resume", "1", AGAIN="1", code=1)
+    assert (trial.folder / "runs" / "1" / "run.json").read_bytes() == before
+    errors = [record.error for record in trial.store.find() if (record.id or 0) > 3]
+    assert [error.type if error is not None else None for error in errors] == ["PermissionError"] * 2
+
+
 def test_a_sweep_whose_source_changed_is_resumed_as_it_was_or_as_it_is(trial: Project) -> None:
     script = trial.write("@experiment.main\ndef main(i: int = 0): return 'old'")
     trial.run("-m", "i=range(3)", "anew.sweep.max_jobs=1")

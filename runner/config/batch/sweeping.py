@@ -32,12 +32,13 @@ from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.quick import Bases
 from anew.runner.config.hooks import Due, JobHooks, Launching, SweepHooks, Ticket, Undue
 from anew.runner.config.private.nodes import written_below
-from anew.runner.config.private.sweeps import BASIC_LAUNCHER, LAUNCHER_LOG, batches, is_basic
+from anew.runner.config.private.sweeps import BASIC_LAUNCHER, LAUNCHER_LOG, batches, empty_sweeps, is_basic
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
-from anew.runner.errors import EXIT_FAILED, SweepStoppedError
+from anew.runner.errors import EXIT_FAILED, ConfigError, SweepStoppedError
 from anew.runner.records import Status
 from anew.runner.sweep_records import PlannedJob, SweepRecord
+from anew.runner.wording import without_noise
 
 _ESCAPED = re.compile(r"\\([\\()\[\]{}:=, \t])")
 _log = logging.getLogger(LAUNCHER_LOG)
@@ -106,6 +107,8 @@ class Sweeping:
             for index, overrides in enumerate(itertools.chain(*batches(self._sweeper, self._loader, arguments))):
                 if index not in self._planned:
                     self._compose(index, overrides)
+            if not self._planned:
+                raise self._nothing_to_do(arguments)
         folder, self._sweep = hooked(self._hooks.sweep, self._settings)
         if written_below(self._master.hydra.sweep, "dir") == OUR_SWEEP_DIR:
             self._master.hydra.sweep.dir = str(folder)
@@ -130,6 +133,10 @@ class Sweeping:
                 self._sweep.end("interrupted" if isinstance(error, SystemExit) else "failed", _line(error))
             raise
         return hooked(self._sweep.end, "done")
+
+    def _nothing_to_do(self, arguments: list[str]) -> ConfigError:
+        empty = empty_sweeps(self._sweeper, self._loader, arguments)
+        return ConfigError(f"There is nothing to run. Swept over nothing: {', '.join(empty) or 'the whole sweep'}")
 
     def _multirun(self) -> Path | None:
         # what is wrong with it is Hydra's to say
@@ -273,7 +280,9 @@ class Sweeping:
 
     def _run_here(self, ticket: Ticket) -> None:
         if self._is_here:
-            _log.info(f"\t#{ticket.index} : {' '.join(filter_overrides(ticket.overrides))}")
+            words = filter_overrides(ticket.overrides)
+            # what was typed is told as it was typed; what a search has drawn is noise from some digit on
+            _log.info(f"\t#{ticket.index} : {' '.join(words if self._is_basic else map(without_noise, words))}")
         failure = run_job(self._spec, ticket, self._hooks)
         if self.failure is None and isinstance(failure, Exception):
             self.failure, self.failed = failure, filter_overrides(ticket.overrides)

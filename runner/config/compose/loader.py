@@ -7,6 +7,7 @@ configuration only.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +37,7 @@ from anew.runner.format.override_text import key_of
 from anew.runner.settings import WRITTEN
 
 PROVIDER = "anew"
+OUR_GROUPS = "pkg://anew.configs"
 OUR_RUN_DIR = "<run>/files"
 OUR_SWEEP_DIR = "<sweep>"
 JOB_DIR_RESOLVER = "anew.job_dir"
@@ -58,7 +60,7 @@ def search_path(main: str | None) -> ConfigSearchPath:
     assert anew.configs.__file__
     path = search_path_of(main)
     path.prepend(PROVIDER, f"file://{Path(anew.configs.__file__).parent / 'shadow'}")
-    path.prepend(PROVIDER, "pkg://anew.configs", anchor=SearchPathQuery(provider="schema"))
+    path.prepend(PROVIDER, OUR_GROUPS, anchor=SearchPathQuery(provider="schema"))
     return path
 
 
@@ -234,10 +236,13 @@ class Loader(HydrasLoader):
     def _refuse_sweeps(self, ours: list[str]) -> None:
         for parsed in OverridesParser.create().parse_overrides(ours) if ours else ():
             if parsed.is_sweep_override():
+                line = str(parsed.input_line).removeprefix("++")
+                key, _, value = line.partition("=")
+                as_list, as_text = shlex.quote(f"{key}=[{value}]"), shlex.quote(f'{key}="{value}"')
                 raise ConfigError(
-                    f"{parsed.input_line!r} would sweep over a setting of the recording. For a list write [a,b], "
-                    "for a text with commas quote it: anew.note='\"a, b\"'",
-                    override=parsed.input_line,
+                    f"{line!r} would sweep over a setting of the recording, which is one for all jobs. For a list "
+                    f"type: {as_list}; for a text with commas: {as_text}",
+                    override=line,
                 )
 
     def _take_out(self, cfg: DictConfig, ours: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import traceback
 from types import FrameType, TracebackType
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +25,7 @@ from anew.runner.config.signature.values import declared
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError, refusal
 from anew.runner.format.redact import redact_text
+from anew.runner.settings import places_of
 from anew.runner.wording import nearest
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ _NO_KEY = re.compile(r"Could not override '([^']+)'\.\n(To append to your config
 _NO_GROUP = re.compile(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list")
 _NO_OPTION = re.compile(r"Could not find '([^']+)'")
 _NO_OBSERVER = re.compile(r"Could not load 'anew/observers/([^']+)'")
+# what Hydra reads nowhere but in quotes
+_ODD = re.compile(r"[^A-Za-z0-9_/\-\\+.$%*@?|:,=\[\]{}() \t]")
 _NO_VALUE = re.compile(r"Error merging override (.*)", re.DOTALL)
 
 
@@ -124,7 +129,7 @@ def _from_main(trace: TracebackType | None) -> TracebackType | None:
 def _explanation(error: Exception, seen: Circumstances) -> str:
     text = _text(error)
     if isinstance(error, OverrideParseException):
-        return f"The override {error.override!r} cannot be read: {text}"
+        return _unreadable(error.override, text)
     if isinstance(error, yaml.MarkedYAMLError):
         return _yaml_error(error)
     if isinstance(error, MissingConfigException):
@@ -154,6 +159,28 @@ def _text(error: Exception) -> str:
 def _lines(error: BaseException) -> str:
     lines = str(error).strip().split("\n")
     return "\n".join(line for line in lines if not line.strip().startswith(("object_type=", "reference_type=")))
+
+
+def _unreadable(override: str, text: str) -> str:
+    """Say what cannot be read, and how to type it where the value is to be a text: most often it lacks quotes."""
+    given = override.removeprefix("++") if override.startswith("++anew.") else override
+    key, equals, value = given.partition("=")
+    told = f"The override {given!r} cannot be read: "
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    line = f'{key}="{quoted}"'
+    if not equals:
+        return f"{told}it has no value. One is KEY=VALUE, such as {key.lstrip('+~')}=1"
+    try:
+        OverridesParser.create().parse_override(line)
+    except HydraException:
+        odd = _odd(key)
+        return f"{told}{odd} cannot be in a key, as Hydra has it" if odd else f"{told}{text}"
+    why = f"{_odd(value)} is read in quotes only" if _odd(value) else text.partition("\n")[0]
+    return f"{told}{why}. For a text type: {shlex.quote(line)}"
+
+
+def _odd(text: str) -> str:
+    return " ".join(dict.fromkeys(_ODD.findall(text)))
 
 
 def _yaml_error(error: yaml.MarkedYAMLError) -> str:
@@ -193,7 +220,7 @@ def _unknown_key(key: str, advice: str, error: Exception, seen: Circumstances) -
     if names and "." not in key and key not in names:
         return (
             f"{seen.spec.function.__qualname__} ({seen.spec.place}) has no parameter {key!r}."
-            f"{nearest(key, names)} It has: {', '.join(names)}."
+            f"{nearest(key, names)} It has: {', '.join(names)}.{_settings_of(key)}"
         )
     level, wrong, names = _level(key, seen)
     prefix = f"{level}." if level else ""
@@ -204,7 +231,15 @@ def _unknown_key(key: str, advice: str, error: Exception, seen: Circumstances) -
     further = f"\n{advice.strip()}" if seen.spec.schema_kind is None else ""
     return (
         f"Could not override {key!r}. {f'{reason}.' if reason else ''}"
-        f"{nearest(wrong, [*names, *groups], prefix)}{listed}{further}"
+        f"{nearest(wrong, [*names, *groups], prefix)}{listed}{_settings_of(key)}{further}"
+    )
+
+
+def _settings_of(key: str) -> str:
+    """Return a sentence on the settings of the recording that are called so."""
+    found = places_of(key)
+    return (
+        f" A setting of the recording is given in full: {' or '.join(f'{each}=...' for each in found)}" if found else ""
     )
 
 

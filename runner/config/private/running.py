@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import io
 import logging
 import sys
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr
+from importlib import resources
 from pathlib import Path
 from types import FrameType, FunctionType, SimpleNamespace, TracebackType
 from typing import Any, NoReturn
 
 import hydra.core.utils as job_module
+import yaml
 from hydra import version
 from hydra._internal import hydra as hydra_module
 from hydra._internal import utils as app_module
@@ -43,6 +46,7 @@ __all__ = [
     "chdir_by_default",
     "configured_path",
     "flush_loggers",
+    "hydras_help_template",
     "is_notebook",
     "made_parser",
     "name_of_app",
@@ -164,6 +168,13 @@ def returned(done: JobReturn) -> Any:
     return done._return_value
 
 
+# `hydra/conf/hydra/help/default.yaml`: to see whether an app has help of its own. Instead: none.
+def hydras_help_template() -> str:
+    """Return the template of what --help shows where nobody has set another, as it is written."""
+    text = (resources.files("hydra.conf") / "hydra" / "help" / "default.yaml").read_text("utf-8")
+    return str(yaml.safe_load(text)["template"])
+
+
 # --- --experimental-rerun ---------------------------------------------------------------------------------------------
 
 
@@ -236,11 +247,14 @@ if _log_failure is not None:
 _made_frame = getattr(job_module, "_create_synthetic_frame", None)
 
 
+_MORE = "\nSet the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.\n"
+
+
 # `run_and_report`: a failure in main, printed without Hydra's frames and in its words; leaves with 1.
 # Instead: none; `traceback.print_exception` would not say what `hydra.main` says.
 def report(error: BaseException, main: TracebackType | None) -> NoReturn:
     """
-    Print what main raised as `hydra.main` prints it, and leave the process with 1.
+    Print what main raised as `hydra.main` does, without its hint at HYDRA_FULL_ERROR, and leave the process with 1.
 
     Args:
         error: What main raised.
@@ -251,7 +265,13 @@ def report(error: BaseException, main: TracebackType | None) -> NoReturn:
     def fail() -> None:
         raise error.with_traceback(trace)
 
-    run_and_report(fail)
+    told = io.StringIO()
+    try:
+        with redirect_stderr(told):
+            run_and_report(fail)
+    finally:
+        # what the traceback begins with is main's own frame: of a failure in main there is no more to see
+        sys.stderr.write(told.getvalue().removesuffix(_MORE))
     raise AssertionError("run_and_report leaves the process")
 
 

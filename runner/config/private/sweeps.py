@@ -8,7 +8,7 @@ from typing import Any
 from hydra._internal.core_plugins import basic_sweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import RangeSweep
+from hydra.core.override_parser.types import Glob, Override, RangeSweep
 
 if not hasattr(basic_sweeper.BasicSweeper, "_parse_config"):
     raise ImportError("cannot import name '_parse_config' of 'BasicSweeper' from 'hydra._internal.core_plugins'")
@@ -34,6 +34,23 @@ def batches(sweeper: Any, loader: ConfigLoader, arguments: list[str]) -> list[li
     sweeper.validate_batch_is_legal = lambda batch: None
     found: list[list[list[str]]] = sweeper.split_arguments(overrides, sweeper.max_batch_size)
     return found
+
+
+def empty_sweeps(sweeper: Any, loader: ConfigLoader, arguments: list[str]) -> list[str]:
+    """Return the overrides that sweep over nothing, as they were typed, each with what there would be."""
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides([*sweeper._parse_config(), *arguments])
+    return [
+        f"{each.input_line} ({_offered(each, loader)})"
+        for each in overrides
+        if each.is_sweep_override() and next(each.sweep_string_iterator(), None) is None
+    ]
+
+
+def _offered(override: Override, loader: ConfigLoader) -> str:
+    if not isinstance(override.value(), Glob):
+        return "no numbers lie there"
+    options = loader.get_group_options(override.key_or_group)
+    return f"there is no such file; the group has: {', '.join(options)}" if options else "there is no such config group"
 
 
 # `RangeSweep.transformers`: Hydra 1.4 keeps `float(range(1, 4))` as it is written, up to 1.3 it is `range(1.0, 4.0)`.

@@ -144,7 +144,7 @@ def _check_function(function: Callable[..., Any]) -> None:
         raise _refuse(function, "it is async. Make it a plain function that calls asyncio.run(...).")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise _refuse(function, "it is a generator (it has a yield). Return a value, and log points with run.log(...).")
-    if next(iter(inspect.signature(function).parameters), None) in ("self", "cls"):
+    if next(iter(signature_of(function).parameters), None) in ("self", "cls"):
         raise _refuse(
             function, "it is a method, and there is no object to call it on. Make it a function that makes the object."
         )

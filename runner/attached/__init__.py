@@ -1,0 +1,1 @@
+"""What a run has beside its numbers and its files."""
