@@ -20,8 +20,8 @@ class Follower(Carrier):
 
     What is written over what was read already, or again after the file was cut, is read again, from the beginning of
     the line; after larger changes, from where it was begun. So the log has everything that was there whenever the file
-    was looked at, as it would if it had come through a pipe. A gap in the file, or zeros at its end, are no text, and what
-    takes space in advance prints into it later: many of them are passed at the end only.
+    was looked at, as it would if it had come through a pipe. A gap in the file, or zeros at its end, are no text; what
+    takes space in advance prints into it later, so that many of them are passed at the end only.
     """
 
     def __init__(self, source: Source, log: OutputLog, on_change: Callable[[bool], None]) -> None:
