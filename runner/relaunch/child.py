@@ -14,6 +14,13 @@ import sys
 if __name__ == "__main__" and sys.path and os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     del sys.path[0]  # this folder's modules are the package's, not top-level ones
 
+if __name__ == "__main__":
+    # this package is the one that this file is of, also where the project holds it, and a part of it was laid out
+    sys.path.insert(0, os.path.abspath(os.path.join(__file__, *[os.pardir] * 4)))
+    import anew  # noqa: F401
+
+    del sys.path[0]
+
 from anew.runner.kernel.door import end_with
 
 if __name__ == "__main__":

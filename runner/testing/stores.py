@@ -349,7 +349,7 @@ class RunStoreContract:
     @pytest.mark.parametrize("name", NAMES)
     def test_content_is_given_by_its_digest(self, store: RunStore, shelf: Shelf, name: str) -> None:
         record = store.get(shelf.uid(name))
-        [source], [artifact] = record.source.files, record.artifacts
+        [source], artifact = record.source.files, record.artifacts[0]
         with store.open_object(artifact.sha256) as file:
             assert file.read() == ARTIFACT
         with store.open_object(source.sha256) as file:

@@ -20,7 +20,7 @@ from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf.errors import OmegaConfBaseException
 
 import anew.configs
 from anew.runner.config.compose import quick
@@ -182,7 +182,7 @@ class Loader(HydrasLoader):
 
     def _sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         cfg = super().load_sweep_config(master_config, sweep_overrides)
-        with suppress(InterpolationResolutionError):  # may be had where the job runs; if not, that job fails by it
+        with suppress(OmegaConfBaseException):  # may be had where the job runs; if not, that job fails by it
             self._check(cfg)
         sweep = _raw(cfg, "sweep")
         if sweep["dir"] == OUR_SWEEP_DIR:

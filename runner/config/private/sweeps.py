@@ -46,6 +46,7 @@ def empty_sweeps(sweeper: Any, loader: ConfigLoader, arguments: list[str]) -> li
     ]
 
 
+# `Glob`: what it chose among is said, where that was nothing. Instead: nothing that tells one from a list.
 def _offered(override: Override, loader: ConfigLoader) -> str:
     if not isinstance(override.value(), Glob):
         return "no numbers lie there"
