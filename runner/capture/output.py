@@ -1,33 +1,40 @@
 """
 What a run prints, kept in its log, while it goes where it was going.
 
-Two ways, together where needed. The descriptors 1 and 2 are replaced by a pipe, or by a pseudo-terminal where they were
-a terminal, so that child processes and C code are heard, too; the guard process carries what comes. And Python's own
-streams are wrapped where they do not lead to these descriptors (notebooks, test runners), or in the mode "sys".
+Three ways, together where needed. The descriptors 1 and 2 are replaced by a pipe, or by a pseudo-terminal where they
+were a terminal, so that child processes and C code are heard, too; the guard process carries what comes. Where they
+lead to a file they are left alone, since programs seek in it, cut it and ask what it is, and the guard process reads in
+the file what is added to it while the run lasts, whoever adds it. And Python's own streams are wrapped where they do
+not lead to these descriptors (notebooks, test runners), or in the mode "sys".
 
-What is not as without a capture: `ttyname(1)` names another terminal; a program that sets the terminal's modes on its
-output, not its input, sets those of the pseudo-terminal; a reader that goes away (`| head`) is not noticed, the run
-goes on; a new window size is seen up to half a second late.
+What is not as without a capture: `/dev/null` is a pipe to whoever asks the system; `ttyname(1)` names another terminal;
+a program that sets the terminal's modes on its output, not its input, sets those of the pseudo-terminal; a reader that
+goes away (`| head`) is not noticed, the run goes on; a new window size is seen up to half a second late.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from anew.runner.capture.tee import Tee
+from anew.runner.capture.tee import Tee, keep_seekable
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
-from anew.runner.guard.pump import Capture, Source
+from anew.runner.guard.carrier import Source
+from anew.runner.guard.pump import Capture
 from anew.runner.guard.watch import Guard, GuardGoneError
+from anew.runner.kernel.door import path_of
 
 _DRAIN_S = 2.0
+_SLOWEST_BYTES_S = 10e6
 _PIPE_BYTES = 1 << 20
 _NAMES = {1: "stdout", 2: "stderr"}
 
@@ -49,7 +56,8 @@ class OutputCapture:
     The capture of one run's output, from `start` to `stop`. Both belong in the thread that runs main.
 
     In a forked child, `stop` leaves everything as it is: what the child prints goes on into the log, for as long as it
-    lives. Nobody waits for it.
+    lives. Nobody waits for it. What it prints into a file after the end of the run stays out of the log: nothing tells
+    it from what others do.
 
     Args:
         path: The log to make, its checksums in a file beside it. If that fails, nothing is captured, and `stop` says
@@ -111,8 +119,8 @@ class OutputCapture:
         End the capture; what was printed before, by children too, is then where it was going and in the log.
 
         Where `start` was broken off, or never called, everything is put back as far as it had come. Waits at most 2 s
-        for what was printed, as long as a stopped terminal may last. Returns a sentence if something is not as it
-        should be.
+        for what was printed, as long as a stopped terminal may last; longer for a file of which there is more to read.
+        Returns a sentence if something is not as it should be.
 
         Raises:
             StoreError: Something that was printed is not in the log, or the log is not there; it says why.
@@ -155,24 +163,29 @@ class OutputCapture:
     def _begin(self) -> None:
         self._log = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         _flush()
-        redirected = self._plan_redirections() if self._mode == "fd" and self._guard.alive else {}
-        self._wrap_streams(covered=set(redirected))
+        planned = self._plan() if self._mode == "fd" and self._guard.alive else {}
+        self._wrap_streams(covered=set(planned))
         self._guard.on_death(self._take_over)
         self._number = self._guard.capture(
             self._log, self._sources, limit_bytes=self._limit_bytes, secrets=self._secrets, seals=self._seals
         )
-        if self._number is None and redirected:
+        if self._number is None and planned:
             raise OSError("the guard process has ended")
         if self._number is None:
             self._carry_here()
-        self._redirect(redirected)
+        self._redirect(planned)
         if self._number is not None and not self._guard.alive:
             self._take_over()
 
-    def _plan_redirections(self) -> dict[int, int]:
-        """Make a stream for each place that 1 and 2 lead to; return the writing end for each descriptor."""
-        ends: dict[Identity, int] = {}
-        planned: dict[int, int] = {}
+    def _plan(self) -> dict[int, int | None]:
+        """
+        Make a stream for each place that 1 and 2 lead to.
+
+        Returns:
+            For each descriptor that is heard its writing end, None for one that stays where it is.
+        """
+        ends: dict[Identity, int | None] = {}
+        planned: dict[int, int | None] = {}
         for descriptor, name in _NAMES.items():
             if getattr(sys, f"__{name}__") is None:
                 continue  # closed from the start; what is open under that number now is something else
@@ -181,17 +194,24 @@ class OutputCapture:
             except OSError:
                 continue
             if place not in ends:
-                destination = os.dup(descriptor)
-                source, ends[place] = _stream_to(destination)
+                source, end = _file_behind(descriptor) or _stream_to(os.dup(descriptor))
                 self._sources.append(source)
-                self._ends.add(ends[place])
+                ends[place] = end
+                if end is not None:
+                    self._ends.add(end)
             planned[descriptor] = ends[place]
         return planned
 
-    def _redirect(self, planned: dict[int, int]) -> None:
+    def _redirect(self, planned: dict[int, int | None]) -> None:
         for descriptor, end in planned.items():
+            if end is None:
+                continue
             self._redirections.append(_Redirection(descriptor, os.dup(descriptor), _identity(end)))
+            could_seek = _can_seek(descriptor)
             os.dup2(end, descriptor)
+            stream = getattr(sys, _NAMES[descriptor])
+            if could_seek and _leads_to(stream, descriptor):
+                keep_seekable(stream)
         self._close_ends()
 
     def _close_ends(self) -> None:
@@ -223,19 +243,24 @@ class OutputCapture:
         Go on without the guard process, which was killed.
 
         What main prints goes its own way again. What still comes through the streams, from children and from before, is
-        carried by threads of this process.
+        carried by threads of this process; a file is followed by one.
         """
         with self._lock:
             if self._local is not None or self._log is None:
                 return
-            self._problem = "The guard process was killed: what main printed after that is not in the output log."
+            missing = "what main printed after that" if self._redirections else "some of what was printed just before"
+            self._problem = f"The guard process was killed: {missing} is not in the output log."
             self._restore()
             self._carry_here()
 
     def _carry_here(self) -> None:
         assert self._log is not None
         own = [
-            Source(os.dup(item.read), None if item.destination is None else os.dup(item.destination), item.terminal)
+            replace(
+                item,
+                read=os.dup(item.read),
+                destination=None if item.destination is None else os.dup(item.destination),
+            )
             for item in self._sources
         ]
         self._local = Capture(
@@ -267,12 +292,13 @@ class OutputCapture:
 
     def _wait(self) -> str | None:
         """Wait until what was printed has arrived."""
-        deadline = time.monotonic() + _DRAIN_S
+        patience_s = _DRAIN_S + sum(_unread(item.read) for item in self._sources if item.follows) / _SLOWEST_BYTES_S
+        deadline = time.monotonic() + patience_s
         if self._local is None and self._number is not None:
             try:
-                drained = self._guard.drain(self._number, _DRAIN_S)
+                drained = self._guard.drain(self._number, patience_s)
                 if drained is None:
-                    return self._late()
+                    return self._late(patience_s)
                 self.settled_bytes, self.sealed_bytes = drained.settled_bytes, drained.sealed_bytes
                 self._is_whole = drained.is_whole
                 return drained.problem
@@ -282,17 +308,18 @@ class OutputCapture:
         if local is None:
             return None
         local.watched = True
+        local.finish()
         while not local.caught_up():
             self._caught_up.clear()
             if time.monotonic() > deadline:
-                return self._late()
+                return self._late(patience_s)
             self._caught_up.wait(0.01)
         self.settled_bytes, self.sealed_bytes = local.settled_bytes, local.sealed_bytes
         self._is_whole = local.is_whole
         return local.problem
 
-    def _late(self) -> str:
-        return f"Output was not taken within {_DRAIN_S:g} s; what is left of it follows, in the log, too."
+    def _late(self, patience_s: float) -> str:
+        return f"Output was not taken within {patience_s:.0f} s; what is left of it follows, in the log, too."
 
     def _close(self) -> None:
         with self._lock:
@@ -325,6 +352,36 @@ def _identity(descriptor: int) -> Identity:
     """Return what tells the file behind a descriptor from others; for a terminal, the terminal."""
     status = os.fstat(descriptor)
     return (0, 0, status.st_rdev) if os.isatty(descriptor) else (status.st_dev, status.st_ino, 0)
+
+
+def _file_behind(descriptor: int) -> tuple[Source, None] | None:
+    """Return how to follow the file that a descriptor prints to, which stays in its place; None where it is none."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    import fcntl
+
+    appends = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
+    begin = status.st_size if appends else os.lseek(descriptor, 0, os.SEEK_CUR)
+    for path in (f"/proc/self/fd/{descriptor}", path_of(descriptor)):
+        with suppress(OSError):  # it is not ours to read, or not there any more
+            read = os.open(path or "", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            if os.path.samestat(os.fstat(read), status):
+                os.lseek(read, begin, os.SEEK_SET)
+                return Source(read, os.dup(descriptor) if begin < status.st_size else None, follows=True), None
+            os.close(read)
+    return None
+
+
+def _unread(file: int) -> int:
+    return max(0, os.fstat(file).st_size - os.lseek(file, 0, os.SEEK_CUR))
+
+
+def _can_seek(descriptor: int) -> bool:
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_CUR) >= 0
+    except OSError:
+        return False
 
 
 def _stream_to(destination: int) -> tuple[Source, int]:

@@ -238,7 +238,7 @@ class LimitedFile:
     def _replace(self, block: bytes) -> None:
         """Make *block* what stands after the final part; leave alone what stands there already."""
         before = self._changing
-        same = len(before) if block.startswith(before) else _common(before, block)
+        same = len(before) if block.startswith(before) else common(before, block)
         _write_all(self._descriptor, block[same:], self._size + same)
         if len(block) < len(before):
             os.ftruncate(self._descriptor, self._size + len(block))
@@ -292,7 +292,7 @@ class LimitedFile:
             os.ftruncate(self._descriptor, self._size)
 
 
-def _common(one: bytes, other: bytes) -> int:
+def common(one: bytes, other: bytes) -> int:
     """Return how many bytes at the beginning are the same."""
     pairs = zip(one, other, strict=False)
     return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

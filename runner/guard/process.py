@@ -27,9 +27,10 @@ from typing import Any, NoReturn
 from anew.runner.dataclass import dataclass
 from anew.runner.guard import reserve
 from anew.runner.guard.beats import Beats
+from anew.runner.guard.carrier import Source
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
-from anew.runner.guard.pump import Capture, Source
+from anew.runner.guard.pump import Capture
 from anew.runner.kernel.door import kill
 
 PATIENCE_S = 0.6
@@ -187,7 +188,10 @@ class GuardProcess:
         log = self._descriptors.pop(0)
         sources = [
             Source(
-                self._descriptors.pop(0), self._descriptors.pop(0) if source["passes_on"] else None, source["terminal"]
+                self._descriptors.pop(0),
+                self._descriptors.pop(0) if source["passes_on"] else None,
+                source["terminal"],
+                source["follows"],
             )
             for source in message["sources"]
         ]
@@ -289,12 +293,15 @@ class GuardProcess:
     def _drain(self, number: int) -> None:
         if captured := self._state.captures.get(number):
             captured.asked = captured.capture.watched = True
+            captured.capture.finish()
         else:
             self._answer({"id": number, **self._state.ended.pop(number, _NOTHING)})
 
     def _look_after_captures(self) -> None:
         for number, captured in list(self._state.captures.items()):
             capture = captured.capture
+            if self._dead:
+                capture.finish()
             ended = capture.ended
             if ended:
                 capture.close()

@@ -6,7 +6,6 @@ Runs in the guard process; in the process itself only when there is no guard (an
 
 from __future__ import annotations
 
-import codecs
 import errno
 import os
 import select
@@ -14,27 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from anew.runner.dataclass import dataclass
+from anew.runner.guard.carrier import READ_BYTES, Carrier, Source
+from anew.runner.guard.follower import Follower
 from anew.runner.guard.output_log import OutputLog
 
-_READ_BYTES = 1 << 18
 _WINDOW_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """
-    One captured stream, as descriptors.
-
-    Attributes:
-        read: Where what was printed comes out: a pipe's end, or a pseudo-terminal's master.
-        destination: Where it was going; None if it went there by itself.
-        terminal: Whether both are terminals, whose size is to be kept the same.
-    """
-
-    read: int
-    destination: int | None = None
-    terminal: bool = False
 
 
 class Capture:
@@ -65,22 +48,33 @@ class Capture:
         self._descriptor = log
         self._on_change = on_change
         self._log = OutputLog(log, limit_bytes, secrets, seals=seals)
-        self._pumps = [Pump(source, self._log, self._changed) for source in sources]
-        for pump in self._pumps:
-            threading.Thread(target=pump.run, name="anew-output", daemon=True).start()
+        self._followers = [Follower(each, self._log, self._changed) for each in sources if each.follows]
+        pumps = [Pump(each, self._log, self._changed, first=self._look) for each in sources if not each.follows]
+        self._carriers: list[Carrier] = [*pumps, *self._followers]
+        for carrier in self._carriers:
+            threading.Thread(target=carrier.run, name="anew-output", daemon=True).start()
 
     def _changed(self, ended: bool) -> None:
         if ended or self.watched:
             self._on_change()
 
+    def _look(self) -> None:
+        for follower in self._followers:
+            follower.look()
+
+    def finish(self) -> None:
+        """Have nothing taken of files that are followed but what they hold by now; streams end by themselves."""
+        for follower in self._followers:
+            follower.finish()
+
     @property
     def ended(self) -> bool:
         """Whether no stream can bring anything more."""
-        return all(pump.ended for pump in self._pumps)
+        return all(each.ended for each in self._carriers)
 
     def caught_up(self) -> bool:
         """Return whether everything printed before the call has arrived; then it is on disk, too."""
-        if not all(pump.caught_up() for pump in self._pumps):
+        if not all(each.caught_up() for each in self._carriers):
             return False
         self._log.flush()
         return True
@@ -105,47 +99,39 @@ class Capture:
     @property
     def problem(self) -> str | None:
         """What could not be written, as a sentence."""
-        return self._log.problem or next((pump.problem for pump in self._pumps if pump.problem), None)
+        return self._log.problem or next((each.problem for each in self._carriers if each.problem), None)
 
     @property
     def is_whole(self) -> bool:
         """Whether all that was printed is in the log, but for what is beyond its limit."""
-        return self._log.problem is None and all(pump.is_whole for pump in self._pumps)
+        return self._log.problem is None and all(each.is_whole for each in self._carriers)
 
     def close(self) -> None:
         """Finish the log and close every descriptor; to be called once, when all streams have ended."""
         self._log.close()
         os.close(self._descriptor)
-        for pump in self._pumps:
-            pump.close()
+        for carrier in self._carriers:
+            carrier.close()
 
 
-class Pump:
-    """One stream on its way."""
+class Pump(Carrier):
+    """
+    One stream on its way: a pipe, or a pseudo-terminal.
 
-    def __init__(self, source: Source, log: OutputLog, on_change: Callable[[bool], None]) -> None:
-        self.ended = False
-        self.problem: str | None = None
-        self.is_whole = True
-        self._source = source
+    Args:
+        first: Called before what was read is printed: what other streams got earlier comes before it.
+    """
+
+    def __init__(
+        self, source: Source, log: OutputLog, on_change: Callable[[bool], None], *, first: Callable[[], None]
+    ) -> None:
+        super().__init__(source, log, on_change)
         self._destination = source.destination
-        self._log: OutputLog | None = log
-        self._stream = log.stream()
-        self._on_change = on_change
+        self._first = first
         self._busy = False
-        self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
         self._looked = time.monotonic()
         self._readable = select.poll()
         self._readable.register(source.read, select.POLLIN)
-
-    def run(self) -> None:
-        """Carry until the last writer has gone."""
-        try:
-            while self._turn():
-                self._on_change(False)
-        finally:
-            self.ended = True
-            self._on_change(True)
 
     def caught_up(self) -> bool:
         """Return whether everything printed before the call was carried."""
@@ -153,12 +139,6 @@ class Pump:
             return True
         # In this order: `_busy` is set before the bytes leave the pipe.
         return not _ready(self._source.read, select.POLLIN, 0) and not self._busy
-
-    def close(self) -> None:
-        """Close the descriptors; to be called after the end."""
-        os.close(self._source.read)
-        if self._source.destination is not None:
-            os.close(self._source.destination)
 
     def _turn(self) -> bool:
         ready = self._readable.poll(self._patience_ms())
@@ -172,6 +152,7 @@ class Pump:
             self._print(self._decode(b"", True))
             return False
         self._deliver(data)
+        self._first()
         self._print(self._decode(data))
         self._busy = False
         return True
@@ -184,23 +165,11 @@ class Pump:
 
     def _read(self) -> bytes:
         try:
-            return os.read(self._source.read, _READ_BYTES)
+            return os.read(self._source.read, READ_BYTES)
         except OSError as error:
             if error.errno != errno.EIO:  # a pseudo-terminal's way of saying that its last writer has gone
-                self.problem = f"Captured output could not be read: {error.strerror}"
-                self.is_whole = False
+                self._unreadable(error)
             return b""
-
-    def _print(self, text: str) -> None:
-        if self._log is None:
-            return
-        try:
-            self._log.print(self._stream, text)
-        except Exception as error:
-            # A fault of ours in the log must not stop what the user sees, nor block who prints.
-            self.problem = f"The output log ends early: {type(error).__name__}: {error}"
-            self.is_whole = False
-            self._log = None
 
     def _deliver(self, data: bytes) -> None:
         rest = memoryview(data)

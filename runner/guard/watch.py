@@ -21,7 +21,7 @@ from anew.runner.guard.interrupts import Interruptible, Interrupts, Terminated
 from anew.runner.guard.link import GuardGoneError, GuardLink
 
 if TYPE_CHECKING:
-    from anew.runner.guard.pump import Source
+    from anew.runner.guard.carrier import Source
 
 __all__ = ["Drained", "Guard", "GuardGoneError", "Terminated", "Watch"]
 
@@ -120,12 +120,15 @@ class Guard:
             limit_bytes=limit_bytes,
             secrets=list(secrets),
             seals=seals,
-            sources=[{"passes_on": item.destination is not None, "terminal": item.terminal} for item in sources],
+            sources=[
+                {"passes_on": item.destination is not None, "terminal": item.terminal, "follows": item.follows}
+                for item in sources
+            ],
         )
 
     def drain(self, capture: int, timeout_s: float) -> Drained | None:
         """
-        Wait until everything printed before the call has arrived; None when it has not.
+        Wait until everything printed before the call has arrived; None when it has not. Files are followed no further.
 
         Raises:
             GuardGoneError: The guard process has died.
