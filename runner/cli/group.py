@@ -74,7 +74,6 @@ _ELSEWHERE = {
     "resume": "sweep resume",
     "stop": "sweep stop",
     "kill": "sweep stop",
-    "comment": "note",
     "tags": "tag",
     "untag": "tag --remove",
     "doctor": "check",

@@ -99,6 +99,7 @@ COMMANDS = [
     ["show", EVIL],
     ["tag", "1", EVIL],
     ["note", "1", EVIL],
+    ["comment", "1", EVIL],
     ["verify", "1", "2"],
     ["rerun", "1"],
     ["check"],

@@ -114,7 +114,7 @@ def test_a_seed_that_is_set_for_a_configuration_with_another_is_refused_in_a_swe
         return random.random()
     """)
     for words in ((), ("-m", "i=1,2")):
-        said = trial.run(*words, "anew.seed=5", code=2).stderr
+        said = trial.run(*words, "seed=3", "anew.seed=5", code=2).stderr
         assert "anew.seed=5 and seed=3 cannot both be the root seed. Leave anew.seed out" in said
     assert trial.store.find() == []
     trial.run("anew.seed=3", "i=1")
