@@ -352,7 +352,9 @@ class NoticedInputs:
         settings, places = beginning.claim.settings.inputs, beginning.origin.places
         roots = [Path(root).expanduser() for root in settings.roots]
         mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]
-        exclude = (beginning.claim.store.root, beginning.origin.cache)
+        # what is laid out for a re-run lies in the cache
+        cache = () if places.mirror is not None else (beginning.origin.cache,)
+        exclude = (beginning.claim.store.root, *cache)
         folders = [places.project, *roots, *mirrored, *([places.mirror] if places.mirror is not None else [])]
         # what is laid out for a re-run is nobody's project
         self._written = WrittenFiles(beginning.origin.cache, places.root) if not places.moved else None
