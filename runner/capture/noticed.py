@@ -67,6 +67,7 @@ def noticed_inputs(
     noticed = _Noticed(opened, places, objects, keep_bytes, DigestCache.load(cache), set(known))
     items = [*opened.noted()]
     noticed.before = {item.path: item.size for item in items if item.appends}
+    noticed.replaced = {item.path: item for item in reversed(items) if item.replaces and item.sha256 is not None}
     for item in items:
         noticed.take(item)
     noticed.digests.save(cache)
@@ -85,6 +86,8 @@ class _Noticed:
     known: set[str]
     # files that something was added to -> how large they were
     before: dict[str, int] = field(default_factory=dict)
+    # files that were read and then written anew -> what they were at the first of that
+    replaced: dict[str, Noted] = field(default_factory=dict)
     modules: set[str] = field(default_factory=lambda: _module_files())
     own: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
@@ -118,8 +121,9 @@ class _Noticed:
             return
 
     def _take(self, item: Noted, path: str, name: str) -> None:
-        if item.sha256 is not None:
-            self.found.append(ContentRef(path=name, sha256=item.sha256, size=item.size, mode=0o644))
+        then = self.replaced.get(item.path, item)
+        if then.sha256 is not None and (then.size, then.changed_ns) == (item.size, item.changed_ns):
+            self.found.append(ContentRef(path=name, sha256=then.sha256, size=item.size, mode=0o644))
             return
         status, is_outside = os.stat(path), self.opened.is_outside(path)
         if not stat.S_ISREG(status.st_mode):

@@ -211,7 +211,8 @@ class OpenedFiles:
             status = os.stat(full)
             before = status.st_size, status.st_mtime_ns
         way, sha256 = _way(flags, before is not None), None
-        if way == _CHANGED and before is not None and self._keep is not None and not self.is_outside(full):
+        is_lost = way == _CHANGED or (way == _REPLACED and full in self._read)
+        if is_lost and before is not None and self._keep is not None and not self.is_outside(full):
             with self._undisturbed():
                 sha256 = self._keep(full)
         size, changed = before or (-1, -1)

@@ -21,6 +21,7 @@ from anew.runner.rerun.options import RerunOptions
 from anew.runner.rerun.report import RerunResult, verdict_lines, verdict_words
 from anew.runner.store.choosing import choose
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.wording import some
 
 _STDERR = 2
 _CELL = 60
@@ -199,8 +200,10 @@ def _severity(code: int) -> int:
 
 
 def _named(store: RunFolders, refs: tuple[str, ...]) -> Iterator[tuple[str, int | AnewError]]:
-    """Yield the runs that are named, or why there is none; a word for several stands for those that are no re-runs."""
+    """Yield the runs that are named, or why there is none; of a tag, a sweep or a filter those that are no re-runs."""
     chosen = choose(store, refs, among=lambda record: record.rerun_of is None)
+    if chosen.counted and (left := sorted(set(choose(store, refs).numbers) - set(chosen.numbers))):
+        remark(f"anew: left out, since they are re-runs themselves: {some(list(map(str, left)))}")
     yield from ((str(number), number) for number in chosen.numbers)
     yield from chosen.refused
 

@@ -32,9 +32,9 @@ import io
 import pkgutil
 import runpy
 from dataclasses import replace
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from anew.runner.errors import EXIT_SIGINT, EXIT_USAGE
@@ -92,9 +92,15 @@ def _run_script(path: Path) -> None:
     module = ModuleType("__main__")
     vars(module).update(__file__=str(path), __loader__=SourceFileLoader("__main__", str(path)), __builtins__=builtins)
     sys.modules["__main__"] = module
+    exec(_code_of(path), vars(module))
+
+
+def _code_of(path: Path) -> CodeType:
+    """Return the code of a script, also of one that was compiled before."""
+    if path.suffix == ".pyc" and (code := SourcelessFileLoader("__main__", str(path)).get_code("__main__")) is not None:
+        return code
     with io.open_code(str(path)) as file:
-        code = compile(file.read(), str(path), "exec", dont_inherit=True)
-    exec(code, vars(module))
+        return compile(file.read(), str(path), "exec", dont_inherit=True)
 
 
 def _is_application(path: Path) -> bool:

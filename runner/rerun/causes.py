@@ -219,6 +219,7 @@ class _Evidence:
             # what is seen in the value itself is surer than what may have gone into it
             fitting = [each for each in origins if each.kind == clue.kind or each.kind == "unseeded" == clue.kind]
             return [(_seen(part, place, clue, fitting[:1]), True)]
+        origins = [each for each in origins if _can_come_of(part, each.kind)]
         if origins:
             return [self._followed(part, place, origin) for origin in _first_of_each(origins)]
         return [] if clue is None else [(_seen(part, place, clue, []), True)]
@@ -262,6 +263,13 @@ def _of_result(traced: Traced, function: str, name: str) -> frozenset[Origin]:
         return frozenset()
     fitting = [key for key in keyed if key and (name == key or name.startswith((f"{key}.", f"{key}[")))]
     return keyed[max(fitting, key=len)] if fitting else keyed.get("", frozenset())
+
+
+def _can_come_of(part: Part, kind: str) -> bool:
+    """Whether a difference can come of such an origin: another order makes a list no longer."""
+    sides = part.recorded, part.now
+    are_lists = all(isinstance(side, (list, tuple)) for side in sides)
+    return kind != "order" or not are_lists or len(sides[0]) == len(sides[1])
 
 
 def _last_name(part: Part) -> str:
@@ -331,6 +339,8 @@ def _suspected(case: Case, evidence: _Evidence) -> Iterator[Cause]:
     may_be_time = any(evidence.looks.may_be_duration(part.recorded, part.now) for part in parts)
     for origin in by_kind(origins):
         if origin.kind in ("place", "temporary") or (origin.kind == "time" and not may_be_time):
+            continue
+        if not any(_can_come_of(part, origin.kind) for part in parts):
             continue
         yield Cause(
             kind=origin.kind,

@@ -76,7 +76,11 @@ _NAMED = re.compile(
     rf"(?P<name>[A-Za-z_][\w ./()%-]{{0,60}}?)(?P<mark>[\"']?\s*[:=,]\s*[\"']?|\s+)(?P<value>{_NUMBER})"
 )
 _TEMPORARY = re.compile(r"\btmp[A-Za-z0-9_]{8}\b")
-_UUID = re.compile(r"\b[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\b", re.IGNORECASE)
+# without its dashes one of version 4 alone (RFC 9562): any other 32 digits are sooner an MD5 of what differs
+_UUID = re.compile(
+    r"\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15})\b",
+    re.IGNORECASE,
+)
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 _LONG_NUMBER = re.compile(r"\d{10,19}(?:\.\d+)?")
 _SANDBOX = re.compile(r"[^\s'\"<>]*/anew/reruns/[0-9a-z]{26}(?:/files)?")

@@ -71,7 +71,7 @@ def choose(store: Choosable, words: Iterable[str], *, among: Test | None = None)
     Args:
         store: Where they are.
         words: `42`, `last~2`, `sweep:7/3`, a uid; and for several `3-7`, `tag:paper`, `sweep:7`, `status == FAILED`.
-        among: Which runs a word for several may stand for.
+        among: Which runs a tag, a sweep or a filter may stand for.
     """
     runs: dict[int, str] = {}
     refused: list[tuple[str, AnewError]] = []
@@ -159,6 +159,8 @@ def _several(store: Choosable, word: str, test: Test, among: Test | None) -> lis
         for name, near in strangers(records, parse_filter(word).names).items() if records else ():
             hint = f" Did you mean {near!r}?" if near else ""
             raise FilterError(f"No run in {store.url} has {name!r}, which {word!r} asks for.{hint}", name=name)
+    if _RANGE.fullmatch(word.strip()):
+        among = None  # each of its numbers is meant
     found = sorted(record.id or 0 for record in records if test(record) and (among is None or among(record)))
     if not found:
         raise RunNotFoundError(_none(store.url, word.strip()), ref=word, store=store.url)

@@ -21,7 +21,6 @@ from anew.runner.errors import ContentDamagedError, StoreError
 from anew.runner.format import ids
 from anew.runner.records import ContentRef, Part, RunRecord
 from anew.runner.store.contents import intact, is_named, named, not_found
-from anew.runner.store.files import cannot
 from anew.runner.wording import printable, some
 
 _NAMED = 5
@@ -180,7 +179,12 @@ def write(folder: Path, piece: Piece, *, force: bool = False) -> Path:
     except OSError as error:
         if isinstance(error, StoreError):
             raise
-        raise cannot("write", target, error) from error
+        # the disk is that of the folder, and not the store's
+        hint = "To have it elsewhere: --to DIR; to print it: --to -"
+        why = error.strerror or error
+        raise StoreError(f"Cannot write {str(target)!r}: {why}. {hint}", path=str(target)) from error
+    except ValueError as error:
+        raise _leads_out(folder, piece, "there can be no file of that name") from error
     return target
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from pathlib import Path
 
 from anew.runner.errors import StoreError
@@ -32,6 +34,20 @@ class PassingStore:
             raise cannot("make a folder in", Path(tempfile.gettempdir()), error) from error
         self._process = os.getpid()
         self.store = FolderStore.open(self._folder / "runs", create=True)
+        self._remove_at_signals()
+
+    def _remove_at_signals(self) -> None:
+        """Remove it, too, where the terminal is closed, or SIGQUIT comes: these end a process without a word."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGHUP, signal.SIGQUIT):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, self._ended_by)
+
+    def _ended_by(self, number: int, frame: object) -> None:
+        self.remove()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
     def remove(self) -> None:
         """Remove it with all that is in it; a forked child that comes here leaves it to its parent. Never raises."""

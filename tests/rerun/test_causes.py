@@ -331,3 +331,71 @@ def test_an_error_that_says_where_it_ran_is_told_by_that(trial: Again) -> None:
     trial.run(code=1)
     shown = trial.again("1", code=3)
     assert [each["kind"] for each in shown["reasons"]] == ["place"], shown["causes"]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_told"),
+    [
+        ("hashlib.md5(open('d').read().encode()).hexdigest()", False),
+        ("str(uuid.UUID(int=len(open('d').read()), version=4))", True),
+        ("uuid.UUID(int=len(open('d').read()), version=4).hex", True),
+    ],
+)
+def test_digits_are_a_random_id_only_where_they_look_like_one(trial: Again, value: str, is_told: bool) -> None:
+    trial.write(f"""
+    import hashlib, uuid
+    @experiment.main
+    def main(*, run: Run):
+        return {value}
+    """)
+    (trial.folder / "d").write_text("then")
+    trial.run()
+    (trial.folder / "d").write_text("today, longer")
+    shown = trial.again("1", "--code", "current", code=3)
+    assert any("random id" in cause["sentence"] for cause in shown["reasons"]) == is_told
+    assert is_told or any(cause["where"] == "d" for cause in shown["reasons"])
+
+
+def test_another_order_is_no_cause_of_a_list_that_grew(trial: Again) -> None:
+    trial.write("""
+    @experiment.main
+    def main(*, run: Run):
+        return os.listdir("data")
+    """)
+    (trial.folder / "data").mkdir()
+    (trial.folder / "data" / "a").touch()
+    trial.run()
+    (trial.folder / "data" / "b").touch()
+    shown = trial.again("1", "--code", "current", code=3)
+    assert not any(cause["kind"] == "order" for cause in shown["reasons"])
+
+
+def test_what_main_reads_and_then_writes_anew_is_put_back(trial: Again) -> None:
+    trial.write("""
+    @experiment.main
+    def main(*, run: Run):
+        text = open("state.dat").read()
+        with open("state.dat", "w") as file:
+            file.write(text + "1")
+        return text
+    """)
+    (trial.folder / "state.dat").write_text("abc")
+    trial.run()
+    for ref in ("1", "2"):
+        assert trial.again(ref)["verdict"] == "identical"
+    assert (trial.folder / "state.dat").read_text() == "abc1"
+
+
+def test_a_script_that_was_compiled_is_run_again(trial: Again) -> None:
+    trial.write("""
+    @experiment.main
+    def main(*, run: Run):
+        return 3
+    """)
+    import py_compile
+
+    script = trial.folder / "train.py"
+    py_compile.compile(str(script), cfile=str(trial.folder / "train.pyc"))
+    script.unlink()
+    trial.run(name="train.pyc")
+    assert trial.again("1")["verdict"] == "identical"

@@ -95,7 +95,15 @@ def test_a_sweep_on_other_machines_is_refused(trial: Project) -> None:
     assert not trial.has_runs
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGHUP, -signal.SIGHUP),
+        (signal.SIGQUIT, -signal.SIGQUIT),
+    ],
+)
 def test_one_that_is_stopped_leaves_nothing(trial: Project, tmp_path: Path, number: int, code: int) -> None:
     before = left(trial, tmp_path)
     process = trial.start("wait=true", "--unrecorded", start_new_session=True)

@@ -203,3 +203,15 @@ def test_an_input_that_was_not_kept_is_said(store: FolderStore, tmp_path: Path) 
     [piece] = pieces(store, record, (), Kinds(inputs=True))
     with pytest.raises(ObjectNotFoundError, match="not kept"):
         write(tmp_path, piece)
+
+
+def test_a_name_that_no_file_can_have_is_refused_and_the_disk_of_the_folder_is_meant(
+    store: FolderStore, tmp_path: Path
+) -> None:
+    [piece] = pieces(store, with_artifact(store, "CON\ud800x"), [], ARTIFACTS)
+    with pytest.raises(StoreError, match="no file of that name"):
+        write(tmp_path / "got", piece)
+    [piece] = pieces(store, with_artifact(store, "n" * 300), [], ARTIFACTS)
+    with pytest.raises(StoreError, match="--to DIR"):
+        write(tmp_path / "got", piece)
+    assert not [path for path in tmp_path.rglob("got/*") if path.is_file()]

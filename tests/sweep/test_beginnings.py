@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,19 @@ def test_what_an_override_refers_to_stays_out_of_its_record(project: Path) -> No
     assert kept[0] == ("+x=${oc.env:THING}", "+y=[1,2]", "+z='a b'")
     assert trial.record(1).overrides == kept[0]
     assert trial.record(1).config["x"] == "what it gives"
+
+
+@pytest.mark.parametrize("workers", [HERE, BESIDE], ids=["here", "workers"])
+def test_hydras_own_resolvers_are_known_to_every_job(project: Path, workers: Sequence[str]) -> None:
+    trial = Project(project)
+    trial.write("""
+    @experiment.main(config_path=None)
+    def main(cfg):
+        return [cfg.out, cfg.python, cfg.year, cfg.number]
+    """)
+    words = ["+out=${hydra:runtime.output_dir}", "+python=${python_version:minor}", "+year=${now:%Y}"]
+    trial.run("-m", "+i=1,2", *words, "+number=${hydra:job.num}", *workers)
+    for job in trial.store.sweep(1).jobs:
+        result = trial.record(job.run or 0).result
+        assert str(job.run) == Path(result[0]).relative_to(trial.store.root).parts[0]
+        assert result[1:] == [".".join(map(str, sys.version_info[:2])), str(datetime.now().year), job.index]

@@ -18,7 +18,7 @@ from anew.runner.config.compose.jobs import HookFailedError, Jobs, Typed
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR
 from anew.runner.config.compose.state import hydra_kept, logging_kept, resolve_job_dir
 from anew.runner.config.hooks import JobHooks, Recorded, Ticket
-from anew.runner.config.private.loading import set_job_name, set_version_base
+from anew.runner.config.private.loading import register_resolvers, set_job_name, set_version_base
 from anew.runner.config.private.nodes import written_below
 from anew.runner.config.private.running import Callbacks
 from anew.runner.config.replayed import replay
@@ -79,6 +79,7 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | 
     jobs = Jobs(spec, hooks, shared.typed, lambda: settings)
     with hydra_kept(), logging_kept():
         set_version_base(spec.version_base)
+        register_resolvers()
         resolve_job_dir(jobs.job_dir)
         set_job_name(cfg.hydra.job.name)
         try:

@@ -20,7 +20,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import DefaultsTreeNode, InputDefault, ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import JobRuntime
+from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from hydra.version import VersionBase
@@ -217,6 +217,12 @@ def job_name() -> str:
 def set_job_name(name: str) -> None:
     """Give the app that is active a name."""
     JobRuntime.instance().set("name", name)
+
+
+# `setup_globals`: what launchers call in their processes, and `hydra.main` in its own. Instead: none.
+def register_resolvers() -> None:
+    """Have `${hydra:...}`, `${now:...}` and `${python_version:}` resolved in this process."""
+    setup_globals()
 
 
 # `hydra.version`, `version._UNSPECIFIED_`: what `hydra.main` does with its `version_base`; 1.4 warns about every one
