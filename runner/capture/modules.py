@@ -16,7 +16,7 @@ def imported_files(root: Path) -> Iterator[str]:
     letters = str(root)
     for module in list(sys.modules.values()):
         file = _file_of(module)
-        if not isinstance(file, str):
+        if not isinstance(file, str) or file.endswith(".pyc"):
             continue
         key = letters, file
         if key not in _places:
@@ -27,8 +27,8 @@ def imported_files(root: Path) -> Iterator[str]:
 
 
 def place_of(root: str, file: str) -> str | None:
-    """Return a module's file relative to *root*; None when it is not below it, or of an installed package."""
-    if "site-packages" in file or "dist-packages" in file or file.endswith(".pyc"):
+    """Return a module's or script's file relative to *root*; None when it is not below it, or of an installed package."""
+    if "site-packages" in file or "dist-packages" in file:
         return None
     folder, _, name = file.rpartition(os.sep)
     # a path on sys.path such as root/scripts/.. is inside by its letters only
