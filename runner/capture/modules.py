@@ -27,7 +27,7 @@ def imported_files(root: Path) -> Iterator[str]:
 
 
 def place_of(root: str, file: str) -> str | None:
-    """Return a module's or script's file relative to *root*; None when it is not below it, or of an installed package."""
+    """Return a module's or script's file relative to *root*; None when it lies elsewhere, or in a package's folder."""
     if "site-packages" in file or "dist-packages" in file:
         return None
     folder, _, name = file.rpartition(os.sep)
