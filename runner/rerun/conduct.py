@@ -150,6 +150,8 @@ class _Again:
         self._note_paths()
         for line in difference_lines(record.id or 0, self.differences):
             self.tell(line)
+        if self.differences.get("inputs") and not self.recorded_code:
+            self.tell("note: Recorded content is what run.input(PATH) gives; what main opens itself is today's.")
         left = differences.standing(self.differences, every=strict == "all")
         if strict and (left or self.notes):
             what = ", ".join(f"{name} ({section})" for section, entries in left.items() for name in entries)

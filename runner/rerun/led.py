@@ -49,12 +49,12 @@ def sentences(record: RunRecord, places: Places, own: OwnPlaces) -> tuple[list[s
     told = []
     if to_own:
         told.append(
-            f"note: {some(to_own)} in the configuration led to run {record.id}'s own folder, and lead to the new run's."
+            f"note: {some(to_own)} in the configuration led to run {record.id}'s own folder, and now to the new run's."
         )
     if moved:
         told.append(f"note: {some(moved)} in the configuration lead into the laid-out project.")
     if many := [folder.path for folder in record.source.beside if folder.more]:
-        told.append(f"note: In {some(many)} were more files than are named on record; those that main read are there.")
+        told.append(f"note: In {some(many)} were more files than are named on record; the inputs on record are there.")
     noted = [f"{some(today)} in the configuration lead into {places.root} as it is today."] if today else []
     return told, noted
 

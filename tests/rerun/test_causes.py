@@ -351,7 +351,9 @@ def test_digits_are_a_random_id_only_where_they_look_like_one(trial: Again, valu
     (trial.folder / "d").write_text("then")
     trial.run()
     (trial.folder / "d").write_text("today, longer")
-    shown = trial.again("1", "--code", "current", code=3)
+    done = trial.anew("rerun", "1", "--code", "current", "--json", code=3)
+    assert "what main opens itself is today's" in done.stderr
+    shown = json.loads(done.stdout)
     assert any("random id" in cause["sentence"] for cause in shown["reasons"]) == is_told
     assert is_told or any(cause["where"] == "d" for cause in shown["reasons"])
 
