@@ -134,7 +134,10 @@ class Session:
             multirun, job_num = True, self._errand.job
         if multirun and self._sweep is not None and job_num is not None:
             sweep = SweepMembership(id=take(store, self._sweep, job_num, number), index=job_num)
-        self._claims.append(Claim(store=store, number=number, layout=layout, settings=checked, sweep=sweep))
+        is_attached = isinstance(self._sweep, Attachment)
+        self._claims.append(
+            Claim(store=store, number=number, layout=layout, settings=checked, sweep=sweep, is_attached=is_attached)
+        )
         return layout.files
 
     def _keep_earlier(self, store: FolderStore, number: int) -> None:

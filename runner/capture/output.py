@@ -25,21 +25,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from anew.runner.capture.printed import PrintedInto
+from anew.runner.capture.streams import Identity, can_seek, file_behind, identity, pipe, stream_to, unread
 from anew.runner.capture.tee import Tee, keep_seekable
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.guard.carrier import Source
 from anew.runner.guard.pump import Capture
 from anew.runner.guard.watch import Guard, GuardGoneError
-from anew.runner.kernel.door import path_of
 
 _DRAIN_S = 2.0
 _SLOWEST_BYTES_S = 10e6
-_PIPE_BYTES = 1 << 20
 _NAMES = {1: "stdout", 2: "stderr"}
 
+_SHARED = "Another run printed into the same file, and what it printed meanwhile is in this run's log, too."
 Mode = Literal["fd", "sys", "off"]
-Identity = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,9 @@ class OutputCapture:
         limit_bytes: How large the log may become; of more, the head and the tail are kept.
         guard: Carries the streams.
         secrets: Texts that the log must not hold.
+        places: A folder of the cache, where it is known which files other runs print into; None to take it that there
+            are none. A file that others print into already is not followed: what they print is not this run's.
+        follows: Whether a file is, at all.
 
     Attributes:
         settled_bytes: Once it has stopped, how many bytes of the log will not change any more; None when that is not
@@ -75,7 +78,17 @@ class OutputCapture:
         sealed_bytes: How many of these have their checksums on record; likewise.
     """
 
-    def __init__(self, path: Path, *, mode: Mode, limit_bytes: int, guard: Guard, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        mode: Mode,
+        limit_bytes: int,
+        guard: Guard,
+        secrets: Sequence[str] = (),
+        places: Path | None = None,
+        follows: bool = True,
+    ) -> None:
         self._path = path
         # for the guard process, which is elsewhere
         self._seals = str(path.absolute().with_suffix(".sums"))
@@ -88,6 +101,9 @@ class OutputCapture:
         self._stopped = mode == "off"
         self._limit_bytes = limit_bytes
         self._secrets = secrets
+        self._places = places
+        self._follows = follows
+        self._printed: list[PrintedInto] = []
         self._log: int | None = None
         self._sources: list[Source] = []
         self._ends: set[int] = set()
@@ -137,6 +153,9 @@ class OutputCapture:
         try:
             problem = self._wait()
             gone = self._gone()
+            ended = [place.end() for place in self._printed]
+            if any(ended) and any(item.follows for item in self._sources):
+                problem = problem or _SHARED
         finally:
             self._close()
         if gone is not None:
@@ -190,11 +209,12 @@ class OutputCapture:
             if getattr(sys, f"__{name}__") is None:
                 continue  # closed from the start; what is open under that number now is something else
             try:
-                place = _identity(descriptor)
+                place = identity(descriptor)
             except OSError:
                 continue
             if place not in ends:
-                source, end = _file_behind(descriptor) or _stream_to(os.dup(descriptor))
+                file = file_behind(descriptor) if self._may_follow(descriptor) else None
+                source, end = file or stream_to(os.dup(descriptor))
                 self._sources.append(source)
                 ends[place] = end
                 if end is not None:
@@ -202,12 +222,24 @@ class OutputCapture:
             planned[descriptor] = ends[place]
         return planned
 
+    def _may_follow(self, descriptor: int) -> bool:
+        status = os.fstat(descriptor)
+        if self._places is None or not stat.S_ISREG(status.st_mode):
+            return self._follows
+        place = PrintedInto(self._places, status)
+        try:
+            is_alone = place.begin()
+        except OSError:
+            return self._follows
+        self._printed.append(place)
+        return self._follows and is_alone
+
     def _redirect(self, planned: dict[int, int | None]) -> None:
         for descriptor, end in planned.items():
             if end is None:
                 continue
-            self._redirections.append(_Redirection(descriptor, os.dup(descriptor), _identity(end)))
-            could_seek = _can_seek(descriptor)
+            self._redirections.append(_Redirection(descriptor, os.dup(descriptor), identity(end)))
+            could_seek = can_seek(descriptor)
             os.dup2(end, descriptor)
             stream = getattr(sys, _NAMES[descriptor])
             if could_seek and _leads_to(stream, descriptor):
@@ -225,7 +257,7 @@ class OutputCapture:
             if stream is None or (descriptor in covered and _leads_to(stream, descriptor)):
                 continue
             if self._copies is None:
-                read, self._copies = _pipe()
+                read, self._copies = pipe()
                 self._sources.append(Source(read))
             self._tees[name] = Tee(stream, self._copy)
             setattr(sys, name, self._tees[name])
@@ -278,7 +310,7 @@ class OutputCapture:
         """Put descriptors and streams back where they are still ours."""
         for item in self._redirections:
             with suppress(OSError):
-                if _identity(item.descriptor) == item.ours:
+                if identity(item.descriptor) == item.ours:
                     os.dup2(item.before, item.descriptor)
             os.close(item.before)
         self._redirections.clear()
@@ -292,7 +324,7 @@ class OutputCapture:
 
     def _wait(self) -> str | None:
         """Wait until what was printed has arrived."""
-        patience_s = _DRAIN_S + sum(_unread(item.read) for item in self._sources if item.follows) / _SLOWEST_BYTES_S
+        patience_s = _DRAIN_S + sum(unread(item.read) for item in self._sources if item.follows) / _SLOWEST_BYTES_S
         deadline = time.monotonic() + patience_s
         if self._local is None and self._number is not None:
             try:
@@ -346,84 +378,6 @@ def is_within_a_line(output: Path) -> bool:
             return file.read(1) != b"\n"
     except OSError:
         return False
-
-
-def _identity(descriptor: int) -> Identity:
-    """Return what tells the file behind a descriptor from others; for a terminal, the terminal."""
-    status = os.fstat(descriptor)
-    return (0, 0, status.st_rdev) if os.isatty(descriptor) else (status.st_dev, status.st_ino, 0)
-
-
-def _file_behind(descriptor: int) -> tuple[Source, None] | None:
-    """Return how to follow the file that a descriptor prints to, which stays in its place; None where it is none."""
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    import fcntl
-
-    appends = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
-    begin = status.st_size if appends else os.lseek(descriptor, 0, os.SEEK_CUR)
-    for path in (f"/proc/self/fd/{descriptor}", path_of(descriptor)):
-        with suppress(OSError):  # it is not ours to read, or not there any more
-            read = os.open(path or "", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            if os.path.samestat(os.fstat(read), status):
-                os.lseek(read, begin, os.SEEK_SET)
-                return Source(read, os.dup(descriptor) if begin < status.st_size else None, follows=True), None
-            os.close(read)
-    return None
-
-
-def _unread(file: int) -> int:
-    return max(0, os.fstat(file).st_size - os.lseek(file, 0, os.SEEK_CUR))
-
-
-def _can_seek(descriptor: int) -> bool:
-    try:
-        return os.lseek(descriptor, 0, os.SEEK_CUR) >= 0
-    except OSError:
-        return False
-
-
-def _stream_to(destination: int) -> tuple[Source, int]:
-    """Return a stream that leads to *destination* and looks like it, and its writing end."""
-    if os.isatty(destination):
-        with suppress(OSError):  # no pseudo-terminals to be had: then a pipe
-            master, end = _pseudo_terminal(destination)
-            return Source(master, destination, terminal=True), end
-    read, end = _pipe()
-    return Source(read, destination), end
-
-
-def _pipe() -> tuple[int, int]:
-    read, write = os.pipe()
-    with suppress(OSError):  # more than an unprivileged user may have
-        _enlarge(write)
-    return read, write
-
-
-def _enlarge(pipe: int) -> None:
-    import fcntl
-
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-def _pseudo_terminal(real: int) -> tuple[int, int]:
-    """Return master and slave, with modes and size of *real*, except that bytes pass unchanged: *real* is next."""
-    import fcntl
-    import termios
-
-    master, slave = os.openpty()
-    try:
-        modes: list[Any] = termios.tcgetattr(real)
-        modes[1] &= ~termios.OPOST
-        termios.tcsetattr(slave, termios.TCSANOW, modes)
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, fcntl.ioctl(real, termios.TIOCGWINSZ, bytes(8)))
-    except (OSError, termios.error) as error:
-        os.close(master)
-        os.close(slave)
-        raise OSError(str(error)) from error
-    return master, slave
 
 
 def _leads_to(stream: Any, descriptor: int) -> bool:

@@ -147,6 +147,12 @@ def path_of(descriptor: int) -> str | None:
         return None
 
 
+def names_of(descriptor: int) -> tuple[str, ...]:
+    """Return by which names what is open can be opened again, the surest first."""
+    path = path_of(descriptor)
+    return (f"/proc/self/fd/{descriptor}", *([path] if path is not None else []))
+
+
 def share_blocks(source: int, target: int) -> bool:
     """Have an empty file share the blocks of another; return whether the file system could."""
     try:

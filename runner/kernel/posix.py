@@ -123,6 +123,12 @@ def path_of(descriptor: int) -> str | None:
         return None
 
 
+def names_of(descriptor: int) -> tuple[str, ...]:
+    """Return by which names what is open can be opened again: by its path, as long as it has one."""
+    path = path_of(descriptor)
+    return () if path is None else (path,)
+
+
 def share_blocks(source: int, target: int) -> bool:
     """Return False: what is to be kept is copied."""
     return False

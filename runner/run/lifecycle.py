@@ -221,6 +221,9 @@ class Life:
             limit_bytes=claim.settings.output.limit_bytes,
             guard=self._guard,
             secrets=self._beginning.redactor.secrets,
+            places=self._beginning.origin.cache / "printed",
+            # jobs of a sweep in processes of a launcher print into one file
+            follows=not claim.is_attached,
         )
 
     def _make_pulse(self) -> Pulse:

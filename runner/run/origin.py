@@ -18,13 +18,24 @@ from anew.runner.store.paths import RunLayout
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """A place in a store, taken before the run has a record."""
+    """
+    A place in a store, taken before the run has a record.
+
+    Attributes:
+        store: The store.
+        number: The run's number in it.
+        layout: The run's folder.
+        settings: How it is recorded.
+        sweep: The sweep that it is of.
+        is_attached: Whether another process conducts that.
+    """
 
     store: FolderStore
     number: int
     layout: RunLayout
     settings: Settings
     sweep: SweepMembership | None = None
+    is_attached: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

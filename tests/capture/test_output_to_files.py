@@ -16,6 +16,8 @@ import pytest
 from anew.runner.guard.carrier import Source
 from anew.runner.guard.follower import Follower
 from anew.runner.guard.output_log import OutputLog
+from tests.helpers.scripts import Project
+from tests.helpers.waiting import until
 
 PRELUDE = """\
 import io, json, os, subprocess, sys, time
@@ -323,3 +325,53 @@ def test_a_gap_of_a_terabyte_is_passed_at_the_end(followed: Followed) -> None:
     assert followed.looked() == "one\n"
     followed.follower.finish()
     assert followed.looked() == "one\ntwo\n"
+
+
+MEETING = """
+from pathlib import Path
+import time
+@experiment.main
+def main(me: str = "a", other: str = "b"):
+    print(me * 3, flush=True)
+    Path(me).touch()
+    while not Path(other).exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    print(me * 5, flush=True)
+"""
+
+
+def test_runs_that_print_into_one_file_take_little_of_each_other_and_say_so(project: Path) -> None:
+    trial = Project(project)
+    trial.write(MEETING)
+    with (project / "log").open("ab") as log:
+        first = subprocess.Popen([sys.executable, "train.py"], cwd=project, stdout=log, stderr=log)
+        until((project / "a").exists)
+        second = subprocess.run([sys.executable, "train.py", "me=b", "other=a"], cwd=project, stdout=log, stderr=log)
+    assert (first.wait(timeout=60), second.returncode) == (0, 0)
+    said = {record.config["me"]: record for record in trial.store.find()}
+    output = {me: "".join(trial.store.output(record.id or 0)) for me, record in said.items()}
+    assert output["b"] == "bbb\nbbbbb\n"
+    assert [line for line in output["a"].splitlines() if set(line) == {"a"}] == ["aaa", "aaaaa"]
+    assert any("Another run printed into the same file" in text for text in said["a"].warnings)
+    assert not any("Another run" in text for text in said["b"].warnings)
+    with (project / "log").open("ab") as log:
+        subprocess.run([sys.executable, "train.py"], cwd=project, stdout=log, stderr=log, check=True)
+    assert trial.record("last").warnings == ()
+
+
+def test_jobs_of_a_launcher_that_print_into_one_file_have_each_their_own(project: Path) -> None:
+    trial = Project(project)
+    trial.write("""
+    @experiment.main
+    def main(i: int = 0):
+        for _ in range(3):
+            print(f"job {i}", flush=True)
+            time.sleep(0.2)
+    """)
+    words = ["-m", "i=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    with (project / "log").open("ab") as log:
+        subprocess.run([sys.executable, "train.py", *words], cwd=project, stdout=log, stderr=log, check=True)
+    for record in trial.store.find():
+        assert "".join(trial.store.output(record.id or 0)) == f"job {record.config['i']}\n" * 3
+        assert record.warnings == ()
