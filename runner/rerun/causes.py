@@ -50,6 +50,7 @@ class Case:
         folders: Paths that are another in each of the two: of their own folders, of the project.
         is_current: Whether today's source was run.
         is_stopped: Whether the re-run did not come to its end.
+        signal: What whoever ran it was sent, which main may have got as another.
     """
 
     was: Side
@@ -61,13 +62,14 @@ class Case:
     folders: Sequence[str] = ()
     is_current: bool = False
     is_stopped: bool = False
+    signal: str | None = None
 
 
 def explain(case: Case) -> tuple[Cause, ...]:
     """Return what may explain how two runs differ, likeliest first; never nothing."""
     was, now = case.was.record, case.now.record
     if case.is_stopped:
-        return (_stopped(was, now, case.overrides, case.was.store.url),)
+        return (_stopped(case, case.signal or now.signal),)
     known = [*_on_purpose(case), *_inputs(case), *_missing(case), *_lost(case)]
     evidence = _Evidence(case)
     evident, possible = evidence.causes()
@@ -88,12 +90,13 @@ def _distinct(causes: Iterable[Cause]) -> list[Cause]:
 # --- what is known ------------------------------------------------------------------------------------------------
 
 
-def _stopped(was: RunRecord, now: RunRecord, overrides: Sequence[str], store: str) -> Cause:
+def _stopped(case: Case, signal: str | None) -> Cause:
+    now = case.now.record
     if now.losses:
         why = f"Not all of the re-run is on record ({some(now.losses)})"
     else:
-        why = f"The re-run was {f'stopped by {now.signal}' if now.signal else 'killed'} before its end"
-    again = as_typed(" ".join(["anew rerun", str(was.id), *overrides]), store)
+        why = f"The re-run was {f'stopped by {signal}' if signal else 'killed'} before its end"
+    again = as_typed(" ".join(["anew rerun", str(case.was.record.id), *case.overrides]), case.was.store.url)
     return Cause(kind="stopped", sentence=f"{why}, so the two cannot be compared. Run it whole: {again}")
 
 

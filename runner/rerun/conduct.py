@@ -350,6 +350,7 @@ class _Again:
                 folders=own_folders(was, now),
                 is_current=not self.recorded_code,
                 is_stopped=verdict.verdict == "stopped",
+                signal=self.stopped,
             )
             verdict = _with(verdict, explain(case))
         curate.judge(self.target, report.number, verdict)

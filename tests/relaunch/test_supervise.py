@@ -95,7 +95,7 @@ def test_a_signal_that_ends_a_rerun_ends_main_too(trial: Project, where: str, nu
         assert again.verdict is not None
         assert again.verdict.verdict == "stopped"
         assert again.verdict.first_difference is None
-        assert "was stopped by" in again.verdict.causes[0]
+        assert f"was stopped by {signal.Signals(number).name}" in again.verdict.causes[0]
     else:
         assert trial.store.numbers() == [1]
 
