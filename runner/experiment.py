@@ -170,8 +170,13 @@ class Main:
         return self._command_line(sys.argv[1:])
 
     def _say_unrecorded(self, given: Mapping[str, Any]) -> None:
-        """Say, once, that a call with arguments leaves no record; a config is handed on as to any function."""
-        if self._said or not self.spec.roles.fields:
+        """
+        Say, once, that a call with arguments leaves no record.
+
+        Not of one with a config, or a run: whoever gives that knows what the function is.
+        """
+        fields = {each.name for each in self.spec.roles.fields}
+        if self._said or not fields or not set(given) <= fields:
             return
         self._said = True
         words = ", ".join(f"{name}=..." for name in given)

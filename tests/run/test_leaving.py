@@ -56,7 +56,7 @@ def test_a_call_with_arguments_says_that_nothing_is_recorded(trial: Project) -> 
     done = trial.run(name="use.py")
     assert done.stdout == "210 210\n"
     assert done.stderr.count("nothing is recorded") == 1
-    assert 'main.run("lr=...")' in done.stderr
+    assert "main.run(lr=...)" in done.stderr
     assert not trial.has_runs
 
 
