@@ -175,7 +175,7 @@ def test_ten_thousand_metrics_with_odd_names(trial: Project) -> None:
     @experiment.main
     def main(lr: float = 0.1, *, run: Run):
         run.log({f"m/{i}": float(i) for i in range(10_000)})
-        run.log({"with space": 1.0, "näme/ü": 2, " ": 3, "a.b$c": 4, "\\ud800": 5})
+        run.log({"with space": 1.0, "näme/ü": 2, ".": 3, "a.b$c": 4, "\\ud800": 5})
     """)
     trial.run()
     metrics = trial.record().metrics
