@@ -63,6 +63,6 @@ def test_a_run_with_one_is_a_run_as_any(project: Path, how: str, digits: int) ->
 def test_a_sweep_ranks_them(project: Path) -> None:
     trial = Project(project)
     trial.write(BODY)
-    trial.run("-m", "how=return,other")
+    trial.run("-m", "how=return,other", "anew.sweep.direction=minimize")
     assert trial.store.sweep(1).best is not None
     anew(trial, "sweep", "show", "1")
