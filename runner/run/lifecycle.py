@@ -17,6 +17,7 @@ from anew.runner.run.beginning import Beginning, capture_beginning
 from anew.runner.run.children import Children
 from anew.runner.run.conclusion import Outcome
 from anew.runner.run.handle import RUN_VARIABLE, Run
+from anew.runner.run.noticing import NoticedInputs
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.parts import (
     AddedSource,
@@ -24,7 +25,6 @@ from anew.runner.run.parts import (
     Course,
     Following,
     Imports,
-    NoticedInputs,
     Part,
     Presence,
     Record,

@@ -6,6 +6,7 @@ import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,10 +42,10 @@ def harm(store: FolderStore, data: bytes | None) -> None:
         path.write_bytes(data)
 
 
-def with_artifact(store: FolderStore, name: str, **changes: object) -> RunRecord:
+def with_artifact(store: FolderStore, name: str, **changes: Any) -> RunRecord:
     """The record of a run as somebody may have made it, with an artifact of another name."""
     record = store.get(1)
-    return replace(record, artifacts=(replace(record.artifacts[0], path=name, **changes),))  # type: ignore[arg-type]
+    return replace(record, artifacts=(replace(record.artifacts[0], path=name, **changes),))
 
 
 def test_an_artifact_is_had_by_its_name(store: FolderStore) -> None:

@@ -47,10 +47,11 @@ def run_here(
         Exception: What *task* raised, after the callbacks were told.
     """
     with _placed(cfg, folder) as hydra, _working_dir(hydra):
+        overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         done = JobReturn(
             cfg=users_part(cfg),
             hydra_cfg=HydraConfig.instance().cfg,  # type: ignore[arg-type]  # Hydra's annotation says the node's class
-            overrides=OmegaConf.to_container(hydra.overrides.task, resolve=False),  # type: ignore[arg-type]  # a list
+            overrides=overrides,
             working_dir=str(Path.cwd()),
         )
         configure_log(hydra.job_logging, hydra.verbose)
