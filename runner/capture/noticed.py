@@ -123,7 +123,9 @@ class _Noticed:
     def _take(self, item: Noted, path: str, name: str) -> None:
         then = self.replaced.get(item.path, item)
         if then.sha256 is not None and (then.size, then.changed_ns) == (item.size, item.changed_ns):
-            self.found.append(ContentRef(path=name, sha256=then.sha256, size=item.size, mode=0o644))
+            # whoever writes it anew in its place leaves it its rights; one that is gone has none to be known
+            mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else None
+            self.found.append(ContentRef(path=name, sha256=then.sha256, size=item.size, mode=mode))
             return
         status, is_outside = os.stat(path), self.opened.is_outside(path)
         if not stat.S_ISREG(status.st_mode):

@@ -382,7 +382,9 @@ def test_what_main_reads_and_then_writes_anew_is_put_back(trial: Again) -> None:
         return text
     """)
     (trial.folder / "state.dat").write_text("abc")
+    (trial.folder / "state.dat").chmod(0o640)
     trial.run()
+    assert [(item.path, item.mode) for item in trial.stored(1).inputs] == [("state.dat", 0o640)]
     for ref in ("1", "2"):
         assert trial.again(ref)["verdict"] == "identical"
     assert (trial.folder / "state.dat").read_text() == "abc1"
