@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -142,11 +142,16 @@ _ELSEWHERE = {
 }
 
 
-def unknown_option(option: str, known: Iterable[str]) -> ConfigError:
+OPTIONS = (
+    "constraints", "direction", "max_failure_rate", "n_jobs", "n_trials", "params", "patience", "pruner", "sampler",
+    "start_from", "storage", "study_name", "value",
+)  # fmt: skip
+
+
+def unknown_option(option: str) -> ConfigError:
     """Return the error for an option that there is none of, with what is nearest, or has taken its place."""
-    options = sorted(set(known) - {"unknown"})
-    instead = _ELSEWHERE.get(option)
-    more = f" {instead}" if instead else f"{nearest(option, options)} {_list(options)}"
+    instead = _ELSEWHERE.get(option.partition(".")[0])
+    more = f" {instead}" if instead else f"{nearest(option, OPTIONS)} {_list(OPTIONS)}"
     return ConfigError(f"{WHERE}.{option} is no option of anew's search.{more}", key=f"{WHERE}.{option}")
 
 

@@ -57,6 +57,7 @@ def grouped(trial: Project) -> Project:
         (["rate=interval(0,1)", "widht=range(3)"], "has no parameter 'widht'"),
         (["rate=interval(0,1)", "hydra.sweep.dir='${nokey}'"], "Interpolation key 'nokey' not found"),
         (["rate=interval(0,1)", "+hydra.sweeper.timeout=3"], "hydra.sweeper.timeout is no option.*anew.sweep.max_time"),
+        (["rate=interval(0,1)", "hydra.sweeper.timeout=3"], "hydra.sweeper.timeout is no option.*anew.sweep.max_time"),
         (["rate=interval(0,1)", "+hydra.sweeper.search_space={}"], "search_space is no option.*hydra.sweeper.params"),
         (["rate=interval(0,1)", "+hydra.sweeper.n_trial=3"], "n_trial is no option.*Did you mean n_trials"),
         (["rate=interval(0,1)", "hydra.sweeper.direction=minimize", "anew.sweep.direction=maximize"], "Leave one of"),
@@ -78,6 +79,8 @@ def test_what_can_never_be_had_is_refused_and_leaves_nothing(trial: Project, wor
 
 def test_a_plain_sweep_whose_folder_cannot_be_named_leaves_nothing(trial: Project) -> None:
     trial.run("-m", "k=1,2", "hydra.sweep.dir='${nokey}'", code=2)
+    done = trial.run("-m", 'hydra.sweeper.params={rate: "range(3,1)"}', code=2)
+    assert "hydra.sweeper.params is null where it was declared" in done.stderr
     assert not list((trial.folder / "runs").glob("sweeps/*"))
 
 
@@ -253,7 +256,11 @@ def test_a_password_of_the_storage_is_on_no_record_and_paths_are_those_of_the_st
     show = ("--store", "../runs", "sweep", "show", "--trust", "--json")
     for each in (elsewhere, trial.folder):
         there = sorted(each.iterdir())
-        found = json.loads(anew(each, *show, **env).stdout)["search"] if each is elsewhere else {}
+        found = (
+            json.loads(anew(each, *show, STUDIES=url, PYTHONWARNINGS="ignore").stdout)["search"]
+            if each is elsewhere
+            else {}
+        )
         assert sorted(each.iterdir()) == there, "reading makes nothing"
         if found and typed:
             assert "whose password is not on record" in found["error"]

@@ -46,7 +46,7 @@ def asked(
         MissingExtraError: Optuna is not installed.
     """
     for option in values["unknown"]:
-        raise unknown_option(option, values)
+        raise unknown_option(option)
     n_jobs = values["n_jobs"]
     if type(n_jobs) is not int or n_jobs < 1:
         raise refusal("n_jobs", f"is {n_jobs!r}; it takes a whole number from 1 on.")
