@@ -24,7 +24,7 @@ from anew.runner.search.storage import remember
 from anew.runner.sweep_records import Aim, SweepJob
 
 _MOST_LEAVES = 200
-_MOST_SAMPLES = 100
+_MOST_SAMPLES = 50
 _KEPT = re.compile(r"\$\{oc\.env:[A-Za-z_]\w*(?:,[^{}]*)?\}")
 _REFERENCE = re.compile(r"\$\{([\w.\[\]]+)\}")
 

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import traceback
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -260,11 +261,13 @@ def _searches_with_ours(key: str, seen: Circumstances) -> bool:
     if seen.loader is None:
         return False
     rest = [each for each in seen.overrides if each.lstrip("+~").partition("=")[0] != key]
-    try:
-        cfg = seen.loader.load_configuration(seen.config_name, rest, RunMode.MULTIRUN, validate_sweep_overrides=False)
-        return str(cfg.hydra.sweeper.get("_target_")).endswith(".optuna_sweeper.OptunaSweeper")
-    except Exception:
-        return False
+    chosen = [each for each in rest if each.startswith("hydra/sweeper=")]
+    # a configuration that was a class is known to the loader no more; what was typed chooses alone then
+    for name, words in ((seen.config_name, rest), (None, chosen)):
+        with suppress(Exception):
+            cfg = seen.loader.load_configuration(name, words, RunMode.MULTIRUN, validate_sweep_overrides=False)
+            return str(cfg.hydra.sweeper.get("_target_")).endswith(".optuna_sweeper.OptunaSweeper")
+    return False
 
 
 def _settings_of(key: str) -> str:
