@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
@@ -17,7 +17,7 @@ from anew.runner.dispatch.outside import leads_out
 from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import AnewError, ObjectNotFoundError, RunNotFoundError, StoreError
 from anew.runner.format import ids
-from anew.runner.records import ContentRef, RunRecord, Status
+from anew.runner.records import ContentRef, Status
 from anew.runner.store.curate import contents
 from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, copy_with_holes, sync_folder
@@ -34,9 +34,10 @@ _OWN = ("observers", FETCHED)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moved:
     """
-    What came of one run.
+    What came of one run, or one sweep.
 
     Attributes:
+        kind: "run" or "sweep".
         number: In the source.
         to: In the target; None when it is not there.
         what: "copied", "updated", "there already", "going on" or "failed".
@@ -44,6 +45,7 @@ class Moved:
         damaged: Whether content of it is not what its digest says, and is therefore not there.
     """
 
+    kind: str = "run"
     number: int
     to: str
     what: str
@@ -73,7 +75,7 @@ def to_folder(source: RunFolders, target: FolderStore) -> Iterator[Moved]:
         elif record.status is Status.RUNNING:
             yield Moved(number=number, to="", what="going on")
         else:
-            lost = _copy_contents(source, target, source.get(number))
+            lost = copy_contents(source, target, contents(source.get(number)))
             to = _place(layout, target, number)
             detail = lost.told(source.url)
             yield Moved(number=number, to=str(to), what="copied", detail=detail, damaged=bool(lost.damaged))
@@ -106,7 +108,7 @@ def to_observer(
         if done.events and record.status is Status.RUNNING:
             what = "going on"
         aside = f"{done.aside} events could not be taken" if done.aside else ""
-        lost = _lost(source, number) if done.events else _Lost()
+        lost = _lost(source, number) if done.events else Lost()
         detail = "; ".join(filter(None, (done.error or aside, lost.told(source.url))))
         yield Moved(number=number, to=done.sink, what=what, detail=detail, damaged=bool(lost.damaged))
 
@@ -119,7 +121,7 @@ def _same(target: FolderStore, uid: str) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lost:
+class Lost:
     """The names of what a store should hold of a run and does not, or holds otherwise than its digest says."""
 
     missing: list[str] = field(default_factory=list)
@@ -131,10 +133,10 @@ class _Lost:
         return "; ".join(f"the content of {some(names)} is {what} in {where}" for what, names in parts if names)
 
 
-def _copy_contents(source: RunFolders, target: FolderStore, record: RunRecord) -> _Lost:
-    """Have the target hold what a run refers to, as far as it is what its digest says."""
-    lost = _Lost()
-    for reference in contents(record):
+def copy_contents(source: RunFolders, target: FolderStore, references: Iterable[ContentRef]) -> Lost:
+    """Have the target hold what a record refers to, as far as it is what its digest says. Raises StoreError."""
+    lost = Lost()
+    for reference in references:
         if target.objects.touch(reference.sha256):
             continue
         temporary = target.objects.temporary()
@@ -151,16 +153,16 @@ def _copy_contents(source: RunFolders, target: FolderStore, record: RunRecord) -
     return lost
 
 
-def _lost(source: RunFolders, number: int) -> _Lost:
+def _lost(source: RunFolders, number: int) -> Lost:
     """Return what a store that content was sent from does not hold as it should; nothing of it was sent."""
-    lost = _Lost()
+    lost = Lost()
     with open(os.devnull, "wb") as nowhere:
         for reference in contents(source.get(number)):
             _is_copied(source, reference, nowhere, lost)
     return lost
 
 
-def _is_copied(source: RunFolders, reference: ContentRef, file: BinaryIO, lost: _Lost) -> bool:
+def _is_copied(source: RunFolders, reference: ContentRef, file: BinaryIO, lost: Lost) -> bool:
     """Copy content into a file; return whether it is what its digest says, and note it if not."""
     digest = hashlib.sha256()
     try:

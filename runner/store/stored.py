@@ -18,6 +18,7 @@ from anew.runner.query.sorting import sort_records
 from anew.runner.query.tabular import as_table
 from anew.runner.records import RunRecord
 from anew.runner.store.contents import artifact_of, bind, intact
+from anew.runner.store.sweep_refs import job_of
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import closest, printable, some
 
@@ -113,8 +114,7 @@ class StoredRuns(ABC):
             return self.of_uid(ref.prefix)
         if isinstance(ref, ids.ByAge):
             return [run.number for run in self.newest(ref.back + 1)[ref.back :]]
-        jobs = ((run.number, run.record.sweep) for run in self.all_runs())
-        return [number for number, sweep in jobs if sweep and (sweep.id, sweep.index) == (ref.sweep, ref.index)][:1]
+        return job_of(((run.number, run.record) for run in self.all_runs()), ref)
 
     def _not_found(self, ref: str | int) -> RunNotFoundError:
         numbers = [run.number for run in self.all_runs()]
