@@ -126,6 +126,7 @@ _Key = list[tuple[str, int]]
 _INDEXES: dict[str, list[tuple[_Key, Mapping[str, Any]]]] = {
     "runs": [
         ([("anew.uid", 1)], {"unique": True, "partialFilterExpression": {"anew.uid": {"$exists": True}}}),
+        ([("anew.sweep.uid", 1)], {"sparse": True}),
         ([("start_time", 1)], {}),
         ([("experiment.name", 1)], {}),
         ([("status", 1)], {}),

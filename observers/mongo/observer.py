@@ -25,6 +25,7 @@ from anew.runner.contracts import RunStore
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.records import ContentRef, RunRecord
+from anew.runner.store.run_folders import RunFolders
 
 if TYPE_CHECKING:
     from bson import ObjectId
@@ -278,6 +279,8 @@ class MongoObserver:
             return None
         wanted = member.id if self._keep_number else None
         number = sweeps.claim(self._database, member.uid, start.experiment, wanted)
+        if isinstance(self._store, RunFolders):
+            sweeps.begin(self._database, number, self._store, member.uid)
         return {"number": number, "uid": member.uid, "index": member.index}
 
     def _new(self, start: RunRecord, number: int) -> _Run:

@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 from anew.observers.mongo import numbers as mongo_runs
 from anew.observers.mongo.client import insert_missing
 from anew.observers.mongo.view import clean, value_view
-from anew.runner.errors import UnavailableError
+from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.format import ids
+from anew.runner.store.files import read_regular
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.sweep_records import SweepStart
 
 if TYPE_CHECKING:
@@ -217,6 +219,30 @@ def _unpacked(packed: bytes) -> bytes:
         return zlib.decompressobj().decompress(packed, _MOST_BYTES)
     except zlib.error:
         return b""
+
+
+def begin(database: Database[dict[str, Any]], number: int, store: RunFolders, uid: str) -> None:
+    """
+    Have a sweep's plan be there as soon as one of its runs is, as far as it is known by then; `anew sync` brings all.
+
+    Args:
+        database: Where.
+        number: The sweep's there.
+        store: Where it is recorded.
+        uid: The sweep's.
+    """
+    document = database[SWEEPS].find_one({"_id": number, "uid": uid, "files": {"$exists": False}})
+    if document is None:
+        return
+    try:
+        layout = store.sweep_folder(uid).layout
+        start = store.sweep_folder(uid).start()
+        paths = [path for path in (layout.record, layout.jobs) if path.exists()]
+        files = {path.name: (read_regular(path, _MOST_BYTES), 0) for path in paths}
+    except (AnewError, OSError):
+        return
+    if start is not None:
+        put(database, document, start, files)
 
 
 def mark_runs(database: Database[dict[str, Any]], number: int, uid: str, members: Mapping[str, int]) -> None:

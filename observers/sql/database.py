@@ -15,7 +15,7 @@ from anew.runner.errors import AnewError, ConfigError, UnavailableError
 from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine, Inspector
+    from sqlalchemy import URL, Connection, Engine, Inspector, Table
     from sqlalchemy.exc import DBAPIError
 
 SCHEMA_VERSION = 1
@@ -180,6 +180,8 @@ class Database:
                 self._check(self._version(connection, looker))
             else:
                 self._refuse_foreign(there & ours)
+            if self.tables["runs"].name in there:
+                self._add_columns(connection, looker, self.tables["runs"])
             if not ours <= there:
                 self.tables["schema"].metadata.create_all(connection)
             if VERSION_TABLE not in there:
@@ -244,6 +246,20 @@ class Database:
         if "version" not in (column["name"] for column in looker.get_columns(VERSION_TABLE, self._schema)):
             return None
         return connection.execute(select(func.max(self.tables["schema"].c.version))).scalar()
+
+    def _add_columns(self, connection: Connection, looker: Inspector, table: Table) -> None:
+        """Add the columns that came to a table since it was made."""
+        from sqlalchemy import DDL
+        from sqlalchemy.schema import CreateColumn
+
+        there = {column["name"] for column in looker.get_columns(table.name, self._schema)}
+        for column in table.columns:
+            if column.name not in there:
+                told = CreateColumn(column).compile(dialect=connection.dialect)
+                name = connection.dialect.identifier_preparer.format_table(table)
+                connection.execute(
+                    DDL("ALTER TABLE %(name)s ADD COLUMN %(told)s", context={"name": name, "told": told})
+                )
 
     def _check(self, version: Any) -> None:
         if not isinstance(version, int):

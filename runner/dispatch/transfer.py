@@ -17,7 +17,7 @@ from anew.runner.dispatch.outside import leads_out
 from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import AnewError, ObjectNotFoundError, RunNotFoundError, StoreError
 from anew.runner.format import ids
-from anew.runner.records import ContentRef, Status
+from anew.runner.records import ContentRef, RunRecord, Status
 from anew.runner.store.curate import contents
 from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, copy_with_holes, sync_folder
@@ -25,6 +25,7 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import FETCHED, RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.stored import StoredRun
 from anew.runner.wording import some
 
 # what a process that delivers, or fetches, keeps for itself
@@ -53,17 +54,29 @@ class Moved:
     damaged: bool = False
 
 
-def to_folder(source: RunFolders, target: FolderStore) -> Iterator[Moved]:
+def every_run(record: RunRecord) -> bool:
+    """Whether a run is one of all."""
+    return True
+
+
+def to_folder(
+    source: RunFolders, target: FolderStore, is_meant: Callable[[RunRecord], bool] = every_run
+) -> Iterator[Moved]:
     """
-    Copy all runs, oldest first, byte for byte; those that are there already get what was added to them since.
+    Copy runs, oldest first, byte for byte; those that are there already get what was added to them since.
 
     A run keeps its number where that is free. One that goes on is left for the next time. Interrupted, nothing is half
     there, and the next call goes on.
 
+    Args:
+        source: The store.
+        target: The other one.
+        is_meant: Which of its runs.
+
     Raises:
         StoreError: A store cannot be read or written.
     """
-    for run in reversed(list(source.all_runs())):
+    for run in _oldest_first(source, is_meant):
         number, record = run.number, run.record
         layout = source.present(number)
         there = _same(target, record.uid)
@@ -82,22 +95,27 @@ def to_folder(source: RunFolders, target: FolderStore) -> Iterator[Moved]:
 
 
 def to_observer(
-    source: RunFolders, url: str, build: Callable[[], Observer], has: Callable[[str], bool]
+    source: RunFolders,
+    url: str,
+    build: Callable[[], Observer],
+    has: Callable[[str], bool],
+    is_meant: Callable[[RunRecord], bool] = every_run,
 ) -> Iterator[Moved]:
     """
-    Deliver all runs, oldest first, to another kind of store; what it has already is not sent again.
+    Deliver runs, oldest first, to another kind of store; what it has already is not sent again.
 
     Args:
         source: The store.
         url: Where it goes, without secrets.
         build: Makes the observer that writes there.
         has: Whether the run of a uid is there.
+        is_meant: Which of its runs.
 
     Raises:
         StoreError: The source cannot be read, or its cursors not be written.
     """
     name = f"sync-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
-    for run in reversed(list(source.all_runs())):
+    for run in _oldest_first(source, is_meant):
         number, record = run.number, run.record
         layout = source.present(number)
         if read_cursor(layout.cursor(name)).done.started and not has(record.uid):
@@ -111,6 +129,10 @@ def to_observer(
         lost = _lost(source, number) if done.events else Lost()
         detail = "; ".join(filter(None, (done.error or aside, lost.told(source.url))))
         yield Moved(number=number, to=done.sink, what=what, detail=detail, damaged=bool(lost.damaged))
+
+
+def _oldest_first(source: RunFolders, is_meant: Callable[[RunRecord], bool]) -> list[StoredRun]:
+    return [run for run in reversed(list(source.all_runs())) if is_meant(run.record)]
 
 
 def _same(target: FolderStore, uid: str) -> int | None:

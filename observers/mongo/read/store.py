@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -253,7 +253,8 @@ class MongoStore(RunFolders):
         with reading(self.database):
             mirror = SweepMirror(self.database, self.layout.sweep(number), number)
             mirror.fetch()
-        restore_claims(mirror.folder, self)
+        # of a sweep that was not copied here the runs came one by one, and tell who took which job
+        restore_claims(mirror.folder, _Members(self, mirror.folder.uid))
         return mirror.folder
 
     def sweep(self, ref: str | int) -> SweepRecord:
@@ -266,7 +267,11 @@ class MongoStore(RunFolders):
                 f"{as_typed(f'anew list sweep=={number}', self.url)}. To bring the rest: anew sync FOLDER {self.url}",
                 ref=number,
             )
-        return read_sweep(folder, self)
+        return read_sweep(folder, _Members(self, folder.uid))
+
+    def members(self, uid: str) -> Iterator[RunRecord]:
+        """Yield the light records of a sweep's runs, newest first."""
+        return (run.record for run in self._runs_of({"anew.sweep.uid": uid}))
 
     def bring_sweep(self, sweep: SweepFolder, store: RunFolders) -> tuple[int, Brought]:
         """Bring a sweep here; see `RunFolders.bring_sweep`. It keeps its number where that is free."""
@@ -340,6 +345,22 @@ class MongoStore(RunFolders):
             f"Runs in {self.url} are deleted in MongoDB or in Omniboard. To have them in a folder: "
             f"anew sync {self.url} FOLDER"
         )
+
+
+class _Members:
+    """The runs of one sweep."""
+
+    def __init__(self, store: MongoStore, uid: str) -> None:
+        self._store = store
+        self._uid = uid
+
+    def runs(self, numbers: Sequence[int], /) -> Mapping[int, RunRecord]:
+        """Return some by number, those that there are."""
+        return self._store.runs(numbers)
+
+    def records(self) -> Iterable[RunRecord]:
+        """Return all of them."""
+        return self._store.members(self._uid)
 
 
 def _is_number(value: Any) -> bool:
