@@ -361,6 +361,7 @@ class SweepFolder:
     def _replace(self, path: Path, data: bytes) -> None:
         temporary = path.with_name(f".{path.name}.{ids.new_uid()}")
         try:
+            path.parent.mkdir(exist_ok=True)
             write_new(temporary, data)
             temporary.replace(path)
             sync_folder(path.parent)

@@ -323,21 +323,24 @@ def test_a_sweep_that_goes_on_is_said_and_the_rest_comes_the_next_time(tmp_path:
     @experiment.main
     def main(x: int = 0):
         while x and not os.path.exists("go"):
+            open("begun", "w").close()
             time.sleep(0.05)
         return x
     """)
     with project.start("-m", "x=0,1,2", "anew.quiet=true") as process:
-        until(lambda: project.has_runs and len(project.store.find("x == 1")) == 1)
-        for target in (str(tmp_path / "copy"), url):
-            said = anew(project, "sync", "runs/", target, code=1).stdout
-            assert "sweep 1 -> 1: going on" in said
-            there = open_run_folders(target).sweep(1)
-            assert there.status is Status.RUNNING
-            assert [job.overrides for job in there.jobs] == [("x=0",), ("x=1",), ("x=2",)]
-            assert there.jobs[2].status is Status.QUEUED
-        (project.folder / "go").touch()
-        process.communicate(timeout=60)
+        try:
+            until((project.folder / "begun").exists)
+            said = [anew(project, "sync", "runs/", target, code=1).stdout for target in (str(tmp_path / "copy"), url)]
+            there = [open_run_folders(target).sweep(1) for target in (str(tmp_path / "copy"), url)]
+        finally:
+            (project.folder / "go").touch()
+            process.communicate(timeout=120)
         assert process.returncode == 0
+    assert ["sweep 1 -> 1: going on" in text for text in said] == [True, True]
+    for sweep in there:
+        assert sweep.status is Status.RUNNING
+        assert [job.overrides for job in sweep.jobs] == [("x=0",), ("x=1",), ("x=2",)]
+        assert sweep.jobs[2].status is Status.QUEUED
     for target in (str(tmp_path / "copy"), url):
         assert "1 sweep copied" in anew(project, "sync", "runs/", target).stdout
         sweep = open_run_folders(target).sweep(1)
