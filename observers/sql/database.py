@@ -249,7 +249,7 @@ class Database:
 
     def _add_columns(self, connection: Connection, looker: Inspector, table: Table) -> None:
         """Add the columns that came to a table since it was made."""
-        from sqlalchemy import DDL
+        from sqlalchemy import text
         from sqlalchemy.schema import CreateColumn
 
         there = {column["name"] for column in looker.get_columns(table.name, self._schema)}
@@ -257,9 +257,7 @@ class Database:
             if column.name not in there:
                 told = CreateColumn(column).compile(dialect=connection.dialect)
                 name = connection.dialect.identifier_preparer.format_table(table)
-                connection.execute(
-                    DDL("ALTER TABLE %(name)s ADD COLUMN %(told)s", context={"name": name, "told": told})
-                )
+                connection.execute(text(f"ALTER TABLE {name} ADD COLUMN {told}"))
 
     def _check(self, version: Any) -> None:
         if not isinstance(version, int):
