@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections import Counter
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
@@ -58,7 +59,7 @@ class Stopping:
             if search is not None:
                 search.report(value, step)
             elif self._told:
-                _checked(value, step)
+                _of_searches().point_of(value, step)
             else:
                 return
             number = operator.index(step)
@@ -133,16 +134,16 @@ def _asked_of(layout: RunLayout) -> tuple[Pruning | None, tuple[Stop, ...]]:
         return None, record.rerun_of.stops
     if record.sweep is None or record.sweep.id is None:
         return None, ()
-    # Optuna comes with it, which a run outside of a search does without
-    from anew.runner.search.pruning import pruning_of
+    return _of_searches().pruning_of(
+        StoreLayout(layout.folder.parent).sweep(record.sweep.id).folder, record.sweep.index
+    ), ()
 
-    return pruning_of(StoreLayout(layout.folder.parent).sweep(record.sweep.id).folder, record.sweep.index), ()
 
+def _of_searches() -> ModuleType:
+    """Return the module that jobs of searches ask; a run outside of a search does without what comes with it."""
+    from anew.runner.search import pruning
 
-def _checked(value: float, step: int) -> None:
-    from anew.runner.search.pruning import point_of
-
-    point_of(value, step)
+    return pruning
 
 
 def ended_itself(failure: BaseException) -> bool:
