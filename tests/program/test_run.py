@@ -78,7 +78,7 @@ def test_it_is_run_anew_as_it_was(trial: Project) -> None:
     assert json.loads(done.stdout.splitlines()[0]) == first
     assert "identical" in done.stdout
     assert trial.record(2).config == trial.record(1).config
-    changed = anew(trial, "rerun", "1", "lr=0.25", code=1)
+    changed = anew(trial, "rerun", "1", "lr=0.25")
     assert json.loads(next(line for line in changed.stdout.splitlines() if line.startswith("{")))["lr"] == 0.25
 
 
