@@ -15,7 +15,7 @@ from anew.runner.errors import AnewError, ConfigError, UnavailableError
 from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine, Inspector, Table
+    from sqlalchemy import URL, Connection, Engine, Inspector
     from sqlalchemy.exc import DBAPIError
 
 SCHEMA_VERSION = 1
@@ -181,7 +181,7 @@ class Database:
             else:
                 self._refuse_foreign(there & ours)
             if self.tables["runs"].name in there:
-                self._add_columns(connection, looker, self.tables["runs"])
+                self._widen(connection, looker)
             if not ours <= there:
                 self.tables["schema"].metadata.create_all(connection)
             if VERSION_TABLE not in there:
@@ -194,6 +194,19 @@ class Database:
                 "database needs the right to make tables, once, and later to select, insert, update and delete. With "
                 "anew.observers.sql.schema=NAME they are in a schema of their own."
             ) from None
+
+    def _widen(self, connection: Connection, looker: Inspector) -> None:
+        """Add to a table that an earlier version made the columns that runs have since; that one goes on without."""
+        from sqlalchemy import text
+        from sqlalchemy.schema import CreateColumn
+
+        table = self.tables["runs"]
+        there = {column["name"] for column in looker.get_columns(table.name, self._schema)}
+        preparer = connection.dialect.identifier_preparer
+        for column in table.columns:
+            if column.name not in there:
+                told = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.execute(text(f"ALTER TABLE {preparer.format_table(table)} ADD COLUMN {told}"))
 
     def keep(self, connection: Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; those whose key is there already are left alone."""
@@ -246,18 +259,6 @@ class Database:
         if "version" not in (column["name"] for column in looker.get_columns(VERSION_TABLE, self._schema)):
             return None
         return connection.execute(select(func.max(self.tables["schema"].c.version))).scalar()
-
-    def _add_columns(self, connection: Connection, looker: Inspector, table: Table) -> None:
-        """Add the columns that came to a table since it was made."""
-        from sqlalchemy import text
-        from sqlalchemy.schema import CreateColumn
-
-        there = {column["name"] for column in looker.get_columns(table.name, self._schema)}
-        for column in table.columns:
-            if column.name not in there:
-                told = CreateColumn(column).compile(dialect=connection.dialect)
-                name = connection.dialect.identifier_preparer.format_table(table)
-                connection.execute(text(f"ALTER TABLE {name} ADD COLUMN {told}"))
 
     def _check(self, version: Any) -> None:
         if not isinstance(version, int):

@@ -26,6 +26,7 @@ from anew.runner.store.files import cannot, create_whole, make_folders, names_in
 from anew.runner.store.index import Index
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
+from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
 from anew.runner.store.reading import check_format, journals, read_run
 from anew.runner.store.run_folders import RunFolders
@@ -334,7 +335,7 @@ class FolderStore(RunFolders):
     def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
         """Return the light records of some runs, those that there are, by number."""
         wanted = [number for number in numbers if self.layout.run(number).folder.exists()]
-        return {run.number: self.named(run.record) for run in self._index.runs(wanted, self._read)}
+        return {run.number: self._named(run).record for run in self._index.runs(wanted, self._read)}
 
     def of_uid(self, prefix: str) -> list[int]:
         """Return the numbers, ascending, of the runs whose uid begins so."""
@@ -342,6 +343,11 @@ class FolderStore(RunFolders):
         if not (len(found) == 1 and len(prefix) == ids.UID_LENGTH):
             found |= {run.number for run in self.all_runs() if run.record.uid.startswith(prefix)}
         return sorted(found)
+
+    def quick_number(self, uid: str, hint: int | None) -> int | None:
+        """Return what the run of a uid is called here, by its number elsewhere or by the index."""
+        likely = [*([] if hint is None else [hint]), *self._index.find_uid(uid)]
+        return next((number for number, record in self.runs(likely).items() if record.uid == uid), None)
 
     def index_flaw(self, *, deep: bool) -> str:
         """Return what is wrong with the index as it lies there, in a sentence; nothing when it is in order."""
@@ -358,7 +364,10 @@ class FolderStore(RunFolders):
         return self.layout.run(number)
 
     def _named(self, run: StoredRun) -> StoredRun:
-        return run if run.record.sweep is None else StoredRun(run.number, self.named(run.record))
+        """Return a run as its sweep here tells it; that is none of what the index keeps, since sweeps come later."""
+        if run.record.sweep is None:
+            return run
+        return StoredRun(run.number, with_stop(self.layout.run(run.number), self.named(run.record)))
 
     def _read(self, number: int) -> RunRecord | None:
         return read_run(self.layout.run(number), number)

@@ -25,6 +25,7 @@ from anew.runner.store.contents import artifact_of, intact
 from anew.runner.store.files import cannot, names_in, next_data, open_regular
 from anew.runner.store.lines import read_entries, read_points, read_threads
 from anew.runner.store.objects import ObjectStore
+from anew.runner.store.older import with_stop
 from anew.runner.store.output_sums import output_damage
 from anew.runner.store.paths import RunLayout, StoreLayout
 from anew.runner.store.position import observer_damage
@@ -106,7 +107,9 @@ class RunFolders(StoredRuns):
         if record is None:
             return None
         record = self.named(record)
-        return StoredRun(number, record if layout.folder.is_symlink() else _with_the_rest(layout, record))
+        if layout.folder.is_symlink():
+            return StoredRun(number, record)
+        return StoredRun(number, _with_the_rest(layout, with_stop(layout, record)))
 
     def points(self, number: int, name: str) -> Iterator[Point]:
         """Yield a metric's points of all writers, in order of time."""
