@@ -20,6 +20,7 @@ from anew.runner.attached.media import MediaSummary
 from anew.runner.attached.relations import ParentRun as ParentRun
 from anew.runner.attached.relations import RerunOf as RerunOf
 from anew.runner.attached.relations import Stop as Stop
+from anew.runner.attached.relations import SweepMembership as SweepMembership
 from anew.runner.dataclass import dataclass
 from anew.runner.markup.runs import run_sheet
 from anew.runner.markup.tables import brief
@@ -345,22 +346,6 @@ class Verdict:
     points: int | None = None
     remarks: tuple[str, ...] = ()
     settled: bool | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SweepMembership:
-    """
-    The sweep that a run belongs to.
-
-    Attributes:
-        id: What the store calls that sweep; other stores have one of that number, too. None where it is not there.
-        index: Which of its jobs this is, from 0.
-        uid: Its name everywhere; None in records of earlier versions, for a sweep that is not there.
-    """
-
-    id: int | None
-    index: int
-    uid: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
