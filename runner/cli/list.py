@@ -117,7 +117,7 @@ def _print(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
             record.duration_s if record.duration_s is not None else max((now - record.started_at).total_seconds(), 0)
         )
         row = [str(record.id), ago(record.started_at, now), *([record.experiment] if several else [])]
-        row += [*([_again(record)] if repeated else []), record.status.value, took]
+        row += [*([_again(record)] if repeated else []), record.state, took]
         row += [column[number] for column in columns]
         rows.append(row)
         styles.append([_style(record, text) for text in row])
@@ -133,7 +133,7 @@ def _again(record: RunRecord) -> str:
 
 
 def _style(record: RunRecord, text: str) -> str | None:
-    if text == record.status.value:
+    if text == record.state:
         return status_style(record.status)
     if record.verdict is not None and text == _again(record):
         return VERDICT_STYLES.get(record.verdict.verdict)
@@ -148,9 +148,23 @@ def _chosen(records: Sequence[RunRecord], asked: Sequence[str], *, in_full: bool
     # a note may be long, and is last: into a pipe it goes in full
     tags, note = ([name] if any(getattr(record, name) for record in records) else [] for name in ("tags", "note"))
     first = len(inputs) if in_full else _FIRST_INPUTS
-    telling = [*inputs[:first], *(["result"] if has_result else []), *metrics, *tags, *inputs[first:], *note]
+    telling = [
+        *_foreign_ids(records),
+        *inputs[:first],
+        *(["result"] if has_result else []),
+        *metrics,
+        *tags,
+        *inputs[first:],
+        *note,
+    ]
     named = [name for name in dict.fromkeys(asked) if name not in _SHOWN_ANYWAY]
     return [*named, *(name for name in telling if name not in named and _heading(name) not in named)]
+
+
+def _foreign_ids(records: Sequence[RunRecord]) -> list[str]:
+    """Return the column of what another program calls the runs, where that is not their numbers."""
+    called = (record.foreign.id != str(record.id) for record in records if record.foreign is not None)
+    return ["_id"] if any(called) else []
 
 
 def _heading(column: str) -> str:

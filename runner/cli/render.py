@@ -38,6 +38,7 @@ _STATUS = {
     Status.FAILED: "red",
     Status.INTERRUPTED: "yellow",
     Status.LOST: "red",
+    Status.UNKNOWN: "yellow",
 }
 VERDICT_STYLES = {"identical": "green", "close": "yellow", "different": "red", "stopped": "yellow"}
 _GAP = "  "

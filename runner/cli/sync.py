@@ -24,7 +24,7 @@ from anew.runner.errors import StoreError
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
-from anew.runner.wording import printable
+from anew.runner.wording import printable, some
 
 _PREFIX = "anew.observers."
 
@@ -165,14 +165,27 @@ def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
         moved.append(each)
         if not as_json and each.what != "there already":
             where = f" -> {printable(each.to)}" if each.to else ""
-            say(f"run {each.number}{where}: {each.what}{f' ({printable(each.detail)})' if each.detail else ''}")
+            what = f"run {printable(each.name)}" if each.number else "no run"
+            say(f"{what}{where}: {each.what}{f' ({printable(each.detail)})' if each.detail else ''}")
     if as_json:
         print_json([asdict(each) for each in moved])
     else:
         new = sum(each.what in ("copied", "updated") for each in moved)
         there = sum(each.what == "there already" for each in moved)
-        say(f"{new} runs copied{f'; {there} were there already' if there else ''}.")
-    return any(each.what in ("going on", "failed") or each.damaged for each in moved)
+        left = [each for each in moved if not each.to and each.is_left]
+        say(
+            f"{new} runs copied{f'; {there} were there already' if there else ''}"
+            f"{f'; {len(left)} left out: {_left_out(left)}' if left else ''}."
+        )
+    return any(each.is_left for each in moved)
+
+
+def _left_out(moved: list[Moved]) -> str:
+    """Return which runs are not there, and why, by the reason."""
+    names: dict[str, list[str]] = {}
+    for each in moved:
+        names.setdefault(each.what, []).append(printable(each.name) if each.number else "what is no run")
+    return "; ".join(f"{some(those)} ({what})" for what, those in names.items())
 
 
 def _moves(source: RunFolders, target_url: str) -> Iterable[Moved]:

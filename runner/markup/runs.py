@@ -13,7 +13,7 @@ def run_sheet(record: Any) -> str:
     return sheet(
         f"Run {record.id} of {record.experiment}",
         [
-            ("status", record.status.value),
+            ("status", record.state),
             ("started", record.started_at),
             ("took", seconds(record.duration_s)),
             ("config", record.config),

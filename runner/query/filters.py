@@ -3,7 +3,8 @@ The filter language: `loss < 0.1 and config.model.name == mlp and not tag in [br
 
 Names: a metric's name (its last value), or else a key of the configuration; `config.KEY`, `metric.NAME` where that
 could be taken for the other or for one of these: `status`, `experiment`, `tag`, `started`, `ended`, `duration`,
-`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `rerun_of`, `verdict`. Comparisons: `< <= > >= == != ~ in`,
+`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `rerun_of`, `verdict`, `_id` (what another program, which
+recorded the run, calls it). Comparisons: `< <= > >= == != ~ in`,
 `not in`; `~` searches a regular expression, without regard to case. Words: `and`, `or`, `not`, parentheses. Values:
 numbers, `true`, `false`, `none`, quoted or bare words, lists `[a, b]`. For times: dates such as `2026-11-01`, local
 unless they say otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h`
@@ -56,7 +57,7 @@ def _duration(record: RunRecord) -> Any:
 _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "id": lambda record: record.id,
     "uid": lambda record: record.uid,
-    "status": lambda record: record.status.value,
+    "status": lambda record: record.state,
     "experiment": lambda record: record.experiment,
     "tag": lambda record: record.tags,
     "tags": lambda record: record.tags,
@@ -71,9 +72,13 @@ _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "sweep": _sweep,
     "rerun_of": lambda record: record.rerun_of.id if record.rerun_of else None,
     "verdict": lambda record: record.verdict.verdict if record.verdict else None,
+    "_id": lambda record: record.foreign.id if record.foreign else None,
 }
-# names whose values are among few words
-_WORDS = {"status": tuple(Status.__members__), "verdict": ("identical", "close", "different", "stopped", "none")}
+# names whose values are among few words; TIMEOUT is Sacred's, and another word of another program is quoted
+_WORDS = {
+    "status": (*Status.__members__, "TIMEOUT"),
+    "verdict": ("identical", "close", "different", "stopped", "none"),
+}
 FIELD_NAMES = frozenset(_FIELDS)
 _TIMES = ("started", "ended")
 _TREES: dict[str, Callable[[RunRecord], Any]] = {
@@ -366,7 +371,7 @@ class _Parser:
             raise self.error(
                 "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago"
             )
-        if text.lower() not in map(str.lower, _WORDS.get(name, (text,))):
+        if self.kind != "quoted" and text.lower() not in map(str.lower, _WORDS.get(name, (text,))):
             raise self.error(f"there is no {name} {text!r}; there are: {', '.join(_WORDS[name])}")
 
     def _literal(self, name: str, operator: str) -> Literal:

@@ -6,9 +6,8 @@ import hashlib
 import time
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,18 +18,20 @@ from anew.observers.mongo.fold import unpack
 from anew.observers.mongo.observer import MongoObserver
 from anew.observers.mongo.read import sacred as mongo_sacred
 from anew.observers.mongo.read.copy import Copy
+from anew.observers.mongo.read.members import INT64
+from anew.observers.mongo.read.naming import MADE_UP, OddNames, number_of, started_at, text_of_id
 from anew.observers.mongo.read.objects import MongoObjects
+from anew.observers.mongo.read.sacred_summary import summaries
+from anew.observers.mongo.read.standing import as_it_is_now
 from anew.observers.mongo.view import escape_key, pack
 from anew.runner import events as ev
 from anew.runner.errors import StoreError, UnavailableError
 from anew.runner.format import ids
 from anew.runner.format.replay import fold
 from anew.runner.format.serial import DamagedError
-from anew.runner.records import RunRecord, Status
+from anew.runner.records import MetricSummary, RunRecord
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import SILENT_S
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
 from anew.runner.wording import in_a_line
@@ -39,13 +40,15 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 
-_GREATEST = 2**53 - 1
 _MOST_RUNS = 1_000_000
 _MOST_S = 120.0
 _MOST_TAGS = 1_000
 _MOST_NOTE = 100_000
 _FRESH_S = 0.2
 _ATTEMPTS = 20
+_AT_A_TIME = 200
+_LEFT_OUT = {"captured_out": 0, "artifacts": 0, "resources": 0, "experiment.dependencies": 0}
+_NUMBERED = {"_id": {"$gt": 0, "$lt": MADE_UP}}
 
 
 def open_url(url: str, *, create: bool = False) -> MongoStore:
@@ -98,8 +101,8 @@ class MongoStore(RunFolders):
     new; content when it is opened. So everything that reads a folder reads this. Safe between threads and processes.
     Nothing in the database is trusted: what is nonsense is left out, and said.
 
-    Tags and notes that were given in Omniboard are shown beside our own. A run's number is its `_id`; runs whose `_id`
-    is none are left out.
+    Tags and notes that were given in Omniboard are shown beside our own. A run's number is its `_id`; for an `_id` that
+    is none a number stands that is beyond all others.
 
     Args:
         url: As it was given, for observers; nothing secret in it is shown.
@@ -116,6 +119,7 @@ class MongoStore(RunFolders):
         self.layout = FolderStore.open(mirror, create=True).layout
         self.objects = MongoObjects(self.layout.objects, database, lambda: reading(database))
         self._fresh: dict[int, float] = {}
+        self._odd = OddNames(database)
         weakref.finalize(self, database.client.close)
 
     def __repr__(self) -> str:
@@ -126,28 +130,81 @@ class MongoStore(RunFolders):
     def numbers(self) -> list[int]:
         """Return the numbers of all runs, newest first."""
         with reading(self.database):
-            cursor = self.database["runs"].find({}, {"_id": 1}).sort("_id", -1)
-            return [document["_id"] for document in self._bounded(cursor) if _is_number(document.get("_id"))]
+            cursor = self.database["runs"].find(_NUMBERED, {"_id": 1}).sort("_id", -1)
+            found = [number_of(document.get("_id")) for document in self._bounded(cursor)]
+            return [*self._odd.read(), *(number for number in found if number is not None)]
 
     def all_runs(self) -> Iterator[StoredRun]:
-        """Yield all runs, newest first, their records light, from their documents alone."""
-        left_out = {"captured_out": 0, "artifacts": 0, "resources": 0, "experiment.dependencies": 0}
+        """Yield all runs, newest first, their records light, from what the database says of them in short."""
+        return (found for found in self._everything() if isinstance(found, StoredRun))
+
+    def left_out(self) -> Iterator[str]:
+        """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
+        return (found for found in self._everything() if isinstance(found, str))
+
+    def _everything(self) -> Iterator[StoredRun | str]:
+        documents = self._documents()
+        while some := list(islice(documents, _AT_A_TIME)):
+            theirs = [(number, each) for number, each in some if isinstance(each, dict) and _uid(each) is None]
+            known = [(each["_id"], started_at(each)[0]) for _, each in theirs]
+            with reading(self.database):
+                metrics = dict(zip((number for number, _ in theirs), summaries(self.database, known), strict=True))
+            for number, document in some:
+                if isinstance(document, str):
+                    yield document
+                    continue
+                record = self._light(number, document, metrics.get(number, {}))
+                if isinstance(record, str):
+                    yield f"{text_of_id(document['_id'])!r}: {record}"
+                else:
+                    yield StoredRun(number, record, is_made_up=number >= MADE_UP)
+
+    def _documents(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
+        """Yield each run's number and document, newest first; where that cannot be decoded, a sentence that says so."""
         with reading(self.database):
-            for document in self._bounded(self.database["runs"].find({}, left_out).sort("_id", -1)):
-                if _is_number(document.get("_id")):
-                    record = self._light(document)
-                    if record is not None:
-                        yield StoredRun(document["_id"], record)
+            names = iter(self._odd.read().items())
+            while some := dict(islice(names, _AT_A_TIME)):
+                asked = {"_id": {"$in": list(some.values())}}
+                found = {_same(each["_id"]): each for each in self._decoded(asked) if isinstance(each, dict)}
+                for odd, identity in some.items():
+                    yield odd, found.get(_same(identity)) or f"{text_of_id(identity)!r}: its document cannot be decoded"
+            for document in self._decoded(_NUMBERED):
+                number = 0 if isinstance(document, str) else number_of(document["_id"])
+                if number is not None:
+                    yield number, document
+
+    def _decoded(self, asked: Mapping[str, Any]) -> Iterator[dict[str, Any] | str]:
+        """Yield documents, highest `_id` first, in place of a broken one a sentence: others are none the worse."""
+        import bson
+        from bson.codec_options import CodecOptions
+        from bson.errors import BSONError
+        from bson.raw_bson import RawBSONDocument
+
+        raw: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+        plain: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+        cursor = self.database.with_options(codec_options=raw)["runs"].find(asked, _LEFT_OUT).sort("_id", -1)
+        for packed in self._bounded(cursor):
+            try:
+                yield bson.decode(packed.raw, codec_options=plain)
+            except BSONError as error:
+                yield f"a document cannot be decoded ({in_a_line(error, 200)})"
 
     def of_uid(self, prefix: str) -> list[int]:
         """Return the numbers, ascending, of the runs whose uid begins so."""
         with reading(self.database):
             query = {"anew.uid": {"$gte": prefix, "$lt": f"{prefix}~"}}
             found = [each.get("_id") for each in islice(self.database["runs"].find(query, {"_id": 1}), 100)]
-        numbers = sorted(number for number in found if isinstance(number, int) and _is_number(number))
-        return numbers or super().of_uid(prefix)
+        numbers = [number_of(each) for each in found]
+        return sorted(number for number in numbers if number is not None) or super().of_uid(prefix)
 
-    def _bounded(self, cursor: Any) -> Iterator[dict[str, Any]]:
+    def of_foreign_id(self, name: str) -> list[int]:
+        """Return the numbers, ascending, of the runs that another program recorded, and calls so."""
+        with reading(self.database):
+            found = self.database["runs"].find({"_id": {"$in": [*_meant(name)]}}, {"anew.uid": 1}).limit(10)
+            theirs = [self._odd.number(each["_id"]) for each in found if _uid(each) is None]
+        return sorted(number for number in theirs if number is not None) or super().of_foreign_id(name)
+
+    def _bounded(self, cursor: Any) -> Iterator[Any]:
         """Yield documents; a cursor that does not end ends here."""
         until = time.monotonic() + _MOST_S
         for count, document in enumerate(cursor):
@@ -178,10 +235,12 @@ class MongoStore(RunFolders):
         return layout
 
     def _document(self, number: int) -> dict[str, Any] | None:
-        if not _is_number(number):
-            return None
         with reading(self.database):
-            return self.database["runs"].find_one({"_id": number})
+            try:
+                identity = self._odd.identity(number)
+            except LookupError:
+                return None
+            return self.database["runs"].find_one({"_id": {"$eq": identity}})
 
     def read(self, number: int) -> StoredRun | None:
         """Return a run with its whole record; None when there is none of this number. Raises StoreError."""
@@ -189,23 +248,33 @@ class MongoStore(RunFolders):
         run = None if document is None else super().read(number)
         if document is None or run is None:
             return None
-        return StoredRun(number, _as_in_omniboard(run.record, document))
+        record = run.record
+        if not self.layout.run(number).outcome.exists():
+            record = self._standing(record, document)
+        return StoredRun(number, _as_in_omniboard(record, document), is_made_up=number >= MADE_UP)
 
-    def _light(self, document: Mapping[str, Any]) -> RunRecord | None:
-        """Return a run as its document has it; None for one that is nonsense."""
+    def _standing(self, record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
+        """Return a run of which no end is here as it stands; the folder that it was fetched to knows less of that."""
+        if _uid(document) is not None:
+            return as_it_is_now(record, document)
+        light = mongo_sacred.light_record(self.database, document)
+        return replace(record, status=light.status, duration_s=light.duration_s)
+
+    def _light(self, number: int, document: Mapping[str, Any], metrics: Mapping[str, MetricSummary]) -> RunRecord | str:
+        """Return a run as its document has it; for one that is nonsense, why it is."""
         uid = _uid(document)
         try:
             if uid is None:
-                record: RunRecord | None = mongo_sacred.light_record(self.database, document)
+                record = replace(mongo_sacred.light_record(self.database, document), metrics=metrics)
             else:
-                record = unpack(document["anew"].get("record"), uid)
-                if record is None:
-                    whole = self.read(document["_id"])
-                    return None if whole is None else whole.record
-                record = _as_it_is_now(replace(record, id=document["_id"]), document)
-        except (StoreError, DamagedError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
-            return None
-        return None if record is None else _as_in_omniboard(record, document)
+                packed = unpack(document["anew"].get("record"), uid)
+                if packed is None:
+                    whole = self.read(number)
+                    return "what is on record of it is not there" if whole is None else whole.record
+                record = as_it_is_now(packed, document)
+        except (StoreError, DamagedError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            return f"it cannot be understood ({in_a_line(error, 200)})"
+        return _as_in_omniboard(replace(record, id=number), document)
 
     # --- writing ------------------------------------------------------------------------------------------------
 
@@ -269,8 +338,24 @@ class MongoStore(RunFolders):
         )
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) is int and 0 < value <= _GREATEST
+def _same(identity: Any) -> tuple[type, str]:
+    """Return what an `_id` is known again by; not all that it may be can be hashed."""
+    return type(identity), str(identity)
+
+
+def _meant(name: str) -> Iterator[Any]:
+    """Yield what may be the `_id` that somebody typed; what else it may be is found by looking at all."""
+    from bson import ObjectId
+
+    yield name
+    if ObjectId.is_valid(name):
+        yield ObjectId(name)
+    with suppress(ValueError):
+        whole = int(name)
+        if -INT64 <= whole < INT64:
+            yield whole
+    with suppress(ValueError):
+        yield float(name)
 
 
 def _whole(value: Any) -> int:
@@ -282,21 +367,6 @@ def _uid(document: Mapping[str, Any]) -> str | None:
     ours = document.get("anew")
     uid = ours.get("uid") if isinstance(ours, dict) else None
     return uid if type(uid) is str and uid.isascii() and uid.isalnum() and len(uid) == ids.UID_LENGTH else None
-
-
-def _as_it_is_now(record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
-    """Return a run that has not ended as LOST when nothing was heard of it."""
-    if record.status.final:
-        return record
-    alive = process_alive(record.process) if record.process else None
-    beat = document.get("heartbeat")
-    if alive is None:
-        now = datetime.now(beat.tzinfo) if isinstance(beat, datetime) else None
-        alive = now is not None and isinstance(beat, datetime) and (now - beat).total_seconds() < SILENT_S
-    if alive:
-        return record
-    last = record.heartbeat_at or record.started_at
-    return replace(record, status=Status.LOST, duration_s=(last - record.started_at).total_seconds())
 
 
 def _as_in_omniboard(record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
