@@ -191,6 +191,7 @@ class Main:
         *overrides: str | Mapping[str, Any],
         store: str | os.PathLike[str] | None = None,
         quiet: bool = True,
+        observers: Sequence[Any] = (),
         **values: Any,
     ) -> RunRecord:
         """
@@ -200,17 +201,18 @@ class Main:
             overrides: As on the command line, "lr=0.1", "model=big"; or mappings, such as {"opt.lr": 0.1}.
             store: A store's folder or URL; None for the default.
             quiet: Leave out the run's two lines on stderr.
+            observers: Observers of this run, beside those of the experiment; see `Experiment`.
             values: Overrides whose keys are names: lr=0.1, model="big". What they are arrives as it is.
 
         Returns:
             The finished run's record.
 
         Raises:
-            ConfigError: The configuration cannot be composed; nothing was recorded.
+            ConfigError: The configuration cannot be composed, or what is given is no observer; nothing was recorded.
             Exception: Whatever main raises, after it was recorded.
         """
         words = overrides_of(overrides, values)
-        session = self._called(store, quiet)
+        session = self._called(store, quiet, observers)
         session.run(words, interactive=True)
         return session.last_record()
 
@@ -247,7 +249,7 @@ class Main:
         assert isinstance(done, SweepRecord)
         return done
 
-    def _called(self, store: str | os.PathLike[str] | None, quiet: bool) -> Session:
+    def _called(self, store: str | os.PathLike[str] | None, quiet: bool, observers: Sequence[Any] = ()) -> Session:
         """Return what conducts a call from Python; not where it is what this process was started for: that is done."""
         self._refuse_import()
         call = self._counted()
@@ -255,7 +257,8 @@ class Main:
             self._do(errand, interactive=True)
             sys.exit()
         options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
-        return self._new_session(entry="call", call=call, options=options)
+        given = _by_name([*self.experiment.observers.values(), *observers])
+        return self._new_session(entry="call", call=call, options=options, observers=given)
 
     def _refuse_import(self) -> None:
         """Refuse to start runs in a process that imports the script in order to run a job of it."""

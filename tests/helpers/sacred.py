@@ -110,7 +110,7 @@ class Sacred:
         (shims / "pkg_resources.py").write_text(PKG_RESOURCES)
         (self.root / "trial.py").write_text(EXPERIMENT)
         (self.root / "helper.py").write_text("RATE = 2\n")
-        self._environment = {
+        self.environment = {
             **os.environ,
             "PYTHONPATH": str(shims),
             "PYTHONWARNINGS": "ignore",
@@ -126,15 +126,15 @@ class Sacred:
 
     def git(self, *words: str) -> str:
         command = ["git", *words]
-        done = subprocess.run(command, cwd=self.root, env=self._environment, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=self.root, env=self.environment, check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "trial.py", *words]
+    def start(self, *words: str, name: str = "trial.py") -> subprocess.Popen[str]:
+        command = [sys.executable, name, *words]
         return subprocess.Popen(
             command,
             cwd=self.root,
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

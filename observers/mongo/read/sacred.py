@@ -62,6 +62,8 @@ ALIVE_S = 120
 _MOST_TRACE = 2**20
 _MOST_ITEMS = 10_000
 _ERROR = re.compile(r"([^\W\d][\w.]*)(?:: (.*))?", re.DOTALL)
+# as `platform.platform()` has it
+_PLATFORM = re.compile(r"(Linux)-(.+)-(x86_64|aarch64|arm64|ppc64le|s390x|riscv64|i686)(?:-with-.*)?")
 _ENDED = {
     "COMPLETED": Status.COMPLETED,
     "FAILED": Status.FAILED,
@@ -327,7 +329,7 @@ def _command(document: Mapping[str, Any]) -> CommandFacts:
     name = _command_name(document)
     updates = _overrides(document)
     words = (mainfile, name, *(("with", *updates) if updates else ()))
-    return CommandFacts(argv=tuple(word for word in words if word), cwd="", target=mainfile)
+    return CommandFacts(argv=tuple(word for word in words if word), cwd="", entry="sacred", target=mainfile)
 
 
 def _command_name(document: Mapping[str, Any]) -> str:
@@ -388,6 +390,8 @@ def _hardware(document: Mapping[str, Any]) -> HardwareFacts | None:
     words = [text_of(each, 500) for each in (system if isinstance(system, (list, tuple)) else [system])[:2]]
     # "Linux", "Linux-6.1-x86_64-with-glibc2.36"
     name = words[-1] if len(words) == 2 and words[1].startswith(words[0]) else " ".join(filter(None, words))
+    if found := _PLATFORM.fullmatch(name):
+        name = " ".join(found.groups())
     cores = whole_of(host.get("cpu_count")) or 0
     return HardwareFacts(
         hostname=text_of(host.get("hostname"), 500),

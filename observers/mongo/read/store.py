@@ -23,7 +23,7 @@ from anew.observers.mongo.read.naming import MADE_UP, OddNames, number_of, start
 from anew.observers.mongo.read.objects import MongoObjects
 from anew.observers.mongo.read.sacred_summary import summaries
 from anew.observers.mongo.read.standing import as_it_is_now
-from anew.observers.mongo.view import escape_key, pack
+from anew.observers.mongo.view import clean, escape_key, pack
 from anew.runner import events as ev
 from anew.runner.errors import StoreError, UnavailableError
 from anew.runner.format import ids
@@ -199,6 +199,8 @@ class MongoStore(RunFolders):
 
     def of_foreign_id(self, name: str) -> list[int]:
         """Return the numbers, ascending, of the runs that another program recorded, and calls so."""
+        if clean(name) != name:
+            return []
         with reading(self.database):
             found = self.database["runs"].find({"_id": {"$in": [*_meant(name)]}}, {"anew.uid": 1}).limit(10)
             theirs = [self._odd.number(each["_id"]) for each in found if _uid(each) is None]
