@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
 import os
-import re
 import sys
 import traceback
 from collections import Counter
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
+from anew.runner.dispatch.given import observers_by_name
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.typed_values import overrides_of
 from anew.runner.kernel.hook import hook
@@ -57,7 +56,7 @@ class Experiment:
         if not isinstance(name, str) or not name.strip() or any(ord(letter) < 32 for letter in name):
             raise ConfigError(f"{name!r} cannot name an experiment; give a text, such as Experiment('digits').")
         self.name = name
-        self.observers = _by_name(observers)
+        self.observers = observers_by_name(observers)
         self._main: Main | None = None
 
     def __repr__(self) -> str:
@@ -257,7 +256,7 @@ class Main:
             self._do(errand, interactive=True)
             sys.exit()
         options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
-        given = _by_name([*self.experiment.observers.values(), *observers])
+        given = observers_by_name([*self.experiment.observers.values(), *observers])
         return self._new_session(entry="call", call=call, options=options, observers=given)
 
     def _refuse_import(self) -> None:
@@ -389,21 +388,6 @@ def _leave_as_sweep(done: Any) -> None:
     """Leave with 1 when it is a sweep of which a job failed."""
     if isinstance(done, SweepRecord) and done.status is not Status.COMPLETED:
         sys.exit(errors.EXIT_FAILED)
-
-
-def _by_name(observers: Sequence[Any]) -> dict[str, Any]:
-    """Return observers under names that are file names, each its own."""
-    named: dict[str, Any] = {}
-    for observer in observers:
-        if not callable(observer) and not callable(getattr(observer, "handle", None)):
-            raise ConfigError(
-                f"{observer!r} is no observer: give a function of one event, or a class or instance with handle(event) "
-                "and close(); see anew.Observer"
-            )
-        stem = re.sub(r"\W+", "_", getattr(observer, "__name__", type(observer).__name__)) or "observer"
-        numbered = (f"{stem}_{number}" for number in itertools.count(2))
-        named[stem if stem not in named else next(name for name in numbered if name not in named)] = observer
-    return named
 
 
 def _place(function: Callable[..., Any]) -> str:

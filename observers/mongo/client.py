@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from anew.observers.mongo.prefixed import parted, prefixed
 from anew.runner.errors import ConfigError, MissingExtraError, UnavailableError
 from anew.runner.format.redact import redact_text
 from anew.runner.wording import in_a_line
@@ -46,9 +47,6 @@ def connect(url: str, *, database: str | None = None, timeout_s: float = 5.0) ->
         ) from error
     if not isinstance(url, str) or not url.startswith(("mongodb://", "mongodb+srv://")):
         raise ConfigError(f"{redact_text(str(url))!r} is no URL of a MongoDB; give one such as {_EXAMPLE}")
-    # a module that needs the library
-    from anew.observers.mongo.prefixed import PrefixedDatabase, parted
-
     url, prefix = parted(url)
     milliseconds = max(1, int(timeout_s * 1000))
     waits = {
@@ -62,7 +60,7 @@ def connect(url: str, *, database: str | None = None, timeout_s: float = 5.0) ->
         client: MongoClient[dict[str, Any]] = MongoClient(url, appname="anew", connect=False, **options)
         named = database or client.get_default_database(DEFAULT_DATABASE).name
         found = client.get_database(named, codec_options=CodecOptions(tz_aware=True))
-        return PrefixedDatabase(client, named, prefix, codec_options=found.codec_options) if prefix else found
+        return prefixed(client, named, prefix, codec_options=found.codec_options) if prefix else found
     except (ConfigurationError, InvalidURI, ValueError, TypeError, OSError) as error:
         raise ConfigError(
             f"The MongoDB URL {redact_text(url)!r} cannot be used: {redact_text(str(error))}. It looks like: {_EXAMPLE}"

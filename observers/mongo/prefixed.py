@@ -6,17 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-from pymongo.database import Database
-
 from anew.runner.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bson.codec_options import CodecOptions
     from pymongo import MongoClient
     from pymongo.collection import Collection
-    from pymongo.read_concern import ReadConcern
-    from pymongo.read_preferences import _ServerMode
-    from pymongo.write_concern import WriteConcern
+    from pymongo.database import Database
 
 OPTION = "collection_prefix"
 _MOST = 100
@@ -47,47 +42,36 @@ def parted(url: str) -> tuple[str, str]:
     return f"{before}?{rest}" if rest else before, prefix
 
 
-class PrefixedDatabase(Database[dict[str, Any]]):
+def prefixed(client: MongoClient[dict[str, Any]], name: str, prefix: str, **options: Any) -> Database[dict[str, Any]]:
     """
-    A database whose collections `runs` and `metrics`, and all of ours, are called PREFIX_runs, PREFIX_metrics, ...
+    Return a database whose collections `runs` and `metrics`, and all of ours, are called PREFIX_runs, PREFIX_metrics.
 
     As with Sacred, files are common to all prefixes.
 
     Args:
         client: The connection.
         name: The database's name.
-        prefix: Without the underscore.
+        prefix: Without the underscore; it is the attribute `prefix` of the database.
         options: As for `Database`.
     """
+    from pymongo.database import Database
 
-    def __init__(self, client: MongoClient[dict[str, Any]], name: str, prefix: str, **options: Any) -> None:
-        super().__init__(client, name, **options)
-        self.prefix = prefix
+    class Prefixed(Database[dict[str, Any]]):
+        def __getitem__(self, name: str) -> Collection[dict[str, Any]]:
+            return super().__getitem__(_named(prefix, name))
 
-    def __getitem__(self, name: str) -> Collection[dict[str, Any]]:
-        return super().__getitem__(self._named(name))
+        def get_collection(self, name: str, *args: Any, **options: Any) -> Collection[dict[str, Any]]:
+            return super().get_collection(_named(prefix, name), *args, **options)
 
-    def get_collection(self, name: str, *args: Any, **options: Any) -> Collection[dict[str, Any]]:
-        """Return a collection; see `Database.get_collection`."""
-        return super().get_collection(self._named(name), *args, **options)
+        def with_options(self, **changed: Any) -> Any:  # type: ignore[override]
+            names = ("codec_options", "read_preference", "write_concern", "read_concern")
+            same = {each: getattr(self, each) for each in names}
+            return prefixed(self.client, self.name, prefix, **{**same, **changed})
 
-    def with_options(  # type: ignore[override]
-        self,
-        codec_options: CodecOptions[Any] | None = None,
-        read_preference: _ServerMode | None = None,
-        write_concern: WriteConcern | None = None,
-        read_concern: ReadConcern | None = None,
-    ) -> PrefixedDatabase:
-        """Return the same database with other options; see `Database.with_options`."""
-        return PrefixedDatabase(
-            self.client,
-            self.name,
-            self.prefix,
-            codec_options=codec_options or self.codec_options,
-            read_preference=read_preference or self.read_preference,
-            write_concern=write_concern or self.write_concern,
-            read_concern=read_concern or self.read_concern,
-        )
+    found = Prefixed(client, name, **options)
+    vars(found)["prefix"] = prefix
+    return found
 
-    def _named(self, name: str) -> str:
-        return name if name == "fs" or name.startswith("fs.") else f"{self.prefix}_{name}"
+
+def _named(prefix: str, name: str) -> str:
+    return name if name == "fs" or name.startswith("fs.") else f"{prefix}_{name}"

@@ -16,7 +16,7 @@ from anew.runner.store.files import replace_whole
 
 SACRED = "sacred"
 """The entry of a run that Sacred recorded."""
-SACRED_MAIN = "anew.runner.relaunch.sacred_main:main"
+SACRED_MAIN = "anew.runner.foreign.sacred:main"
 """The main function that runs such a run again."""
 
 

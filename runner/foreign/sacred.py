@@ -15,11 +15,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from anew import Experiment, Run
 from anew.runner.config.compose.yamltext import dump
+from anew.runner.config.signature.values import recorded
 from anew.runner.errors import EXIT_USAGE, ConfigError
+from anew.runner.experiment import Experiment
 from anew.runner.relaunch.plan import Rerun, assignment
 from anew.runner.relaunch.script import run_script
+from anew.runner.run.handle import Run
 
 try:
     import sacred
@@ -56,12 +58,10 @@ experiment = Experiment(_errand().experiment)
 @experiment.main(config_path=_config_folder(), config_name="recorded", version_base="1.3")
 def main(cfg: Any, *, run: Run) -> Any:
     """Run the main file of the recorded experiment, as its record says. Raises whatever that raises."""
-    from omegaconf import OmegaConf
-
     errand = _errand()
     root = Path(errand.root)
     script = errand.places.here(root / errand.command.target)
-    done = _Done(run, _command_of(errand), OmegaConf.to_container(cfg, resolve=True))
+    done = _Done(run, _command_of(errand), recorded(cfg))
     sys.argv = [str(script), *([done.command] if done.command else [])]
     top, package = _package_of(script)
     sys.path[:0] = [str(folder) for folder in dict.fromkeys((script.parent, top, errand.places.here(root)))]
@@ -132,13 +132,13 @@ class _Done:
                     attending.command or None,
                     config_updates=attending._updates(),
                 )
-                attending.result = attending._told(found.result)
+                attending.result = _flat(found.result)
             except BaseException as error:
                 attending.failure = error
                 raise
             return found
 
-        sacred.Experiment.run = begun
+        setattr(sacred.Experiment, "run", begun)  # noqa: B010  # a method is replaced for the life of this process
 
     def _updates(self) -> dict[str, Any]:
         """Return the recorded configuration as Sacred takes it, without what is not on record as it was."""
@@ -149,11 +149,13 @@ class _Done:
             self._run.info({"not as on record": f"{names}: what the experiment itself says of them was used"})
         return updates if isinstance(updates, dict) else {}
 
-    @staticmethod
-    def _told(result: Any) -> Any:
-        from sacred.serializer import flatten
 
-        return flatten(result)
+def _flat(value: Any) -> Any:
+    """Return a value as Sacred's observers put it on record."""
+    from sacred import serializer
+
+    flatten: Callable[[Any], Any] = serializer.flatten
+    return flatten(value)
 
 
 def _restored(value: Any, name: str, missing: list[str]) -> Any:
@@ -178,11 +180,10 @@ def _restored(value: Any, name: str, missing: list[str]) -> Any:
 def _observer(run: Run) -> Any:
     """Return an observer of Sacred's that has a run of ours record what happens."""
     from sacred.observers import RunObserver
-    from sacred.serializer import flatten
 
     class ToRun(RunObserver):  # type: ignore[misc, unused-ignore]
         def heartbeat_event(self, info: Any, captured_out: Any, beat_time: Any, result: Any) -> None:
-            told = {name: flatten(item) for name, item in (info or {}).items() if name != "metrics"}
+            told = {name: _flat(item) for name, item in (info or {}).items() if name != "metrics"}
             if told:
                 run.info(told)
 
