@@ -24,11 +24,12 @@ HOMES = {
 
 # Each room may import those of the lines below its own. Rooms of one line do not know each other.
 LINE = (
-    ("foreign",),
     (
         "cli",
-        "experiment",
+        "foreign",
     ),
+    ("program",),
+    ("experiment",),
     ("session",),
     (
         "rerun",

@@ -206,6 +206,10 @@ class MongoStore(RunFolders):
             theirs = [self._odd.number(each["_id"]) for each in found if _uid(each) is None]
         return sorted(number for number in theirs if number is not None) or super().of_foreign_id(name)
 
+    def quick_number(self, uid: str, hint: int | None) -> int | None:
+        """Return what the run of a uid is called here."""
+        return next(iter(self.of_uid(uid)), None)
+
     def _bounded(self, cursor: Any) -> Iterator[Any]:
         """Yield documents; a cursor that does not end ends here."""
         until = time.monotonic() + _MOST_S
