@@ -304,10 +304,18 @@ class MetricSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepMembership:
-    """The sweep that a run belongs to and its index in there, from 0."""
+    """
+    The sweep that a run belongs to.
+
+    Attributes:
+        id: What the store calls that sweep; other stores have one of that number, too. None where it is not there.
+        index: Which of its jobs this is, from 0.
+        uid: Its name everywhere; None in records of earlier versions, for a sweep that is not there.
+    """
 
     id: int | None
     index: int
+    uid: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ from anew.runner.errors import AnewError
 from anew.runner.events import RunEnded
 from anew.runner.guard.watch import Guard
 from anew.runner.places import STARTED_IN, Places, project_root
-from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
+from anew.runner.records import RunRecord, SourceFacts, Status
 from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume, surroundings
 from anew.runner.run.enclosing import enclosing
 from anew.runner.run.lifecycle import execute
@@ -131,15 +131,13 @@ class Session:
         number, layout = store.claim()
         if not self._claims:
             self._keep_earlier(store, number)
-        sweep = None
+        is_attached = isinstance(self._sweep, Attachment)
+        claim = Claim(store=store, number=number, layout=layout, settings=checked, is_attached=is_attached)
         if isinstance(self._errand, OneJob):
             multirun, job_num = True, self._errand.job
         if multirun and self._sweep is not None and job_num is not None:
-            sweep = SweepMembership(id=take(store, self._sweep, job_num, number), index=job_num)
-        is_attached = isinstance(self._sweep, Attachment)
-        self._claims.append(
-            Claim(store=store, number=number, layout=layout, settings=checked, sweep=sweep, is_attached=is_attached)
-        )
+            claim = replace(claim, sweep=take(store, self._sweep, job_num, number, claim.uid))
+        self._claims.append(claim)
         return layout.files
 
     def _keep_earlier(self, store: FolderStore, number: int) -> None:

@@ -84,6 +84,7 @@ class Taken:
         index: The job.
         attempt: From 1.
         run: The number of the run that does it; None when the file that says so is missing or damaged.
+        uid: That run's uid, which tells whether the number is still what the store calls it; empty in earlier versions.
         process: The process that took it; None for a run that was there already.
         taken_at: When, aware.
         reused: Whether the run had been completed before, and was not run for this.
@@ -95,6 +96,7 @@ class Taken:
     taken_at: datetime
     process: ProcessFacts | None = None
     reused: bool = False
+    uid: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

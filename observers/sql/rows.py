@@ -269,6 +269,7 @@ def _run_row(record: RunRecord, store: str | None) -> dict[str, Any]:
         "gpu_count": len(hardware.gpus) if hardware else None,
         "rerun_of_uid": record.rerun_of and record.rerun_of.uid,
         "rerun_of_id": record.rerun_of and record.rerun_of.id,
+        "sweep_uid": record.sweep and record.sweep.uid,
         "sweep_id": record.sweep and record.sweep.id,
         "sweep_index": record.sweep and record.sweep.index,
         "parent_uid": record.parent and record.parent.uid,

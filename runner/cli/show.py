@@ -97,7 +97,7 @@ def _head(record: RunRecord) -> None:
             ("seed", f"{record.seed} ({record.seeds.origin})" if record.seeds else str(record.seed)),
             ("tags", short(record.tags)),
             ("note", "\n".join((record.note or "").splitlines())),
-            ("sweep", f"{record.sweep.id}, job {record.sweep.index}" if record.sweep else ""),
+            ("sweep", f"{record.sweep.id or record.sweep.uid}, job {record.sweep.index}" if record.sweep else ""),
             ("started in", _parent(record)),
             ("re-run of", _rerun_of(record)),
             ("uid", record.uid),

@@ -95,7 +95,7 @@ def show_command(
     trust: bool,
 ) -> None:
     """
-    Show a sweep's jobs: the keys that vary with result and metrics, best first. REF is its number, or last.
+    Show a sweep's jobs: the keys that vary with result and metrics, best first. REF: number, uid or last.
 
     Jobs that differ in the seed alone are shown as groups, too: the mean of their results, and how far they lie apart.
     """
@@ -182,7 +182,12 @@ def resume_command(
 @click.option("--finish", is_flag=True, help="Let the jobs that are running come to their end.")
 def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
     """Stop a sweep: running jobs are interrupted, as by a Ctrl-C, the others stay planned. Resume goes on with it."""
-    folder = workbench.folders.sweep_folder(ref)
+    store = workbench.folders
+    folder = store.sweep_folder(ref)
+    if store.recording() is not store:
+        raise StoreError(
+            f"Nothing runs in {store.url}. Stop sweep {folder.number} where it is recorded: --store FOLDER"
+        )
     if not folder.conductor_alive():
         say(f"sweep {folder.number} is not going on: nobody hands out its jobs")
         return

@@ -3,13 +3,13 @@ The filter language: `loss < 0.1 and config.model.name == mlp and not tag in [br
 
 Names: a metric's name (its last value), or else a key of the configuration; `config.KEY`, `metric.NAME` where that
 could be taken for the other or for one of these: `status`, `experiment`, `tag`, `started`, `ended`, `duration`,
-`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `parent`, `rerun_of`, `verdict`, `_id` (what another program,
-which recorded the run, calls it). A completed run that was told to stop has the status PRUNED. Comparisons: `< <= > >=
-== != ~ in`, `not in`; `~` searches a regular expression, without regard to case. Words: `and`, `or`, `not`,
-parentheses. Values: numbers, `true`, `false`, `none`, quoted or bare words, lists `[a, b]`. For times: dates such as
-`2026-11-01`, local unless they say otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For durations:
-seconds, or `2h` again. Patterns are those of the library `regex`, which are Python's; one that takes longer than a
-second over one value is refused.
+`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `sweep.uid`, `parent`, `rerun_of`, `verdict`, `_id` (what
+another program, which recorded the run, calls it). A completed run that was told to stop has the status PRUNED.
+Comparisons: `< <= > >= == != ~ in`, `not in`; `~` searches a regular expression, without regard to case. Words: `and`,
+`or`, `not`, parentheses. Values: numbers, `true`, `false`, `none`, quoted or bare words, lists `[a, b]`. For times:
+dates such as `2026-11-01`, local unless they say otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For
+durations: seconds, or `2h` again. Patterns are those of the library `regex`, which are Python's; one that takes longer
+than a second over one value is refused.
 
 A value is read as the kind of thing it is compared with; texts are equal without regard to case, and a quoted value is
 always a text. A list, such as the tags, equals each of its items, and a list with the same items. What a run lacks, or
@@ -50,6 +50,10 @@ def _sweep(record: RunRecord) -> Any:
     return record.sweep.id if record.sweep else None
 
 
+def _sweep_uid(record: RunRecord) -> Any:
+    return record.sweep.uid if record.sweep else None
+
+
 def _duration(record: RunRecord) -> Any:
     return record.duration_s
 
@@ -70,6 +74,7 @@ _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "note": lambda record: record.note,
     "seed": lambda record: record.seed,
     "sweep": _sweep,
+    "sweep.uid": _sweep_uid,
     "rerun_of": lambda record: record.rerun_of.id if record.rerun_of else None,
     "parent": lambda record: record.parent.id if record.parent else None,
     "verdict": lambda record: record.verdict.verdict if record.verdict else None,

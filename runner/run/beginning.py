@@ -19,7 +19,6 @@ from anew.runner.capture.seeds import Seeder, derive_seed, draw_seed, seed_from_
 from anew.runner.config.main import ComposedJob
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
-from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.format.serial import start_to_json
 from anew.runner.kernel.door import boot_id
@@ -142,7 +141,7 @@ def _record(
     variables = origin.places.as_recorded(as_recorded(environment.variables, origin.places))
     environment = replace(environment, variables=variables)
     return RunRecord(
-        uid=ids.new_uid(),
+        uid=claim.uid,
         id=claim.number,
         experiment=origin.experiment,
         started_at=datetime.now(timezone.utc),

@@ -9,6 +9,7 @@ from typing import Any
 
 from anew.runner.capture.source import SourceScan
 from anew.runner.dataclass import dataclass
+from anew.runner.format import ids
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, RerunOf, SourceFacts, SweepMembership
 from anew.runner.settings import Settings
@@ -27,6 +28,7 @@ class Claim:
         number: The run's number in it.
         layout: The run's folder.
         settings: How it is recorded.
+        uid: The run's uid, as it will be.
         sweep: The sweep that it is of.
         is_attached: Whether another process conducts that.
     """
@@ -35,6 +37,7 @@ class Claim:
     number: int
     layout: RunLayout
     settings: Settings
+    uid: str = field(default_factory=ids.new_uid)
     sweep: SweepMembership | None = None
     is_attached: bool = False
 

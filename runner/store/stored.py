@@ -19,6 +19,7 @@ from anew.runner.query.tabular import as_table
 from anew.runner.records import RunRecord
 from anew.runner.store.contents import artifact_of, bind, intact
 from anew.runner.store.related import Related
+from anew.runner.store.sweep_refs import job_of
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import closest, printable, some
 
@@ -148,8 +149,7 @@ class StoredRuns(ABC):
             return self.of_foreign_id(ref.name)
         if isinstance(ref, ids.ByAge):
             return [run.number for run in self.newest(ref.back + 1)[ref.back :]]
-        jobs = ((run.number, run.record.sweep) for run in self.all_runs())
-        return [number for number, sweep in jobs if sweep and (sweep.id, sweep.index) == (ref.sweep, ref.index)][:1]
+        return job_of(((run.number, run.record) for run in self.all_runs()), ref)
 
     def _not_found(self, ref: str | int) -> RunNotFoundError:
         numbers = [run.number for run in self.all_runs()]

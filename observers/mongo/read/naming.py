@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from anew.observers.mongo.numbers import GREATEST
-from anew.observers.mongo.read.members import EPOCH, codec_options, mapping_of, moment_of
+from anew.observers.mongo.read.members import EPOCH, INT64, codec_options, mapping_of, moment_of
 from anew.observers.mongo.view import short_name
 from anew.runner.errors import StoreError
 
@@ -117,3 +118,18 @@ def _numbered(found: list[tuple[int, str, str, Any]]) -> Iterator[tuple[int, Any
     for ms, _, _, identity in found:
         last = max(last + 1, MADE_UP + ms * _A_MS)
         yield last, identity
+
+
+def meant_by(name: str) -> Iterator[Any]:
+    """Yield what may be the `_id` that somebody typed; what else it may be is found by looking at all."""
+    from bson import ObjectId
+
+    yield name
+    if ObjectId.is_valid(name):
+        yield ObjectId(name)
+    with suppress(ValueError):
+        whole = int(name)
+        if -INT64 <= whole < INT64:
+            yield whole
+    with suppress(ValueError):
+        yield float(name)

@@ -5,27 +5,29 @@ from __future__ import annotations
 import hashlib
 import time
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anew.observers.mongo import sweeps
 from anew.observers.mongo.chunks import chunk_documents
-from anew.observers.mongo.client import connect, durable, in_our_words, insert_missing, place
+from anew.observers.mongo.client import connect, durable, insert_missing, place
+from anew.observers.mongo.content import Content
 from anew.observers.mongo.fold import unpack
 from anew.observers.mongo.observer import MongoObserver
 from anew.observers.mongo.read import sacred as mongo_sacred
 from anew.observers.mongo.read.copy import Copy
-from anew.observers.mongo.read.members import INT64
-from anew.observers.mongo.read.naming import MADE_UP, OddNames, number_of, started_at, text_of_id
+from anew.observers.mongo.read.documents import AT_A_TIME, Documents, reading
+from anew.observers.mongo.read.naming import MADE_UP, meant_by, number_of, started_at, text_of_id
 from anew.observers.mongo.read.objects import MongoObjects
 from anew.observers.mongo.read.sacred_summary import summaries
 from anew.observers.mongo.read.standing import as_it_is_now
+from anew.observers.mongo.read.sweeps import SweepMirror, membership_of
 from anew.observers.mongo.view import clean, escape_key, pack
 from anew.runner import events as ev
-from anew.runner.errors import StoreError, UnavailableError
+from anew.runner.errors import StoreError, SweepNotFoundError
 from anew.runner.format import ids
 from anew.runner.format.replay import fold
 from anew.runner.format.serial import DamagedError
@@ -34,21 +36,22 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
+from anew.runner.store.sweep_copy import Brought
+from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.sweep_state import read_sweep, restore_claims
+from anew.runner.store.typed import as_typed
+from anew.runner.sweep_records import SweepRecord
 from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
 
-_MOST_RUNS = 1_000_000
-_MOST_S = 120.0
 _MOST_TAGS = 1_000
 _MOST_NOTE = 100_000
 _FRESH_S = 0.2
 _ATTEMPTS = 20
-_AT_A_TIME = 200
-_LEFT_OUT = {"captured_out": 0, "artifacts": 0, "resources": 0, "experiment.dependencies": 0}
-_NUMBERED = {"_id": {"$gt": 0, "$lt": MADE_UP}}
+_ASKED_AT_A_TIME = 1_000
 
 
 def open_url(url: str, *, create: bool = False) -> MongoStore:
@@ -77,21 +80,6 @@ def open_url(url: str, *, create: bool = False) -> MongoStore:
         raise
 
 
-@contextmanager
-def reading(database: Database[dict[str, Any]]) -> Iterator[None]:
-    """Raise whatever a server does as a StoreError; it may be anybody's, and answer anything."""
-    from bson.errors import BSONError
-    from pymongo.errors import PyMongoError
-
-    try:
-        with in_our_words(database):
-            yield
-    except UnavailableError as error:
-        raise StoreError(f"{error} To see what is wrong: anew check --store mongodb://...") from None
-    except (PyMongoError, BSONError, RecursionError, OverflowError) as error:
-        raise StoreError(f"MongoDB at {place(database)} answers what cannot be read: {in_a_line(error, 200)}") from None
-
-
 class MongoStore(RunFolders):
     """
     Runs in a database that MongoObserver or Sacred wrote to.
@@ -118,8 +106,8 @@ class MongoStore(RunFolders):
         self.url = f"mongodb://{place(database)}"
         self.layout = FolderStore.open(mirror, create=True).layout
         self.objects = MongoObjects(self.layout.objects, database, lambda: reading(database))
+        self._documents = Documents(database)
         self._fresh: dict[int, float] = {}
-        self._odd = OddNames(database)
         weakref.finalize(self, database.client.close)
 
     def __repr__(self) -> str:
@@ -129,22 +117,24 @@ class MongoStore(RunFolders):
 
     def numbers(self) -> list[int]:
         """Return the numbers of all runs, newest first."""
-        with reading(self.database):
-            cursor = self.database["runs"].find(_NUMBERED, {"_id": 1}).sort("_id", -1)
-            found = [number_of(document.get("_id")) for document in self._bounded(cursor)]
-            return [*self._odd.read(), *(number for number in found if number is not None)]
+        return self._documents.numbers()
 
     def all_runs(self) -> Iterator[StoredRun]:
         """Yield all runs, newest first, their records light, from what the database says of them in short."""
-        return (found for found in self._everything() if isinstance(found, StoredRun))
+        return (found for found in self._read_in_short(self._documents.all()) if isinstance(found, StoredRun))
 
     def left_out(self) -> Iterator[str]:
         """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
-        return (found for found in self._everything() if isinstance(found, str))
+        return (found for found in self._read_in_short(self._documents.all()) if isinstance(found, str))
 
-    def _everything(self) -> Iterator[StoredRun | str]:
-        documents = self._documents()
-        while some := list(islice(documents, _AT_A_TIME)):
+    def _runs_of(self, query: Mapping[str, Any]) -> Iterator[StoredRun]:
+        found = self._read_in_short(self._documents.of(query))
+        return (each for each in found if isinstance(each, StoredRun))
+
+    def _read_in_short(self, documents: Iterator[tuple[int, dict[str, Any] | str]]) -> Iterator[StoredRun | str]:
+        with reading(self.database):
+            sweeps_here = sweeps.called(self.database)
+        while some := list(islice(documents, AT_A_TIME)):
             theirs = [(number, each) for number, each in some if isinstance(each, dict) and _uid(each) is None]
             known = [(each["_id"], started_at(each)[0]) for _, each in theirs]
             with reading(self.database):
@@ -153,41 +143,11 @@ class MongoStore(RunFolders):
                 if isinstance(document, str):
                     yield document
                     continue
-                record = self._light(number, document, metrics.get(number, {}))
+                record = self._light(number, document, metrics.get(number, {}), sweeps_here)
                 if isinstance(record, str):
                     yield f"{text_of_id(document['_id'])!r}: {record}"
                 else:
                     yield StoredRun(number, record, is_made_up=number >= MADE_UP)
-
-    def _documents(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
-        """Yield each run's number and document, newest first; where that cannot be decoded, a sentence that says so."""
-        with reading(self.database):
-            names = iter(self._odd.read().items())
-            while some := dict(islice(names, _AT_A_TIME)):
-                asked = {"_id": {"$in": list(some.values())}}
-                found = {_same(each["_id"]): each for each in self._decoded(asked) if isinstance(each, dict)}
-                for odd, identity in some.items():
-                    yield odd, found.get(_same(identity)) or f"{text_of_id(identity)!r}: its document cannot be decoded"
-            for document in self._decoded(_NUMBERED):
-                number = 0 if isinstance(document, str) else number_of(document["_id"])
-                if number is not None:
-                    yield number, document
-
-    def _decoded(self, asked: Mapping[str, Any]) -> Iterator[dict[str, Any] | str]:
-        """Yield documents, highest `_id` first, in place of a broken one a sentence: others are none the worse."""
-        import bson
-        from bson.codec_options import CodecOptions
-        from bson.errors import BSONError
-        from bson.raw_bson import RawBSONDocument
-
-        raw: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-        plain: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
-        cursor = self.database.with_options(codec_options=raw)["runs"].find(asked, _LEFT_OUT).sort("_id", -1)
-        for packed in self._bounded(cursor):
-            try:
-                yield bson.decode(packed.raw, codec_options=plain)
-            except BSONError as error:
-                yield f"a document cannot be decoded ({in_a_line(error, 200)})"
 
     def of_uid(self, prefix: str) -> list[int]:
         """Return the numbers, ascending, of the runs whose uid begins so."""
@@ -202,23 +162,13 @@ class MongoStore(RunFolders):
         if clean(name) != name:
             return []
         with reading(self.database):
-            found = self.database["runs"].find({"_id": {"$in": [*_meant(name)]}}, {"anew.uid": 1}).limit(10)
-            theirs = [self._odd.number(each["_id"]) for each in found if _uid(each) is None]
+            found = list(self.database["runs"].find({"_id": {"$in": [*meant_by(name)]}}, {"anew.uid": 1}).limit(10))
+        theirs = [self._documents.number(each["_id"]) for each in found if _uid(each) is None]
         return sorted(number for number in theirs if number is not None) or super().of_foreign_id(name)
 
     def quick_number(self, uid: str, hint: int | None) -> int | None:
         """Return what the run of a uid is called here."""
         return next(iter(self.of_uid(uid)), None)
-
-    def _bounded(self, cursor: Any) -> Iterator[Any]:
-        """Yield documents; a cursor that does not end ends here."""
-        until = time.monotonic() + _MOST_S
-        for count, document in enumerate(cursor):
-            if count >= _MOST_RUNS or time.monotonic() > until:
-                raise StoreError(
-                    f"MongoDB at {place(self.database)} goes on sending runs after {count:,}; it is not read further."
-                )
-            yield document
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -241,12 +191,7 @@ class MongoStore(RunFolders):
         return layout
 
     def _document(self, number: int) -> dict[str, Any] | None:
-        with reading(self.database):
-            try:
-                identity = self._odd.identity(number)
-            except LookupError:
-                return None
-            return self.database["runs"].find_one({"_id": {"$eq": identity}})
+        return self._documents.one(number)
 
     def read(self, number: int) -> StoredRun | None:
         """Return a run with its whole record; None when there is none of this number. Raises StoreError."""
@@ -254,7 +199,9 @@ class MongoStore(RunFolders):
         run = None if document is None else super().read(number)
         if document is None or run is None:
             return None
-        record = run.record
+        with reading(self.database):
+            numbers = sweeps.called(self.database) if run.record.sweep is not None else {}
+        record = replace(run.record, sweep=membership_of(document, run.record, numbers))
         if not self.layout.run(number).outcome.exists():
             record = self._standing(record, document)
         return StoredRun(number, _as_in_omniboard(record, document), is_made_up=number >= MADE_UP)
@@ -266,7 +213,13 @@ class MongoStore(RunFolders):
         light = mongo_sacred.light_record(self.database, document)
         return replace(record, status=light.status, duration_s=light.duration_s)
 
-    def _light(self, number: int, document: Mapping[str, Any], metrics: Mapping[str, MetricSummary]) -> RunRecord | str:
+    def _light(
+        self,
+        number: int,
+        document: Mapping[str, Any],
+        metrics: Mapping[str, MetricSummary],
+        sweeps_here: Mapping[int, str],
+    ) -> RunRecord | str:
         """Return a run as its document has it; for one that is nonsense, why it is."""
         uid = _uid(document)
         try:
@@ -277,10 +230,72 @@ class MongoStore(RunFolders):
                 if packed is None:
                     whole = self.read(number)
                     return "what is on record of it is not there" if whole is None else whole.record
-                record = as_it_is_now(packed, document)
+                member = membership_of(document, packed, sweeps_here)
+                record = as_it_is_now(replace(packed, sweep=member), document)
         except (StoreError, DamagedError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             return f"it cannot be understood ({in_a_line(error, 200)})"
         return _as_in_omniboard(replace(record, id=number), document)
+
+    # --- sweeps -------------------------------------------------------------------------------------------------
+
+    def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
+        """Return the light records of some runs, those that there are, by number."""
+        found: dict[int, RunRecord] = {}
+        for begin in range(0, len(numbers), _ASKED_AT_A_TIME):
+            query = {"_id": {"$in": list(numbers[begin : begin + _ASKED_AT_A_TIME])}}
+            found.update((run.number, run.record) for run in self._runs_of(query))
+        return found
+
+    def named(self, record: RunRecord) -> RunRecord:
+        """Return a run's record as it is: the number that its sweep has here is in its document."""
+        return record
+
+    def sweep_numbers(self) -> list[int]:
+        """Return the numbers of all sweeps, newest first."""
+        return sorted(self.sweeps_of_uid(""), reverse=True)
+
+    def sweeps_of_uid(self, prefix: str) -> dict[int, str]:
+        """Return the sweeps whose uid begins so: number -> uid, ascending."""
+        with reading(self.database):
+            return sweeps.called(self.database, prefix)
+
+    def sweep_folder(self, ref: str | int) -> SweepFolder:
+        """Return a sweep's folder, fetched as far as it is in the database; see `RunFolders.sweep_folder`."""
+        number = super().sweep_folder(ref).number
+        with reading(self.database):
+            mirror = SweepMirror(self.database, self.layout.sweep(number), number)
+            mirror.fetch()
+        # of a sweep that was not copied here the runs came one by one, and tell who took which job
+        restore_claims(mirror.folder, _Members(self, mirror.folder.uid))
+        return mirror.folder
+
+    def sweep(self, ref: str | int) -> SweepRecord:
+        """Return a sweep and its jobs, as they stand. Raises as `sweep_folder`, StoreError."""
+        folder = self.sweep_folder(ref)
+        if folder.start() is None and not folder.is_headless():
+            number = folder.number
+            raise SweepNotFoundError(
+                f"Of sweep {number} nothing but its runs is in {self.url}: "
+                f"{as_typed(f'anew list sweep=={number}', self.url)}. To bring the rest: anew sync FOLDER {self.url}",
+                ref=number,
+            )
+        return read_sweep(folder, _Members(self, folder.uid))
+
+    def members(self, uid: str) -> Iterator[RunRecord]:
+        """Yield the light records of a sweep's runs, newest first."""
+        return (run.record for run in self._runs_of({"anew.sweep.uid": uid}))
+
+    def bring_sweep(self, sweep: SweepFolder, store: RunFolders) -> tuple[int, Brought]:
+        """Bring a sweep here; see `RunFolders.bring_sweep`. It keeps its number where that is free."""
+        start = sweep.start()
+        if start is None:
+            raise StoreError(f"{str(sweep.layout.record)!r} cannot be read.")
+        runs = self.numbers_for(store)
+        with reading(self.database):
+            number = sweeps.claim(self.database, start.uid, start.experiment, sweep.number)
+            content = Content(self.database, store, lambda: None)
+            content.keep_files(start.source.files)
+            return number, SweepMirror(self.database, self.layout.sweep(number), number).bring(sweep, runs)
 
     # --- writing ------------------------------------------------------------------------------------------------
 
@@ -344,24 +359,20 @@ class MongoStore(RunFolders):
         )
 
 
-def _same(identity: Any) -> tuple[type, str]:
-    """Return what an `_id` is known again by; not all that it may be can be hashed."""
-    return type(identity), str(identity)
+class _Members:
+    """The runs of one sweep."""
 
+    def __init__(self, store: MongoStore, uid: str) -> None:
+        self._store = store
+        self._uid = uid
 
-def _meant(name: str) -> Iterator[Any]:
-    """Yield what may be the `_id` that somebody typed; what else it may be is found by looking at all."""
-    from bson import ObjectId
+    def runs(self, numbers: Sequence[int], /) -> Mapping[int, RunRecord]:
+        """Return some by number, those that there are."""
+        return self._store.runs(numbers)
 
-    yield name
-    if ObjectId.is_valid(name):
-        yield ObjectId(name)
-    with suppress(ValueError):
-        whole = int(name)
-        if -INT64 <= whole < INT64:
-            yield whole
-    with suppress(ValueError):
-        yield float(name)
+    def records(self) -> Iterable[RunRecord]:
+        """Return all of them."""
+        return self._store.members(self._uid)
 
 
 def _whole(value: Any) -> int:

@@ -438,7 +438,7 @@ class Endless:
 
 
 def test_a_cursor_without_end_ends(trial: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anew.observers.mongo.read.store._MOST_RUNS", 5_000)
+    monkeypatch.setattr("anew.observers.mongo.read.documents._MOST_RUNS", 5_000)
     server = Endless()
     try:
         with pytest.raises(StoreError, match="goes on sending runs"):
