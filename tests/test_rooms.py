@@ -24,7 +24,10 @@ HOMES = {
 
 # Each room may import those of the lines below its own. Rooms of one line do not know each other.
 LINE = (
-    ("cli",),
+    (
+        "cli",
+        "foreign",
+    ),
     ("program",),
     ("experiment",),
     ("session",),

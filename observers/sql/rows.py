@@ -15,7 +15,7 @@ from anew.observers.sql.values import deeply_merged, double_of, in_utc, json_of,
 from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
-from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Verdict
+from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Status, Verdict
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -122,6 +122,14 @@ class RunRows:
         # last of all, so that a row that people look at is locked for a moment only
         self._write_run({**changes.run, **self._merged(changes.later)})
         self._beat(changes)
+
+    def lose(self) -> None:
+        """Say that the run died without an end, unless its end came all the same."""
+        from sqlalchemy import update
+
+        runs = self._database.tables["runs"]
+        going = (runs.c.uid == self._uid, runs.c.ended_at.is_(None))
+        self._connection.execute(update(runs).where(*going).values(status=Status.LOST.value))
 
     def _keep(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         self._database.keep(self._connection, table, [{"uid": self._uid, **row} for row in rows])

@@ -27,7 +27,7 @@ from anew.runner.errors import StoreError
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
-from anew.runner.wording import printable
+from anew.runner.wording import printable, some
 
 _PREFIX = "anew.observers."
 
@@ -169,14 +169,28 @@ def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
         moved.append(each)
         if not as_json and each.what != "there already":
             where = f" -> {printable(each.to)}" if each.to else ""
+            what = f"{each.kind} {printable(each.name) or each.number}" if each.number else "no run"
             told = f" ({printable(each.detail)})" if each.detail else ""
-            say(f"{each.kind} {each.number}{where}: {each.what}{told}")
+            say(f"{what}{where}: {each.what}{told}")
     if as_json:
         print_json([asdict(each) for each in moved])
     else:
         new, there = _count(moved, "copied", "updated"), _count(moved, "there already").removesuffix(" runs")
-        say(f"{new or '0 runs'} copied{f'; {there} were there already' if there else ''}.")
-    return any(each.what in ("going on", "failed") or each.damaged for each in moved)
+        left = [each for each in moved if not each.to and each.is_left]
+        say(
+            f"{new or '0 runs'} copied{f'; {there} were there already' if there else ''}"
+            f"{f'; {len(left)} left out: {_left_out(left)}' if left else ''}."
+        )
+    return any(each.is_left for each in moved)
+
+
+def _left_out(moved: list[Moved]) -> str:
+    """Return what is not there, and why, by the reason."""
+    names: dict[str, list[str]] = {}
+    for each in moved:
+        called = f"{'' if each.kind == 'run' else f'{each.kind} '}{printable(each.name) or each.number}"
+        names.setdefault(each.what, []).append(called if each.number else "what is no run")
+    return "; ".join(f"{some(those)} ({what})" for what, those in names.items())
 
 
 def _count(moved: Iterable[Moved], *what: str) -> str:

@@ -33,6 +33,7 @@ from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.report import say_ending, say_failures
 from anew.runner.sweep.reuse import Reuse, Work
+from anew.runner.sweep.telling import tell_observers
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart
 from anew.runner.wording import say
 
@@ -258,6 +259,7 @@ class SweepSession:
         elif self._command.entry != "call":
             # of which nothing else would tell: workers' jobs print into their own records
             say_failures(record, self._store.url, is_recorded=self._settings.record)
+        tell_observers(record, self._settings.observers, self._redactor)
         return record
 
     def attachment(self) -> Attachment:

@@ -1155,3 +1155,49 @@ def test_the_document_names_every_table_and_column() -> None:
     ]
 
     assert not missing
+
+
+# --- how it stands -----------------------------------------------------------------------------------------------
+
+
+class Knowing:
+    """A store that knows how one run stands."""
+
+    url = "runs"
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def get(self, ref: str | int) -> RunRecord:
+        return replace(RECORD, status=self._status)
+
+
+def status_of(base: Base) -> list[tuple[Any, ...]]:
+    return base.ask("SELECT id, status FROM anew_status")
+
+
+def test_a_run_that_is_not_heard_of_is_unknown_and_one_that_was_lost_is_lost(base: Base) -> None:
+    now = (datetime.now(timezone.utc) - STARTED).total_seconds()
+    deliver(base, [start_of(RECORD.uid), ev.Heartbeat(uid=RECORD.uid, writer="main", q=1, t=now)])
+    assert status_of(base) == [(7, "RUNNING")]
+    base.ask("UPDATE anew_runs SET heartbeat_at = '2026-03-01 13:00:00'")
+    assert status_of(base) == [(7, "UNKNOWN")]
+    for status, shown in ((Status.RUNNING, "UNKNOWN"), (Status.LOST, "LOST")):
+        with closing(SQLObserver(base.url)) as observer:
+            observer.begin(Knowing(status))  # type: ignore[arg-type]
+            observer.handle_many([start_of(RECORD.uid)])
+        assert status_of(base) == [(7, shown)]
+
+
+def test_a_run_whose_end_came_is_not_lost_afterwards(base: Base) -> None:
+    with closing(SQLObserver(base.url)) as observer:
+        observer.begin(Knowing(Status.LOST))  # type: ignore[arg-type]
+        observer.handle_many([start_of(RECORD.uid), end()])
+    assert status_of(base) == [(7, "COMPLETED")]
+
+
+def test_tables_of_before_get_the_view(base: Base) -> None:
+    deliver(base, [start_of(RECORD.uid)])
+    base.ask("DROP VIEW anew_status")
+    deliver(base, [start_of(RECORD.uid)])
+    assert status_of(base) == [(7, "UNKNOWN")]
