@@ -10,7 +10,9 @@ from typing import Any
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Observer
 from anew.runner.dataclass import dataclass
+from anew.runner.dispatch.apart import ApartStreams, belonging_to
 from anew.runner.dispatch.delivery import BrokenObserverError, Delivery
+from anew.runner.dispatch.observer_log import ObserverLog
 from anew.runner.dispatch.outside import leads_out
 from anew.runner.dispatch.permission import permitted_spec
 from anew.runner.dispatch.specs import RecordedObserver, read_specs
@@ -137,19 +139,26 @@ def deliver_to(
             waiting = behind(layout, name)
             return Delivered(number=number, observer=name, behind=waiting, error="another process delivers it now")
         source = RunSource(layout, number)
-        delivery = Delivery(source, CursorFile(layout, name), name=name, build=build, store=store, redactor=redactor)
+        log, streams = ObserverLog(layout, name, redactor=redactor), ApartStreams(root_is_theirs=True)
+        cursor = CursorFile(layout, name)
+        delivery = Delivery(source, cursor, name=name, build=build, store=store, redactor=redactor, log=log)
+        streams.begin()
         try:
-            events, error = _deliver_all(delivery)
+            with belonging_to(log):
+                try:
+                    events, error = _deliver_all(delivery)
+                finally:
+                    delivery.close()
         finally:
-            delivery.close()
-        cursor = delivery.cursor
+            streams.end()
+            log.close()
         return Delivered(
             number=number,
             observer=name,
             events=events,
-            behind=source.behind(cursor.done),
-            aside=cursor.aside,
-            sink=cursor.sink,
+            behind=source.behind(delivery.cursor.done),
+            aside=delivery.cursor.aside,
+            sink=delivery.cursor.sink,
             error=error,
         )
 
