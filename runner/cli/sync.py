@@ -18,7 +18,7 @@ from anew.runner.cli.render import say
 from anew.runner.config.build import read_settings
 from anew.runner.dispatch.pending import Delivered, deliver, pending
 from anew.runner.dispatch.pending import drop as drop_pending
-from anew.runner.dispatch.spool import remove_delivered, spool_folder
+from anew.runner.dispatch.spool import is_spool, spool_folder, tidy
 from anew.runner.dispatch.transfer import Moved, to_folder, to_observer
 from anew.runner.errors import StoreError
 from anew.runner.store.folder import FolderStore
@@ -96,8 +96,8 @@ def _deliver(
                 results.append(result)
                 if not as_json and not (quiet and not result.events):
                     say(_told(result, store))
-            if spooled:
-                remove_delivered(store, number)
+        if spooled:
+            tidy(store)
     if as_json:
         print_json([asdict(result) for result in results])
     elif not results and not quiet:
@@ -114,8 +114,8 @@ def _drop(workbench: Workbench, refs: list[str], name: str, as_json: bool) -> in
                 dropped.append({"number": number, "observer": name, "events": events})
                 if not as_json:
                     say(f"run {number}, {printable(name)}: {events} events given up; they stay in the record")
-            if spooled:
-                remove_delivered(store, number)
+        if spooled:
+            tidy(store)
     if as_json:
         print_json(dropped)
     elif not dropped:
@@ -126,7 +126,7 @@ def _drop(workbench: Workbench, refs: list[str], name: str, as_json: bool) -> in
 def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[RunFolders, Iterable[int], bool]]:
     if refs:
         store = workbench.folders
-        yield store, all_of(store, refs, "Nothing was delivered.").numbers, False
+        yield store, all_of(store, refs, "Nothing was delivered.").numbers, is_spool(store)
         return
     spool = spool_folder()
     has_spool = (spool / "FORMAT").exists()
@@ -136,6 +136,9 @@ def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[RunFolders, I
         if workbench.url is not None or not has_spool:
             raise
     else:
+        if is_spool(store):
+            yield store, pending(store), True
+            return
         yield store, pending(store), False
     if has_spool:
         kept = open_run_folders(spool)

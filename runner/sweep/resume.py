@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.capture.written import WrittenFiles
+from anew.runner.dispatch.spool import is_spool, remove_delivered_sweep
 from anew.runner.errors import RerunError
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.format.redact import REDACTED
@@ -93,7 +94,10 @@ def resume(
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
         only = _only(failed, missing)
-        return _run(Resume(**basis, sweep=start.id, overrides=start.overrides, only=only), place, opened)
+        ended = _run(Resume(**basis, sweep=start.id, overrides=start.overrides, only=only), place, opened)
+    if is_spool(opened):
+        remove_delivered_sweep(opened, start.id)
+    return ended
 
 
 def run_job(
