@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -14,7 +16,7 @@ from anew.runner import errors
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import all_of
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import say
+from anew.runner.cli.render import remark, say
 from anew.runner.config.build import read_settings
 from anew.runner.dispatch.pending import Delivered, deliver, pending
 from anew.runner.dispatch.pending import drop as drop_pending
@@ -63,7 +65,7 @@ def sync_command(
     if drop is not None:
         return _drop(workbench, refs, drop, as_json)
     while True:
-        if len(refs) == 2 and all(_is_place(word) for word in refs):
+        if _are_places(refs):
             left = _transfer(refs[0], refs[1], as_json)
         else:
             left = _deliver(workbench, refs, changes, as_json, quiet=watch, trusted=trust)
@@ -72,8 +74,35 @@ def sync_command(
         time.sleep(max(0.1, every))
 
 
+def _are_places(words: list[str]) -> bool:
+    """
+    Whether words are a source and a target, which may be a folder that is not there yet.
+
+    Raises:
+        click.UsageError: A place is among words that are none.
+    """
+    places = [word for word in words if _is_place(word)]
+    if places and len(words) == 2 and (len(places) == 2 or (words[0] in places and not _is_run(words[1]))):
+        return True
+    if places:
+        place = shlex.quote(places[0])
+        raise click.UsageError(
+            f"{places[0]!r} is the place of a store, and {'the other words name runs' if words[1:] else 'no run'}. "
+            f"To deliver what is pending there: anew sync --store {place}. To copy its runs: "
+            f"anew sync {place} TARGET, a folder (./42 for one that is called like a run) or mongodb://..."
+        )
+    return False
+
+
 def _is_place(word: str) -> bool:
-    return "://" in word or "/" in word or Path(word).is_dir()
+    if "://" in word:
+        return True
+    return not word.startswith("sweep:") and ("/" in word or Path(word).is_dir())
+
+
+def _is_run(word: str) -> bool:
+    """Whether a word, which is no folder, can name a run or several."""
+    return bool(re.fullmatch(r"last(~\d+)?|\d[\d,-]*|[a-z]+:.*|.*[<>=].*", word))
 
 
 # --- what is pending ------------------------------------------------------------------------------------------
@@ -179,7 +208,10 @@ def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
 
 
 def _moves(source: RunFolders, target_url: str) -> Iterable[Moved]:
+    is_new = "://" not in target_url and not Path(target_url, "FORMAT").exists()
     target = open_run_folders(target_url, create=True)
+    if is_new:
+        remark(f"A store was made in {target.url}.")
     if isinstance(target, FolderStore):
         return to_folder(source, target)
     known = {record.uid for record in target.records()}
