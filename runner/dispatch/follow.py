@@ -37,7 +37,7 @@ class ObserverRequiredError(AnewError, RuntimeError):
 
 @dataclass(slots=True)
 class _Follower:
-    """One observer; `state` is "", "started", "refusing", "failing", "done" or "left"."""
+    """One observer; `state` is "", "started", "failing", "done" or "left"."""
 
     name: str
     begin: Callable[[_Follower], None]
@@ -215,8 +215,7 @@ class Followers:
             error = str(message.get("error", ""))
             # of one that is required the run does not go on; whoever waits for it says why
             waits = follower.required and not follower.has_started
-            if state == "refusing":
-                follower.refusal = error
+            if state == "refusing" and not follower.refusal:
                 news = f"refuses what it is handed: {sentence(error)} The run goes on; in full: {self._logs(follower)}"
             if state == "failing" and not follower.error and not waits and error != follower.told:
                 news = f"is behind: {sentence(error)} The run goes on, and it is tried again."
@@ -224,8 +223,10 @@ class Followers:
             # at the end of the run it is said anyway
             if message.get("broken") and not follower.required and not self._is_ending:
                 news = f"gets nothing: {sentence(error)} The run goes on."
-            follower.state = state
-            follower.error = error
+            if state == "refusing":
+                follower.refusal = error
+            else:
+                follower.state, follower.error = state, error
             follower.sink = str(message.get("sink", ""))
             follower.has_started = follower.has_started or state in ("started", "done")
             if state in ("done", "left"):
