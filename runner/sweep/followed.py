@@ -11,6 +11,7 @@ from anew.runner.dispatch.follow import REQUIRED_S
 from anew.runner.dispatch.pending import behind
 from anew.runner.dispatch.specs import read_specs
 from anew.runner.dispatch.spool import is_spool
+from anew.runner.dispatch.trial import tried
 from anew.runner.errors import AnewError, SweepStoppedError
 from anew.runner.settings import ObserverSettings
 from anew.runner.store.folder import FolderStore
@@ -95,9 +96,6 @@ def _reason(cursor: Cursor) -> str:
 
 def _problem(observer: ObserverSettings) -> str:
     """Return what is wrong with an observer; empty when nothing is. Waits as long as a run would."""
-    # not at the top: it loads Hydra
-    from anew.runner.dispatch.trial import tried
-
     found: list[str] = []
     trial = partial(tried, observer.name, lambda: observer.spec)
     thread = threading.Thread(target=lambda: found.append(trial().problem), name="anew-required", daemon=True)
