@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.system import SystemSampler
 from anew.runner.config.main import ComposedJob
+from anew.runner.dispatch.apart import log_of
 from anew.runner.events import RunEnded
 from anew.runner.guard import reserve
 from anew.runner.guard.watch import Guard, Watch
@@ -232,6 +233,7 @@ class Life:
             places=self._beginning.origin.cache / "printed",
             # jobs of a sweep in processes of a launcher print into one file
             follows=not claim.is_attached,
+            is_apart=lambda: log_of() is not None,
         )
 
     def _make_pulse(self) -> Pulse:
