@@ -15,6 +15,7 @@ from typing import Any
 from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
+from anew.runner.format.sealed_lines import is_sealed, unseal_lines
 from anew.runner.format.serial import DamagedError
 from anew.runner.store.files import next_data, open_regular
 
@@ -102,7 +103,7 @@ def changed(path: Path, most: int = _CHUNK) -> str | None:
     except OSError as error:
         return f"{str(path)!r} cannot be looked at: {error.strerror or error}"
     # behind the last newline is what another thread may be writing; before the first one may be half a line
-    damaged = sum(1 for line in written[1 if begin else 0 : -1] if line and not serial.is_sealed(line))
+    damaged = sum(1 for line in written[1 if begin else 0 : -1] if line and not is_sealed(line))
     return f"{str(path)!r} was changed while the run went on: {damaged} of its lines are damaged" if damaged else None
 
 
@@ -214,7 +215,7 @@ def _placed(offset: int, lines: Iterable[bytes]) -> Iterator[tuple[int, bytes | 
 
 def _intact(lines: Sequence[bytes]) -> list[dict[str, Any]] | None:
     """Return the entries of lines, all of which are intact; else None."""
-    entries = serial.unseal_lines(lines)
+    entries = unseal_lines(lines)
     try:
         for entry in entries or ():
             serial.check_place(entry)
