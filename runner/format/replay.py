@@ -64,7 +64,8 @@ class Replay:
 
     def _begin(self, record: RunRecord) -> None:
         self._record = record
-        self._newest = 0.0
+        beat = record.heartbeat_at
+        self._newest = 0.0 if beat is None else (beat - record.started_at).total_seconds()
         self._metrics = {
             name: _Series(item.last, item.min, item.max, item.count, item.step) for name, item in record.metrics.items()
         }

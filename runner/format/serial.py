@@ -36,7 +36,7 @@ _NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed"
 _NEW_IN_ENTRIES = frozenset({"om", "g"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
-_LONGEST_S = 1e10
+LONGEST_S = 1e10
 
 
 class DamagedError(ValueError):
@@ -294,8 +294,9 @@ def _without_heavy(data: dict[str, Any]) -> dict[str, Any]:
     for section, member in _HEAVY:
         holder: Any = data
         for name in section:
-            holder = holder.get(name) or {}
-        holder.pop(member, None)
+            holder = (holder.get(name) if isinstance(holder, dict) else None) or {}
+        if isinstance(holder, dict):
+            holder.pop(member, None)
     return data
 
 
@@ -304,9 +305,9 @@ def start_to_json(record: RunRecord) -> dict[str, Any]:
     return {key: value for key, value in to_json(record).items() if key not in _LATER}
 
 
-def record_from_start(data: Mapping[str, Any]) -> RunRecord:
+def record_from_start(data: Mapping[str, Any], *, light: bool = False) -> RunRecord:
     """
-    Return the record that `run.json` holds.
+    Return the record that `run.json` holds; with *light* without the bulk.
 
     Raises:
         StoreFormatError: A newer version wrote it.
@@ -318,7 +319,8 @@ def record_from_start(data: Mapping[str, Any]) -> RunRecord:
             "To read it: pip install --upgrade anew",
             format=data["format"],
         )
-    return from_json(RunRecord, {key: value for key, value in data.items() if key not in _LATER})
+    known = {key: value for key, value in data.items() if key not in _LATER}
+    return from_json(RunRecord, _without_heavy(known) if light else known)
 
 
 # --- events ---------------------------------------------------------------------------------------------
@@ -414,7 +416,7 @@ def check_place(entry: Mapping[str, Any]) -> None:
     number, t = entry.get(NUMBER_KEY), entry.get(TIME_KEY)
     if type(number) is not int or not 0 < number < _GREATEST_NUMBER:
         raise DamagedError("it has no number")
-    if (type(t) is not float and type(t) is not int) or not -_LONGEST_S < t < _LONGEST_S:
+    if (type(t) is not float and type(t) is not int) or not -LONGEST_S < t < LONGEST_S:
         raise DamagedError("it has no time")
 
 

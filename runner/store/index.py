@@ -22,15 +22,16 @@ from anew.runner.format import light
 from anew.runner.format.ids import is_number
 from anew.runner.records import CommandFacts, RunRecord, Status
 from anew.runner.store import stamps
+from anew.runner.store.further import Progress
 from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
-from anew.runner.store.stamps import Stamp
+from anew.runner.store.stamps import NEVER, Stamp
 from anew.runner.store.stored import StoredRun
 
 _FIRST, _AT_A_TIME = 64, 512
 # of so many runs the rows are held in memory, some 5 KB each
 _MOST_HELD = 10_000
 _COLUMNS = "id, uid, stamp, record, follow, crc"
-Reader = Callable[[int], "RunRecord | None"]
+Reader = Callable[[int, "Progress | None"], "tuple[RunRecord | None, Progress | None]"]
 
 
 class Index:
@@ -63,7 +64,7 @@ class Index:
 
         Args:
             numbers: Run numbers.
-            read: Gives a run's full record, or None.
+            read: Gives a run's record, or None, and how far it was read, given how far it was read before.
         """
         wanted = list(numbers)
         with closing(_Look(self.file)) as look:
@@ -86,8 +87,15 @@ class Index:
                 look.note(row)
         else:
             stamp = stamps.taken(folder)
-            record = read(number)
-            if record is None or stamp is None or not record.status.final or not record.uid:
+            before = Progress.of_text(row.record, row.follow) if row else None
+            record, progress = read(number, before)
+            if record is None or not record.uid:
+                return record
+            if progress is not None:
+                if before is None or before.places != progress.places:
+                    look.note(_Row(number, record.uid, NEVER, light.to_text(progress.record), progress.text, record))
+                return record
+            if stamp is None or not record.status.final:
                 return record
             row = self._row((number, record.uid, stamp.text, light.to_text(record), ""), read)
             look.note(row)
@@ -98,7 +106,7 @@ class Index:
     @staticmethod
     def _row(values: tuple[Any, ...], read: Reader) -> _Row:
         number, uid, stamp, text, follow = values
-        record = light.of_text(text, lambda: read(number) or _gone(number))
+        record = light.of_text(text, lambda: read(number, None)[0] or _gone(number))
         return _Row(number, uid, Stamp.of_text(stamp), text, follow, record)
 
     def find_uid(self, prefix: str) -> list[int]:

@@ -122,13 +122,10 @@ def is_sound(row: tuple[Any, ...]) -> bool:
 def _crc(values: Any) -> int:
     crc = 0
     for value in values:
-        # a letter for the type: 1 is not "1"
-        data = b"b%b" % value if isinstance(value, bytes) else f"{type(value).__name__}{value}".encode("utf-8", _LONE)
-        crc = crc32(b"\0%d:" % len(data), crc32(data, crc))
+        data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+        # 1 is not "1", and "a", "bc" not "ab", "c"
+        crc = crc32(data, crc32(b"%b%d:" % (type(value).__name__.encode(), len(data)), crc))
     return crc
-
-
-_LONE = "surrogatepass"
 
 
 def _refuse_unless_files(path: Path) -> None:

@@ -41,7 +41,7 @@ class Stamp:
             is_young, *seen = json.loads(text)
             return cls(tuple([(name, size, ctime, mtime) for name, size, ctime, mtime in seen]), bool(is_young))
         except (ValueError, TypeError):
-            return cls((), is_young=True)
+            return NEVER
 
     def holds(self, folder: str) -> bool:
         """Whether the folder is as it was."""
@@ -59,6 +59,10 @@ class Stamp:
         except (OSError, ValueError, TypeError):
             return False
         return True
+
+
+NEVER = Stamp((), is_young=True)
+"""What no folder has."""
 
 
 def taken(folder: str) -> Stamp | None:
