@@ -44,13 +44,11 @@ def of_text(text: str, again: Callable[[], RunRecord]) -> RunRecord:
         text: What `to_text` gave.
         again: Gives the record in another way, should the text turn out to be none; must not raise.
     """
-    lines = text.split("\n")
-
     def read(name: str) -> Mapping[str, Any]:
         part = _PART_OF.get(name, len(_PARTS))
         names = _PARTS[part] if part < len(_PARTS) else _REST
         try:
-            values = serial.fields_from_json(RunRecord, serial.parsed(lines[part].encode()))
+            values = serial.fields_from_json(RunRecord, serial.parsed(text.split("\n")[part].encode()))
             return {each: values[each] if each in values else _default(each) for each in names}
         except (DamagedError, LookupError, UnicodeError):
             record = again()

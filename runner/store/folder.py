@@ -21,12 +21,9 @@ from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.columns import column
-from anew.runner.store.curated import note_curated
-from anew.runner.store.durability import settle, sync_file
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
 from anew.runner.store.further import Progress, read_further
 from anew.runner.store.index import Index
-from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
 from anew.runner.store.reading import check_format, journals
@@ -261,6 +258,8 @@ class FolderStore(RunFolders):
         Raises:
             StoreError: The disk reports a fault.
         """
+        from anew.runner.store.durability import settle, sync_file
+
         layout = self.layout.run(number)
         settle()
         for path in (*journals(layout), layout.output, layout.output_sums):
@@ -276,6 +275,9 @@ class FolderStore(RunFolders):
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
+        from anew.runner.store.curated import note_curated
+        from anew.runner.store.journal import JournalWriter
+
         name, body = serial.body(kind, **values)
         writer = JournalWriter(
             self.layout.run(run.number).journal(f"{ev.CURATING}{ids.new_uid()}"),

@@ -10,6 +10,7 @@ import errno
 import os
 import sqlite3
 import stat
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -119,12 +120,13 @@ def is_sound(row: tuple[Any, ...]) -> bool:
     return type(crc) is int and all(type(value) in (int, str, bytes) for value in values) and crc == _crc(values)
 
 
-def _crc(values: Any) -> int:
-    crc = 0
+def _crc(values: Sequence[Any]) -> int:
+    plain = [value for value in values if not isinstance(value, bytes)]
+    # 1 is not "1", and "a", "bc" not "ab", "c"
+    crc = crc32(repr(plain).encode("utf-8", "backslashreplace"))
     for value in values:
-        data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
-        # 1 is not "1", and "a", "bc" not "ab", "c"
-        crc = crc32(data, crc32(b"%b%d:" % (type(value).__name__.encode(), len(data)), crc))
+        if isinstance(value, bytes):
+            crc = crc32(value, crc)
     return crc
 
 
