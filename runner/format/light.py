@@ -44,6 +44,7 @@ def of_text(text: str, again: Callable[[], RunRecord]) -> RunRecord:
         text: What `to_text` gave.
         again: Gives the record in another way, should the text turn out to be none; must not raise.
     """
+
     def read(name: str) -> Mapping[str, Any]:
         part = _PART_OF.get(name, len(_PARTS))
         names = _PARTS[part] if part < len(_PARTS) else _REST
