@@ -17,7 +17,7 @@ from anew.runner.attached.damage import Damage as Damage
 from anew.runner.attached.damage import Part as Part
 from anew.runner.attached.damage import Severity as Severity
 from anew.runner.attached.media import MediaSummary
-from anew.runner.attached.unread import Readable
+from anew.runner.attached.unread import Readable as _Readable
 from anew.runner.dataclass import dataclass
 from anew.runner.markup.runs import run_sheet
 from anew.runner.markup.tables import brief
@@ -385,7 +385,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunRecord(Readable):
+class RunRecord(_Readable):
     """What is known about one run: enough to read it, and to run it again.
 
     Attributes:

@@ -143,8 +143,8 @@ def _joined(columns: Sequence[Column]) -> Column:
         return columns[0]
     times, steps = array("d"), array("q")
     for each in columns:
-        times += each.times
-        steps += each.steps
+        times.extend(each.times)
+        steps.extend(each.steps)
     kinds = {each.values.typecode if isinstance(each.values, array) else _JSON for each in columns}
     if len(kinds) > 1 or _JSON in kinds:
         return Column(times, steps, [*chain.from_iterable(each.values for each in columns)])
@@ -295,10 +295,10 @@ class _Kept:
 def _as_bytes(column: Column) -> bytes:
     values = column.values
     if isinstance(values, array):
-        kind, data = values.typecode, values.tobytes()
+        kind, data = values.typecode.encode(), values.tobytes()
     else:
-        kind, data = _JSON, json.dumps([number_to_json(value) for value in values]).encode()
-    return kind.encode() + column.times.tobytes() + column.steps.tobytes() + data
+        kind, data = _JSON.encode(), json.dumps([number_to_json(value) for value in values]).encode()
+    return kind + array("d", column.times).tobytes() + array("q", column.steps).tobytes() + data
 
 
 def _unpacked(data: bytes, count: int) -> Column:

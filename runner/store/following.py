@@ -11,7 +11,7 @@ from zlib import crc32
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.store.files import open_regular
-from anew.runner.store.lines import MAX_LINE, intact, is_whole
+from anew.runner.store.lines import intact, is_whole
 
 _BLOCK = 1 << 20
 _BATCH = 1 << 15
@@ -64,7 +64,7 @@ class Following:
                 data = rest + block
                 end = data.rfind(b"\n") + 1
                 rest = data[end:]
-                if len(rest) > MAX_LINE:
+                if len(rest) > _BLOCK:  # a hole, which may be of any length, or else a line that takes its time
                     raise OddError
                 if end:
                     yield self._taken(data[:end])

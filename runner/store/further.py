@@ -69,11 +69,11 @@ def read_further(layout: RunLayout, number: int, before: Progress | None) -> tup
         before: How far it was read before.
     """
     try:
-        if not (layout.folder.is_symlink() or layout.events.is_symlink()):
+        if not layout.folder.is_symlink():
             start, lost = read_start(layout, light=True)
             if start is None:
                 return None, None
-            if not lost:
+            if not lost and not layout.events.is_symlink():
                 start = replace(start, id=number)
                 return _read(layout, start, before if before and before.record.uid == start.uid else None)
     except (OddError, DamagedError, OSError):

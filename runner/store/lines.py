@@ -225,8 +225,8 @@ def intact(lines: Sequence[bytes]) -> list[dict[str, Any]] | None:
     if entries is None:
         return None
     # what `serial.check_place` refuses one by one, in a third of its time
-    times = [entry.get(serial.TIME_KEY) for entry in entries]
-    numbers = [entry.get(serial.NUMBER_KEY) for entry in entries]
+    times: list[Any] = [entry.get(serial.TIME_KEY) for entry in entries]
+    numbers: list[Any] = [entry.get(serial.NUMBER_KEY) for entry in entries]
     if set(map(type, numbers)) - {int} or set(map(type, times)) - {float, int}:
         return None
     try:

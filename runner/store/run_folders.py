@@ -9,8 +9,8 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from anew.runner import events as ev
@@ -24,7 +24,7 @@ from anew.runner.store.files import cannot, names_in, next_data, open_regular
 from anew.runner.store.lines import read_entries, read_points, read_threads
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.paths import RunLayout, StoreLayout
-from anew.runner.store.reading import has_begun, is_alive, journals, leads_out, read_events, read_outcome, read_run
+from anew.runner.store.reading import has_begun, is_alive, journals, leads_out, read_events, read_run
 from anew.runner.store.stored import Point, StoredRun, StoredRuns
 from anew.runner.store.typed import as_typed
 
@@ -99,7 +99,9 @@ class RunFolders(StoredRuns):
         record = read_run(layout, number)
         if record is None or layout.folder.is_symlink():
             return None if record is None else StoredRun(number, record)
-        return StoredRun(number, _with_the_rest(layout, record))
+        from anew.runner.store.whole import with_the_rest
+
+        return StoredRun(number, with_the_rest(layout, record))
 
     def points(self, number: int, name: str) -> Iterator[Point]:
         """Yield a metric's points of all writers, in order of time."""
@@ -156,33 +158,23 @@ class RunFolders(StoredRuns):
 
     def tag(self, ref: str | int, *names: str, remove: Sequence[str] = ()) -> RunRecord:
         """Add tags to a run, and take some away; see `StoredRuns.tag`."""
-        from anew.runner.store import curate
-
-        return curate.tag(self, ref, names, remove)
+        return _curate().tag(self, ref, names, remove)
 
     def note(self, ref: str | int, text: str) -> RunRecord:
         """Set a run's note; see `StoredRuns.note`."""
-        from anew.runner.store import curate
-
-        return curate.note(self, ref, text)
+        return _curate().note(self, ref, text)
 
     def comment(self, ref: str | int, text: str) -> RunRecord:
         """Add a comment to a run; see `StoredRuns.comment`."""
-        from anew.runner.store import curate
-
-        return curate.comment(self, ref, text)
+        return _curate().comment(self, ref, text)
 
     def delete(self, ref: str | int, *, force: bool = False) -> int:
         """Move a run into the trash; see `StoredRuns.delete`."""
-        from anew.runner.store import curate
-
-        return curate.delete(self, ref, force=force)
+        return _curate().delete(self, ref, force=force)
 
     def restore(self, ref: str | int) -> int:
         """Bring a deleted run back; see `StoredRuns.restore`."""
-        from anew.runner.store import curate
-
-        return curate.restore(self, ref)
+        return _curate().restore(self, ref)
 
     def trashed_numbers(self) -> list[int]:
         """Return the numbers of deleted runs, newest first."""
@@ -226,26 +218,10 @@ class RunFolders(StoredRuns):
         return read_sweep(self.sweep_folder(ref), self)
 
 
-def _with_the_rest(layout: RunLayout, record: RunRecord) -> RunRecord:
-    """Return a record with what a list leaves out: how far its observers have got, and whether its output is intact."""
-    from anew.runner.store.output_sums import output_damage
+def _curate() -> ModuleType:
+    from anew.runner.store import curate
 
-    ended, _ = read_outcome(layout, record.uid)
-    damage = output_damage(layout, ended)
-    if os.path.lexists(layout.observers):
-        from anew.runner.store.position import observer_damage
-        from anew.runner.store.stream import observer_states
-
-        of_observers = observer_damage(layout)
-        damage += of_observers
-        record = replace(record, observers={} if of_observers else observer_states(layout))
-    if not damage:
-        return record
-    return replace(
-        record,
-        damage=(*record.damage, *damage),
-        warnings=(*record.warnings, *(each.what for each in damage)),
-    )
+    return curate
 
 
 def _points(path: Path, name: str) -> Iterator[Point]:

@@ -69,6 +69,7 @@ def taken(folder: str) -> Stamp | None:
     """Return the stamp of a run's folder; None in doubt, and of a run that has no outcome."""
     seen: list[_Seen] = []
     try:
+        os.lstat(f"{folder}/outcome.json")
         for name in (".", "events"):
             seen.append((name, _OF_FOLDER, _OF_FOLDER, os.lstat(f"{folder}/{name}").st_mtime_ns))
         newest = max(each[-1] for each in seen)

@@ -24,7 +24,7 @@ from anew.runner.errors import MetricNotFoundError
 from anew.runner.format import light, serial
 from anew.runner.format.replay import replay
 from anew.runner.records import RunRecord, Status
-from anew.runner.store import columns, folder, further, index_file
+from anew.runner.store import columns, folder, further
 from anew.runner.store.curate import note, tag
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.reading import read_run
@@ -212,7 +212,12 @@ def test_a_run_that_goes_on_is_followed_from_where_it_was_read_to(
     assert len(store.metrics(number, "loss").exact) == 200
     taken: list[int] = []
     read = serial.points_of
-    monkeypatch.setattr(serial, "points_of", lambda entry: (taken.append(entry["q"]), read(entry))[1])
+
+    def note_it(entry: dict[str, Any]) -> Any:
+        taken.append(entry["q"])
+        return read(entry)
+
+    monkeypatch.setattr(serial, "points_of", note_it)
     for further_module in (folder, further):
         monkeypatch.setattr(further_module, "read_run", pytest.fail, raising=False)
     with path.open("ab") as file:
@@ -261,7 +266,7 @@ def test_a_store_that_cannot_be_written_has_its_index_in_the_cache(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     access = os.access
     refused = str(store.root)
-    monkeypatch.setattr(index_file.os, "access", lambda path, how: str(path) != refused and access(path, how))
+    monkeypatch.setattr(os, "access", lambda path, how: str(path) != refused and access(path, how))
     add_run(store, metrics={"loss": [0.5]})
     assert [record.id for record in store.find()] == [1]
     assert store.metrics(1, "loss").exact == (0.5,)
