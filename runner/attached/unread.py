@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 T = TypeVar("T", bound="Readable")
@@ -36,6 +37,19 @@ def unread(kind: type[T], reader: Reader) -> T:
     value = object.__new__(kind)
     object.__setattr__(value, "_reader", reader)
     return value
+
+
+def altered(value: T, **changes: Any) -> T:
+    """Return a value with some fields changed, as `dataclasses.replace` does; what is not read of it stays unread."""
+    reader = reader_of(value)
+    if reader is None:
+        return replace(value, **changes)  # type: ignore[type-var]  # it is a dataclass, see above
+
+    def read(name: str) -> Mapping[str, Any]:
+        values = reader(name)
+        return {**values, **{each: changes[each] for each in changes.keys() & values.keys()}}
+
+    return unread(type(value), read)
 
 
 def reader_of(value: Readable) -> Reader | None:

@@ -20,8 +20,9 @@ from anew.runner.records import RunRecord
 _PARTS: tuple[tuple[str, ...], ...] = (
     ("metrics",),
     ("config",),
+    ("sweep", "parent", "rerun_of", "pruned"),
     ("uid", "id", "experiment", "started_at", "ended_at", "heartbeat_at", "duration_s", "status", "result", "choices",
-     "overrides", "seed", "tags", "note", "rerun_of", "verdict", "sweep", "damage", "warnings"),
+     "overrides", "seed", "tags", "note", "verdict", "damage", "warnings"),
 )
 # fmt: on
 _PART_OF = {name: number for number, names in enumerate(_PARTS) for name in names}

@@ -23,6 +23,7 @@ from anew.runner.store.files import cannot
 from anew.runner.store.paths import PURGING, RunLayout
 from anew.runner.store.reading import may_live, read_run
 from anew.runner.store.stored import StoredRun
+from anew.runner.store.sweep_refs import job_of
 from anew.runner.wording import some
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def trashed(store: RunFolders) -> list[RunRecord]:
 
 def _in_trash(store: RunFolders) -> list[StoredRun]:
     records = ((number, read_run(store.layout.trashed(number), number)) for number in store.trashed_numbers())
-    return [StoredRun(number, record) for number, record in records if record is not None]
+    return [StoredRun(number, store.named(record)) for number, record in records if record is not None]
 
 
 def number_in_trash(store: RunFolders, ref: str | int) -> int:
@@ -178,9 +179,8 @@ class Trash:
         elif isinstance(parsed, ids.ByAge):
             found = self._runs[parsed.back : parsed.back + 1]
         else:
-            job = (parsed.sweep, parsed.index)
-            jobs = ((run, run.record.sweep) for run in self._runs)
-            found = [run for run, sweep in jobs if sweep and (sweep.id, sweep.index) == job][:1]
+            numbers = job_of(((run.number, run.record) for run in self._runs), parsed)
+            found = [run for run in self._runs if run.number in numbers]
         if len(found) != 1:
             held = some([run.number for run in self._runs], 20) or "nothing"
             whose = self.url[0].upper() + self.url[1:]

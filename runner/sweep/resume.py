@@ -23,11 +23,12 @@ from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep import vouching
+from anew.runner.sweep.fetched import fetched
 from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
 
 _NAMED = 3
-_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS")
+_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS", "ANEW_LAID_OUT")
 
 
 def resume(
@@ -48,7 +49,7 @@ def resume(
     is still running are waited for.
 
     Args:
-        ref: The sweep's number, or "last".
+        ref: The sweep's number, its uid or the beginning of it, or "last".
         store: The store's folder, or the store; None for the default.
         failed: Run those that failed (or were lost or interrupted), not those that never began.
         missing: Run those that never began (or were lost or interrupted), not those that failed.
@@ -63,11 +64,25 @@ def resume(
 
     Raises:
         SweepNotFoundError: No such sweep.
+        AmbiguousRefError: Several sweeps have a uid that begins so.
         RerunError: It cannot be taken up as asked for: it is going on, or its files have changed.
         RefusedError: The want of trust did not let it start.
     """
     opened = store if isinstance(store, RunFolders) else open_run_folders(store)
-    sweep = opened.sweep(ref)
+    with fetched(opened, ref, tell or print) as (place, uid):
+        return _resume(uid, place, _only(failed, missing), settings, code, trust_source, tell)
+
+
+def _resume(
+    uid: str,
+    opened: RunFolders,
+    only: tuple[str, ...],
+    settings: Sequence[str],
+    code: str | None,
+    trust_source: bool,
+    tell: Callable[[str], object] | None,
+) -> int:
+    sweep = opened.sweep(uid)
     start = sweep.start
     folder = opened.sweep_folder(start.id)
     if folder.conductor_alive():
@@ -92,7 +107,6 @@ def resume(
         )
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
-        only = _only(failed, missing)
         return _run(Resume(**basis, sweep=start.id, overrides=start.overrides, only=only), place, opened)
 
 
@@ -188,6 +202,7 @@ def _basis(store: RunFolders, start: SweepStart, place: Sandbox, code: str, sett
         "root": start.source.root or "",
         "mirror": str(place.folder / "files"),
         "report": str(place.folder / "report.json"),
+        "parent": start.parent,
     }
 
 
