@@ -22,6 +22,7 @@ from anew.runner.attached.relations import ParentRun as ParentRun
 from anew.runner.attached.relations import RerunOf as RerunOf
 from anew.runner.attached.relations import Stop as Stop
 from anew.runner.attached.relations import SweepMembership as SweepMembership
+from anew.runner.attached.unread import Readable as _Readable
 from anew.runner.attached.verdict import Cause as Cause
 from anew.runner.attached.verdict import Verdict as Verdict
 from anew.runner.dataclass import dataclass
@@ -335,7 +336,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunRecord:
+class RunRecord(_Readable):
     """What is known about one run: enough to read it, and to run it again.
 
     Attributes:

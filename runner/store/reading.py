@@ -74,29 +74,50 @@ def _read(layout: RunLayout, start: RunRecord, lost: list[Damage]) -> RunRecord:
     # in this order: what stands in the journals when the outcome is there was written before it
     ended, broken = read_outcome(layout, start.uid)
     found, ends = _replay_journals(layout, start.uid, state)
-    for damage in (*lost, *broken, *found.listed(), *_curated_off(layout, ends), *_cut_off(layout, ended, ends)):
+    for damage in (*lost, *broken, *found.listed(), *missing_later(layout, ended, ends)):
         state.find(damage)
+    if broken:
+        return replace(state.record(), status=Status.LOST)
+    record = judged(layout, start, state, ended)
+    # it may have ended while we looked
+    return _read(layout, start, lost) if record is None else record
+
+
+def missing_later(layout: RunLayout, ended: ev.RunEnded | None, ends: Mapping[str, int]) -> Iterator[Damage]:
+    """Yield what was there once, by what the outcome and `curated.json` say, and is not there now."""
+    yield from _curated_off(layout, ends)
+    yield from _cut_off(layout, ended, ends)
+
+
+def judged(layout: RunLayout, start: RunRecord, state: Replay, ended: ev.RunEnded | None) -> RunRecord | None:
+    """
+    Return the record of a run whose journals are folded: how it ended, or else whether it lives.
+
+    None when it has an outcome by now, so that its journals are to be read again.
+    """
     if ended is not None:
         state.apply(ended)
         return state.record()
-    if broken:
-        return replace(state.record(), status=Status.LOST)
     if is_alive(layout, start):
         return state.record()
     if os.path.lexists(layout.outcome):
-        # it ended while we looked
-        return _read(layout, start, lost)
+        return None
     record = state.record()
     beat = record.heartbeat_at or record.started_at
     return replace(record, status=Status.LOST, duration_s=(beat - record.started_at).total_seconds())
 
 
-def read_start(layout: RunLayout) -> tuple[RunRecord | None, list[Damage]]:
-    """Return a run's record as it was at the start, a stand-in when that is lost, and the damage. Raises OSError."""
+def read_start(layout: RunLayout, *, light: bool = False) -> tuple[RunRecord | None, list[Damage]]:
+    """
+    Return a run's record as it was at the start, a stand-in when that is lost, and the damage. Raises OSError.
+
+    With *light* without the bulk: most of the time goes into that.
+    """
     if layout.folder.is_symlink():
         return _stand_in(layout), [_lost(layout.folder, _IS_LINK)]
     try:
-        return serial.record_from_start(serial.unseal(read_regular(layout.record, MOST_RECORD_BYTES))), []
+        data = serial.unseal(read_regular(layout.record, MOST_RECORD_BYTES))
+        return serial.record_from_start(data, light=light), []
     except (FileNotFoundError, NotADirectoryError):
         return (None, []) if not has_begun(layout) else (_stand_in(layout), [_lost(layout.record, "is missing")])
     except StoreFormatError as error:
