@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from anew.runner.records import CommandFacts, ContentRef, RunRecord, Status
 from anew.runner.store import reading
 from anew.runner.store.files import write_new
 from anew.runner.store.journal import JournalWriter
+from anew.runner.store.lines import Flaw, iter_journal
 from anew.runner.store.logged import Told
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import read_run
@@ -65,9 +66,13 @@ def alike(layout: RunLayout, told: Told | None) -> bool:
 def reads_again(layout: RunLayout, told: Told, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether the journal is read in spite of what its writer tells."""
     read: list[Path] = []
-    iterate = reading.iter_journal
+
+    def iterate(path: Path) -> Iterator[dict[str, Any] | Flaw]:
+        read.append(path)
+        return iter_journal(path)
+
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "iter_journal", lambda path: [read.append(path), iterate(path)][1])
+        patch.setattr(reading, "iter_journal", iterate)
         assert alike(layout, told)
     return read.count(told.path) > 1
 
@@ -263,6 +268,6 @@ def test_times_are_those_of_the_clock_to_the_microsecond_and_never_go_back(tmp_p
     for step in range(len(times)):
         writer.log({"x": 1.0}, step)
     writer.close()
-    found = [entry["t"] for entry in reading.iter_journal(tmp_path / "a.jsonl") if isinstance(entry, dict)][1:]
+    found = [entry["t"] for entry in iter_journal(tmp_path / "a.jsonl") if isinstance(entry, dict)][1:]
     assert found == sorted(found)
     assert all(abs(seen - given) < 1.1e-6 for seen, given in zip(found, times, strict=True))
