@@ -24,10 +24,9 @@ HOMES = {
 
 # Each room may import those of the lines below its own. Rooms of one line do not know each other.
 LINE = (
-    (
-        "cli",
-        "experiment",
-    ),
+    ("cli",),
+    ("program",),
+    ("experiment",),
     ("session",),
     (
         "rerun",

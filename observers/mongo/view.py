@@ -217,6 +217,7 @@ def first_document(record: RunRecord, number_: int) -> dict[str, Any]:
             "format": FORMAT,
             "experiment": short_name(record.experiment),
             "rev": 0,
+            **({} if record.parent is None else {"parent": record.parent.uid}),
         },
     }
     fields = changing_fields(replace(record, id=number_), Parts())
@@ -330,6 +331,7 @@ def changing_fields(record: RunRecord, parts: Parts) -> dict[str, Any]:
         "anew.tags": _texts(record.tags),
         "anew.note": _cut(record.note, _MOST_TEXT) if record.note else None,
         "anew.comments": _texts(f"{each.by}, {each.at:%Y-%m-%d %H:%M} UTC: {each.text}" for each in record.comments),
+        "anew.pruned": record.pruned,
         "anew.verdict": record.verdict.verdict if record.verdict else None,
         "anew.warnings": _texts([*notes, *record.warnings], _MOST_SMALL),
     }

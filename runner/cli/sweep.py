@@ -13,11 +13,13 @@ import click
 
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
+from anew.runner.cli.sweep_jobs import group_to_json, pairs_of, print_csv, print_groups, varying
 from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
 from anew.runner.store.sweep_state import Runs, ScannedOnce, read_sweep
 from anew.runner.store.typed import as_typed
+from anew.runner.sweep.groups import groups_of
 from anew.runner.sweep.report import ranking
 from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_scored
 from anew.runner.wording import ago, duration, printable, short
@@ -49,7 +51,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
     store = workbench.folders
     runs = ScannedOnce(store)
     found = (_sweep_if_begun(store.sweep_folder(number), runs) for number in store.sweep_numbers())
-    sweeps = [sweep for sweep in found if sweep is not None]
+    sweeps = [sweep for sweep in found if sweep is not None and not _is_deleted(sweep)]
     remark_damage(_runs_of(sweeps, store), store.url)
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
@@ -63,7 +65,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
             sweep.experiment,
             sweep.status.value,
             ago(sweep.start.started_at),
-            _counts(sweep),
+            sweep.told(),
             _best(sweep),
             " ".join(sweep.overrides),
         ]
@@ -74,6 +76,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
 
 @command("show")
 @click.argument("ref", default="last")
+@click.option("--csv", "as_csv", is_flag=True, help="All jobs as CSV, each with what its group came to.")
 @json_option
 @click.option("--watch", is_flag=True, help="Show it again each second until it has ended.")
 @click.option("--min/--max", "smallest", default=None, help="Which result is best; else what the sweep or a name says.")
@@ -83,6 +86,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
 def show_command(
     workbench: Workbench,
     ref: str,
+    as_csv: bool,
     as_json: bool,
     watch: bool,
     smallest: bool | None,
@@ -90,18 +94,27 @@ def show_command(
     everything: bool,
     trust: bool,
 ) -> None:
-    """Show a sweep's jobs: the keys that vary with result and metrics, best first. REF is its number, or last."""
+    """
+    Show a sweep's jobs: the keys that vary with result and metrics, best first. REF is its number, or last.
+
+    Jobs that differ in the seed alone are shown as groups, too: the mean of their results, and how far they lie apart.
+    """
     store = workbench.folders
     while True:
         sweep = store.sweep(ref)
         folder = store.layout.sweep(sweep.id).search
         flaws = list(store.sweep_folder(sweep.id).flaws())
         jobs, aim = ranking(sweep, by=by, smallest=smallest)
+        groups = groups_of(sweep.jobs, by=by, aim=aim)
         if as_json:
             remark_damage(_runs_of([sweep], store), store.url)
             for warning in (*sweep.warnings, *flaws):
                 remark(f"warning: {printable(warning)}")
-            print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder, trust)})
+            told = [group_to_json(group) for group in groups]
+            print_json({**_to_json(sweep, jobs=True), "groups": told, "search": _search_to_json(folder, trust)})
+        elif as_csv:
+            remark_damage(_runs_of([sweep], store), store.url)
+            print_csv(jobs, groups, by)
         else:
             if watch and sys.stdout.isatty():
                 click.clear()
@@ -110,6 +123,7 @@ def show_command(
             for flaw in flaws:
                 remark(f"warning: {printable(flaw)}")
             _print(sweep, jobs[:most], aim)
+            print_groups(sweep, groups[:most], by)
             _print_search(sweep, folder, trust)
             _print_rest(sweep, max(0, len(jobs) - most), store.url)
         if not watch or sweep.status is not Status.RUNNING:
@@ -204,6 +218,12 @@ def _sweep_if_begun(folder: SweepFolder, runs: Runs) -> SweepRecord | None:
     return None
 
 
+def _is_deleted(sweep: SweepRecord) -> bool:
+    """Whether all runs of a sweep are in the trash."""
+    begun = [job for job in sweep.jobs if job.attempts]
+    return bool(begun) and all(job.deleted for job in begun) and sweep.status is not Status.RUNNING
+
+
 def _runs_of(sweeps: Sequence[SweepRecord], store: RunFolders) -> list[RunRecord]:
     """Return the runs of sweeps: what is damaged of them is damaged of what is shown of the sweep."""
     numbers = [number for sweep in sweeps for job in sweep.jobs for number in job.runs]
@@ -260,24 +280,24 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], aim: Aim) -> None:
     head = f"sweep {sweep.id} of {sweep.experiment}"
     order = f"  {styled(f'best first: {aim.words}', 'dim')}" if aim.direction is not None else ""
     status = styled(sweep.status.value, status_style(sweep.status))
-    say(f"{head}  {status}  {ago(start.started_at)}  {_counts(sweep)}{order}")
+    say(f"{head}  {status}  {ago(start.started_at)}  {sweep.told()}{order}")
     say(f"  {printable(' '.join(sweep.overrides))}")
     for warning in sweep.warnings:
         remark(f"warning: {warning}")
     if not jobs:
         return
     _print_unordered(jobs, aim)
-    varying = _varying(sweep)
-    values = {key: _column(jobs, key) for key in varying}
+    keys = varying(sweep)
+    values = {key: _column(jobs, key) for key in keys}
     metrics = _metrics(jobs)
     has_error = any(job.error for job in jobs)
-    titles = ["job", "run", "status", *varying, "result", *metrics, "time", *(["why"] if has_error else [])]
+    titles = ["job", "run", "status", *keys, "result", *metrics, "time", *(["why"] if has_error else [])]
     rows = [
         [
             str(job.index),
             "" if job.run is None else f"{job.run}{'*' if job.reused else ''}",
-            job.status.value,
-            *(values[key][row] for key in varying),
+            job.state,
+            *(values[key][row] for key in keys),
             short(job.result),
             *(short(job.metrics.get(name)) for name in metrics),
             duration(job.duration_s),
@@ -296,30 +316,9 @@ def _print_rest(sweep: SweepRecord, left_out: int, store: str) -> None:
         remark("* done before the sweep, and not run again")
 
 
-def _counts(sweep: SweepRecord) -> str:
-    return ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items()) or "no jobs"
-
-
-def _pairs(job: SweepJob) -> dict[str, str]:
-    pairs = (each.partition("=") for each in job.overrides)
-    return {key.lstrip("+~"): value for key, _, value in pairs}
-
-
-def _varying(sweep: SweepRecord) -> list[str]:
-    """Return the keys whose values are not the same in all jobs."""
-    found: dict[str, set[str]] = {}
-    jobs = [_pairs(job) for job in sweep.jobs]
-    for each in jobs:
-        for key in each:
-            found.setdefault(key, set())
-    for key, values in found.items():
-        values.update(each.get(key, "") for each in jobs)
-    return [key for key, values in found.items() if len(values) > 1]
-
-
 def _column(jobs: Sequence[SweepJob], key: str) -> list[str]:
     """Return what was typed for a key, in little space; in full where what differs would look the same."""
-    typed = [_pairs(job).get(key, "") for job in jobs]
+    typed = [pairs_of(job).get(key, "") for job in jobs]
     texts = [_shortened(text) for text in typed]
     return texts if len(set(texts)) == len(set(typed)) else list(map(printable, typed))
 
@@ -396,5 +395,6 @@ def _job_to_json(job: SweepJob) -> dict[str, Any]:
         "duration_s": job.duration_s,
         "reused": job.reused,
         "pruned": job.pruned,
+        "deleted": job.deleted,
         "metrics": {name: plain(value) for name, value in job.metrics.items()},
     }

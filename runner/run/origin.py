@@ -14,6 +14,7 @@ from anew.runner.records import CommandFacts, RerunOf, SourceFacts, SweepMembers
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
+from anew.runner.store.related import Enclosing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +53,7 @@ class Origin:
         made: Source that lies in no file, such as cells: the path in the project that it is kept as -> text.
         cache: A folder for what only saves time.
         rerun_of: The run that is repeated.
+        within: The run that they are started in.
         seed: The root seed of a configuration without one; None to draw it.
         torch_threads: What torch's thread count is to be; None to leave it.
         observers: Those given in Python: name -> instance, class or function.
@@ -65,6 +67,7 @@ class Origin:
     source: SourceFacts | None = None
     made: Mapping[str, str] = field(default_factory=dict)
     rerun_of: RerunOf | None = None
+    within: Enclosing | None = None
     seed: int | None = None
     torch_threads: int | None = None
     observers: Mapping[str, Any] = field(default_factory=dict)

@@ -28,6 +28,7 @@ from anew.runner.store.index import Index
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.logged import Told
 from anew.runner.store.objects import ObjectStore
+from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
 from anew.runner.store.reading import check_format, journals, read_run
 from anew.runner.store.run_folders import RunFolders
@@ -334,6 +335,11 @@ class FolderStore(RunFolders):
             found |= {run.number for run in self.all_runs() if run.record.uid.startswith(prefix)}
         return sorted(found)
 
+    def quick_number(self, uid: str, hint: int | None) -> int | None:
+        """Return what the run of a uid is called here, by its number elsewhere or by the index."""
+        likely = [*([] if hint is None else [hint]), *self._index.find_uid(uid)]
+        return next((number for number, record in self.runs(likely).items() if record.uid == uid), None)
+
     def index_flaw(self, *, deep: bool) -> str:
         """Return what is wrong with the index as it lies there, in a sentence; nothing when it is in order."""
         return self._index.flaw() if deep else ""
@@ -349,4 +355,5 @@ class FolderStore(RunFolders):
         return self.layout.run(number)
 
     def _read(self, number: int) -> RunRecord | None:
-        return read_run(self.layout.run(number), number)
+        record = read_run(self.layout.run(number), number)
+        return None if record is None else with_stop(self.layout.run(number), record)

@@ -25,6 +25,7 @@ from anew.runner.store.files import cannot, names_in, next_data, open_regular
 from anew.runner.store.lines import read_entries, read_points, read_threads
 from anew.runner.store.logged import Told
 from anew.runner.store.objects import ObjectStore
+from anew.runner.store.older import with_stop
 from anew.runner.store.output_sums import output_damage
 from anew.runner.store.paths import RunLayout, StoreLayout
 from anew.runner.store.position import observer_damage
@@ -105,7 +106,7 @@ class RunFolders(StoredRuns):
         record = read_run(layout, number, told)
         if record is None or layout.folder.is_symlink():
             return None if record is None else StoredRun(number, record)
-        return StoredRun(number, _with_the_rest(layout, record))
+        return StoredRun(number, _with_the_rest(layout, with_stop(layout, record)))
 
     def points(self, number: int, name: str) -> Iterator[Point]:
         """Yield a metric's points of all writers, in order of time."""

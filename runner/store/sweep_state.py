@@ -17,7 +17,7 @@ from anew.runner.records import RunRecord, Status
 from anew.runner.search.files import SearchFiles
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.loose import loose_damage
-from anew.runner.store.paths import SweepLayout
+from anew.runner.store.paths import StoreLayout, SweepLayout
 from anew.runner.store.reading import SILENT_S, file_clock
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
@@ -225,7 +225,8 @@ def _conductor_warnings(folder: SweepFolder, *, has_ended: bool) -> Iterator[str
 
 
 def _status(start: SweepStart, jobs: Sequence[SweepJob], reason: str | None, *, alive: bool) -> Status:
-    states = {job.status for job in jobs}
+    # what was deleted is left to be run, as what never began
+    states = {Status.QUEUED if job.deleted else job.status for job in jobs}
     if alive or Status.RUNNING in states:
         return Status.RUNNING
     is_whole = start.planned_ahead or reason == "done"
@@ -261,6 +262,8 @@ def _job(
     )
     if last is not None and last.run is None:
         return replace(job, error=f"{_name(last)} is missing or damaged, and no run says that it took the job")
+    if record is None and last is not None and _is_trashed(folder, last):
+        return replace(job, deleted=True, error=f"its run was deleted; to have it back: anew restore {last.run}")
     if job.status is Status.LOST or (record is not None and record.status is Status.LOST):
         job = replace(job, error=folder.cause(index, len(attempts)))
     if record is None:
@@ -274,8 +277,13 @@ def _job(
         error=f"{error.type}: {error.message}".strip().split("\n")[0] if error else record.signal or job.error,
         duration_s=record.duration_s,
         metrics={name: each.last for name, each in record.metrics.items()},
-        pruned=SearchFiles(folder.layout.folder).stop_mark(index).exists(),
+        pruned=record.pruned or SearchFiles(folder.layout.folder).stop_mark(index).exists(),
     )
+
+
+def _is_trashed(folder: SweepFolder, taken: Taken) -> bool:
+    store = StoreLayout(folder.layout.folder.parent.parent)
+    return taken.run is not None and store.trashed(taken.run).folder.exists()
 
 
 def _has_completed(taken: Taken, runs: Mapping[int, RunRecord]) -> bool:

@@ -27,7 +27,7 @@ from anew.runner.sweep_records import PlannedJob, SweepStart
 from anew.runner.wording import some
 
 _NAMED = 3
-_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS")
+_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS", "ANEW_LAID_OUT")
 
 
 def resume(
@@ -188,6 +188,7 @@ def _basis(store: RunFolders, start: SweepStart, place: Sandbox, code: str, sett
         "root": start.source.root or "",
         "mirror": str(place.folder / "files"),
         "report": str(place.folder / "report.json"),
+        "parent": start.parent,
     }
 
 

@@ -128,7 +128,7 @@ class Reuse:
     def _collect(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for light in self._store.records():
-            if light.experiment != self._work.experiment or light.status is not Status.COMPLETED or light.id is None:
+            if light.experiment != self._work.experiment or light.state != Status.COMPLETED.value or light.id is None:
                 continue
             record = self._store.get(light.id)
             work = work_of(record)

@@ -43,6 +43,7 @@ from anew.runner.records import (
     GitFacts,
     GpuFacts,
     HardwareFacts,
+    ParentRun,
     RerunOf,
     RunRecord,
     SeedFacts,
@@ -393,6 +394,23 @@ AFTER = (
     of_kind(ev.Judged, 14, verdict=Verdict(verdict="close", rtol=0.1, max_deviation=math.inf)),
     of_kind(ev.TagsChanged, 15, added=("late",)),
 )
+
+
+def test_that_a_run_was_told_to_stop_and_which_run_it_is_in_is_a_column_also_of_tables_made_before(base: Base) -> None:
+    deliver(base, [])
+    for column in ("pruned", "parent_uid", "parent_id"):
+        base.ask(f"ALTER TABLE anew_runs DROP COLUMN {column}")
+    other = ids.new_uid()
+    with closing(SQLObserver(base.url)) as observer:
+        first = start_of(other)
+        parent = ParentRun(id=3, uid=RECORD.uid)
+        observer.handle(replace(first, record=replace(first.record, parent=parent)))
+        observer.handle_many([ev.ToldToStop(uid=other, writer="main", q=1, t=0.1, asked=1)])
+    rows = base.ask("SELECT uid, pruned, parent_uid, parent_id FROM anew_runs")
+    assert {uid: (bool(pruned), *parent) for uid, pruned, *parent in rows} == {
+        RECORD.uid: (False, None, None),
+        other: (True, RECORD.uid, 3),
+    }
 
 
 def test_what_is_known_at_the_start_is_there_at_once(base: Base, tmp_path: Path) -> None:

@@ -147,6 +147,10 @@ class MongoStore(RunFolders):
         numbers = sorted(number for number in found if isinstance(number, int) and _is_number(number))
         return numbers or super().of_uid(prefix)
 
+    def quick_number(self, uid: str, hint: int | None) -> int | None:
+        """Return what the run of a uid is called here."""
+        return next(iter(self.of_uid(uid)), None)
+
     def _bounded(self, cursor: Any) -> Iterator[dict[str, Any]]:
         """Yield documents; a cursor that does not end ends here."""
         until = time.monotonic() + _MOST_S
