@@ -108,6 +108,13 @@ class Replay:
                 known.add(value, step)
         self._newest = max(self._newest, t)
 
+    def summarized(self, metrics: Mapping[str, MetricSummary], t: float) -> None:
+        """Take all MetricsLogged events of a run at once, given what they come to; the last entry was at *t*."""
+        self._metrics = {
+            name: _Series(each.last, each.min, each.max, each.count, each.step) for name, each in metrics.items()
+        }
+        self._newest = max(self._newest, t)
+
     def beat(self, t: float) -> None:
         """Take a Heartbeat event without one having been made."""
         self._newest = max(self._newest, t)

@@ -21,9 +21,11 @@ from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store.columns import column
+from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
 from anew.runner.store.further import Progress, read_further
 from anew.runner.store.index import Index
+from anew.runner.store.logged import Told
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
@@ -316,6 +318,22 @@ class FolderStore(RunFolders):
         finally:
             writer.close()
         note_curated(self.layout.run(run.number))
+
+    def just_ended(self, number: int, told: Told | None) -> RunRecord:
+        """
+        Return the record of a run that this process has recorded, as `get` does, without reading its journal again.
+
+        Args:
+            number: The run.
+            told: What its writer knows of that; None to read it.
+
+        Raises:
+            RunNotFoundError: It is gone.
+        """
+        run = self._read_whole(number, told)
+        if run is None:
+            raise self._not_found(number)
+        return bind(run.record, self.open_object)
 
     def recording(self) -> FolderStore:
         """Return the store that runs which belong here are recorded in: this one."""

@@ -23,6 +23,7 @@ from anew.runner.store import curate
 from anew.runner.store.contents import artifact_of, intact
 from anew.runner.store.files import cannot, names_in, next_data, open_regular
 from anew.runner.store.lines import read_entries, read_points, read_threads
+from anew.runner.store.logged import Told
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RunLayout, StoreLayout
@@ -104,8 +105,11 @@ class RunFolders(StoredRuns):
 
     def read(self, number: int) -> StoredRun | None:
         """Return a run with its whole record; None when there is none of this number. Raises StoreError."""
+        return self._read_whole(number)
+
+    def _read_whole(self, number: int, told: Told | None = None) -> StoredRun | None:
         layout = self.present(number)
-        record = read_run(layout, number)
+        record = read_run(layout, number, told)
         if record is None:
             return None
         record = self.named(record)
