@@ -38,6 +38,7 @@ _STATUS: dict[str, str] = {
     Status.FAILED: "red",
     Status.INTERRUPTED: "yellow",
     Status.LOST: "red",
+    Status.UNKNOWN: "yellow",
     PRUNED: "cyan",
 }
 VERDICT_STYLES = {"identical": "green", "close": "yellow", "different": "red", "stopped": "yellow"}

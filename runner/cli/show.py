@@ -84,7 +84,7 @@ def _head(record: RunRecord) -> None:
     stopped = f" by {record.signal}" if record.signal else ""
     pairs(
         [
-            ("status", styled(record.state, status_style(record.state)) + stopped + ended),
+            ("status", styled(record.state, status_style(record.state)) + stopped + ended + _unheard(record)),
             ("started", f"{record.started_at.astimezone():%Y-%m-%d %H:%M:%S} ({ago(record.started_at)})"),
             ("took", duration(record.duration_s)),
             ("last sign of life", ago(record.heartbeat_at) if _unfinished(record) and record.heartbeat_at else ""),
@@ -101,6 +101,7 @@ def _head(record: RunRecord) -> None:
             ("started in", _parent(record)),
             ("re-run of", _rerun_of(record)),
             ("uid", record.uid),
+            (f"{record.foreign.program} _id" if record.foreign else "", record.foreign.id if record.foreign else ""),
             ("key", work_key(record)),
         ]
     )
@@ -154,7 +155,15 @@ def _rerun_of(record: RunRecord) -> str:
 
 
 def _unfinished(record: RunRecord) -> bool:
-    return record.status in (Status.RUNNING, Status.LOST)
+    return record.status in (Status.RUNNING, Status.LOST, Status.UNKNOWN)
+
+
+def _unheard(record: RunRecord) -> str:
+    """Return what is meant by a status that is not known."""
+    if record.status is not Status.UNKNOWN:
+        return ""
+    host = f" on {record.process.hostname}" if record.process else ""
+    return f": not heard of since, it goes on or has ended{host}, where `anew sync` delivers what is pending"
 
 
 def _section(title: str, items: Iterable[tuple[str, str]]) -> None:

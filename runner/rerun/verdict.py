@@ -17,7 +17,7 @@ from anew.runner.rerun.series import SeriesCompared, compare_series
 from anew.runner.rerun.sides import Side
 from anew.runner.wording import some
 
-NOT_ENDED = (Status.INTERRUPTED, Status.LOST)
+NOT_ENDED = (Status.INTERRUPTED, Status.LOST, Status.UNKNOWN)
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 
 

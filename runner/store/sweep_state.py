@@ -245,6 +245,8 @@ def _status(start: SweepStart, jobs: Sequence[SweepJob], reason: str | None, *, 
     states = {Status.QUEUED if job.deleted else job.status for job in jobs}
     if alive or Status.RUNNING in states:
         return Status.RUNNING
+    if Status.UNKNOWN in states:
+        return Status.UNKNOWN
     is_whole = start.planned_ahead or reason == "done"
     if is_whole and states <= {Status.COMPLETED}:
         return Status.COMPLETED
