@@ -21,6 +21,8 @@ from anew.runner.attached.media import MediaSummary
 from anew.runner.attached.relations import ParentRun as ParentRun
 from anew.runner.attached.relations import RerunOf as RerunOf
 from anew.runner.attached.relations import Stop as Stop
+from anew.runner.attached.relations import SweepMembership as SweepMembership
+from anew.runner.attached.unread import Readable as _Readable
 from anew.runner.attached.verdict import Cause as Cause
 from anew.runner.attached.verdict import Verdict as Verdict
 from anew.runner.dataclass import dataclass
@@ -303,22 +305,6 @@ class MetricSummary:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SweepMembership:
-    """
-    The sweep that a run belongs to.
-
-    Attributes:
-        id: What the store calls that sweep; other stores have one of that number, too. None where it is not there.
-        index: Which of its jobs this is, from 0.
-        uid: Its name everywhere; None in records of earlier versions, for a sweep that is not there.
-    """
-
-    id: int | None
-    index: int
-    uid: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ObserverState:
     """How far an observer has got: "delivered", "behind", "failing"; `behind` counts events not delivered."""
 
@@ -350,7 +336,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunRecord:
+class RunRecord(_Readable):
     """What is known about one run: enough to read it, and to run it again.
 
     Attributes:

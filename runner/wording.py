@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from anew.runner.errors import AnewError
 from anew.runner.format.values import exact_form, plain, shown
 
 _LONG_FLOAT = re.compile(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
@@ -131,6 +133,20 @@ def printable(text: str) -> str:
 def in_a_line(error: BaseException | str, most: int = 1000) -> str:
     """Return what an error says, or a text, on one line, at most so many characters of it."""
     return " ".join(str(error).split())[:most]
+
+
+def place_of(error: BaseException) -> str:
+    """Return in which line of somebody's own an error came up, " in flaky.py:13"; nothing for an error of ours."""
+    import sysconfig
+    import traceback
+
+    if isinstance(error, AnewError):
+        return ""
+    installed = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+    places = ((Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__))
+    own = [each for each in places if each[0].is_absolute() and not any(map(each[0].is_relative_to, installed))]
+    own = [each for each in own if not each[0].is_relative_to(Path(__file__).parent)]
+    return f" in {own[-1][0].name}:{own[-1][1]}" if own else ""
 
 
 def sentence(text: str) -> str:

@@ -28,11 +28,12 @@ class SQLObserver:
     Keeps runs in plain tables that need no knowledge of anew to be queried: `docs/sql.md` describes them.
 
     There are `anew_runs` (a row per run), `anew_params` (a row per value of the configuration), `anew_metrics` (a row
-    per point), `anew_artifacts`, `anew_inputs`, `anew_sources`, `anew_packages`, `anew_tags` and `anew_output`, and
-    `anew_schema` with the version of these tables; a view, `anew_status`, says how runs stand now: UNKNOWN where that
-    cannot be known, since nothing was heard of them for two minutes. They are made when the first run comes, also by
-    many runs at the same moment. All names begin with `anew_`, whichever schema they are in: other tools call their
-    tables `runs`, `metrics` and `params` too. A table of that name that somebody else made is never touched.
+    per point), `anew_histograms`, `anew_artifacts`, `anew_inputs`, `anew_sources`, `anew_packages`, `anew_tags`,
+    `anew_comments` and `anew_output`, and `anew_schema` with the version of these tables; a view, `anew_status`, says
+    how runs stand now: UNKNOWN where that cannot be known, since nothing was heard of them for two minutes. They are
+    made when the first run comes, also by many runs at the same moment. All names begin with `anew_`, whichever schema
+    they are in: other tools call their tables `runs`, `metrics` and `params` too. A table of that name that somebody
+    else made is never touched.
 
     How a point is written once. A batch is one transaction: there whole or not at all. Each point has a unique key,
     its run, writer, number and name, and one that is there already is left alone; all other facts are set, not added

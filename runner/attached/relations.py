@@ -1,4 +1,4 @@
-"""How a run is tied to other runs: the one that it repeats, and the one that it was started in."""
+"""How a run is tied to others: the one that it repeats, the one that it was started in, and those of its sweep."""
 
 from __future__ import annotations
 
@@ -51,3 +51,19 @@ class ParentRun:
 
     id: int | None
     uid: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepMembership:
+    """
+    The sweep that a run belongs to.
+
+    Attributes:
+        id: What the store calls that sweep; other stores have one of that number, too. None where it is not there.
+        index: Which of its jobs this is, from 0.
+        uid: Its name everywhere; None in records of earlier versions, for a sweep that is not there.
+    """
+
+    id: int | None
+    index: int
+    uid: str | None = None

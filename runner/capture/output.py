@@ -19,7 +19,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +71,7 @@ class OutputCapture:
         places: A folder of the cache, where it is known which files other runs print into; None to take it that there
             are none. A file that others print into already is not followed: what they print is not this run's.
         follows: Whether a file is, at all.
+        is_apart: Whether what the thread that asks prints is not the run's, where Python's streams are wrapped.
 
     Attributes:
         settled_bytes: Once it has stopped, how many bytes of the log will not change any more; None when that is not
@@ -88,6 +89,7 @@ class OutputCapture:
         secrets: Sequence[str] = (),
         places: Path | None = None,
         follows: bool = True,
+        is_apart: Callable[[], bool] = lambda: False,
     ) -> None:
         self._path = path
         # for the guard process, which is elsewhere
@@ -103,6 +105,7 @@ class OutputCapture:
         self._secrets = secrets
         self._places = places
         self._follows = follows
+        self._is_apart = is_apart
         self._printed: list[PrintedInto] = []
         self._log: int | None = None
         self._sources: list[Source] = []
@@ -243,7 +246,7 @@ class OutputCapture:
             os.dup2(end, descriptor)
             stream = getattr(sys, _NAMES[descriptor])
             if could_seek and _leads_to(stream, descriptor):
-                keep_seekable(stream)
+                keep_seekable(getattr(stream, "of_the_process", stream))
         self._close_ends()
 
     def _close_ends(self) -> None:
@@ -263,6 +266,8 @@ class OutputCapture:
             setattr(sys, name, self._tees[name])
 
     def _copy(self, data: bytes) -> None:
+        if self._is_apart():
+            return
         rest = memoryview(data)
         with suppress(OSError):
             while rest and self._copies is not None:

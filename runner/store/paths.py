@@ -63,6 +63,10 @@ class RunLayout:
         """Which events one observer could not take."""
         return self.observers / f"{observer}.aside.jsonl"
 
+    def observer_log(self, observer: str) -> Path:
+        """What one observer printed and logged, and its tracebacks."""
+        return self.observers / f"{observer}.log"
+
     def lock(self, observer: str) -> Path:
         """Held by whoever delivers to one observer."""
         return self.observers / f"{observer}.lock"

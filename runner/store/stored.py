@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,22 @@ from anew.runner.wording import closest, printable, some
 
 Point = tuple[float, int, "float | int"]
 """Seconds since the start, step, value as it was logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    Points of one metric, in the order in which they were logged; arrays where all numbers of them are of one kind.
+
+    Attributes:
+        times: In seconds since the run started.
+        steps: Of 64 bits.
+        values: As they were logged.
+    """
+
+    times: Sequence[float]
+    steps: Sequence[int]
+    values: Sequence[float | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +98,10 @@ class StoredRuns(ABC):
     @abstractmethod
     def open_object(self, sha256: str) -> BinaryIO:
         """Open content for reading; see `RunStore.open_object`."""
+
+    def column(self, number: int, name: str) -> Column | None:
+        """Return the points of `points` as columns, where that is quicker, of no points where it has none."""
+        return None
 
     def numbers(self) -> list[int]:
         """Return the numbers of all runs, newest first."""
@@ -216,16 +237,18 @@ class StoredRuns(ABC):
         import numpy as np
 
         number = self.resolve(ref)
-        points = list(self.points(number, name))
-        if not points:
+        found = self.column(number, name)
+        if found is None and (points := list(self.points(number, name))):
+            found = Column(*zip(*points, strict=True))
+        if found is None or not len(found.times):
             raise self._no_metric(number, name)
-        times, steps, values = zip(*points, strict=True)
+        values = found.values
         return MetricSeries(
             name=name,
-            steps=np.asarray(steps, dtype=np.int64),
-            values=np.asarray([_as_float(value) for value in values], dtype=np.float64),
-            times=np.asarray(times, dtype=np.float64),
-            exact=values,
+            steps=np.asarray(found.steps, dtype=np.int64),
+            values=np.asarray(values if isinstance(values, array) else [*map(_as_float, values)], dtype=np.float64),
+            times=np.asarray(found.times, dtype=np.float64),
+            exact=tuple(values),
         )
 
     def _no_metric(self, number: int, name: str) -> MetricNotFoundError:

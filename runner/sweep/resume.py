@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.capture.written import WrittenFiles
+from anew.runner.dispatch.spool import is_spool, remove_delivered_sweep
 from anew.runner.errors import RerunError
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.format.redact import REDACTED
@@ -70,7 +71,10 @@ def resume(
     """
     opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     with fetched(opened, ref, tell or print) as (place, uid):
-        return _resume(uid, place, _only(failed, missing), settings, code, trust_source, tell)
+        ended = _resume(uid, place, _only(failed, missing), settings, code, trust_source, tell)
+    if is_spool(opened):
+        remove_delivered_sweep(opened, opened.sweep(uid).id)
+    return ended
 
 
 def _resume(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import capture_environment
-from anew.runner.errors import ConfigError, JobTakenError, StoreError, SweepStoppedError
+from anew.runner.dispatch.spool import remove_delivered_sweep
+from anew.runner.errors import AnewError, ConfigError, JobTakenError, StoreError, SweepStoppedError
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.places import Places
@@ -27,6 +28,7 @@ from anew.runner.store.sweep_state import read_sweep, restore_claims
 from anew.runner.sweep import vouching
 from anew.runner.sweep.engine import Engine, EngineSetup
 from anew.runner.sweep.engines import make_engine
+from anew.runner.sweep.followed import JobsFollowed
 from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
 from anew.runner.sweep.ledger import Ledger
 from anew.runner.sweep.progress import Progress
@@ -101,6 +103,7 @@ class SweepSession:
         self._is_resumed = resume is not None
         number = store.claim_sweep()[0] if resume is None else resume
         self.folder = SweepFolder(store.layout.sweep(number), number)
+        self._followed = JobsFollowed(store, number, settings.observers)
         self._begun: tuple[Launching, Ledger] | None = None
         # jobs as they are on record: without secrets
         self._written: dict[int, PlannedJob] = {}
@@ -260,6 +263,11 @@ class SweepSession:
             # of which nothing else would tell: workers' jobs print into their own records
             say_failures(record, self._store.url, is_recorded=self._settings.record)
         tell_observers(record, self._settings.observers, self._redactor)
+        self._followed.say_behind()
+        if not (self._settings.keep or self._is_resumed):
+            # taken up again, what was there before is kept as it was by this process
+            with suppress(AnewError):
+                remove_delivered_sweep(self._store, record.id)
         return record
 
     def attachment(self) -> Attachment:
@@ -288,14 +296,25 @@ class SweepSession:
     ) -> None:
         """Run jobs until there are no more. Raises SweepStoppedError when it is stopped before."""
         self._redact_hydras()
+        self._followed.require()
         with raise_on_sigterm():
             if self._is_beside(self._launching):
                 if self._ledger.progress is None:
                     self._ledger.progress = self._progress()
                 engine = self._engine()
-                HandOut(self._ledger, engine, self._digested(following) if engine.is_remote else following, tell).run()
+                more = self._digested(following) if engine.is_remote else following
+                HandOut(self._ledger, engine, more, self._watching(tell)).run()
             else:
                 self._one_by_one(following, run_here, tell)
+
+    def _watching(self, tell: Callable[[int], object]) -> Callable[[int], object]:
+        """Return what is called with a job that has ended in another process, whose observers say nothing here."""
+
+        def told(index: int) -> None:
+            self._followed.look(self._ledger.job(index).run)
+            tell(index)
+
+        return told
 
     def _digested(self, following: Callable[[], Ticket | None]) -> Callable[[], Ticket | None]:
         """Return what gives the jobs with the digest of what they are to run: they are read from the store."""
@@ -365,6 +384,7 @@ class SweepSession:
         self._redact_hydras()
         ledger = self._ledger
         ledger.raise_if_stopped()
+        self._followed.require()
         error: Exception | None = None
         with raise_on_sigterm():
             try:
@@ -374,6 +394,7 @@ class SweepSession:
         over = [job for job in map(ledger.job, indices) if job.status is not Status.QUEUED]
         for job in over:
             ledger.note_end(job)
+            self._followed.look(job.run)
         if not over:
             line = f"{type(error).__name__}: {error}".strip().split("\n")[0] if error else "no reason given"
             raise SweepStoppedError(

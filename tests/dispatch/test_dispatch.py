@@ -241,7 +241,7 @@ def test_an_event_that_cannot_be_taken_is_set_aside_and_the_rest_arrives(trial: 
         "writer": "output",
         "q": 1,
         "event": "OutputCaptured",
-        "error": "ValueError: this one cannot be taken",
+        "error": "ValueError: this one cannot be taken in mine.py:14",
     }
 
 

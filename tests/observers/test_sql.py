@@ -30,6 +30,8 @@ from anew.observers.sql.database import SCHEMA_VERSION, SQLError, parse_url
 from anew.observers.sql.observer import SQLObserver
 from anew.observers.sql.tables import TABLES
 from anew.runner import events as ev
+from anew.runner.attached.comments import Comment
+from anew.runner.attached.media import Histogram
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Batching, Beginning, Observer
 from anew.runner.errors import ConfigError, UnavailableError
@@ -532,6 +534,35 @@ def test_a_failure_and_a_signal_are_told(base: Base) -> None:
     row = base.run()
     assert (row["status"], row["signal"], row["exit_code"]) == ("FAILED", "SIGTERM", 143)
     assert (row["error_type"], row["error_message"]) == ("ValueError", "bad \\x00 \\udcff")
+
+
+def test_histograms_and_comments_are_there_once(base: Base) -> None:
+    """Also in tables that an earlier version made, which had none for them."""
+    deliver(base, [])
+    for table in ("anew_histograms", "anew_comments"):
+        base.ask(f"DROP TABLE {table}")
+    spread = Histogram(low=-1.5, high=2.0, counts=(3, 0, 2**40), mean=0.25, std=1e-300, nans=1, infinities=2)
+    nothing = Histogram(low=0.0, high=0.0, counts=(), nans=4)
+    said = Comment(text="so\nfar", by="ada", at=STARTED + timedelta(hours=1))
+    events = [
+        of_kind(ev.HistogramsLogged, 1, step=-2, values={"weights": spread, "größe": nothing}),
+        of_kind(ev.Commented, 2, comment=said),
+        of_kind(ev.Commented, 3, comment=said),
+    ]
+
+    deliver(base, events)
+    deliver(base, events, batch=1)
+
+    columns = "name, step, counts, low, high, mean, std, nans, infinities, t"
+    rows = base.ask(f"SELECT writer, q, {columns} FROM anew_histograms ORDER BY nans")
+    found = [(*row[:4], json.loads(row[4]) if isinstance(row[4], str) else row[4], *row[5:]) for row in rows]
+    assert found == [
+        ("main", 1, "weights", -2, [3, 0, 2**40], -1.5, 2.0, 0.25, 1e-300, 1, 2, 1.0),
+        ("main", 1, "größe", -2, [], 0.0, 0.0, 0.0, 0.0, 4, 0, 1.0),
+    ]
+    comments = base.ask("SELECT q, text, author, made_at FROM anew_comments ORDER BY q")
+    assert [row[:3] for row in comments] == [(2, "so\nfar", "ada"), (3, "so\nfar", "ada")]
+    assert str(comments[0][3]).startswith("2026-03-01 13:00:00.250000")
 
 
 def test_odd_names_and_values_are_kept_or_escaped(base: Base) -> None:
