@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 
+# options that a word follows
+_TAKING = ("--name", "--store")
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -20,18 +23,27 @@ class Asked:
         overrides: What follows it: values of its parameters, and flags as of any main.
         words: What follows `--`, which the program is given as it is.
         after: All that follows the target, as it was typed.
+        command: The words of a command that is run in place of a program; *target* is empty then.
     """
 
-    target: str
+    target: str = ""
     is_module: bool = False
     name: str | None = None
     overrides: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    command: tuple[str, ...] | None = None
 
 
 def asked(words: Sequence[str]) -> Asked:
-    """Read `[--name NAME] (FILE | -m MODULE) [KEY=VALUE ...] [-- WORD ...]`. Raises ConfigError."""
+    """
+    Read `[--name NAME] (FILE | -m MODULE) [KEY=VALUE ...] [-- WORD ...]`, or `[KEY=VALUE ...] -- COMMAND [WORD ...]`.
+
+    Raises:
+        ConfigError: It names no program and no command, or there is an option that is none.
+    """
+    if (at := _before_command(words)) is not None:
+        return _asked_command(words[:at], words[at + 1 :])
     rest = list(words)
     name = None
     is_module = False
@@ -51,3 +63,34 @@ def asked(words: Sequence[str]) -> Asked:
     target, *rest = rest
     at = rest.index("--") if "--" in rest else len(rest)
     return Asked(target, is_module, name, tuple(rest[:at]), tuple(rest[at + 1 :]), tuple(rest))
+
+
+def _before_command(words: Sequence[str]) -> int | None:
+    """Return where the `--` stands before which no program is named; None where one is."""
+    rest = iter(enumerate(words))
+    for at, word in rest:
+        if word == "--":
+            return at
+        if word in _TAKING:
+            next(rest, None)
+        elif word == "-m" and at + 1 < len(words):
+            following = words[at + 1]
+            if not following.startswith("-") and "=" not in following:
+                return None
+        elif not word.startswith("-") and "=" not in word:
+            return None
+    return None
+
+
+def _asked_command(before: Sequence[str], command: Sequence[str]) -> Asked:
+    name = None
+    rest: list[str] = []
+    words = iter(before)
+    for word in words:
+        if word == "--name":
+            name = next(words, None)
+        elif word.startswith("--name="):
+            name = word.partition("=")[2]
+        else:
+            rest.append(word)
+    return Asked(name=name, overrides=tuple(rest), after=(*rest, "--", *command), command=tuple(command))
