@@ -61,8 +61,7 @@ def _number(word: str) -> tuple[str, float]:
 
 def _next_step(folder: str, names: Iterable[str]) -> int:
     """Return one more than the last step of these metrics, whichever process logged it."""
-    from anew.runner.store.folder import FolderStore
-
-    path = Path(folder)
-    metrics = FolderStore(path.parent).get(int(path.name)).metrics
+    path, there = Path(folder), Workbench()
+    there.url = str(path.parent)
+    metrics = there.store.get(int(path.name)).metrics
     return max((metrics[name].step for name in names if name in metrics), default=-1) + 1

@@ -60,6 +60,9 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     Of a command {lr} is a parameter, which it is given in its words and as ANEW_PARAM_LR; what it leaves in
     $ANEW_RUN_DIR is in the run's folder. Its exit status is the run's.
 
+    Before either, --metric 'acc=accuracy: (\S+)' has what is printed become a metric, any number of times; --metrics
+    auto takes lines such as "step: 3 loss: 0.2", and lines that are an object of JSON with numbers alone.
+
     Before the program: --name NAME files its runs under another name than the program's. After it: -q, --store URL,
     --unrecorded and settings of anew, as with any main.
     """

@@ -67,7 +67,11 @@ def template_of(before: Sequence[str], words: Sequence[str], *, is_partial: bool
         raise ConfigError("anew run -- needs a command: anew run -- Rscript fit.R --rate {rate} rate=0.1")
     if not is_partial:
         _check(names, {*before_names, *map(_name_of, after)}, rest)
-    return Template(tuple(rest), (*before, *after), tuple(names))
+    # Hydra takes flags before overrides, or between, but not both
+    is_flag = [each.startswith("-") or "=" not in each for each in before]
+    flags = [each for each, is_one in zip(before, is_flag, strict=True) if is_one]
+    values = [each for each, is_one in zip(before, is_flag, strict=True) if not is_one]
+    return Template(tuple(rest), (*flags, *values, *after), tuple(names))
 
 
 def _name_of(word: str) -> str | None:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.format.typed_values import overrides_of
 
 # options that a word follows
 _TAKING = ("--name", "--store")
+_METRICS = {"--metric": "a name and a pattern, such as 'acc=accuracy: (\\S+)'", "--metrics": "auto"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,15 @@ def asked(words: Sequence[str]) -> Asked:
     """
     Read `[--name NAME] (FILE | -m MODULE) [KEY=VALUE ...] [-- WORD ...]`, or `[KEY=VALUE ...] -- COMMAND [WORD ...]`.
 
+    Options before either are `--name NAME`, `--metric NAME=PATTERN` (any number of them) and `--metrics auto`; the
+    latter two become an override.
+
     Raises:
         ConfigError: It names no program and no command, or there is an option that is none.
     """
+    words, metrics = _without_metrics(words)
     if (at := _before_command(words)) is not None:
-        return _asked_command(words[:at], words[at + 1 :])
+        return _asked_command([*words[:at], *metrics], words[at + 1 :])
     rest = list(words)
     name = None
     is_module = False
@@ -62,6 +68,9 @@ def asked(words: Sequence[str]) -> Asked:
         raise ConfigError("anew run needs a program: anew run train.py lr=0.1")
     target, *rest = rest
     at = rest.index("--") if "--" in rest else len(rest)
+    # last, since flags have to come before overrides
+    rest[at:at] = metrics
+    at += len(metrics)
     return Asked(target, is_module, name, tuple(rest[:at]), tuple(rest[at + 1 :]), tuple(rest))
 
 
@@ -94,3 +103,25 @@ def _asked_command(before: Sequence[str], command: Sequence[str]) -> Asked:
         else:
             rest.append(word)
     return Asked(name=name, overrides=tuple(rest), after=(*rest, "--", *command), command=tuple(command))
+
+
+def _without_metrics(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return words without the options that say what is a metric, which stand before the program; and the override."""
+    rest: list[str] = []
+    found: list[str] = []
+    left = list(words)
+    while left and (left[0].startswith("-") or "=" in left[0]) and left[0] != "--":
+        word = left.pop(0)
+        option, mark, value = word.partition("=")
+        if option in ("--metric", "--metrics"):
+            if not mark and not left:
+                raise ConfigError(f"{option} takes {_METRICS[option]}")
+            value = value if mark else left.pop(0)
+            if (option == "--metrics") != (value == "auto"):
+                raise ConfigError(f"{option} takes {_METRICS[option]}, and not {value!r}.")
+            found.append(value)
+        else:
+            rest.append(word)
+            if word in _TAKING and left:
+                rest.append(left.pop(0))
+    return [*rest, *left], overrides_of([], {"anew.output.metrics": found}) if found else []

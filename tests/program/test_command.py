@@ -67,6 +67,7 @@ def _first_line(process: subprocess.Popen[str]) -> str:
         ([], ["make", "CC=gcc"], ["make", "CC=gcc"], []),
         ([], ["sh", "-c", "echo ${HOME} $1 {}"], ["sh", "-c", "echo ${HOME} $1 {}"], []),
         ([], ["echo", "{{rate}}", '{"a": 1}'], ["echo", "{rate}", '{"a": 1}'], []),
+        (["rate=1", "-m"], ["./fit", "{x}", "x=1,2"], ["./fit", "X"], ["-m", "rate=1", "x=1,2"]),
         (["-m"], ["./fit", "{rate}", "rate=1,2", "anew.sweep.workers=2"], ["./fit", "R"],
          ["-m", "rate=1,2", "anew.sweep.workers=2"]),
     ],
@@ -75,7 +76,7 @@ def test_what_is_the_commands_and_what_is_ours(
     before: list[str], words: list[str], command: list[str], overrides: list[str]
 ) -> None:
     template = template_of(before, words)
-    assert template.filled({"rate": "R"}) == command
+    assert template.filled({"rate": "R", "x": "X"}) == command
     assert list(template.overrides) == overrides
 
 
