@@ -213,6 +213,10 @@ class Session:
         self._sweep = session
         return session.folder.layout.folder, session
 
+    def earlier(self, settings: Mapping[str, Any], where: str) -> Sequence[RunRecord]:
+        """Return the runs of the store that meet a filter."""
+        return list(self._store(self._settings(settings)).find(where))
+
     def task(self) -> Callable[[], tuple[TaskSpec, Session]]:
         """Return what another process makes main and its session by."""
         assert self._sweep is not None

@@ -21,7 +21,7 @@ from anew.runner.store.sweep_state import Runs, ScannedOnce, read_sweep
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.groups import groups_of
 from anew.runner.sweep.report import ranking
-from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_scored
+from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of
 from anew.runner.wording import ago, duration, printable, short
 
 if TYPE_CHECKING:
@@ -152,18 +152,16 @@ def resume_command(
     """
     Run what has not completed of a sweep, once more each: what failed, was lost or interrupted, and what never began.
 
-    SETTINGS are overrides of the recording, such as anew.sweep.max_time=1h. Completed jobs are left as they are.
+    SETTINGS are overrides of the recording, such as anew.sweep.max_time=1h, and of a search how long it is to be:
+    hydra.sweeper.n_trials=40. Completed jobs are left as they are.
     """
     # what starts processes is for this command alone: the others answer in a tenth of a second
     from anew.runner.sweep.resume import resume
 
     if "=" in ref:
         ref, settings = "last", (ref, *settings)
-    wrong = next((each for each in settings if not each.lstrip("+~").startswith("anew.")), None)
-    if wrong is not None:
-        raise click.UsageError(
-            f"{wrong!r} is no setting of anew's. What the jobs are was planned; for others begin another sweep."
-        )
+    changes = [each for each in settings if not each.lstrip("+~").startswith("anew.")]
+    settings = tuple(each for each in settings if each not in changes)
     chosen = [*settings, *([f"anew.sweep.workers={workers}"] if workers else [])]
     return resume(
         ref,
@@ -171,6 +169,7 @@ def resume_command(
         failed=failed,
         missing=missing,
         settings=chosen,
+        changes=changes,
         code=code,
         trust_source=trust,
         tell=lambda text: remark(f"anew: {printable(text)}"),
@@ -269,14 +268,14 @@ def _print_search(sweep: SweepRecord, folder: Path, trusted: bool) -> None:
 
 
 def _best(sweep: SweepRecord) -> str:
-    aim = aim_of(sweep.jobs, sweep.start.direction)
+    aim = aim_of(sweep.jobs, sweep.start.aim)
     best = best_of(sweep.jobs, aim)
-    return f"{short(best.result)} ({aim.words})" if best else ""
+    return f"{short(aim.of(best))} ({aim.words})" if best else ""
 
 
 def _print_unordered(jobs: Sequence[SweepJob], aim: Aim) -> None:
     """Say of a table in which the best might come first why it does not."""
-    if aim.direction is None and sum(map(is_scored, jobs)) > 1:
+    if aim.direction is None and sum(map(aim.is_scored, jobs)) > 1:
         remark("Which result is best is not known: --min or --max; for sweeps to come anew.sweep.direction=minimize")
 
 
@@ -357,7 +356,7 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
         "overrides": list(sweep.overrides),
         "sweeper": sweep.start.sweeper,
         "launcher": sweep.start.launcher,
-        "direction": aim_of(sweep.jobs, sweep.start.direction).direction,
+        "direction": aim_of(sweep.jobs, sweep.start.aim).direction,
         "best": sweep.best.index if sweep.best else None,
         "counts": {status.value: count for status, count in sweep.counts().items()},
     }

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from anew.runner.attached.aims import Constraint, picked
 from anew.runner.errors import ValueRefusedError
 
 
@@ -43,14 +44,38 @@ def objectives(
     return tuple(_number(item, returned, directions) for item in items)
 
 
-def _picked(name: str, returned: Any, metrics: Mapping[str, Any]) -> Any:
+def violations(
+    returned: Any, constraints: Sequence[Constraint], metrics: Mapping[str, Any] | None = None
+) -> tuple[float, ...]:
+    """
+    Return by how much each constraint is missed; it is met from 0 down.
+
+    Raises:
+        NotComparableError: There is no number of that name.
+    """
+    found = []
+    for each in constraints:
+        value = _picked(each.name, returned, metrics or {}, "constraints")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise NotComparableError(
+                f"hydra.sweeper.constraints={each.text!r}: {each.name} is {value!r}, which is no number.",
+                returned=returned,
+            ) from None
+        found.append(each.missed_by(number))
+    return tuple(found)
+
+
+def _picked(name: str, returned: Any, metrics: Mapping[str, Any], option: str = "value") -> Any:
     """Return what a key of the result, or a metric, is. Raises NotComparableError."""
+    is_there, found = picked(name, returned, metrics)
+    if is_there:
+        return found
     keys = returned if isinstance(returned, Mapping) else {}
-    if name in keys or name in metrics:
-        return keys[name] if name in keys else metrics[name]
     there = ", ".join(str(each) for each in dict.fromkeys([*keys, *metrics]))
     raise NotComparableError(
-        f"hydra.sweeper.value={name} is no key of what main returned, and no metric. There are: {there or 'none'}.",
+        f"hydra.sweeper.{option}={name} is no key of what main returned, and no metric. There are: {there or 'none'}.",
         returned=returned,
     )
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.errors import EXIT_FAILED, AnewError, StoreError, ValueRefusedError
 from anew.runner.search.extra import need
 from anew.runner.search.files import SearchFiles, write_json
-from anew.runner.search.outcomes import NotComparableError, objectives
+from anew.runner.search.outcomes import NotComparableError, objectives, violations
 from anew.runner.search.record import begin_record
 from anew.runner.search.settings import SearchSettings
-from anew.runner.search.spaces import Choices, distributions, grid_point
-from anew.runner.search.study import StudyOf
+from anew.runner.search.spaces import Choices, grid_point, in_order
+from anew.runner.search.study import CONSTRAINTS, StudyOf
+from anew.runner.search.summary import best_of
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -53,6 +54,7 @@ class Search:
     Args:
         sweep: The folder of the sweep, which exists.
         settings: What is asked for.
+        beside: How many jobs there are at a time.
 
     Attributes:
         record: What is known of it beside its trials.
@@ -65,17 +67,18 @@ class Search:
         StoreError: The search cannot be kept.
     """
 
-    def __init__(self, sweep: Path, settings: SearchSettings) -> None:
+    def __init__(self, sweep: Path, settings: SearchSettings, *, beside: int = 1) -> None:
         need("optuna")
         self._settings = settings
+        self._parameters = in_order(settings.parameters)
         self.files = SearchFiles(sweep)
         self._make_folder()
         self.record = begin_record(sweep, settings)
-        self._study = StudyOf(sweep, self.record)
+        self._study = StudyOf(sweep, self.record, beside=beside)
         self._study.make()
         self._numbers = {index: trial.number for index, trial in self._study.latest().items()}
-        self._distributions = dict(distributions(settings.parameters))
         self._failed: set[int] = set()
+        self._has_told = False
         self.unfit: SearchFailedError | None = None
         if not self._numbers:
             self._announce()
@@ -89,6 +92,27 @@ class Search:
     def has_failed(self) -> bool:
         """Whether more jobs have failed than may, or one has come to nothing that can be compared."""
         return self.unfit is not None or len(self._failed) > self._settings.may_fail
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further job is to begin, also where there are fewer than was asked for."""
+        return self.has_failed or self._study.is_exhausted or self._has_stalled()
+
+    def _has_stalled(self) -> bool:
+        """Whether so many jobs in a row were no better than the best before that it is not worth going on."""
+        patience = self._settings.patience
+        if patience is None:
+            return False
+        trials = self._study.latest()
+        best = max((each.index for each in best_of(trials, self.record)), default=-1)
+        since = [index for index, trial in trials.items() if index > best and trial.state.is_finished()]
+        if len(since) < patience:
+            return False
+        if not self._has_told:
+            self._has_told = True
+            than = f"was better than job {best}" if best >= 0 else "came to a result"
+            log.info("The search ends: none of the last %d jobs %s (hydra.sweeper.patience)", len(since), than)
+        return True
 
     @property
     def failure(self) -> SearchFailedError:
@@ -124,9 +148,13 @@ class Search:
         trial = self._study.trial(number)
         params = trial.params
         if not trial.state.is_finished():
-            params = self._study.propose(index, number, self._distributions)
+            params = self._study.propose(index, number, self._parameters)
             self._hand_over(index, number)
-        return [item if isinstance(item, str) else item.override(params[item.name]) for item in self._settings.items]
+        return [
+            item if isinstance(item, str) else item.override(params[item.name])
+            for item in self._settings.items
+            if isinstance(item, str) or item.name in params
+        ]
 
     def take_up(self, index: int, *, again: bool) -> None:
         """
@@ -149,17 +177,18 @@ class Search:
         """Learn what main returned. What is no number makes the trial a failed one, and ends the search but for NaN."""
         try:
             values = objectives(returned, self.record.directions, names=self._settings.value, metrics=metrics)
+            missed: tuple[float, ...] | None = violations(returned, self._settings.constraints, metrics)
         except ValueRefusedError as error:
             if not self.files.stop_mark(index).exists():
                 if isinstance(error, NotComparableError):
                     self.unfit = self.unfit or SearchFailedError.without_numbers(index, error.message)
                 self.tell_failed(index, error.message)
                 return
-            values = ()  # it was told to stop, and may have had nothing to return
+            values, missed = (), None  # it was told to stop, and may have had nothing to return
         trial = self._study.trial(self._numbers[index])
         self._failed.discard(index)
         if not trial.state.is_finished():
-            self._complete(index, trial, values)
+            self._complete(index, trial, values, missed)
         elif trial.state is _state("FAIL"):
             self._numbers[index] = self._study.add(
                 index,
@@ -167,6 +196,7 @@ class Search:
                 params=dict(trial.params),
                 distributions=dict(trial.distributions),
                 values=list(values),
+                system_attrs={CONSTRAINTS: list(missed)} if missed else {},
             )
 
     def tell_failed(self, index: int, reason: str) -> None:
@@ -179,22 +209,26 @@ class Search:
         self._study.note(number, reason)
         self._study.open(index).tell(number, state=_state("FAIL"), skip_if_finished=True)
 
-    def _complete(self, index: int, trial: FrozenTrial, values: tuple[float, ...]) -> None:
+    def _complete(
+        self, index: int, trial: FrozenTrial, values: tuple[float, ...], missed: tuple[float, ...] | None
+    ) -> None:
         study = self._study.open(index)
+        self._study.constrain(trial.number, missed)
         if self.files.stop_mark(index).exists():
             study.tell(trial.number, state=_state("PRUNED"), skip_if_finished=True)
         else:
             study.tell(trial.number, list(values), state=_state("COMPLETE"), skip_if_finished=True)
 
     def _fixed(self, index: int) -> dict[str, Any]:
-        if self.record.sampler.name != "grid":
-            return {}
-        return {"fixed_params": grid_point(self._settings.parameters, index)}
+        if self.record.sampler.name == "grid":
+            return {"fixed_params": grid_point(self._settings.parameters, index)}
+        return {"fixed_params": dict(self.record.points[index])} if index < len(self.record.points) else {}
 
     def _hand_over(self, index: int, number: int) -> None:
         values = {
             "study": self.record.study,
             "storage": self.record.storage,
+            "folder": self.record.folder,
             "trial": number,
             "directions": list(self.record.directions),
             "pruner": None

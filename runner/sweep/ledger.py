@@ -109,7 +109,11 @@ class Ledger:
             return Undue.NOT_DUE
         if self._only and job.status not in self._only:
             return Undue.NOT_DUE
-        if self._reuse is not None and self._take_done(self._reuse, job):
+        is_refused = index in self._known and bool(self._known[index].refused)
+        if is_refused and job.status.final:
+            # it would be refused again
+            return Undue.NOT_DUE
+        if self._reuse is not None and not is_refused and self._take_done(self._reuse, job):
             return Undue.NOT_DUE
         self.attempts[index] = job.attempts + 1
         return Due(job.attempts + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -36,7 +37,7 @@ from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.report import say_ending, say_failures
 from anew.runner.sweep.reuse import Reuse, Work
 from anew.runner.sweep.telling import tell_observers
-from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart
+from anew.runner.sweep_records import Aim, PlannedJob, SweepJob, SweepRecord, SweepStart
 from anew.runner.wording import say
 
 if TYPE_CHECKING:
@@ -166,7 +167,10 @@ class SweepSession:
             sweeper=launching.sweeper,
             launcher=launching.option,
             planned_ahead=launching.planned_ahead,
-            direction=launching.direction or self._direction(),
+            direction=launching.direction or (self._direction() if len(launching.directions) < 2 else None),
+            directions=launching.directions if len(launching.directions) > 1 else (),
+            value=launching.value,
+            constraints=launching.constraints,
             source=self._source(),
             hostname=socket.gethostname(),
             parent=None if self._within is None else self._within.seen_from(self._store.root),
@@ -253,6 +257,12 @@ class SweepSession:
         """Return the attempt that a job is to be run in now, or why it is not."""
         return self._ledger.due(index)
 
+    def withdraw(self) -> None:
+        """Leave nothing of a sweep of which no job was planned."""
+        if not self._is_resumed and not self._ledger.known:
+            self._ledger.close("failed", "")
+            shutil.rmtree(self.folder.layout.folder, ignore_errors=True)
+
     def end(self, reason: str, detail: str = "") -> SweepRecord:
         """Write that nobody hands out jobs any more, and return how it went."""
         self._ledger.close(reason, detail)
@@ -297,6 +307,7 @@ class SweepSession:
         """Run jobs until there are no more. Raises SweepStoppedError when it is stopped before."""
         self._redact_hydras()
         self._followed.require()
+        following = self._without_refused(following, run_here, tell)
         with raise_on_sigterm():
             if self._is_beside(self._launching):
                 if self._ledger.progress is None:
@@ -306,6 +317,24 @@ class SweepSession:
                 HandOut(self._ledger, engine, more, self._watching(tell)).run()
             else:
                 self._one_by_one(following, run_here, tell)
+
+    def _without_refused(
+        self,
+        following: Callable[[], Ticket | None],
+        run_here: Callable[[Ticket], object],
+        tell: Callable[[int], object],
+    ) -> Callable[[], Ticket | None]:
+        """Return what gives the jobs that can be composed; of the others it is put on record here that they failed."""
+
+        def more() -> Ticket | None:
+            while (ticket := following()) is not None and ticket.refused:
+                self._ledger.note_begin(ticket.index)
+                run_here(ticket)
+                self._ledger.note_end(self._ledger.job(ticket.index))
+                tell(ticket.index)
+            return ticket
+
+        return more
 
     def _watching(self, tell: Callable[[int], object]) -> Callable[[int], object]:
         """Return what is called with a job that has ended in another process, whose observers say nothing here."""
@@ -338,7 +367,7 @@ class SweepSession:
         return Progress(
             self.folder.number,
             len(self._ledger.known) if self._launching.planned_ahead else None,
-            direction=start.direction if start else self._direction(),
+            aim=start.aim if start else Aim(self._direction()),
             quiet=self._quiet,
             done=self._ledger.count_completed() if self._is_resumed else 0,
         )
