@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.format.metric_lines import pattern_of
 from anew.runner.format.values import flaw_of_tags
 from anew.runner.wording import nearest
 
@@ -26,10 +27,18 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputSettings:
-    """How stdout and stderr are captured: "fd" (children too), "sys" (Python's own), "off"; limit in bytes."""
+    """
+    How stdout and stderr are captured.
+
+    Attributes:
+        mode: "fd" (children too), "sys" (Python's own), "off".
+        limit_bytes: How large the log may become.
+        metrics: What in it is a metric, as `format.metric_lines.pattern_of` reads it: `NAME=PATTERN`, or "auto".
+    """
 
     mode: Literal["fd", "sys", "off"] = "fd"
     limit_bytes: int = 16 * 2**20
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,7 +198,7 @@ class Settings:
             self,
             keep=True,
             observers=(),
-            output=replace(self.output, mode="off"),
+            output=replace(self.output, mode="off", metrics=()),
             system=replace(self.system, enabled=False),
             source=replace(self.source, enabled=False),
             inputs=replace(self.inputs, notice=False, keep_bytes=0),
@@ -217,9 +226,21 @@ class Settings:
             )
         built = replace(_build(cls, rest, "anew"), keep=keep, observers=observers)
         _ = built.sweep.max_time_s
+        _check_metrics(built.output)
         if flaw := flaw_of_tags(built.tags):
             raise ConfigError(f"anew.tags is {list(built.tags)!r}: {flaw}", key="anew.tags")
         return built
+
+
+def _check_metrics(output: OutputSettings) -> None:
+    where = "anew.output.metrics"
+    for text in output.metrics:
+        try:
+            pattern_of(text)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}", key=where) from None
+    if output.metrics and output.mode == "off":
+        raise ConfigError(f"{where} reads what is captured, and anew.output.mode is off.", key=where)
 
 
 def places_of(name: str, cls: type[Any] = Settings, where: str = "anew") -> list[str]:

@@ -1,10 +1,10 @@
-"""A program that knows nothing of Anew, as an experiment's main."""
+"""A program that knows nothing of Anew, or a command, as an experiment's main."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
@@ -12,6 +12,7 @@ from typing import Any
 
 from anew.runner.errors import AnewError
 from anew.runner.experiment import Experiment, Main
+from anew.runner.program.command import Command, command_of
 from anew.runner.program.modules import lead_to
 from anew.runner.program.program import Program, read_program
 from anew.runner.program.schema import schema_of
@@ -21,19 +22,35 @@ from anew.runner.relaunch.plan import assignment
 
 def main_of(program: Program, name: str | None, words: Sequence[str]) -> Main:
     """Return a program as an experiment's main, whose configuration is what its parameters are."""
-    schema = schema_of(program.found.parameters, list(words))
 
     def run(config: Any) -> None:
         program.run(config)
 
+    schema = schema_of(program.found.parameters, list(words))
     # recorded, and found again, as what is in the program's own file
-    names = {"__name__": __name__, "__file__": str(program.file), "__spec__": None, "__builtins__": __builtins__}
-    code = run.__code__.replace(co_filename=str(program.file), co_firstlineno=1)
+    return _made(run, schema, name or program.name, "program", lies_in=str(program.file), file=str(program.file))
+
+
+def main_of_command(command: Command, name: str | None) -> Main:
+    """Return a command as an experiment's main, whose configuration is what its parameters are."""
+
+    def run(config: Any) -> None:
+        command.run(config)
+
+    schema = schema_of(command.template.parameters, [])
+    # whatever it is that is started, the project is where it is started
+    place = os.path.join(os.getcwd(), "command")
+    return _made(run, schema, name or command.name, "command", lies_in=place, file=command.file)
+
+
+def _made(run: Callable[[Any], None], schema: type, name: str, entry: str, *, lies_in: str, file: str) -> Main:
+    names = {"__name__": __name__, "__file__": file, "__spec__": None, "__builtins__": __builtins__}
+    code = run.__code__.replace(co_filename=lies_in, co_firstlineno=1)
     function = FunctionType(code, names, "main", None, run.__closure__)
     function.__module__, function.__qualname__ = "__main__", "main"
     function.__annotations__ = {"config": schema}
-    made = Experiment(name or program.name).main(config=schema)(function)
-    made.entry = "program"
+    made = Experiment(name).main(config=schema)(function)
+    made.entry = entry
     return made
 
 
@@ -42,18 +59,29 @@ def _as_on_record(wanted: Asked) -> Asked:
     errand = assignment.errand
     if errand is None:
         return wanted
+    if wanted.command is not None:
+        words = [str(errand.places.here(Path(word))) if os.path.isabs(word) else word for word in wanted.command]
+        return replace(wanted, command=tuple(words), name=errand.experiment)
     target = wanted.target if wanted.is_module else str(errand.places.here(Path(errand.command.target)))
     return replace(wanted, target=target, name=errand.experiment)
 
 
+def _main(wanted: Asked) -> Main:
+    """Return what is asked for, and have `sys.argv` and the import path be its own. Raises AnewError."""
+    if wanted.command is not None:
+        command = command_of(wanted.overrides, wanted.command)
+        sys.argv = [command.file, *command.template.overrides]
+        return main_of_command(command, wanted.name)
+    lead_to(os.getcwd() if wanted.is_module else str(Path(wanted.target).absolute().parent))
+    program = read_program(wanted.target, is_module=wanted.is_module)
+    sys.argv = [str(program.file), *wanted.overrides]
+    return main_of(program, wanted.name, wanted.words)
+
+
 def main(words: Sequence[str]) -> None:
-    """Run a program as a run, or as a sweep's, by a command line. Leaves as a command does."""
+    """Run a program or a command as a run, or as a sweep's, by a command line. Leaves as a command does."""
     try:
-        wanted = _as_on_record(asked(words))
-        lead_to(os.getcwd() if wanted.is_module else str(Path(wanted.target).absolute().parent))
-        program = read_program(wanted.target, is_module=wanted.is_module)
-        sys.argv = [str(program.file), *wanted.overrides]
-        made = main_of(program, wanted.name, wanted.words)
+        made = _main(_as_on_record(asked(words)))
     except AnewError as error:
         sys.stderr.write(f"anew: {error}\n")
         sys.exit(error.exit_code)
