@@ -6,6 +6,7 @@ import ast
 import builtins
 import difflib
 import io
+import logging
 import sys
 import traceback
 from collections.abc import Mapping
@@ -62,6 +63,7 @@ class Program:
         )
         sys.modules["__main__"] = module
         sys.argv = [str(self.file), *words]
+        _fresh_logging()
         exec(self.code(values), vars(module))
 
     def code(self, values: Mapping[str, Any]) -> CodeType:
@@ -76,6 +78,17 @@ class Program:
         if not changed:
             return compile(source, str(self.file), "exec", dont_inherit=True)
         return compile(_assigning(ast.parse(source), changed), str(self.file), "exec", dont_inherit=True)
+
+
+def _fresh_logging() -> None:
+    """Have `logging` be as an interpreter begins with it: what composed the configuration has set it up as well."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+    root.setLevel(logging.WARNING)
+    for each in list(root.manager.loggerDict.values()):
+        if isinstance(each, logging.Logger):
+            each.disabled = False
 
 
 def _assigning(tree: ast.Module, changed: Mapping[str, Any]) -> ast.Module:

@@ -13,6 +13,7 @@ from anew.runner.format.values import plain
 from anew.runner.records import Status, Verdict
 from anew.runner.rerun.histograms import compare_histograms
 from anew.runner.rerun.parts import Part, value_parts
+from anew.runner.rerun.printed import compare_printed
 from anew.runner.rerun.series import SeriesCompared, compare_series
 from anew.runner.rerun.sides import Side
 from anew.runner.wording import some
@@ -56,7 +57,7 @@ def compare(was: Side, now: Side, *, ignore: Sequence[str] = ()) -> Compared:
     Args:
         was: The run on record.
         now: Its re-run, ended.
-        ignore: Patterns of metrics to leave out.
+        ignore: Patterns of metrics to leave out; "output" leaves out what is printed.
     """
     # a run with a hole is FAILED for that, and main did not fail
     found = Compared(partial=was.record.status in NOT_ENDED or bool(was.record.losses))
@@ -72,6 +73,10 @@ def compare(was: Side, now: Side, *, ignore: Sequence[str] = ()) -> Compared:
     found.parts += _told(was, now, found)
     found.parts += _histograms(was, now, ignore, found)
     found.artifacts += _artifacts(was, now, found)
+    if not any(fnmatch.fnmatchcase("output", pattern) for pattern in ignore):
+        printed = compare_printed(was, now, broken_off=found.partial)
+        found.parts += printed.parts
+        found.remarks += printed.remarks
     return found
 
 

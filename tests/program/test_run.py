@@ -241,3 +241,14 @@ def test_the_store_that_is_named_is_where_it_goes(trial: Project) -> None:
     anew(trial, "run", "--store", "elsewhere", "train.py")
     anew(trial, "run", "train.py", "--store", "elsewhere")
     assert {"1", "2", "3"} <= set(os.listdir(trial.folder / "elsewhere"))
+
+
+def test_its_logging_is_its_own(trial: Project) -> None:
+    _put(
+        trial,
+        "import logging\nlogging.basicConfig(format='%(levelname)s %(message)s')\n"
+        "logging.info('no')\nlogging.error('x')\n",
+    )
+    done = anew(trial, "run", "train.py")
+    assert done.stdout == ""
+    assert "ERROR x\n" in done.stderr
