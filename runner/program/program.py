@@ -16,12 +16,15 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from anew.runner.config.compose.state import hydra_kept
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.program.found import Found, find_parameters
 from anew.runner.program.modules import module_file
 from anew.runner.program.parameters import Assigned, command_line
 from anew.runner.program.schema import WORDS, values_of
+from anew.runner.program.understood import PARSED, understood
+from anew.runner.run.handle import current_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ class Program:
         sys.modules["__main__"] = module
         sys.argv = [str(self.file), *words]
         _fresh_logging()
-        exec(self.code(values), vars(module))
+        # what composed the configuration is Hydra too, and the program has that to itself
+        with hydra_kept(), understood(_keep, self.found.imports):
+            exec(self.code(values), vars(module))
 
     def code(self, values: Mapping[str, Any]) -> CodeType:
         """Return its code, with other values for names that it assigns; every line keeps its number."""
@@ -78,6 +83,11 @@ class Program:
         if not changed:
             return compile(source, str(self.file), "exec", dont_inherit=True)
         return compile(_assigning(ast.parse(source), changed), str(self.file), "exec", dont_inherit=True)
+
+
+def _keep(parsed: Mapping[str, Any]) -> None:
+    if parsed:
+        current_run().info({PARSED: parsed})
 
 
 def _fresh_logging() -> None:

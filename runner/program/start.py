@@ -46,12 +46,25 @@ def _as_on_record(wanted: Asked) -> Asked:
     return replace(wanted, target=target, name=errand.experiment)
 
 
+def _to_hydra(wanted: Asked) -> Asked:
+    """Return what is asked for of a program whose words are Hydra's, but for settings and options of Anew's."""
+    ours = [each for each in wanted.overrides if each.lstrip("+~").startswith("anew.") or _is_option(each)]
+    theirs = [each for each in wanted.overrides if each not in ours]
+    return replace(wanted, overrides=tuple(ours), words=(*theirs, *wanted.words))
+
+
+def _is_option(word: str) -> bool:
+    return word in ("-q", "--quiet", "--unrecorded") or word.startswith("--store=")
+
+
 def main(words: Sequence[str]) -> None:
     """Run a program as a run, or as a sweep's, by a command line. Leaves as a command does."""
     try:
         wanted = _as_on_record(asked(words))
         lead_to(os.getcwd() if wanted.is_module else str(Path(wanted.target).absolute().parent))
         program = read_program(wanted.target, is_module=wanted.is_module)
+        if program.found.main == "hydra":
+            wanted = _to_hydra(wanted)
         sys.argv = [str(program.file), *wanted.overrides]
         made = main_of(program, wanted.name, wanted.words)
     except AnewError as error:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
+from anew.runner.capture.command import prints_outcome
 from anew.runner.dataclass import dataclass
 from anew.runner.format.values import plain
-from anew.runner.records import Status, Verdict
+from anew.runner.records import RunRecord, Status, Verdict
 from anew.runner.rerun.histograms import compare_histograms
 from anew.runner.rerun.parts import Part, value_parts
 from anew.runner.rerun.printed import compare_printed
@@ -211,12 +212,18 @@ def _histograms(was: Side, now: Side, ignore: Sequence[str], found: Compared) ->
 
 def _told(was: Side, now: Side, found: Compared) -> Iterator[Part]:
     """Yield where the facts and the tags part that main set."""
-    old, new = was.record.info, now.record.info
+    # what a program's own parser made of its words is no outcome, and may hold paths and computed defaults
+    old, new = (_without_parsed(side.record) for side in (was, now))
     fewer = found.partial or was.lost_points
     yield from value_parts(old, {key: new[key] for key in old if key in new} if fewer else new, "info")
     tags, tags_now = was.tags(), now.tags()
     if not (tags <= tags_now if fewer else tags == tags_now):
         yield Part("tags", "", None, sorted(tags), sorted(tags_now), None)
+
+
+def _without_parsed(record: RunRecord) -> Mapping[str, Any]:
+    is_parsed = prints_outcome(record.command)
+    return {key: value for key, value in record.info.items() if not (is_parsed and key == "parsed")}
 
 
 def _artifacts(was: Side, now: Side, found: Compared) -> Iterator[Part]:

@@ -252,3 +252,56 @@ def test_its_logging_is_its_own(trial: Project) -> None:
     done = anew(trial, "run", "train.py")
     assert done.stdout == ""
     assert "ERROR x\n" in done.stderr
+
+
+def test_what_its_parser_made_of_it_is_on_record(trial: Project) -> None:
+    _put(
+        trial,
+        "import argparse, os\n"
+        "parser = argparse.ArgumentParser()\n"
+        "names = ['alpha']\n"
+        "for name in names:\n"
+        "    parser.add_argument(f'--{name}', type=float, default=1.0)\n"
+        "parser.add_argument('--out', default=os.getcwd())\n"
+        "parser.add_argument('--api-key')\n"
+        "args = parser.parse_args()\n"
+        "assert 'runner' not in argparse.ArgumentParser.parse_known_args.__module__\n",
+    )
+    anew(trial, "run", "train.py", "--", "--alpha", "3", "--api-key", "hunter2hunter2")
+    parsed = _last(trial).info["parsed"]
+    assert (
+        parsed == {"alpha": 3.0, "out": str(trial.folder), "api_key": "<redacted>"} or "redacted" in parsed["api_key"]
+    )
+    assert (parsed["alpha"], parsed["out"]) == (3.0, str(trial.folder))
+    assert "identical" in anew(trial, "rerun", "1").stdout
+
+
+def test_a_main_of_hydras_is_given_its_words(trial: Project) -> None:
+    (trial.folder / "conf").mkdir()
+    (trial.folder / "conf" / "config.yaml").write_text("lr: 0.1\nmodel:\n  depth: 2\n")
+    _put(
+        trial,
+        "import hydra\n"
+        "@hydra.main(version_base=None, config_path='conf', config_name='config')\n"
+        "def main(cfg):\n"
+        "    print(cfg.lr * cfg.model.depth)\n"
+        "if __name__ == '__main__':\n"
+        "    main()\n",
+    )
+    done = anew(trial, "run", "train.py", "lr=0.5", "model.depth=4", "-q")
+    assert done.stdout == "2.0\n"
+    record = _last(trial)
+    assert record.config == {"argv": ["lr=0.5", "model.depth=4"]}
+    assert record.info["parsed"] == {"lr": 0.5, "model": {"depth": 4}}
+    assert "identical" in anew(trial, "rerun", "1").stdout
+
+
+def test_a_main_of_ours_is_run_as_it_is(trial: Project) -> None:
+    trial.write("@experiment.main\ndef main(run: Run, lr: float = 0.1):\n    return lr\n")
+    anew(trial, "run", "train.py", "lr=0.5")
+    record = _last(trial)
+    assert (record.experiment, record.result, record.config) == ("trial", 0.5, {"lr": 0.5})
+    assert record.command is not None
+    assert record.command.argv == ("train.py", "lr=0.5")
+    assert record.command.entry == "script"
+    assert "leave out --name" in anew(trial, "run", "--name", "x", "train.py", code=2).stderr
