@@ -73,9 +73,21 @@ def find_parameters(source: str, file: str = "program.py") -> Found:
         parameters=(*options.values(), *rest),
         is_partial=reader.is_partial,
         shadowed=shadowed,
-        reads_argv=any(isinstance(node, ast.Attribute) and dotted(node) == "sys.argv" for node in ast.walk(tree)),
+        reads_argv=_reads_argv(tree),
         imports=imports_of(tree),
         main=own_main(tree),
+    )
+
+
+def _reads_argv(tree: ast.Module) -> bool:
+    return any(
+        (isinstance(node, ast.Attribute) and dotted(node) == "sys.argv")
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "sys"
+            and any(each.name == "argv" for each in node.names)
+        )
+        for node in ast.walk(tree)
     )
 
 

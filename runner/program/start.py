@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from anew.runner.errors import AnewError
+from anew.runner.errors import AnewError, ConfigError
 from anew.runner.experiment import Experiment, Main
 from anew.runner.program.modules import lead_to
 from anew.runner.program.program import Program, read_program
@@ -46,6 +46,22 @@ def _as_on_record(wanted: Asked) -> Asked:
     return replace(wanted, target=target, name=errand.experiment)
 
 
+def _refuse_unread(wanted: Asked, program: Program) -> None:
+    """Raise ConfigError for what names nothing, of a program that reads its words by itself."""
+    found = program.found
+    if not found.reads_argv or found.has_command_line or assignment.errand is not None:
+        return
+    names = {each.partition(".")[0] for each in found.by_name} | {"anew", "hydra"}
+    for word in wanted.overrides:
+        key, mark, _ = word.partition("=")
+        if mark and not key.startswith(("-", "+", "~")) and key.partition(".")[0] not in names:
+            target = f"-m {wanted.target}" if wanted.is_module else wanted.target
+            raise ConfigError(
+                f"{key} is no parameter of {wanted.target!r} that reading it shows: it looks at sys.argv by itself. "
+                f"To give it words as they are: anew run {target} -- {word}"
+            )
+
+
 def _to_hydra(wanted: Asked) -> Asked:
     """Return what is asked for of a program whose words are Hydra's, but for settings and options of Anew's."""
     ours = [each for each in wanted.overrides if each.lstrip("+~").startswith("anew.") or _is_option(each)]
@@ -65,6 +81,7 @@ def main(words: Sequence[str]) -> None:
         program = read_program(wanted.target, is_module=wanted.is_module)
         if program.found.main == "hydra":
             wanted = _to_hydra(wanted)
+        _refuse_unread(wanted, program)
         sys.argv = [str(program.file), *wanted.overrides]
         made = main_of(program, wanted.name, wanted.words)
     except AnewError as error:

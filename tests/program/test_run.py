@@ -121,6 +121,33 @@ def test_it_runs_as_the_interpreter_runs_it(trial: Project) -> None:
     assert lines[1] == "Point(x=3) True"
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_its_own_processes_find_what_is_changed(trial: Project, method: str) -> None:
+    _put(trial, "", "pkg/__init__.py")
+    _put(trial, "X = 1\n", "pkg/beside.py")
+    _put(
+        trial,
+        "import multiprocessing, os\n"
+        "from .beside import X\n"
+        "POWER = 2\n"
+        "class Odd(Exception):\n"
+        "    pass\n"
+        "def inner(x):\n"
+        "    return x**POWER, os.path.basename(__file__), __name__, Odd\n"
+        "def work(x):\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(1) as pool:\n"
+        "        return inner(x), pool.apply(inner, (x,))\n"
+        "if __name__ == '__main__':\n"
+        "    from concurrent.futures import ProcessPoolExecutor\n"
+        f"    with ProcessPoolExecutor(1, multiprocessing.get_context({method!r})) as pool:\n"
+        "        print(pool.submit(work, 2).result())\n",
+        "pkg/train.py",
+    )
+    said = anew(trial, "run", "-m", "pkg.train", "POWER=3").stdout.splitlines()[-1]
+    one = "(8, 'train.py', '__mp_main__', <class '__main__.Odd'>)"
+    assert said == f"({one}, {one})"
+
+
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 def test_its_own_processes_find_what_is_in_it(trial: Project, method: str) -> None:
     _put(
@@ -207,12 +234,14 @@ def test_what_it_takes_is_listed_and_nothing_runs(trial: Project) -> None:
         (("sub",), "is a folder"),
         (("-m", "no.such"), "There is no module 'no.such'"),
         ((), "anew run train.py lr=0.1"),
+        (("by_hand.py", "lr=0.1"), "anew run by_hand.py -- lr=0.1"),
         (("--fast", "train.py"), "--fast"),
     ],
 )
 def test_a_mistake_gets_one_message_and_no_run(trial: Project, words: tuple[str, ...], said: str) -> None:
     _put(trial, TRAIN)
     _put(trial, "x = (\n", "broken.py")
+    _put(trial, "from sys import argv\nprint(argv[1:])\n", "by_hand.py")
     (trial.folder / "data.bin").write_bytes(b"\xff\xfe\x00")
     (trial.folder / "sub").mkdir()
     done = anew(trial, "run", *words, code=2)
