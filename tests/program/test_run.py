@@ -292,15 +292,13 @@ def test_what_its_parser_made_of_it_is_on_record(trial: Project) -> None:
         "for name in names:\n"
         "    parser.add_argument(f'--{name}', type=float, default=1.0)\n"
         "parser.add_argument('--out', default=os.getcwd())\n"
-        "parser.add_argument('--api-key')\n"
+        "parser.add_argument('--api-key', default='hunter2' * 2)\n"
         "args = parser.parse_args()\n"
         "assert 'runner' not in argparse.ArgumentParser.parse_known_args.__module__\n",
     )
-    anew(trial, "run", "train.py", "--", "--alpha", "3", "--api-key", "hunter2hunter2")
+    anew(trial, "run", "train.py", "--", "--alpha", "3")
     parsed = _last(trial).info["parsed"]
-    assert (
-        parsed == {"alpha": 3.0, "out": str(trial.folder), "api_key": "<redacted>"} or "redacted" in parsed["api_key"]
-    )
+    assert "redacted" in parsed["api_key"]
     assert (parsed["alpha"], parsed["out"]) == (3.0, str(trial.folder))
     assert "identical" in anew(trial, "rerun", "1").stdout
 
