@@ -71,6 +71,11 @@ def capture_command(
     )
 
 
+def prints_outcome(command: CommandFacts) -> bool:
+    """Whether what a command prints is a part of what comes of it: it has no main, which would return something."""
+    return command.entry == "program"
+
+
 def program_files(command: CommandFacts) -> tuple[str, ...]:
     """Return the files that a command starts, or that its words name, which need be no module's."""
     if command.entry == "command":

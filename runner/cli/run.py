@@ -9,6 +9,7 @@ import click
 
 from anew.runner.cli.context import Workbench, command, print_json
 from anew.runner.cli.render import remark, say, table
+from anew.runner.errors import ConfigError
 from anew.runner.program.parameters import MISSING, Parameter
 from anew.runner.program.program import Program, read_program
 from anew.runner.program.template import template_of
@@ -54,6 +55,9 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     anew run train.py -- --lr 0.1     words as they are
     anew run -- ./fit.sh {lr} lr=0.1  any command; -m before the -- for a sweep
 
+    A program with a main of Anew's is run as `python train.py lr=0.1` runs it; one with a main of Hydra's is given the
+    words as Hydra's.
+
     Parameters are found by reading the program: options of argparse, click, typer, absl, of dataclass parsers and fire,
     and names that it assigns a value to at its top level. Nothing of it runs before the run is on record.
 
@@ -74,7 +78,10 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
         _print(read_program(wanted.target, is_module=wanted.is_module), as_json)
         return 0
     store = [f"--store={workbench.url}"] if workbench.url else []
-    _become([*_before(wanted), *store, *wanted.after])
+    program = read_program(wanted.target, is_module=wanted.is_module)
+    if program.found.main == "anew":
+        _become_main(wanted, store)
+    _become(["-m", _PROGRAMS, *_before(wanted), *store, *wanted.after])
     return 0
 
 
@@ -83,10 +90,19 @@ def _before(wanted: Asked) -> list[str]:
     return [*name, *(["-m"] if wanted.is_module else []), *([wanted.target] if wanted.command is None else [])]
 
 
+def _become_main(wanted: Asked, store: list[str]) -> None:
+    """Go on as a program that records itself: what is typed is its main's."""
+    if wanted.name is not None:
+        raise ConfigError(
+            f"{wanted.target!r} has a main of an experiment, whose name its runs have; leave out --name {wanted.name}"
+        )
+    _become([*(["-m"] if wanted.is_module else []), wanted.target, *store, *wanted.after])
+
+
 def _become(words: list[str]) -> None:
     """Go on as the program that runs it: signals and the exit code are its own."""
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", _PROGRAMS, *words])
+    os.execv(sys.executable, [sys.executable, *words])
 
 
 def _print_names(names: tuple[str, ...], as_json: bool) -> None:

@@ -73,10 +73,16 @@ class OutputLog:
         with self._lock:
             return self._seals.sealed_bytes
 
-    def stream(self) -> Cursor:
+    def stream(self, *, of_errors: bool = False) -> Cursor:
         """Return the place where a further stream prints."""
         with self._lock:
-            return self._screen.cursor()
+            return self._screen.cursor(of_errors=of_errors)
+
+    @property
+    def turns(self) -> tuple[int, ...] | None:
+        """How many lines are of what was printed, of errors, and so on by turns; None where that is not kept."""
+        with self._lock:
+            return self._screen.turns()
 
     def print(self, stream: Cursor, text: str) -> None:
         """Take what a stream printed; it is on disk after `FLUSH_S` at the latest if `tick` is called then."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from anew.runner.errors import AnewError
+from anew.runner.errors import AnewError, ConfigError
 from anew.runner.experiment import Experiment, Main
 from anew.runner.program.command import Command, command_of
 from anew.runner.program.modules import lead_to
@@ -74,8 +74,38 @@ def _main(wanted: Asked) -> Main:
         return main_of_command(command, wanted.name)
     lead_to(os.getcwd() if wanted.is_module else str(Path(wanted.target).absolute().parent))
     program = read_program(wanted.target, is_module=wanted.is_module)
+    if program.found.main == "hydra":
+        wanted = _to_hydra(wanted)
+    _refuse_unread(wanted, program)
     sys.argv = [str(program.file), *wanted.overrides]
     return main_of(program, wanted.name, wanted.words)
+
+
+def _refuse_unread(wanted: Asked, program: Program) -> None:
+    """Raise ConfigError for what names nothing, of a program that reads its words by itself."""
+    found = program.found
+    if not found.reads_argv or found.has_command_line or assignment.errand is not None:
+        return
+    names = {each.partition(".")[0] for each in found.by_name} | {"anew", "hydra"}
+    for word in wanted.overrides:
+        key, mark, _ = word.partition("=")
+        if mark and not key.startswith(("-", "+", "~")) and key.partition(".")[0] not in names:
+            target = f"-m {wanted.target}" if wanted.is_module else wanted.target
+            raise ConfigError(
+                f"{key} is no parameter of {wanted.target!r} that reading it shows: it looks at sys.argv by itself. "
+                f"To give it words as they are: anew run {target} -- {word}"
+            )
+
+
+def _to_hydra(wanted: Asked) -> Asked:
+    """Return what is asked for of a program whose words are Hydra's, but for settings and options of Anew's."""
+    ours = [each for each in wanted.overrides if each.lstrip("+~").startswith("anew.") or _is_option(each)]
+    theirs = [each for each in wanted.overrides if each not in ours]
+    return replace(wanted, overrides=tuple(ours), words=(*theirs, *wanted.words))
+
+
+def _is_option(word: str) -> bool:
+    return word in ("-q", "--quiet", "--unrecorded") or word.startswith("--store=")
 
 
 def main(words: Sequence[str]) -> None:
