@@ -30,7 +30,7 @@ from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_for_recording
 from anew.runner.store.passing import PassingStore
-from anew.runner.sweep.ledger import take
+from anew.runner.sweep.ledger import orders_for, take
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
 from anew.runner.sweep_records import PlannedJob
 
@@ -129,15 +129,15 @@ class Session:
         number, layout = store.claim()
         if not self._claims:
             self._keep_earlier(store, number)
-        sweep = None
+        claim = Claim(store=store, number=number, layout=layout, settings=checked)
         if isinstance(self._errand, OneJob):
             multirun, job_num = True, self._errand.job
         if multirun and self._sweep is not None and job_num is not None:
-            sweep = SweepMembership(id=take(store, self._sweep, job_num, number), index=job_num)
-        is_attached = isinstance(self._sweep, Attachment)
-        self._claims.append(
-            Claim(store=store, number=number, layout=layout, settings=checked, sweep=sweep, is_attached=is_attached)
-        )
+            is_attached = isinstance(self._sweep, Attachment)
+            member = SweepMembership(id=take(store, self._sweep, job_num, number), index=job_num)
+            orders = orders_for(self._sweep, job_num, checked.sweep, is_apart=is_attached)
+            claim = replace(claim, sweep=member, is_attached=is_attached, orders=orders)
+        self._claims.append(claim)
         return layout.files
 
     def _keep_earlier(self, store: FolderStore, number: int) -> None:

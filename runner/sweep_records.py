@@ -80,10 +80,11 @@ class Taken:
     Attributes:
         index: The job.
         attempt: From 1.
-        run: The number of the run that does it; None when the file that says so is missing or damaged.
+        run: The number of the run that does it; None for none, or when the file that says so is missing or damaged.
         process: The process that took it; None for a run that was there already.
         taken_at: When, aware.
         reused: Whether the run had been completed before, and was not run for this.
+        cause: Why no process came to main, where there is no run for that; else empty.
     """
 
     index: int
@@ -92,6 +93,12 @@ class Taken:
     taken_at: datetime
     process: ProcessFacts | None = None
     reused: bool = False
+    cause: str = ""
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the file that says whose it is, is missing or damaged."""
+        return self.run is None and not self.cause
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from anew.runner.cli.render import remark, remark_damage, say, status_style, sty
 from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
-from anew.runner.store.sweep_state import Runs, ScannedOnce, read_sweep
+from anew.runner.store.sweep_state import Runs, ScannedOnce, job_state, read_sweep
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
 from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_scored
@@ -167,14 +167,40 @@ def resume_command(
 @click.argument("ref", default="last")
 @click.option("--finish", is_flag=True, help="Let the jobs that are running come to their end.")
 def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
-    """Stop a sweep: running jobs are interrupted, as by a Ctrl-C, the others stay planned. Resume goes on with it."""
+    """
+    Stop a sweep: running jobs are interrupted, as by a Ctrl-C, the others stay planned. Resume goes on with it.
+
+    REF is its number, or last; of one job with its index, such as 7/3: the others go on.
+    """
+    ref, slash, index = ref.partition("/")
     folder = workbench.folders.sweep_folder(ref)
     if not folder.conductor_alive():
         say(f"sweep {folder.number} is not going on: nobody hands out its jobs")
         return
+    if slash:
+        if finish:
+            raise click.UsageError("--finish is for a whole sweep: it lets its running jobs come to their end.")
+        _stop_job(workbench, folder, index)
+        return
     folder.ask_to_stop("finish" if finish else "now")
     number, what = folder.number, "finish" if finish else "stop"
     say(f"sweep {number} was asked to {what}; to see it: {as_typed(f'anew sweep show {number}', folder.store)}")
+
+
+def _stop_job(workbench: Workbench, folder: SweepFolder, index: str) -> None:
+    number = folder.number
+    planned = {str(job.index): job for job in folder.planned()}
+    if index not in planned:
+        shown = as_typed(f"anew sweep show {number} --all", folder.store)
+        raise click.UsageError(f"Sweep {number} has no job {index!r}; it has {len(planned)}. To see them: {shown}")
+    job = job_state(folder, int(index), planned[index].overrides, workbench.folders)
+    if job.status.final:
+        say(f"job {number}/{index} has ended already: {job.status.value}")
+        return
+    is_running = job.status is Status.RUNNING
+    folder.halt(job.index, job.attempts + (not is_running))
+    what = "was asked to stop" if is_running else "will not be begun"
+    say(f"job {number}/{index} {what}; to run it: {as_typed(f'anew sweep resume {number}', folder.store)}")
 
 
 _SHORT = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from anew.runner.capture.source import SourceScan
 from anew.runner.dataclass import dataclass
+from anew.runner.guard.orders import Orders
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, RerunOf, SourceFacts, SweepMembership
 from anew.runner.settings import Settings
@@ -28,6 +29,7 @@ class Claim:
         settings: How it is recorded.
         sweep: The sweep that it is of.
         is_attached: Whether another process conducts that.
+        orders: What has this job of it end before its time.
     """
 
     store: FolderStore
@@ -36,6 +38,7 @@ class Claim:
     settings: Settings
     sweep: SweepMembership | None = None
     is_attached: bool = False
+    orders: Orders | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

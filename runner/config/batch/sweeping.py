@@ -25,6 +25,8 @@ from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
 
 from anew.runner.config.batch.packed import pack, pack_shared
+from anew.runner.config.batch.plain import Templates
+from anew.runner.config.batch.planning import counted
 from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, number, run_job
 from anew.runner.config.compose.inprocess import shown_hydra
 from anew.runner.config.compose.jobs import HookFailedError, Typed, hooked
@@ -85,6 +87,7 @@ class Sweeping:
         loader.bases = Bases()
         self._inner: Any = getattr(sweeper, "launcher", None)
         self._launching = _launching(self._inner, master, typed, sweeper)
+        self._templates = Templates(spec, loader.names_a_value)
         self._composed: dict[int, bytes] = {}
         self._planned: dict[int, PlannedJob] = {}
         self._launched: set[int] = set()
@@ -92,6 +95,7 @@ class Sweeping:
         self._sweep: SweepHooks | None = None
         self.failure: Exception | None = None
         self.failed: Sequence[str] = ()
+        self._failed_index: int | None = None
         self._is_basic = is_basic(sweeper)
 
     def run(self, arguments: list[str]) -> SweepRecord:
@@ -104,9 +108,7 @@ class Sweeping:
         """
         self._planned = {job.index: job for job in hooked(self._hooks.planned)}
         if self._is_basic:
-            for index, overrides in enumerate(itertools.chain(*batches(self._sweeper, self._loader, arguments))):
-                if index not in self._planned:
-                    self._compose(index, overrides)
+            self._compose_all(arguments)
             if not self._planned:
                 raise self._nothing_to_do(arguments)
         folder, self._sweep = hooked(self._hooks.sweep, self._settings)
@@ -133,6 +135,12 @@ class Sweeping:
                 self._sweep.end("interrupted" if isinstance(error, SystemExit) else "failed", _line(error))
             raise
         return hooked(self._sweep.end, "done")
+
+    def _compose_all(self, arguments: list[str]) -> None:
+        jobs = list(itertools.chain(*batches(self._sweeper, self._loader, arguments)))
+        for index, overrides in counted(jobs, quiet=bool(self._settings.get("quiet"))):
+            if index not in self._planned:
+                self._compose(index, overrides)
 
     def _nothing_to_do(self, arguments: list[str]) -> ConfigError:
         empty = empty_sweeps(self._sweeper, self._loader, arguments)
@@ -251,15 +259,21 @@ class Sweeping:
 
     def _compose(self, index: int, overrides: Sequence[str]) -> None:
         words = [_as_typed(each) for each in overrides]
+        made = self._templates.made(words)
+        if made is not None:
+            self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=made)
+            return
         cfg = self._loader.load_sweep_config(self._master, words)
         number(cfg, index)
         self._composed[index] = pack(cfg, self._loader.settings)
         with shown_hydra(cfg):
-            config = recorded(users_part(cfg))
+            users = users_part(cfg)
+            config = recorded(users)
+        self._templates.learn(words, users, config)
         self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=config)
 
     def _compose_again(self, job: PlannedJob) -> None:
-        """Compose a job that was planned by another process, and hold it to the plan."""
+        """Compose a job that was planned by another process, or without being composed, and hold it to the plan."""
         cfg, _ = as_planned(self._master, job, lambda: self._loader.load_sweep_config(self._master, [*job.overrides]))
         self._composed[job.index] = pack(cfg, self._loader.settings)
 
@@ -284,8 +298,12 @@ class Sweeping:
             # what was typed is told as it was typed; what a search has drawn is noise from some digit on
             _log.info(f"\t#{ticket.index} : {' '.join(words if self._is_basic else map(without_noise, words))}")
         failure = run_job(self._spec, ticket, self._hooks)
-        if self.failure is None and isinstance(failure, Exception):
-            self.failure, self.failed = failure, filter_overrides(ticket.overrides)
+        if self._failed_index not in (None, ticket.index):
+            return
+        # of one that is begun again, what counts is how it ended last
+        self.failure, self._failed_index = None, None
+        if isinstance(failure, Exception):
+            self.failure, self.failed, self._failed_index = failure, filter_overrides(ticket.overrides), ticket.index
 
     # --- launchers of Hydra's -------------------------------------------------------------------------------------
 
