@@ -23,7 +23,7 @@ from anew.runner.events import RunEnded
 from anew.runner.guard.watch import Guard
 from anew.runner.places import STARTED_IN, Places, project_root
 from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
-from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume
+from anew.runner.relaunch.plan import Add, Errand, OneJob, Report, Rerun, Resume
 from anew.runner.run.lifecycle import execute
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
@@ -107,7 +107,8 @@ class Session:
         assert errand is not None
         if isinstance(errand, Resume):
             Report(number=0).write(Path(errand.report))
-            return self.run(["-m", *errand.flags, *errand.overrides, *errand.settings], interactive=False)
+            overrides = errand.merged if isinstance(errand, Add) else errand.overrides
+            return self.run(["-m", *errand.flags, *overrides, *errand.settings], interactive=False)
         words = [*errand.flags, *errand.settings]
         return run_app(self._spec, words, self, interactive=interactive, recorded=_recorded(errand))
 
@@ -182,6 +183,10 @@ class Session:
         if not isinstance(self._errand, Resume):
             return ()
         return self._store(self._settings({})).sweep_folder(self._errand.sweep).planned()
+
+    def adds(self) -> bool:
+        """Whether jobs are added to the plan of that sweep, and none is run."""
+        return isinstance(self._errand, Add)
 
     def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
         """Take a sweep number; return the sweep's folder, and what conducts it."""

@@ -125,7 +125,7 @@ class ConductorEnded:
     How a conductor came to its end.
 
     Attributes:
-        reason: "done", "interrupted", "stopped", "failed" or "budget".
+        reason: "done", "interrupted", "stopped", "failed", "budget", or "added" of one that planned more jobs.
         detail: More of it, for people.
         sums: Of the sweep's files that are not sealed, by path: how long they were, and the CRC-32 of so much.
     """
@@ -154,6 +154,7 @@ class SweepJob:
         attempts: How many times it was begun.
         metrics: Metric name -> last value.
         pruned: Whether a search told it to stop before its end.
+        deleted: Whether its run was deleted since; it is then LOST, and run again only when that is asked for.
     """
 
     index: int
@@ -168,6 +169,7 @@ class SweepJob:
     attempts: int = 0
     metrics: Mapping[str, Any] = field(default_factory=dict)
     pruned: bool = False
+    deleted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

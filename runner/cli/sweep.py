@@ -1,4 +1,4 @@
-"""`anew sweep`: list, show, resume, stop."""
+"""`anew sweep`: list, show, resume, add, stop."""
 
 from __future__ import annotations
 
@@ -120,7 +120,9 @@ def show_command(
 @command("resume")
 @click.argument("ref", default="last")
 @click.option("--failed", is_flag=True, help="Jobs that failed, were lost or interrupted; none that never began.")
-@click.option("--missing", is_flag=True, help="Jobs that never began, were lost or interrupted; none that failed.")
+@click.option(
+    "--missing", is_flag=True, help="Jobs that never began, were lost or interrupted, or deleted; none that failed."
+)
 @click.option("--workers", type=WholeNumber(min=1), metavar="N", help="Jobs at a time, in processes of their own.")
 @click.option("--code", type=click.Choice(["recorded", "current"]), help="Which source, when it changed since.")
 @click.option("--trust", is_flag=True, help="Trust a record that came from elsewhere, and a plan that was changed.")
@@ -157,6 +159,33 @@ def resume_command(
         failed=failed,
         missing=missing,
         settings=chosen,
+        code=code,
+        trust_source=trust,
+        tell=lambda text: remark(f"anew: {printable(text)}"),
+    )
+
+
+@command("add")
+@click.argument("ref")
+@click.argument("words", nargs=-1, required=True)
+@click.option("--code", type=click.Choice(["recorded", "current"]), help="Which source, when it changed since.")
+@click.option("--trust", is_flag=True, help="Trust a record that came from elsewhere, and a plan that was changed.")
+def add_command(workbench: Workbench, ref: str, words: tuple[str, ...], code: str | None, trust: bool) -> int:
+    """
+    Add jobs to a sweep's plan: those that it would have had with WORDS in the place of overrides of the same keys.
+
+    Such as lr=0.5,0.6: with all else that was swept over. What it has already is not added. Resume runs them.
+    """
+    # what starts processes is for this command alone, as for resume
+    from anew.runner.sweep.resume import add
+
+    wrong = next((each for each in words if "=" not in each or each.lstrip("+~").startswith(("anew.", "hydra"))), None)
+    if wrong is not None:
+        raise click.UsageError(f"{wrong!r} says nothing of a job; what does is an override, such as lr=0.5")
+    return add(
+        ref,
+        words,
+        store=workbench.folders,
         code=code,
         trust_source=trust,
         tell=lambda text: remark(f"anew: {printable(text)}"),
@@ -207,6 +236,7 @@ _SHORT = {
     list_command: "Sweeps, newest first",
     show_command: "The jobs of a sweep, best first; live with --watch",
     resume_command: "Run what has not completed",
+    add_command: "Add jobs to a sweep",
     stop_command: "Interrupt what runs, keep the rest planned",
 }
 for each, text in _SHORT.items():
@@ -422,5 +452,6 @@ def _job_to_json(job: SweepJob) -> dict[str, Any]:
         "duration_s": job.duration_s,
         "reused": job.reused,
         "pruned": job.pruned,
+        "deleted": job.deleted,
         "metrics": {name: plain(value) for name, value in job.metrics.items()},
     }

@@ -5,8 +5,8 @@ Four channels, each with one direction for one purpose:
 
 - control, a stream socket. The process sends one JSON object a line, descriptors along with it; the guard says once
   that it runs (id GREETING), and answers `drain` alone. `watch` (id, outcome, template, origin, signals, beat_s,
-  orders), `unwatch` (id), `capture` (id, limit_bytes, secrets, seals, sources, file descriptors: the log, then each source and
-  its destination), `drain` (id).
+  orders), `unwatch` (id), `capture` (id, limit_bytes, secrets, seals, sources, file descriptors: the log, then each
+  source and its destination), `drain` (id).
 - wake-up, a pipe of single bytes to the guard. Python's C-level signal handler writes the signal's number, without the
   GIL; our Python-level handler adds SEEN when it runs.
 - question, a pipe of single bytes from the guard: a signal's number asks whether its handler is still ours. The answer,

@@ -116,6 +116,8 @@ def delete(store: RunFolders, ref: str | int, *, force: bool = False) -> int:
     if not force:
         _refuse_living(store.layout.run(run.number), run.record, "delete")
     _move(store.layout.run(run.number).folder, store.layout.trashed(run.number).folder)
+    if (member := run.record.sweep) is not None:
+        store.sweep_folder(member.id).note_deleted(member.index, run.number)
     return run.number
 
 

@@ -183,6 +183,17 @@ class SweepFolder:
         """Have one attempt stop, or not begin if it has not, as long as this conductor goes on. Raises StoreError."""
         create_whole(self.layout.halt(index, attempt), serial.seal({_CAUSE: "stopped"}))
 
+    def note_deleted(self, index: int, run: int) -> None:
+        """Take note that the run of a job was deleted: what it did is not missing. Never raises."""
+        with suppress(StoreError):
+            for taken in self.attempts(index):
+                if taken.run == run:
+                    create_whole(self.layout.deletion(index, taken.attempt), serial.seal({_CAUSE: "deleted"}))
+
+    def is_deleted(self, index: int, attempt: int) -> bool:
+        """Whether the run of an attempt was deleted; it may have been restored since."""
+        return os.path.lexists(self.layout.deletion(index, attempt))
+
     def is_halted(self, index: int, attempt: int) -> bool:
         """Whether an attempt was to stop."""
         return os.path.lexists(self.layout.halt(index, attempt))
@@ -197,7 +208,7 @@ class SweepFolder:
     def flaws(self) -> Iterator[str]:
         """Yield what is damaged of the files that nothing depends on: they are for people."""
         for name in sorted(_names(self.layout.taken)):
-            if name.endswith((".death", ".stop")) and not name.startswith("."):
+            if name.endswith((".death", ".deleted", ".stop")) and not name.startswith("."):
                 try:
                     cause_of(self._bytes(self.layout.taken / name))
                 except (OSError, DamagedError) as error:

@@ -17,7 +17,7 @@ from anew.runner.records import RunRecord, Status
 from anew.runner.search.files import SearchFiles
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.loose import loose_damage
-from anew.runner.store.paths import SweepLayout
+from anew.runner.store.paths import StoreLayout, SweepLayout
 from anew.runner.store.reading import SILENT_S, file_clock
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
@@ -174,7 +174,8 @@ def _members(start: SweepStart, planned: Mapping[int, PlannedJob], store: Runs) 
         if record.sweep is None or record.sweep.id != start.id or record.id is None:
             continue
         job = planned.get(record.sweep.index)
-        is_as_planned = job is None or job.overrides == record.overrides
+        # a run's record has Hydra's own overrides as well, before those of the job
+        is_as_planned = job is None or job.overrides == record.overrides[-len(job.overrides) or len(record.overrides) :]
         if is_as_planned and record.experiment == start.experiment and record.started_at >= start.started_at:
             found.setdefault(record.sweep.index, []).append(record)
     for records in found.values():
@@ -225,7 +226,7 @@ def _conductor_warnings(folder: SweepFolder, *, has_ended: bool) -> Iterator[str
 
 
 def _status(start: SweepStart, jobs: Sequence[SweepJob], reason: str | None, *, alive: bool) -> Status:
-    states = {job.status for job in jobs}
+    states = {job.status for job in jobs if not job.deleted}
     if alive or Status.RUNNING in states:
         return Status.RUNNING
     is_whole = start.planned_ahead or reason == "done"
@@ -266,6 +267,8 @@ def _job(
     if job.status is Status.LOST or (record is not None and record.status is Status.LOST):
         job = replace(job, error=folder.cause(index, len(attempts)))
     if record is None:
+        if last is not None and folder.is_deleted(index, len(attempts)):
+            return replace(job, deleted=True, error=f"run {last.run} was deleted")
         starting = last is not None and _is_starting(last, folder.layout)
         return replace(job, status=Status.RUNNING, error=None) if starting else job
     error = record.error
@@ -287,8 +290,10 @@ def _has_completed(taken: Taken, runs: Mapping[int, RunRecord]) -> bool:
 
 def _is_starting(taken: Taken, layout: SweepLayout) -> bool:
     """Whether a job that was taken may yet begin."""
-    if taken.process is None:
+    if taken.process is None or taken.run is None:
         return False
+    if not StoreLayout(layout.folder.parent.parent).run(taken.run).folder.exists():
+        return False  # it was refused, and gave its number up
     alive = process_alive(taken.process)
     if alive is not None:
         return alive

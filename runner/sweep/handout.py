@@ -170,6 +170,8 @@ class HandOut:
             return
         if end.fate is Fate.NOT_BEGUN:
             self._ledger.note_not_begun(ticket.index)
+            if has_begun:
+                self._ledger.folder.died(ticket.index, ticket.attempt, end.why.split("\n")[0])
             self._refused = self._refused or self._stop_for(f"Job {ticket.index} could not be begun: {end.why}")
             return
         if end.fate is not Fate.TAKEN and not (has_begun and (_has_run(job, end) or not _was_killed(end))):

@@ -111,6 +111,8 @@ class Ledger:
         self.elsewhere.discard(index)
         if job.status is Status.COMPLETED or (job.status is not Status.QUEUED and not self._again(job)):
             return Undue.NOT_DUE
+        if job.deleted and Status.QUEUED not in self._only:
+            return Undue.NOT_DUE
         if self._only and job.status not in self._only and index not in self._due_again:
             return Undue.NOT_DUE
         if self._reuse is not None and self._take_done(self._reuse, job):

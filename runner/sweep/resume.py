@@ -15,7 +15,7 @@ from anew.runner.format.redact import REDACTED
 from anew.runner.records import SourceFacts, Status
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import digest, lay_out_source
-from anew.runner.relaunch.plan import OneJob, Resume
+from anew.runner.relaunch.plan import Add, OneJob, Resume
 from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
@@ -23,7 +23,7 @@ from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep import vouching
-from anew.runner.sweep_records import PlannedJob, SweepStart
+from anew.runner.sweep_records import PlannedJob, SweepRecord, SweepStart
 from anew.runner.wording import some
 
 _NAMED = 3
@@ -51,7 +51,8 @@ def resume(
         ref: The sweep's number, or "last".
         store: The store's folder, or the store; None for the default.
         failed: Run those that failed (or were lost or interrupted), not those that never began.
-        missing: Run those that never began (or were lost or interrupted), not those that failed.
+        missing: Run those that never began (or were lost or interrupted, or whose runs were deleted), not those that
+            failed.
         settings: Overrides of the `anew` node on top, such as "anew.sweep.workers=4".
         code: "current" uses today's files; "recorded" lays the recorded ones out; None for today's where they are
             those on record.
@@ -66,34 +67,85 @@ def resume(
         RerunError: It cannot be taken up as asked for: it is going on, or its files have changed.
         RefusedError: The want of trust did not let it start.
     """
-    opened = store if isinstance(store, RunFolders) else open_run_folders(store)
-    sweep = opened.sweep(ref)
+    opened, sweep = _opened(ref, store)
     start = sweep.start
-    folder = opened.sweep_folder(start.id)
-    if folder.conductor_alive():
-        raise RerunError(
-            f"Sweep {start.id} is going on. To see it: {as_typed(f'anew sweep show {start.id}', opened.url)}"
-        )
     for warning in sweep.warnings:
         (tell or print)(f"sweep {start.id}: {warning}")
-    if sweep.status is not Status.COMPLETED:
+    is_complete = sweep.status is Status.COMPLETED and not (missing and any(job.deleted for job in sweep.jobs))
+    if not is_complete:
         trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell or print)
-    vouching.require(folder, given=trust_source)
-    if sweep.status is Status.COMPLETED:
+    vouching.require(opened.sweep_folder(start.id), given=trust_source)
+    if is_complete:
         (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
         return 0
-    _refuse_secrets(start)
-    chosen = code or _code(start, opened.url)
-    if chosen == "current" and start.command.entry == "cells":
-        again = as_typed(f"anew sweep resume {start.id} --code recorded", opened.url)
-        raise RerunError(
-            f"Sweep {start.id} was started from the cells of a notebook, which are on record, and in no file of "
-            f"today's project. To go on with them: {again}"
-        )
+    chosen = _chosen(start, opened, code)
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
         only = _only(failed, missing)
         return _run(Resume(**basis, sweep=start.id, overrides=start.overrides, only=only), place, opened)
+
+
+def add(
+    ref: str | int,
+    words: Sequence[str],
+    *,
+    store: str | os.PathLike[str] | RunFolders | None = None,
+    code: str | None = None,
+    trust_source: bool = False,
+    tell: Callable[[str], object] = print,
+) -> int:
+    """
+    Add jobs to the plan of a sweep, as if more had been typed, in a process of its own; `resume` runs them.
+
+    Args:
+        ref: The sweep's number, or "last".
+        words: Overrides in the place of those of the sweep that have the same keys, such as "lr=0.5,0.6". A job that
+            the sweep has already is not added.
+        store: As for `resume`.
+        code: As for `resume`.
+        trust_source: As for `resume`.
+        tell: Called with each line that is to be known before it begins.
+
+    Returns:
+        The exit code of that process: 0 when there are more jobs now.
+
+    Raises:
+        SweepNotFoundError: No such sweep.
+        RerunError: It is going on, or its files have changed.
+        RefusedError: The want of trust did not let it start.
+    """
+    opened, sweep = _opened(ref, store)
+    start = sweep.start
+    trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell)
+    vouching.require(opened.sweep_folder(start.id), given=trust_source)
+    chosen = _chosen(start, opened, code)
+    with sandbox(False, tell) as place:
+        basis = _basis(opened, start, place, chosen, ())
+        return _run(Add(**basis, sweep=start.id, overrides=start.overrides, words=tuple(words)), place, opened)
+
+
+def _opened(ref: str | int, store: str | os.PathLike[str] | RunFolders | None) -> tuple[RunFolders, SweepRecord]:
+    """Return the store, and a sweep of it that nobody conducts. Raises SweepNotFoundError, RerunError."""
+    opened = store if isinstance(store, RunFolders) else open_run_folders(store)
+    sweep = opened.sweep(ref)
+    if opened.sweep_folder(sweep.id).conductor_alive():
+        raise RerunError(
+            f"Sweep {sweep.id} is going on. To see it: {as_typed(f'anew sweep show {sweep.id}', opened.url)}"
+        )
+    return opened, sweep
+
+
+def _chosen(start: SweepStart, store: RunFolders, code: str | None) -> str:
+    """Return which source is run, "current" or "recorded". Raises RerunError where there is none that can be."""
+    _refuse_secrets(start)
+    chosen = code or _code(start, store.url)
+    if chosen == "current" and start.command.entry == "cells":
+        again = as_typed(f"anew sweep resume {start.id} --code recorded", store.url)
+        raise RerunError(
+            f"Sweep {start.id} was started from the cells of a notebook, which are on record, and in no file of "
+            f"today's project. To go on with them: {again}"
+        )
+    return chosen
 
 
 def run_job(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import capture_environment
-from anew.runner.errors import ConfigError, JobTakenError, StoreError, SweepStoppedError
+from anew.runner.errors import AnewError, ConfigError, JobTakenError, StoreError, SweepStoppedError
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.places import Places
@@ -223,7 +223,9 @@ class SweepSession:
         return unchanged
 
     def _redact(self, job: PlannedJob) -> PlannedJob:
-        written = replace(job, overrides=self._redactor.arguments(job.overrides), config=self._redactor.value(job.config))
+        written = replace(
+            job, overrides=self._redactor.arguments(job.overrides), config=self._redactor.value(job.config)
+        )
         # where there is nothing to hide, one of the two is enough to keep
         return job if written == job else written
 
@@ -354,6 +356,9 @@ class SweepSession:
             except JobTakenError:
                 ledger.note_not_begun(ticket.index)
                 continue
+            except AnewError as error:
+                ledger.folder.died(ticket.index, ticket.attempt, str(error).split("\n")[0])
+                raise
             ledger.tick(0)
             job = ledger.job(ticket.index)
             if (attempt := ledger.retry(job)) is not None:

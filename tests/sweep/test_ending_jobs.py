@@ -53,7 +53,7 @@ def trial(project: Path) -> Project:
 
 def child(trial: Project, index: int) -> int:
     """The process that a job has started; waited for."""
-    until(lambda: next(iter(trial.folder.rglob(f"child-{index}")), None) is not None)
+    until(lambda: list(trial.folder.rglob(f"child-{index}")), "the job has begun", seconds=WAIT_S)
     path = next(iter(trial.folder.rglob(f"child-{index}")))
     return int(path.read_text())
 
@@ -82,7 +82,7 @@ def test_a_job_that_takes_too_long_fails_and_its_children_end(trial: Project, en
     assert "anew/runner" not in record.error.traceback
     assert record.signal is None
     assert "cleaned up" in "".join(str(each) for each in trial.store.output(long.run or 0))
-    until(lambda: not psutil.pid_exists(started), "its child has ended")
+    until(lambda: not psutil.pid_exists(started), "its child has ended", seconds=WAIT_S)
 
 
 def test_a_job_that_holds_the_interpreter_is_ended_all_the_same(trial: Project) -> None:
@@ -97,7 +97,7 @@ def test_a_job_that_holds_the_interpreter_is_ended_all_the_same(trial: Project) 
         "TimeoutError: the job took longer than anew.sweep.job_timeout=2",
     )
     assert other.result == "other"
-    until(lambda: not psutil.pid_exists(started), "its child has ended")
+    until(lambda: not psutil.pid_exists(started), "its child has ended", seconds=WAIT_S)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -111,15 +111,15 @@ def test_one_job_is_stopped_and_the_others_go_on(trial: Project, engine: str) ->
             assert "will not be begun" in anew(trial, "sweep", "stop", "last/1").stdout
         assert "job 1/0 was asked to stop" in anew(trial, "sweep", "stop", "1/0").stdout
         if engine != "in turn":
-            until(lambda: (trial.folder / "runs/sweeps/1/taken/1.1.json").exists())
+            until(lambda: (trial.folder / "runs/sweeps/1/taken/1.1.json").exists(), seconds=WAIT_S)
             anew(trial, "sweep", "stop", "1/1")
-        ended(process, 0 if engine == "in turn" else 1)
+        ended(process, 1)
 
     first, second, other = trial.store.sweep(1).jobs
     assert (first.status, first.error) == (Status.INTERRUPTED, "Stopped: by anew sweep stop 1/0")
     assert second.status is (Status.QUEUED if engine == "in turn" else Status.INTERRUPTED)
     assert other.result == "other"
-    until(lambda: not psutil.pid_exists(started), "its child has ended")
+    until(lambda: not psutil.pid_exists(started), "its child has ended", seconds=WAIT_S)
     assert "nobody hands out its jobs" in anew(trial, "sweep", "stop", "1/0").stdout
 
 
@@ -188,5 +188,3 @@ def test_settings_that_make_no_sense_are_refused(trial: Project, word: str) -> N
     done = trial.run("-m", "how=ok", f"anew.sweep.{word}", code=2)
     assert f"anew.sweep.{word.partition('=')[0]}" in done.stderr
     assert not trial.has_runs
-
-

@@ -74,12 +74,12 @@ class Templates:
 
     def __init__(self, spec: TaskSpec, is_value: Callable[[str], bool]) -> None:
         self._spec = spec
-        self._is_value = is_value
+        self._is_value = lru_cache(maxsize=None)(is_value)
         self._kept: dict[tuple[Any, ...], _Template | None] = {}
 
     def made(self, words: Sequence[str]) -> dict[str, Any] | None:
         """Return what a job comes to; None when it has to be composed."""
-        values, shape = _taken_apart(words)
+        values, shape = self._taken_apart(words)
         template = self._kept.get(shape)
         if template is None:
             return None
@@ -97,15 +97,28 @@ class Templates:
 
     def learn(self, words: Sequence[str], cfg: DictConfig, config: Mapping[str, Any]) -> None:
         """Take note of a job that was composed, and of what it came to."""
-        values, shape = _taken_apart(words)
+        values, shape = self._taken_apart(words)
         if values and shape not in self._kept:
             self._kept[shape] = self._template(values, cfg, config)
+
+    def _taken_apart(self, words: Sequence[str]) -> tuple[list[_Value], tuple[Any, ...]]:
+        """Return the values that overrides set, and the rest, with where these values stand in it."""
+        values: list[_Value] = []
+        shape: list[Any] = []
+        for word in words:
+            value = _value_of(word)
+            if value is None or not self._is_value(value.key):
+                shape.append(word)
+            else:
+                shape.append(value.shape)
+                values.append(value)
+        return values, tuple(shape)
 
     def _template(self, values: Sequence[_Value], cfg: DictConfig, config: Mapping[str, Any]) -> _Template | None:
         keys = [each.key for each in values]
         if any(_related(one, other) for place, one in enumerate(keys) for other in keys[:place]):
             return None
-        if not all(map(self._is_value, keys)) or not self._is_unchecked(cfg, keys):
+        if not self._is_unchecked(cfg, keys):
             return None
         if any(reference is None or any(_related(reference, key) for key in keys) for reference in _references(cfg)):
             return None
@@ -143,18 +156,6 @@ def _changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     for key, change in changes.items():
         found[key] = change.value if isinstance(change, _Leaf) else _changed(config[key], change)
     return found
-
-
-def _taken_apart(words: Sequence[str]) -> tuple[list[_Value], tuple[Any, ...]]:
-    """Return the values that overrides set, and the rest, with where these values stand in it."""
-    values: list[_Value] = []
-    shape: list[Any] = []
-    for word in words:
-        value = _value_of(word)
-        shape.append(word if value is None else value.shape)
-        if value is not None:
-            values.append(value)
-    return values, tuple(shape)
 
 
 @lru_cache(maxsize=4096)

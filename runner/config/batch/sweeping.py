@@ -12,7 +12,7 @@ import logging
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +38,8 @@ from anew.runner.config.private.sweeps import BASIC_LAUNCHER, LAUNCHER_LOG, batc
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import EXIT_FAILED, ConfigError, SweepStoppedError
+from anew.runner.format import serial
+from anew.runner.format.values import encode
 from anew.runner.records import Status
 from anew.runner.sweep_records import PlannedJob, SweepRecord
 from anew.runner.wording import without_noise
@@ -87,7 +89,8 @@ class Sweeping:
         loader.bases = Bases()
         self._inner: Any = getattr(sweeper, "launcher", None)
         self._launching = _launching(self._inner, master, typed, sweeper)
-        self._templates = Templates(spec, loader.names_a_value)
+        config_name = master.hydra.job.config_name
+        self._templates = Templates(spec, lambda key: loader.names_a_value(key, config_name))
         self._composed: dict[int, bytes] = {}
         self._planned: dict[int, PlannedJob] = {}
         self._launched: set[int] = set()
@@ -97,6 +100,7 @@ class Sweeping:
         self.failed: Sequence[str] = ()
         self._failed_index: int | None = None
         self._is_basic = is_basic(sweeper)
+        self._adds = False
 
     def run(self, arguments: list[str]) -> SweepRecord:
         """
@@ -107,6 +111,12 @@ class Sweeping:
             SweepStoppedError: It was stopped; what was planned stays planned.
         """
         self._planned = {job.index: job for job in hooked(self._hooks.planned)}
+        self._adds = hooked(self._hooks.adds)
+        if self._adds and not self._is_basic:
+            raise ConfigError(
+                "A search chooses its jobs itself, and takes none that are added. For more of them resume it with a "
+                "larger hydra.sweeper.n_trials."
+            )
         if self._is_basic:
             self._compose_all(arguments)
             if not self._planned:
@@ -120,6 +130,8 @@ class Sweeping:
         self._sweeper.launcher = self  # type: ignore[assignment]  # it has what sweepers call
         try:
             hooked(self._sweep.plan, [self._planned[index] for index in sorted(self._planned)])
+            if self._adds:
+                return hooked(self._sweep.end, "added")
             self._sweeper.sweep(arguments=arguments)
             self._launch_rest()
         except _StopSweepError as stopped:
@@ -138,9 +150,26 @@ class Sweeping:
 
     def _compose_all(self, arguments: list[str]) -> None:
         jobs = list(itertools.chain(*batches(self._sweeper, self._loader, arguments)))
+        if self._adds:
+            self._compose_added(jobs)
+            return
         for index, overrides in counted(jobs, quiet=bool(self._settings.get("quiet"))):
             if index not in self._planned:
                 self._compose(index, overrides)
+
+    def _compose_added(self, jobs: Sequence[Sequence[str]]) -> None:
+        """Compose the jobs that the sweep has not; numbered on from those that it has."""
+        known = {_key(job.config) for job in self._planned.values()}
+        first = index = max(self._planned, default=-1) + 1
+        for overrides in jobs:
+            self._compose(index, overrides)
+            if _key(self._planned[index].config) in known:
+                del self._planned[index]
+                continue
+            known.add(_key(self._planned[index].config))
+            index += 1
+        if index == first:
+            raise ConfigError("There is nothing to add: the sweep has all jobs of that configuration.")
 
     def _nothing_to_do(self, arguments: list[str]) -> ConfigError:
         empty = empty_sweeps(self._sweeper, self._loader, arguments)
@@ -398,6 +427,10 @@ def _as_typed(word: str) -> str:
         if replace(ours, input_line=None) == replace(theirs, input_line=None):
             return plain
     return word
+
+
+def _key(config: Mapping[str, Any]) -> str:
+    return serial.dumps(encode(config))
 
 
 def _stretches(indices: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -98,7 +98,6 @@ class Loader(HydrasLoader):
         self._ours = tuple(ours)
         self._schema = schema
         self._schema_due = False
-        self._config_name: str | None = None
         self._check = check
         self.bases: quick.Bases | None = None
         self.planned: Callable[[DictConfig, Sequence[str], Callable[[], DictConfig]], DictConfig] | None = None
@@ -146,18 +145,14 @@ class Loader(HydrasLoader):
 
     def _is_value(self, override: Override, config_name: str | None) -> bool:
         """Whether an override sets a value in what is composed, and does not decide what is."""
-        return override.package is None and self._names_a_value(override.key_or_group, config_name)
+        return override.package is None and self.names_a_value(override.key_or_group, config_name)
 
-    def names_a_value(self, key: str) -> bool:
+    def names_a_value(self, key: str, config_name: str | None) -> bool:
         """Whether a key of a job's override names a place in the configuration, and no group of files."""
-        return self.bases is not None and self._names_a_value(key, self._config_name)
-
-    def _names_a_value(self, key: str, config_name: str | None) -> bool:
         assert self.bases is not None
         if "/" in key or key.startswith(("hydra", "anew")):
             return False
         if self.bases.repo is None:
-            self._config_name = config_name
             self.bases.repo = self.files_of(config_name, [])
         return not self.bases.repo.group_exists(key)
 
