@@ -49,6 +49,7 @@ class ConsoleObserver:
         self._patterns = glance.patterns_of(metrics)
         self._stream = stream
         self._run = "run"
+        self._is_pruned = False
         self._latest: dict[str, int] = {}
         self._values: dict[str, float | int] = {}
         self._news: ev.MetricsLogged | None = None
@@ -61,6 +62,7 @@ class ConsoleObserver:
         self._latest[event.writer] = event.q
         if isinstance(event, ev.RunStarted):
             self._run = f"run {glance.number_of(event.record)}"
+            self._is_pruned = False
             hardware = event.record.hardware
             self._say(f"{glance.title(event.record)} started" + (f" on {hardware.hostname}" if hardware else ""))
         elif isinstance(event, ev.MetricsLogged):
@@ -71,9 +73,11 @@ class ConsoleObserver:
         elif isinstance(event, ev.ArtifactAdded):
             path = glance.shortened(event.artifact.path, _MOST_PATH)
             self._say(f"{self._run} keeps {path} ({size(event.artifact.size)})")
+        elif isinstance(event, ev.ToldToStop):
+            self._is_pruned = True
         elif isinstance(event, ev.RunEnded):
             self._show_metrics()
-            self._say(f"{self._run} {glance.outcome_line(event)}")
+            self._say(f"{self._run} {glance.outcome_line(event, pruned=self._is_pruned)}")
 
     def close(self) -> None:
         """Do nothing: the stream is not ours to close."""

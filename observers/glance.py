@@ -52,12 +52,18 @@ def error_line(error: ErrorFacts | None) -> str:
     return shortened(f"{error.type}: {error.message}" if error.message else error.type, _MOST_ERROR)
 
 
-def outcome_line(ended: RunEnded) -> str:
-    """Return how a run ended, as it follows its name: "failed after 3 min 2 s: ValueError: boom"."""
+def outcome_line(ended: RunEnded, *, pruned: bool = False) -> str:
+    """
+    Return how a run ended, as it follows its name: "failed after 3 min 2 s: ValueError: boom".
+
+    Args:
+        ended: The end.
+        pruned: Whether it was told to stop before.
+    """
     after = f"after {duration(ended.duration_s)}"
     if ended.status is Status.COMPLETED:
-        result = result_line(ended.result)
-        return f"completed {after}: result {result}" if result else f"completed {after}"
+        result, how = result_line(ended.result), "was pruned" if pruned else "completed"
+        return f"{how} {after}: result {result}" if result else f"{how} {after}"
     if ended.status is Status.INTERRUPTED:
         return f"was interrupted {after} ({ended.signal})" if ended.signal else f"was interrupted {after}"
     reason = error_line(ended.error)

@@ -21,7 +21,7 @@ from anew.runner.contracts import RunStore
 from anew.runner.errors import AnewError, ConfigError, UnavailableError
 from anew.runner.format.redact import redact_text
 from anew.runner.format.values import iso
-from anew.runner.records import RunRecord, Status
+from anew.runner.records import RunRecord, Status, state_of
 from anew.runner.wording import duration, printable
 
 OCCASIONS = ("start", "end", "failure")
@@ -118,6 +118,7 @@ class WebhookObserver:
         self._start_within_s = start_within_s
         self._store: RunStore | None = None
         self._record: RunRecord | None = None
+        self._is_pruned = False
         self._metrics: dict[str, float | int] = {}
         self._sent: set[tuple[str, str]] = set()
         self._opener = _opener()
@@ -157,6 +158,8 @@ class WebhookObserver:
             self._take_up(event.record)
         elif isinstance(event, ev.MetricsLogged):
             self._metrics.update(event.values)
+        elif isinstance(event, ev.ToldToStop):
+            self._is_pruned = True
         elif isinstance(event, ev.RunEnded):
             self._end(event)
 
@@ -167,6 +170,7 @@ class WebhookObserver:
         known = self._recorded(record)
         self._record = record
         self._metrics = {name: summary.last for name, summary in known.metrics.items()}
+        self._is_pruned = known.pruned
         age_s = (datetime.now(timezone.utc) - record.started_at).total_seconds()
         if "start" in self._when and not known.status.final and age_s <= self._start_within_s:
             host = _host(record)
@@ -186,11 +190,11 @@ class WebhookObserver:
         if "end" not in self._when and ("failure" not in self._when or ended.status is Status.COMPLETED):
             return
         metrics = glance.metrics_line(self._metrics, self._patterns)
-        text = f"{glance.title(record)} {glance.outcome_line(ended)}"
+        text = f"{glance.title(record)} {glance.outcome_line(ended, pruned=self._is_pruned)}"
         fields = self._fields(
             record,
             text=f"{text}; {metrics}" if metrics else text,
-            status=str(ended.status),
+            status=state_of(ended.status, self._is_pruned),
             ended_at=iso(ended.ended_at),
             duration=duration(ended.duration_s),
             result=glance.result_line(ended.result),

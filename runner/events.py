@@ -21,6 +21,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.records import ContentRef, ErrorFacts, GitFacts, RunRecord, Status, Verdict
 
 KIND_KEY = "k"
+MAIN_WRITER = "main"  # the process that runs main
 CURATING = "curate-"  # what the name of a writer begins with that speaks of a run of before
 
 
@@ -191,6 +192,24 @@ class Judged(Event):
     kind: ClassVar[str] = "v"
 
     verdict: Verdict = field(metadata=_as("v"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToldToStop(Event):
+    """
+    That `should_stop()` answered yes, the first time in a thread of the writer, or that main ended itself as pruned.
+
+    Attributes:
+        asked: Which question of this thread it was, from 1; 0 when main ended itself.
+        step: The greatest step that the writer had reported by then; None for none.
+        thread: Which of the writer's threads asked: 0 for the one that runs main.
+    """
+
+    kind: ClassVar[str] = "e"
+
+    asked: int = field(metadata=_as("n"))
+    step: int | None = field(default=None, metadata=_as("s", later=True))
+    thread: int = field(default=0, metadata=_as("h", later=True))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

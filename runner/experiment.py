@@ -143,6 +143,7 @@ class Main:
         self._arguments = arguments
         self._checked: TaskSpec | None = None
         self._said = False
+        self.entry: str | None = None  # which way its command line came in, if not by a program that calls it
         functools.update_wrapper(self, function)
         _ = self.spec
 
@@ -294,7 +295,7 @@ class Main:
             debugs = options.pop("pdb", False)
             if debugs:
                 _refuse_debugging(rest)
-            session = self._new_session(call=call, options=options)
+            session = self._new_session(call=call, options=options, entry=self.entry)
             if not _ASKING & set(rest):
                 session.start_guard()
             with _post_mortem(session) if debugs else nullcontext():
@@ -462,10 +463,9 @@ def _leave(error: AnewError) -> NoReturn:
 
 def _is_for_debugger(error: Exception) -> bool:
     """Whether main raised it, which only a debugger is given, or the debugger itself, in order to end."""
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
     return type(error).__module__ == "bdb" or any(
         frame.f_code.co_name == "call" and frame.f_globals.get("__name__") == "anew.runner.config.signature.spec"
-        for frame in frames
+        for frame, _ in traceback.walk_tb(error.__traceback__)
     )
 
 

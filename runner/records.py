@@ -17,6 +17,10 @@ from anew.runner.attached.damage import Damage as Damage
 from anew.runner.attached.damage import Part as Part
 from anew.runner.attached.damage import Severity as Severity
 from anew.runner.attached.media import MediaSummary
+from anew.runner.attached.relations import ParentRun as ParentRun
+from anew.runner.attached.relations import RerunOf as RerunOf
+from anew.runner.attached.relations import Stop as Stop
+from anew.runner.attached.relations import SweepMembership as SweepMembership
 from anew.runner.dataclass import dataclass
 from anew.runner.markup.runs import run_sheet
 from anew.runner.markup.tables import brief
@@ -41,6 +45,14 @@ class Status(str, Enum):
     def final(self) -> bool:
         """Whether a run in this state will not go on."""
         return self not in (Status.QUEUED, Status.RUNNING)
+
+
+PRUNED = "PRUNED"
+
+
+def state_of(status: Status, pruned: bool) -> str:
+    """Return a status as it is shown: of what has completed, and was told to stop before its end, that."""
+    return PRUNED if pruned and status is Status.COMPLETED else status.value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,7 +242,7 @@ class SeedFacts:
     Attributes:
         root: In [0, 2**32); every other seed is derived from it.
         origin: "config" when the configuration has a seed, "setting" when `anew.seed` gave it, "recorded" in the re-run
-            of a run without one, else "drawn".
+            of a run without one, "parent" when it follows from that of the run it was started in, else "drawn".
         seeded: Library -> the seed it was given.
         hash_randomization: PYTHONHASHSEED as it was, "random" when unset.
         deterministic: Library -> what `anew.deterministic` turned on there.
@@ -280,14 +292,6 @@ class MetricSummary:
     max: float | int | None
     count: int
     step: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RerunOf:
-    """The run that this one repeats: its number in the store it was read from, and its uid."""
-
-    id: int | None
-    uid: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -345,14 +349,6 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SweepMembership:
-    """The sweep that a run belongs to and its index in there, from 0."""
-
-    id: int | None
-    index: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ObserverState:
     """How far an observer has got: "delivered", "behind", "failing"; `behind` counts events not delivered."""
 
@@ -399,6 +395,8 @@ class RunRecord:
         metrics: Name -> summary; the series are read with `RunStore.metrics`.
         media: Name -> summary of the pictures, texts, tables and histograms that were logged under it.
         comments: What people said of it, oldest first.
+        parent: The run that it was started in, by its main or by a child process of it.
+        pruned: Whether it was told to stop before its end; what it came to is nobody's result outside of its search.
         verdict: How it came out beside the run that it repeats, once that was judged.
         origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.store.marks`.
         unkept: Why what main returned is not on record; None when it is.
@@ -438,6 +436,8 @@ class RunRecord:
     comments: tuple[Comment, ...] = ()
     error: ErrorFacts | None = None
     rerun_of: RerunOf | None = None
+    parent: ParentRun | None = None
+    pruned: bool = False
     verdict: Verdict | None = None
     origin_mark: str = ""
     sweep: SweepMembership | None = None
@@ -449,10 +449,15 @@ class RunRecord:
     unkept: str | None = None
     losses: tuple[str, ...] = ()
 
+    @property
+    def state(self) -> str:
+        """The status as it is shown, filtered and sorted by: "PRUNED" for a completed run that was told to stop."""
+        return state_of(self.status, self.pruned)
+
     def __repr__(self) -> str:
         """Return what tells runs apart, in a few lines at most: a record may hold thousands of files."""
         metrics = {name: summary.last for name, summary in self.metrics.items()}
-        parts = [f"id={self.id}", f"experiment={brief(self.experiment)}", f"status={self.status}"]
+        parts = [f"id={self.id}", f"experiment={brief(self.experiment)}", f"status={self.state}"]
         parts += [f"started_at={self.started_at:%Y-%m-%dT%H:%M:%SZ}", f"config={brief(dict(self.config))}"]
         parts += [f"result={brief(self.result)}", f"metrics={brief(metrics)}", f"uid={self.uid!r}"]
         return f"RunRecord({', '.join(parts)})"

@@ -22,14 +22,16 @@ from anew.runner.errors import AnewError
 from anew.runner.events import RunEnded
 from anew.runner.guard.watch import Guard
 from anew.runner.places import STARTED_IN, Places, project_root
-from anew.runner.records import RunRecord, SourceFacts, Status, SweepMembership
-from anew.runner.relaunch.plan import Add, Errand, OneJob, Report, Rerun, Resume
+from anew.runner.records import RunRecord, SourceFacts, Status
+from anew.runner.relaunch.plan import Add, Errand, OneJob, Report, Rerun, Resume, surroundings
+from anew.runner.run.enclosing import enclosing
 from anew.runner.run.lifecycle import execute
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_for_recording
 from anew.runner.store.passing import PassingStore
+from anew.runner.store.related import Enclosing
 from anew.runner.sweep.ledger import orders_for, take
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
 from anew.runner.sweep_records import PlannedJob
@@ -130,14 +132,14 @@ class Session:
         number, layout = store.claim()
         if not self._claims:
             self._keep_earlier(store, number)
-        claim = Claim(store=store, number=number, layout=layout, settings=checked)
+        is_attached = isinstance(self._sweep, Attachment)
+        claim = Claim(store=store, number=number, layout=layout, settings=checked, is_attached=is_attached)
         if isinstance(self._errand, OneJob):
             multirun, job_num = True, self._errand.job
         if multirun and self._sweep is not None and job_num is not None:
-            is_attached = isinstance(self._sweep, Attachment)
-            member = SweepMembership(id=take(store, self._sweep, job_num, number), index=job_num)
+            member = take(store, self._sweep, job_num, number, claim.uid)
             orders = orders_for(self._sweep, job_num, checked.sweep, is_apart=is_attached)
-            claim = replace(claim, sweep=member, is_attached=is_attached, orders=orders)
+            claim = replace(claim, sweep=member, orders=orders)
         self._claims.append(claim)
         return layout.files
 
@@ -209,6 +211,7 @@ class Session:
             only=[Status(each) for each in resumed.only] if resumed is not None else (),
             places=self._origin.places if self._origin.source is not None else None,
             made=self._origin.made,
+            within=self._origin.within,
             quiet=checked.quiet,
         )
         self._sweep = session
@@ -230,6 +233,8 @@ class Session:
 
     def _settings(self, settings: Mapping[str, Any]) -> Settings:
         chosen = {key: value for key, value in self._options.items() if value is not None}
+        if self._errand is None and self._origin.within is not None and (around := surroundings()) is not None:
+            chosen.setdefault("store", around.store)
         if not isinstance(self._errand, Rerun):
             read = Settings.from_mapping({**settings, **chosen})
             return read if read.record else read.in_passing()
@@ -295,8 +300,11 @@ def _origin(
         scan=None,
         cache=cache,
         made={} if cells is None else {Places(root).name(Path(command.target)): cells},
+        within=enclosing() if attachment is None else attachment.within,
         observers=observers,
     )
+    if attachment is None and (laid_out := _laid_out(origin)) is not None:
+        return laid_out
     if attachment is not None:
         command = replace(attachment.command, interpreter=sys.executable)
         origin = replace(origin, command=command, made=attachment.made)
@@ -304,6 +312,19 @@ def _origin(
             return replace(origin, places=attachment.places, source=attachment.source)
     # begun now: git's answers are under way while Hydra composes
     return replace(origin, scan=SourceScan(root, cache_file(cache, root), program_files(command), origin.made))
+
+
+def _laid_out(origin: Origin) -> Origin | None:
+    """Return what starts a run in a re-run, whose files were laid out: all of it at its recorded paths; else None."""
+    around = surroundings()
+    if around is None or origin.within is None or not around.moved:
+        return None
+    places, command = around.places, origin.command
+    if not origin.places.root.is_relative_to(around.mirror):
+        return None
+    told = {"argv": command.argv, "cwd": command.cwd, "target": command.target, "import_paths": command.import_paths}
+    command = replace(command, **places.as_recorded(told))
+    return replace(origin, command=command, places=places, source=origin.within.source)
 
 
 def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, Any]) -> Origin:
@@ -318,11 +339,19 @@ def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, A
         scan=SourceScan(root, cache_file(cache, root), programs) if errand.source is None else None,
         cache=cache,
         source=errand.source,
+        within=_within(errand),
         observers=observers,
     )
     if not isinstance(errand, Rerun):
         return origin
     return replace(origin, rerun_of=errand.rerun_of, seed=errand.seed, torch_threads=errand.torch_threads)
+
+
+def _within(errand: Errand) -> Enclosing | None:
+    """Return the run that those of an errand are started in, as on record."""
+    if errand.parent is None:
+        return None
+    return Enclosing(parent=errand.parent, store=errand.store, source=errand.source or SourceFacts())
 
 
 def _recorded(errand: Errand) -> Recorded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Any
 from anew.runner.dataclass import dataclass
 from anew.runner.markup.runs import sweep_grid
 from anew.runner.markup.tables import brief
-from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts, Status
+from anew.runner.records import CommandFacts, ParentRun, ProcessFacts, SourceFacts, Status, state_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +36,7 @@ class SweepStart:
         source: The project's files as they were.
         hostname: The machine that it began on.
         origin_mark: Whose it is; see `marks`.
+        parent: The run that it was started in.
         is_sealed: Whether its other files are sealed, and its jobs and claims marked; earlier versions left them bare.
     """
 
@@ -53,6 +55,7 @@ class SweepStart:
     source: SourceFacts = field(default_factory=SourceFacts)
     hostname: str = ""
     origin_mark: str = ""
+    parent: ParentRun | None = None
     is_sealed: bool = False
 
 
@@ -81,6 +84,7 @@ class Taken:
         index: The job.
         attempt: From 1.
         run: The number of the run that does it; None for none, or when the file that says so is missing or damaged.
+        uid: That run's uid, which tells whether the number is still what the store calls it; empty in earlier versions.
         process: The process that took it; None for a run that was there already.
         taken_at: When, aware.
         reused: Whether the run had been completed before, and was not run for this.
@@ -93,6 +97,7 @@ class Taken:
     taken_at: datetime
     process: ProcessFacts | None = None
     reused: bool = False
+    uid: str = ""
     cause: str = ""
 
     @property
@@ -154,7 +159,7 @@ class SweepJob:
         attempts: How many times it was begun.
         metrics: Metric name -> last value.
         pruned: Whether a search told it to stop before its end.
-        deleted: Whether its run was deleted since; it is then LOST, and run again only when that is asked for.
+        deleted: Whether its latest run was deleted since; it is then LOST, and run again only when that is asked for.
     """
 
     index: int
@@ -170,6 +175,11 @@ class SweepJob:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     pruned: bool = False
     deleted: bool = False
+
+    @property
+    def state(self) -> str:
+        """The status as it is shown: "PRUNED" of a completed job that was told to stop, "DELETED" without its run."""
+        return "DELETED" if self.deleted else state_of(self.status, self.pruned)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,6 +225,11 @@ class SweepRecord:
         for job in self.jobs:
             found[job.status] = found.get(job.status, 0) + 1
         return found
+
+    def told(self) -> str:
+        """Return how many jobs there are of each state, as it is shown: "3 COMPLETED, 2 PRUNED"."""
+        found = Counter(job.state for job in self.jobs)
+        return ", ".join(f"{count} {state}" for state, count in found.items()) or "no jobs"
 
     @property
     def best(self) -> SweepJob | None:

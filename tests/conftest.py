@@ -36,6 +36,13 @@ def signals() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def machine() -> Iterator[None]:
+    """Leave the machine as it was: a test that is run by root can take `/dev/null` from everybody else."""
+    yield
+    assert os.stat(os.devnull).st_mode & 0o666 == 0o666, "this test, or one beside it, changed who may use /dev/null"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """

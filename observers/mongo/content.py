@@ -111,7 +111,14 @@ class Content:
         if again:
             self._kept.clear()
             self._missing.clear()
-        wanted = {file.file_id: file for file in _files_of(record, number)}
+        return self._keep_all(_files_of(record, number), until)
+
+    def keep_files(self, files: Iterable[ContentRef]) -> None:
+        """See to it that sources are there, but for what cannot be read."""
+        self._keep_all(_shared(files), float("inf"))
+
+    def _keep_all(self, files: Iterable[_File], until: float) -> bool:
+        wanted = {file.file_id: file for file in files}
         todo = [file for file_id, file in wanted.items() if file_id not in self._kept and file_id not in self._missing]
         for begin in range(0, len(todo), _MOST_ASKED):
             if time.monotonic() > until or not self._keep(todo[begin : begin + _MOST_ASKED], until):
@@ -248,14 +255,18 @@ class _Slice:
 
 
 def _files_of(record: RunRecord, number: int) -> Iterator[_File]:
-    for content in (*record.source.files, *record.inputs):
-        if content.kept and _is_digest(content.sha256):
-            yield _File(shared_id(content.sha256), content, {"sha256": content.sha256, "anew": True})
+    yield from _shared((*record.source.files, *record.inputs))
     for content in record.artifacts:
         if content.kept and _is_digest(content.sha256):
             owner = {"run": number, "name": short_name(content.path)}
             metadata = {"sha256": content.sha256, "anew": True, **owner}
             yield _File(artifact_id(record.uid, number, content), content, metadata)
+
+
+def _shared(files: Iterable[ContentRef]) -> Iterator[_File]:
+    for content in files:
+        if content.kept and _is_digest(content.sha256):
+            yield _File(shared_id(content.sha256), content, {"sha256": content.sha256, "anew": True})
 
 
 def _is_digest(text: str) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 COUNTERS = "anew_counters"
-MADE = 1
+MADE = 2
 GREATEST = 2**53 - 1
 _ATTEMPTS = 100
 _COUNTER: dict[str, Any] = {"_id": "runs"}
@@ -27,7 +27,13 @@ def find(database: Database[dict[str, Any]], uid: str) -> dict[str, Any] | None:
     return database["runs"].find_one({"anew.uid": uid}, {"anew": 1, "artifacts": 1, "heartbeat": 1})
 
 
-def claim(database: Database[dict[str, Any]], record: RunRecord, *, keep_number: bool = False) -> int | None:
+def claim(
+    database: Database[dict[str, Any]],
+    record: RunRecord,
+    *,
+    keep_number: bool = False,
+    sweep: Mapping[str, Any] | None = None,
+) -> int | None:
     """
     Insert a run's document under a number that no run has had.
 
@@ -35,6 +41,7 @@ def claim(database: Database[dict[str, Any]], record: RunRecord, *, keep_number:
         database: Where.
         record: The run.
         keep_number: Whether to take the number that the run has in its own store, if it is free here.
+        sweep: Which job of which sweep it is, as its document says it.
 
     Returns:
         The number; None when somebody else has inserted the run meanwhile.
@@ -46,7 +53,7 @@ def claim(database: Database[dict[str, Any]], record: RunRecord, *, keep_number:
     for _ in range(_ATTEMPTS):
         if number is None:
             number = _next_number(database)
-        if _insert(database, record, number):
+        if _insert(database, record, number, sweep):
             return number
         if find(database, record.uid) is not None:
             return None
@@ -54,11 +61,13 @@ def claim(database: Database[dict[str, Any]], record: RunRecord, *, keep_number:
     raise UnavailableError("No free number for the run was found: somebody else goes on taking them.")
 
 
-def _insert(database: Database[dict[str, Any]], record: RunRecord, number: int) -> bool:
+def _insert(
+    database: Database[dict[str, Any]], record: RunRecord, number: int, sweep: Mapping[str, Any] | None
+) -> bool:
     from pymongo.errors import DuplicateKeyError
 
     try:
-        database["runs"].insert_one(first_document(record, number))
+        database["runs"].insert_one(first_document(record, number, sweep))
     except DuplicateKeyError:
         # perhaps our own, whose reply was lost: then it is found by its uid
         return False
@@ -68,7 +77,7 @@ def _insert(database: Database[dict[str, Any]], record: RunRecord, number: int) 
 def _own_number(database: Database[dict[str, Any]], record: RunRecord) -> int | None:
     if record.id is None or not 0 < record.id <= GREATEST:
         return None
-    _prepare(database)
+    prepare(database)
     database[COUNTERS].update_one(_COUNTER, {"$max": {"last": record.id}})
     return record.id
 
@@ -84,7 +93,7 @@ def _next_number(database: Database[dict[str, Any]]) -> int:
             {**_COUNTER, "made": MADE}, {"$inc": {"last": 1}}, return_document=ReturnDocument.AFTER
         )
         if counted is None:
-            _prepare(database)
+            prepare(database)
         elif counted["last"] > greatest:
             return int(counted["last"])
         else:
@@ -98,8 +107,8 @@ def _greatest(database: Database[dict[str, Any]]) -> int:
     return next((int(each["_id"]) for each in found if each["_id"] > 0), 0)
 
 
-def _prepare(database: Database[dict[str, Any]]) -> None:
-    """Make the counter and the indexes, which is done once for a database."""
+def prepare(database: Database[dict[str, Any]]) -> None:
+    """Make the counter and the indexes, which is done once for a database by each version that has others."""
     from pymongo.errors import DuplicateKeyError
 
     counters = database[COUNTERS]
@@ -117,12 +126,15 @@ _Key = list[tuple[str, int]]
 _INDEXES: dict[str, list[tuple[_Key, Mapping[str, Any]]]] = {
     "runs": [
         ([("anew.uid", 1)], {"unique": True, "partialFilterExpression": {"anew.uid": {"$exists": True}}}),
+        ([("anew.sweep.uid", 1)], {"sparse": True}),
         ([("start_time", 1)], {}),
         ([("experiment.name", 1)], {}),
         ([("status", 1)], {}),
     ],
     "metrics": [([("run_id", 1), ("name", 1)], {}), ([("name", 1)], {})],
     "anew_journal": [([("run", 1), ("w", 1), ("q", 1)], {})],
+    "anew_sweeps": [([("uid", 1)], {"unique": True})],
+    "anew_sweep_files": [([("sweep", 1), ("sha256", 1)], {})],
     "fs.files": [([("filename", 1), ("uploadDate", 1)], {}), ([("metadata.sha256", 1)], {"sparse": True})],
     "fs.chunks": [([("files_id", 1), ("n", 1)], {"unique": True})],
 }

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from anew.observers.mongo import numbers as mongo_runs
+from anew.observers.mongo import sweeps
 from anew.observers.mongo.chunks import is_known
 from anew.observers.mongo.client import connect, durable, in_our_words, place
 from anew.observers.mongo.content import Content
@@ -22,8 +23,9 @@ from anew.observers.mongo.view import NOT_NULL, Parts, changing_fields, unescape
 from anew.runner import events as ev
 from anew.runner.contracts import RunStore
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import UnavailableError
+from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.records import ContentRef, RunRecord
+from anew.runner.store.run_folders import RunFolders
 
 if TYPE_CHECKING:
     from bson import ObjectId
@@ -257,13 +259,29 @@ class MongoObserver:
             if Journal(database, uid).has_start():
                 self._is_deleted = True
                 return None
-            number = mongo_runs.claim(database, start, keep_number=self._keep_number)
+            sweep = self._sweep_of(start)
+            number = mongo_runs.claim(database, start, keep_number=self._keep_number, sweep=sweep)
             if number is not None:
                 return self._new(start, number)
             document = mongo_runs.find(database, uid)
             if document is None:
                 raise UnavailableError(f"The document of the run was deleted from {place(database)} just now.")
         return self._resumed(start, document)
+
+    def _sweep_of(self, start: RunRecord) -> dict[str, Any] | None:
+        """Return which job of which sweep a run is, as its document says it; the sweep gets a number if it has none."""
+        member = start.sweep
+        if member is not None and member.uid is None and self._store is not None:
+            # of an earlier version: its store may know better
+            with suppress(AnewError):
+                member = self._store.get(start.uid).sweep
+        if member is None or member.uid is None:
+            return None
+        wanted = member.id if self._keep_number else None
+        number = sweeps.claim(self._database, member.uid, start.experiment, wanted)
+        if isinstance(self._store, RunFolders):
+            sweeps.begin(self._database, number, self._store, member.uid)
+        return {"number": number, "uid": member.uid, "index": member.index}
 
     def _new(self, start: RunRecord, number: int) -> _Run:
         database = self._database

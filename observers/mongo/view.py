@@ -201,8 +201,15 @@ def _texts(texts: Iterable[str], most: int = _MOST_SMALL) -> list[str]:
 # --- the start --------------------------------------------------------------------------------------------------
 
 
-def first_document(record: RunRecord, number_: int) -> dict[str, Any]:
-    """Return the document that a run has at first, whole but for its content."""
+def first_document(record: RunRecord, number_: int, sweep: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """
+    Return the document that a run has at first, whole but for its content.
+
+    Args:
+        record: The run.
+        number_: Its number in the database.
+        sweep: Of which sweep it is: `number` in the database, `uid` and `index`.
+    """
     document: dict[str, Any] = {
         "_id": number_,
         "format": SACRED_FORMAT,
@@ -217,6 +224,7 @@ def first_document(record: RunRecord, number_: int) -> dict[str, Any]:
             "format": FORMAT,
             "experiment": short_name(record.experiment),
             "rev": 0,
+            **({} if record.parent is None else {"parent": record.parent.uid}),
         },
     }
     fields = changing_fields(replace(record, id=number_), Parts())
@@ -225,9 +233,12 @@ def first_document(record: RunRecord, number_: int) -> dict[str, Any]:
     for path, value in fields.items():
         if value is not None or path not in NOT_NULL:
             put(document, path, value)
-    if record.tags or record.note:
-        # the one time that anew writes what Omniboard's users edit; later it is theirs
-        tags = _texts(record.tags)
+    if sweep is not None:
+        document["anew"]["sweep"] = dict(sweep)
+        document["meta"]["sweep"] = dict(sweep)
+    if record.tags or record.note or sweep is not None:
+        # the one time that anew writes what Omniboard's users edit; later it is theirs. A tag is what they filter by.
+        tags = _texts((*record.tags, *([f"sweep:{sweep['number']}"] if sweep is not None else [])))
         notes = _cut(record.note or "", _MOST_TEXT)
         document["omniboard"] = {**({"tags": tags} if tags else {}), **({"notes": notes} if notes else {})}
         # so that who reads can tell it from what was given there
@@ -330,6 +341,7 @@ def changing_fields(record: RunRecord, parts: Parts) -> dict[str, Any]:
         "anew.tags": _texts(record.tags),
         "anew.note": _cut(record.note, _MOST_TEXT) if record.note else None,
         "anew.comments": _texts(f"{each.by}, {each.at:%Y-%m-%d %H:%M} UTC: {each.text}" for each in record.comments),
+        "anew.pruned": record.pruned,
         "anew.verdict": record.verdict.verdict if record.verdict else None,
         "anew.warnings": _texts([*notes, *record.warnings], _MOST_SMALL),
     }

@@ -180,6 +180,8 @@ class Database:
                 self._check(self._version(connection, looker))
             else:
                 self._refuse_foreign(there & ours)
+            if self.tables["runs"].name in there:
+                self._widen(connection, looker)
             if not ours <= there:
                 self.tables["schema"].metadata.create_all(connection)
             if VERSION_TABLE not in there:
@@ -192,6 +194,19 @@ class Database:
                 "database needs the right to make tables, once, and later to select, insert, update and delete. With "
                 "anew.observers.sql.schema=NAME they are in a schema of their own."
             ) from None
+
+    def _widen(self, connection: Connection, looker: Inspector) -> None:
+        """Add to a table that an earlier version made the columns that runs have since; that one goes on without."""
+        from sqlalchemy import text
+        from sqlalchemy.schema import CreateColumn
+
+        table = self.tables["runs"]
+        there = {column["name"] for column in looker.get_columns(table.name, self._schema)}
+        preparer = connection.dialect.identifier_preparer
+        for column in table.columns:
+            if column.name not in there:
+                told = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.execute(text(f"ALTER TABLE {preparer.format_table(table)} ADD COLUMN {told}"))
 
     def keep(self, connection: Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; those whose key is there already are left alone."""

@@ -76,6 +76,8 @@ class Changes:
             self.tags.update(dict.fromkeys(event.removed, False))
         elif isinstance(event, ev.NoteSet):
             self.run["note"] = text_of(event.text) or None
+        elif isinstance(event, ev.ToldToStop):
+            self.run["pruned"] = True
         elif isinstance(event, ev.Judged):
             self.run.update(_verdict(event.verdict))
         elif isinstance(event, ev.RunEnded):
@@ -259,8 +261,12 @@ def _run_row(record: RunRecord, store: str | None) -> dict[str, Any]:
         "gpu_count": len(hardware.gpus) if hardware else None,
         "rerun_of_uid": record.rerun_of and record.rerun_of.uid,
         "rerun_of_id": record.rerun_of and record.rerun_of.id,
+        "sweep_uid": record.sweep and record.sweep.uid,
         "sweep_id": record.sweep and record.sweep.id,
         "sweep_index": record.sweep and record.sweep.index,
+        "parent_uid": record.parent and record.parent.uid,
+        "parent_id": record.parent and record.parent.id,
+        "pruned": record.pruned,
         "note": record.note,
         "info": data["info"],
         "warnings": data["warnings"],

@@ -33,14 +33,17 @@ def capture_command(
 
     Args:
         function: The main function.
-        entry: "call" where main was called from Python, "cells" from those of a notebook; None for a program.
+        entry: "call" where main was called from Python, "cells" from those of a notebook, "program" where *function*
+            runs one that has no main; None for a program that has one.
         root: The project's root.
         call: Which call of it in this process it is.
     """
     options, flag, words = _started()
     kind, target, program = _program(function)
     argv = tuple(sys.argv)
-    if _is_it(flag, words, kind, target):
+    if entry == "program":
+        argv = tuple(words[1:])  # what follows the module of ours that runs it
+    elif _is_it(flag, words, kind, target):
         argv = (program if kind == "module" else words[0], *words[1:])
     elif outer := _outer(function, flag, words, root):
         kind, target, argv = outer

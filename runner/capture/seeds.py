@@ -93,7 +93,7 @@ class Seeder:
 
     Args:
         root: In [0, 2**32).
-        origin: "config" or "drawn".
+        origin: As in `SeedFacts`.
     """
 
     def __init__(self, root: int, origin: str = "drawn") -> None:

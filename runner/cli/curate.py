@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -98,17 +99,27 @@ def delete_command(workbench: Workbench, refs: tuple[str, ...], yes: bool, force
         say("Nothing was deleted.")
         return errors.EXIT_OK
 
+    nested = Counter(
+        each.parent.uid
+        for each in store.find("parent != none")
+        if each.parent is not None and each.id not in chosen.runs
+    )
+
     def delete(number: int) -> RunRecord:
         record = store.get(number)
         curate.delete(store, number, force=force)
         return record
 
-    return _each(
-        chosen.numbers,
-        delete,
-        lambda record: f"Run {record.id} deleted. To have it back: {as_typed(f'anew restore {record.id}', store.url)}",
-        as_json,
-    )
+    def told(record: RunRecord) -> str:
+        back = f"Run {record.id} deleted. To have it back: {as_typed(f'anew restore {record.id}', store.url)}"
+        left = nested[record.uid]
+        if not left:
+            return back
+        also = as_typed(f"anew delete 'parent == {record.id}'", store.url)
+        runs = "The run that was started in it stays" if left == 1 else f"The {left} runs that were started in it stay"
+        return f"{back}. {runs}; to delete them, too: {also}"
+
+    return _each(chosen.numbers, delete, told, as_json)
 
 
 @command("restore")

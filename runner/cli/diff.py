@@ -127,6 +127,7 @@ def _parting(point: Mapping[str, Any] | None) -> str:
 _PRINTERS = {
     "overrides": _print_overrides,
     "seed": _print_single,
+    "status": _print_single,
     "result": _print_single,
     "source": _print_contents,
     "inputs": _print_contents,

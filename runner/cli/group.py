@@ -11,6 +11,9 @@ from anew.runner.cli.context import Workbench, store_option
 from anew.runner.wording import closest
 
 _SECTIONS = {
+    "Run": {
+        "run": ("run", "Run a program that knows nothing of Anew, as a run"),
+    },
     "Look": {
         "list": ("list", "Runs, newest first, with the keys that vary"),
         "show": ("show", "Everything known of a run"),
@@ -83,6 +86,8 @@ _ELSEWHERE = {
     "fetch": "get",
     "export": "get",
     "artifacts": "get",
+    "exec": "run",
+    "start": "run",
     "push": "sync",
     "pull": "sync",
     "copy": "sync",

@@ -13,6 +13,7 @@ from anew.runner.cli.render import VERDICT_STYLES, csv_rows, remark, remark_dama
 from anew.runner.contracts import RunStore
 from anew.runner.format.serial import record_to_json
 from anew.runner.format.values import iso
+from anew.runner.query.branches import branches
 from anew.runner.query.columns import MOST_INPUTS, MOST_METRICS, cells_of, shared_metrics, varying_inputs
 from anew.runner.query.doubts import doubtful_names, doubtful_values
 from anew.runner.query.filters import Filter, parse_filter, value_of
@@ -21,7 +22,9 @@ from anew.runner.wording import ago, duration, exact
 
 _NEWEST = 50
 _FIRST_INPUTS = 4
-_SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag", "verdict"})
+_SHOWN_ANYWAY = frozenset(
+    {"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag", "verdict", "parent"}
+)
 
 
 @command("list")
@@ -34,6 +37,7 @@ _SHOWN_ANYWAY = frozenset({"id", "uid", "status", "experiment", "started", "dura
     "--limit", metavar="N", type=WholeNumber(min=0, max=2**31), help=f"At most N runs; {_NEWEST} unless said."
 )
 @click.option("--all", "everything", is_flag=True, help="All runs.")
+@click.option("--top", is_flag=True, help="Without the runs that were started in another one.")
 @click.option("--csv", "as_csv", is_flag=True, help="All runs as CSV, values in full; columns as filters name them.")
 @json_option
 def list_command(
@@ -43,6 +47,7 @@ def list_command(
     columns: str | None,
     limit: int | None,
     everything: bool,
+    top: bool,
     as_csv: bool,
     as_json: bool,
 ) -> None:
@@ -53,8 +58,8 @@ def list_command(
     FILTER compares names with values, such as
       anew list 'loss < 0.1 and config.model.name == mlp'
       anew list 'status == FAILED and started > 2d'
-    Names: a metric, config.KEY, status, experiment, tag, started, duration, result, id, note, host, seed, sweep, and
-    of re-runs rerun_of and verdict.
+    Names: a metric, config.KEY, status, experiment, tag, started, duration, result, id, note, host, seed, sweep,
+    parent (the run that it was started in), and of re-runs rerun_of and verdict.
     Comparisons: < <= > >= == != ~ in, joined by and, or, not and parentheses.
     """
     text = " ".join(where)
@@ -62,7 +67,9 @@ def list_command(
     most = limit if limit is not None else None if everything or as_json or as_csv else _NEWEST
     store = workbench.store
     # one more than is shown tells whether there are more
-    found = store.find(text, sort=sort, limit=None if most is None else most + 1)
+    found = store.find(text, sort=sort, limit=None if most is None or top else most + 1)
+    if top:
+        found = _without_children(store, found)
     records = found if most is None else found[:most]
     remark_damage(records, store.url)
     sorted_by = [sort.lstrip("-").strip()] if sort else []
@@ -72,7 +79,7 @@ def list_command(
     elif as_csv:
         _print_csv(records, wanted or _chosen(records, (*sorted_by, *question.names), in_full=True))
     elif records:
-        _print(records, wanted or _chosen(records, (*sorted_by, *question.names)))
+        _print(records, wanted or _chosen(records, (*sorted_by, *question.names)), is_tree=sort is None)
     elif not found:
         say(f"No runs{' that match' if text else ''} in {store.url}.")
     if len(found) > len(records) and not (as_json or as_csv):
@@ -93,7 +100,8 @@ def _doubt(store: RunStore, found: Sequence[RunRecord], question: Filter, names:
 
 
 def _print_csv(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
-    names = [*dict.fromkeys(("id", "started", "experiment", "status", "duration", *chosen))]
+    within = ["parent"] if any(record.parent for record in records) else []
+    names = [*dict.fromkeys(("id", *within, "started", "experiment", "status", "duration", *chosen))]
     csv_rows(names, ([_plain_cell(value_of(record, name)) for name in names] for record in records))
 
 
@@ -104,24 +112,57 @@ def _plain_cell(value: Any) -> Any:
     return iso(value) if isinstance(value, datetime) else exact(value)
 
 
-def _print(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
+def _without_children(store: RunStore, found: Sequence[RunRecord]) -> list[RunRecord]:
+    """Leave out what was started in a run that is there, too."""
+    if not any(record.parent for record in found):
+        return list(found)
+    there = {record.uid for record in store.find()}
+    return [record for record in found if record.parent is None or record.parent.uid not in there]
+
+
+def _print(records: Sequence[RunRecord], chosen: Sequence[str], *, is_tree: bool) -> None:
+    rows_of = branches(records) if is_tree else [("", record) for record in records]
+    names = [f"{branch}{record.id}" for branch, record in rows_of]
+    records = [record for _, record in rows_of]
+    # a run whose parent is not above it
+    strays = [_parent(record) if not branch else "" for branch, record in rows_of]
     now = datetime.now(timezone.utc)
     several = len({record.experiment for record in records}) > 1
     repeated = any(record.rerun_of is not None for record in records)
     again = ["again"] if repeated else []
-    header = ["run", "started", *(["experiment"] if several else []), *again, "status", "took", *map(_heading, chosen)]
+    within = ["in"] if any(strays) and "parent" not in chosen else []
+    header = [
+        "run",
+        *within,
+        "started",
+        *(["experiment"] if several else []),
+        *again,
+        "status",
+        "took",
+        *map(_heading, chosen),
+    ]
     rows, styles = [], []
     columns = [cells_of(records, name) for name in chosen]
     for number, record in enumerate(records):
         took = duration(
             record.duration_s if record.duration_s is not None else max((now - record.started_at).total_seconds(), 0)
         )
-        row = [str(record.id), ago(record.started_at, now), *([record.experiment] if several else [])]
-        row += [*([_again(record)] if repeated else []), record.status.value, took]
+        row = [
+            names[number],
+            *([strays[number]] if within else []),
+            ago(record.started_at, now),
+            *([record.experiment] if several else []),
+        ]
+        row += [*([_again(record)] if repeated else []), record.state, took]
         row += [column[number] for column in columns]
         rows.append(row)
         styles.append([_style(record, text) for text in row])
     table(header, rows, keep=len(header) - len(chosen), widest=30, styles=styles)
+
+
+def _parent(record: RunRecord) -> str:
+    """Return what the run is called that one was started in."""
+    return "" if record.parent is None else str(record.parent.id or record.parent.uid[:8])
 
 
 def _again(record: RunRecord) -> str:
@@ -133,8 +174,8 @@ def _again(record: RunRecord) -> str:
 
 
 def _style(record: RunRecord, text: str) -> str | None:
-    if text == record.status.value:
-        return status_style(record.status)
+    if text == record.state:
+        return status_style(record.state)
     if record.verdict is not None and text == _again(record):
         return VERDICT_STYLES.get(record.verdict.verdict)
     return None

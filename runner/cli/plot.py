@@ -23,7 +23,7 @@ from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
 from anew.runner.wording import nearest, printable
 
-_SWEEP = re.compile(r"sweep:(\d+|last)")
+_SWEEP = re.compile(r"sweep:([0-9A-Za-z]+)")
 _MOST = 10
 _WIDEST = 140
 _HIGHEST = 30

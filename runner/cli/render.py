@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from anew.runner.records import RunRecord, Status
+from anew.runner.records import PRUNED, RunRecord, Status
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import printable
 
@@ -31,13 +31,14 @@ _STYLES = {
     "blue": "34",
     "cyan": "36",
 }
-_STATUS = {
+_STATUS: dict[str, str] = {
     Status.RUNNING: "blue",
     Status.QUEUED: "dim",
     Status.COMPLETED: "green",
     Status.FAILED: "red",
     Status.INTERRUPTED: "yellow",
     Status.LOST: "red",
+    PRUNED: "cyan",
 }
 VERDICT_STYLES = {"identical": "green", "close": "yellow", "different": "red", "stopped": "yellow"}
 _GAP = "  "
@@ -81,8 +82,8 @@ def _safe(text: str) -> str:
     return printable(plain) + "".join(pieces)
 
 
-def status_style(status: Status) -> str:
-    """Return the style of a status."""
+def status_style(status: str) -> str:
+    """Return the style of a status, as it is shown."""
     return _STATUS[status]
 
 

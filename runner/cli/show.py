@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from dataclasses import replace
+from itertools import islice, takewhile
 
 import click
 
@@ -16,6 +17,7 @@ from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, remark_damage, say, status_style, styled, table
 from anew.runner.contracts import RunStore
 from anew.runner.format.serial import record_to_json
+from anew.runner.query.branches import branches
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, RunRecord, Status
@@ -26,6 +28,7 @@ from anew.runner.sweep.reuse import work_key
 from anew.runner.wording import ago, duration, exact, short, size
 
 _MOST_METRICS = 40
+_MOST_CHILDREN = 50
 
 
 @command("show")
@@ -39,7 +42,10 @@ def show_command(workbench: Workbench, refs: tuple[str, ...], full: bool, as_jso
     records = [store.get(number) for number in chosen.numbers]
     remark_damage(records, store.url)
     if as_json:
-        shown = [{**record_to_json(record), "key": work_key(record)} for record in records]
+        shown = [
+            {**record_to_json(record), "key": work_key(record), "children": _children(record, store)}
+            for record in records
+        ]
         if shown or not chosen.is_one:
             print_json(shown[0] if chosen.is_one else shown)
         return say_refused(chosen)
@@ -68,6 +74,7 @@ def _print(record: RunRecord, store: RunStore, full: bool) -> None:
     _environment(record, full)
     _hardware(record)
     _section("Observers", _observers(record, store.url))
+    _runs_in_it(record, store)
     _next(record, store)
 
 
@@ -77,7 +84,7 @@ def _head(record: RunRecord) -> None:
     stopped = f" by {record.signal}" if record.signal else ""
     pairs(
         [
-            ("status", styled(record.status.value, status_style(record.status)) + stopped + ended),
+            ("status", styled(record.state, status_style(record.state)) + stopped + ended),
             ("started", f"{record.started_at.astimezone():%Y-%m-%d %H:%M:%S} ({ago(record.started_at)})"),
             ("took", duration(record.duration_s)),
             ("last sign of life", ago(record.heartbeat_at) if _unfinished(record) and record.heartbeat_at else ""),
@@ -90,7 +97,8 @@ def _head(record: RunRecord) -> None:
             ("seed", f"{record.seed} ({record.seeds.origin})" if record.seeds else str(record.seed)),
             ("tags", short(record.tags)),
             ("note", "\n".join((record.note or "").splitlines())),
-            ("sweep", f"{record.sweep.id}, job {record.sweep.index}" if record.sweep else ""),
+            ("sweep", f"{record.sweep.id or record.sweep.uid}, job {record.sweep.index}" if record.sweep else ""),
+            ("started in", _parent(record)),
             ("re-run of", _rerun_of(record)),
             ("uid", record.uid),
             ("key", work_key(record)),
@@ -103,6 +111,36 @@ def _comments(record: RunRecord) -> None:
         "Comments",
         ((f"{each.by}, {each.at.astimezone():%Y-%m-%d %H:%M}", each.text.rstrip()) for each in record.comments),
     )
+
+
+def _parent(record: RunRecord) -> str:
+    return "" if record.parent is None else f"run {record.parent.id or record.parent.uid}"
+
+
+def _nested(store: RunStore) -> list[RunRecord]:
+    """Return the runs that were started in another one, oldest first."""
+    return list(reversed(store.find("parent != none")))
+
+
+def _children(record: RunRecord, store: RunStore) -> list[int | None]:
+    return [each.id for each in _nested(store) if each.parent is not None and each.parent.uid == record.uid]
+
+
+def _runs_in_it(record: RunRecord, store: RunStore) -> None:
+    """Show what was started in a run, as a tree."""
+    tree = branches([replace(record, parent=None), *(each for each in _nested(store) if each.uid != record.uid)])
+    below = list(takewhile(lambda branch: branch[0], tree[1:]))
+    if not below:
+        return
+    heading("Runs in it")
+    rows = [
+        [f"  {branch}{each.id}", each.experiment, each.state, duration(each.duration_s), short(each.result)]
+        for branch, each in below[:_MOST_CHILDREN]
+    ]
+    table(["  run", "experiment", "status", "took", "result"], rows)
+    if len(below) > len(rows):
+        listed = as_typed(f"anew list 'parent == {record.id}'", store.url)
+        say(styled(f"  and {len(below) - len(rows)} more: {listed}", "dim"))
 
 
 def _rerun_of(record: RunRecord) -> str:

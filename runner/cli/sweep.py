@@ -7,17 +7,20 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
+from anew.runner.cli.sweep_jobs import group_to_json, pairs_of, print_csv, print_groups, varying
 from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
 from anew.runner.store.sweep_state import Runs, ScannedOnce, job_state, read_sweep
 from anew.runner.store.typed import as_typed
+from anew.runner.sweep.groups import groups_of
 from anew.runner.sweep.report import ranking
 from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_scored
 from anew.runner.wording import ago, duration, printable, short
@@ -49,7 +52,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
     store = workbench.folders
     runs = ScannedOnce(store)
     found = (_sweep_if_begun(store.sweep_folder(number), runs) for number in store.sweep_numbers())
-    sweeps = [sweep for sweep in found if sweep is not None]
+    sweeps = [sweep for sweep in found if sweep is not None and not _is_deleted(sweep)]
     remark_damage(_runs_of(sweeps, store), store.url)
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
@@ -63,7 +66,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
             sweep.experiment,
             sweep.status.value,
             ago(sweep.start.started_at),
-            _counts(sweep),
+            sweep.told(),
             _best(sweep),
             " ".join(sweep.overrides),
         ]
@@ -74,6 +77,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
 
 @command("show")
 @click.argument("ref", default="last")
+@click.option("--csv", "as_csv", is_flag=True, help="All jobs as CSV, each with what its group came to.")
 @json_option
 @click.option("--watch", is_flag=True, help="Show it again each second until it has ended.")
 @click.option("--min/--max", "smallest", default=None, help="Which result is best; else what the sweep or a name says.")
@@ -83,6 +87,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
 def show_command(
     workbench: Workbench,
     ref: str,
+    as_csv: bool,
     as_json: bool,
     watch: bool,
     smallest: bool | None,
@@ -90,18 +95,27 @@ def show_command(
     everything: bool,
     trust: bool,
 ) -> None:
-    """Show a sweep's jobs: the keys that vary with result and metrics, best first. REF is its number, or last."""
+    """
+    Show a sweep's jobs: the keys that vary with result and metrics, best first. REF: number, uid or last.
+
+    Jobs that differ in the seed alone are shown as groups, too: the mean of their results, and how far they lie apart.
+    """
     store = workbench.folders
     while True:
         sweep = store.sweep(ref)
         folder = store.layout.sweep(sweep.id).search
         flaws = list(store.sweep_folder(sweep.id).flaws())
         jobs, aim = ranking(sweep, by=by, smallest=smallest)
+        groups = groups_of(sweep.jobs, by=by, aim=aim)
         if as_json:
             remark_damage(_runs_of([sweep], store), store.url)
             for warning in (*sweep.warnings, *flaws):
                 remark(f"warning: {printable(warning)}")
-            print_json({**_to_json(sweep, jobs=True), "search": _search_to_json(folder, trust)})
+            told = [group_to_json(group) for group in groups]
+            print_json({**_to_json(sweep, jobs=True), "groups": told, "search": _search_to_json(folder, trust)})
+        elif as_csv:
+            remark_damage(_runs_of([sweep], store), store.url)
+            print_csv(jobs, groups, by)
         else:
             if watch and sys.stdout.isatty():
                 click.clear()
@@ -110,6 +124,7 @@ def show_command(
             for flaw in flaws:
                 remark(f"warning: {printable(flaw)}")
             _print(sweep, jobs[:most], aim)
+            print_groups(sweep, groups[:most], by)
             _print_search(sweep, folder, trust)
             _print_rest(sweep, max(0, len(jobs) - most), store.url)
         if not watch or sweep.status is not Status.RUNNING:
@@ -142,18 +157,15 @@ def resume_command(
 
     SETTINGS are overrides of the recording, such as anew.sweep.max_time=1h. Completed jobs are left as they are.
     """
-    # what starts processes is for this command alone: the others answer in a tenth of a second
-    from anew.runner.sweep.resume import resume
-
     if "=" in ref:
         ref, settings = "last", (ref, *settings)
     wrong = next((each for each in settings if not each.lstrip("+~").startswith("anew.")), None)
     if wrong is not None:
         raise click.UsageError(
-            f"{wrong!r} is no setting of anew's. What the jobs are was planned; for others begin another sweep."
+            f"{wrong!r} is no setting of anew's. What the jobs are was planned; for more of them: anew sweep add."
         )
     chosen = [*settings, *([f"anew.sweep.workers={workers}"] if workers else [])]
-    return resume(
+    return _starting().resume(  # type: ignore[no-any-return]
         ref,
         store=workbench.folders,
         failed=failed,
@@ -176,13 +188,10 @@ def add_command(workbench: Workbench, ref: str, words: tuple[str, ...], code: st
 
     Such as lr=0.5,0.6: with all else that was swept over. What it has already is not added. Resume runs them.
     """
-    # what starts processes is for this command alone, as for resume
-    from anew.runner.sweep.resume import add
-
     wrong = next((each for each in words if "=" not in each or each.lstrip("+~").startswith(("anew.", "hydra"))), None)
     if wrong is not None:
         raise click.UsageError(f"{wrong!r} says nothing of a job; what does is an override, such as lr=0.5")
-    return add(
+    return _starting().add(  # type: ignore[no-any-return]
         ref,
         words,
         store=workbench.folders,
@@ -190,6 +199,13 @@ def add_command(workbench: Workbench, ref: str, words: tuple[str, ...], code: st
         trust_source=trust,
         tell=lambda text: remark(f"anew: {printable(text)}"),
     )
+
+
+def _starting() -> ModuleType:
+    # what starts processes is for these commands alone: the others answer in a tenth of a second
+    from anew.runner.sweep import resume
+
+    return resume
 
 
 @command("stop")
@@ -202,7 +218,12 @@ def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
     REF is its number, or last; of one job with its index, such as 7/3: the others go on.
     """
     ref, slash, index = ref.partition("/")
-    folder = workbench.folders.sweep_folder(ref)
+    store = workbench.folders
+    folder = store.sweep_folder(ref)
+    if store.recording() is not store:
+        raise StoreError(
+            f"Nothing runs in {store.url}. Stop sweep {folder.number} where it is recorded: --store FOLDER"
+        )
     if not folder.conductor_alive():
         say(f"sweep {folder.number} is not going on: nobody hands out its jobs")
         return
@@ -258,6 +279,12 @@ def _sweep_if_begun(folder: SweepFolder, runs: Runs) -> SweepRecord | None:
     elif folder.is_headless():
         remark(f"sweep {number}: {folder.layout.record} is missing; its runs: {runs_of_it}")
     return None
+
+
+def _is_deleted(sweep: SweepRecord) -> bool:
+    """Whether all runs of a sweep are in the trash."""
+    begun = [job for job in sweep.jobs if job.attempts]
+    return bool(begun) and all(job.deleted for job in begun) and sweep.status is not Status.RUNNING
 
 
 def _runs_of(sweeps: Sequence[SweepRecord], store: RunFolders) -> list[RunRecord]:
@@ -316,24 +343,24 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], aim: Aim) -> None:
     head = f"sweep {sweep.id} of {sweep.experiment}"
     order = f"  {styled(f'best first: {aim.words}', 'dim')}" if aim.direction is not None else ""
     status = styled(sweep.status.value, status_style(sweep.status))
-    say(f"{head}  {status}  {ago(start.started_at)}  {_counts(sweep)}{order}")
+    say(f"{head}  {status}  {ago(start.started_at)}  {sweep.told()}{order}")
     say(f"  {printable(' '.join(sweep.overrides))}")
     for warning in sweep.warnings:
         remark(f"warning: {warning}")
     if not jobs:
         return
     _print_unordered(jobs, aim)
-    varying = _varying(sweep)
-    values = {key: _column(jobs, key) for key in varying}
+    keys = varying(sweep)
+    values = {key: _column(jobs, key) for key in keys}
     metrics = _metrics(jobs)
     has_error = any(job.error for job in jobs)
-    titles = ["job", "run", "status", *varying, "result", *metrics, "time", *(["why"] if has_error else [])]
+    titles = ["job", "run", "status", *keys, "result", *metrics, "time", *(["why"] if has_error else [])]
     rows = [
         [
             str(job.index),
             "" if job.run is None else f"{job.run}{'*' if job.reused else ''}",
-            job.status.value,
-            *(values[key][row] for key in varying),
+            job.state,
+            *(values[key][row] for key in keys),
             short(job.result),
             *(short(job.metrics.get(name)) for name in metrics),
             duration(job.duration_s),
@@ -352,30 +379,9 @@ def _print_rest(sweep: SweepRecord, left_out: int, store: str) -> None:
         remark("* done before the sweep, and not run again")
 
 
-def _counts(sweep: SweepRecord) -> str:
-    return ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items()) or "no jobs"
-
-
-def _pairs(job: SweepJob) -> dict[str, str]:
-    pairs = (each.partition("=") for each in job.overrides)
-    return {key.lstrip("+~"): value for key, _, value in pairs}
-
-
-def _varying(sweep: SweepRecord) -> list[str]:
-    """Return the keys whose values are not the same in all jobs."""
-    found: dict[str, set[str]] = {}
-    jobs = [_pairs(job) for job in sweep.jobs]
-    for each in jobs:
-        for key in each:
-            found.setdefault(key, set())
-    for key, values in found.items():
-        values.update(each.get(key, "") for each in jobs)
-    return [key for key, values in found.items() if len(values) > 1]
-
-
 def _column(jobs: Sequence[SweepJob], key: str) -> list[str]:
     """Return what was typed for a key, in little space; in full where what differs would look the same."""
-    typed = [_pairs(job).get(key, "") for job in jobs]
+    typed = [pairs_of(job).get(key, "") for job in jobs]
     texts = [_shortened(text) for text in typed]
     return texts if len(set(texts)) == len(set(typed)) else list(map(printable, typed))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from anew.runner.config.build import read_settings
 from anew.runner.dispatch.pending import Delivered, deliver, pending
 from anew.runner.dispatch.pending import drop as drop_pending
 from anew.runner.dispatch.spool import remove_delivered, spool_folder
+from anew.runner.dispatch.sweeps import move_sweeps
 from anew.runner.dispatch.transfer import Moved, to_folder, to_observer
 from anew.runner.errors import StoreError
 from anew.runner.store.folder import FolderStore
@@ -46,7 +49,7 @@ def sync_command(
     as_json: bool,
 ) -> int:
     r"""
-    Deliver what observers have not got yet, or copy whole runs from one store to another.
+    Deliver what observers have not got yet, or copy whole runs and sweeps from one store to another.
 
     Without a REF everything that is pending in the store, and runs that no folder keeps. Safe at any time, also while
     runs are going on; nothing is delivered twice. Exits with 1 when something is still pending.
@@ -56,7 +59,7 @@ def sync_command(
       anew sync 42                           of run 42
       anew sync --drop mongo                 nothing more to mongo
       anew sync 42 anew.observers.mongo.url=mongodb://ada:secret@db/anew
-      anew sync runs/ mongodb://db/anew      whole runs, content included; the other way round as well
+      anew sync runs/ mongodb://db/anew      whole runs and sweeps, content included; the other way round as well
     """
     refs = [word for word in words if not word.startswith(_PREFIX)]
     changes = read_settings([word for word in words if word.startswith(_PREFIX)])
@@ -158,25 +161,33 @@ def _told(result: Delivered, store: RunFolders) -> str:
 
 
 def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
-    """Copy all runs; return whether something is left."""
+    """Copy all runs, and then the sweeps that they are of; return whether something is left."""
     source = open_run_folders(source_url)
+    target = open_run_folders(target_url, create=True)
     moved: list[Moved] = []
-    for each in _moves(source, target_url):
+    for each in chain(_moves(source, target), move_sweeps(source, target)):
         moved.append(each)
         if not as_json and each.what != "there already":
             where = f" -> {printable(each.to)}" if each.to else ""
-            say(f"run {each.number}{where}: {each.what}{f' ({printable(each.detail)})' if each.detail else ''}")
+            told = f" ({printable(each.detail)})" if each.detail else ""
+            say(f"{each.kind} {each.number}{where}: {each.what}{told}")
     if as_json:
         print_json([asdict(each) for each in moved])
     else:
-        new = sum(each.what in ("copied", "updated") for each in moved)
-        there = sum(each.what == "there already" for each in moved)
-        say(f"{new} runs copied{f'; {there} were there already' if there else ''}.")
+        new, there = _count(moved, "copied", "updated"), _count(moved, "there already").removesuffix(" runs")
+        say(f"{new or '0 runs'} copied{f'; {there} were there already' if there else ''}.")
     return any(each.what in ("going on", "failed") or each.damaged for each in moved)
 
 
-def _moves(source: RunFolders, target_url: str) -> Iterable[Moved]:
-    target = open_run_folders(target_url, create=True)
+def _count(moved: Iterable[Moved], *what: str) -> str:
+    """Return how many came to that, such as "3 runs and 1 sweep"; nothing for none."""
+    kinds = Counter(each.kind for each in moved if each.what in what)
+    return " and ".join(
+        f"{count} {kind}{'' if count == 1 and kind == 'sweep' else 's'}" for kind, count in kinds.items()
+    )
+
+
+def _moves(source: RunFolders, target: RunFolders) -> Iterable[Moved]:
     if isinstance(target, FolderStore):
         return to_folder(source, target)
     known = {record.uid for record in target.records()}

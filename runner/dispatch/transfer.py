@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
@@ -25,6 +25,7 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import FETCHED, RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.stored import StoredRun
 from anew.runner.wording import some
 
 # what a process that delivers, or fetches, keeps for itself
@@ -34,9 +35,10 @@ _OWN = ("observers", FETCHED)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moved:
     """
-    What came of one run.
+    What came of one run, or one sweep.
 
     Attributes:
+        kind: "run" or "sweep".
         number: In the source.
         to: In the target; None when it is not there.
         what: "copied", "updated", "there already", "going on" or "failed".
@@ -44,6 +46,7 @@ class Moved:
         damaged: Whether content of it is not what its digest says, and is therefore not there.
     """
 
+    kind: str = "run"
     number: int
     to: str
     what: str
@@ -51,17 +54,29 @@ class Moved:
     damaged: bool = False
 
 
-def to_folder(source: RunFolders, target: FolderStore) -> Iterator[Moved]:
+def every_run(record: RunRecord) -> bool:
+    """Whether a run is one of all."""
+    return True
+
+
+def to_folder(
+    source: RunFolders, target: FolderStore, is_meant: Callable[[RunRecord], bool] = every_run
+) -> Iterator[Moved]:
     """
-    Copy all runs, oldest first, byte for byte; those that are there already get what was added to them since.
+    Copy runs, oldest first, byte for byte; those that are there already get what was added to them since.
 
     A run keeps its number where that is free. One that goes on is left for the next time. Interrupted, nothing is half
     there, and the next call goes on.
 
+    Args:
+        source: The store.
+        target: The other one.
+        is_meant: Which of its runs.
+
     Raises:
         StoreError: A store cannot be read or written.
     """
-    for run in reversed(list(source.all_runs())):
+    for run in _oldest_first(source, is_meant):
         number, record = run.number, run.record
         layout = source.present(number)
         there = _same(target, record.uid)
@@ -73,29 +88,34 @@ def to_folder(source: RunFolders, target: FolderStore) -> Iterator[Moved]:
         elif record.status is Status.RUNNING:
             yield Moved(number=number, to="", what="going on")
         else:
-            lost = _copy_contents(source, target, source.get(number))
+            lost = copy_contents(source, target, contents(source.get(number)))
             to = _place(layout, target, number)
             detail = lost.told(source.url)
             yield Moved(number=number, to=str(to), what="copied", detail=detail, damaged=bool(lost.damaged))
 
 
 def to_observer(
-    source: RunFolders, url: str, build: Callable[[], Observer], has: Callable[[str], bool]
+    source: RunFolders,
+    url: str,
+    build: Callable[[], Observer],
+    has: Callable[[str], bool],
+    is_meant: Callable[[RunRecord], bool] = every_run,
 ) -> Iterator[Moved]:
     """
-    Deliver all runs, oldest first, to another kind of store; what it has already is not sent again.
+    Deliver runs, oldest first, to another kind of store; what it has already is not sent again.
 
     Args:
         source: The store.
         url: Where it goes, without secrets.
         build: Makes the observer that writes there.
         has: Whether the run of a uid is there.
+        is_meant: Which of its runs.
 
     Raises:
         StoreError: The source cannot be read, or its cursors not be written.
     """
     name = f"sync-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
-    for run in reversed(list(source.all_runs())):
+    for run in _oldest_first(source, is_meant):
         number, record = run.number, run.record
         layout = source.present(number)
         if read_cursor(layout.cursor(name)).done.started and not has(record.uid):
@@ -106,9 +126,13 @@ def to_observer(
         if done.events and record.status is Status.RUNNING:
             what = "going on"
         aside = f"{done.aside} events could not be taken" if done.aside else ""
-        lost = _lost(source, number) if done.events else _Lost()
+        lost = _lost(source, number) if done.events else Lost()
         detail = "; ".join(filter(None, (done.error or aside, lost.told(source.url))))
         yield Moved(number=number, to=done.sink, what=what, detail=detail, damaged=bool(lost.damaged))
+
+
+def _oldest_first(source: RunFolders, is_meant: Callable[[RunRecord], bool]) -> list[StoredRun]:
+    return [run for run in reversed(list(source.all_runs())) if is_meant(run.record)]
 
 
 def _same(target: FolderStore, uid: str) -> int | None:
@@ -119,7 +143,7 @@ def _same(target: FolderStore, uid: str) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lost:
+class Lost:
     """The names of what a store should hold of a run and does not, or holds otherwise than its digest says."""
 
     missing: list[str] = field(default_factory=list)
@@ -131,10 +155,10 @@ class _Lost:
         return "; ".join(f"the content of {some(names)} is {what} in {where}" for what, names in parts if names)
 
 
-def _copy_contents(source: RunFolders, target: FolderStore, record: RunRecord) -> _Lost:
-    """Have the target hold what a run refers to, as far as it is what its digest says."""
-    lost = _Lost()
-    for reference in contents(record):
+def copy_contents(source: RunFolders, target: FolderStore, references: Iterable[ContentRef]) -> Lost:
+    """Have the target hold what a record refers to, as far as it is what its digest says. Raises StoreError."""
+    lost = Lost()
+    for reference in references:
         if target.objects.touch(reference.sha256):
             continue
         temporary = target.objects.temporary()
@@ -151,16 +175,16 @@ def _copy_contents(source: RunFolders, target: FolderStore, record: RunRecord) -
     return lost
 
 
-def _lost(source: RunFolders, number: int) -> _Lost:
+def _lost(source: RunFolders, number: int) -> Lost:
     """Return what a store that content was sent from does not hold as it should; nothing of it was sent."""
-    lost = _Lost()
+    lost = Lost()
     with open(os.devnull, "wb") as nowhere:
         for reference in contents(source.get(number)):
             _is_copied(source, reference, nowhere, lost)
     return lost
 
 
-def _is_copied(source: RunFolders, reference: ContentRef, file: BinaryIO, lost: _Lost) -> bool:
+def _is_copied(source: RunFolders, reference: ContentRef, file: BinaryIO, lost: Lost) -> bool:
     """Copy content into a file; return whether it is what its digest says, and note it if not."""
     digest = hashlib.sha256()
     try:

@@ -75,9 +75,9 @@ class ByAge:
 
 @dataclass(frozen=True, slots=True)
 class BySweep:
-    """Job `index` of a sweep."""
+    """Job `index` of the sweep of a number, or whose uid begins so."""
 
-    sweep: int
+    sweep: int | str
     index: int
 
 
@@ -91,11 +91,14 @@ def _by_uid(match: re.Match[str]) -> ByUid:
 # as many digits as fit wherever numbers are kept
 _NUMBER = r"[1-9][0-9]{0,14}"
 _IS_NUMBER = re.compile(_NUMBER)
+_UID = r"(?:(?=[0-9]*[a-z])[0-9a-hjkmnp-tv-z]{4,25}|[0-9a-hjkmnp-tv-z]{26})"
+_IS_UID = re.compile(_UID, re.IGNORECASE)
 _PATTERNS = (
     (re.compile(rf"({_NUMBER})"), lambda m: ByNumber(int(m[1]))),
     (re.compile(rf"last(?:~(0|{_NUMBER}))?"), lambda m: ByAge(int(m[1] or 0))),
     (re.compile(rf"sweep:({_NUMBER})/(0|{_NUMBER})"), lambda m: BySweep(int(m[1]), int(m[2]))),
-    (re.compile(r"((?=[0-9]*[a-z])[0-9a-hjkmnp-tv-z]{4,25}|[0-9a-hjkmnp-tv-z]{26})", re.IGNORECASE), _by_uid),
+    (re.compile(rf"sweep:({_UID})/(0|{_NUMBER})", re.IGNORECASE), lambda m: BySweep(m[1].lower(), int(m[2]))),
+    (re.compile(rf"({_UID})", re.IGNORECASE), _by_uid),
 )
 
 
@@ -104,9 +107,14 @@ def is_number(name: str) -> bool:
     return _IS_NUMBER.fullmatch(name) is not None
 
 
+def is_uid(text: str) -> bool:
+    """Whether a text may be a uid, or the beginning of one: four characters or more, one of them a letter."""
+    return _IS_UID.fullmatch(text) is not None
+
+
 def parse_ref(text: str | int) -> Ref:
     """
-    Read a reference: `42`, a uid or a beginning of one, `last`, `last~2`, `sweep:7/3`.
+    Read a reference: `42`, a uid or a beginning of one, `last`, `last~2`, `sweep:7/3`, `sweep:UID/3`.
 
     A number is one: a beginning of a uid has a letter, and four characters or more.
 
@@ -126,4 +134,5 @@ def parse_ref(text: str | int) -> Ref:
 def is_exact(text: str | int) -> bool:
     """Whether a reference names a run in full: not by the beginning of a uid. Raises RefSyntaxError."""
     ref = parse_ref(text)
-    return not isinstance(ref, ByUid) or len(ref.prefix) == UID_LENGTH
+    prefix = ref.prefix if isinstance(ref, ByUid) else ref.sweep if isinstance(ref, BySweep) else None
+    return not isinstance(prefix, str) or len(prefix) == UID_LENGTH

@@ -82,6 +82,7 @@ class Replay:
         self._imported: dict[str, None] = dict.fromkeys(record.environment.imported if record.environment else ())
         self._libraries: dict[str, str] = {}
         self._verdict: Verdict | None = record.verdict
+        self._pruned = record.pruned
         self._warnings = dict.fromkeys(record.warnings)
         self._damage = dict.fromkeys(record.damage)
         self._ended: ev.RunEnded | None = None
@@ -171,6 +172,9 @@ class Replay:
     def _judge(self, event: ev.Judged) -> None:
         self._verdict = event.verdict
 
+    def _stop(self, event: ev.ToldToStop) -> None:
+        self._pruned = True
+
     def _warn(self, event: ev.Warned) -> None:
         self.warn(event.text)
 
@@ -201,6 +205,7 @@ class Replay:
             seeds=self._seeds(),
             environment=self._environment(),
             verdict=self._verdict,
+            pruned=self._pruned,
             warnings=tuple(self._warnings),
             damage=tuple(self._damage),
         )
@@ -238,6 +243,7 @@ _TAKEN_BY: dict[type[ev.Event], Callable[[Replay, Any], None]] = {
     ev.SeedsSet: Replay._set_seeds,
     ev.ModulesImported: Replay._import,
     ev.Judged: Replay._judge,
+    ev.ToldToStop: Replay._stop,
     ev.Warned: Replay._warn,
     ev.RunEnded: Replay._end,
 }

@@ -258,7 +258,7 @@ _HEAVY = (
 # fmt: off
 _LATER = frozenset({
     "id", "status", "ended_at", "duration_s", "heartbeat_at", "result", "artifacts", "metrics", "media", "comments",
-    "error", "verdict", "damage", "observers", "unkept", "losses",
+    "error", "verdict", "pruned", "damage", "observers", "unkept", "losses",
 })
 # fmt: on
 

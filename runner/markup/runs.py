@@ -13,7 +13,7 @@ def run_sheet(record: Any) -> str:
     return sheet(
         f"Run {record.id} of {record.experiment}",
         [
-            ("status", record.status.value),
+            ("status", record.state),
             ("started", record.started_at),
             ("took", seconds(record.duration_s)),
             ("config", record.config),
@@ -34,15 +34,13 @@ def _is_own(metric: str) -> bool:
 
 def sweep_grid(sweep: Any) -> str:
     """Return a `SweepRecord` as a table, a row for each of its jobs."""
-    counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
     head = sheet(
         f"Sweep {sweep.id} of {sweep.experiment}",
-        [("status", sweep.status.value), ("jobs", counts), ("overrides", sweep.overrides)],
+        [("status", sweep.status.value), ("jobs", sweep.told()), ("overrides", sweep.overrides)],
     )
     shown = sweep.jobs[:MOST_ROWS]
     rows = [
-        [job.index, job.run, job.status.value, job.overrides, job.result, job.error, seconds(job.duration_s)]
-        for job in shown
+        [job.index, job.run, job.state, job.overrides, job.result, job.error, seconds(job.duration_s)] for job in shown
     ]
     columns = ["job", "run", "status", "overrides", "result", "error", "took"]
     return head + grid(columns, rows, left_out=len(sweep.jobs) - len(shown), what="jobs")

@@ -43,9 +43,9 @@ def compare(
     """
     Return the differences of two runs of one store, JSON values, a member per section, empty when equal.
 
-    Sections: config, choices, overrides, seed, source (per file its digests and a unified diff), packages (with
-    python), variables, hardware, inputs, artifacts, result, metrics (per series both summaries and the first point
-    that differs). Series that measure time or the machine are left out.
+    Sections: config, choices, overrides, seed, status (as it is shown), source (per file its digests and a unified
+    diff), packages (with python), variables, hardware, inputs, artifacts, result, metrics (per series both summaries
+    and the first point that differs). Series that measure time or the machine are left out.
 
     Args:
         a: One run.
@@ -60,6 +60,7 @@ def compare(
         "choices": _mapping(a.choices, b.choices, show),
         "overrides": _single(first["overrides"], second["overrides"]),
         "seed": _single(a.seed, b.seed),
+        "status": _single(a.state, b.state, show),
         "source": _contents(a.source.files, b.source.files, lambda x, y: _text_diff(x, y, store, tell)),
         "packages": _mapping(_packages(first), _packages(second), show),
         "variables": _mapping(

@@ -3,12 +3,12 @@ The filter language: `loss < 0.1 and config.model.name == mlp and not tag in [br
 
 Names: a metric's name (its last value), or else a key of the configuration; `config.KEY`, `metric.NAME` where that
 could be taken for the other or for one of these: `status`, `experiment`, `tag`, `started`, `ended`, `duration`,
-`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `rerun_of`, `verdict`. Comparisons: `< <= > >= == != ~ in`,
-`not in`; `~` searches a regular expression, without regard to case. Words: `and`, `or`, `not`, parentheses. Values:
-numbers, `true`, `false`, `none`, quoted or bare words, lists `[a, b]`. For times: dates such as `2026-11-01`, local
-unless they say otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h`
-again. Patterns are those of the library `regex`, which are Python's; one that takes longer than a second over one value
-is refused.
+`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `sweep.uid`, `parent`, `rerun_of`, `verdict`. A completed run
+that was told to stop has the status PRUNED. Comparisons: `< <= > >= == != ~ in`, `not in`; `~` searches a regular
+expression, without regard to case. Words: `and`, `or`, `not`, parentheses. Values: numbers, `true`, `false`, `none`,
+quoted or bare words, lists `[a, b]`. For times: dates such as `2026-11-01`, local unless they say otherwise, and ages
+such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h` again. Patterns are those of the library
+`regex`, which are Python's; one that takes longer than a second over one value is refused.
 
 A value is read as the kind of thing it is compared with; texts are equal without regard to case, and a quoted value is
 always a text. A list, such as the tags, equals each of its items, and a list with the same items. What a run lacks, or
@@ -25,7 +25,7 @@ from typing import Any
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
 from anew.runner.query.literals import AGE, Comparison, Literal, moment, plain
-from anew.runner.records import RunRecord, Status
+from anew.runner.records import PRUNED, RunRecord, Status
 from anew.runner.wording import closest, key_name
 
 Test = Callable[[RunRecord], bool]
@@ -49,6 +49,10 @@ def _sweep(record: RunRecord) -> Any:
     return record.sweep.id if record.sweep else None
 
 
+def _sweep_uid(record: RunRecord) -> Any:
+    return record.sweep.uid if record.sweep else None
+
+
 def _duration(record: RunRecord) -> Any:
     return record.duration_s
 
@@ -56,7 +60,7 @@ def _duration(record: RunRecord) -> Any:
 _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "id": lambda record: record.id,
     "uid": lambda record: record.uid,
-    "status": lambda record: record.status.value,
+    "status": lambda record: record.state,
     "experiment": lambda record: record.experiment,
     "tag": lambda record: record.tags,
     "tags": lambda record: record.tags,
@@ -69,11 +73,13 @@ _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "note": lambda record: record.note,
     "seed": lambda record: record.seed,
     "sweep": _sweep,
+    "sweep.uid": _sweep_uid,
     "rerun_of": lambda record: record.rerun_of.id if record.rerun_of else None,
+    "parent": lambda record: record.parent.id if record.parent else None,
     "verdict": lambda record: record.verdict.verdict if record.verdict else None,
 }
 # names whose values are among few words
-_WORDS = {"status": tuple(Status.__members__), "verdict": ("identical", "close", "different", "stopped", "none")}
+_WORDS = {"status": (*Status.__members__, PRUNED), "verdict": ("identical", "close", "different", "stopped", "none")}
 FIELD_NAMES = frozenset(_FIELDS)
 _TIMES = ("started", "ended")
 _TREES: dict[str, Callable[[RunRecord], Any]] = {

@@ -36,7 +36,7 @@ class Found(list[RunRecord]):
             [
                 each.id,
                 each.experiment,
-                each.status.value,
+                each.state,
                 each.started_at,
                 seconds(each.duration_s),
                 *(value_of(each, name) for name in inputs),

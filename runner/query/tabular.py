@@ -35,7 +35,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "id": record.id,
         "uid": record.uid,
         "experiment": record.experiment,
-        "status": record.status.value,
+        "status": record.state,
         "started_at": record.started_at,
         "duration_s": record.duration_s,
         "result": record.result,

@@ -44,6 +44,9 @@ from anew.runner.relaunch.plan import Errand, assignment, read_errand, read_repo
 from anew.runner.relaunch.startup import redirect
 from anew.runner.wording import some
 
+# runs what has no main of its own; it stands above this room, and is started by its name, as it was on record
+PROGRAMS = "anew.runner.program"
+
 
 def main(path: str) -> None:
     """Do the errand in the file *path*. Leaves as the recorded program does."""
@@ -75,6 +78,8 @@ def _start(errand: Errand, places: Places) -> None:
     script = Path(command.target)
     if command.entry == "cells":
         _run_cells(places.here(script), errand, module, name)
+    elif command.entry == "program":
+        runpy.run_module(PROGRAMS, run_name="__main__")
     elif command.entry == "module":
         runpy.run_module(command.target, run_name="__main__", alter_sys=True)
     elif module != "__main__" and "<locals>" not in name:
@@ -158,6 +163,8 @@ def _set_up(errand: Errand, places: Places) -> None:
     command = errand.command
     first, *rest = command.argv or ("",)
     sys.argv = [str(places.here(Path(first))) if os.path.isabs(first) else first, *rest]
+    if command.entry == "program":
+        sys.argv.insert(0, PROGRAMS)
     folders = [str(places.here(Path(path))) for path in command.import_paths]
     if command.entry == "module":
         folders.insert(0, os.getcwd())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.format.override_text import key_of
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.places import OwnPlaces, Places
-from anew.runner.records import CommandFacts, RerunOf, SourceFacts
+from anew.runner.records import CommandFacts, ParentRun, RerunOf, SourceFacts
 from anew.runner.store.files import replace_whole
 
 
@@ -32,6 +33,7 @@ class Errand:
         root: The project's root, as on record.
         mirror: The folder that files were laid out in.
         report: A file in which the process that runs main says which run it started.
+        parent: The run that the new ones are started in, as on record.
     """
 
     store: str
@@ -44,6 +46,7 @@ class Errand:
     root: str
     mirror: str
     report: str
+    parent: ParentRun | None = None
 
     @property
     def places(self) -> Places:
@@ -126,6 +129,45 @@ class OneJob(Errand):
     job: int
     attempt: int
     config: Mapping[str, Any]
+
+
+_LAID_OUT = "ANEW_LAID_OUT"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """
+    What is told to every process of a re-run, for the runs that its main starts.
+
+    Attributes:
+        store: The store that they go to.
+        root: The project's root, as on record.
+        mirror: The folder that files were laid out in.
+        moved: Whether the project itself was.
+    """
+
+    store: str
+    root: str
+    mirror: str
+    moved: bool
+
+    @property
+    def places(self) -> Places:
+        """Where the project's files are now."""
+        return Places(Path(self.root), Path(self.mirror), moved=self.moved)
+
+    def variables(self) -> dict[str, str]:
+        """Return it as variables of the environment."""
+        return {_LAID_OUT: json.dumps(to_json(self))}
+
+
+def surroundings() -> Surroundings | None:
+    """Return what this process was told of the re-run that it is part of; None outside of one."""
+    told = os.environ.get(_LAID_OUT)
+    try:
+        return from_json(Surroundings, json.loads(told)) if told else None
+    except ValueError:
+        return None
 
 
 _KINDS: dict[str, type[Errand]] = {kind.__name__: kind for kind in (Rerun, Resume, Add, OneJob)}

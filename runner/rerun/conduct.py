@@ -21,7 +21,7 @@ from anew.runner.places import Places
 from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import InputState, files_made, lay_out_beside, lay_out_source, restore_inputs
-from anew.runner.relaunch.plan import Report, Rerun, read_report
+from anew.runner.relaunch.plan import Report, Rerun, Surroundings, read_report
 from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
@@ -31,7 +31,7 @@ from anew.runner.rerun.options import RerunOptions
 from anew.runner.rerun.rebuilt import cannot_rebuild, probed, rebuilt
 from anew.runner.rerun.refusals import refuse_idle, refuse_unfit
 from anew.runner.rerun.report import RerunResult, difference_lines
-from anew.runner.rerun.sides import Side
+from anew.runner.rerun.sides import Side, stops_of
 from anew.runner.rerun.verdict import compare, judge
 from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate
@@ -171,6 +171,13 @@ class _Again:
         variables = differences.child_variables(self.record, os.environ, listed_variables(os.environ, further))
         for name in ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS"):
             variables.pop(name, None)
+        around = Surroundings(
+            store=self.target.url,
+            root=str(self.places.root),
+            mirror=str(self.places.mirror),
+            moved=self.recorded_code,
+        )
+        variables.update(around.variables())
         # no repository around the laid-out files is theirs
         variables["GIT_CEILING_DIRECTORIES"] = str(folder)
         recorded = self.record.environment.variables.get("PYTHONPATH") if self.record.environment else None
@@ -287,7 +294,7 @@ class _Again:
         threads = record.environment.threads.get("torch") if record.environment else None
         return Rerun(
             store=self.target.url,
-            rerun_of=RerunOf(id=record.id, uid=record.uid),
+            rerun_of=RerunOf(id=record.id, uid=record.uid, stops=stops_of(record, self.store)),
             command=record.command,
             experiment=record.experiment,
             config=record.config,

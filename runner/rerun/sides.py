@@ -8,11 +8,27 @@ from anew.runner import events as ev
 from anew.runner.attached.media import Histogram
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError
-from anew.runner.records import Part, RunRecord, Severity
+from anew.runner.records import Part, RunRecord, Severity, Stop
 from anew.runner.rerun.series import Lanes
+from anew.runner.store import older
 from anew.runner.store.run_folders import RunFolders
 
 _CURATOR = "curate-"
+
+
+def stops_of(record: RunRecord, store: RunFolders) -> tuple[Stop, ...]:
+    """Return when a run of a store was told to stop, for a re-run to be told so, too."""
+    number = record.id or 0
+    if not record.pruned:
+        return ()
+    told = [event for event in store.events(number) if isinstance(event, ev.ToldToStop)]
+    if not told:
+        return older.stops_of(store.present(number), record)
+    return tuple(
+        Stop(asked=event.asked, step=event.step, thread=event.thread, own=event.writer == ev.MAIN_WRITER)
+        for event in told
+        if event.asked
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,8 @@ def _deviation(part: Part) -> float:
 
 
 def _ending(was: Side, now: Side) -> Iterator[Part]:
-    if was.record.status is not now.record.status:
-        yield Part("status", "", None, was.record.status.value, now.record.status.value, None)
+    if was.record.state != now.record.state:
+        yield Part("status", "", None, was.record.state, now.record.state, None)
     elif was.record.error is not None and now.record.error is not None:
         for name in ("type", "message"):
             old, new = getattr(was.record.error, name), getattr(now.record.error, name)

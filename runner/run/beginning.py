@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 from anew.runner.capture.beside import folders_beside
 from anew.runner.capture.command import unrepeatable
 from anew.runner.capture.elsewhere import with_elsewhere
 from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
-from anew.runner.capture.seeds import Seeder, draw_seed, seed_from_config
+from anew.runner.capture.seeds import Seeder, derive_seed, draw_seed, seed_from_config
 from anew.runner.config.main import ComposedJob
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
-from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.format.serial import start_to_json
 from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
-from anew.runner.records import CommandFacts, GitFacts, RunRecord, SourceFacts
+from anew.runner.records import CommandFacts, GitFacts, ParentRun, RunRecord, SourceFacts
 from anew.runner.relaunch.pythons import as_recorded
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.recorder import hand_down
@@ -73,7 +74,7 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     job = _as_recorded(job, origin.places)
     redactor = Redactor.of_environment(digest=marks.digest)
     redactor.learn(secret for each in claim.settings.observers for secret in secrets_in(each.spec))
-    seeder = _seeder(seed_from_config(job.config), claim.settings.seed, origin.seed)
+    seeder = _seeder(seed_from_config(job.config), claim.settings.seed, origin.seed, _derived_seed(origin, claim))
     job, command = _without_secrets(job, origin.command, redactor)
     _redact_files(job, claim, redactor)
     news = _named_openly(job, redactor)
@@ -110,7 +111,13 @@ def without_source(origin: Origin) -> tuple[str, ...]:
     return unrepeatable(origin.command) if origin.source is None else ()
 
 
-def _seeder(configured: int | None, set_apart: int | None, recorded: int | None) -> Seeder:
+def _derived_seed(origin: Origin, claim: Claim) -> int | None:
+    """Return the root seed that a run has of the run that it is started in, which a re-run of that gives it again."""
+    seed = origin.within.seed if origin.within is not None else None
+    return seed if seed is None or claim.sweep is None else derive_seed(seed, f"job {claim.sweep.index}")
+
+
+def _seeder(configured: int | None, set_apart: int | None, recorded: int | None, derived: int | None) -> Seeder:
     """Return what seeds a run. Raises ConfigError: `anew.seed` is none, or not that of the configuration."""
     if set_apart is not None and configured not in (None, set_apart):
         raise ConfigError(
@@ -122,7 +129,7 @@ def _seeder(configured: int | None, set_apart: int | None, recorded: int | None)
     if recorded is not None:
         return Seeder(recorded, "recorded")
     if set_apart is None:
-        return Seeder(draw_seed())
+        return Seeder(draw_seed()) if derived is None else Seeder(derived, "parent")
     return Seeder(seed_from_config({"seed": set_apart}, "anew.seed") or 0, "setting")
 
 
@@ -134,7 +141,7 @@ def _record(
     variables = origin.places.as_recorded(as_recorded(environment.variables, origin.places))
     environment = replace(environment, variables=variables)
     return RunRecord(
-        uid=ids.new_uid(),
+        uid=claim.uid,
         id=claim.number,
         experiment=origin.experiment,
         started_at=datetime.now(timezone.utc),
@@ -153,8 +160,16 @@ def _record(
         note=settings.note,
         sweep=claim.sweep,
         rerun_of=origin.rerun_of,
+        parent=_parent(origin, claim),
         warnings=(*source.notes, *job.notes, *without_source(origin)),
     )
+
+
+def _parent(origin: Origin, claim: Claim) -> ParentRun | None:
+    """Return the run that one is started in; a spool's numbers are nobody's."""
+    if origin.within is None:
+        return None
+    return origin.within.seen_from(claim.store.root if claim.settings.keep else Path(os.devnull))
 
 
 def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,19 +17,17 @@ from anew.runner.format.values import encode, flaw_of_tags
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
 from anew.runner.run.recorder import Recorder, attach
+from anew.runner.run.stopping import Stopping
 from anew.runner.settings import InputSettings
 from anew.runner.store.objects import ObjectStore
-from anew.runner.store.paths import RunLayout, StoreLayout
 
 if TYPE_CHECKING:
     import numpy as np
 
     from anew.runner.run.media import Piece
-    from anew.runner.search.pruning import Pruning
 
 RUN_VARIABLE = "ANEW_RUN"
 OBJECTIVE = "objective"
-_UNKNOWN: Any = object()
 
 
 class Run:
@@ -46,6 +44,7 @@ class Run:
         seed: Root seed in [0, 2**32).
         dir: A folder of its own, for whatever main writes.
         declared: The recorded names of the inputs that this process declared.
+        stopping: Whether the run is to stop before its end.
     """
 
     def __init__(
@@ -68,8 +67,7 @@ class Run:
         self._places = places
         self._inputs = inputs
         self._steps: dict[str, int] = {}
-        self._search: Any = _UNKNOWN
-        self._search_lock = threading.Lock()
+        self.stopping = Stopping(recorder)
 
     def __repr__(self) -> str:
         return f"Run(id={self.id}, uid={self.uid!r}, dir={str(self.dir)!r})"
@@ -295,25 +293,16 @@ class Run:
             ValueRefusedError: In a search: the value is no number, or the step is negative.
         """
         self._recorder.log({OBJECTIVE: value}, step)
-        pruning = self._pruning()
-        if pruning is not None:
-            pruning.report(value, step)
+        self.stopping.report(value, step)
 
     def should_stop(self) -> bool:
         """
         Whether the search that the run is part of would stop it, going by what was reported; False outside a search.
 
-        Main returns early then, as it would at its end.
+        Main returns early then, as it would at its end, or raises `optuna.TrialPruned`. Either way the run is
+        COMPLETED, with `pruned` on record, and shown as PRUNED. A re-run is answered what the run on record was.
         """
-        pruning = self._pruning()
-        return pruning is not None and pruning.should_stop()
-
-    def _pruning(self) -> Pruning | None:
-        with self._search_lock:
-            if self._search is _UNKNOWN:
-                self._search = _pruning_of(self._recorder.layout)
-            found: Pruning | None = self._search
-            return found
+        return self.stopping.should_stop()
 
     def rng(self, name: str) -> np.random.Generator:
         """
@@ -348,17 +337,6 @@ def _shown(value: object) -> str:
     return text if 0 < len(text) <= 40 else f"<{type(value).__name__}>"
 
 
-def _pruning_of(layout: RunLayout) -> Pruning | None:
-    """Return what may stop a run: its sweep, by its record, where that is a search."""
-    # Optuna comes with it, which a run outside of a search does without
-    from anew.runner.search.pruning import pruning_of
-
-    sweep = serial.record_from_start(serial.unseal(layout.record.read_bytes())).sweep
-    if sweep is None or sweep.id is None:
-        return None
-    return pruning_of(StoreLayout(layout.folder.parent).sweep(sweep.id).folder, sweep.index)
-
-
 class CurrentRun:
     """
     Which run this process is in.
@@ -369,6 +347,7 @@ class CurrentRun:
 
     def __init__(self) -> None:
         self.run: Run | None = None
+        self._begun: Counter[str] = Counter()
         self._attached: tuple[str, Run] | None = None
 
     def set(self, run: Run | None) -> None:
@@ -378,6 +357,11 @@ class CurrentRun:
             os.environ.pop(RUN_VARIABLE, None)
         else:
             os.environ[RUN_VARIABLE] = str(run.dir.parent)
+
+    def begin(self, run: Run) -> int:
+        """Count what main of a run starts in this process, from 1."""
+        self._begun[run.uid] += 1
+        return self._begun[run.uid]
 
     def attached(self, folder: str) -> Run:
         """Return the run in *folder*, attached to once per process."""

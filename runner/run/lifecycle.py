@@ -36,6 +36,7 @@ from anew.runner.run.parts import (
 )
 from anew.runner.run.pulse import LEAST_BEAT_S, Pulse
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
+from anew.runner.run.stopping import ended_itself
 from anew.runner.wording import say
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def execute(
 
     Whatever *call* raises is recorded and raised again. The status is INTERRUPTED after SIGINT or SIGTERM, FAILED after
     another exception or an exit with a code other than 0, else COMPLETED: FAILED, too, when main returned and something
-    of the run could not be recorded (`anew.on_loss`). *tell_end* is called with what is on record of its end.
+    of the run could not be recorded (`anew.on_loss`). What raises `optuna.TrialPruned` has completed, and is
+    pruned. *tell_end* is called with what is on record of its end.
 
     Raises:
         UnkeptError: That is so, or the outcome could not be written.
@@ -71,8 +73,14 @@ def execute(
         course.result = call(life.run)
         return course.result
     except BaseException as error:
-        course.failure = error
-        raise
+        if life is None or not (course.called and ended_itself(error)) or os.getpid() != process:
+            course.failure = error
+            raise
+        life.run.stopping.give_up()
+        # whoever called main from Python, such as a study of Optuna's, is told; a command has done what it should
+        if origin.command.entry in ("call", "cells") and claim.sweep is None:
+            raise
+        return None
     finally:
         # a forked child that falls out of main is not the run, and must not end it
         if os.getpid() == process:
@@ -175,7 +183,7 @@ class Life:
         parts: list[Part] = [
             watch,  # stopped last of all: a signal that has waited acts then; no record is there without it
             Record(beginning),
-            Announcement(beginning, course, followers),
+            Announcement(beginning, course, followers, lambda: self.run.stopping.is_due),
             *([Following(followers, watch, course)] if followers is not None else []),
             Outcome(beginning, course, watch, recorder, capture),
             recorder,

@@ -27,6 +27,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
+from anew.runner.records import state_of
 from anew.runner.run.beginning import Beginning, without_secrets, without_source
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import message
@@ -150,10 +151,13 @@ class Record:
 class Announcement:
     """What is said of a run on stderr, at its beginning and at its end."""
 
-    def __init__(self, beginning: Beginning, course: Course, followers: Followers | None) -> None:
+    def __init__(
+        self, beginning: Beginning, course: Course, followers: Followers | None, is_pruned: Callable[[], bool]
+    ) -> None:
         self._beginning = beginning
         self._course = course
         self._followers = followers
+        self._is_pruned = is_pruned
         self._is_quiet = beginning.claim.settings.quiet
 
     def start(self) -> None:
@@ -178,7 +182,7 @@ class Announcement:
         ended = self._course.ended
         claim = self._beginning.claim
         if not (self._is_quiet or ended is None or not self._course.called):
-            took = f"{ended.status.value} after {duration(ended.duration_s)}"
+            took = f"{state_of(ended.status, self._is_pruned())} after {duration(ended.duration_s)}"
             is_kept = claim.settings.record
             lines.append(f"run {claim.number} {took}, {self._where()}" if is_kept else f"{took}, unrecorded")
         if lines and is_within_a_line(claim.layout.output):

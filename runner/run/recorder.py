@@ -30,7 +30,6 @@ from anew.runner.store.paths import RunLayout
 from anew.runner.store.roll import Roll
 from anew.runner.wording import printable, say, sentence, some
 
-MAIN_WRITER = "main"
 SECRETS_VARIABLE = "ANEW_SECRETS"
 # what adds to that which a re-run uses, and so is marked
 _ADDING = (ev.SourceAdded, ev.InputUsed)
@@ -62,7 +61,7 @@ class Recorder:
         started: Callable[[], float],
         durability_ms: int,
         redactor: Redactor,
-        writer: str = MAIN_WRITER,
+        writer: str = ev.MAIN_WRITER,
     ) -> None:
         self.layout = layout
         self.uid = uid
@@ -77,7 +76,7 @@ class Recorder:
         self._losses: dict[str, str] = {}
         self._contents: dict[str, str] = {}
         self._roll = Roll(layout.events)
-        self._writer = writer
+        self.writer = writer
         self._pid = os.getpid()
         # no None before `start`, which every call of `log` would have to ask for
         self._journal: JournalWriter
@@ -86,7 +85,7 @@ class Recorder:
 
     def start(self) -> None:
         """Begin the journal. Raises StoreError."""
-        path = self.layout.journal(self._writer)
+        path = self.layout.journal(self.writer)
         if self._is_owner:
             self._roll.open(self._durability_ms)
             keep_others_synced(self.layout.events)
@@ -96,13 +95,13 @@ class Recorder:
             self._roll.lose()
             raise
         if not self._is_owner:
-            self._roll.enter(self._writer)
+            self._roll.enter(self.writer)
         self.is_open = True
 
     @property
     def _is_owner(self) -> bool:
         """Whether this is the process that the run belongs to, and no child of it."""
-        return self._writer == MAIN_WRITER and os.getpid() == self._pid
+        return self.writer == ev.MAIN_WRITER and os.getpid() == self._pid
 
     @property
     def elapsed_s(self) -> float:

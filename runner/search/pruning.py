@@ -11,7 +11,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import MissingExtraError, ValueRefusedError
+from anew.runner.errors import MissingExtraError, StoreError, ValueRefusedError
 from anew.runner.search.files import SearchFiles, read_json, write_json
 from anew.runner.search.samplers import make_pruner
 from anew.runner.search.settings import Named
@@ -101,7 +101,7 @@ class Pruning:
             MissingExtraError: Optuna is not installed here.
             ValueRefusedError: The step is negative, or one of the two is no number.
         """
-        number, place = _point(value, step)
+        number, place = point_of(value, step)
         with self._lock:
             self._reported[place] = number
             if self._active:
@@ -127,8 +127,24 @@ class Pruning:
         # A killed attempt at the same job may have left reports of later steps, which are not this one's.
         trial.intermediate_values = dict(self._reported)
         if opened.pruner.prune(opened.study, trial):
-            write_json(self._files.stop_mark(self._index), {"step": max(self._reported)})
-            self._stopped = True
+            self._mark()
+
+    def stop(self) -> None:
+        """Take note that the job ended itself as one that is pruned."""
+        with self._lock:
+            try:
+                self._mark()
+            except StoreError as error:
+                log.warning("Job %d is not known to the search as pruned: %s", self._index, error)
+
+    def _mark(self) -> None:
+        write_json(self._files.stop_mark(self._index), {"step": max(self._reported, default=None)})
+        self._stopped = True
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the job was told to stop, by whatever process of it."""
+        return self._stopped or self._files.stop_mark(self._index).exists()
 
     def _guard(self, act: Callable[[_Opened], object]) -> None:
         try:
@@ -166,7 +182,8 @@ class _Opened:
     trial: int
 
 
-def _point(value: float, step: int) -> tuple[float, int]:
+def point_of(value: float, step: int) -> tuple[float, int]:
+    """Return what was reported as numbers. Raises ValueRefusedError: they are none, or the step is negative."""
     try:
         number, place = float(value), operator.index(step)
     except (TypeError, ValueError) as error:

@@ -12,12 +12,13 @@ from anew.runner.format import ids
 from anew.runner.query.columns import strangers
 from anew.runner.query.filters import parse_filter
 from anew.runner.records import RunRecord
+from anew.runner.store.sweep_refs import is_of_sweep, one_sweep
 
 Test = Callable[[RunRecord], bool]
 
 _NUMBER = r"[1-9][0-9]{0,14}"
 _RANGE = re.compile(rf"({_NUMBER})-({_NUMBER})")
-_SWEEP = re.compile(rf"sweep:({_NUMBER}|last)")
+_SWEEP = re.compile(r"sweep:([0-9A-Za-z]+)")
 _TAG = re.compile(r"tag:(.+)", re.DOTALL)
 # no filter is without one of these
 _OF_FILTERS = re.compile(r"[<>=~\s]")
@@ -112,7 +113,11 @@ def looks_like_one(word: str) -> bool:
     ref = _reference(text)
     if ref is not None:
         return not isinstance(ref, ids.ByUid) or ref.prefix.startswith("0")
-    return any(each.fullmatch(text) for each in (_RANGE, _SWEEP, _TAG)) or _COMPARING.search(text) is not None
+    return (
+        any(each.fullmatch(text) for each in (_RANGE, _TAG))
+        or _sweep(text) is not None
+        or _COMPARING.search(text) is not None
+    )
 
 
 def _reference(word: str) -> ids.Ref | None:
@@ -132,10 +137,21 @@ def _test(store: Choosable, word: str) -> Test | None:
     if found := _TAG.fullmatch(word):
         tag = found[1]
         return lambda record: tag in record.tags
-    if found := _SWEEP.fullmatch(word):
-        sweep = _newest_sweep(store) if found[1] == "last" else int(found[1])
-        return lambda record: record.sweep is not None and record.sweep.id == sweep
+    if (sweep := _sweep(word)) is not None:
+        called = _newest_sweep(store) if sweep == "last" else sweep
+        return lambda record: called is not None and is_of_sweep(record, called)
     return parse_filter(word).matches if _reference(word) is None and _OF_FILTERS.search(word) else None
+
+
+def _sweep(word: str) -> int | str | None:
+    """Return what a word for a sweep calls it: its number, the beginning of its uid, or "last"; None for another."""
+    found = _SWEEP.fullmatch(word)
+    if found is None:
+        return None
+    name = found[1].lower()
+    if ids.is_number(name):
+        return int(name)
+    return name if name == "last" or ids.is_uid(name) else None
 
 
 def _newest_sweep(store: Choosable) -> int | None:
@@ -161,7 +177,10 @@ def _several(store: Choosable, word: str, test: Test, among: Test | None) -> lis
             raise FilterError(f"No run in {store.url} has {name!r}, which {word!r} asks for.{hint}", name=name)
     if _RANGE.fullmatch(word.strip()):
         among = None  # each of its numbers is meant
-    found = sorted(record.id or 0 for record in records if test(record) and (among is None or among(record)))
+    meant = [record for record in records if test(record) and (among is None or among(record))]
+    if (sweep := _sweep(word.strip())) is not None:
+        one_sweep(sweep, meant)
+    found = sorted(record.id or 0 for record in meant)
     if not found:
         raise RunNotFoundError(_none(store.url, word.strip()), ref=word, store=store.url)
     return found
@@ -170,7 +189,7 @@ def _several(store: Choosable, word: str, test: Test, among: Test | None) -> lis
 def _none(url: str, word: str) -> str:
     if found := _TAG.fullmatch(word):
         said = f"No run in {url} has the tag {found[1]!r}."
-    elif _SWEEP.fullmatch(word):
+    elif _sweep(word) is not None:
         said = f"No run in {url} is of {word}."
     elif _RANGE.fullmatch(word):
         said = f"No run in {url} has a number from {word.replace('-', ' to ')}."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner import events as ev
 from anew.runner.attached.comments import Comment, user_name
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import RunNotFoundError, RunStateError, StoreError, ValueRefusedError
+from anew.runner.errors import AnewError, RunNotFoundError, RunStateError, StoreError, ValueRefusedError
 from anew.runner.format import ids
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.format.values import flaw_of_tags
@@ -23,6 +23,7 @@ from anew.runner.store.files import cannot
 from anew.runner.store.paths import PURGING, RunLayout
 from anew.runner.store.reading import may_live, read_run
 from anew.runner.store.stored import StoredRun
+from anew.runner.store.sweep_refs import job_of
 from anew.runner.wording import some
 
 if TYPE_CHECKING:
@@ -116,8 +117,11 @@ def delete(store: RunFolders, ref: str | int, *, force: bool = False) -> int:
     if not force:
         _refuse_living(store.layout.run(run.number), run.record, "delete")
     _move(store.layout.run(run.number).folder, store.layout.trashed(run.number).folder)
-    if (member := run.record.sweep) is not None:
-        store.sweep_folder(member.id).note_deleted(member.index, run.number)
+    member = run.record.sweep
+    of = None if member is None else member.uid or member.id
+    if member is not None and of is not None:
+        with suppress(AnewError):  # it may have been copied without its sweep
+            store.sweep_folder(of).note_deleted(member.index, run.number)
     return run.number
 
 
@@ -155,7 +159,7 @@ def trashed(store: RunFolders) -> list[RunRecord]:
 
 def _in_trash(store: RunFolders) -> list[StoredRun]:
     records = ((number, read_run(store.layout.trashed(number), number)) for number in store.trashed_numbers())
-    return [StoredRun(number, record) for number, record in records if record is not None]
+    return [StoredRun(number, store.named(record)) for number, record in records if record is not None]
 
 
 def number_in_trash(store: RunFolders, ref: str | int) -> int:
@@ -180,9 +184,8 @@ class Trash:
         elif isinstance(parsed, ids.ByAge):
             found = self._runs[parsed.back : parsed.back + 1]
         else:
-            job = (parsed.sweep, parsed.index)
-            jobs = ((run, run.record.sweep) for run in self._runs)
-            found = [run for run, sweep in jobs if sweep and (sweep.id, sweep.index) == job][:1]
+            numbers = job_of(((run.number, run.record) for run in self._runs), parsed)
+            found = [run for run in self._runs if run.number in numbers]
         if len(found) != 1:
             held = some([run.number for run in self._runs], 20) or "nothing"
             whose = self.url[0].upper() + self.url[1:]

@@ -26,10 +26,13 @@ from anew.runner.store.files import cannot, create_whole, make_folders, names_in
 from anew.runner.store.index import Index
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.objects import ObjectStore
-from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout
+from anew.runner.store.older import with_stop
+from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
 from anew.runner.store.reading import check_format, journals, read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
+from anew.runner.store.sweep_copy import Brought, bring
+from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
 from anew.runner.store.views import view_bytes
 
@@ -180,6 +183,31 @@ class FolderStore(RunFolders):
         except OSError as error:
             raise cannot("write", self.layout.sweeps, error) from error
 
+    def bring_sweep(self, sweep: SweepFolder, store: RunFolders) -> tuple[int, Brought]:
+        """Bring a sweep here; see `RunFolders.bring_sweep`. It keeps its number where that is free."""
+        runs = self.numbers_for(store)
+        for number in self.sweeps_of_uid(sweep.uid):
+            return number, bring(sweep, self.sweep_folder(number), runs)
+        draft = self.layout.sweeps / f".sweep-{ids.new_uid()}"
+        try:
+            brought = bring(sweep, SweepFolder(SweepLayout(draft), sweep.number), runs)
+            number = self._claim_sweep_number(sweep.number)
+            draft.rename(self.layout.sweep(number).folder)
+            sync_folder(self.layout.sweeps)
+        except OSError as error:
+            raise error if isinstance(error, StoreError) else cannot("write", draft, error) from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return number, brought
+
+    def _claim_sweep_number(self, wanted: int) -> int:
+        """Claim a number, or else the next; the folder is empty, so that another can take its place."""
+        try:
+            self.layout.sweep(wanted).folder.mkdir(parents=True)
+        except FileExistsError:
+            return self.claim_sweep()[0]
+        return wanted
+
     def start(self, number: int, record: RunRecord, *, views: Mapping[str, str] | None = None) -> None:
         """
         Write the record of a claimed run, complete and synced, before user code starts, with space for its outcome.
@@ -297,17 +325,17 @@ class FolderStore(RunFolders):
 
     def all_runs(self) -> Iterator[StoredRun]:
         """Yield all runs, newest first, their records light."""
-        return self._index.runs(self.numbers(), self._read)
+        return map(self._named, self._index.runs(self.numbers(), self._read))
 
     def newest(self, limit: int) -> list[StoredRun]:
         """Return the newest runs without looking at the others."""
         with closing(self._index.runs(self.numbers(), self._read)) as runs:
-            return list(islice(runs, limit))
+            return [self._named(run) for run in islice(runs, limit)]
 
     def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
         """Return the light records of some runs, those that there are, by number."""
         wanted = [number for number in numbers if self.layout.run(number).folder.exists()]
-        return {run.number: run.record for run in self._index.runs(wanted, self._read)}
+        return {run.number: self._named(run).record for run in self._index.runs(wanted, self._read)}
 
     def of_uid(self, prefix: str) -> list[int]:
         """Return the numbers, ascending, of the runs whose uid begins so."""
@@ -315,6 +343,11 @@ class FolderStore(RunFolders):
         if not (len(found) == 1 and len(prefix) == ids.UID_LENGTH):
             found |= {run.number for run in self.all_runs() if run.record.uid.startswith(prefix)}
         return sorted(found)
+
+    def quick_number(self, uid: str, hint: int | None) -> int | None:
+        """Return what the run of a uid is called here, by its number elsewhere or by the index."""
+        likely = [*([] if hint is None else [hint]), *self._index.find_uid(uid)]
+        return next((number for number, record in self.runs(likely).items() if record.uid == uid), None)
 
     def index_flaw(self, *, deep: bool) -> str:
         """Return what is wrong with the index as it lies there, in a sentence; nothing when it is in order."""
@@ -329,6 +362,12 @@ class FolderStore(RunFolders):
     def present(self, number: int) -> RunLayout:
         """Return a run's folder, where all of it is."""
         return self.layout.run(number)
+
+    def _named(self, run: StoredRun) -> StoredRun:
+        """Return a run as its sweep here tells it; that is none of what the index keeps, since sweeps come later."""
+        if run.record.sweep is None:
+            return run
+        return StoredRun(run.number, with_stop(self.layout.run(run.number), self.named(run.record)))
 
     def _read(self, number: int) -> RunRecord | None:
         return read_run(self.layout.run(number), number)

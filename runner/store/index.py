@@ -27,7 +27,7 @@ from anew.runner.format.ids import is_number
 from anew.runner.records import RunRecord
 from anew.runner.store.stored import StoredRun
 
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = "CREATE TABLE runs (id INTEGER PRIMARY KEY, uid TEXT, stamp INTEGER, record TEXT, crc INTEGER)"
 _SUFFIXES = ("", "-journal", "-wal", "-shm")
 _AT_A_TIME = 500

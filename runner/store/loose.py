@@ -14,14 +14,19 @@ _LOOSE = ("jobs.jsonl", "*.yaml", "search/*", "workers/*.log")
 _BLOCK = 1 << 20
 
 
+def loose_files(layout: SweepLayout) -> Iterator[Path]:
+    """Yield these files, those that there are."""
+    for pattern in _LOOSE:
+        yield from sorted(path for path in layout.folder.glob(pattern) if not path.name.startswith("."))
+
+
 def loose_sums(layout: SweepLayout) -> dict[str, str]:
     """Return "length:CRC-32" of each such file that there is, by its path in the sweep's folder. Never raises."""
     sums = {}
-    for pattern in _LOOSE:
-        for path in sorted(layout.folder.glob(pattern)):
-            with suppress(OSError):
-                size = path.lstat().st_size
-                sums[path.relative_to(layout.folder).as_posix()] = f"{size}:{_crc(path, size):08x}"
+    for path in loose_files(layout):
+        with suppress(OSError):
+            size = path.lstat().st_size
+            sums[path.relative_to(layout.folder).as_posix()] = f"{size}:{_crc(path, size):08x}"
     return sums
 
 

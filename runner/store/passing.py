@@ -13,6 +13,13 @@ from anew.runner.errors import StoreError
 from anew.runner.store.files import cannot
 from anew.runner.store.folder import FolderStore
 
+_PREFIX = "anew-unrecorded-"
+
+
+def is_passing(store: Path) -> bool:
+    """Whether a store's folder is one that is gone with its command."""
+    return store.parent.name.startswith(_PREFIX)
+
 
 class PassingStore:
     """
@@ -27,7 +34,7 @@ class PassingStore:
 
     def __init__(self) -> None:
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="anew-unrecorded-"))
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         except OSError as error:
             if isinstance(error, StoreError):
                 raise

@@ -10,13 +10,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from anew.runner import events as ev
 from anew.runner.contracts import Observer
 from anew.runner.errors import StoreError, SweepNotFoundError
-from anew.runner.format.ids import is_number
+from anew.runner.format.ids import is_number, is_uid
 from anew.runner.format.serial import DamagedError, event_from_entry
 from anew.runner.records import RunRecord
 from anew.runner.store import curate
@@ -24,13 +25,17 @@ from anew.runner.store.contents import artifact_of, intact
 from anew.runner.store.files import cannot, names_in, next_data, open_regular
 from anew.runner.store.lines import read_entries, read_points, read_threads
 from anew.runner.store.objects import ObjectStore
+from anew.runner.store.older import with_stop
 from anew.runner.store.output_sums import output_damage
 from anew.runner.store.paths import RunLayout, StoreLayout
 from anew.runner.store.position import observer_damage
 from anew.runner.store.reading import has_begun, is_alive, journals, leads_out, read_events, read_outcome, read_run
 from anew.runner.store.stored import Point, StoredRun, StoredRuns
 from anew.runner.store.stream import observer_states
+from anew.runner.store.sweep_copy import Brought, Numbers
 from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.sweep_names import SweepNames
+from anew.runner.store.sweep_refs import ambiguous_sweep
 from anew.runner.store.sweep_state import read_sweep
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import SweepRecord
@@ -99,9 +104,12 @@ class RunFolders(StoredRuns):
         """Return a run with its whole record; None when there is none of this number. Raises StoreError."""
         layout = self.present(number)
         record = read_run(layout, number)
-        if record is None or layout.folder.is_symlink():
-            return None if record is None else StoredRun(number, record)
-        return StoredRun(number, _with_the_rest(layout, record))
+        if record is None:
+            return None
+        record = self.named(record)
+        if layout.folder.is_symlink():
+            return StoredRun(number, record)
+        return StoredRun(number, _with_the_rest(layout, with_stop(layout, record)))
 
     def points(self, number: int, name: str) -> Iterator[Point]:
         """Yield a metric's points of all writers, in order of time."""
@@ -187,27 +195,76 @@ class RunFolders(StoredRuns):
         wanted = set(numbers)
         return {run.number: run.record for run in self.all_runs() if run.number in wanted}
 
+    @cached_property
+    def sweep_names(self) -> SweepNames:
+        """What sweeps are called here."""
+        return SweepNames(self.layout)
+
+    def named(self, record: RunRecord) -> RunRecord:
+        """Return a run's record with the number that its sweep has here; see `SweepNames.named`."""
+        return self.sweep_names.named(record)
+
     def sweep_folder(self, ref: str | int) -> SweepFolder:
         """
-        Return a sweep's folder: by number, or "last" for the newest.
+        Return a sweep's folder: by number, by its uid or the beginning of it, or "last" for the newest.
 
         Raises:
-            SweepNotFoundError: There is none of this number.
+            SweepNotFoundError: There is none of this name.
+            AmbiguousRefError: There are several whose uid begins so.
+            StoreError: It cannot be read.
         """
+        number = self._sweep_number(str(ref).strip().removeprefix("sweep:"))
+        return SweepFolder(self.layout.sweep(number), number)
+
+    def _sweep_number(self, text: str) -> int:
         numbers = self.sweep_numbers()
-        text = str(ref).removeprefix("sweep:")
-        number = numbers[0] if text == "last" and numbers else int(text) if is_number(text) else 0
-        if number not in numbers:
+        if text == "last" and numbers:
+            return numbers[0]
+        if is_number(text) and int(text) in numbers:
+            return int(text)
+        found = self.sweeps_of_uid(text.lower()) if is_uid(text) else {}
+        if len(found) > 1:
+            raise ambiguous_sweep(text, list(found.items()))
+        if not found:
             held = f"it holds sweeps {numbers[-1]} to {numbers[0]}" if numbers else "it holds no sweeps"
             raise SweepNotFoundError(
-                f"No sweep {str(ref)!r} in {self.url} ({held}). To see them: {as_typed('anew sweep list', self.url)}",
-                ref=str(ref),
+                f"No sweep {text!r} in {self.url} ({held}). To see them: {as_typed('anew sweep list', self.url)}",
+                ref=text,
             )
-        return SweepFolder(self.layout.sweep(number), number)
+        return next(iter(found))
 
     def sweep_numbers(self) -> list[int]:
         """Return the numbers of all sweeps, newest first."""
-        return sorted((int(name) for name in names_in(self.layout.sweeps) if is_number(name)), reverse=True)
+        return self.sweep_names.numbers()
+
+    def sweeps_of_uid(self, prefix: str) -> dict[int, str]:
+        """Return the sweeps whose uid begins so: number -> uid, ascending."""
+        return self.sweep_names.of_uid(prefix)
+
+    def bring_sweep(self, sweep: SweepFolder, store: RunFolders) -> tuple[int, Brought]:
+        """
+        Bring a sweep here, or what is new of it, once its runs are here; return its number, and what came of it.
+
+        Args:
+            sweep: The sweep, whose record can be read.
+            store: Where it and its runs are.
+
+        Raises:
+            StoreError: It cannot be read or written, or sweeps are not kept here.
+        """
+        raise StoreError(f"Runs can be brought to {self.url}, sweeps cannot: of those it keeps nothing.")
+
+    def numbers_for(self, store: RunFolders) -> Numbers:
+        """Return what runs that another store names are called here."""
+
+        def uid(number: int) -> str:
+            found = store.runs([number]).get(number)
+            return "" if found is None else found.uid
+
+        def number(uid: str) -> int | None:
+            return next(iter(self.of_uid(uid)), None)
+
+        return Numbers(uid, number)
 
     def sweep(self, ref: str | int) -> SweepRecord:
         """Return a sweep and its jobs, as they stand. Raises as `sweep_folder`, StoreError."""

@@ -18,6 +18,8 @@ from anew.runner.query.sorting import sort_records
 from anew.runner.query.tabular import as_table
 from anew.runner.records import RunRecord
 from anew.runner.store.contents import artifact_of, bind, intact
+from anew.runner.store.related import Related
+from anew.runner.store.sweep_refs import job_of
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import closest, printable, some
 
@@ -44,8 +46,8 @@ class StoredRuns(ABC):
     A `RunStore`, given how its runs are listed and how each is read. Whoever writes a store begins here.
 
     A subclass says `all_runs`, `read`, `points`, `output` and `open_object`, and sets `url`, which is shown, so that
-    nothing secret may be in it. It may say `numbers`, `newest`, `of_uid` and `has`, too, where it knows a quicker way.
-    All of them are called from several threads.
+    nothing secret may be in it. It may say `numbers`, `newest`, `of_uid`, `quick_number` and `has`, too, where it knows
+    a quicker way. All of them are called from several threads.
     """
 
     url: str
@@ -84,6 +86,14 @@ class StoredRuns(ABC):
         """Return the numbers, ascending, of the runs whose uid begins so."""
         return sorted(run.number for run in self.all_runs() if run.record.uid.startswith(prefix))
 
+    def quick_number(self, uid: str, hint: int | None) -> int | None:
+        """Return what the run of a uid is called, which may be *hint*, if that takes less than looking at all runs."""
+        return None
+
+    def uids(self) -> dict[str, int]:
+        """Return the numbers of all runs, by their uids."""
+        return {run.record.uid: run.number for run in self.all_runs()}
+
     def has(self, number: int) -> bool:
         """Whether there is a run of this number."""
         return self.read(number) is not None
@@ -113,8 +123,7 @@ class StoredRuns(ABC):
             return self.of_uid(ref.prefix)
         if isinstance(ref, ids.ByAge):
             return [run.number for run in self.newest(ref.back + 1)[ref.back :]]
-        jobs = ((run.number, run.record.sweep) for run in self.all_runs())
-        return [number for number, sweep in jobs if sweep and (sweep.id, sweep.index) == (ref.sweep, ref.index)][:1]
+        return job_of(((run.number, run.record) for run in self.all_runs()), ref)
 
     def _not_found(self, ref: str | int) -> RunNotFoundError:
         numbers = [run.number for run in self.all_runs()]
@@ -153,7 +162,7 @@ class StoredRuns(ABC):
 
     def get(self, ref: str | int) -> RunRecord:
         """Return one run's record, whole. Raises as `resolve`."""
-        return bind(self.look_up(ref).record, self.open_object)
+        return bind(Related(self).placed(self.look_up(ref).record), self.open_object)
 
     def records(self) -> Iterator[RunRecord]:
         """Yield the light records of all runs, newest first (by number)."""
@@ -165,9 +174,11 @@ class StoredRuns(ABC):
 
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
         matches = filters.parse_filter(where).matches if where.strip() else None
+        placed = Related(self).placed
         if matches is None and sort is None and limit is not None:
-            return [run.record for run in self.newest(limit)]
-        found: Iterable[RunRecord] = self.records() if matches is None else filter(matches, self.records())
+            return [placed(run.record) for run in self.newest(limit)]
+        records = map(placed, self.records())
+        found: Iterable[RunRecord] = records if matches is None else filter(matches, records)
         if sort is not None:
             return sort_records(list(found), sort)[:limit]
         return list(found)[:limit]

@@ -98,8 +98,8 @@ class SweepFolder:
         except OSError as error:
             raise cannot("write", self.layout.jobs, error) from error
 
-    def take(self, index: int, attempt: int, run: int, *, reused: bool = False) -> bool:
-        """Take an attempt at a job for a run; False when somebody has. Raises StoreError."""
+    def take(self, index: int, attempt: int, run: int, uid: str = "", *, reused: bool = False) -> bool:
+        """Take an attempt at a job for a run, by number and uid; False when somebody has. Raises StoreError."""
         taken = Taken(
             index=index,
             attempt=attempt,
@@ -107,6 +107,7 @@ class SweepFolder:
             taken_at=datetime.now(timezone.utc),
             process=None if reused else process_facts(),
             reused=reused,
+            uid=uid,
         )
         return create_whole(self.layout.attempt(index, attempt), self._line("claim", taken))
 
@@ -237,8 +238,13 @@ class SweepFolder:
 
     def start(self) -> SweepStart | None:
         """Return what is known of the sweep; None when it never began, or that is damaged."""
+        found = self.first_start()
+        return None if found is None else replace(found, id=self.number)
+
+    def first_start(self) -> SweepStart | None:
+        """Return the same with the number that the sweep had where it began."""
         try:
-            return replace(from_json(SweepStart, serial.unseal(self._bytes(self.layout.record))), id=self.number)
+            return from_json(SweepStart, serial.unseal(self._bytes(self.layout.record)))
         except (OSError, DamagedError):
             return None
 
@@ -354,13 +360,30 @@ class SweepFolder:
         """Write a claim anew that is missing or damaged. For whoever conducts the sweep. Raises StoreError."""
         self._replace(self.layout.attempt(taken.index, taken.attempt), self._line("claim", taken))
 
+    def claim_line(self, taken: Taken) -> Mapping[str, Any]:
+        """Return what a claim says, as it was written. Raises OSError; ValueError where it is damaged."""
+        return self._read(self.layout.attempt(taken.index, taken.attempt))
+
+    def is_own_claim(self, raw: Mapping[str, Any]) -> bool:
+        """Whether a claim, as it was written, carries this user's mark."""
+        return self._is_own("claim", raw)
+
+    def line_of(self, taken: Taken, mark: str | None) -> bytes:
+        """Return a claim's line with another's mark; None for this user's."""
+        return self._line("claim", taken) if mark is None else serial.seal({**to_json(taken), "origin_mark": mark})
+
     def _line(self, what: str, value: object) -> bytes:
         body = to_json(value)
         return serial.seal({**body, "origin_mark": marks.mark(self._marked(what, body))})
 
     def _marked(self, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the mark is made of: the sweep as well, since a line of another one is none of this one's."""
-        return {"of": f"{what} of {self.uid}", **body}
+        """
+        Return what the mark is made of: the sweep as well, since a line of another one is none of this one's.
+
+        A claim's run is meant by its uid, where that is said: its number is another one in each store.
+        """
+        told = {name: value for name, value in body.items() if name != "run"} if body.get("uid") else body
+        return {"of": f"{what} of {self.uid}", **told}
 
     def _is_own(self, what: str, body: Mapping[str, Any]) -> bool:
         return marks.is_own(self._marked(what, body))
@@ -368,6 +391,7 @@ class SweepFolder:
     def _replace(self, path: Path, data: bytes) -> None:
         temporary = path.with_name(f".{path.name}.{ids.new_uid()}")
         try:
+            path.parent.mkdir(exist_ok=True)
             write_new(temporary, data)
             temporary.replace(path)
             sync_folder(path.parent)

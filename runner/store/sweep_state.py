@@ -147,13 +147,16 @@ def _name(taken: Taken) -> str:
 def _with_runs(
     found: Mapping[int, Sequence[Taken]], store: Runs, sweep: int
 ) -> tuple[dict[int, list[Taken]], Mapping[int, RunRecord]]:
-    """Return claims and their runs; a claim whose run says that it is of another job was changed, and has none."""
+    """Return claims and their runs; one whose run is another by its uid, or says it is of another job, has none."""
     runs = store.runs([each.run for each in _flat(found) if each.run is not None])
 
     def checked(taken: Taken) -> Taken:
         record = runs.get(taken.run) if taken.run is not None else None
-        is_other = record is not None and not taken.reused and not _is_of(record, sweep, taken.index)
-        return replace(taken, run=None, process=None) if is_other else taken
+        if record is None:
+            return taken
+        is_named = taken.uid in ("", record.uid)
+        is_meant = is_named and (taken.reused or _is_of(record, sweep, taken.index))
+        return taken if is_meant else replace(taken, run=None, process=None)
 
     return {index: [checked(each) for each in attempts] for index, attempts in found.items()}, runs
 
@@ -166,12 +169,15 @@ def _members(start: SweepStart, planned: Mapping[int, PlannedJob], store: Runs) 
     """
     Return the runs that say they are of a sweep, by job, oldest first.
 
-    One that was copied from another store may name a sweep of the same number: it would have to be of the same
-    experiment, younger, and with the overrides of that job.
+    One of an earlier version names a number alone, which a sweep of another store has, too: it would have to be of the
+    same experiment, younger, and with the overrides of that job.
     """
     found: dict[int, list[RunRecord]] = {}
     for record in store.records():
         if record.sweep is None or record.sweep.id != start.id or record.id is None:
+            continue
+        if record.sweep.uid == start.uid:
+            found.setdefault(record.sweep.index, []).append(record)
             continue
         job = planned.get(record.sweep.index)
         # a run's record has Hydra's own overrides as well, before those of the job
@@ -201,7 +207,14 @@ def _recovered(found: Mapping[int, list[Taken]], members: Mapping[int, list[RunR
 
 
 def _claim_of(record: RunRecord, attempt: int, index: int) -> Taken:
-    return Taken(index=index, attempt=attempt, run=record.id, taken_at=record.started_at, process=record.process)
+    return Taken(
+        index=index,
+        attempt=attempt,
+        run=record.id,
+        taken_at=record.started_at,
+        process=record.process,
+        uid=record.uid,
+    )
 
 
 def _claim_warnings(folder: SweepFolder, found: Mapping[int, Sequence[Taken]]) -> Iterator[str]:
@@ -226,7 +239,8 @@ def _conductor_warnings(folder: SweepFolder, *, has_ended: bool) -> Iterator[str
 
 
 def _status(start: SweepStart, jobs: Sequence[SweepJob], reason: str | None, *, alive: bool) -> Status:
-    states = {job.status for job in jobs if not job.deleted}
+    # what was deleted is left to be run, as what never began
+    states = {Status.QUEUED if job.deleted else job.status for job in jobs}
     if alive or Status.RUNNING in states:
         return Status.RUNNING
     is_whole = start.planned_ahead or reason == "done"
@@ -264,11 +278,13 @@ def _job(
         return replace(job, error=last.cause)
     if last is not None and last.run is None:
         return replace(job, error=f"{_name(last)} is missing or damaged, and no run says that it took the job")
+    if record is None and last is not None and _is_trashed(folder, last):
+        return replace(job, deleted=True, error=f"its run was deleted; to have it back: anew restore {last.run}")
+    if record is None and folder.is_deleted(index, len(attempts)):
+        return replace(job, deleted=True, error="its run was deleted, and purged")
     if job.status is Status.LOST or (record is not None and record.status is Status.LOST):
         job = replace(job, error=folder.cause(index, len(attempts)))
     if record is None:
-        if last is not None and folder.is_deleted(index, len(attempts)):
-            return replace(job, deleted=True, error=f"run {last.run} was deleted")
         starting = last is not None and _is_starting(last, folder.layout)
         return replace(job, status=Status.RUNNING, error=None) if starting else job
     error = record.error
@@ -279,8 +295,13 @@ def _job(
         error=f"{error.type}: {error.message}".strip().split("\n")[0] if error else record.signal or job.error,
         duration_s=record.duration_s,
         metrics={name: each.last for name, each in record.metrics.items()},
-        pruned=SearchFiles(folder.layout.folder).stop_mark(index).exists(),
+        pruned=record.pruned or SearchFiles(folder.layout.folder).stop_mark(index).exists(),
     )
+
+
+def _is_trashed(folder: SweepFolder, taken: Taken) -> bool:
+    store = StoreLayout(folder.layout.folder.parent.parent)
+    return taken.run is not None and store.trashed(taken.run).folder.exists()
 
 
 def _has_completed(taken: Taken, runs: Mapping[int, RunRecord]) -> bool:

@@ -10,7 +10,7 @@ from typing import Protocol
 from anew.runner.config.main import Due, Undue
 from anew.runner.errors import EXIT_SIGINT, JobTakenError, StoreError, SweepStoppedError
 from anew.runner.guard.orders import Orders
-from anew.runner.records import Status
+from anew.runner.records import Status, SweepMembership
 from anew.runner.settings import SweepSettings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.sweep_folder import BEAT_S, SweepFolder
@@ -129,13 +129,13 @@ class Ledger:
         return job.index in self._due_again or (self._is_resumed and job.status.final)
 
     def _take_done(self, reuse: Reuse, job: SweepJob) -> bool:
-        run = reuse.find(self._known[job.index].config)
-        if run is None or not self.folder.take(job.index, job.attempts + 1, run, reused=True):
+        found = reuse.find(self._known[job.index].config)
+        if found is None or not self.folder.take(job.index, job.attempts + 1, *found, reused=True):
             return False
         if self.progress is not None:
             self.progress.end(self.job(job.index))
         elif not self._quiet:
-            say(f"job {job.index} was done before, by run {run}: not run again")
+            say(f"job {job.index} was done before, by run {found[0]}: not run again")
         return True
 
     # --- what becomes of them -------------------------------------------------------------------------------------
@@ -254,9 +254,9 @@ class Attempts(Protocol):
     def attempts(self) -> Mapping[int, int]: ...
 
 
-def take(store: FolderStore, sweep: Attempts, index: int, run: int) -> int:
+def take(store: FolderStore, sweep: Attempts, index: int, run: int, uid: str) -> SweepMembership:
     """
-    Take a job of a sweep for a run; return the sweep's number.
+    Take a job of a sweep for a run; return what the run's record says of that.
 
     Raises:
         JobTakenError: Another process has; the run's number is given up.
@@ -264,9 +264,9 @@ def take(store: FolderStore, sweep: Attempts, index: int, run: int) -> int:
     """
     folder, attempt = sweep.folder, sweep.attempts.get(index)
     try:
-        is_due = attempt is not None and folder.asked_to_stop() is None
-        if attempt is not None and is_due and not folder.is_halted(index, attempt) and folder.take(index, attempt, run):
-            return folder.number
+        is_due = attempt is not None and folder.asked_to_stop() is None and not folder.is_halted(index, attempt)
+        if attempt is not None and is_due and folder.take(index, attempt, run, uid):
+            return SweepMembership(id=folder.number, index=index, uid=folder.uid or None)
     except StoreError:
         store.abandon(run)
         raise

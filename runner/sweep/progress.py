@@ -73,7 +73,7 @@ class Progress:
             f"sweep {self._sweep} [{self._finished}{of}]",
             f"job {job.index}",
             f"run {job.run}" if job.run is not None else "",
-            job.status.value,
+            job.state,
             what,
             " ".join(map(without_noise, job.overrides)),
             f"({duration(job.duration_s)})" if job.duration_s is not None else "",

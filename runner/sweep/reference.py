@@ -14,6 +14,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, ProcessFacts, SourceFacts
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.related import Enclosing
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
 
@@ -87,6 +88,7 @@ class Attachment:
         made: Source that lies in no file: the path that it is kept as -> text.
         uid: The sweep's uid, which tells it from another one that had its number.
         is_resumed: Whether the sweep was taken up again.
+        within: The run that the sweep was started in.
     """
 
     root: str
@@ -99,6 +101,7 @@ class Attachment:
     made: Mapping[str, str] = field(default_factory=dict)
     uid: str = ""
     is_resumed: bool = False
+    within: Enclosing | None = None
 
     @property
     def folder(self) -> SweepFolder:

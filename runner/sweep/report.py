@@ -15,12 +15,11 @@ _MOST = 20
 
 def say_ending(sweep: SweepRecord, store: str, *, is_recorded: bool = True) -> None:
     """Say on stderr how many jobs ended how, which was best, and which failed and why, in the store at a URL."""
-    counts = ", ".join(f"{count} {status.value}" for status, count in sweep.counts().items())
     aim = aim_of(sweep.jobs, sweep.start.direction)
     best = best_of(sweep.jobs, aim)
     where = f"run {best.run} {' '.join(map(without_noise, best.overrides))}".rstrip() if best else ""
     ending = f"; best ({aim.words}) {short(best.result)}: {where}" if best else ""
-    say(f"sweep {sweep.id}: {counts or 'no jobs'}{ending}")
+    say(f"sweep {sweep.id}: {sweep.told()}{ending}")
     say_failures(sweep, store, is_recorded=is_recorded)
     if is_recorded and sweep.status is not Status.COMPLETED:
         say(f"to run what has not completed: {as_typed(f'anew sweep resume {sweep.id}', store)}")
@@ -28,7 +27,7 @@ def say_ending(sweep: SweepRecord, store: str, *, is_recorded: bool = True) -> N
 
 def say_failures(sweep: SweepRecord, store: str, *, is_recorded: bool = True) -> None:
     """Say on stderr which jobs failed, and why; of what stays, what to type."""
-    failed = [job for job in sweep.jobs if job.status in (Status.FAILED, Status.LOST)]
+    failed = [job for job in sweep.jobs if job.status in (Status.FAILED, Status.LOST) and not job.deleted]
     for job in failed[:_MOST]:
         run = f"run {job.run}" if job.run is not None else "no run"
         why = job.error or ("its process died" if job.status is Status.LOST else "")

@@ -23,11 +23,12 @@ from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep import vouching
+from anew.runner.sweep.fetched import fetched
 from anew.runner.sweep_records import PlannedJob, SweepRecord, SweepStart
 from anew.runner.wording import some
 
 _NAMED = 3
-_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS")
+_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS", "ANEW_LAID_OUT")
 
 
 def resume(
@@ -48,7 +49,7 @@ def resume(
     is still running are waited for.
 
     Args:
-        ref: The sweep's number, or "last".
+        ref: The sweep's number, its uid or the beginning of it, or "last".
         store: The store's folder, or the store; None for the default.
         failed: Run those that failed (or were lost or interrupted), not those that never began.
         missing: Run those that never began (or were lost or interrupted, or whose runs were deleted), not those that
@@ -64,24 +65,38 @@ def resume(
 
     Raises:
         SweepNotFoundError: No such sweep.
+        AmbiguousRefError: Several sweeps have a uid that begins so.
         RerunError: It cannot be taken up as asked for: it is going on, or its files have changed.
         RefusedError: The want of trust did not let it start.
     """
-    opened, sweep = _opened(ref, store)
+    opened = store if isinstance(store, RunFolders) else open_run_folders(store)
+    with fetched(opened, ref, tell or print) as (place, uid):
+        return _resume(uid, place, _only(failed, missing), settings, code, trust_source, tell)
+
+
+def _resume(
+    uid: str,
+    opened: RunFolders,
+    only: tuple[str, ...],
+    settings: Sequence[str],
+    code: str | None,
+    trust_source: bool,
+    tell: Callable[[str], object] | None,
+) -> int:
+    sweep = _at_rest(opened, uid)
     start = sweep.start
     for warning in sweep.warnings:
         (tell or print)(f"sweep {start.id}: {warning}")
-    is_complete = sweep.status is Status.COMPLETED and not (missing and any(job.deleted for job in sweep.jobs))
+    is_complete = _is_complete(sweep, only)
     if not is_complete:
         trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell or print)
     vouching.require(opened.sweep_folder(start.id), given=trust_source)
     if is_complete:
-        (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
+        (tell or print)(_of_complete(sweep, opened.url))
         return 0
     chosen = _chosen(start, opened, code)
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
-        only = _only(failed, missing)
         return _run(Resume(**basis, sweep=start.id, overrides=start.overrides, only=only), place, opened)
 
 
@@ -98,7 +113,7 @@ def add(
     Add jobs to the plan of a sweep, as if more had been typed, in a process of its own; `resume` runs them.
 
     Args:
-        ref: The sweep's number, or "last".
+        ref: The sweep's number, its uid or the beginning of it, or "last".
         words: Overrides in the place of those of the sweep that have the same keys, such as "lr=0.5,0.6". A job that
             the sweep has already is not added.
         store: As for `resume`.
@@ -114,25 +129,43 @@ def add(
         RerunError: It is going on, or its files have changed.
         RefusedError: The want of trust did not let it start.
     """
-    opened, sweep = _opened(ref, store)
-    start = sweep.start
-    trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell)
-    vouching.require(opened.sweep_folder(start.id), given=trust_source)
-    chosen = _chosen(start, opened, code)
-    with sandbox(False, tell) as place:
-        basis = _basis(opened, start, place, chosen, ())
-        return _run(Add(**basis, sweep=start.id, overrides=start.overrides, words=tuple(words)), place, opened)
+    stored = store if isinstance(store, RunFolders) else open_run_folders(store)
+    with fetched(stored, ref, tell) as (opened, uid):
+        start = _at_rest(opened, uid).start
+        trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell)
+        vouching.require(opened.sweep_folder(start.id), given=trust_source)
+        chosen = _chosen(start, opened, code)
+        with sandbox(False, tell) as place:
+            basis = _basis(opened, start, place, chosen, ())
+            return _run(Add(**basis, sweep=start.id, overrides=start.overrides, words=tuple(words)), place, opened)
 
 
-def _opened(ref: str | int, store: str | os.PathLike[str] | RunFolders | None) -> tuple[RunFolders, SweepRecord]:
-    """Return the store, and a sweep of it that nobody conducts. Raises SweepNotFoundError, RerunError."""
-    opened = store if isinstance(store, RunFolders) else open_run_folders(store)
-    sweep = opened.sweep(ref)
-    if opened.sweep_folder(sweep.id).conductor_alive():
+def _at_rest(store: RunFolders, uid: str) -> SweepRecord:
+    """Return a sweep that nobody conducts. Raises SweepNotFoundError, RerunError."""
+    sweep = store.sweep(uid)
+    if store.sweep_folder(sweep.id).conductor_alive():
         raise RerunError(
-            f"Sweep {sweep.id} is going on. To see it: {as_typed(f'anew sweep show {sweep.id}', opened.url)}"
+            f"Sweep {sweep.id} is going on. To see it: {as_typed(f'anew sweep show {sweep.id}', store.url)}"
         )
-    return opened, sweep
+    return sweep
+
+
+def _is_complete(sweep: SweepRecord, only: tuple[str, ...]) -> bool:
+    """Whether there is nothing to run: what was deleted is run only where what never began is asked for by name."""
+    if Status.QUEUED.value in only:
+        return sweep.status is Status.COMPLETED
+    is_whole = sweep.start.planned_ahead or sweep.reason == "done"
+    return is_whole and bool(sweep.jobs) and all(job.deleted or job.status is Status.COMPLETED for job in sweep.jobs)
+
+
+def _of_complete(sweep: SweepRecord, url: str) -> str:
+    deleted = sum(job.deleted for job in sweep.jobs)
+    if not deleted:
+        return f"sweep {sweep.id} is complete: there is nothing left to run"
+    return (
+        f"sweep {sweep.id} is complete but for {deleted} of its runs that were deleted. To run their jobs again: "
+        f"{as_typed(f'anew sweep resume {sweep.id} --missing', url)}"
+    )
 
 
 def _chosen(start: SweepStart, store: RunFolders, code: str | None) -> str:
@@ -240,6 +273,7 @@ def _basis(store: RunFolders, start: SweepStart, place: Sandbox, code: str, sett
         "root": start.source.root or "",
         "mirror": str(place.folder / "files"),
         "report": str(place.folder / "report.json"),
+        "parent": start.parent,
     }
 
 

@@ -104,14 +104,14 @@ class Reuse:
         self._files = {file.path: file.sha256 for file in work.source.files}
         self._by_given: dict[str, list[int]] | None = None
 
-    def find(self, config: Mapping[str, Any]) -> int | None:
-        """Return the newest completed run that did the same with files that are now as they were then, or None."""
+    def find(self, config: Mapping[str, Any]) -> tuple[int, str] | None:
+        """Return number and uid of the newest run that did the same with files that are as they were then, or None."""
         if self._by_given is None:
             self._by_given = self._collect()
         for number in self._by_given.get(self._work.digest(config), ()):
             record = self._store.get(number)
             if self._has_this_code(record.source) and self._are_as_they_were(record.inputs):
-                return number
+                return number, record.uid
         return None
 
     def _has_this_code(self, source: SourceFacts) -> bool:
@@ -128,7 +128,7 @@ class Reuse:
     def _collect(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for light in self._store.records():
-            if light.experiment != self._work.experiment or light.status is not Status.COMPLETED or light.id is None:
+            if light.experiment != self._work.experiment or light.state != Status.COMPLETED.value or light.id is None:
                 continue
             record = self._store.get(light.id)
             work = work_of(record)

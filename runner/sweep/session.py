@@ -21,6 +21,7 @@ from anew.runner.records import CommandFacts, SourceFacts, Status
 from anew.runner.settings import Settings
 from anew.runner.store.files import replace_whole
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.related import Enclosing
 from anew.runner.store.sweep_folder import SweepFolder, marked
 from anew.runner.store.sweep_state import read_sweep, restore_claims
 from anew.runner.sweep import vouching
@@ -59,6 +60,7 @@ class SweepSession:
         places: Where the project's files are, when the recorded ones were laid out.
         cache: A folder for what only saves time.
         made: Source that lies in no file: the path that it is kept as -> text.
+        within: The run that it was started in.
         quiet: Say nothing.
 
     Attributes:
@@ -80,6 +82,7 @@ class SweepSession:
         only: Sequence[Status] = (),
         places: Places | None = None,
         made: Mapping[str, str] = MappingProxyType({}),
+        within: Enclosing | None = None,
         quiet: bool = False,
     ) -> None:
         self._store = store
@@ -93,6 +96,7 @@ class SweepSession:
         self._places = places
         self._cache = cache
         self._made = made
+        self._within = within
         self._quiet = quiet
         self._redactor = Redactor.of_environment()
         self._redactor.learn(secret for each in settings.observers for secret in secrets_in(each.spec))
@@ -164,6 +168,7 @@ class SweepSession:
             direction=launching.direction or self._direction(),
             source=self._source(),
             hostname=socket.gethostname(),
+            parent=None if self._within is None else self._within.seen_from(self._store.root),
         )
 
     def _direction(self) -> str | None:
@@ -275,6 +280,7 @@ class SweepSession:
             made=self._made,
             uid=self.folder.uid,
             is_resumed=self._is_resumed,
+            within=self._within,
         )
 
     # --- running them ---------------------------------------------------------------------------------------------

@@ -88,6 +88,8 @@ LINES: list[tuple[ev.Event, bytes]] = [
         at(ev.Commented, comment=Comment(text="so", by="me", at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc))),
         b'"k":"o","t":1.5,"v":{"text":"so","by":"me","at":"2026-01-02T03:04:05.000000Z"},"c":"b6eb5ab6"',
     ),
+    (at(ev.ToldToStop, asked=3), b'"k":"e","t":1.5,"n":3,"c":"f2441b73"'),
+    (at(ev.ToldToStop, asked=3, step=7, thread=1), b'"k":"e","t":1.5,"n":3,"s":7,"h":1,"c":"fbbf5092"'),
     (at(ev.Warned, text="hm"), b'"k":"w","t":1.5,"x":"hm","c":"b9db2b99"'),
     (at(ev.Heartbeat), b'"k":"h","t":1.5,"c":"c42f5ed0"'),
 ]

@@ -89,7 +89,7 @@ def test_what_is_shown_has_the_agreed_shape() -> None:
     assert shown["config"] == {"lr": 0.1, "bad": "Infinity", "layers": [1, 2]}
     assert shown["started_at"] == "2026-03-04T05:06:07.000089Z"
     assert shown["status"] == "RUNNING"
-    assert shown["sweep"] == {"id": 7, "index": 3}
+    assert shown["sweep"] == {"id": 7, "index": 3, "uid": None}
     assert shown["source"]["files"][0]["path"] == "train.py"
 
 

@@ -97,6 +97,8 @@ def test_how_it_ended_is_said_in_words() -> None:
     assert printed(start(), end())[-1] == "run 7 completed after 3 min 2 s"
     assert printed(start(), end(Status.FAILED, error=failed))[-1] == "run 7 failed after 3 min 2 s: ValueError: no luck"
     assert printed(start(), end(Status.FAILED))[-1] == "run 7 failed after 3 min 2 s"
+    told = ev.ToldToStop(uid=end().uid, writer="main", q=1, t=0.1, asked=1)
+    assert printed(start(), told, end(result=2))[-1] == "run 7 was pruned after 3 min 2 s: result 2"
     interrupted = end(Status.INTERRUPTED, signal="SIGTERM")
     assert printed(start(), interrupted)[-1] == "run 7 was interrupted after 3 min 2 s (SIGTERM)"
     assert printed(start(), end(Status.INTERRUPTED))[-1] == "run 7 was interrupted after 3 min 2 s"

@@ -43,6 +43,7 @@ from anew.runner.records import (
     GitFacts,
     GpuFacts,
     HardwareFacts,
+    ParentRun,
     RerunOf,
     RunRecord,
     SeedFacts,
@@ -369,7 +370,7 @@ FULL = replace(
     tags=("first", "gone"),
     note="begun",
     rerun_of=RerunOf(id=3, uid="01kjmz5n7a8y3v0c2xq9r4tw00"),
-    sweep=SweepMembership(id=5, index=0),
+    sweep=SweepMembership(id=5, index=0, uid="01" + "s" * 24),
     info={"given": {"a": 1}},
     warnings=("small",),
 )
@@ -395,6 +396,23 @@ AFTER = (
 )
 
 
+def test_that_a_run_was_told_to_stop_and_which_run_it_is_in_is_a_column_also_of_tables_made_before(base: Base) -> None:
+    deliver(base, [])
+    for column in ("pruned", "parent_uid", "parent_id"):
+        base.ask(f"ALTER TABLE anew_runs DROP COLUMN {column}")
+    other = ids.new_uid()
+    with closing(SQLObserver(base.url)) as observer:
+        first = start_of(other)
+        parent = ParentRun(id=3, uid=RECORD.uid)
+        observer.handle(replace(first, record=replace(first.record, parent=parent)))
+        observer.handle_many([ev.ToldToStop(uid=other, writer="main", q=1, t=0.1, asked=1)])
+    rows = base.ask("SELECT uid, pruned, parent_uid, parent_id FROM anew_runs")
+    assert {uid: (bool(pruned), *parent) for uid, pruned, *parent in rows} == {
+        RECORD.uid: (False, None, None),
+        other: (True, RECORD.uid, 3),
+    }
+
+
 def test_what_is_known_at_the_start_is_there_at_once(base: Base, tmp_path: Path) -> None:
     store = make_store(tmp_path / "runs")
     with closing(SQLObserver(base.url)) as observer:
@@ -417,6 +435,7 @@ def test_what_is_known_at_the_start_is_there_at_once(base: Base, tmp_path: Path)
     assert (row["python"], row["anew"], row["host"]) == ("3.11.7", "0.4", "node7")
     assert (row["gpu"], row["gpu_count"], row["cpu_cores"]) == ("A100", 2, 8)
     assert (row["memory_bytes"], row["rerun_of_id"], row["sweep_id"], row["sweep_index"]) == (2**40, 3, 5, 0)
+    assert row["sweep_uid"] == "01" + "s" * 24
     assert row["overrides"] == ["optimizer.lr=0.1"]
     assert "packages" not in row["environment"]
     assert base.ask("SELECT name, version FROM anew_packages ORDER BY name") == [("numpy", "2.0"), ("six", "1")]
@@ -600,6 +619,15 @@ def test_output_can_be_left_out(base: Base) -> None:
     deliver(base, [piece(1, 0, "text")], output=False)
 
     assert base.output() == ""
+
+
+def test_a_table_of_an_earlier_version_gets_the_columns_that_came_since(base: Base) -> None:
+    deliver(base, [])
+    base.ask("ALTER TABLE anew_runs DROP COLUMN sweep_uid")
+    uid = ids.new_uid()
+    with closing(SQLObserver(base.url)) as observer:
+        observer.handle(replace(start(), uid=uid, record=replace(FULL, uid=uid)))
+    assert base.run(uid)["sweep_uid"] == "01" + "s" * 24
 
 
 # --- many at once -----------------------------------------------------------------------------------------------

@@ -107,6 +107,13 @@ def test_a_run_is_told_at_its_start_and_at_its_end(hooks: HookServer) -> None:
     assert headers["User-Agent"].startswith("anew/")
 
 
+def test_a_run_that_was_told_to_stop_is_pruned(hooks: HookServer) -> None:
+    told = ev.ToldToStop(uid=record().uid, writer="main", q=1, t=0.1, asked=1)
+    deliver(hooks, start(), told, end(), template={"text": "{text}", "status": "{status}"}, when=["end"])
+    [body] = hooks.bodies
+    assert body == {"text": "run 42 of digits was pruned after 3 min 2 s", "status": "PRUNED"}
+
+
 def test_a_failure_says_why(hooks: HookServer) -> None:
     deliver(hooks, start(hardware=None), end(Status.FAILED, error=FAILED))
     deliver(hooks, start(hardware=None), end(Status.INTERRUPTED, signal="SIGTERM"))

@@ -51,11 +51,9 @@ def test_a_plan_that_somebody_else_wrote_is_not_added_to(trial: Project) -> None
     trial.run("-m", "x=1,2")
     plan = trial.folder / "runs/sweeps/1/jobs.jsonl"
     lines = plan.read_text().splitlines()
-    (trial.folder / "other").mkdir()
-    other = Project(trial.folder / "other")
-    other.write(BODY)
-    other.run("-m", "x=7,8")
-    strange = (other.folder / "runs/sweeps/1/jobs.jsonl").read_text().splitlines()
+    other = trial.folder.parent / "other"
+    trial.run("-m", "x=7,8", f"anew.store={other}")
+    strange = (other / "sweeps/1/jobs.jsonl").read_text().splitlines()
     plan.write_text("\n".join([lines[0], strange[1]]) + "\n")
     (trial.folder / "runs/sweeps/1/taken/1.1.json").unlink()
 
@@ -67,11 +65,12 @@ def test_a_job_whose_run_was_deleted_is_not_run_again_but_when_asked(trial: Proj
     anew(trial, "delete", "1")
 
     job = trial.store.sweep(1).jobs[0]
-    assert (job.status, job.deleted, job.error) == (Status.LOST, True, "run 1 was deleted")
-    assert trial.store.sweep(1).status is Status.COMPLETED
-    assert "nothing left" in anew(trial, "sweep", "resume", "1").stderr
+    assert (job.status, job.deleted, job.state) == (Status.LOST, True, "DELETED")
+    said = anew(trial, "sweep", "resume", "1").stderr
+    assert "1 of its runs that were deleted" in said
+    assert "anew sweep resume 1 --missing" in said
     anew(trial, "sweep", "add", "1", "x=3")
-    anew(trial, "sweep", "resume", "1")
+    assert "was deleted" not in anew(trial, "sweep", "resume", "1", code=1).stderr.split("DELETED")[1]
     assert results(trial) == [None, 20, 30]
 
     anew(trial, "restore", "1")

@@ -60,7 +60,10 @@ class Jobs:
     def job(self, index: int) -> SweepJob:
         done = index in self._done or index in self.lost
         status = Status.LOST if index in self.lost else Status.COMPLETED if done else Status.QUEUED
-        return SweepJob(index=index, status=status, overrides=(), attempts=int(done))
+        runs = (index,) if index in self._done else ()
+        return SweepJob(
+            index=index, status=status, overrides=(), attempts=int(done), run=index if runs else None, runs=runs
+        )
 
     def why_stop(self) -> None:
         return None

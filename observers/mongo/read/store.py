@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -13,16 +13,19 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anew.observers.mongo import sweeps
 from anew.observers.mongo.chunks import chunk_documents
 from anew.observers.mongo.client import connect, durable, in_our_words, insert_missing, place
+from anew.observers.mongo.content import Content
 from anew.observers.mongo.fold import unpack
 from anew.observers.mongo.observer import MongoObserver
 from anew.observers.mongo.read import sacred as mongo_sacred
 from anew.observers.mongo.read.copy import Copy
 from anew.observers.mongo.read.objects import MongoObjects
+from anew.observers.mongo.read.sweeps import SweepMirror, membership_of
 from anew.observers.mongo.view import escape_key, pack
 from anew.runner import events as ev
-from anew.runner.errors import StoreError, UnavailableError
+from anew.runner.errors import StoreError, SweepNotFoundError, UnavailableError
 from anew.runner.format import ids
 from anew.runner.format.replay import fold
 from anew.runner.format.serial import DamagedError
@@ -33,6 +36,11 @@ from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import SILENT_S
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
+from anew.runner.store.sweep_copy import Brought
+from anew.runner.store.sweep_folder import SweepFolder
+from anew.runner.store.sweep_state import read_sweep, restore_claims
+from anew.runner.store.typed import as_typed
+from anew.runner.sweep_records import SweepRecord
 from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
@@ -46,6 +54,7 @@ _MOST_TAGS = 1_000
 _MOST_NOTE = 100_000
 _FRESH_S = 0.2
 _ATTEMPTS = 20
+_AT_A_TIME = 1_000
 
 
 def open_url(url: str, *, create: bool = False) -> MongoStore:
@@ -131,11 +140,15 @@ class MongoStore(RunFolders):
 
     def all_runs(self) -> Iterator[StoredRun]:
         """Yield all runs, newest first, their records light, from their documents alone."""
+        return self._runs_of({})
+
+    def _runs_of(self, query: Mapping[str, Any]) -> Iterator[StoredRun]:
         left_out = {"captured_out": 0, "artifacts": 0, "resources": 0, "experiment.dependencies": 0}
         with reading(self.database):
-            for document in self._bounded(self.database["runs"].find({}, left_out).sort("_id", -1)):
+            numbers = sweeps.called(self.database)
+            for document in self._bounded(self.database["runs"].find(query, left_out).sort("_id", -1)):
                 if _is_number(document.get("_id")):
-                    record = self._light(document)
+                    record = self._light(document, numbers)
                     if record is not None:
                         yield StoredRun(document["_id"], record)
 
@@ -146,6 +159,10 @@ class MongoStore(RunFolders):
             found = [each.get("_id") for each in islice(self.database["runs"].find(query, {"_id": 1}), 100)]
         numbers = sorted(number for number in found if isinstance(number, int) and _is_number(number))
         return numbers or super().of_uid(prefix)
+
+    def quick_number(self, uid: str, hint: int | None) -> int | None:
+        """Return what the run of a uid is called here."""
+        return next(iter(self.of_uid(uid)), None)
 
     def _bounded(self, cursor: Any) -> Iterator[dict[str, Any]]:
         """Yield documents; a cursor that does not end ends here."""
@@ -189,9 +206,12 @@ class MongoStore(RunFolders):
         run = None if document is None else super().read(number)
         if document is None or run is None:
             return None
-        return StoredRun(number, _as_in_omniboard(run.record, document))
+        with reading(self.database):
+            numbers = sweeps.called(self.database) if run.record.sweep is not None else {}
+        record = replace(run.record, sweep=membership_of(document, run.record, numbers))
+        return StoredRun(number, _as_in_omniboard(record, document))
 
-    def _light(self, document: Mapping[str, Any]) -> RunRecord | None:
+    def _light(self, document: Mapping[str, Any], sweeps_here: Mapping[int, str]) -> RunRecord | None:
         """Return a run as its document has it; None for one that is nonsense."""
         uid = _uid(document)
         try:
@@ -202,10 +222,72 @@ class MongoStore(RunFolders):
                 if record is None:
                     whole = self.read(document["_id"])
                     return None if whole is None else whole.record
-                record = _as_it_is_now(replace(record, id=document["_id"]), document)
+                member = membership_of(document, record, sweeps_here)
+                record = _as_it_is_now(replace(record, id=document["_id"], sweep=member), document)
         except (StoreError, DamagedError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
             return None
         return None if record is None else _as_in_omniboard(record, document)
+
+    # --- sweeps -------------------------------------------------------------------------------------------------
+
+    def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
+        """Return the light records of some runs, those that there are, by number."""
+        found: dict[int, RunRecord] = {}
+        for begin in range(0, len(numbers), _AT_A_TIME):
+            query = {"_id": {"$in": list(numbers[begin : begin + _AT_A_TIME])}}
+            found.update((run.number, run.record) for run in self._runs_of(query))
+        return found
+
+    def named(self, record: RunRecord) -> RunRecord:
+        """Return a run's record as it is: the number that its sweep has here is in its document."""
+        return record
+
+    def sweep_numbers(self) -> list[int]:
+        """Return the numbers of all sweeps, newest first."""
+        return sorted(self.sweeps_of_uid(""), reverse=True)
+
+    def sweeps_of_uid(self, prefix: str) -> dict[int, str]:
+        """Return the sweeps whose uid begins so: number -> uid, ascending."""
+        with reading(self.database):
+            return sweeps.called(self.database, prefix)
+
+    def sweep_folder(self, ref: str | int) -> SweepFolder:
+        """Return a sweep's folder, fetched as far as it is in the database; see `RunFolders.sweep_folder`."""
+        number = super().sweep_folder(ref).number
+        with reading(self.database):
+            mirror = SweepMirror(self.database, self.layout.sweep(number), number)
+            mirror.fetch()
+        # of a sweep that was not copied here the runs came one by one, and tell who took which job
+        restore_claims(mirror.folder, _Members(self, mirror.folder.uid))
+        return mirror.folder
+
+    def sweep(self, ref: str | int) -> SweepRecord:
+        """Return a sweep and its jobs, as they stand. Raises as `sweep_folder`, StoreError."""
+        folder = self.sweep_folder(ref)
+        if folder.start() is None and not folder.is_headless():
+            number = folder.number
+            raise SweepNotFoundError(
+                f"Of sweep {number} nothing but its runs is in {self.url}: "
+                f"{as_typed(f'anew list sweep=={number}', self.url)}. To bring the rest: anew sync FOLDER {self.url}",
+                ref=number,
+            )
+        return read_sweep(folder, _Members(self, folder.uid))
+
+    def members(self, uid: str) -> Iterator[RunRecord]:
+        """Yield the light records of a sweep's runs, newest first."""
+        return (run.record for run in self._runs_of({"anew.sweep.uid": uid}))
+
+    def bring_sweep(self, sweep: SweepFolder, store: RunFolders) -> tuple[int, Brought]:
+        """Bring a sweep here; see `RunFolders.bring_sweep`. It keeps its number where that is free."""
+        start = sweep.start()
+        if start is None:
+            raise StoreError(f"{str(sweep.layout.record)!r} cannot be read.")
+        runs = self.numbers_for(store)
+        with reading(self.database):
+            number = sweeps.claim(self.database, start.uid, start.experiment, sweep.number)
+            content = Content(self.database, store, lambda: None)
+            content.keep_files(start.source.files)
+            return number, SweepMirror(self.database, self.layout.sweep(number), number).bring(sweep, runs)
 
     # --- writing ------------------------------------------------------------------------------------------------
 
@@ -267,6 +349,22 @@ class MongoStore(RunFolders):
             f"Runs in {self.url} are deleted in MongoDB or in Omniboard. To have them in a folder: "
             f"anew sync {self.url} FOLDER"
         )
+
+
+class _Members:
+    """The runs of one sweep."""
+
+    def __init__(self, store: MongoStore, uid: str) -> None:
+        self._store = store
+        self._uid = uid
+
+    def runs(self, numbers: Sequence[int], /) -> Mapping[int, RunRecord]:
+        """Return some by number, those that there are."""
+        return self._store.runs(numbers)
+
+    def records(self) -> Iterable[RunRecord]:
+        """Return all of them."""
+        return self._store.members(self._uid)
 
 
 def _is_number(value: Any) -> bool:

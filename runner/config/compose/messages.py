@@ -120,7 +120,11 @@ def _from_main(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None and trace.tb_frame.f_code is not TaskSpec.call.__code__:
         trace = trace.tb_next
     # Called with the wrong arguments, main has no frame: ours stays.
-    return None if trace is None else trace.tb_next or trace
+    trace = None if trace is None else trace.tb_next or trace
+    # a program that is run as it is has a main of ours around it
+    while trace is not None and trace.tb_next is not None and _is_ours(trace):
+        trace = trace.tb_next
+    return trace
 
 
 # --- what stopped the composition ---------------------------------------------------------------------------------

@@ -1,0 +1,110 @@
+"""`anew run`: a program that knows nothing of Anew, as a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from anew.runner.cli.context import Workbench, command, print_json
+from anew.runner.cli.render import remark, say, table
+from anew.runner.program.parameters import MISSING, Parameter
+from anew.runner.program.program import Program, read_program
+from anew.runner.program.words import Asked, asked
+
+_PROGRAMS = "anew.runner.program"
+
+
+_OWN = ("-h", "--help", "--params", "--json", "--store")
+
+
+class _AsTyped(click.Command):
+    """A command whose words are the program's, but for `--help`, `--params`, `--json` and `--store` before it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take what stands before the program; the rest stays as it is."""
+        own: list[str] = []
+        rest = list(args)
+        while rest and (rest[0] in _OWN or rest[0].startswith("--store=")):
+            own.append(rest.pop(0))
+            if own[-1] == "--store" and rest:
+                own.append(rest.pop(0))
+        # what is asked about a program may be typed after it too
+        end = rest.index("--") if "--" in rest else len(rest)
+        asks = [word for word in rest[:end] if word in ("--params", "--json")]
+        rest = [word for index, word in enumerate(rest) if index >= end or word not in asks]
+        super().parse_args(ctx, [*own, *asks])
+        ctx.params["words"] = tuple(rest)
+        return []
+
+
+@command("run", _AsTyped)
+@click.option("--params", "only_params", is_flag=True, help="List the program's parameters, and run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --params: one JSON value on stdout.")
+def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: tuple[str, ...] = ()) -> int:
+    r"""
+    Run a program that knows nothing of Anew, and record it as a run.
+
+    \b
+    anew run train.py lr=0.1          its parameters, by name
+    anew run -m pkg.train lr=0.1      a module
+    anew run train.py -m lr=0.1,0.2   a sweep
+    anew run train.py -- --lr 0.1     words as they are
+
+    Parameters are found by reading the program: options of argparse, click, typer, absl, of dataclass parsers and fire,
+    and names that it assigns a value to at its top level. Nothing of it runs before the run is on record.
+
+    Before the program: --name NAME files its runs under another name than the program's. After it: -q, --store URL,
+    --unrecorded and settings of anew, as with any main.
+    """
+    wanted = asked(words)
+    if only_params or as_json:
+        _print(read_program(wanted.target, is_module=wanted.is_module), as_json)
+        return 0
+    store = [f"--store={workbench.url}"] if workbench.url else []
+    _become([*_before(wanted), *store, *wanted.after])
+    return 0
+
+
+def _before(wanted: Asked) -> list[str]:
+    name = [] if wanted.name is None else [f"--name={wanted.name}"]
+    return [*name, *(["-m"] if wanted.is_module else []), wanted.target]
+
+
+def _become(words: list[str]) -> None:
+    """Go on as the program that runs it: signals and the exit code are its own."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", _PROGRAMS, *words])
+
+
+def _print(program: Program, as_json: bool) -> None:
+    found = program.found
+    file = os.path.relpath(program.file)
+    if as_json:
+        print_json([each.as_json(file) for each in found.parameters])
+        return
+    if not found.parameters:
+        say(f"No parameters were found in {file}.")
+    else:
+        rows = [
+            [each.name, each.type, _default(each), _choices(each), f"{file}:{each.line}"] for each in found.parameters
+        ]
+        table(["name", "type", "default", "choices", "where"], rows)
+    if found.is_partial:
+        remark(
+            f"Some options have names that only the program can tell. To give them: anew run {file} -- --option value"
+        )
+    for name in found.shadowed:
+        remark(f"{name} is a name of the module too; {name}=... sets the option.")
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.is_computed:
+        return "(computed)"
+    return "(required)" if parameter.default is MISSING else str(parameter.default)
+
+
+def _choices(parameter: Parameter) -> str:
+    own = f" (of {', '.join(parameter.only)})" if parameter.only else ""
+    return f"{', '.join(map(str, parameter.choices))}{own}".strip()

@@ -1,0 +1,243 @@
+"""`anew run PROGRAM.py`: an unmodified program is recorded, swept and run again, and notices nothing of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anew.runner.records import RunRecord, Status
+from tests.helpers.scripts import ANEW, Project, anew
+from tests.helpers.waiting import until
+
+TRAIN = """\
+import argparse
+import json
+import random
+
+SCALE = 2.0
+SIZES = [1, 2]
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.1)
+parser.add_argument("--model", choices=["mlp", "cnn"], default="mlp")
+parser.add_argument("--verbose", action="store_true")
+if __name__ == "__main__":
+    args = parser.parse_args()
+    print(json.dumps({**vars(args), "SCALE": SCALE, "SIZES": SIZES, "drawn": random.random()}))
+"""
+
+
+@pytest.fixture
+def trial(project: Path) -> Project:
+    return Project(project)
+
+
+def _put(trial: Project, text: str, name: str = "train.py") -> Path:
+    path = trial.folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def _printed(done: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _last(trial: Project) -> RunRecord:
+    return trial.record()
+
+
+def test_an_unmodified_program_is_a_run(trial: Project) -> None:
+    _put(trial, TRAIN)
+    done = anew(trial, "run", "train.py", "lr=0.5", "SCALE=3", "SIZES=[4]", "verbose=true")
+    assert {**_printed(done), "drawn": 0} == {
+        "lr": 0.5, "model": "mlp", "verbose": True, "SCALE": 3.0, "SIZES": [4], "drawn": 0,
+    }  # fmt: skip
+    record = _last(trial)
+    assert record.experiment == "train"
+    assert record.status is Status.COMPLETED
+    assert record.config == {"lr": 0.5, "model": "mlp", "verbose": True, "SCALE": 3.0, "SIZES": [4]}
+    assert record.command is not None
+    assert record.command.entry == "program"
+    assert record.command.target == str(trial.folder / "train.py")
+    assert record.command.argv == ("train.py", "lr=0.5", "SCALE=3", "SIZES=[4]", "verbose=true")
+    assert record.source is not None
+    assert "train.py" in {file.path for file in record.source.files}
+
+
+def test_it_is_run_anew_as_it_was(trial: Project) -> None:
+    program = _put(trial, TRAIN)
+    first = _printed(anew(trial, "run", "train.py", "lr=0.5", "SCALE=3"))
+    program.write_text("raise SystemExit('of today')\n")
+    done = anew(trial, "rerun", "1")
+    assert json.loads(done.stdout.splitlines()[0]) == first
+    assert "identical" in done.stdout
+    assert trial.record(2).config == trial.record(1).config
+    changed = anew(trial, "rerun", "1", "lr=0.25")
+    assert json.loads(next(line for line in changed.stdout.splitlines() if line.startswith("{")))["lr"] == 0.25
+
+
+@pytest.mark.parametrize("workers", [(), ("anew.sweep.workers=2",)])
+def test_it_is_swept_as_any_main(trial: Project, workers: tuple[str, ...]) -> None:
+    _put(trial, TRAIN)
+    anew(trial, "run", "train.py", "-m", "lr=0.1,0.2", "SCALE=3,4", *workers)
+    found = sorted((record.config["lr"], record.config["SCALE"]) for record in trial.store.find())
+    assert found == [(0.1, 3.0), (0.1, 4.0), (0.2, 3.0), (0.2, 4.0)]
+    assert {record.status for record in trial.store.find()} == {Status.COMPLETED}
+    assert "4 COMPLETED" in anew(trial, "sweep", "show", "1").stdout
+
+
+def test_a_module_of_a_package_is_run_as_python_does(trial: Project) -> None:
+    _put(trial, "", "pkg/__init__.py")
+    _put(trial, "RATE = 3\n", "pkg/rates.py")
+    _put(trial, "from .rates import RATE\nTIMES = 2\nprint(__package__, __spec__.name, RATE * TIMES)\n", "pkg/train.py")
+    done = anew(trial, "run", "-m", "pkg.train", "TIMES=5")
+    assert done.stdout.splitlines()[-1] == "pkg pkg.train 15"
+    assert "identical" in anew(trial, "rerun", "1").stdout
+
+
+def test_it_runs_as_the_interpreter_runs_it(trial: Project) -> None:
+    _put(trial, "X = 1\n", "sub/beside.py")
+    _put(
+        trial,
+        "import os, pickle, sys\n"
+        "import beside\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class Point:\n"
+        "    x: int = 1\n"
+        "print(__name__, __file__, sys.argv, os.getcwd(), sys.path[0], __spec__, beside.X)\n"
+        "print(pickle.loads(pickle.dumps(Point(3))), sys.modules['__main__'].Point is Point)\n",
+        "sub/train.py",
+    )
+    lines = anew(trial, "run", "sub/train.py").stdout.splitlines()
+    path = trial.folder / "sub/train.py"
+    assert lines[0] == f"__main__ {path} ['{path}'] {trial.folder} {path.parent} None 1"
+    assert lines[1] == "Point(x=3) True"
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+def test_its_own_processes_find_what_is_in_it(trial: Project, method: str) -> None:
+    _put(
+        trial,
+        "import multiprocessing\n"
+        "POWER = 2\n"
+        "def work(x):\n"
+        "    return x**2\n"
+        "if __name__ == '__main__':\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n"
+        "        print(sum(pool.map(work, range(4))) * POWER)\n",
+    )
+    assert anew(trial, "run", "train.py", "POWER=3").stdout.splitlines()[-1] == "42"
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "status"),
+    [
+        ("raise SystemExit", 0, Status.COMPLETED),
+        ("raise SystemExit(3)", 3, Status.FAILED),
+        ("raise ValueError('odd')", 1, Status.FAILED),
+        ("import os; os._exit(5)", 5, Status.FAILED),
+    ],
+)
+def test_it_leaves_as_it_would(trial: Project, end: str, code: int, status: Status) -> None:
+    _put(trial, f"print('began')\n\n{end}\n")
+    done = anew(trial, "run", "train.py", code=code)
+    assert done.stdout == "began\n"
+    until(lambda: _last(trial).status is not Status.RUNNING)
+    if "_exit" not in end:
+        assert _last(trial).status is status
+
+
+def test_what_it_raises_is_shown_from_its_own_line_on(trial: Project) -> None:
+    _put(trial, "LR = 0.1\n\n\ndef fit():\n    raise ValueError(LR)\n\n\nfit()\n")
+    done = anew(trial, "run", "train.py", "LR=7", code=1)
+    assert 'train.py", line 5, in fit' in done.stderr
+    assert "runner/program" not in done.stderr
+    assert "ValueError: 7" in done.stderr
+    error = _last(trial).error
+    assert error is not None
+    assert "runner/program" not in str(error.traceback)
+
+
+def test_signals_are_its_own(trial: Project) -> None:
+    _put(trial, "import time\nprint('up', flush=True)\ntime.sleep(60)\n")
+    with subprocess.Popen(
+        [*ANEW, "run", "train.py"], cwd=trial.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert _last(trial).status is Status.INTERRUPTED
+
+
+def test_words_after_two_dashes_are_given_as_they_are(trial: Project) -> None:
+    _put(trial, "import sys\nprint(sys.argv[1:])\n")
+    done = anew(trial, "run", "train.py", "--", "--lr", "0.1", "a=b", "--")
+    assert done.stdout.splitlines()[-1] == "['--lr', '0.1', 'a=b', '--']"
+    assert _last(trial).config == {"argv": ["--lr", "0.1", "a=b", "--"]}
+    assert "identical" in anew(trial, "rerun", "1").stdout
+
+
+def test_what_it_takes_is_listed_and_nothing_runs(trial: Project) -> None:
+    _put(trial, f"{TRAIN}open('canary', 'w')\n")
+    listed = json.loads(anew(trial, "run", "train.py", "--params", "--json").stdout)
+    assert listed[0] == {"name": "lr", "type": "float", "default": 0.1, "choices": None, "where": "train.py:8"}
+    assert [each["name"] for each in listed] == ["lr", "model", "verbose", "SCALE", "SIZES"]
+    assert "train.py:9" in anew(trial, "run", "--params", "train.py").stdout
+    assert not (trial.folder / "canary").exists()
+    assert not trial.has_runs
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("train.py", "lrr=0.1"), "Did you mean lr?"),
+        (("train.py", "lr=fast"), "lr"),
+        (("train.py", "model=big"), "one of: mlp, cnn"),
+        (("trian.py",), "Did you mean 'train.py'?"),
+        (("broken.py",), "SyntaxError"),
+        (("data.bin",), "no file of Python"),
+        (("sub",), "is a folder"),
+        (("-m", "no.such"), "There is no module 'no.such'"),
+        ((), "anew run train.py lr=0.1"),
+        (("--fast", "train.py"), "--fast"),
+    ],
+)
+def test_a_mistake_gets_one_message_and_no_run(trial: Project, words: tuple[str, ...], said: str) -> None:
+    _put(trial, TRAIN)
+    _put(trial, "x = (\n", "broken.py")
+    (trial.folder / "data.bin").write_bytes(b"\xff\xfe\x00")
+    (trial.folder / "sub").mkdir()
+    done = anew(trial, "run", *words, code=2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not trial.has_runs
+
+
+def test_a_run_of_it_can_be_looked_up_from_inside(trial: Project) -> None:
+    _put(trial, "import anew\nanew.current_run().log({'loss': 0.5}, step=1)\n")
+    anew(trial, "run", "train.py")
+    assert _last(trial).metrics["loss"].last == 0.5
+
+
+def test_the_experiment_has_the_name_that_is_given(trial: Project) -> None:
+    _put(trial, "X = 1\n")
+    anew(trial, "run", "--name", "fit", "train.py")
+    assert _last(trial).experiment == "fit"
+    anew(trial, "rerun", "1")
+    assert _last(trial).experiment == "fit"
+
+
+def test_the_store_that_is_named_is_where_it_goes(trial: Project) -> None:
+    _put(trial, "X = 1\n")
+    anew(trial, "--store", "elsewhere", "run", "train.py")
+    anew(trial, "run", "--store", "elsewhere", "train.py")
+    anew(trial, "run", "train.py", "--store", "elsewhere")
+    assert {"1", "2", "3"} <= set(os.listdir(trial.folder / "elsewhere"))
