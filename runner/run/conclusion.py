@@ -138,7 +138,8 @@ class Outcome:
     def _ended(self, failure: BaseException | None) -> ev.RunEnded:
         beginning, course = self._beginning, self._course
         uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
-        ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
+        watch = self._watch
+        ended = ending(uid, elapsed_s, course.result, failure, watch.received, beginning.redactor, watch.told)
         losses = tuple(course.losses) or None
         return replace(
             ended,

@@ -126,6 +126,7 @@ class Life:
             template,
             started_at=record.started_at,
             beat_s=max(settings.heartbeat_s, LEAST_BEAT_S),
+            orders=claim.orders,
         )
         self._recorder = Recorder(
             claim.layout,
