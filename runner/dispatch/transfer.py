@@ -23,7 +23,7 @@ from anew.runner.store.curate import contents
 from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, copy_with_holes, sync_folder
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.paths import FETCHED, RunLayout
+from anew.runner.store.paths import FETCHED, TRANSFER, RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
@@ -134,7 +134,7 @@ def to_observer(
     Raises:
         StoreError: The source cannot be read, or its cursors not be written.
     """
-    name = f"sync-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+    name = f"{TRANSFER}{hashlib.sha256(url.encode()).hexdigest()[:12]}"
     for run in _oldest_first(source, is_meant):
         number, record = run.number, run.record
         layout = source.present(number)
