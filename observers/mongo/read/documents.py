@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anew.observers.mongo.client import in_our_words, place
 from anew.observers.mongo.read.naming import MADE_UP, OddNames, number_of, text_of_id
 from anew.runner.errors import StoreError, UnavailableError
-from anew.runner.wording import in_a_line
+from anew.runner.wording import in_a_line, sentence
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -33,7 +33,7 @@ def reading(database: Database[dict[str, Any]]) -> Iterator[None]:
         with in_our_words(database):
             yield
     except UnavailableError as error:
-        raise StoreError(f"{error} To see what is wrong: anew check --store mongodb://...") from None
+        raise StoreError(f"{sentence(str(error))} Once it answers, type the same command again.") from None
     except (PyMongoError, BSONError, RecursionError, OverflowError) as error:
         raise StoreError(f"MongoDB at {place(database)} answers what cannot be read: {in_a_line(error, 200)}") from None
 

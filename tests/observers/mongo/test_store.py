@@ -137,6 +137,19 @@ def test_whole_runs_go_there_and_back_without_loss(trial: Project, url: str, sto
     assert "still later" in store().get(1).tags
 
 
+def test_a_store_that_is_out_of_reach_is_told_in_sentences(trial: Project) -> None:
+    url = "mongodb://127.0.0.1:1/x"
+    for words in (("list",), ("check",)):
+        said = anew(trial, "--store", url, *words, code=2).stderr
+        assert ". Once it answers, type the same command again." in said
+        assert "anew check" not in said
+
+
+def test_check_says_that_an_observer_answers(trial: Project, url: str) -> None:
+    said = anew(trial, "check", "anew/observers=[mongo]", f"anew.observers.mongo.url={url}").stdout
+    assert "it answers: " in said
+
+
 def test_every_command_reads_it(trial: Project, url: str) -> None:
     trial.run(*to(url))
     trial.run(*to(url), "n=50")
