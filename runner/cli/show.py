@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, takewhile
 
@@ -16,6 +17,7 @@ from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, remark_damage, say, status_style, styled, table
 from anew.runner.contracts import RunStore
+from anew.runner.dispatch.observer_log import printers
 from anew.runner.format.serial import record_to_json
 from anew.runner.query.branches import branches
 from anew.runner.query.columns import UNINTERESTING
@@ -175,12 +177,20 @@ def _section(title: str, items: Iterable[tuple[str, str]]) -> None:
 
 
 def _observers(record: RunRecord, store: RunStore) -> Iterator[tuple[str, str]]:
+    logs: list[str] = []
+    if record.observers and record.id is not None and isinstance(store, RunFolders):
+        with suppress(OSError):
+            logs = printers(store.layout.run(record.id))
     for name, state in record.observers.items():
         told = [state.state]
         if state.behind:
             told.append(f"{state.behind} events {_of_pending(name, state, record, store.url)}")
         if state.aside and isinstance(store, RunFolders) and record.id is not None:
             told.append(f"{state.aside} set aside, listed in {store.layout.run(record.id).aside(name)}")
+        if name in logs:
+            told.append(
+                f"what it printed: {as_typed(f'anew logs {record.id} --observer {shlex.quote(name)}', store.url)}"
+            )
         yield name, "; ".join(told)
 
 
