@@ -149,7 +149,8 @@ def test_what_a_search_found_is_shown_without_optuna_once_it_has_ended_and_worke
     whole = kept.read_bytes()
     told = serial.unseal(whole)
     odd = [
-        serial.seal({**told, "found": {**told["found"], name: "x"}}) for name in ("n_trials", "importance", "best", "seed")
+        serial.seal({**told, "found": {**told["found"], name: "x"}})
+        for name in ("n_trials", "importance", "best", "seed")
     ]
     for spoilt in (whole.replace(b'"wanted":8', b'"wanted":9'), b"{}", b"", *odd, None):
         kept.unlink() if spoilt is None else kept.write_bytes(spoilt)
