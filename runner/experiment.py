@@ -386,8 +386,8 @@ def _main_again(name: str, observers: Sequence[Any], function: Callable[..., Any
 
 
 def _leave_as_sweep(done: Any) -> None:
-    """Leave with 1 when it is a sweep of which a job failed."""
-    if isinstance(done, SweepRecord) and done.status is not Status.COMPLETED:
+    """Leave with 1 when it is a sweep of which a job failed, and not only planned."""
+    if isinstance(done, SweepRecord) and done.status is not Status.COMPLETED and done.reason != "added":
         sys.exit(errors.EXIT_FAILED)
 
 

@@ -23,7 +23,7 @@ from anew.runner.events import RunEnded
 from anew.runner.guard.watch import Guard
 from anew.runner.places import STARTED_IN, Places, project_root
 from anew.runner.records import RunRecord, SourceFacts, Status
-from anew.runner.relaunch.plan import Errand, OneJob, Report, Rerun, Resume, surroundings
+from anew.runner.relaunch.plan import Add, Errand, OneJob, Report, Rerun, Resume, surroundings
 from anew.runner.run.enclosing import enclosing
 from anew.runner.run.lifecycle import execute
 from anew.runner.run.origin import Claim, Origin
@@ -33,7 +33,7 @@ from anew.runner.store.locate import open_for_recording
 from anew.runner.store.logged import Told
 from anew.runner.store.passing import PassingStore
 from anew.runner.store.related import Enclosing
-from anew.runner.sweep.ledger import take
+from anew.runner.sweep.ledger import orders_for, take
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
 from anew.runner.sweep_records import PlannedJob
 
@@ -111,7 +111,8 @@ class Session:
         assert errand is not None
         if isinstance(errand, Resume):
             Report(number=0).write(Path(errand.report))
-            return self.run(["-m", *errand.flags, *errand.overrides, *errand.settings], interactive=False)
+            overrides = errand.merged if isinstance(errand, Add) else errand.overrides
+            return self.run(["-m", *errand.flags, *overrides, *errand.settings], interactive=False)
         words = [*errand.flags, *errand.settings]
         return run_app(self._spec, words, self, interactive=interactive, recorded=_recorded(errand))
 
@@ -138,7 +139,9 @@ class Session:
         if isinstance(self._errand, OneJob):
             multirun, job_num = True, self._errand.job
         if multirun and self._sweep is not None and job_num is not None:
-            claim = replace(claim, sweep=take(store, self._sweep, job_num, number, claim.uid))
+            member = take(store, self._sweep, job_num, number, claim.uid)
+            orders = orders_for(self._sweep, job_num, checked.sweep, is_apart=is_attached)
+            claim = replace(claim, sweep=member, orders=orders)
         self._claims.append(claim)
         return layout.files
 
@@ -185,6 +188,10 @@ class Session:
         if not isinstance(self._errand, Resume):
             return ()
         return self._store(self._settings({})).sweep_folder(self._errand.sweep).planned()
+
+    def adds(self) -> bool:
+        """Whether jobs are added to the plan of that sweep, and none is run."""
+        return isinstance(self._errand, Add)
 
     def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
         """Take a sweep number; return the sweep's folder, and what conducts it."""

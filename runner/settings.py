@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.format.metric_lines import pattern_of
 from anew.runner.format.values import flaw_of_tags
 from anew.runner.wording import nearest
 
@@ -26,10 +27,18 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputSettings:
-    """How stdout and stderr are captured: "fd" (children too), "sys" (Python's own), "off"; limit in bytes."""
+    """
+    How stdout and stderr are captured.
+
+    Attributes:
+        mode: "fd" (children too), "sys" (Python's own), "off".
+        limit_bytes: How large the log may become.
+        metrics: What in it is a metric, as `format.metric_lines.pattern_of` reads it: `NAME=PATTERN`, or "auto".
+    """
 
     mode: Literal["fd", "sys", "off"] = "fd"
     limit_bytes: int = 16 * 2**20
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +112,9 @@ class SweepSettings:
         stop_on_failure: Whether no further job begins after one has failed.
         max_jobs: No more jobs than this are begun, in this sweep or in one resumption of it; None for all.
         max_time: No job begins after this: seconds, or a text such as "90s", "30m", "2h"; None for no end.
+        job_timeout: A job that takes longer is ended, and FAILED; as `max_time`. None for no end.
+        retries: How often a job is begun again, in this sweep or in one resumption of it, that ended as `retry_on` has.
+        retry_on: "failed", "lost", or exit codes as text.
         direction: Which result is best; "auto": what the sweeper says, or the name of a metric that is the result.
         gpus: "auto": the GPUs there are, or those of CUDA_VISIBLE_DEVICES, are handed out one to each worker; "none".
     """
@@ -112,6 +124,9 @@ class SweepSettings:
     stop_on_failure: bool = False
     max_jobs: int | None = None
     max_time: str | None = None
+    job_timeout: str | None = None
+    retries: int = 0
+    retry_on: tuple[str, ...] = ("failed", "lost")
     direction: Literal["auto", "maximize", "minimize"] = "auto"
     gpus: Literal["auto", "none"] = "auto"
 
@@ -119,6 +134,22 @@ class SweepSettings:
     def max_time_s(self) -> float | None:
         """`max_time` in seconds."""
         return None if self.max_time is None else seconds(self.max_time, "anew.sweep.max_time")
+
+    @property
+    def job_timeout_s(self) -> float | None:
+        """`job_timeout` in seconds."""
+        return None if self.job_timeout is None else seconds(self.job_timeout, "anew.sweep.job_timeout")
+
+    def check(self) -> None:
+        """Raises ConfigError for what has the right type and makes no sense."""
+        _ = self.max_time_s, self.job_timeout_s
+        for word in self.retry_on:
+            if word not in ("failed", "lost") and not (word.isdecimal() and 0 < int(word) < 256):
+                raise ConfigError(
+                    f"anew.sweep.retry_on has {word!r}; it takes failed, lost, and exit codes from 1 to 255, such as "
+                    "anew.sweep.retry_on=[lost,75]",
+                    key="anew.sweep.retry_on",
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,7 +220,7 @@ class Settings:
             self,
             keep=True,
             observers=(),
-            output=replace(self.output, mode="off"),
+            output=replace(self.output, mode="off", metrics=()),
             system=replace(self.system, enabled=False),
             source=replace(self.source, enabled=False),
             inputs=replace(self.inputs, notice=False, keep_bytes=0),
@@ -216,10 +247,22 @@ class Settings:
                 key="anew.observers",
             )
         built = replace(_build(cls, rest, "anew"), keep=keep, observers=observers)
-        _ = built.sweep.max_time_s
+        built.sweep.check()
+        _check_metrics(built.output)
         if flaw := flaw_of_tags(built.tags):
             raise ConfigError(f"anew.tags is {list(built.tags)!r}: {flaw}", key="anew.tags")
         return built
+
+
+def _check_metrics(output: OutputSettings) -> None:
+    where = "anew.output.metrics"
+    for text in output.metrics:
+        try:
+            pattern_of(text)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}", key=where) from None
+    if output.metrics and output.mode == "off":
+        raise ConfigError(f"{where} reads what is captured, and anew.output.mode is off.", key=where)
 
 
 def places_of(name: str, cls: type[Any] = Settings, where: str = "anew") -> list[str]:

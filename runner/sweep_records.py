@@ -101,11 +101,12 @@ class Taken:
     Attributes:
         index: The job.
         attempt: From 1.
-        run: The number of the run that does it; None when the file that says so is missing or damaged.
+        run: The number of the run that does it; None for none, or when the file that says so is missing or damaged.
         uid: That run's uid, which tells whether the number is still what the store calls it; empty in earlier versions.
         process: The process that took it; None for a run that was there already.
         taken_at: When, aware.
         reused: Whether the run had been completed before, and was not run for this.
+        cause: Why no process came to main, where there is no run for that; else empty.
     """
 
     index: int
@@ -115,6 +116,12 @@ class Taken:
     process: ProcessFacts | None = None
     reused: bool = False
     uid: str = ""
+    cause: str = ""
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the file that says whose it is, is missing or damaged."""
+        return self.run is None and not self.cause
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +148,7 @@ class ConductorEnded:
     How a conductor came to its end.
 
     Attributes:
-        reason: "done", "interrupted", "stopped", "failed" or "budget".
+        reason: "done", "interrupted", "stopped", "failed", "budget", or "added" of one that planned more jobs.
         detail: More of it, for people.
         sums: Of the sweep's files that are not sealed, by path: how long they were, and the CRC-32 of so much.
     """
@@ -170,7 +177,7 @@ class SweepJob:
         attempts: How many times it was begun.
         metrics: Metric name -> last value.
         pruned: Whether a search told it to stop before its end.
-        deleted: Whether its latest run is in the trash; the status is LOST then.
+        deleted: Whether its latest run was deleted since; it is then LOST, and run again only when that is asked for.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""`anew sweep`: list, show, resume, stop."""
+"""`anew sweep`: list, show, resume, add, stop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,7 @@ from anew.runner.cli.sweep_jobs import group_to_json, pairs_of, print_csv, print
 from anew.runner.errors import MissingExtraError, StoreError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
-from anew.runner.store.sweep_state import Runs, ScannedOnce, read_sweep
+from anew.runner.store.sweep_state import Runs, ScannedOnce, job_state, read_sweep
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.groups import groups_of
 from anew.runner.sweep.report import ranking
@@ -134,7 +135,9 @@ def show_command(
 @command("resume")
 @click.argument("ref", default="last")
 @click.option("--failed", is_flag=True, help="Jobs that failed, were lost or interrupted; none that never began.")
-@click.option("--missing", is_flag=True, help="Jobs that never began, were lost or interrupted; none that failed.")
+@click.option(
+    "--missing", is_flag=True, help="Jobs that never began, were lost or interrupted, or deleted; none that failed."
+)
 @click.option("--workers", type=WholeNumber(min=1), metavar="N", help="Jobs at a time, in processes of their own.")
 @click.option("--code", type=click.Choice(["recorded", "current"]), help="Which source, when it changed since.")
 @click.option("--trust", is_flag=True, help="Trust a record that came from elsewhere, and a plan that was changed.")
@@ -155,15 +158,12 @@ def resume_command(
     SETTINGS are overrides of the recording, such as anew.sweep.max_time=1h, and of a search how long it is to be:
     hydra.sweeper.n_trials=40. Completed jobs are left as they are.
     """
-    # what starts processes is for this command alone: the others answer in a tenth of a second
-    from anew.runner.sweep.resume import resume
-
     if "=" in ref:
         ref, settings = "last", (ref, *settings)
     changes = [each for each in settings if not each.lstrip("+~").startswith("anew.")]
     settings = tuple(each for each in settings if each not in changes)
     chosen = [*settings, *([f"anew.sweep.workers={workers}"] if workers else [])]
-    return resume(
+    return _starting().resume(  # type: ignore[no-any-return]
         ref,
         store=workbench.folders,
         failed=failed,
@@ -176,11 +176,47 @@ def resume_command(
     )
 
 
+@command("add")
+@click.argument("ref")
+@click.argument("words", nargs=-1, required=True)
+@click.option("--code", type=click.Choice(["recorded", "current"]), help="Which source, when it changed since.")
+@click.option("--trust", is_flag=True, help="Trust a record that came from elsewhere, and a plan that was changed.")
+def add_command(workbench: Workbench, ref: str, words: tuple[str, ...], code: str | None, trust: bool) -> int:
+    """
+    Add jobs to a sweep's plan: those that it would have had with WORDS in the place of overrides of the same keys.
+
+    Such as lr=0.5,0.6: with all else that was swept over. What it has already is not added. Resume runs them.
+    """
+    wrong = next((each for each in words if "=" not in each or each.lstrip("+~").startswith(("anew.", "hydra"))), None)
+    if wrong is not None:
+        raise click.UsageError(f"{wrong!r} says nothing of a job; what does is an override, such as lr=0.5")
+    return _starting().add(  # type: ignore[no-any-return]
+        ref,
+        words,
+        store=workbench.folders,
+        code=code,
+        trust_source=trust,
+        tell=lambda text: remark(f"anew: {printable(text)}"),
+    )
+
+
+def _starting() -> ModuleType:
+    # what starts processes is for these commands alone: the others answer in a tenth of a second
+    from anew.runner.sweep import resume
+
+    return resume
+
+
 @command("stop")
 @click.argument("ref", default="last")
 @click.option("--finish", is_flag=True, help="Let the jobs that are running come to their end.")
 def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
-    """Stop a sweep: running jobs are interrupted, as by a Ctrl-C, the others stay planned. Resume goes on with it."""
+    """
+    Stop a sweep: running jobs are interrupted, as by a Ctrl-C, the others stay planned. Resume goes on with it.
+
+    REF is its number, or last; of one job with its index, such as 7/3: the others go on.
+    """
+    ref, slash, index = ref.partition("/")
     store = workbench.folders
     folder = store.sweep_folder(ref)
     if store.recording() is not store:
@@ -190,15 +226,37 @@ def stop_command(workbench: Workbench, ref: str, finish: bool) -> None:
     if not folder.conductor_alive():
         say(f"sweep {folder.number} is not going on: nobody hands out its jobs")
         return
+    if slash:
+        if finish:
+            raise click.UsageError("--finish is for a whole sweep: it lets its running jobs come to their end.")
+        _stop_job(workbench, folder, index)
+        return
     folder.ask_to_stop("finish" if finish else "now")
     number, what = folder.number, "finish" if finish else "stop"
     say(f"sweep {number} was asked to {what}; to see it: {as_typed(f'anew sweep show {number}', folder.store)}")
+
+
+def _stop_job(workbench: Workbench, folder: SweepFolder, index: str) -> None:
+    number = folder.number
+    planned = {str(job.index): job for job in folder.planned()}
+    if index not in planned:
+        shown = as_typed(f"anew sweep show {number} --all", folder.store)
+        raise click.UsageError(f"Sweep {number} has no job {index!r}; it has {len(planned)}. To see them: {shown}")
+    job = job_state(folder, int(index), planned[index].overrides, workbench.folders)
+    if job.status.final:
+        say(f"job {number}/{index} has ended already: {job.status.value}")
+        return
+    is_running = job.status is Status.RUNNING
+    folder.halt(job.index, job.attempts + (not is_running))
+    what = "was asked to stop" if is_running else "will not be begun"
+    say(f"job {number}/{index} {what}; to run it: {as_typed(f'anew sweep resume {number}', folder.store)}")
 
 
 _SHORT = {
     list_command: "Sweeps, newest first",
     show_command: "The jobs of a sweep, best first; live with --watch",
     resume_command: "Run what has not completed",
+    add_command: "Add jobs to a sweep",
     stop_command: "Interrupt what runs, keep the rest planned",
 }
 for each, text in _SHORT.items():

@@ -219,6 +219,10 @@ class JobHooks(Protocol):
         """Return the jobs of a sweep that is taken up again; none for a new one."""
         ...
 
+    def adds(self) -> bool:
+        """Whether jobs are added to the plan of that sweep, and none is run."""
+        ...
+
     def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
         """Take a place for a sweep; return its folder, and what records it. Called at most once, before any job."""
         ...

@@ -32,7 +32,7 @@ looks_sealed = re.compile(rb',"[^"]":"[^"]{8}"\}.?\Z', re.DOTALL).search
 # what the loading of values that are anybody's may raise
 _MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _GREATEST_NUMBER = 2**63
-_NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed", "unkept", "losses"})
+_NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed", "output_turns", "unkept", "losses"})
 _NEW_IN_ENTRIES = frozenset({"om", "g"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000

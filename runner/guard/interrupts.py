@@ -16,7 +16,8 @@ from contextlib import suppress
 from types import FrameType
 
 from anew.runner.errors import EXIT_SIGTERM
-from anew.runner.guard.protocol import FOREIGN, SEEN
+from anew.runner.guard.orders import Told
+from anew.runner.guard.protocol import FOREIGN, ORDER, SEEN
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_S = 0.03
@@ -30,6 +31,10 @@ class Terminated(SystemExit):
         super().__init__(EXIT_SIGTERM)
 
 
+class ToldToEnd(Terminated):
+    """Raised in the main thread when a job of a sweep is to end, and nothing but this job."""
+
+
 def terminate(number: int, frame: FrameType | None) -> None:
     """Have SIGTERM raise Terminated where no run is going on; a run takes the place of this handler."""
     raise Terminated
@@ -41,10 +46,12 @@ class Interruptible:
 
     Attributes:
         received: Name of the first signal that came while main was running, or None.
+        told: Why the run is to end, when something else than a signal of somebody's ends it.
     """
 
     def __init__(self) -> None:
         self.received: str | None = None
+        self.told: Told | None = None
         self._done = False
         self._terminated = False
         self._later: signal.Signals | None = None
@@ -63,8 +70,19 @@ class Interruptible:
         """The signal that has waited, unless one interrupted main already, which is then on its way out."""
         return self._later if self.received is None else None
 
-    def take(self, number: signal.Signals) -> None:
-        """Note a signal; raise what it is to raise here."""
+    def look(self) -> Told | None:
+        """Return why the run is to end now; None for not."""
+        return None
+
+    def be_told(self) -> bool:
+        """Take note that the run is to end now, if that is so and it has not ended."""
+        if self._done or self.told is not None:
+            return False
+        self.told = self.look()
+        return self.told is not None
+
+    def take(self, number: signal.Signals, ending: type[Terminated] = Terminated) -> None:
+        """Note a signal; raise what it is to raise here, which of SIGTERM is *ending*."""
         if self._done:
             if self._later is None:
                 self._later = number
@@ -76,7 +94,7 @@ class Interruptible:
         # Senders of SIGTERM repeat themselves (timeout(1) does), and cleaning up must not be interrupted by that.
         if not self._done and not self._terminated:
             self._terminated = True
-            raise Terminated
+            raise ending
 
 
 class Interrupts:
@@ -137,6 +155,14 @@ class Interrupts:
         for number in tuple(self._before):
             self.disown(number)
 
+    def order(self) -> None:
+        """Have a run end that is to end now, if there is one: by SIGTERM. May be called in any thread."""
+        has_handler = callable(signal.getsignal(signal.SIGTERM))
+        if has_handler and any(run.be_told() for run in tuple(self._runs)):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        else:
+            self._tell(ORDER)
+
     def hold(self) -> None:
         """
         Hold signals up in this thread, before a fork.
@@ -192,7 +218,8 @@ class Interrupts:
             return
         for outer in self._runs[:-1]:
             outer.received = outer.received or signal.Signals(number).name
-        (self._runs[-1] if self._runs else Interruptible()).take(signal.Signals(number))
+        ending = ToldToEnd if any(run.told is not None for run in self._runs) else Terminated
+        (self._runs[-1] if self._runs else Interruptible()).take(signal.Signals(number), ending)
 
     def _is_echo(self) -> bool:
         """Whether this is the same Ctrl-C, passed on by a parent that got it too."""

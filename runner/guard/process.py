@@ -29,7 +29,8 @@ from anew.runner.guard import reserve
 from anew.runner.guard.beats import Beats
 from anew.runner.guard.carrier import Source
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
-from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, SEEN
+from anew.runner.guard.orders import LOOK_S, Overseer, Told
+from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, ORDER, SEEN
 from anew.runner.guard.pump import Capture
 from anew.runner.kernel.door import kill
 
@@ -39,7 +40,7 @@ _SWITCH_S = 1.0
 _LOOK_S = 0.5
 _MOST_DESCRIPTORS = 16
 _RECORD = "run.json"
-_NOTHING: dict[str, Any] = {"problem": None, "settled": 0, "sealed": 0, "whole": True}
+_NOTHING: dict[str, Any] = {"problem": None, "settled": 0, "sealed": 0, "whole": True, "turns": None}
 
 
 @dataclass(slots=True)
@@ -109,6 +110,7 @@ class GuardProcess:
         self._pid = pid
         self._lifeline = lifeline
         self._state = _State()
+        self._overseer = Overseer(pid, self._order, self._seize)
         self._received = b""
         self._descriptors: list[int] = []
         self._dead = False
@@ -131,10 +133,14 @@ class GuardProcess:
                 self._handlers[descriptor]()
             if self._lifeline == ABSENT:
                 self._look_for_process()
+            if not self._dead:
+                self._overseer.tend()
             for alarm in list(self._state.alarms.values()):
                 self._heed(alarm)
             self._give_signs_of_life()
             self._look_after_captures()
+            if self._dead:
+                self._overseer.end_all()
         os._exit(0)
 
     def _listen(self, descriptor: int, handler: Callable[[], None]) -> None:
@@ -151,6 +157,8 @@ class GuardProcess:
             times += [max(0.0, beats.due - now) for beats in self._state.beats.values()]
         if self._lifeline == ABSENT:
             times.append(_LOOK_S)
+        if self._overseer.is_at_work:
+            times.append(LOOK_S)
         return int(min(times) * 1000) + 1 if times else None
 
     # --- what comes in ------------------------------------------------------------------------------------------
@@ -173,9 +181,11 @@ class GuardProcess:
         kind, number = message["do"], message["id"]
         if kind == "watch":
             self._state.watches[number] = message
+            self._overseer.begin(number, message["orders"], message["origin"])
             self._state.beats[number] = Beats(message["outcome"], message["origin"], message["beat_s"])
         elif kind == "unwatch":
             self._state.watches.pop(number, None)
+            self._overseer.end(number)
             self._state.beats.pop(number, None)
             if not self._state.watches:
                 self._state.alarms.clear()
@@ -192,6 +202,7 @@ class GuardProcess:
                 self._descriptors.pop(0) if source["passes_on"] else None,
                 source["terminal"],
                 source["follows"],
+                source["prints"],
             )
             for source in message["sources"]
         ]
@@ -241,12 +252,15 @@ class GuardProcess:
                 self._state.alarms.pop(byte - FOREIGN, None)
             elif byte >= SEEN:
                 self._note(byte - SEEN, seen=True)
+            elif byte == ORDER:
+                self._overseer.answered(declined=True)
             else:
                 self._note(byte, seen=False)
 
     def _note(self, number: int, *, seen: bool) -> None:
         if not any(number in watch["signals"] for watch in self._state.watches.values()):
             return
+        self._overseer.answered()
         alarm = self._state.alarms.get(number)
         if alarm is None:
             alarm = self._state.alarms[number] = _Alarm(number, time.monotonic())
@@ -261,13 +275,21 @@ class GuardProcess:
         """Do what is due about a signal: write the outcomes; end a process that cannot take note."""
         now = time.monotonic()
         if not alarm.written and (self._dead or now >= alarm.outcome_due):
-            for watch in self._state.watches.values():
-                _write_outcome(watch, alarm.number, self._of_output(watch))
+            for number, watch in self._state.watches.items():
+                _write_outcome(watch, alarm.number, self._of_output(watch), self._overseer.told(number))
             alarm.written = True
         if alarm.written and (self._dead or alarm.seen):
             self._state.alarms.pop(alarm.number, None)
         elif alarm.written and now >= alarm.kill_due:
             self._end_process(alarm, now)
+
+    def _order(self) -> None:
+        with suppress(OSError):
+            os.write(self._question, bytes([ORDER]))
+
+    def _seize(self) -> None:
+        """End a process that did not end a job: as one that takes no note of SIGTERM."""
+        self._state.alarms[signal.SIGTERM] = _Alarm(signal.SIGTERM, time.monotonic())
 
     def _of_output(self, watch: dict[str, Any]) -> dict[str, int]:
         """Return what an outcome says of a run's output; nothing when it is not captured."""
@@ -323,10 +345,11 @@ def _state_of(capture: Capture) -> dict[str, Any]:
         "settled": capture.settled_bytes,
         "sealed": capture.sealed_bytes,
         "whole": capture.is_whole,
+        "turns": capture.turns,
     }
 
 
-def _write_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]) -> None:
+def _write_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int], told: Told | None) -> None:
     """
     Create the outcome of a run that was interrupted, unless it has one, or has not come to be.
 
@@ -337,7 +360,7 @@ def _write_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]
     if not os.path.lexists(os.path.join(folder, _RECORD)):
         return
     temporary = os.path.join(folder, f".{name}.guard{os.getpid()}")
-    data = _sealed_outcome(watch, number, of_output)
+    data = _sealed_outcome(watch, number, of_output, told)
     try:
         with open(temporary, "xb", buffering=0) as file:
             try:
@@ -356,7 +379,7 @@ def _write_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]
     reserve.give_up(folder)
 
 
-def _sealed_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int]) -> bytes:
+def _sealed_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int], told: Told | None) -> bytes:
     """Return the outcome as `serial.seal` has it, with what there is of the run, so that readers know what is gone."""
     from zlib import crc32
 
@@ -365,12 +388,12 @@ def _sealed_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int
     ends = journal_ends(events)
     members = {
         **watch["template"],
-        "status": "INTERRUPTED",
+        "status": "INTERRUPTED" if told is None else told.status,
         "ended_at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z",
         "duration_s": time.monotonic() - watch["origin"],
         "result": None,
-        "error": None,
-        "signal": signal.Signals(number).name,
+        "error": None if told is None else told.error,
+        "signal": signal.Signals(number).name if told is None else None,
         "exit_code": 128 + number,
         "writers": ends,
         "seals": journal_seals(events, ends),

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from anew.runner.dataclass import dataclass
 from anew.runner.guard.interrupts import Interruptible, Interrupts, Terminated
 from anew.runner.guard.link import GuardGoneError, GuardLink
+from anew.runner.guard.orders import Orders, Told
+from anew.runner.guard.protocol import ORDER
 
 if TYPE_CHECKING:
     from anew.runner.guard.carrier import Source
@@ -36,12 +38,14 @@ class Drained:
         settled_bytes: How many bytes of the log will not change any more.
         sealed_bytes: How many of these have their checksums on record.
         is_whole: Whether all that was printed is in the log.
+        turns: How many lines of it are of stdout, of stderr, and so on by turns; None where that cannot be told.
     """
 
     problem: str | None
     settled_bytes: int
     sealed_bytes: int
     is_whole: bool
+    turns: tuple[int, ...] | None
 
 
 class Guard:
@@ -80,7 +84,6 @@ class Guard:
         """Begin to guard a run."""
         numbers = self._interrupts.begin(watch)
         if self._link is not None:
-            elapsed_s = (datetime.now(timezone.utc) - watch.started_at).total_seconds()
             # known before it is sent, so that a signal that comes between leaves no watch which nobody ends
             watch.number = self._link.new_id()
             self._send(
@@ -88,9 +91,10 @@ class Guard:
                 watch.number,
                 outcome=str(watch.outcome.absolute()),
                 template=dict(watch.template),
-                origin=time.monotonic() - elapsed_s,
+                origin=watch.origin,
                 signals=[int(number) for number in numbers],
                 beat_s=watch.beat_s,
+                orders=None if watch.orders is None or not numbers else watch.orders.message(),
             )
 
     def unwatch(self, watch: Watch) -> None:
@@ -121,7 +125,12 @@ class Guard:
             secrets=list(secrets),
             seals=seals,
             sources=[
-                {"passes_on": item.destination is not None, "terminal": item.terminal, "follows": item.follows}
+                {
+                    "passes_on": item.destination is not None,
+                    "terminal": item.terminal,
+                    "follows": item.follows,
+                    "prints": item.prints,
+                }
                 for item in sources
             ],
         )
@@ -136,7 +145,10 @@ class Guard:
         if self._link is None:
             raise GuardGoneError("it was never started")
         answer = self._link.ask({"do": "drain", "id": capture}, timeout_s)
-        return Drained(answer["problem"], answer["settled"], answer["sealed"], answer["whole"]) if answer else None
+        if not answer:
+            return None
+        turns = None if answer["turns"] is None else tuple(answer["turns"])
+        return Drained(answer["problem"], answer["settled"], answer["sealed"], answer["whole"], turns)
 
     def on_death(self, callback: Callable[[], None]) -> None:
         """Have *callback* called, in a thread, if the guard process dies; once."""
@@ -163,8 +175,16 @@ class Guard:
         if self._link is not None:
             self._link.tell(byte)
 
+    def order(self) -> None:
+        """Have a run end that is to end now, where there is no guard process that sees to it."""
+        if self._link is None or not self._link.alive:
+            self._interrupts.order()
+
     def _answer(self, number: int) -> None:
-        self._interrupts.disown(number)
+        if number == ORDER:
+            self._interrupts.order()
+        else:
+            self._interrupts.disown(number)
 
     def _died(self) -> None:
         for callback in list(self._bereaved):
@@ -214,10 +234,18 @@ class Watch(Interruptible):
         template: What stands in the outcome before what the guard knows: the format and the run's uid.
         started_at: Aware; for the duration.
         beat_s: Seconds between signs of life, which the guard gives.
+        orders: What has a job of a sweep end; None for nothing.
     """
 
     def __init__(
-        self, guard: Guard, outcome: Path, template: Mapping[str, Any], *, started_at: datetime, beat_s: float = 10.0
+        self,
+        guard: Guard,
+        outcome: Path,
+        template: Mapping[str, Any],
+        *,
+        started_at: datetime,
+        beat_s: float = 10.0,
+        orders: Orders | None = None,
     ) -> None:
         super().__init__()
         self.outcome = outcome
@@ -225,12 +253,20 @@ class Watch(Interruptible):
         self.started_at = started_at
         self.number: int | None = None
         self.beat_s = beat_s
+        self.orders = orders
+        self.origin = time.monotonic()
         self._guard = guard
         self._pid = os.getpid()
 
     def start(self) -> None:
         """Begin the protection."""
+        elapsed_s = (datetime.now(timezone.utc) - self.started_at).total_seconds()
+        self.origin = time.monotonic() - elapsed_s
         self._guard.watch(self)
+
+    def look(self) -> Told | None:
+        """Return why the run is to end now; None for not."""
+        return None if self.orders is None else self.orders.look(self.origin)
 
     def mark_done(self) -> None:
         """
@@ -253,3 +289,5 @@ class Watch(Interruptible):
     def check_handlers(self) -> None:
         """Tell the guard if the user has replaced our handlers. It asks for itself, too, when a signal comes."""
         self._guard.check_handlers()
+        if self.orders is not None:
+            self._guard.order()

@@ -76,6 +76,35 @@ def usage_of_tree(pid: int) -> tuple[float, int]:
     return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def below(pid: int) -> list[tuple[int, int]]:
+    """Return the processes below one, as far as they can be read: number, and when it started, to be told apart by."""
+    found = []
+    todo = [pid]
+    while todo:
+        current = todo.pop()
+        if current != pid and len(fields := _stat(current)) > 19:
+            found.append((current, int(fields[19])))
+        try:
+            for task in os.listdir(f"/proc/{current}/task"):
+                with open(f"/proc/{current}/task/{task}/children") as file:
+                    todo += map(int, file.read().split())
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def end_with_start(pid: int, start: int) -> None:
+    """Kill a process if it is the one that started then, as `below` has it. Raises OSError."""
+    descriptor = open_process(pid)
+    try:
+        fields = _stat(pid)
+        if len(fields) > 19 and int(fields[19]) == start:
+            kill(pid, descriptor)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def _stat(pid: int) -> list[bytes]:
     """Return the fields of /proc/PID/stat that follow the name, which may have anything in it; none without it."""
     try:
@@ -113,6 +142,13 @@ def end_with(pipe: int) -> None:
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | fcntl.FASYNC)
     if select.select([pipe], [], [], 0)[0]:  # it was closed before anybody was to be told
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end_other_with(pipe: int, pid: int) -> None:
+    """Have a child, which holds this pipe as well, be sent SIGTERM when its other end is closed. Raises OSError."""
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, pid)
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGTERM)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | fcntl.FASYNC)
 
 
 def open_switch() -> int | None:

@@ -13,6 +13,7 @@ import socket
 import threading
 from contextlib import suppress
 from functools import cache
+from zlib import crc32
 
 # what lies below is the system's, and no input of anybody's
 SYSTEM_FOLDERS: tuple[str, ...] = (
@@ -65,6 +66,33 @@ def usage_of_tree(pid: int) -> tuple[float, int]:
     return cpu_s, memory
 
 
+def below(pid: int) -> list[tuple[int, int]]:
+    """Return the processes below one, as ps(1) tells: number, and a number for when it started."""
+    rows = [(int(one), int(parent), crc32(start.encode())) for one, parent, start in _processes("-A")]
+    found = {pid: 0}
+    while more := {one: start for one, parent, start in rows if parent in found and one not in found}:
+        found |= more
+    return [each for each in found.items() if each[0] != pid]
+
+
+def end_with_start(pid: int, start: int) -> None:
+    """Kill a process if it is the one that started then, as `below` has it. Raises OSError."""
+    if any(crc32(each.encode()) == start for _, _, each in _processes("-p", str(pid))):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _processes(*which: str) -> list[tuple[str, str, str]]:
+    """Return number, parent and start of processes."""
+    import subprocess  # the guard's process starts without it
+
+    command = ["ps", *which, "-o", "pid=,ppid=,lstart="]
+    with suppress(OSError, subprocess.SubprocessError):
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+        words = [line.split() for line in said.splitlines()]
+        return [(each[0], each[1], " ".join(each[2:])) for each in words]
+    return []
+
+
 def open_process(pid: int) -> int | None:
     """Return None: that a process has ended is looked for, not told."""
     return None
@@ -86,6 +114,10 @@ def _end_with(pipe: int, pid: int) -> None:
         while os.read(pipe, 1):
             pass
     os.kill(pid, signal.SIGTERM)
+
+
+def end_other_with(pipe: int, pid: int) -> None:
+    """Do nothing: a child can be told by its parent alone, and outlives one that is killed."""
 
 
 def open_switch() -> int | None:

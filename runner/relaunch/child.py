@@ -76,7 +76,7 @@ def _start(errand: Errand, places: Places) -> None:
     script = Path(command.target)
     if command.entry == "cells":
         _run_cells(places.here(script), errand, module, name)
-    elif command.entry == "program":
+    elif command.entry in ("program", "command"):
         runpy.run_module(PROGRAMS, run_name="__main__")
     elif command.entry == "module":
         runpy.run_module(command.target, run_name="__main__", alter_sys=True)
@@ -145,7 +145,7 @@ def _set_up(errand: Errand, places: Places) -> None:
     command = errand.command
     first, *rest = command.argv or ("",)
     sys.argv = [str(places.here(Path(first))) if os.path.isabs(first) else first, *rest]
-    if command.entry == "program":
+    if command.entry in ("program", "command"):
         sys.argv.insert(0, PROGRAMS)
     folders = [str(places.here(Path(path))) for path in command.import_paths]
     if command.entry == "module":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from anew.runner.dataclass import dataclass
+from anew.runner.format.override_text import key_of
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.places import OwnPlaces, Places
 from anew.runner.records import CommandFacts, ParentRun, RerunOf, SourceFacts
@@ -105,6 +106,24 @@ class Resume(Errand):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Add(Resume):
+    """
+    Add jobs to the plan of a sweep, and run none.
+
+    Attributes:
+        words: Overrides in the place of those of the sweep that have the same keys, and beside the others.
+    """
+
+    words: tuple[str, ...] = ()
+
+    @property
+    def merged(self) -> tuple[str, ...]:
+        """What would have been typed for a sweep of these jobs."""
+        given = {key_of(word) for word in self.words}
+        return (*(each for each in self.overrides if key_of(each) not in given), *self.words)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OneJob(Errand):
     """
     Run one job of a sweep.
@@ -161,7 +180,7 @@ def surroundings() -> Surroundings | None:
         return None
 
 
-_KINDS: dict[str, type[Errand]] = {kind.__name__: kind for kind in (Rerun, Resume, OneJob)}
+_KINDS: dict[str, type[Errand]] = {kind.__name__: kind for kind in (Rerun, Resume, Add, OneJob)}
 
 
 def read_errand(path: Path) -> Errand:

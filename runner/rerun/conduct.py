@@ -26,12 +26,12 @@ from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.rerun import differences, led
-from anew.runner.rerun.causes import Case, explain, own_folders, settle
+from anew.runner.rerun.causes import Case, explain, settle
 from anew.runner.rerun.options import RerunOptions
 from anew.runner.rerun.rebuilt import cannot_rebuild, probed, rebuilt
 from anew.runner.rerun.refusals import refuse_idle, refuse_unfit
 from anew.runner.rerun.report import RerunResult, difference_lines
-from anew.runner.rerun.sides import Side, stops_of
+from anew.runner.rerun.sides import Side, own_folders, stops_of
 from anew.runner.rerun.verdict import compare, judge
 from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from anew.runner import events as ev
+from anew.runner.capture.command import prints_outcome
 from anew.runner.capture.output import OutputCapture
 from anew.runner.errors import StoreError, UnkeptError
 from anew.runner.format import serial
@@ -137,13 +138,15 @@ class Outcome:
     def _ended(self, failure: BaseException | None) -> ev.RunEnded:
         beginning, course = self._beginning, self._course
         uid, elapsed_s = beginning.record.uid, beginning.elapsed_s()
-        ended = ending(uid, elapsed_s, course.result, failure, self._watch.received, beginning.redactor)
+        watch = self._watch
+        ended = ending(uid, elapsed_s, course.result, failure, watch.received, beginning.redactor, watch.told)
         losses = tuple(course.losses) or None
         return replace(
             ended,
             writers=self._recorder.written,
             output_bytes=self._capture.settled_bytes,
             output_sealed=self._capture.sealed_bytes,
+            output_turns=self._capture.turns if prints_outcome(beginning.record.command) else None,
             unkept=course.unkept_result,
             losses=losses,
         )

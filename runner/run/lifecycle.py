@@ -35,6 +35,7 @@ from anew.runner.run.parts import (
     ThreadFailures,
     unwind,
 )
+from anew.runner.run.printed import PrintedMetrics
 from anew.runner.run.pulse import LEAST_BEAT_S, Pulse
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
 from anew.runner.run.stopping import ended_itself
@@ -125,6 +126,7 @@ class Life:
             template,
             started_at=record.started_at,
             beat_s=max(settings.heartbeat_s, LEAST_BEAT_S),
+            orders=claim.orders,
         )
         self._recorder = Recorder(
             claim.layout,
@@ -194,6 +196,7 @@ class Life:
             Outcome(beginning, course, watch, recorder, capture),
             recorder,
             Result(course, recorder),
+            *self._list_printed(),
             capture,
             AddedSource(beginning, recorder),
             Imports(recorder),
@@ -206,6 +209,13 @@ class Life:
             Children(self._variables_of_children(), noticed.opened if noticed is not None else None),
         ]
         return parts
+
+    def _list_printed(self) -> list[Part]:
+        """Return what reads metrics from the output, where that is wanted: to its end, which the capture's is."""
+        claim = self._beginning.claim
+        if not claim.settings.output.metrics:
+            return []
+        return [PrintedMetrics(self._recorder, claim.layout.output, claim.settings.output)]
 
     def _variables_of_children(self) -> dict[str, str]:
         beginning = self._beginning

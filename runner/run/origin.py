@@ -10,6 +10,7 @@ from typing import Any
 from anew.runner.capture.source import SourceScan
 from anew.runner.dataclass import dataclass
 from anew.runner.format import ids
+from anew.runner.guard.orders import Orders
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, RerunOf, SourceFacts, SweepMembership
 from anew.runner.settings import Settings
@@ -31,6 +32,7 @@ class Claim:
         uid: The run's uid, as it will be.
         sweep: The sweep that it is of.
         is_attached: Whether another process conducts that.
+        orders: What has this job of it end before its time.
     """
 
     store: FolderStore
@@ -40,6 +42,7 @@ class Claim:
     uid: str = field(default_factory=ids.new_uid)
     sweep: SweepMembership | None = None
     is_attached: bool = False
+    orders: Orders | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

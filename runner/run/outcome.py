@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import traceback
 from datetime import datetime, timezone
+from types import FrameType
 from typing import Any
 
 from anew.runner import errors
 from anew.runner import events as ev
 from anew.runner.format.redact import Redactor
+from anew.runner.guard.orders import Told
 from anew.runner.guard.watch import Terminated
 from anew.runner.records import ErrorFacts, Status
 
 
 def ending(
-    uid: str, duration_s: float, result: Any, failure: BaseException | None, received: str | None, redactor: Redactor
+    uid: str,
+    duration_s: float,
+    result: Any,
+    failure: BaseException | None,
+    received: str | None,
+    redactor: Redactor,
+    told: Told | None = None,
 ) -> ev.RunEnded:
     """
     Return the event that ends a run.
@@ -29,8 +37,13 @@ def ending(
         failure: What main raised, or what kept it from being called; None when it returned.
         received: The signal that came while main was running, or None.
         redactor: Knows the secrets.
+        told: Why the run was to end before its time, where that is what the signal was sent for.
     """
     status, signal, code = _verdict(failure, received)
+    error = _error(failure, redactor) if failure is not None and status is Status.FAILED else None
+    if received and told is not None:
+        status, signal = Status(told.status), None
+        error = ErrorFacts(type=told.kind, message=told.message, traceback=_where(failure, redactor, told))
     return ev.RunEnded(
         uid=uid,
         writer="outcome",
@@ -40,7 +53,7 @@ def ending(
         ended_at=datetime.now(timezone.utc),
         duration_s=duration_s,
         result=result,
-        error=_error(failure, redactor) if failure is not None and status is Status.FAILED else None,
+        error=error,
         signal=signal,
         exit_code=code,
     )
@@ -65,14 +78,31 @@ def _verdict(failure: BaseException | None, received: str | None) -> tuple[Statu
 def _error(failure: BaseException, redactor: Redactor) -> ErrorFacts:
     kind = type(failure)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return ErrorFacts(
+        type=redactor.text(name),
+        message=str(redactor.told_apart(message(failure))),
+        traceback=_where(failure, redactor),
+    )
+
+
+def _where(failure: BaseException | None, redactor: Redactor, told: Told | None = None) -> str:
+    """Return a failure's traceback, as text; of what is *told* where main was then."""
+    if failure is None:
+        return ""
     trace = failure.__traceback__
     # our own frames say nothing to the user
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("anew.runner."):
+    while trace is not None and _is_ours(trace.tb_frame):
         trace = trace.tb_next
-    text = "".join(traceback.TracebackException(kind, failure, trace).format())
-    return ErrorFacts(
-        type=redactor.text(name), message=str(redactor.told_apart(message(failure))), traceback=redactor.text(text)
-    )
+    found = traceback.TracebackException(type(failure), failure, trace)
+    if told is None:
+        return redactor.text("".join(found.format()))
+    theirs = [frame for frame, _ in traceback.walk_tb(trace) if not _is_ours(frame)]
+    frames = traceback.format_list(found.stack[: len(theirs)])
+    return redactor.text("".join(["Traceback (most recent call last):\n", *frames, f"{told.kind}: {told.message}\n"]))
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("anew.runner.")
 
 
 def message(failure: BaseException | None) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner import events as ev
 from anew.runner.attached.comments import Comment, user_name
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import RunNotFoundError, RunStateError, StoreError, ValueRefusedError
+from anew.runner.errors import AnewError, RunNotFoundError, RunStateError, StoreError, ValueRefusedError
 from anew.runner.format import ids
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.format.values import flaw_of_tags
@@ -117,6 +117,11 @@ def delete(store: RunFolders, ref: str | int, *, force: bool = False) -> int:
     if not force:
         _refuse_living(store.layout.run(run.number), run.record, "delete")
     _move(store.layout.run(run.number).folder, store.layout.trashed(run.number).folder)
+    member = run.record.sweep
+    of = None if member is None else member.uid or member.id
+    if member is not None and of is not None:
+        with suppress(AnewError):  # it may have been copied without its sweep
+            store.sweep_folder(of).note_deleted(member.index, run.number)
     return run.number
 
 

@@ -27,7 +27,7 @@ _KNOWN = re.compile(
             rf"{_RUN}/events/[^/]+\.jsonl",
             rf"{_RUN}/observers/[^/]+\.(?:json|cursor|aside\.jsonl|lock|log)",
             rf"{_SWEEP}/(?:sweep\.json|jobs\.jsonl|stop|multirun\.yaml|optimization_results\.yaml)",
-            rf"{_SWEEP}/taken/[0-9]+\.[0-9]+\.(?:json|death)",
+            rf"{_SWEEP}/taken/[0-9]+\.[0-9]+\.(?:json|death|deleted|stop)",
             rf"{_SWEEP}/conductors/[0-9]+(?:\.ended)?\.json",
             r"objects/sha256/[0-9a-f]{2}/[0-9a-f]{62}|objects/tmp/[^/]+",
             r"trash/retired-[0-9]+",

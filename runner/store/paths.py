@@ -121,6 +121,14 @@ class SweepLayout:
         """What ended the process of an attempt, where that is known."""
         return self.taken / f"{index}.{attempt}.death"
 
+    def deletion(self, index: int, attempt: int) -> Path:
+        """What says that the run of an attempt was deleted."""
+        return self.taken / f"{index}.{attempt}.deleted"
+
+    def halt(self, index: int, attempt: int) -> Path:
+        """What says that an attempt is to stop, or not to begin."""
+        return self.taken / f"{index}.{attempt}.stop"
+
     @property
     def conductors(self) -> Path:
         """The folder of those who handed out jobs."""

@@ -39,6 +39,7 @@ _SILENT_CONDUCTOR_S = 30.0
 _CAUSE = "cause"
 _MOST_BYTES = 1 << 30  # far more than a plan of a million jobs
 _CLAIM = re.compile(r"([0-9]{1,9})\.([1-9][0-9]{0,3})\.json")  # of attempts there are few, and each is looked at
+_HALT = re.compile(r"([0-9]{1,9})\.([1-9][0-9]{0,3})\.stop")
 _NUMBER = re.compile(r"([1-9][0-9]{0,8})\.json")
 
 
@@ -110,6 +111,11 @@ class SweepFolder:
         )
         return create_whole(self.layout.attempt(index, attempt), self._line("claim", taken))
 
+    def lose(self, index: int, attempt: int, cause: str) -> bool:
+        """Take an attempt at a job of which no process came to main; False when one has. Raises StoreError."""
+        lost = Taken(index=index, attempt=attempt, run=None, taken_at=datetime.now(timezone.utc), cause=cause)
+        return create_whole(self.layout.attempt(index, attempt), self._line("claim", lost))
+
     def died(self, index: int, attempt: int, cause: str) -> None:
         """Note what ended the process of an attempt, for people; what became of the job is read from its run."""
         with suppress(StoreError):
@@ -133,6 +139,10 @@ class SweepFolder:
         if not create_whole(self.layout.conductor(number), serial.seal(to_json(mine))):
             raise StoreError(f"Sweep {self.number} has been taken up by another process just now.")
         self.layout.stop.unlink(missing_ok=True)
+        for name in _names(self.layout.taken):
+            match = _HALT.fullmatch(name)
+            if match and not self.layout.attempt(int(match[1]), int(match[2])).exists():
+                self.layout.taken.joinpath(name).unlink(missing_ok=True)
         return number
 
     def beat(self, conductor: int) -> None:
@@ -170,6 +180,25 @@ class SweepFolder:
         except OSError:
             return None
 
+    def halt(self, index: int, attempt: int) -> None:
+        """Have one attempt stop, or not begin if it has not, as long as this conductor goes on. Raises StoreError."""
+        create_whole(self.layout.halt(index, attempt), serial.seal({_CAUSE: "stopped"}))
+
+    def note_deleted(self, index: int, run: int) -> None:
+        """Take note that the run of a job was deleted: what it did is not missing. Never raises."""
+        with suppress(StoreError):
+            for taken in self.attempts(index):
+                if taken.run == run:
+                    create_whole(self.layout.deletion(index, taken.attempt), serial.seal({_CAUSE: "deleted"}))
+
+    def is_deleted(self, index: int, attempt: int) -> bool:
+        """Whether the run of an attempt was deleted; it may have been restored since."""
+        return os.path.lexists(self.layout.deletion(index, attempt))
+
+    def is_halted(self, index: int, attempt: int) -> bool:
+        """Whether an attempt was to stop."""
+        return os.path.lexists(self.layout.halt(index, attempt))
+
     def cause(self, index: int, attempt: int) -> str | None:
         """Return what ended the process of an attempt, where that is known, and not damaged."""
         try:
@@ -180,7 +209,7 @@ class SweepFolder:
     def flaws(self) -> Iterator[str]:
         """Yield what is damaged of the files that nothing depends on: they are for people."""
         for name in sorted(_names(self.layout.taken)):
-            if name.endswith(".death") and not name.startswith("."):
+            if name.endswith((".death", ".deleted", ".stop")) and not name.startswith("."):
                 try:
                     cause_of(self._bytes(self.layout.taken / name))
                 except (OSError, DamagedError) as error:
@@ -266,7 +295,8 @@ class SweepFolder:
         path = self.layout.attempt(index, attempt)
         with suppress(OSError, ValueError):
             taken = from_json(Taken, self._read(path))
-            if (taken.index, taken.attempt) == (index, attempt) and type(taken.run) is int:
+            is_whole = type(taken.run) is int or (taken.run is None and taken.cause != "")
+            if (taken.index, taken.attempt) == (index, attempt) and is_whole:
                 return taken
         return Taken(index=index, attempt=attempt, run=None, taken_at=datetime.now(timezone.utc))
 

@@ -79,7 +79,7 @@ def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
     planned = {job.index: job for job in folder.planned()}
     found, runs = _with_runs(folder.taken(), store, folder.number)
     # that a job has no claim is no news while others are being handed out
-    if (not alive and planned.keys() - found.keys()) or any(each.run is None for each in _flat(found)):
+    if (not alive and planned.keys() - found.keys()) or any(each.is_damaged for each in _flat(found)):
         found, runs = _with_runs(_recovered(found, _members(start, planned, store)), store, folder.number)
     overrides = {index: job.overrides for index, job in planned.items()}
     for index in found.keys() - planned.keys():
@@ -183,7 +183,8 @@ def _members(start: SweepStart, planned: Mapping[int, PlannedJob], store: Runs) 
             found.setdefault(record.sweep.index, []).append(record)
             continue
         job = planned.get(record.sweep.index)
-        is_as_planned = job is None or job.overrides == record.overrides
+        # a run's record has Hydra's own overrides as well, before those of the job
+        is_as_planned = job is None or job.overrides == record.overrides[-len(job.overrides) or len(record.overrides) :]
         if is_as_planned and record.experiment == start.experiment and record.started_at >= start.started_at:
             found.setdefault(record.sweep.index, []).append(record)
     for records in found.values():
@@ -198,7 +199,7 @@ def _recovered(found: Mapping[int, list[Taken]], members: Mapping[int, list[RunR
     for index, records in members.items():
         attempts = whole.setdefault(index, [])
         strays = [record for record in records if record.id not in claimed]
-        gaps = [place for place, each in enumerate(attempts) if each.run is None]
+        gaps = [place for place, each in enumerate(attempts) if each.is_damaged]
         for place in reversed(gaps[-len(strays) :] if strays else []):
             attempts[place] = _claim_of(strays.pop(), attempts[place].attempt, index)
         for record in strays:
@@ -222,7 +223,7 @@ def _claim_of(record: RunRecord, attempt: int, index: int) -> Taken:
 def _claim_warnings(folder: SweepFolder, found: Mapping[int, Sequence[Taken]]) -> Iterator[str]:
     intact = {(each.index, each.attempt): each.run for each in _flat(folder.taken())}
     for each in _flat(found):
-        if each.run is None or intact.get((each.index, each.attempt)) != each.run:
+        if each.is_damaged or intact.get((each.index, each.attempt)) != each.run:
             who = "no run says that it took" if each.run is None else f"by its own record run {each.run} did"
             yield f"{_name(each)} is missing or damaged; {who} the job"
 
@@ -278,10 +279,14 @@ def _job(
         reused=last.reused if last else False,
         attempts=len(attempts),
     )
+    if last is not None and last.cause:
+        return replace(job, error=last.cause)
     if last is not None and last.run is None:
         return replace(job, error=f"{_name(last)} is missing or damaged, and no run says that it took the job")
     if record is None and last is not None and _is_trashed(folder, last):
         return replace(job, deleted=True, error=f"its run was deleted; to have it back: anew restore {last.run}")
+    if record is None and folder.is_deleted(index, len(attempts)):
+        return replace(job, deleted=True, error="its run was deleted, and purged")
     if job.status is Status.LOST or (record is not None and record.status is Status.LOST):
         job = replace(job, error=folder.cause(index, len(attempts)))
     if record is None:
@@ -311,8 +316,10 @@ def _has_completed(taken: Taken, runs: Mapping[int, RunRecord]) -> bool:
 
 def _is_starting(taken: Taken, layout: SweepLayout) -> bool:
     """Whether a job that was taken may yet begin."""
-    if taken.process is None:
+    if taken.process is None or taken.run is None:
         return False
+    if not StoreLayout(layout.folder.parent.parent).run(taken.run).folder.exists():
+        return False  # it was refused, and gave its number up
     alive = process_alive(taken.process)
     if alive is not None:
         return alive

@@ -8,6 +8,7 @@ store, and what became of it is read there: a worker may die, a network may be c
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import threading
 import time
@@ -131,6 +132,7 @@ class DaskEngine:
         self._token = uuid.uuid4().hex
         self._run = dask_task.make_run()
         self._crew = _Crew()
+        self._submissions = itertools.count(1)
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._ending = False
@@ -218,7 +220,8 @@ class DaskEngine:
                     self._token,
                     job_command(self._attachment, job.ticket, self._options.settings),
                     self._options.interpreter,
-                    key=f"anew-{self._token}-{job.ticket.index}-{job.ticket.attempt}-{job.tries}",
+                    # one of its own each time: Dask takes what has a key that it knows for done
+                    key=f"anew-{self._token}-{job.ticket.index}-{job.ticket.attempt}-{next(self._submissions)}",
                     worker=worker,
                 )
             except Exception:  # the client has given up on its scheduler just now; `slots` says so

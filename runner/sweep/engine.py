@@ -25,7 +25,8 @@ class Fate(Enum):
     What became of a job that was handed to an engine.
 
     ENDED: It was begun and came to its end; the store says how. TAKEN: Another process has it. NOT_BEGUN: It was
-    refused before main. DIED: Its process did not come to its end by itself.
+    refused before main, as any further try would be. DIED: Its process did not come to its end by itself, before main
+    or in it.
     """
 
     ENDED = "ended"
@@ -42,10 +43,12 @@ class JobEnd:
     Attributes:
         fate: What became of it.
         why: Why it was not begun, or what ended its process; else empty.
+        code: The exit code of its process as a shell has it, where that died and it is known.
     """
 
     fate: Fate
     why: str = ""
+    code: int | None = None
 
 
 class Engine(Protocol):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from anew.runner.config.main import Due, Undue
 from anew.runner.errors import EXIT_SIGINT, JobTakenError, StoreError, SweepStoppedError
+from anew.runner.guard.orders import Orders
 from anew.runner.records import Status, SweepMembership
 from anew.runner.settings import SweepSettings
 from anew.runner.store.folder import FolderStore
@@ -70,6 +72,8 @@ class Ledger:
         self._reuse = reuse
         self._quiet = quiet
         self._begun: set[int] = set()
+        self._retried: Counter[int] = Counter()
+        self._due_again: set[int] = set()
         self._failed: int | None = None
         self._started_s = time.monotonic()
         self._beaten_s = 0.0
@@ -107,7 +111,9 @@ class Ledger:
         self.elsewhere.discard(index)
         if job.status is Status.COMPLETED or (job.status is not Status.QUEUED and not self._again(job)):
             return Undue.NOT_DUE
-        if self._only and job.status not in self._only:
+        if job.deleted and Status.QUEUED not in self._only:
+            return Undue.NOT_DUE
+        if self._only and job.status not in self._only and index not in self._due_again:
             return Undue.NOT_DUE
         is_refused = index in self._known and bool(self._known[index].refused)
         if is_refused and job.status.final:
@@ -115,12 +121,16 @@ class Ledger:
             return Undue.NOT_DUE
         if self._reuse is not None and not is_refused and self._take_done(self._reuse, job):
             return Undue.NOT_DUE
+        if self.folder.is_halted(index, job.attempts + 1):
+            if not self._quiet:
+                say(f"job {index} is not begun: it was stopped before")
+            return Undue.NOT_DUE
         self.attempts[index] = job.attempts + 1
         return Due(job.attempts + 1)
 
     def _again(self, job: SweepJob) -> bool:
-        """Whether a job that ended otherwise than well is run again: in a sweep that is taken up again, once."""
-        return self._is_resumed and job.status.final
+        """Whether one that ended otherwise than well is run again: by `retry`, or once in a sweep taken up again."""
+        return job.index in self._due_again or (self._is_resumed and job.status.final)
 
     def _take_done(self, reuse: Reuse, job: SweepJob) -> bool:
         found = reuse.find(self._known[job.index].config)
@@ -148,11 +158,40 @@ class Ledger:
         if self.progress is not None:
             self.progress.begin()
 
-    def note_not_begun(self, index: int) -> None:
-        """Take note that a job which was handed out is not run by it."""
+    def note_not_begun(self, index: int, attempt: int | None = None) -> None:
+        """Take note that a job which was handed out is not run by it; *attempt* is what it is due in from now on."""
         self._begun.discard(index)
+        if attempt is not None:
+            self.attempts[index] = attempt
         if self.progress is not None:
             self.progress.withdraw()
+
+    def retry(self, job: SweepJob, code: int | None = None) -> int | None:
+        """
+        Return the attempt that a job which has ended is due in once more, by `anew.sweep.retries`; None when it is not.
+
+        Args:
+            job: How it stands.
+            code: The exit code of its process, where that died and it is known.
+        """
+        settings = self._settings
+        if self._retried[job.index] >= settings.retries or not self._is_to_be_retried(job, code):
+            return None
+        self._retried[job.index] += 1
+        self._due_again.add(job.index)
+        self.note_not_begun(job.index, job.attempts + 1)
+        if not self._quiet:
+            what = f"{job.status.value} ({job.error})" if job.error else job.status.value
+            say(f"job {job.index} is {what}: begun again, {self._retried[job.index]} of {settings.retries}")
+        return job.attempts + 1
+
+    def _is_to_be_retried(self, job: SweepJob, code: int | None) -> bool:
+        on = self._settings.retry_on
+        if job.pruned or job.status not in (Status.FAILED, Status.LOST):
+            return False
+        if job.status is Status.FAILED and job.run is not None:
+            code = self._store.get(job.run).exit_code
+        return job.status.value.lower() in on or (code is not None and str(code) in on)
 
     def note_end(self, job: SweepJob) -> None:
         """Take note of how a job ended."""
@@ -229,10 +268,23 @@ def take(store: FolderStore, sweep: Attempts, index: int, run: int, uid: str) ->
     """
     folder, attempt = sweep.folder, sweep.attempts.get(index)
     try:
-        if attempt is not None and folder.asked_to_stop() is None and folder.take(index, attempt, run, uid):
+        is_due = attempt is not None and folder.asked_to_stop() is None and not folder.is_halted(index, attempt)
+        if attempt is not None and is_due and folder.take(index, attempt, run, uid):
             return SweepMembership(id=folder.number, index=index, uid=folder.uid or None)
     except StoreError:
         store.abandon(run)
         raise
     store.abandon(run)
     raise JobTakenError(f"Job {index} of sweep {folder.number} is not to be run here: another process has taken it.")
+
+
+def orders_for(sweep: Attempts, index: int, settings: SweepSettings, *, is_apart: bool) -> Orders:
+    """Return what has a job end that was taken; *is_apart*: its process runs nothing but jobs."""
+    folder = sweep.folder
+    return Orders(
+        limit_s=settings.job_timeout_s,
+        limit=settings.job_timeout or "",
+        stop=str(folder.layout.halt(index, sweep.attempts[index])),
+        job=f"{folder.number}/{index}",
+        is_apart=is_apart,
+    )

@@ -21,6 +21,7 @@ from loky.backend import get_context
 
 from anew.runner.config.main import Ticket
 from anew.runner.dataclass import dataclass
+from anew.runner.errors import EXIT_SIGNAL
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import SweepLayout
 from anew.runner.sweep.engine import EngineSetup, Fate, JobEnd, read_options
@@ -173,17 +174,19 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 def _end_of(future: Future[JobEnd]) -> JobEnd:
     error = future.exception()
-    return future.result() if error is None else JobEnd(Fate.DIED, _cause_of_death(error))
+    return future.result() if error is None else _death(error)
 
 
-def _cause_of_death(error: BaseException) -> str:
-    """Say in a few words what ended a worker."""
+def _death(error: BaseException) -> JobEnd:
+    """Return the end of a worker that died, as loky says it: `{SIGKILL(-9)}`, `{EXIT(3)}`."""
     found = _EXIT_CODE.search(str(error))
     if not found:
-        return "the process died"
-    name, _, code = found[1].partition("(")
-    number = code.rstrip(")")
-    return f"killed by {name}" if name.startswith("SIG") else f"left by os._exit({number})" if number else found[1]
+        return JobEnd(Fate.DIED, "the process died")
+    name, _, text = found[1].partition("(")
+    code = text.rstrip(")")
+    if name.startswith("SIG"):
+        return JobEnd(Fate.DIED, f"killed by {name}", EXIT_SIGNAL + getattr(signal, name, 0))
+    return JobEnd(Fate.DIED, f"left by os._exit({code})", int(code)) if code else JobEnd(Fate.DIED, found[1])
 
 
 def visible_devices() -> list[str]:

@@ -29,7 +29,7 @@ def say_ending(sweep: SweepRecord, store: str, *, is_recorded: bool = True) -> N
 
 def say_failures(sweep: SweepRecord, store: str, *, is_recorded: bool = True) -> None:
     """Say on stderr which jobs failed, and why; of what stays, what to type."""
-    failed = [job for job in sweep.jobs if job.status in (Status.FAILED, Status.LOST)]
+    failed = [job for job in sweep.jobs if job.status in (Status.FAILED, Status.LOST) and not job.deleted]
     for job in failed[:_MOST]:
         run = f"run {job.run}" if job.run is not None else "no run"
         why = job.error or ("its process died" if job.status is Status.LOST else "")

@@ -16,7 +16,7 @@ from anew.runner.format.redact import REDACTED
 from anew.runner.records import SourceFacts, Status
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import digest, lay_out_source
-from anew.runner.relaunch.plan import OneJob, Resume
+from anew.runner.relaunch.plan import Add, OneJob, Resume
 from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
@@ -26,7 +26,7 @@ from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep import vouching
 from anew.runner.sweep.fetched import fetched
-from anew.runner.sweep_records import PlannedJob, SweepStart
+from anew.runner.sweep_records import PlannedJob, SweepRecord, SweepStart
 from anew.runner.wording import some
 
 CHANGEABLE = ("hydra.sweeper.n_trials", "hydra.sweeper.max_failure_rate", "hydra.sweeper.patience")
@@ -56,7 +56,8 @@ def resume(
         ref: The sweep's number, its uid or the beginning of it, or "last".
         store: The store's folder, or the store; None for the default.
         failed: Run those that failed (or were lost or interrupted), not those that never began.
-        missing: Run those that never began (or were lost or interrupted), not those that failed.
+        missing: Run those that never began (or were lost or interrupted, or whose runs were deleted), not those that
+            failed.
         settings: Overrides of the `anew` node on top, such as "anew.sweep.workers=4".
         changes: Of a search, how long it is to be: overrides of `CHANGEABLE`, such as "hydra.sweeper.n_trials=40".
         code: "current" uses today's files; "recorded" lays the recorded ones out; None for today's where they are
@@ -91,34 +92,103 @@ def _resume(
     trust_source: bool,
     tell: Callable[[str], object] | None,
 ) -> int:
-    sweep = opened.sweep(uid)
+    sweep = _at_rest(opened, uid)
     start = sweep.start
-    folder = opened.sweep_folder(start.id)
-    if folder.conductor_alive():
-        raise RerunError(
-            f"Sweep {start.id} is going on. To see it: {as_typed(f'anew sweep show {start.id}', opened.url)}"
-        )
     for warning in sweep.warnings:
         (tell or print)(f"sweep {start.id}: {warning}")
     overrides = _changed(start, opened, changes)
-    is_over = sweep.status is Status.COMPLETED and not changes
+    is_over = _is_complete(sweep, only) and not changes
     if not is_over:
         trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell or print)
-    vouching.require(folder, given=trust_source)
+    vouching.require(opened.sweep_folder(start.id), given=trust_source)
     if is_over:
-        (tell or print)(f"sweep {start.id} is complete: there is nothing left to run")
+        (tell or print)(_of_complete(sweep, opened.url))
         return 0
+    chosen = _chosen(start, opened, code)
+    with sandbox(False, tell or (lambda text: None)) as place:
+        basis = _basis(opened, start, place, chosen, settings)
+        return _run(Resume(**basis, sweep=start.id, overrides=overrides, only=only), place, opened)
+
+
+def add(
+    ref: str | int,
+    words: Sequence[str],
+    *,
+    store: str | os.PathLike[str] | RunFolders | None = None,
+    code: str | None = None,
+    trust_source: bool = False,
+    tell: Callable[[str], object] = print,
+) -> int:
+    """
+    Add jobs to the plan of a sweep, as if more had been typed, in a process of its own; `resume` runs them.
+
+    Args:
+        ref: The sweep's number, its uid or the beginning of it, or "last".
+        words: Overrides in the place of those of the sweep that have the same keys, such as "lr=0.5,0.6". A job that
+            the sweep has already is not added.
+        store: As for `resume`.
+        code: As for `resume`.
+        trust_source: As for `resume`.
+        tell: Called with each line that is to be known before it begins.
+
+    Returns:
+        The exit code of that process: 0 when there are more jobs now.
+
+    Raises:
+        SweepNotFoundError: No such sweep.
+        RerunError: It is going on, or its files have changed.
+        RefusedError: The want of trust did not let it start.
+    """
+    stored = store if isinstance(store, RunFolders) else open_run_folders(store)
+    with fetched(stored, ref, tell) as (opened, uid):
+        start = _at_rest(opened, uid).start
+        trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell)
+        vouching.require(opened.sweep_folder(start.id), given=trust_source)
+        chosen = _chosen(start, opened, code)
+        with sandbox(False, tell) as place:
+            basis = _basis(opened, start, place, chosen, ())
+            return _run(Add(**basis, sweep=start.id, overrides=start.overrides, words=tuple(words)), place, opened)
+
+
+def _at_rest(store: RunFolders, uid: str) -> SweepRecord:
+    """Return a sweep that nobody conducts. Raises SweepNotFoundError, RerunError."""
+    sweep = store.sweep(uid)
+    if store.sweep_folder(sweep.id).conductor_alive():
+        raise RerunError(
+            f"Sweep {sweep.id} is going on. To see it: {as_typed(f'anew sweep show {sweep.id}', store.url)}"
+        )
+    return sweep
+
+
+def _is_complete(sweep: SweepRecord, only: tuple[str, ...]) -> bool:
+    """Whether there is nothing to run: what was deleted is run only where what never began is asked for by name."""
+    if Status.QUEUED.value in only:
+        return sweep.status is Status.COMPLETED
+    is_whole = sweep.start.planned_ahead or sweep.reason == "done"
+    return is_whole and bool(sweep.jobs) and all(job.deleted or job.status is Status.COMPLETED for job in sweep.jobs)
+
+
+def _of_complete(sweep: SweepRecord, url: str) -> str:
+    deleted = sum(job.deleted for job in sweep.jobs)
+    if not deleted:
+        return f"sweep {sweep.id} is complete: there is nothing left to run"
+    return (
+        f"sweep {sweep.id} is complete but for {deleted} of its runs that were deleted. To run their jobs again: "
+        f"{as_typed(f'anew sweep resume {sweep.id} --missing', url)}"
+    )
+
+
+def _chosen(start: SweepStart, store: RunFolders, code: str | None) -> str:
+    """Return which source is run, "current" or "recorded". Raises RerunError where there is none that can be."""
     _refuse_secrets(start)
-    chosen = code or _code(start, opened.url)
+    chosen = code or _code(start, store.url)
     if chosen == "current" and start.command.entry == "cells":
-        again = as_typed(f"anew sweep resume {start.id} --code recorded", opened.url)
+        again = as_typed(f"anew sweep resume {start.id} --code recorded", store.url)
         raise RerunError(
             f"Sweep {start.id} was started from the cells of a notebook, which are on record, and in no file of "
             f"today's project. To go on with them: {again}"
         )
-    with sandbox(False, tell or (lambda text: None)) as place:
-        basis = _basis(opened, start, place, chosen, settings)
-        return _run(Resume(**basis, sweep=start.id, overrides=overrides, only=only), place, opened)
+    return chosen
 
 
 def run_job(

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from anew.runner.config.main import Due, Launching, Ticket, Undue
 
 
+_AT_ONCE = 10_000
+
+
 class SweepSession:
     """
     One sweep, conducted by this process; the hooks that `config` calls. To be used in one thread.
@@ -223,17 +226,21 @@ class SweepSession:
         fresh = [job for job in jobs if job.index not in known]
         if fresh:
             self._redactor.learn(secret for job in fresh for secret in secrets_in(job.config))
-            written = [self._redact(job) for job in fresh]
-            self.folder.plan(written)
-            self._written.update((job.index, job) for job in written)
+            for some in (fresh[at : at + _AT_ONCE] for at in range(0, len(fresh), _AT_ONCE)):
+                written = [self._redact(job) for job in some]
+                self.folder.plan(written)
+                self._written.update((job.index, job) for job, own in zip(written, some, strict=True) if job is not own)
             self._ledger.add(fresh)
             if not self._quiet and self._launching.planned_ahead:
                 self._announce()
         return unchanged
 
     def _redact(self, job: PlannedJob) -> PlannedJob:
-        arguments = self._redactor.arguments(job.overrides)
-        return replace(job, overrides=arguments, config=self._redactor.value(job.config))
+        written = replace(
+            job, overrides=self._redactor.arguments(job.overrides), config=self._redactor.value(job.config)
+        )
+        # where there is nothing to hide, one of the two is enough to keep
+        return job if written == job else written
 
     def _redact_hydras(self) -> None:
         """Take secrets out of what Hydra's sweeper wrote."""
@@ -390,9 +397,10 @@ class SweepSession:
         tell: Callable[[int], object],
     ) -> None:
         ledger = self._ledger
+        again: Ticket | None = None
         while True:
             ledger.raise_if_stopped()
-            ticket = following()
+            ticket, again = again or following(), None
             if ticket is None:
                 if not ledger.elsewhere:
                     return
@@ -404,8 +412,15 @@ class SweepSession:
             except JobTakenError:
                 ledger.note_not_begun(ticket.index)
                 continue
+            except AnewError as error:
+                ledger.folder.died(ticket.index, ticket.attempt, str(error).split("\n")[0])
+                raise
             ledger.tick(0)
-            ledger.note_end(ledger.job(ticket.index))
+            job = ledger.job(ticket.index)
+            if (attempt := ledger.retry(job)) is not None:
+                again = replace(ticket, attempt=attempt)
+                continue
+            ledger.note_end(job)
             tell(ticket.index)
 
     def watch(self, launch: Callable[[], object], indices: Sequence[int]) -> None:
@@ -422,7 +437,8 @@ class SweepSession:
                 error = raised
         over = [job for job in map(ledger.job, indices) if job.status is not Status.QUEUED]
         for job in over:
-            ledger.note_end(job)
+            if ledger.retry(job) is None:
+                ledger.note_end(job)
             self._followed.look(job.run)
         if not over:
             line = f"{type(error).__name__}: {error}".strip().split("\n")[0] if error else "no reason given"

@@ -32,6 +32,9 @@ class Hooks:
         self.log.append("sweep")
         return self.root / "sweeps" / "1", Sweep(self)
 
+    def adds(self) -> bool:
+        return False
+
     def planned(self) -> list[PlannedJob]:
         return []
 

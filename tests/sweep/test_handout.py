@@ -38,6 +38,7 @@ class Jobs:
         self.elsewhere: set[int] = set()
         self.submitted: list[int] = []
         self.over: list[int] = []
+        self.lost: dict[int, str] = {}
         self.killed: bool | None = None
         self._ends = [list(each) for each in ends]
         self._until = until
@@ -57,9 +58,12 @@ class Jobs:
     # what is asked of a ledger
 
     def job(self, index: int) -> SweepJob:
-        done = index in self._done
-        status = Status.COMPLETED if done else Status.QUEUED
-        return SweepJob(index=index, status=status, overrides=(), attempts=int(done))
+        done = index in self._done or index in self.lost
+        status = Status.LOST if index in self.lost else Status.COMPLETED if done else Status.QUEUED
+        runs = (index,) if index in self._done else ()
+        return SweepJob(
+            index=index, status=status, overrides=(), attempts=int(done), run=index if runs else None, runs=runs
+        )
 
     def why_stop(self) -> None:
         return None
@@ -69,8 +73,17 @@ class Jobs:
             self._end(*self._going_on.popitem(), ENDED)
 
     def note_begin(self, index: int) -> None: ...
-    def note_not_begun(self, index: int) -> None: ...
+    def note_not_begun(self, index: int, attempt: int | None = None) -> None: ...
     def note_end(self, job: SweepJob) -> None: ...
+    def retry(self, job: SweepJob, code: int | None = None) -> None: ...
+
+    @property
+    def folder(self) -> Jobs:
+        return self
+
+    def lose(self, index: int, attempt: int, cause: str) -> bool:
+        self.lost[index] = cause
+        return True
 
     # what is asked of an engine
 
@@ -94,13 +107,39 @@ class Jobs:
         self.killed = kill
 
 
-def test_a_job_that_dies_before_main_comes_again_after_the_others_and_ends_the_sweep_last() -> None:
+def test_a_job_that_dies_before_main_comes_again_after_the_others_and_is_lost_in_the_end() -> None:
     jobs = Jobs([[ENDED], [DIED], [ENDED], [ENDED]])
-    with pytest.raises(SweepStoppedError, match=r"Job 1 could not be begun: killed by SIGKILL\. 8 processes in a row"):
+    jobs.hand_out()
+
+    assert jobs.submitted == [0, 1, 1, 1, 2, 3, 1, 1, 1]
+    assert jobs.over == [0, 2, 3, 1]
+    assert jobs.lost == {1: "its process ended before main 6 times: killed by SIGKILL"}
+
+
+def test_two_jobs_that_kill_are_lost_and_no_more() -> None:
+    jobs = Jobs([[ENDED], [DIED], [DIED], [ENDED]], slots=2)
+    jobs.hand_out()
+
+    assert sorted(jobs.over) == [0, 1, 2, 3]
+    assert sorted(jobs.lost) == [1, 2]
+
+
+def test_a_sweep_of_which_nothing_comes_to_main_is_given_up() -> None:
+    jobs = Jobs([[DIED]] * 20)
+    with pytest.raises(SweepStoppedError, match=r"could not be begun: killed by SIGKILL\. 8 processes in a row"):
         jobs.hand_out()
 
-    assert jobs.submitted == [0, 1, 1, 1, 2, 3, *[1] * 8]
-    assert jobs.over == [0, 2, 3]
+    assert len(jobs.submitted) == 8
+    assert not jobs.lost
+
+
+def test_a_machine_that_has_no_more_memory_ends_a_sweep_that_has_begun_and_loses_no_job() -> None:
+    jobs = Jobs([[ENDED], *[[DIED]] * 20])
+    with pytest.raises(SweepStoppedError, match="8 processes in a row"):
+        jobs.hand_out()
+
+    assert jobs.over == [0]
+    assert not jobs.lost
 
 
 def test_deaths_before_main_that_come_to_an_end_cost_nothing() -> None:
@@ -111,12 +150,12 @@ def test_deaths_before_main_that_come_to_an_end_cost_nothing() -> None:
     assert Counter(jobs.submitted) == Counter({0: 4, 1: 3, 2: 1})
 
 
-def test_what_runs_is_waited_for_before_a_sweep_is_given_up() -> None:
+def test_what_runs_is_waited_for_before_a_job_is_begun_for_the_last_time() -> None:
     """It may be what takes the memory that the others die for."""
-    jobs = Jobs([[None], [DIED] * 8 + [ENDED]], slots=2, until=9)
+    jobs = Jobs([[None], [DIED] * 5 + [ENDED]], slots=2, until=6)
     jobs.hand_out()
 
-    assert jobs.submitted == [0, *[1] * 9]
+    assert jobs.submitted == [0, *[1] * 6]
     assert jobs.over == [0, 1]
 
 

@@ -12,7 +12,7 @@ import itertools
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,10 @@ from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, flag_override
 
+from anew.runner.config.batch.launching import launching
 from anew.runner.config.batch.packed import pack, pack_shared
+from anew.runner.config.batch.plain import Templates
+from anew.runner.config.batch.planning import counted
 from anew.runner.config.batch.queue import Tickets
 from anew.runner.config.batch.searching import Ground, refuse_direction
 from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, number, run_job
@@ -33,12 +36,14 @@ from anew.runner.config.compose.jobs import HookFailedError, Typed, hooked
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault
 from anew.runner.config.compose.quick import Bases
-from anew.runner.config.hooks import Due, JobHooks, Launching, SweepHooks, Ticket, Undue
+from anew.runner.config.hooks import Due, JobHooks, SweepHooks, Ticket, Undue
 from anew.runner.config.private.nodes import written_below
-from anew.runner.config.private.sweeps import BASIC_LAUNCHER, LAUNCHER_LOG, batches, empty_sweeps, is_basic
+from anew.runner.config.private.sweeps import LAUNCHER_LOG, batches, empty_sweeps, is_basic
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import EXIT_FAILED, AnewError, ConfigError, SweepStoppedError
+from anew.runner.format import serial
+from anew.runner.format.values import encode
 from anew.runner.records import Status
 from anew.runner.sweep_records import PlannedJob, SweepRecord
 from anew.runner.wording import without_noise
@@ -87,7 +92,9 @@ class Sweeping:
         self._settings = dict(loader.settings)
         loader.bases = Bases()
         self._inner: Any = getattr(sweeper, "launcher", None)
-        self._launching = _launching(self._inner, master, typed, sweeper)
+        self._launching = launching(self._inner, master, typed, sweeper)
+        config_name = master.hydra.job.config_name
+        self._templates = Templates(spec, lambda key: loader.names_a_value(key, config_name))
         self._composed: dict[int, bytes] = {}
         self._planned: dict[int, PlannedJob] = {}
         self._launched: set[int] = set()
@@ -95,7 +102,9 @@ class Sweeping:
         self._sweep: SweepHooks | None = None
         self.failure: Exception | None = None
         self.failed: Sequence[str] = ()
+        self._failed_index: int | None = None
         self._is_basic = is_basic(sweeper)
+        self._adds = False
 
     def run(self, arguments: list[str]) -> SweepRecord:
         """
@@ -107,10 +116,14 @@ class Sweeping:
         """
         self._planned = {job.index: job for job in hooked(self._hooks.planned)}
         self._prepare()
+        self._adds = hooked(self._hooks.adds)
+        if self._adds and not self._is_basic:
+            raise ConfigError(
+                "A search chooses its jobs itself, and takes none that are added. For more of them resume it with a "
+                "larger hydra.sweeper.n_trials."
+            )
         if self._is_basic:
-            for index, overrides in enumerate(itertools.chain(*batches(self._sweeper, self._loader, arguments))):
-                if index not in self._planned:
-                    self._compose(index, overrides)
+            self._compose_all(arguments)
             if not self._planned:
                 raise self._nothing_to_do(arguments)
         self._refuse_no_folder()
@@ -123,6 +136,8 @@ class Sweeping:
         self._sweeper.launcher = self  # type: ignore[assignment]  # it has what sweepers call
         try:
             hooked(self._sweep.plan, [self._planned[index] for index in sorted(self._planned)])
+            if self._adds:
+                return hooked(self._sweep.end, "added")
             self._sweeper.sweep(arguments=arguments)
             self._launch_rest()
         except _StopSweepError as stopped:
@@ -159,7 +174,7 @@ class Sweeping:
                     earlier=lambda where: hooked(self._hooks.earlier, self._settings, where),
                 )
             )
-        self._launching = _launching(self._inner, self._master, self._typed, self._sweeper)
+        self._launching = launching(self._inner, self._master, self._typed, self._sweeper)
         if direction is not None and self._launching.direction not in (None, direction):
             raise refuse_direction(direction, self._launching.direction)
 
@@ -188,6 +203,29 @@ class Sweeping:
         if written_below(self._master.hydra.sweep, "dir") != OUR_SWEEP_DIR:
             with shown_hydra(self._master):
                 str(self._master.hydra.sweep.dir)
+
+    def _compose_all(self, arguments: list[str]) -> None:
+        jobs = list(itertools.chain(*batches(self._sweeper, self._loader, arguments)))
+        if self._adds:
+            self._compose_added(jobs)
+            return
+        for index, overrides in counted(jobs, quiet=bool(self._settings.get("quiet"))):
+            if index not in self._planned:
+                self._compose(index, overrides)
+
+    def _compose_added(self, jobs: Sequence[Sequence[str]]) -> None:
+        """Compose the jobs that the sweep has not; numbered on from those that it has."""
+        known = {_key(job.config) for job in self._planned.values()}
+        first = index = max(self._planned, default=-1) + 1
+        for overrides in jobs:
+            self._compose(index, overrides)
+            if _key(self._planned[index].config) in known:
+                del self._planned[index]
+                continue
+            known.add(_key(self._planned[index].config))
+            index += 1
+        if index == first:
+            raise ConfigError("There is nothing to add: the sweep has all jobs of that configuration.")
 
     def _nothing_to_do(self, arguments: list[str]) -> ConfigError:
         empty = empty_sweeps(self._sweeper, self._loader, arguments)
@@ -324,15 +362,21 @@ class Sweeping:
 
     def _compose(self, index: int, overrides: Sequence[str]) -> None:
         words = [_as_typed(each) for each in overrides]
+        made = self._templates.made(words)
+        if made is not None:
+            self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=made)
+            return
         cfg = self._loader.load_sweep_config(self._master, words)
         number(cfg, index)
         self._composed[index] = pack(cfg, self._loader.settings)
         with shown_hydra(cfg):
-            config = recorded(users_part(cfg))
+            users = users_part(cfg)
+            config = recorded(users)
+        self._templates.learn(words, users, config)
         self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=config)
 
     def _compose_again(self, job: PlannedJob) -> None:
-        """Compose a job that was planned by another process, and hold it to the plan."""
+        """Compose a job that was planned by another process, or without being composed, and hold it to the plan."""
         if job.refused:
             cfg = copy.deepcopy(self._master)
             with flag_override(cfg, ["struct", "readonly"], [False, False]):
@@ -365,8 +409,12 @@ class Sweeping:
             # what was typed is told as it was typed; what a search has drawn is noise from some digit on
             _log.info(f"\t#{ticket.index} : {' '.join(words if self._is_basic else map(without_noise, words))}")
         failure = run_job(self._spec, ticket, self._hooks)
-        if self.failure is None and isinstance(failure, Exception):
-            self.failure, self.failed = failure, filter_overrides(ticket.overrides)
+        if self._failed_index not in (None, ticket.index):
+            return
+        # of one that is begun again, what counts is how it ended last
+        self.failure, self._failed_index = None, None
+        if isinstance(failure, Exception):
+            self.failure, self.failed, self._failed_index = failure, filter_overrides(ticket.overrides), ticket.index
 
     # --- launchers of Hydra's -------------------------------------------------------------------------------------
 
@@ -391,33 +439,6 @@ class Sweeping:
             self._loader.planned = None
 
 
-def _launching(inner: Any, master: DictConfig, typed: Typed, sweeper: Sweeper) -> Launching:
-    option = str(master.hydra.runtime.choices.get("hydra/launcher", ""))
-    target = str(master.hydra.launcher.get("_target_", ""))
-    chosen = any(each.lstrip("+").startswith("hydra/launcher=") for each in typed.overrides)
-    engine = getattr(inner, "engine", None)
-    options = dict(getattr(inner, "options", {}))
-    if target == BASIC_LAUNCHER and not chosen:
-        engine, option = "local", "anew_local"
-    settled = getattr(sweeper, "settled", None)
-    direction = getattr(sweeper, "direction", None) if settled is None else _single(settled.directions)
-    return Launching(
-        engine=engine,
-        option=option,
-        options=options,
-        sweeper=f"{type(sweeper).__module__}.{type(sweeper).__qualname__}",
-        planned_ahead=is_basic(sweeper),
-        direction=str(direction) if direction in ("maximize", "minimize") else None,
-        directions=() if settled is None else settled.directions,
-        value=() if settled is None else settled.value,
-        constraints=() if settled is None else tuple(each.text for each in settled.constraints),
-    )
-
-
-def _single(directions: Sequence[str]) -> str | None:
-    return directions[0] if len(directions) == 1 else None
-
-
 def _as_typed(word: str) -> str:
     r"""Return an override without what a sweeper escapes needlessly: of `x=${oc.env:A}` it makes `x=$\{oc.env\:A\}`."""
     if "\\" not in word:
@@ -428,6 +449,10 @@ def _as_typed(word: str) -> str:
         if replace(ours, input_line=None) == replace(theirs, input_line=None):
             return plain
     return word
+
+
+def _key(config: Mapping[str, Any]) -> str:
+    return serial.dumps(encode(config))
 
 
 def _stretches(indices: Sequence[int]) -> Iterator[tuple[int, int]]:

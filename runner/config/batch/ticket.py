@@ -27,7 +27,7 @@ from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import ConfigError
 from anew.runner.format import ids
-from anew.runner.guard.interrupts import Terminated
+from anew.runner.guard.interrupts import Terminated, ToldToEnd
 from anew.runner.sweep_records import PlannedJob
 
 
@@ -89,6 +89,8 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | 
             _run(spec, cfg, jobs, ticket.refused)
         except HookFailedError as error:
             raise error.error from None
+        except ToldToEnd as error:
+            return error
         except (KeyboardInterrupt, Terminated):
             raise
         except BaseException as error:
@@ -174,6 +176,8 @@ class ForeignTask:
         jobs.notes = self._notes
         try:
             return _plain(jobs.execute(cfg))
+        except ToldToEnd:
+            raise JobFailedError("it was told to end, as its record says") from None
         except (KeyboardInterrupt, Terminated):
             raise
         except HookFailedError as error:

@@ -145,9 +145,12 @@ class Loader(HydrasLoader):
 
     def _is_value(self, override: Override, config_name: str | None) -> bool:
         """Whether an override sets a value in what is composed, and does not decide what is."""
+        return override.package is None and self.names_a_value(override.key_or_group, config_name)
+
+    def names_a_value(self, key: str, config_name: str | None) -> bool:
+        """Whether a key of a job's override names a place in the configuration, and no group of files."""
         assert self.bases is not None
-        key = override.key_or_group
-        if override.package is not None or "/" in key or key.startswith(("hydra", "anew")):
+        if "/" in key or key.startswith(("hydra", "anew")):
             return False
         if self.bases.repo is None:
             self.bases.repo = self.files_of(config_name, [])
