@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.errors import EXIT_FAILED, AnewError, StoreError, ValueRefusedError
 from anew.runner.search.extra import need
 from anew.runner.search.files import SearchFiles, write_json
-from anew.runner.search.outcomes import NotComparableError, objectives, violations
+from anew.runner.search.outcomes import NotComparableError, names_against, objectives, violations
 from anew.runner.search.record import begin_record
 from anew.runner.search.settings import SearchSettings
 from anew.runner.search.spaces import Choices, grid_point, in_order
@@ -79,6 +79,7 @@ class Search:
         self._numbers = {index: trial.number for index, trial in self._study.latest().items()}
         self._failed: set[int] = set()
         self._has_told = False
+        self._has_warned = False
         self.unfit: SearchFailedError | None = None
         if not self._numbers:
             self._announce()
@@ -186,6 +187,7 @@ class Search:
                 return
             values, missed = (), None  # it was told to stop, and may have had nothing to return
         trial = self._study.trial(self._numbers[index])
+        self._warn_of_reports(trial, returned, metrics)
         self._failed.discard(index)
         if not trial.state.is_finished():
             self._complete(index, trial, values, missed)
@@ -198,6 +200,20 @@ class Search:
                 values=list(values),
                 system_attrs={CONSTRAINTS: list(missed)} if missed else {},
             )
+
+    def _warn_of_reports(self, trial: FrozenTrial, returned: Any, metrics: Mapping[str, Any] | None) -> None:
+        """Say once that what jobs report goes the other way than the search, as far as names tell."""
+        if self.record.pruner is None or self._has_warned or trial.last_step is None:
+            return
+        (direction,) = self.record.directions
+        names = names_against(trial.intermediate_values[trial.last_step], returned, metrics, direction)
+        if names:
+            self._has_warned = True
+            log.warning(
+                "Jobs report %s by run.report, and the search is to %s %s: the pruner (hydra.sweeper.pruner) stops its "
+                "good jobs. Report what goes in the direction of the search, or leave the pruner out.",
+                names[0], direction, *(self.record.value or ("what main returns",)),
+            )  # fmt: skip
 
     def tell_failed(self, index: int, reason: str) -> None:
         """Learn that a job has failed."""
