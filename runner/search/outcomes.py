@@ -67,9 +67,7 @@ def violations(
     return tuple(found)
 
 
-def names_against(
-    reported: float, returned: Any, metrics: Mapping[str, Any] | None, direction: str
-) -> tuple[str, ...]:
+def names_against(reported: float, returned: Any, metrics: Mapping[str, Any] | None, direction: str) -> tuple[str, ...]:
     """
     Return the names that a job knows the last number which it reported by, where they say that the other direction is
     meant; none where one of them says the search's own.

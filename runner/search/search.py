@@ -183,7 +183,7 @@ class Search:
             if not self.files.stop_mark(index).exists():
                 if isinstance(error, NotComparableError):
                     self.unfit = self.unfit or SearchFailedError.without_numbers(index, error.message)
-                self.tell_failed(index, error.message)
+                self._give_up(index, error.message, "Job %d came to nothing that the search can compare: %s")
                 return
             values, missed = (), None  # it was told to stop, and may have had nothing to return
         trial = self._study.trial(self._numbers[index])
@@ -217,11 +217,14 @@ class Search:
 
     def tell_failed(self, index: int, reason: str) -> None:
         """Learn that a job has failed."""
+        self._give_up(index, reason, "Job %d of the search failed: %s")
+
+    def _give_up(self, index: int, reason: str, words: str) -> None:
         self._failed.add(index)
         number = self._numbers[index]
         if self._study.trial(number).state.is_finished():
             return
-        log.warning("Job %d of the search failed: %s", index, reason)
+        log.warning(words, index, reason)
         self._study.note(number, reason)
         self._study.open(index).tell(number, state=_state("FAIL"), skip_if_finished=True)
 
