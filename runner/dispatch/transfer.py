@@ -249,6 +249,10 @@ def _place(layout: RunLayout, target: FolderStore, number: int | None) -> int:
             to.folder.rmdir()
             raise
         sync_folder(target.root)
+    except shutil.Error as error:
+        # of each file that could not be copied: (source, target, why); the first says it
+        _, place, why = error.args[0][0]
+        raise StoreError(f"Cannot write {place}: {why}", path=str(place)) from error
     except OSError as error:
         raise cannot("write", target.root, error) from error
     finally:

@@ -438,10 +438,10 @@ class Endless:
 
 
 def test_a_cursor_without_end_ends(trial: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anew.observers.mongo.read.documents._MOST_RUNS", 5_000)
+    monkeypatch.setattr("anew.observers.mongo.client._MOST_DOCUMENTS", 5_000)
     server = Endless()
     try:
-        with pytest.raises(StoreError, match="goes on sending runs"):
+        with pytest.raises(StoreError, match="goes on sending"):
             open_url(server.url).find()
         with pytest.raises((StoreError, RunNotFoundError)):
             open_url(server.url).get("last")
