@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
@@ -12,21 +12,34 @@ from typing import Any
 
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.experiment import Experiment, Main
+from anew.runner.format.typed_values import overrides_of
+from anew.runner.program.as_typed import refuse_twice, unsaid, values_in
 from anew.runner.program.command import Command, command_of
 from anew.runner.program.modules import lead_to
 from anew.runner.program.program import Program, read_program
-from anew.runner.program.schema import schema_of
+from anew.runner.program.schema import WORDS, schema_of
 from anew.runner.program.words import Asked, asked
-from anew.runner.relaunch.plan import assignment
+from anew.runner.relaunch.plan import Rerun, assignment
 
 
-def main_of(program: Program, name: str | None, words: Sequence[str]) -> Main:
-    """Return a program as an experiment's main, whose configuration is what its parameters are."""
+def main_of(program: Program, name: str | None, words: Sequence[str], typed: Sequence[str] = ()) -> Main:
+    """
+    Return a program as an experiment's main, whose configuration is what its parameters are.
+
+    Args:
+        program: The program.
+        name: The experiment's name; None for the program's own.
+        words: What it is given as it is. Options that may be among them are no part of the configuration then.
+        typed: Overrides, which say which are.
+    """
 
     def run(config: Any) -> None:
         program.run(config)
 
-    schema = schema_of(program.found.parameters, list(words))
+    # of an older record it may be that it has them all the same
+    left_out = unsaid(program.found, typed) - set(_recorded()) if words else frozenset()
+    known = [each for each in program.found.parameters if each.name not in left_out]
+    schema = schema_of(known, list(words))
     # recorded, and found again, as what is in the program's own file
     return _made(run, schema, name or program.name, "program", lies_in=str(program.file), file=str(program.file))
 
@@ -77,8 +90,26 @@ def _main(wanted: Asked) -> Main:
     if program.found.main == "hydra":
         wanted = _to_hydra(wanted)
     _refuse_unread(wanted, program)
+    wanted = _with_options(wanted, program)
     sys.argv = [str(program.file), *wanted.overrides]
-    return main_of(program, wanted.name, wanted.words)
+    return main_of(program, wanted.name, wanted.words, wanted.overrides)
+
+
+def _with_options(wanted: Asked, program: Program) -> Asked:
+    """Return what is asked for, with options after the `--` as the parameters that they are, if these are all."""
+    if program.found.main is not None or WORDS in _recorded():
+        return wanted
+    refuse_twice(wanted.words, program.found.parameters, wanted.overrides)
+    values = values_in(wanted.words, program.found, wanted.overrides)
+    if not values:
+        return wanted
+    return replace(wanted, overrides=(*wanted.overrides, *overrides_of([], values)), words=())
+
+
+def _recorded() -> Mapping[str, Any]:
+    """Return the configuration that is to be run again; an empty one if none is."""
+    errand = assignment.errand
+    return errand.config if isinstance(errand, Rerun) else {}
 
 
 def _refuse_unread(wanted: Asked, program: Program) -> None:

@@ -332,3 +332,38 @@ def test_a_main_of_ours_is_run_as_it_is(trial: Project) -> None:
     assert record.command.argv == ("train.py", "lr=0.5")
     assert record.command.entry == "script"
     assert "leave out --name" in anew(trial, "run", "--name", "x", "train.py", code=2).stderr
+
+
+@pytest.mark.parametrize("words", [("--lr", "0.3"), ("--lr=0.3", "--verbose")])
+def test_options_after_two_dashes_are_the_configurations_values(trial: Project, words: tuple[str, ...]) -> None:
+    _put(trial, TRAIN)
+    assert _printed(anew(trial, "run", "train.py", "--", *words))["lr"] == 0.3
+    is_loud = "--verbose" in words
+    assert _last(trial).config == {"lr": 0.3, "model": "mlp", "verbose": is_loud, "SCALE": 2.0, "SIZES": [1, 2]}
+    assert [each.number for each in trial.store.find("lr == 0.01 or lr == 0.1")] == []
+    assert "identical" in anew(trial, "rerun", "1").stdout
+    anew(trial, "rerun", "1", "lr=0.25")
+    assert (_last(trial).config["lr"], _last(trial).info["parsed"]["lr"]) == (0.25, 0.25)
+
+
+def test_of_other_words_no_default_is_said_to_be_a_value(trial: Project) -> None:
+    _put(trial, f"{TRAIN}".replace('"--lr", type', '"-l", "--lr", type'))
+    assert _printed(anew(trial, "run", "train.py", "model=cnn", "--", "-l", "0.3"))["lr"] == 0.3
+    assert _last(trial).config == {"model": "cnn", "SCALE": 2.0, "SIZES": [1, 2], "argv": ["-l", "0.3"]}
+    assert "identical" in anew(trial, "rerun", "1").stdout
+    anew(trial, "run", "train.py", "-m", "model=mlp,cnn", "--", "-l", "0.3")
+    jobs = [record for record in trial.store.find() if record.sweep is not None]
+    assert sorted(record.config["model"] for record in jobs) == ["cnn", "mlp"]
+    assert [record.info["parsed"]["lr"] for record in jobs] == [0.3, 0.3]
+    assert not any("lr" in record.config for record in jobs)
+
+
+def test_what_must_be_given_may_be_among_the_words(trial: Project) -> None:
+    text = (
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('data')\np.add_argument('--lr', type=float)\n"
+    )
+    _put(trial, f"{text}print(p.parse_args())\n")
+    done = anew(trial, "run", "train.py", "--", "x.csv", "--lr", "0.3")
+    assert done.stdout.splitlines()[-1] == "Namespace(data='x.csv', lr=0.3)"
+    assert _last(trial).config == {"argv": ["x.csv", "--lr", "0.3"]}
+    assert "lr is given twice" in anew(trial, "run", "train.py", "lr=0.1", "--", "--lr", "0.3", code=2).stderr
