@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from anew.runner.format.typed_values import overrides_of
 from anew.runner.program.as_typed import refuse_twice, unsaid, values_in
 from anew.runner.program.command import Command, command_of
 from anew.runner.program.modules import lead_to
+from anew.runner.program.parameters import Flag
 from anew.runner.program.program import Program, read_program
 from anew.runner.program.schema import WORDS, schema_of
 from anew.runner.program.words import Asked, asked
@@ -41,7 +43,9 @@ def main_of(program: Program, name: str | None, words: Sequence[str], typed: Seq
     known = [each for each in program.found.parameters if each.name not in left_out]
     schema = schema_of(known, list(words))
     # recorded, and found again, as what is in the program's own file
-    return _made(run, schema, name or program.name, "program", lies_in=str(program.file), file=str(program.file))
+    file = str(program.file)
+    started_by = f"anew run {_typed_target(program)}"
+    return _made(run, schema, name or program.name, "program", lies_in=file, file=file, started_by=started_by)
 
 
 def main_of_command(command: Command, name: str | None) -> Main:
@@ -53,15 +57,27 @@ def main_of_command(command: Command, name: str | None) -> Main:
     schema = schema_of(command.template.parameters, [])
     # whatever it is that is started, the project is where it is started
     place = os.path.join(os.getcwd(), "command")
-    return _made(run, schema, name or command.name, "command", lies_in=place, file=command.file)
+    return _made(
+        run, schema, name or command.name, "command", lies_in=place, file=command.file, started_by="anew run -- COMMAND"
+    )
 
 
-def _made(run: Callable[[Any], None], schema: type, name: str, entry: str, *, lies_in: str, file: str) -> Main:
+def _typed_target(program: Program) -> str:
+    if program.module is not None:
+        return f"-m {program.module}"
+    return shlex.quote(os.path.relpath(program.file))
+
+
+def _made(
+    run: Callable[[Any], None], schema: type, name: str, entry: str, *, lies_in: str, file: str, started_by: str
+) -> Main:
     names = {"__name__": __name__, "__file__": file, "__spec__": None, "__builtins__": __builtins__}
     code = run.__code__.replace(co_filename=lies_in, co_firstlineno=1)
     function = FunctionType(code, names, "main", None, run.__closure__)
     function.__module__, function.__qualname__ = "__main__", "main"
     function.__annotations__ = {"config": schema}
+    # what messages say is to be typed
+    vars(function)["started_by"] = started_by
     made = Experiment(name).main(config=schema)(function)
     made.entry = entry
     return made
@@ -89,6 +105,7 @@ def _main(wanted: Asked) -> Main:
     program = read_program(wanted.target, is_module=wanted.is_module)
     if program.found.main == "hydra":
         wanted = _to_hydra(wanted)
+    _refuse_options(wanted, program)
     _refuse_unread(wanted, program)
     wanted = _with_options(wanted, program)
     sys.argv = [str(program.file), *wanted.overrides]
@@ -126,6 +143,42 @@ def _refuse_unread(wanted: Asked, program: Program) -> None:
                 f"{key} is no parameter of {wanted.target!r} that reading it shows: it looks at sys.argv by itself. "
                 f"To give it words as they are: anew run {target} -- {word}"
             )
+
+
+def _refuse_options(wanted: Asked, program: Program) -> None:
+    """Raise ConfigError for an option of the program's own that stands before a `--`."""
+    if assignment.errand is not None or program.found.main is not None:
+        return
+    options = {each.way.option: each for each in program.found.parameters if isinstance(each.way, Flag)}
+    words = list(wanted.overrides)
+    for at, word in enumerate(words):
+        option, mark, value = word.partition("=")
+        is_theirs = option in options and option.startswith("--")
+        if not option.startswith("-") or (_is_flag(option) and not is_theirs):
+            continue
+        known = options.get(option)
+        rest = words[at + 1 :]
+        if not mark:
+            value = rest[0] if rest and not rest[0].startswith("-") and "=" not in rest[0] else ""
+        target = _typed_target(program)
+        given = shlex.join([*(word for word in words[:at] if not word.startswith("-")), "--", *words[at:]])
+        as_it_is = f"anew run {target} {given}"
+        if known is None:
+            raise ConfigError(f"{option} is no option of anew's. To give it to the program as it is: {as_it_is}")
+        value = value or ("VALUE" if known.way.switch == "word" else "true")
+        raise ConfigError(
+            f"{option} is typed as a parameter: anew run {target} {known.name}={shlex.quote(value)}. "
+            f"To give words as they are: {as_it_is}"
+        )
+
+
+def _is_flag(option: str) -> bool:
+    """Whether an option is one that any main has."""
+    # not at the top: only where an option is typed
+    from anew.runner.config.private.running import made_parser
+
+    known = {each for action in made_parser()._actions for each in action.option_strings}
+    return option in known or option == "--store" or _is_option(option)
 
 
 def _to_hydra(wanted: Asked) -> Asked:

@@ -367,3 +367,46 @@ def test_what_must_be_given_may_be_among_the_words(trial: Project) -> None:
     assert done.stdout.splitlines()[-1] == "Namespace(data='x.csv', lr=0.3)"
     assert _last(trial).config == {"argv": ["x.csv", "--lr", "0.3"]}
     assert "lr is given twice" in anew(trial, "run", "train.py", "lr=0.1", "--", "--lr", "0.3", code=2).stderr
+
+
+NEEDY = """\
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("data", help="where it lies")
+parser.add_argument("--lr", type=float, required=True, help="learning rate")
+parser.add_argument("--fast", action="store_true")
+print(parser.parse_args())
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("bad.py",), "anew run bad.py data=VALUE lr=VALUE"),
+        (("-m", "bad"), "anew run -m bad data=VALUE lr=VALUE"),
+        (("bad.py", "--lr", "0.1"), "anew run bad.py lr=0.1. To give words as they are: anew run bad.py -- --lr 0.1"),
+        (("bad.py", "--lr=0.1"), "anew run bad.py lr=0.1. To give words as they are: anew run bad.py -- --lr=0.1"),
+        (("bad.py", "data=x", "--fast"), "anew run bad.py fast=true. "),
+        (("bad.py", "data=x", "-l", "3"), "anew run bad.py data=x -- -l 3"),
+    ],
+)
+def test_what_is_right_is_said_as_it_is_to_be_typed(trial: Project, words: tuple[str, ...], said: str) -> None:
+    _put(trial, NEEDY, "bad.py")
+    done = anew(trial, "run", *words, code=2)
+    assert said in done.stderr
+    assert "Hydra" not in done.stderr
+    assert "usage" not in done.stderr
+    assert not trial.has_runs
+
+
+def test_its_help_is_of_its_parameters(trial: Project) -> None:
+    _put(trial, NEEDY, "bad.py")
+    for word in ("--help", "-h"):
+        said = anew(trial, "run", "bad.py", word).stdout
+        assert "anew run bad.py [NAME=VALUE]" in said
+        assert next(each for each in said.splitlines() if each.startswith("lr")).split() == [
+            "lr", "float", "(required)", "learning", "rate",
+        ]  # fmt: skip
+        assert "powered by" not in said
+    assert "PROGRAM.py" in anew(trial, "run", "--help").stdout
+    assert not trial.has_runs
