@@ -58,6 +58,7 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     anew run train.py lr=0.1          its parameters, by name
     anew run -m pkg.train lr=0.1      a module
     anew run train.py -m lr=0.1,0.2   a sweep
+    anew run train.py --help          its parameters, and what it says of them
     anew run train.py -- --lr 0.1     words as they are
     anew run -- ./fit.sh {lr} lr=0.1  any command; -m before the -- for a sweep
 

@@ -99,6 +99,7 @@ def _main(wanted: Asked) -> Main:
     """Return what is asked for, and have `sys.argv` and the import path be its own. Raises AnewError."""
     if wanted.command is not None:
         command = command_of(wanted.overrides, wanted.command)
+        _refuse_blind_search(command.template.overrides)
         sys.argv = [command.file, *command.template.overrides]
         return main_of_command(command, wanted.name)
     lead_to(os.getcwd() if wanted.is_module else str(Path(wanted.target).absolute().parent))
@@ -106,6 +107,8 @@ def _main(wanted: Asked) -> Main:
     if program.found.main == "hydra":
         wanted = _to_hydra(wanted)
     _refuse_options(wanted, program)
+    if program.found.main is None:
+        _refuse_blind_search(wanted.overrides)
     _refuse_unread(wanted, program)
     wanted = _with_options(wanted, program)
     sys.argv = [str(program.file), *wanted.overrides]
@@ -149,7 +152,7 @@ def _refuse_options(wanted: Asked, program: Program) -> None:
     """Raise ConfigError for an option of the program's own that stands before a `--`."""
     if assignment.errand is not None or program.found.main is not None:
         return
-    options = {each.way.option: each for each in program.found.parameters if isinstance(each.way, Flag)}
+    options = {each.way.option: (each, each.way) for each in program.found.parameters if isinstance(each.way, Flag)}
     words = list(wanted.overrides)
     for at, word in enumerate(words):
         option, mark, value = word.partition("=")
@@ -165,9 +168,11 @@ def _refuse_options(wanted: Asked, program: Program) -> None:
         as_it_is = f"anew run {target} {given}"
         if known is None:
             raise ConfigError(f"{option} is no option of anew's. To give it to the program as it is: {as_it_is}")
-        value = value or ("VALUE" if known.way.switch == "word" else "true")
+        parameter, way = known
+        if not mark and way.switch != "word":
+            value = "false" if way.switch == "absent" else "true"
         raise ConfigError(
-            f"{option} is typed as a parameter: anew run {target} {known.name}={shlex.quote(value)}. "
+            f"{option} is typed as a parameter: anew run {target} {parameter.name}={shlex.quote(value or 'VALUE')}. "
             f"To give words as they are: {as_it_is}"
         )
 
@@ -190,6 +195,21 @@ def _to_hydra(wanted: Asked) -> Asked:
 
 def _is_option(word: str) -> bool:
     return word in ("-q", "--quiet", "--unrecorded") or word.startswith("--store=")
+
+
+def _refuse_blind_search(overrides: Sequence[str]) -> None:
+    """Raise ConfigError for a search that is told of no number: there is no main that would return one."""
+    words = [each.lstrip("+") for each in overrides]
+    is_search = "hydra/sweeper=optuna" in words and any(each in ("-m", "--multirun") for each in words)
+    if not is_search or assignment.errand is not None:
+        return
+    if any(each.startswith("hydra.sweeper") and "value" in each for each in words):
+        return
+    raise ConfigError(
+        "A search needs a number, and a program or command returns none. Name a metric: hydra.sweeper.value=loss. "
+        "It comes from what is printed (anew run --metric 'loss=loss: (\\S+)' before the program, or --metrics auto), "
+        "or is reported while it runs: anew log loss=0.2"
+    )
 
 
 def main(words: Sequence[str]) -> None:

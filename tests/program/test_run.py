@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -410,3 +411,31 @@ def test_its_help_is_of_its_parameters(trial: Project) -> None:
         assert "powered by" not in said
     assert "PROGRAM.py" in anew(trial, "run", "--help").stdout
     assert not trial.has_runs
+
+
+def test_a_search_that_is_told_of_no_number_begins_nothing(trial: Project) -> None:
+    _put(trial, "lr = 0.1\nprint('step: 1 loss:', lr)\n")
+    search = ("-m", "lr=1,2", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2")
+    for words in (("train.py", *search), (*search, "--", "echo", "{lr}")):
+        said = anew(trial, "run", *words, code=2).stderr
+        assert "hydra.sweeper.value=loss" in said
+        assert "--metric" in said
+        assert "anew log" in said
+    assert not trial.has_runs
+    anew(trial, "run", "--metric", r"loss=loss: (\S+)", "train.py", *search, "hydra.sweeper.value=loss")
+    found = [(record.metrics["loss"].last, record.config["lr"]) for record in trial.store.find()]
+    assert [loss for loss, _ in found] == [lr for _, lr in found]
+    assert len(found) == 2
+
+
+def test_the_command_that_is_shown_can_be_typed_again(trial: Project) -> None:
+    _put(trial, "lr = 0.1\nname = 'a'\nprint(name)\n")
+    anew(trial, "run", "train.py", "lr=0.5", "name='a b'")
+    anew(trial, "run", "rate=0.1", "--", "echo", "a b", "{rate}")
+    for number in (1, 2):
+        shown = anew(trial, "show", str(number)).stdout
+        line = next(each for each in shown.splitlines() if each.strip().startswith("command"))
+        program, *words = shlex.split(line.split(maxsplit=1)[1])
+        assert (program, words[0]) == ("anew", "run")
+        anew(trial, *words)
+        assert _last(trial).config == trial.record(number).config
