@@ -306,10 +306,20 @@ class MetricSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObserverState:
-    """How far an observer has got: "delivered", "behind", "failing"; `behind` counts events not delivered."""
+    """
+    How far an observer has got.
+
+    Attributes:
+        state: "delivered", "behind" or "failing".
+        behind: How many events are still to be delivered.
+        aside: How many it could not take; they are given up, and listed in the run's folder.
+        recorded: Whether its configuration is on record, by which `anew sync` goes on; not of one given in Python.
+    """
 
     state: str
     behind: int = 0
+    aside: int = 0
+    recorded: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -142,7 +142,13 @@ class SweepSettings:
 
     def check(self) -> None:
         """Raises ConfigError for what has the right type and makes no sense."""
-        _ = self.max_time_s, self.job_timeout_s
+        for name, limit_s in (("max_time", self.max_time_s), ("job_timeout", self.job_timeout_s)):
+            if limit_s == 0:
+                raise ConfigError(
+                    f"anew.sweep.{name} is {getattr(self, name)!r}, in which no job comes to anything; it takes a time "
+                    "above 0, such as 90s, 30m, 2h or 1d, or null for no end.",
+                    key=f"anew.sweep.{name}",
+                )
         for word in self.retry_on:
             if word not in ("failed", "lost") and not (word.isdecimal() and 0 < int(word) < 256):
                 raise ConfigError(

@@ -235,6 +235,12 @@ class SweepRecord:
         return self.start.experiment
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether all runs that it had were deleted."""
+        begun = [job for job in self.jobs if job.attempts]
+        return bool(begun) and all(job.deleted for job in begun) and self.status is not Status.RUNNING
+
+    @property
     def overrides(self) -> tuple[str, ...]:
         """As typed."""
         return self.start.overrides

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from anew.observers.mongo.prefixed import parted, prefixed
-from anew.runner.errors import ConfigError, MissingExtraError, UnavailableError
+from anew.runner.errors import ConfigError, MissingExtraError, StoreError, UnavailableError
 from anew.runner.format.redact import redact_text
 from anew.runner.wording import in_a_line
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_DATABASE = "anew"
 _KNOCK_S = 1.0
+_MOST_DOCUMENTS = 1_000_000
+_MOST_S = 120.0
 _EXAMPLE = "mongodb://localhost:27017/anew"
 
 
@@ -101,6 +104,17 @@ def insert_missing(
             raise
         return [documents[problem["index"]] for problem in problems]
     return []
+
+
+def bounded(database: Database[dict[str, Any]], cursor: Iterable[Any], what: str = "runs") -> Iterator[Any]:
+    """Yield documents; a cursor that does not end ends here. Raises StoreError then."""
+    until = time.monotonic() + _MOST_S
+    for count, document in enumerate(cursor):
+        if count >= _MOST_DOCUMENTS or time.monotonic() > until:
+            raise StoreError(
+                f"MongoDB at {place(database)} goes on sending {what} after {count:,}; it is not read further."
+            )
+        yield document
 
 
 def place(database: Database[dict[str, Any]]) -> str:

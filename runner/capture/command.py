@@ -81,7 +81,7 @@ def typed(command: CommandFacts) -> str:
 
 def prints_outcome(command: CommandFacts) -> bool:
     """Whether what a command prints is a part of what comes of it: it has no main, which would return something."""
-    return command.entry == "program"
+    return command.entry in ("program", "command")
 
 
 def program_files(command: CommandFacts) -> tuple[str, ...]:

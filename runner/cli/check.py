@@ -163,7 +163,11 @@ def _tried(store: RunFolders | None, settings: tuple[str, ...], config_dir: str 
 def _came(tried: Tried) -> str:
     if tried.problem:
         return styled(printable(tried.problem), "red")
-    return styled(printable(tried.left_alone), "yellow") if tried.left_alone else printable(tried.where)
+    return styled(printable(tried.left_alone), "yellow") if tried.left_alone else printable(_answer(tried))
+
+
+def _answer(tried: Tried) -> str:
+    return f"it answers: {tried.where}" if tried.answers else tried.where
 
 
 def _installation() -> list[tuple[str, str]]:

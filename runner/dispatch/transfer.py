@@ -23,10 +23,11 @@ from anew.runner.store.curate import contents
 from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, copy_with_holes, sync_folder
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.paths import FETCHED, RunLayout
+from anew.runner.store.paths import FETCHED, TRANSFER, RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
+from anew.runner.store.stream import RunSource
 from anew.runner.wording import some
 
 # what a process that delivers, or fetches, keeps for itself
@@ -134,7 +135,7 @@ def to_observer(
     Raises:
         StoreError: The source cannot be read, or its cursors not be written.
     """
-    name = f"sync-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+    name = f"{TRANSFER}{hashlib.sha256(url.encode()).hexdigest()[:12]}"
     for run in _oldest_first(source, is_meant):
         number, record = run.number, run.record
         layout = source.present(number)
@@ -142,7 +143,9 @@ def to_observer(
             # emptied since
             layout.cursor(name).unlink(missing_ok=True)
         done = deliver_to(source, number, name, build)
-        what = "failed" if done.error else "copied" if done.events else "there already"
+        is_there = not done.events or (has(record.uid) and _was_sent(layout, name, done.sink))
+        new = "updated" if has(record.uid) else "copied"
+        what = "failed" if done.error else "there already" if is_there else new
         if done.events and record.status in _LEFT:
             what = _LEFT[record.status][0]
         aside = f"{done.aside} events could not be taken" if done.aside else ""
@@ -151,6 +154,17 @@ def to_observer(
         yield Moved(number=number, name=run.name, to=done.sink, what=what, detail=detail, damaged=bool(lost.damaged))
     if is_meant is every_run:
         yield from _unreadable(source)
+
+
+def _was_sent(layout: RunLayout, name: str, sink: str) -> bool:
+    """Whether an observer of the run has sent all of it to the same place, under another name."""
+    others = (path for path in layout.observers.glob("*.cursor") if path != layout.cursor(name))
+    cursors = (read_cursor(path) for path in others)
+    return any(
+        each.sink == sink and not each.aside and not RunSource(layout, None).behind(each.done)
+        for each in cursors
+        if sink
+    )
 
 
 def _unreadable(source: RunFolders) -> Iterator[Moved]:
@@ -249,6 +263,10 @@ def _place(layout: RunLayout, target: FolderStore, number: int | None) -> int:
             to.folder.rmdir()
             raise
         sync_folder(target.root)
+    except shutil.Error as error:
+        # of each file that could not be copied: (source, target, why); the first says it
+        _, place, why = error.args[0][0]
+        raise StoreError(f"Cannot write {place}: {why}", path=str(place)) from error
     except OSError as error:
         raise cannot("write", target.root, error) from error
     finally:

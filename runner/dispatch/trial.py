@@ -34,12 +34,14 @@ class Tried:
         where: Where it delivers to.
         problem: What is wrong.
         left_alone: Why it was not tried, and how to allow it.
+        answers: Whether it was asked, and not only built.
     """
 
     name: str
     where: str = ""
     problem: str = ""
     left_alone: str = ""
+    answers: bool = False
 
 
 def configured(settings: Sequence[str], config_dir: str | None) -> tuple[ObserverSettings, ...]:
@@ -105,4 +107,4 @@ def tried(name: str, resolve: Callable[[], Mapping[str, Any]]) -> Tried:
         return Tried(name=name, problem=redactor.text(str(error)))
     except Exception as error:
         return Tried(name=name, problem=redactor.text(f"{type(error).__name__}: {error}{place_of(error)}"))
-    return Tried(name=name, where=where)
+    return Tried(name=name, where=where, answers=isinstance(observer, Checking))

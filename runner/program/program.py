@@ -6,11 +6,12 @@ import builtins
 import difflib
 import io
 import logging
+import stat
 import sys
 import traceback
 from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
-from importlib.util import find_spec
+from importlib.util import decode_source, find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -107,16 +108,17 @@ def read_program(target: str, *, is_module: bool = False) -> Program:
     """
     file = _module_file(target) if is_module else Path(target).absolute()
     try:
+        if stat.S_ISFIFO(file.stat().st_mode):
+            raise ConfigError(f"{target!r} is a pipe; give a file of Python, such as train.py")
         with io.open_code(str(file)) as opened:
-            source = opened.read().decode("utf-8-sig")
+            source = decode_source(opened.read())
     except FileNotFoundError:
         raise ConfigError(f"There is no file {target!r}. {_beside(Path(target))}".rstrip()) from None
     except IsADirectoryError:
         raise ConfigError(f"{target!r} is a folder; give a file of Python, such as {target}/train.py") from None
-    except UnicodeDecodeError:
-        raise ConfigError(
-            f"{target!r} is no file of Python: it is no text. For a command: anew run -- {target}"
-        ) from None
+    except (UnicodeDecodeError, SyntaxError) as error:
+        why = str(error) if str(error).startswith("unknown encoding") else "it is no text"
+        raise ConfigError(f"{target!r} is no file of Python: {why}. For a command: anew run -- {target}") from None
     except OSError as error:
         raise ConfigError(f"{target!r} cannot be read: {error.strerror}") from error
     try:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from anew.runner.attached.aims import Constraint, picked
+from anew.runner.attached.aims import Constraint, direction_of, is_number, picked
 from anew.runner.errors import ValueRefusedError
 
 
@@ -65,6 +65,17 @@ def violations(
             ) from None
         found.append(each.missed_by(number))
     return tuple(found)
+
+
+def names_against(reported: float, returned: Any, metrics: Mapping[str, Any] | None, direction: str) -> tuple[str, ...]:
+    """
+    Return the names that a job knows the last number which it reported by, where they say that the other direction is
+    meant; none where one of them says the search's own.
+    """
+    named = [*(metrics or {}).items(), *(returned.items() if isinstance(returned, Mapping) else ())]
+    same = {str(name) for name, value in named if is_number(value) and value == reported}
+    said = {name: found for name in sorted(same) if (found := direction_of(name)) is not None}
+    return () if direction in said.values() else tuple(said)
 
 
 def _picked(name: str, returned: Any, metrics: Mapping[str, Any], option: str = "value") -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.errors import EXIT_FAILED, AnewError, StoreError, ValueRefusedError
 from anew.runner.search.extra import need
 from anew.runner.search.files import SearchFiles, write_json
-from anew.runner.search.outcomes import NotComparableError, objectives, violations
+from anew.runner.search.outcomes import NotComparableError, names_against, objectives, violations
 from anew.runner.search.record import begin_record
 from anew.runner.search.settings import SearchSettings
 from anew.runner.search.spaces import Choices, grid_point, in_order
@@ -79,6 +79,7 @@ class Search:
         self._numbers = {index: trial.number for index, trial in self._study.latest().items()}
         self._failed: set[int] = set()
         self._has_told = False
+        self._has_warned = False
         self.unfit: SearchFailedError | None = None
         if not self._numbers:
             self._announce()
@@ -182,10 +183,11 @@ class Search:
             if not self.files.stop_mark(index).exists():
                 if isinstance(error, NotComparableError):
                     self.unfit = self.unfit or SearchFailedError.without_numbers(index, error.message)
-                self.tell_failed(index, error.message)
+                self._give_up(index, error.message, "Job %d came to nothing that the search can compare: %s")
                 return
             values, missed = (), None  # it was told to stop, and may have had nothing to return
         trial = self._study.trial(self._numbers[index])
+        self._warn_of_reports(trial, returned, metrics)
         self._failed.discard(index)
         if not trial.state.is_finished():
             self._complete(index, trial, values, missed)
@@ -199,13 +201,30 @@ class Search:
                 system_attrs={CONSTRAINTS: list(missed)} if missed else {},
             )
 
+    def _warn_of_reports(self, trial: FrozenTrial, returned: Any, metrics: Mapping[str, Any] | None) -> None:
+        """Say once that what jobs report goes the other way than the search, as far as names tell."""
+        if self.record.pruner is None or self._has_warned or trial.last_step is None:
+            return
+        (direction,) = self.record.directions
+        names = names_against(trial.intermediate_values[trial.last_step], returned, metrics, direction)
+        if names:
+            self._has_warned = True
+            log.warning(
+                "Jobs report %s by run.report, and the search is to %s %s: the pruner (hydra.sweeper.pruner) stops its "
+                "good jobs. Report what goes in the direction of the search, or leave the pruner out.",
+                names[0], direction, *(self.record.value or ("what main returns",)),
+            )  # fmt: skip
+
     def tell_failed(self, index: int, reason: str) -> None:
         """Learn that a job has failed."""
+        self._give_up(index, reason, "Job %d of the search failed: %s")
+
+    def _give_up(self, index: int, reason: str, words: str) -> None:
         self._failed.add(index)
         number = self._numbers[index]
         if self._study.trial(number).state.is_finished():
             return
-        log.warning("Job %d of the search failed: %s", index, reason)
+        log.warning(words, index, reason)
         self._study.note(number, reason)
         self._study.open(index).tell(number, state=_state("FAIL"), skip_if_finished=True)
 

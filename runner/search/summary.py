@@ -16,7 +16,6 @@ from anew.runner.attached.aims import beats
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, StoreError, ValueRefusedError
 from anew.runner.format import serial
-from anew.runner.format.values import decode, encode
 from anew.runner.search.extra import allow_experiments, need, without_announcements
 from anew.runner.search.files import SearchFiles, read_json, read_regular, write_json
 from anew.runner.search.record import SearchRecord, read_record
@@ -163,18 +162,16 @@ def keep(sweep_folder: Path, found: SearchSummary) -> None:
     # it is had without, too
     with suppress(StoreError, ValueRefusedError):
         if digest is not None:
-            write_json(SearchFiles(sweep_folder).summary, {"of": digest, "found": encode(asdict(found))})
+            write_json(SearchFiles(sweep_folder).summary, {"of": digest, "found": serial.to_json(found)})
 
 
 def _kept(sweep_folder: Path, record: SearchRecord) -> SearchSummary | None:
-    """Return what was written down, where the search is still the one that it was written of."""
+    """Return what was written down, where it is that, and the search is still the one that it was written of."""
     with suppress(StoreError, KeyError, TypeError, ValueError, AttributeError):
         values = read_json(SearchFiles(sweep_folder).summary)
         if values is None or values["of"] is None or values["of"] != _digest(sweep_folder, record):
             return None
-        found = decode(values["found"])
-        best = tuple(Found(**{**each, "values": tuple(each["values"])}) for each in found["best"])
-        return SearchSummary(**{**found, "directions": tuple(found["directions"]), "best": best})
+        return serial.from_json(SearchSummary, values["found"])
     return None
 
 

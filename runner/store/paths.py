@@ -9,6 +9,8 @@ from anew.runner.dataclass import dataclass
 RETIRED = "retired-"
 PURGING = ".purging-"
 FETCHED = "fetched.json"  # in a mirror of a database: how much of it was fetched
+# what the name of a cursor begins with whose observer is another store, to which whole runs are copied
+TRANSFER = "sync-"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ def say_ending(sweep: SweepRecord, store: str, *, is_recorded: bool = True) -> N
     ending = f"; best ({aim.words}) {short(aim.of(best))}: {where}" if best else ""
     say(f"sweep {sweep.id}: {sweep.told()}{ending}")
     say_failures(sweep, store, is_recorded=is_recorded)
+    queued = sum(job.status is Status.QUEUED for job in sweep.jobs)
+    if queued and sweep.reason == "budget":
+        say(f"sweep {sweep.id} was cut short: {queued} of its {len(sweep.jobs)} jobs never began")
     if is_recorded and sweep.status is not Status.COMPLETED:
         say(f"to run what has not completed: {as_typed(f'anew sweep resume {sweep.id}', store)}")
 

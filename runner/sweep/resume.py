@@ -27,7 +27,7 @@ from anew.runner.store.typed import as_typed
 from anew.runner.sweep import vouching
 from anew.runner.sweep.fetched import fetched
 from anew.runner.sweep_records import PlannedJob, SweepRecord, SweepStart
-from anew.runner.wording import some
+from anew.runner.wording import nearest, some
 
 CHANGEABLE = ("hydra.sweeper.n_trials", "hydra.sweeper.max_failure_rate", "hydra.sweeper.patience")
 _NAMED = 3
@@ -238,6 +238,7 @@ def _changed(start: SweepStart, store: RunFolders, changes: Sequence[str]) -> tu
             raise RerunError(
                 f"{each!r} is nothing that a sweep can be taken up again with. What the jobs are was planned; what can "
                 f"be otherwise are settings of the recording (anew....), and of a search: {', '.join(CHANGEABLE)}."
+                f"{nearest(key, CHANGEABLE)}"
             )
         if found is None:
             raise RerunError(

@@ -14,7 +14,7 @@ import pytest
 
 from anew.runner.dispatch.spool import spool_folder
 from anew.runner.format import serial
-from anew.runner.records import Status
+from anew.runner.records import ObserverState, Status
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import ANEW, Project, anew
 from tests.helpers.waiting import until
@@ -243,6 +243,21 @@ def test_an_event_that_cannot_be_taken_is_set_aside_and_the_rest_arrives(trial: 
         "event": "OutputCaptured",
         "error": "ValueError: this one cannot be taken in mine.py:14",
     }
+    shown = anew(trial, "show", "1").stdout
+    listed = trial.folder / "runs/1/observers/mine.aside.jsonl"
+    assert f"delivered; 1 set aside, listed in {listed}" in " ".join(shown.split())
+    assert "anew sync" not in shown
+    assert trial.record().observers["mine"] == ObserverState(state="delivered", aside=1)
+    assert "Nothing is pending" in anew(trial, "sync", "1").stdout
+
+
+def test_of_a_function_that_failed_is_said_that_nothing_delivers_later(trial: Project) -> None:
+    script = "experiment = Experiment('trial', observers=[lambda event: {}['x']])\n@experiment.main"
+    trial.write(LOOP.replace("@experiment.main", script))
+    trial.run("n=3")
+    shown = " ".join(anew(trial, "show", "1").stdout.split())
+    assert "events were not delivered, and cannot be later: it was given in Python" in shown
+    assert "anew sync" not in shown
 
 
 def test_a_slow_observer_does_not_hold_the_end_longer_than_it_may(trial: Project) -> None:

@@ -78,6 +78,7 @@ def test_print_as_an_observer_does_not_feed_on_itself(trial: Project, mode: str)
     done = trial.run(f"anew.output.mode={mode}")
     assert anew(trial, "logs", "1").stdout == "of the run\n"
     assert "MetricsLogged" not in done.stdout + done.stderr
+    assert "what it printed: anew logs 1 --observer print" in " ".join(anew(trial, "show", "1").stdout.split())
     log = said(trial, "print")
     assert log.count("OutputCaptured(") == 1
     assert log.count("MetricsLogged(") >= 20

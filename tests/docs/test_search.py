@@ -30,6 +30,7 @@ def test_every_command_of_the_page_runs(project: Path) -> None:
         command = [*{"python": [sys.executable], "anew": ANEW}[words[0]], *words[1:]]
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        assert "stops its good jobs" not in done.stdout + done.stderr, "what is reported goes where the search goes"
     store = FolderStore.open(project / "runs")
     assert len(store.sweep(1).jobs) == 8, "it was made longer"
     conditional = store.sweep(2).jobs
@@ -39,7 +40,8 @@ def test_every_command_of_the_page_runs(project: Path) -> None:
     assert best.metrics["size"] <= 6
     assert [job.overrides for job in store.sweep(4).jobs[:2]] == [("rate=0.3",), ("rate=0.2",)]
     assert store.sweep(5).jobs[0].overrides[0].startswith("rate=")
-    assert len(store.sweep(6).jobs) <= 8
+    assert len(store.sweep(6).jobs) == 8
+    assert len(store.sweep(7).jobs) <= 8
     done = subprocess.run([sys.executable, "found.py"], cwd=project, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "8"
 

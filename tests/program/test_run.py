@@ -232,6 +232,8 @@ def test_what_it_takes_is_listed_and_nothing_runs(trial: Project) -> None:
         (("trian.py",), "Did you mean 'train.py'?"),
         (("broken.py",), "SyntaxError"),
         (("data.bin",), "no file of Python"),
+        (("odd.py",), "unknown encoding: nonsense"),
+        (("pipe",), "is a pipe"),
         (("sub",), "is a folder"),
         (("-m", "no.such"), "There is no module 'no.such'"),
         ((), "anew run train.py lr=0.1"),
@@ -244,11 +246,20 @@ def test_a_mistake_gets_one_message_and_no_run(trial: Project, words: tuple[str,
     _put(trial, "x = (\n", "broken.py")
     _put(trial, "from sys import argv\nprint(argv[1:])\n", "by_hand.py")
     (trial.folder / "data.bin").write_bytes(b"\xff\xfe\x00")
+    _put(trial, "# -*- coding: nonsense -*-\n", "odd.py")
+    os.mkfifo(trial.folder / "pipe")
     (trial.folder / "sub").mkdir()
     done = anew(trial, "run", *words, code=2)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not trial.has_runs
+
+
+def test_its_text_may_be_of_any_encoding_that_it_names(trial: Project) -> None:
+    (trial.folder / "latin.py").write_bytes(b"# -*- coding: latin-1 -*-\nNAME = 1\nprint(ascii('\xe9'), NAME)\n")
+    (trial.folder / "marked.py").write_bytes(b"\xef\xbb\xbfNAME = 1\r\nprint('a', NAME)\r\n")
+    assert anew(trial, "run", "latin.py", "NAME=2").stdout == "'\\xe9' 2\n"
+    assert anew(trial, "run", "marked.py", "NAME=2").stdout == "a 2\n"
 
 
 def test_a_run_of_it_can_be_looked_up_from_inside(trial: Project) -> None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from anew.observers.mongo.client import in_our_words, place
+from anew.observers.mongo.client import bounded, in_our_words, place
 from anew.observers.mongo.read.naming import MADE_UP, OddNames, number_of, text_of_id
 from anew.runner.errors import StoreError, UnavailableError
-from anew.runner.wording import in_a_line
+from anew.runner.wording import in_a_line, sentence
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
 AT_A_TIME = 200
-_MOST_RUNS = 1_000_000
-_MOST_S = 120.0
 _LEFT_OUT = {"captured_out": 0, "artifacts": 0, "resources": 0, "experiment.dependencies": 0}
 _NUMBERED: dict[str, Any] = {"_id": {"$gt": 0, "$lt": MADE_UP}}
 
@@ -33,7 +30,7 @@ def reading(database: Database[dict[str, Any]]) -> Iterator[None]:
         with in_our_words(database):
             yield
     except UnavailableError as error:
-        raise StoreError(f"{error} To see what is wrong: anew check --store mongodb://...") from None
+        raise StoreError(f"{sentence(str(error))} Once it answers, type the same command again.") from None
     except (PyMongoError, BSONError, RecursionError, OverflowError) as error:
         raise StoreError(f"MongoDB at {place(database)} answers what cannot be read: {in_a_line(error, 200)}") from None
 
@@ -54,7 +51,7 @@ class Documents:
         """Return the numbers of all runs, newest first."""
         with reading(self._database):
             cursor = self._database["runs"].find(_NUMBERED, {"_id": 1}).sort("_id", -1)
-            found = [number_of(document.get("_id")) for document in self._bounded(cursor)]
+            found = [number_of(document.get("_id")) for document in bounded(self._database, cursor)]
             return [*self._odd.read(), *(number for number in found if number is not None)]
 
     def number(self, identity: Any) -> int | None:
@@ -100,21 +97,11 @@ class Documents:
         raw: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
         plain: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
         cursor = self._database.with_options(codec_options=raw)["runs"].find(asked, _LEFT_OUT).sort("_id", -1)
-        for packed in self._bounded(cursor):
+        for packed in bounded(self._database, cursor):
             try:
                 yield bson.decode(packed.raw, codec_options=plain)
             except BSONError as error:
                 yield f"a document cannot be decoded ({in_a_line(error, 200)})"
-
-    def _bounded(self, cursor: Any) -> Iterator[Any]:
-        """Yield documents; a cursor that does not end ends here."""
-        until = time.monotonic() + _MOST_S
-        for count, document in enumerate(cursor):
-            if count >= _MOST_RUNS or time.monotonic() > until:
-                raise StoreError(
-                    f"MongoDB at {place(self._database)} goes on sending runs after {count:,}; it is not read further."
-                )
-            yield document
 
 
 def _same(identity: Any) -> tuple[type, str]:

@@ -14,10 +14,10 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from anew.observers.mongo.client import bounded
 from anew.observers.mongo.numbers import GREATEST
 from anew.observers.mongo.read.members import EPOCH, INT64, codec_options, mapping_of, moment_of
 from anew.observers.mongo.view import short_name
-from anew.runner.errors import StoreError
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 MADE_UP = GREATEST + 1
 _A_MS = 100
 _LATEST_MS = 8_900_000_000_000
-_MOST_ODD = 1_000_000
 # what their place in time is reckoned by
 _WHEN = {"start_time": 1, "heartbeat": 1, "stop_time": 1, "meta.queue_time": 1}
 # doubles and decimals may be whole, which is looked at here
@@ -80,15 +79,14 @@ class OddNames:
     """
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
+        self._database = database
         self._runs = database.get_collection("runs", codec_options=codec_options())
         self._known: dict[int, Any] = {}
 
     def read(self) -> dict[int, Any]:
         """Return the `_id` of each by its number, the newest first. Raises StoreError, errors of pymongo."""
         found: list[tuple[int, str, str, Any]] = []
-        for count, document in enumerate(self._runs.find(_ODD, _WHEN)):
-            if count >= _MOST_ODD:
-                raise StoreError(f"The database goes on sending runs without a number after {count:,}.")
+        for document in bounded(self._database, self._runs.find(_ODD, _WHEN)):
             identity = document.get("_id")
             if number_of(identity) is None:
                 ms = int((started_at(document)[0] - EPOCH).total_seconds() * 1000)

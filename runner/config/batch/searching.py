@@ -132,7 +132,9 @@ def _where_asked(items: Items, parameter: Parameter, leaves: Sequence[Leaf], gro
             error = error or refused
     if not found:
         assert error is not None
-        raise error
+        # what is tried is a value of ours, and no hint for what was typed
+        tried = parameter.override(samples(parameter.space)[0])
+        raise ConfigError(error.message.replace(tried, f"{parameter.key}=...")) from error
     return found
 
 

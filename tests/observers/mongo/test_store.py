@@ -137,6 +137,31 @@ def test_whole_runs_go_there_and_back_without_loss(trial: Project, url: str, sto
     assert "still later" in store().get(1).tags
 
 
+def test_what_an_observer_has_sent_is_not_said_to_be_copied(trial: Project, url: str) -> None:
+    trial.run("n=3")
+    trial.run(*to(url), "n=4")
+    trial.run(*to(url), "n=5")
+    anew(trial, "tag", "3", "later")
+    done = anew(trial, "sync", "runs/", url).stdout
+    assert "2 runs copied; 1 were there already." in done
+    assert "run 2 ->" not in done
+    assert ": updated" in next(line for line in done.splitlines() if line.startswith("run 3 ->"))
+    assert "0 runs copied; 3 were there already" in anew(trial, "sync", "runs/", url).stdout
+
+
+def test_a_store_that_is_out_of_reach_is_told_in_sentences(trial: Project) -> None:
+    url = "mongodb://127.0.0.1:1/x"
+    for words in (("list",), ("check",)):
+        said = anew(trial, "--store", url, *words, code=2).stderr
+        assert ". Once it answers, type the same command again." in said
+        assert "anew check" not in said
+
+
+def test_check_says_that_an_observer_answers(trial: Project, url: str) -> None:
+    said = anew(trial, "check", "anew/observers=[mongo]", f"anew.observers.mongo.url={url}").stdout
+    assert "it answers: " in said
+
+
 def test_every_command_reads_it(trial: Project, url: str) -> None:
     trial.run(*to(url))
     trial.run(*to(url), "n=50")
@@ -438,10 +463,10 @@ class Endless:
 
 
 def test_a_cursor_without_end_ends(trial: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anew.observers.mongo.read.documents._MOST_RUNS", 5_000)
+    monkeypatch.setattr("anew.observers.mongo.client._MOST_DOCUMENTS", 5_000)
     server = Endless()
     try:
-        with pytest.raises(StoreError, match="goes on sending runs"):
+        with pytest.raises(StoreError, match="goes on sending"):
             open_url(server.url).find()
         with pytest.raises((StoreError, RunNotFoundError)):
             open_url(server.url).get("last")
