@@ -14,7 +14,8 @@ QUICK := tests/format tests/query tests/store tests/test_rooms.py tests/test_set
 	tests/config/test_anew_node.py tests/config/test_signature.py tests/docs/test_filters.py \
 	tests/observers/test_console.py tests/observers/test_memory.py
 
-.PHONY: help demo test quick coverage hydra-next pythons pythons-near oldest dev lint types bench torture clean
+.PHONY: help demo test quick coverage hydra-next pythons pythons-near oldest dev lint types bench bench-quick \
+	bench-peers torture clean
 .NOTPARALLEL:
 
 help:
@@ -28,6 +29,7 @@ help:
 	@echo "make oldest    all tests with the lowest versions that are promised"
 	@echo "make lint      style alone; make types: types alone"
 	@echo "make bench     measure what recording costs"
+	@echo "make bench-quick  a short form of it, beside the figures of the last release; make bench-peers: beside other trackers"
 	@echo "make torture   kill $(KILLS) writers (KILLS=n), damage $(TRIALS) stores (TRIALS=n), have $(FAULTS) calls fail (FAULTS=n),"
 	@echo "               cut the power at $(CUTS) places (CUTS=n); docs/crash-report-card.md"
 	@echo "make clean     remove what the targets above have made"
@@ -80,10 +82,16 @@ oldest:
 bench: dev
 	@$(BIN)/python -m benchmarks
 
+bench-quick: dev
+	@$(BIN)/python -m benchmarks.quick
+
+bench-peers: dev
+	@$(BIN)/python -m benchmarks.peers --write
+
 torture: dev
 	@$(BIN)/python -m tests.helpers.torture --kills $(KILLS) --trials $(TRIALS) --faults $(FAULTS)
 	@ANEW_CUTS=$(CUTS) $(BIN)/python -m pytest -q tests/store/test_power_cut.py
 
 clean:
-	rm -rf .venv .venv-demo .venv-hydra-next .venv-pythons build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf .venv .venv-demo .venv-hydra-next .venv-peers .venv-pythons build dist anew.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

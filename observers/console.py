@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TextIO
 
 from anew.observers import glance
@@ -96,7 +97,9 @@ class ConsoleObserver:
         line = glance.shortened(text, _LONGEST_LINE)
         try:
             encoding = getattr(stream, "encoding", None) or "utf-8"
-            stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-            stream.flush()
+            # what an observer prints is kept apart from the run's output, which this is meant to be in
+            with getattr(stream, "aloud", nullcontext)():
+                stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+                stream.flush()
         except (OSError, ValueError, AttributeError, LookupError):
             return  # closed, gone, or None in a process without streams

@@ -22,6 +22,7 @@ from anew.runner.errors import AnewError, ConfigError, UnavailableError
 from anew.runner.format.redact import redact_text
 from anew.runner.format.values import iso
 from anew.runner.records import RunRecord, Status, state_of
+from anew.runner.sweep_records import SweepRecord
 from anew.runner.wording import duration, printable
 
 OCCASIONS = ("start", "end", "failure")
@@ -41,6 +42,31 @@ FIELDS = (
     "store",
 )
 _DEFAULT = {"text": "{text}"}
+_TEAMS = {
+    "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+    "type": "AdaptiveCard",
+    "version": "1.4",
+    "body": [
+        {"type": "TextBlock", "text": "{experiment}: {status}", "weight": "Bolder", "wrap": True},
+        {"type": "TextBlock", "text": "{text}", "wrap": True},
+        {"type": "TextBlock", "text": "{host} {store}", "isSubtle": True, "wrap": True},
+    ],
+}
+TEMPLATES: Mapping[str, Mapping[str, Any]] = {
+    "text": _DEFAULT,
+    "slack": {
+        "text": "{text}",
+        "blocks": [
+            {"type": "section", "text": {"type": "mrkdwn", "text": "*{experiment}: {status}*\n{text}"}},
+            {"type": "context", "elements": [{"type": "mrkdwn", "text": "run {run}, {host} {store}"}]},
+        ],
+    },
+    # what the workflows of Teams take, which came after its incoming webhooks
+    "teams": {
+        "type": "message",
+        "attachments": [{"contentType": "application/vnd.microsoft.card.adaptive", "content": _TEAMS}],
+    },
+}
 _EXAMPLE = "anew.observers.webhook.url='${oc.env:WEBHOOK_URL}'"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
@@ -54,7 +80,7 @@ class WebhookError(AnewError, RuntimeError):
 
 class WebhookObserver:
     """
-    Sends one POST when a run starts, and one when it has ended.
+    Sends one POST when a run starts, and one when it has ended; or one for a sweep.
 
     The body is JSON: `{"text": "run 42 of digits failed after 3 min 2 s: ValueError: boom; loss 0.113"}`, which
     incoming webhooks of Slack, Teams, Mattermost and Rocket.Chat take, or what `template` makes of it. It has nothing
@@ -73,12 +99,15 @@ class WebhookObserver:
     Args:
         url: Where to, "https://..."; best as `${oc.env:WEBHOOK_URL}`.
         when: "start", "end" (however it ended), "failure" (failed or interrupted), or several. An end is told once.
-        template: What to send: nested mappings and lists, in whose texts `{NAME}` stands for text (the whole sentence),
+        template: A body by its name: "slack", "teams" (its workflows) or "text", which is the default. Or what to
+            send: nested mappings and lists, in whose texts `{NAME}` stands for text (the whole sentence),
             run (number, or the beginning of the uid), uid, experiment, status, host, started_at, ended_at, duration,
             result, error, metrics or store. What there is not (yet) is empty. `{{` and `}}` are braces.
         headers: Further headers, name -> text.
         metrics: Which metrics are told, as patterns such as `[val/*, lr]`; null: all but those of the machine,
             `system/*`. At most eight.
+        sweep: What is told of a sweep: "jobs", each of them as a run, or "one": a message for the whole of it, once its
+            last job has ended or it was stopped, and none for its jobs.
         escape: Whether &, < and > in fields are written `&amp;`, `&lt;` and `&gt;`: in chats they would make links and
             mentions. Turn it off for services that take the text as it is.
         timeout_s: How long a connection, and then an answer, is waited for.
@@ -93,9 +122,10 @@ class WebhookObserver:
         self,
         url: str | None = None,
         when: Sequence[str] | str = OCCASIONS,
-        template: Mapping[str, Any] | None = None,
+        template: Mapping[str, Any] | str | None = None,
         headers: Mapping[str, str] | None = None,
         *,
+        sweep: str = "jobs",
         metrics: Sequence[str] | str | None = None,
         escape: bool = True,
         timeout_s: float = 5.0,
@@ -105,6 +135,9 @@ class WebhookObserver:
         self._url = str(url)
         self._when = _occasions(when)
         self._template = _DEFAULT if template is None else _checked(template)
+        if sweep not in ("jobs", "one"):
+            raise ConfigError(f'sweep={sweep!r}: a webhook tells of the "jobs" of a sweep, or of it in "one" message')
+        self._sweep = sweep
         self._headers = {
             "Content-Type": "application/json",
             "User-Agent": f"anew/{__version__}",
@@ -155,6 +188,10 @@ class WebhookObserver:
             WebhookError: The service refuses it.
         """
         if isinstance(event, ev.RunStarted):
+            self._record = event.record
+        if self._sweep == "one" and self._record is not None and self._record.sweep is not None:
+            return
+        if isinstance(event, ev.RunStarted):
             self._take_up(event.record)
         elif isinstance(event, ev.MetricsLogged):
             self._metrics.update(event.values)
@@ -162,6 +199,34 @@ class WebhookObserver:
             self._is_pruned = True
         elif isinstance(event, ev.RunEnded):
             self._end(event)
+
+    def sweep_ended(self, sweep: SweepRecord) -> None:
+        """Tell of a sweep, where that is asked for; called by who handed its jobs out. Raises as `handle`."""
+        is_wanted = "end" in self._when or ("failure" in self._when and sweep.status is not Status.COMPLETED)
+        if self._sweep != "one" or not is_wanted:
+            return
+        ended = sweep.ended_at or datetime.now(timezone.utc)
+        took = duration((ended - sweep.start.started_at).total_seconds())
+        counts = ", ".join(f"{count} {status}" for status, count in sweep.counts().items())
+        failed = next((job for job in sweep.jobs if job.error), None)
+        best = f"best: job {sweep.best.index} ({' '.join(sweep.best.overrides)})" if sweep.best else ""
+        result = glance.result_line(sweep.best.result) if sweep.best else ""
+        error = f"job {failed.index} ({' '.join(failed.overrides)}): {failed.error}" if failed else ""
+        text = f"sweep {sweep.id} of {sweep.experiment}: {sweep.status} after {took}; {len(sweep.jobs)} jobs: {counts}"
+        fields = {
+            **dict.fromkeys(FIELDS, ""),
+            "text": "; ".join(filter(None, (text, f"{best}: {result}" if best else "", error))),
+            "run": f"sweep {sweep.id}",
+            "uid": sweep.start.uid,
+            "experiment": sweep.experiment,
+            "status": str(sweep.status),
+            "started_at": iso(sweep.start.started_at),
+            "ended_at": iso(ended),
+            "duration": took,
+            "result": result,
+            "error": error,
+        }
+        self._send("sweep", sweep.start.uid, self._shown(fields))
 
     def close(self) -> None:
         """Do nothing: no connection is held."""
@@ -175,7 +240,7 @@ class WebhookObserver:
         if "start" in self._when and not known.status.final and age_s <= self._start_within_s:
             host = _host(record)
             text = f"{glance.title(record)} started" + (f" on {host}" if host else "")
-            self._send("start", record, self._fields(record, text=text, status=str(Status.RUNNING)))
+            self._send("start", record.uid, self._fields(record, text=text, status=str(Status.RUNNING)))
 
     def _recorded(self, record: RunRecord) -> RunRecord:
         """Return what the store knows of the run by now, or else what was known at its start."""
@@ -201,7 +266,7 @@ class WebhookObserver:
             error=glance.error_line(ended.error),
             metrics=metrics,
         )
-        self._send("end", record, fields)
+        self._send("end", record.uid, fields)
 
     def _fields(self, record: RunRecord, **known: str) -> dict[str, str]:
         url = getattr(self._store, "url", None)
@@ -215,13 +280,16 @@ class WebhookObserver:
             "store": redact_text(url) if isinstance(url, str) else "",
             **known,
         }
+        return self._shown(fields)
+
+    def _shown(self, fields: Mapping[str, str]) -> dict[str, str]:
         shown: Callable[[str], str] = _escaped if self._escape else printable
         return {name: shown(text) for name, text in fields.items()}
 
     # --- sending ------------------------------------------------------------------------------------------------
 
-    def _send(self, occasion: str, record: RunRecord, fields: Mapping[str, str]) -> None:
-        if (record.uid, occasion) in self._sent:
+    def _send(self, occasion: str, uid: str, fields: Mapping[str, str]) -> None:
+        if (uid, occasion) in self._sent:
             return
         body = json.dumps(_filled(self._template, fields), allow_nan=False).encode("ascii")
         answer = self._answer("POST", body)
@@ -240,7 +308,7 @@ class WebhookObserver:
                 f"{self._place} refuses it: it answers {_status(answer)}. Look whether the webhook is still there, and "
                 "whether the template is what it takes."
             )
-        self._sent.add((record.uid, occasion))
+        self._sent.add((uid, occasion))
 
     def _answer(self, method: str, body: bytes | None = None) -> int | str:
         """Return the status of the answer, or why there is none."""
@@ -319,7 +387,11 @@ def _occasions(given: Sequence[str] | str) -> tuple[str, ...]:
     return names
 
 
-def _checked(template: Mapping[str, Any]) -> Mapping[str, Any]:
+def _checked(template: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    if isinstance(template, str):
+        if template not in TEMPLATES:
+            raise ConfigError(f"There is no template {template!r}; there are: {', '.join(TEMPLATES)}")
+        return TEMPLATES[template]
     if not isinstance(template, Mapping):
         raise ConfigError('The template is no mapping; one is, for example: {content: "{text}"}')
     try:

@@ -239,6 +239,7 @@ class RunEnded(Event):
         seals: The seal of the line of that number in each, where it is known; None as above.
         output_bytes: How many bytes the output log had by then that would not change any more; None as above.
         output_sealed: How many of these had their checksums on record beside it; None as above.
+        output_turns: How many of its lines were of stdout, of stderr, and so on by turns; None where that is not known.
         unkept: Why what main returned is not on record; None when it is.
         losses: What could not be recorded, in sentences; None for nothing.
     """
@@ -254,6 +255,7 @@ class RunEnded(Event):
     seals: Mapping[str, str] | None = field(default=None, metadata=_as("seals"))
     output_bytes: int | None = field(default=None, metadata=_as("output_bytes"))
     output_sealed: int | None = field(default=None, metadata=_as("output_sealed"))
+    output_turns: tuple[int, ...] | None = field(default=None, metadata=_as("output_turns"))
     unkept: str | None = field(default=None, metadata=_as("unkept"))
     losses: tuple[str, ...] | None = field(default=None, metadata=_as("losses"))
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
 import os
-import re
 import sys
 import traceback
 from collections import Counter
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
+from anew.runner.dispatch.given import observers_by_name
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.typed_values import overrides_of
 from anew.runner.kernel.hook import hook
@@ -57,7 +56,7 @@ class Experiment:
         if not isinstance(name, str) or not name.strip() or any(ord(letter) < 32 for letter in name):
             raise ConfigError(f"{name!r} cannot name an experiment; give a text, such as Experiment('digits').")
         self.name = name
-        self.observers = _by_name(observers)
+        self.observers = observers_by_name(observers)
         self._main: Main | None = None
 
     def __repr__(self) -> str:
@@ -192,6 +191,7 @@ class Main:
         *overrides: str | Mapping[str, Any],
         store: str | os.PathLike[str] | None = None,
         quiet: bool = True,
+        observers: Sequence[Any] = (),
         **values: Any,
     ) -> RunRecord:
         """
@@ -201,17 +201,18 @@ class Main:
             overrides: As on the command line, "lr=0.1", "model=big"; or mappings, such as {"opt.lr": 0.1}.
             store: A store's folder or URL; None for the default.
             quiet: Leave out the run's two lines on stderr.
+            observers: Observers of this run, beside those of the experiment; see `Experiment`.
             values: Overrides whose keys are names: lr=0.1, model="big". What they are arrives as it is.
 
         Returns:
             The finished run's record.
 
         Raises:
-            ConfigError: The configuration cannot be composed; nothing was recorded.
+            ConfigError: The configuration cannot be composed, or what is given is no observer; nothing was recorded.
             Exception: Whatever main raises, after it was recorded.
         """
         words = overrides_of(overrides, values)
-        session = self._called(store, quiet)
+        session = self._called(store, quiet, observers)
         session.run(words, interactive=True)
         return session.last_record()
 
@@ -248,7 +249,7 @@ class Main:
         assert isinstance(done, SweepRecord)
         return done
 
-    def _called(self, store: str | os.PathLike[str] | None, quiet: bool) -> Session:
+    def _called(self, store: str | os.PathLike[str] | None, quiet: bool, observers: Sequence[Any] = ()) -> Session:
         """Return what conducts a call from Python; not where it is what this process was started for: that is done."""
         self._refuse_import()
         call = self._counted()
@@ -256,7 +257,8 @@ class Main:
             self._do(errand, interactive=True)
             sys.exit()
         options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
-        return self._new_session(entry="call", call=call, options=options)
+        given = observers_by_name([*self.experiment.observers.values(), *observers])
+        return self._new_session(entry="call", call=call, options=options, observers=given)
 
     def _refuse_import(self) -> None:
         """Refuse to start runs in a process that imports the script in order to run a job of it."""
@@ -387,21 +389,6 @@ def _leave_as_sweep(done: Any) -> None:
     """Leave with 1 when it is a sweep of which a job failed, and not only planned."""
     if isinstance(done, SweepRecord) and done.status is not Status.COMPLETED and done.reason != "added":
         sys.exit(errors.EXIT_FAILED)
-
-
-def _by_name(observers: Sequence[Any]) -> dict[str, Any]:
-    """Return observers under names that are file names, each its own."""
-    named: dict[str, Any] = {}
-    for observer in observers:
-        if not callable(observer) and not callable(getattr(observer, "handle", None)):
-            raise ConfigError(
-                f"{observer!r} is no observer: give a function of one event, or a class or instance with handle(event) "
-                "and close(); see anew.Observer"
-            )
-        stem = re.sub(r"\W+", "_", getattr(observer, "__name__", type(observer).__name__)) or "observer"
-        numbered = (f"{stem}_{number}" for number in itertools.count(2))
-        named[stem if stem not in named else next(name for name in numbered if name not in named)] = observer
-    return named
 
 
 def _place(function: Callable[..., Any]) -> str:

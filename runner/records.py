@@ -16,11 +16,15 @@ from anew.runner.attached.comments import Comment
 from anew.runner.attached.damage import Damage as Damage
 from anew.runner.attached.damage import Part as Part
 from anew.runner.attached.damage import Severity as Severity
+from anew.runner.attached.foreign import ForeignFacts as ForeignFacts
 from anew.runner.attached.media import MediaSummary
 from anew.runner.attached.relations import ParentRun as ParentRun
 from anew.runner.attached.relations import RerunOf as RerunOf
 from anew.runner.attached.relations import Stop as Stop
 from anew.runner.attached.relations import SweepMembership as SweepMembership
+from anew.runner.attached.unread import Readable as _Readable
+from anew.runner.attached.verdict import Cause as Cause
+from anew.runner.attached.verdict import Verdict as Verdict
 from anew.runner.dataclass import dataclass
 from anew.runner.markup.runs import run_sheet
 from anew.runner.markup.tables import brief
@@ -29,7 +33,12 @@ FORMAT = 1
 
 
 class Status(str, Enum):
-    """The state of a run. LOST is worked out by readers from a death without an outcome, never written."""
+    """
+    The state of a run. LOST and UNKNOWN are worked out by readers, never written.
+
+    LOST is a death without an outcome. UNKNOWN is a run that an observer reported, from whose machine nothing was heard
+    for a while: it goes on, or has ended, and how is known there.
+    """
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -37,14 +46,15 @@ class Status(str, Enum):
     FAILED = "FAILED"
     INTERRUPTED = "INTERRUPTED"
     LOST = "LOST"
+    UNKNOWN = "UNKNOWN"
 
     def __str__(self) -> str:
         return self.value
 
     @property
     def final(self) -> bool:
-        """Whether a run in this state will not go on."""
-        return self not in (Status.QUEUED, Status.RUNNING)
+        """Whether a run in this state is known not to go on."""
+        return self not in (Status.QUEUED, Status.RUNNING, Status.UNKNOWN)
 
 
 PRUNED = "PRUNED"
@@ -62,8 +72,8 @@ class CommandFacts:
     Attributes:
         argv: As the process got it, secrets redacted.
         cwd: The working directory at the start.
-        entry: "script", "module" (python -m), "call" (`main.run()` from Python) or "cells" (the same, of a main
-            that was made in cells of a notebook).
+        entry: "script", "module" (python -m), "call" (`main.run()` from Python), "cells" (the same, of a main that was
+            made in cells of a notebook) or "sacred" (the main file of an experiment of Sacred).
         target: The script's path or the module's name; the path that cells are kept as.
         function: Module and qualified name of the main function, as "module:name".
         interpreter: Path of the Python executable.
@@ -295,65 +305,21 @@ class MetricSummary:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cause:
-    """
-    What made two runs differ, or may have.
-
-    Attributes:
-        kind: "stopped", "override", "source", "input", "missing", "unkept", "unseeded", "time", "temporary", "place",
-            "made", "order", "hash", "python", "package", "variable", "thread", "hardware", "library" or "unknown".
-        where: The file and line ("train.py:12"), input, package, variable or artifact; empty where there is none.
-        sentence: It in words.
-    """
-
-    kind: str = ""
-    where: str = ""
-    sentence: str
-
-    def __str__(self) -> str:
-        return self.sentence
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """
-    How a re-run came out beside the run that it repeats.
-
-    Attributes:
-        verdict: "identical", "close" or "different"; "stopped" of a re-run that did not come to its end.
-        overrides: What was changed on purpose; then "different" is a finding, not a failure.
-        rtol: The relative tolerance that "close" was judged by; None when only identity counted.
-        differences: Section -> name -> {"recorded", "now", "restored"}: what differed before main started.
-        first_difference: Where the two part: {"what", "name", "step", "recorded", "now"}; None when they do not.
-        max_deviation: The largest relative deviation of a number; None when the two cannot be compared by numbers.
-        max_deviation_at: Where it is, in the form of `first_difference`.
-        causes: What explains a difference, or may, likeliest first, in sentences.
-        reasons: The same, each with its kind and its place; none in what earlier versions wrote.
-        points: How many points of metrics were compared, where the recorded run broke off; None where it ended.
-        remarks: What is no difference, and good to know, in sentences: what is lost and was not compared.
-        settled: Of a re-run that was made twice: whether the two came out the same; None when it was made once.
-    """
-
-    verdict: str
-    overrides: tuple[str, ...] = ()
-    rtol: float | None = None
-    differences: Mapping[str, Any] = field(default_factory=dict)
-    first_difference: Mapping[str, Any] | None = None
-    max_deviation: float | None = None
-    max_deviation_at: Mapping[str, Any] | None = None
-    causes: tuple[str, ...] = ()
-    reasons: tuple[Cause, ...] = ()
-    points: int | None = None
-    remarks: tuple[str, ...] = ()
-    settled: bool | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ObserverState:
-    """How far an observer has got: "delivered", "behind", "failing"; `behind` counts events not delivered."""
+    """
+    How far an observer has got.
+
+    Attributes:
+        state: "delivered", "behind" or "failing".
+        behind: How many events are still to be delivered.
+        aside: How many it could not take; they are given up, and listed in the run's folder.
+        recorded: Whether its configuration is on record, by which `anew sync` goes on; not of one given in Python.
+    """
 
     state: str
     behind: int = 0
+    aside: int = 0
+    recorded: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -380,7 +346,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunRecord:
+class RunRecord(_Readable):
     """What is known about one run: enough to read it, and to run it again.
 
     Attributes:
@@ -401,6 +367,7 @@ class RunRecord:
         origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.store.marks`.
         unkept: Why what main returned is not on record; None when it is.
         losses: What else of the run could not be recorded, in sentences.
+        foreign: What another program called it, which recorded it; None of runs of ours.
         warnings: For people: limits that bit, values refused, and the damage that was found.
         damage: What a reader found not to be as it was written; never stored.
     """
@@ -448,11 +415,17 @@ class RunRecord:
     exit_code: int | None = None
     unkept: str | None = None
     losses: tuple[str, ...] = ()
+    foreign: ForeignFacts | None = None
 
     @property
     def state(self) -> str:
-        """The status as it is shown, filtered and sorted by: "PRUNED" for a completed run that was told to stop."""
-        return state_of(self.status, self.pruned)
+        """
+        The status as it is shown, filtered and sorted by.
+
+        "PRUNED" for a completed run that was told to stop; of a run that another program recorded its own word, such as
+        "TIMEOUT", where we have none.
+        """
+        return (self.foreign.status if self.foreign else "") or state_of(self.status, self.pruned)
 
     def __repr__(self) -> str:
         """Return what tells runs apart, in a few lines at most: a record may hold thousands of files."""

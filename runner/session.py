@@ -30,6 +30,7 @@ from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_for_recording
+from anew.runner.store.logged import Told
 from anew.runner.store.passing import PassingStore
 from anew.runner.store.related import Enclosing
 from anew.runner.sweep.ledger import orders_for, take
@@ -81,6 +82,7 @@ class Session:
         self._claims: list[Claim] = []
         self._sweep: SweepSession | Attachment | None = attachment if errand is None else _attachment(errand)
         self._last: RunRecord | None = None
+        self._told: Told | None = None
         self._passing: PassingStore | None = None
         self.failure: Exception | None = None
         self.stopped_with: int | None = None
@@ -121,7 +123,7 @@ class Session:
     def last_record(self) -> RunRecord:
         """Return the record of the run that ended last."""
         claim = self._claims[-1]
-        return claim.store.get(claim.number) if self._last is None else self._last
+        return claim.store.just_ended(claim.number, self._told) if self._last is None else self._last
 
     # --- runs -------------------------------------------------------------------------------------------------------
 
@@ -170,7 +172,8 @@ class Session:
             if claim.sweep is None and not (claim.settings.keep and is_recorded):
                 self._last = _take_from_spool(claim) if is_recorded else claim.store.get(claim.number)
 
-    def _note_end(self, ended: RunEnded | None) -> None:
+    def _note_end(self, ended: RunEnded | None, told: Told | None) -> None:
+        self._told = told
         self.stopped_with = ended.exit_code if ended is not None and ended.status is Status.INTERRUPTED else None
 
     def abandon(self) -> None:
@@ -216,6 +219,10 @@ class Session:
         )
         self._sweep = session
         return session.folder.layout.folder, session
+
+    def earlier(self, settings: Mapping[str, Any], where: str) -> Sequence[RunRecord]:
+        """Return the runs of the store that meet a filter."""
+        return list(self._store(self._settings(settings)).find(where))
 
     def task(self) -> Callable[[], tuple[TaskSpec, Session]]:
         """Return what another process makes main and its session by."""

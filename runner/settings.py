@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.format.metric_lines import pattern_of
 from anew.runner.format.values import flaw_of_tags
 from anew.runner.wording import nearest
 
@@ -26,10 +27,18 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputSettings:
-    """How stdout and stderr are captured: "fd" (children too), "sys" (Python's own), "off"; limit in bytes."""
+    """
+    How stdout and stderr are captured.
+
+    Attributes:
+        mode: "fd" (children too), "sys" (Python's own), "off".
+        limit_bytes: How large the log may become.
+        metrics: What in it is a metric, as `format.metric_lines.pattern_of` reads it: `NAME=PATTERN`, or "auto".
+    """
 
     mode: Literal["fd", "sys", "off"] = "fd"
     limit_bytes: int = 16 * 2**20
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +142,13 @@ class SweepSettings:
 
     def check(self) -> None:
         """Raises ConfigError for what has the right type and makes no sense."""
-        _ = self.max_time_s, self.job_timeout_s
+        for name, limit_s in (("max_time", self.max_time_s), ("job_timeout", self.job_timeout_s)):
+            if limit_s == 0:
+                raise ConfigError(
+                    f"anew.sweep.{name} is {getattr(self, name)!r}, in which no job comes to anything; it takes a time "
+                    "above 0, such as 90s, 30m, 2h or 1d, or null for no end.",
+                    key=f"anew.sweep.{name}",
+                )
         for word in self.retry_on:
             if word not in ("failed", "lost") and not (word.isdecimal() and 0 < int(word) < 256):
                 raise ConfigError(
@@ -211,7 +226,7 @@ class Settings:
             self,
             keep=True,
             observers=(),
-            output=replace(self.output, mode="off"),
+            output=replace(self.output, mode="off", metrics=()),
             system=replace(self.system, enabled=False),
             source=replace(self.source, enabled=False),
             inputs=replace(self.inputs, notice=False, keep_bytes=0),
@@ -239,9 +254,21 @@ class Settings:
             )
         built = replace(_build(cls, rest, "anew"), keep=keep, observers=observers)
         built.sweep.check()
+        _check_metrics(built.output)
         if flaw := flaw_of_tags(built.tags):
             raise ConfigError(f"anew.tags is {list(built.tags)!r}: {flaw}", key="anew.tags")
         return built
+
+
+def _check_metrics(output: OutputSettings) -> None:
+    where = "anew.output.metrics"
+    for text in output.metrics:
+        try:
+            pattern_of(text)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}", key=where) from None
+    if output.metrics and output.mode == "off":
+        raise ConfigError(f"{where} reads what is captured, and anew.output.mode is off.", key=where)
 
 
 def places_of(name: str, cls: type[Any] = Settings, where: str = "anew") -> list[str]:

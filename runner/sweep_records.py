@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
+from anew.runner.attached.aims import Constraint, beats, is_finite, is_number, picked, read_constraint
+from anew.runner.attached.aims import direction_of as direction_of
 from anew.runner.dataclass import dataclass
 from anew.runner.markup.runs import sweep_grid
 from anew.runner.markup.tables import brief
@@ -33,6 +34,9 @@ class SweepStart:
         launcher: What runs them: the option's name.
         planned_ahead: Whether all jobs were known before the first began.
         direction: Which result is best, "maximize" or "minimize", where the settings or the sweeper say it; else None.
+        directions: Of a search by several numbers, for each of them.
+        value: What a search goes by: keys of what main returns, or metrics; none where main returns the numbers.
+        constraints: What a search asks of a result beside, such as "size <= 100".
         source: The project's files as they were.
         hostname: The machine that it began on.
         origin_mark: Whose it is; see `marks`.
@@ -52,11 +56,23 @@ class SweepStart:
     launcher: str = ""
     planned_ahead: bool = True
     direction: str | None = None
+    directions: tuple[str, ...] = ()
+    value: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
     source: SourceFacts = field(default_factory=SourceFacts)
     hostname: str = ""
     origin_mark: str = ""
     parent: ParentRun | None = None
     is_sealed: bool = False
+
+    @property
+    def aim(self) -> Aim:
+        """Which result is best, as far as it was said when it began."""
+        return Aim(
+            self.direction,
+            value=self.value[0] if len(self.value) == 1 else "",
+            constraints=tuple(filter(None, map(read_constraint, self.constraints))),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,12 +83,14 @@ class PlannedJob:
     Attributes:
         index: From 0, in the order of planning.
         overrides: Those of this job.
-        config: Resolved plain values, secrets redacted.
+        config: Resolved plain values, secrets redacted; of a job that cannot be composed, the sweep's own.
+        refused: Why it cannot be composed, in a line; "" when it can.
     """
 
     index: int
     overrides: tuple[str, ...]
     config: Mapping[str, Any]
+    refused: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,6 +213,7 @@ class SweepRecord:
         jobs: By index.
         reason: Why the last conductor ended, or None.
         warnings: What of the sweep's files is missing or damaged, in sentences.
+        search: What has learnt from the jobs, where they were chosen by a search; see `importance` and `study`.
     """
 
     start: SweepStart
@@ -203,6 +222,7 @@ class SweepRecord:
     ended_at: datetime | None = None
     reason: str | None = None
     warnings: tuple[str, ...] = ()
+    search: Searched | None = field(default=None, compare=False)
 
     @property
     def id(self) -> int:
@@ -213,6 +233,12 @@ class SweepRecord:
     def experiment(self) -> str:
         """The experiment's name."""
         return self.start.experiment
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether all runs that it had were deleted."""
+        begun = [job for job in self.jobs if job.attempts]
+        return bool(begun) and all(job.deleted for job in begun) and self.status is not Status.RUNNING
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -236,10 +262,50 @@ class SweepRecord:
         """
         The completed job with the best result, the earliest of equals.
 
-        None without a finite number among the results, and where it is not known which result is best. A job that was
-        pruned is never best.
+        The result is what main returned, or what `hydra.sweeper.value` names. None without a finite number among the
+        results, and where it is not known which is best, as with several directions. A job that was pruned, or does
+        not meet the constraints, is never best.
         """
-        return best_of(self.jobs, aim_of(self.jobs, self.start.direction))
+        return best_of(self.jobs, aim_of(self.jobs, self.start.aim))
+
+    @property
+    def pareto(self) -> tuple[SweepJob, ...]:
+        """
+        The completed jobs that no other one beats in all directions, by index.
+
+        With one direction those that are as good as the best. None where `best` would know of none.
+        """
+        if not self.start.directions:
+            aim = aim_of(self.jobs, self.start.aim)
+            best = best_of(self.jobs, aim)
+            return tuple(job for job in self.jobs if best is not None and aim.of(job) == aim.of(best))
+        return pareto_of(self.jobs, self.start)
+
+    @property
+    def importance(self) -> Mapping[str, float]:
+        """
+        How much of what came out each parameter of a search accounts for, most first; the shares sum up to 1.
+
+        Empty with fewer than 4 jobs that came to their end, and for a sweep that is no search.
+
+        Raises:
+            MissingExtraError: Optuna is not installed, and it was not worked out before.
+            StoreError: What the search learnt cannot be read.
+        """
+        return {} if self.search is None else self.search.importance()
+
+    @property
+    def study(self) -> Any:
+        """
+        The search as an `optuna.Study`: a copy in memory, whose trials are the jobs in order of their indices.
+
+        What is done with it changes nothing on record. None for a sweep that is no search.
+
+        Raises:
+            MissingExtraError: Optuna is not installed.
+            StoreError: What the search learnt cannot be read, or is kept where a record of somebody else's leads.
+        """
+        return None if self.search is None else self.search.study()
 
     def __repr__(self) -> str:
         """Return what tells sweeps apart, in a line: there may be thousands of jobs."""
@@ -251,6 +317,14 @@ class SweepRecord:
         return sweep_grid(self)
 
 
+class Searched(Protocol):
+    """What a search has learnt, read when it is asked for."""
+
+    def importance(self) -> Mapping[str, float]: ...
+
+    def study(self) -> Any: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Aim:
     """
@@ -259,28 +333,55 @@ class Aim:
     Attributes:
         direction: "maximize" or "minimize"; None when it is not known.
         name: The metric that the results are, where its name says so.
+        value: The key of a result, or the metric, that is compared; "" for the result itself.
+        constraints: What the best has to meet.
     """
 
     direction: str | None
     name: str = ""
+    value: str = ""
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def words(self) -> str:
         """What is best, such as "smallest loss"."""
-        return f"{'smallest' if self.direction == 'minimize' else 'largest'} {self.name}".strip()
+        return f"{'smallest' if self.direction == 'minimize' else 'largest'} {self.name or self.value}".strip()
+
+    def of(self, job: SweepJob) -> Any:
+        """Return what is compared of a job."""
+        return picked(self.value, job.result, job.metrics)[1] if self.value else job.result
+
+    def is_scored(self, job: SweepJob) -> bool:
+        """Whether a job may be best: it came to its end, with a finite number, and meets the constraints."""
+        has_ended = job.status is Status.COMPLETED and not job.pruned
+        return has_ended and is_finite(self.of(job)) and is_met(self.constraints, job)
 
 
-def aim_of(jobs: Iterable[SweepJob], direction: str | None) -> Aim:
-    """Return which result is best: as *direction* says, or else the name of a metric that ended as each result."""
-    if direction is not None:
-        return Aim(direction)
+def is_met(constraints: Iterable[Constraint], job: SweepJob) -> bool:
+    """Whether what came of a job is known to meet constraints."""
+    found = [(each, picked(each.name, job.result, job.metrics)[1]) for each in constraints]
+    return all(is_number(value) and each.missed_by(value) <= 0 for each, value in found)
+
+
+def aim_of(jobs: Iterable[SweepJob], said: Aim | str | None) -> Aim:
+    """
+    Return which result is best: as it was *said*, or else by the name of a metric that ended as each result.
+
+    Args:
+        jobs: The jobs.
+        said: What was said when the sweep began, or a direction alone.
+    """
+    if not isinstance(said, Aim):
+        said = Aim(said)
+    if said.direction is not None:
+        return said
     names: set[str] | None = None
-    for job in filter(is_scored, jobs):
-        same = {name for name, value in job.metrics.items() if value == job.result}
+    for job in filter(said.is_scored, jobs):
+        same = {name for name, value in job.metrics.items() if value == said.of(job)}
         names = same if names is None else names & same
-    said = {name: found for name in sorted(names or ()) if (found := direction_of(name))}
-    directions = set(said.values())
-    return Aim(directions.pop(), next(iter(said))) if len(directions) == 1 else Aim(None)
+    known = {name: found for name in sorted(names or ()) if (found := direction_of(name))}
+    directions = set(known.values())
+    return replace(said, direction=directions.pop(), name=next(iter(known))) if len(directions) == 1 else said
 
 
 def best_of(jobs: Iterable[SweepJob], aim: Aim) -> SweepJob | None:
@@ -288,39 +389,17 @@ def best_of(jobs: Iterable[SweepJob], aim: Aim) -> SweepJob | None:
     if aim.direction is None:
         return None
     sign = -1 if aim.direction == "minimize" else 1
-    return max(filter(is_scored, jobs), key=lambda job: sign * job.result, default=None)
+    return max(filter(aim.is_scored, jobs), key=lambda job: sign * aim.of(job), default=None)
 
 
-def is_scored(job: SweepJob) -> bool:
-    """Whether a job has a result that may be best: it came to its end, with a finite number."""
-    return job.status is Status.COMPLETED and not job.pruned and is_finite(job.result)
-
-
-def is_finite(value: Any) -> bool:
-    """Whether a value is a number, of any size, and neither NaN nor infinite."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0
-
-
-def direction_of(name: str) -> str | None:
-    """Return what the name of a result says of it: "minimize" of "val/loss", "maximize" of "test_acc"; else None."""
-    words = {word.lower() for word in _WORD.findall(name)}
-    words |= {word.rstrip("0123456789") for word in words}
-    if words & _TURNED:
-        return None
-    least, most = bool(words & _LESS), bool(words & _MORE)
-    return None if least is most else "minimize" if least else "maximize"
-
-
-_WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*")
-# fmt: off
-_LESS = frozenset((
-    "loss", "losses", "cost", "error", "errors", "err", "mse", "rmse", "rmsle", "mae", "mape", "nll", "perplexity",
-    "ppl", "regret", "wer", "cer", "fid", "bpc", "bpb",
-))
-_MORE = frozenset((
-    "acc", "accuracy", "auc", "auroc", "auprc", "f1", "precision", "recall", "score", "reward", "iou", "miou", "dice",
-    "bleu", "rouge", "psnr", "ssim", "r2", "elbo",
-))
-# fmt: on
-# such as "neg_mean_squared_error"
-_TURNED = frozenset(("neg", "negative", "inverse", "minus"))
+def pareto_of(jobs: Iterable[SweepJob], start: SweepStart) -> tuple[SweepJob, ...]:
+    """Return the jobs of a search by several numbers that no other one beats."""
+    signs = [1 if each == "minimize" else -1 for each in start.directions]
+    costs: list[tuple[SweepJob, list[Any]]] = []
+    for job in jobs:
+        found = [picked(each, job.result, job.metrics)[1] for each in start.value] if start.value else job.result
+        if not isinstance(found, (list, tuple)) or len(found) != len(signs) or not all(map(is_finite, found)):
+            continue
+        if job.status is Status.COMPLETED and not job.pruned and is_met(start.aim.constraints, job):
+            costs.append((job, [sign * value for sign, value in zip(signs, found, strict=True)]))
+    return tuple(job for job, cost in costs if not any(beats(other, cost) for _, other in costs))

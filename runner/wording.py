@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+from anew.runner.errors import AnewError
 from anew.runner.format.values import exact_form, plain, shown
 
 _LONG_FLOAT = re.compile(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
@@ -131,6 +134,52 @@ def printable(text: str) -> str:
 def in_a_line(error: BaseException | str, most: int = 1000) -> str:
     """Return what an error says, or a text, on one line, at most so many characters of it."""
     return " ".join(str(error).split())[:most]
+
+
+def place_of(error: BaseException) -> str:
+    """Return in which line of somebody's own an error came up, " in flaky.py:13"; nothing for an error of ours."""
+    import sysconfig
+    import traceback
+
+    if isinstance(error, AnewError):
+        return ""
+    installed = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+    places = ((Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__))
+    own = [each for each in places if each[0].is_absolute() and not any(map(each[0].is_relative_to, installed))]
+    own = [each for each in own if not each[0].is_relative_to(Path(__file__).parent)]
+    return f" in {own[-1][0].name}:{own[-1][1]}" if own else ""
+
+
+def users_frames(trace: TracebackType | None) -> TracebackType | None:
+    """
+    Return a traceback without frames of ours that a user's own frame stands behind, as of a run in a run.
+
+    Where the failure is in ours, those frames stay that lead from the user's last one to it.
+    """
+    each: list[TracebackType] = []
+    while trace is not None:
+        each.append(trace)
+        trace = trace.tb_next
+    kept: TracebackType | None = None
+    is_last = True
+    for step in reversed(each):
+        is_ours = str(step.tb_frame.f_globals.get("__name__", "")).startswith("anew.runner.")
+        is_last = is_last and is_ours
+        if is_last or not is_ours:
+            kept = TracebackType(kept, step.tb_frame, step.tb_lasti, step.tb_lineno)
+    return kept
+
+
+def trim_causes(error: BaseException) -> None:
+    """Have what an exception was raised from, or while handling, be shown by the user's own frames alone."""
+    seen = {id(error)}
+    todo = [error.__cause__, error.__context__]
+    while todo:
+        each = todo.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = users_frames(each.__traceback__)
+            todo += [each.__cause__, each.__context__]
 
 
 def sentence(text: str) -> str:

@@ -178,6 +178,12 @@ def command_lines(command: click.Command, name: str) -> Iterator[str]:
             yield from command_lines(below, f"{name} {each}")
 
 
+def _program(store: Path) -> Path:
+    path = store.parent / "fit.py"
+    path.write_text("RATE = 0.1\nNAMES = ['a']\n")
+    return path
+
+
 SHOWN: dict[str, Callable[[Path], list[str]]] = {
     "check": lambda store: ["check"],
     "comment": lambda store: ["comment", "1", "why"],
@@ -192,6 +198,7 @@ SHOWN: dict[str, Callable[[Path], list[str]]] = {
     "purge": lambda store: ["purge", "--yes"],
     "rerun": lambda store: ["rerun", "1", "lr=0.3", "--trust"],
     "restore": lambda store: ["restore", str(FolderStore.open(store).delete(1))],
+    "run": lambda store: ["run", "--params", str(_program(store))],
     "show": lambda store: ["show", "11"],
     "sweep list": lambda store: ["sweep", "list"],
     "sweep show": lambda store: ["sweep", "show"],

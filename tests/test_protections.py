@@ -98,10 +98,17 @@ ALL = [
     ),
     Protection(
         "a row of the index that is not what was written",
-        STORE + "index",
-        "return row if row.is_sound and row.crc == crc else None",
-        "return row if row.is_sound else None",
+        STORE + "index_file",
+        " and crc == _crc(values)",
+        "",
         "tests/store/test_damage.py::test_an_index_that_is_damaged_is_said_before_it_is_made_anew",
+    ),
+    Protection(
+        "a line that was changed in a run that goes on, behind which one was reading",
+        STORE + "following",
+        "if left or crc != place.crc:",
+        "if left:",
+        "tests/store/test_derived.py::test_a_line_that_is_changed_in_a_run_that_goes_on_is_said",
     ),
     Protection(
         "a cursor that names no place",

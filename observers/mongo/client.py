@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from anew.runner.errors import ConfigError, MissingExtraError, UnavailableError
+from anew.observers.mongo.prefixed import parted, prefixed
+from anew.runner.errors import ConfigError, MissingExtraError, StoreError, UnavailableError
 from anew.runner.format.redact import redact_text
 from anew.runner.wording import in_a_line
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_DATABASE = "anew"
 _KNOCK_S = 1.0
+_MOST_DOCUMENTS = 1_000_000
+_MOST_S = 120.0
 _EXAMPLE = "mongodb://localhost:27017/anew"
 
 
@@ -26,7 +31,8 @@ def connect(url: str, *, database: str | None = None, timeout_s: float = 5.0) ->
     Return a database, without a connection having been made yet.
 
     Args:
-        url: As MongoDB's drivers take it; replica sets, authentication and TLS are options in it.
+        url: As MongoDB's drivers take it; replica sets, authentication and TLS are options in it. One more option,
+            `collection_prefix`, is Sacred's: the collections `runs` and `metrics` are PREFIX_runs and PREFIX_metrics.
         database: Its name; None for the one in the URL, or else "anew".
         timeout_s: How long a server is looked for, and how long a reply is waited for, where the URL does not say.
 
@@ -44,6 +50,7 @@ def connect(url: str, *, database: str | None = None, timeout_s: float = 5.0) ->
         ) from error
     if not isinstance(url, str) or not url.startswith(("mongodb://", "mongodb+srv://")):
         raise ConfigError(f"{redact_text(str(url))!r} is no URL of a MongoDB; give one such as {_EXAMPLE}")
+    url, prefix = parted(url)
     milliseconds = max(1, int(timeout_s * 1000))
     waits = {
         "serverSelectionTimeoutMS": milliseconds,
@@ -55,7 +62,8 @@ def connect(url: str, *, database: str | None = None, timeout_s: float = 5.0) ->
     try:
         client: MongoClient[dict[str, Any]] = MongoClient(url, appname="anew", connect=False, **options)
         named = database or client.get_default_database(DEFAULT_DATABASE).name
-        return client.get_database(named, codec_options=CodecOptions(tz_aware=True))
+        found = client.get_database(named, codec_options=CodecOptions(tz_aware=True))
+        return prefixed(client, named, prefix, codec_options=found.codec_options) if prefix else found
     except (ConfigurationError, InvalidURI, ValueError, TypeError, OSError) as error:
         raise ConfigError(
             f"The MongoDB URL {redact_text(url)!r} cannot be used: {redact_text(str(error))}. It looks like: {_EXAMPLE}"
@@ -98,12 +106,30 @@ def insert_missing(
     return []
 
 
+def bounded(database: Database[dict[str, Any]], cursor: Iterable[Any], what: str = "runs") -> Iterator[Any]:
+    """Yield documents; a cursor that does not end ends here. Raises StoreError then."""
+    until = time.monotonic() + _MOST_S
+    for count, document in enumerate(cursor):
+        if count >= _MOST_DOCUMENTS or time.monotonic() > until:
+            raise StoreError(
+                f"MongoDB at {place(database)} goes on sending {what} after {count:,}; it is not read further."
+            )
+        yield document
+
+
 def place(database: Database[dict[str, Any]]) -> str:
-    """Return where a database is, for messages: "HOST:PORT/NAME", without anything secret."""
+    """Return where a database is, for messages: "HOST:PORT/NAME?collection_prefix=...", without anything secret."""
     found = database.client._topology_settings.seeds
     # a name of mongodb+srv:// stands for servers that are not known before it is resolved
     seeds = ",".join(sorted(host if port is None else f"{host}:{port}" for host, port in found))
-    return f"{seeds}/{database.name}"
+    prefix = prefix_of(database)
+    return f"{seeds}/{database.name}" + (f"?collection_prefix={quote(prefix, safe='')}" if prefix else "")
+
+
+def prefix_of(database: Database[dict[str, Any]]) -> str:
+    """Return what the names of Sacred's collections begin with; "" where they have no prefix."""
+    found = vars(database).get("prefix")
+    return found if isinstance(found, str) else ""
 
 
 @contextmanager

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 COUNTERS = "anew_counters"
 MADE = 2
-GREATEST = 2**53 - 1
+# as many digits as references have, but for the first: numbers beyond stand for an `_id` that is none
+GREATEST = 10**14 - 1
 _ATTEMPTS = 100
 _COUNTER: dict[str, Any] = {"_id": "runs"}
 # An index of another name or with other options is there; or its documents do not allow for it.

@@ -10,6 +10,7 @@ from dataclasses import field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from anew.observers.ending import is_lost
 from anew.observers.mongo import numbers as mongo_runs
 from anew.observers.mongo import sweeps
 from anew.observers.mongo.chunks import is_known
@@ -19,7 +20,7 @@ from anew.observers.mongo.fold import Fold, unpack
 from anew.observers.mongo.journal import Journal
 from anew.observers.mongo.metrics import Metrics
 from anew.observers.mongo.output import Output
-from anew.observers.mongo.view import NOT_NULL, Parts, changing_fields, unescape_key
+from anew.observers.mongo.view import LOST, NOT_NULL, Parts, changing_fields, unescape_key
 from anew.runner import events as ev
 from anew.runner.contracts import RunStore
 from anew.runner.dataclass import dataclass
@@ -127,7 +128,7 @@ class MongoObserver:
         self._run: _Run | None = None
         self._content: Content | None = None
         self._number: int | None = None
-        self._is_deleted = False
+        self._is_deleted = self._has_ended = False
         # what stays true of a run, whatever else has to be read again
         self._sources: dict[str, ContentRef] = {}
         self._seen: dict[str, int] = {}
@@ -170,6 +171,7 @@ class MongoObserver:
         for event in events:
             if isinstance(event, ev.RunStarted):
                 self._begin_run(event.record)
+            self._has_ended |= isinstance(event, ev.RunEnded)
         assert self._start is not None, "the first event is RunStarted"
         try:
             with in_our_words(self._database):
@@ -184,7 +186,16 @@ class MongoObserver:
             if self._run is not None and self._run.is_dirty:
                 self._publish(self._run)
         with suppress(Exception):
+            self._tell_lost()
+        with suppress(Exception):
             self._database.client.close()
+
+    def _tell_lost(self) -> None:
+        """Have the document say so where the run died without an end: nobody who reads it can tell."""
+        if self._start is None or self._has_ended or not is_lost(self._store, self._start.uid):
+            return
+        known = {"anew.uid": self._start.uid, "anew.ended": {"$ne": True}}
+        self._database["runs"].update_one(known, {"$set": {f"anew.{LOST}": datetime.now(timezone.utc)}})
 
     # --- one run ------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from anew.observers.mongo import numbers as mongo_runs
-from anew.observers.mongo.client import insert_missing
+from anew.observers.mongo.client import bounded, insert_missing
 from anew.observers.mongo.view import clean, value_view
 from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.format import ids
@@ -58,7 +58,7 @@ def of_number(database: Database[dict[str, Any]], number: int) -> dict[str, Any]
 def called(database: Database[dict[str, Any]], prefix: str = "") -> dict[int, str]:
     """Return the sweeps whose uid begins so: number -> uid, ascending."""
     query = {"uid": {"$gte": prefix, "$lt": f"{prefix}~"}}
-    documents = database[SWEEPS].find(query, {"uid": 1})
+    documents = bounded(database, database[SWEEPS].find(query, {"uid": 1}), "sweeps")
     return dict(
         sorted((each["_id"], each["uid"]) for each in documents if _is_number(each["_id"]) and is_uid(each["uid"]))
     )

@@ -26,6 +26,8 @@ from anew.runner.records import ContentRef, HardwareFacts, RunRecord, Status
 
 SACRED_FORMAT = "MongoObserver-0.7.0"
 FORMAT = 1
+# the member of `anew` that says when a run was found to have died without an end
+LOST = "lost"
 # fields that are rather not there
 NOT_NULL = frozenset({"fail_trace", "anew.record"})
 MOST_RECORD_BYTES = 4 * 2**20

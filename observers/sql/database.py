@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anew.observers.sql.tables import KEYS, TABLES, VERSION_TABLE, dumps, make_tables
+from anew.observers.sql.tables import KEYS, STATUS_VIEW, TABLES, VERSION_TABLE, dumps, make_tables, status_view
 from anew.runner.errors import AnewError, ConfigError, UnavailableError
 from anew.runner.wording import in_a_line
 
@@ -186,6 +186,8 @@ class Database:
                 self.tables["schema"].metadata.create_all(connection)
             if VERSION_TABLE not in there:
                 connection.execute(insert(self.tables["schema"]).values(version=SCHEMA_VERSION))
+            if STATUS_VIEW not in there:
+                self._make_view(connection)
         except (exc.OperationalError, exc.InterfaceError):
             raise
         except exc.DBAPIError as error:
@@ -194,6 +196,13 @@ class Database:
                 "database needs the right to make tables, once, and later to select, insert, update and delete. With "
                 "anew.observers.sql.schema=NAME they are in a schema of their own."
             ) from None
+
+    def _make_view(self, connection: Connection) -> None:
+        """Make the view of how runs stand; who may write to tables that are there may have no right to make one."""
+        from sqlalchemy import exc
+
+        with suppress(exc.ProgrammingError), connection.begin_nested():
+            connection.exec_driver_sql(status_view(self.tables["runs"], is_sqlite=self._is_sqlite))
 
     def _widen(self, connection: Connection, looker: Inspector) -> None:
         """Add to a table that an earlier version made the columns that runs have since; that one goes on without."""

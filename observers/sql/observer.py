@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from anew.observers.ending import is_lost
 from anew.observers.folders import folder_of_runs
 from anew.observers.sql.database import Database, SQLError, parse_url, shown_url
 from anew.observers.sql.rows import Changes, RunRows
@@ -26,10 +28,12 @@ class SQLObserver:
     Keeps runs in plain tables that need no knowledge of anew to be queried: `docs/sql.md` describes them.
 
     There are `anew_runs` (a row per run), `anew_params` (a row per value of the configuration), `anew_metrics` (a row
-    per point), `anew_artifacts`, `anew_inputs`, `anew_sources`, `anew_packages`, `anew_tags` and `anew_output`, and
-    `anew_schema` with the version of these tables. They are made when the first run comes, also by many runs at the
-    same moment. All names begin with `anew_`, whichever schema they are in: other tools call their tables `runs`,
-    `metrics` and `params` too. A table of that name that somebody else made is never touched.
+    per point), `anew_histograms`, `anew_artifacts`, `anew_inputs`, `anew_sources`, `anew_packages`, `anew_tags`,
+    `anew_comments` and `anew_output`, and `anew_schema` with the version of these tables; a view, `anew_status`, says
+    how runs stand now: UNKNOWN where that cannot be known, since nothing was heard of them for two minutes. They are
+    made when the first run comes, also by many runs at the same moment. All names begin with `anew_`, whichever schema
+    they are in: other tools call their tables `runs`, `metrics` and `params` too. A table of that name that somebody
+    else made is never touched.
 
     How a point is written once. A batch is one transaction: there whole or not at all. Each point has a unique key,
     its run, writer, number and name, and one that is there already is left alone; all other facts are set, not added
@@ -90,7 +94,7 @@ class SQLObserver:
         self._database: Database | None = None
         self._record: RunRecord | None = None
         self._is_ready = False
-        self._has_begun = False
+        self._has_begun = self._has_ended = False
 
     def __repr__(self) -> str:
         shown = None if self._url is None else shown_url(self._url)
@@ -151,11 +155,22 @@ class SQLObserver:
                 rows.begin(record, self._address())
             rows.write(Changes.of(events, output=self._output))
         self._is_ready = self._has_begun = True
+        self._has_ended |= any(isinstance(event, ev.RunEnded) for event in events)
 
     def close(self) -> None:
-        """Let go of the connection. Never raises."""
+        """Say of a run that was lost that it was, and let go of the connection. Never raises."""
+        with suppress(Exception):
+            self._tell_lost()
         if self._database is not None:
             self._database.close()
+
+    def _tell_lost(self) -> None:
+        """Have the run's row say so where the run died without an end: by the row alone nobody can tell."""
+        database, record = self._database, self._record
+        if database is None or record is None or self._has_ended or not is_lost(self._store, record.uid):
+            return
+        with database.transaction() as connection:
+            RunRows(connection, database, key_of(record.uid), record.started_at, self._batch).lose()
 
     def _prepare(self, database: Database, connection: Connection) -> None:
         try:

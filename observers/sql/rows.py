@@ -15,7 +15,7 @@ from anew.observers.sql.values import deeply_merged, double_of, in_utc, json_of,
 from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
-from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Verdict
+from anew.runner.records import ContentRef, ErrorFacts, RunRecord, Status, Verdict
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -27,7 +27,8 @@ class Changes:
     What a batch of events says, each thing once.
 
     Attributes:
-        points, output, later: Events, in order; `later` are those that change what the run's row holds as JSON.
+        points, histograms, comments, output, later: Events, in order; `later` are those that change what the run's row
+            holds as JSON.
         artifacts, inputs, sources: By name or path, the last one of each; artifacts with their time in seconds.
         tags: Whether a tag is there afterwards.
         run: Columns of the run's row.
@@ -36,6 +37,8 @@ class Changes:
     """
 
     points: list[ev.MetricsLogged] = field(default_factory=list)
+    histograms: list[ev.HistogramsLogged] = field(default_factory=list)
+    comments: list[ev.Commented] = field(default_factory=list)
     output: list[ev.OutputCaptured] = field(default_factory=list)
     later: list[ev.InfoSet | ev.Warned | ev.SeedsSet] = field(default_factory=list)
     artifacts: dict[str, tuple[ContentRef, float]] = field(default_factory=dict)
@@ -61,6 +64,10 @@ class Changes:
             self.newest = max(self.newest, event.t)
         if isinstance(event, ev.MetricsLogged):
             self.points.append(event)
+        elif isinstance(event, ev.HistogramsLogged):
+            self.histograms.append(event)
+        elif isinstance(event, ev.Commented):
+            self.comments.append(event)
         elif isinstance(event, ev.OutputCaptured):
             self.output.append(event)
         elif isinstance(event, (ev.InfoSet, ev.Warned, ev.SeedsSet)):
@@ -114,6 +121,8 @@ class RunRows:
     def write(self, changes: Changes) -> None:
         """Write what a batch of events says."""
         self._write_points(changes.points)
+        self._keep("histograms", [row for event in changes.histograms for row in self._histograms(event)])
+        self._keep("comments", map(_comment_row, changes.comments))
         self._put("artifacts", [self._artifact(*each) for each in changes.artifacts.values()])
         self._put("inputs", map(_file_row, changes.inputs.values()))
         self._put("sources", map(_file_row, changes.sources.values()))
@@ -122,6 +131,14 @@ class RunRows:
         # last of all, so that a row that people look at is locked for a moment only
         self._write_run({**changes.run, **self._merged(changes.later)})
         self._beat(changes)
+
+    def lose(self) -> None:
+        """Say that the run died without an end, unless its end came all the same."""
+        from sqlalchemy import update
+
+        runs = self._database.tables["runs"]
+        going = (runs.c.uid == self._uid, runs.c.ended_at.is_(None))
+        self._connection.execute(update(runs).where(*going).values(status=Status.LOST.value))
 
     def _keep(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         self._database.keep(self._connection, table, [{"uid": self._uid, **row} for row in rows])
@@ -138,6 +155,13 @@ class RunRows:
                 rows.append((self._uid, writer, event.q, key_of(name), event.step, number, text, event.t, at))
         for begin in range(0, len(rows), self._batch):
             self._database.keep_many(self._connection, "metrics", rows[begin : begin + self._batch])
+
+    def _histograms(self, event: ev.HistogramsLogged) -> Iterator[dict[str, Any]]:
+        where = {"writer": key_of(event.writer), "q": event.q, "step": event.step}
+        when = {"t": event.t, "logged_at": later(self._started_at, event.t)}
+        for name, it in event.values.items():
+            spread = {each: getattr(it, each) for each in ("low", "high", "mean", "std", "nans", "infinities")}
+            yield {**where, "name": key_of(name), "counts": list(it.counts), **spread, **when}
 
     def _artifact(self, artifact: ContentRef, t: float | None) -> dict[str, Any]:
         row = _file_row(artifact)
@@ -306,6 +330,12 @@ def _verdict(verdict: Verdict | None) -> dict[str, Any]:
 
 def _file_row(file: ContentRef) -> dict[str, Any]:
     return {"path": key_of(file.path), "sha256": file.sha256, "size_bytes": file.size}
+
+
+def _comment_row(event: ev.Commented) -> dict[str, Any]:
+    comment = event.comment
+    said = {"text": text_of(comment.text), "author": text_of(comment.by), "made_at": in_utc(comment.at)}
+    return {"writer": key_of(event.writer), "q": event.q, **said}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

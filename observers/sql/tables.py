@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _PREFIX = "anew_"
 VERSION_TABLE = f"{_PREFIX}schema"
+STATUS_VIEW = f"{_PREFIX}status"
+SILENT_S = 120
 
 dumps = partial(json.dumps, ensure_ascii=False, allow_nan=False)
 
@@ -23,7 +25,10 @@ TABLES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "id": ("int", "the run's number in its store; other stores have a run of that number, too"),
         "store": ("text", "where the run was recorded"),
         "experiment": ("text", ""),
-        "status": ("text", "RUNNING, COMPLETED, FAILED or INTERRUPTED; of a lost run RUNNING, and its heartbeat stops"),
+        "status": (
+            "text",
+            "RUNNING, COMPLETED, FAILED, INTERRUPTED or LOST, as last heard; as it stands now: anew_status",
+        ),
         "started_at": ("time", "UTC, as all times"),
         "ended_at": ("time", ""),
         "duration_s": ("float", "seconds; null while the run is going"),
@@ -92,6 +97,22 @@ TABLES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "t": ("float", "seconds since the run started"),
         "logged_at": ("time", ""),
     },
+    "histograms": {
+        "uid": ("text", ""),
+        "writer": ("text", "as in metrics"),
+        "q": ("int", "as in metrics"),
+        "name": ("text", ""),
+        "step": ("int", "may repeat and go back"),
+        "counts": ("json", "how many values lie in each bin; bins are equally wide, from low to high"),
+        "low": ("float", "the least finite value"),
+        "high": ("float", "the greatest finite value"),
+        "mean": ("float", "of the finite values"),
+        "std": ("float", "of the finite values"),
+        "nans": ("int", "how many values were NaN"),
+        "infinities": ("int", "how many values were infinite"),
+        "t": ("float", "seconds since the run started"),
+        "logged_at": ("time", ""),
+    },
     "artifacts": {
         "uid": ("text", ""),
         "name": ("text", ""),
@@ -113,6 +134,14 @@ TABLES: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "packages": {"uid": ("text", ""), "name": ("text", ""), "version": ("text", "")},
     "tags": {"uid": ("text", ""), "tag": ("text", "")},
+    "comments": {
+        "uid": ("text", ""),
+        "writer": ("text", "as in metrics"),
+        "q": ("int", "as in metrics"),
+        "text": ("text", ""),
+        "author": ("text", "the login name"),
+        "made_at": ("time", ""),
+    },
     "output": {
         "uid": ("text", ""),
         "offset_bytes": ("int", "where the piece begins in the log"),
@@ -125,11 +154,13 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "runs": ("uid",),
     "params": ("uid", "key"),
     "metrics": ("uid", "writer", "q", "name"),
+    "histograms": ("uid", "writer", "q", "name"),
     "artifacts": ("uid", "name"),
     "inputs": ("uid", "path"),
     "sources": ("uid", "path"),
     "packages": ("uid", "name"),
     "tags": ("uid", "tag"),
+    "comments": ("uid", "writer", "q"),
     "output": ("uid", "offset_bytes"),
 }
 # What is asked for over many runs. A metric's points are found by name and run in the order of steps, so that the
@@ -138,6 +169,7 @@ _INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "runs": (("experiment", "started_at"),),
     "params": (("key", "value_num"),),
     "metrics": (("name", "uid", "step"),),
+    "histograms": (("name", "uid", "step"),),
     "artifacts": (("sha256",),),
     "inputs": (("sha256",),),
     "packages": (("name", "version"),),
@@ -178,6 +210,22 @@ def make_tables(schema: str | None) -> dict[str, Table]:
         )
     tables["schema"] = sa.Table(VERSION_TABLE, metadata, sa.Column("version", sa.BigInteger(), nullable=False))
     return tables
+
+
+def status_view(runs: Table, *, is_sqlite: bool) -> str:
+    """
+    Return the statement that makes the view of how runs stand now.
+
+    A row stays as it was when its observer was last heard. Where that is a while ago, the run goes on, has ended, or
+    was lost, and nobody can tell by the database: its status is UNKNOWN.
+    """
+    since = f"datetime('now', '-{SILENT_S} seconds')" if is_sqlite else f"now() - interval '{SILENT_S} seconds'"
+    schema = f'"{runs.schema}".' if runs.schema else ""
+    is_silent = f"status IN ('RUNNING', 'QUEUED') AND heartbeat_at < {since}"
+    return (
+        f"CREATE VIEW {schema}{STATUS_VIEW} AS SELECT uid, id, experiment, "
+        f"CASE WHEN {is_silent} THEN 'UNKNOWN' ELSE status END AS status, heartbeat_at FROM {schema}{runs.name}"
+    )
 
 
 def _json_text() -> TypeEngine[Any]:

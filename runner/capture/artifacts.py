@@ -86,17 +86,30 @@ def _regular(path: Path) -> int:
 
 def _walk(folder: Path) -> Iterator[tuple[Path, str, int]]:
     root = folder.resolve()
-    for current, folders, files in os.walk(root, onerror=_unreadable):
-        for entry in folders:
-            linked = Path(current, entry)
-            if linked.is_symlink():
-                raise ArtifactError(
-                    f"{str(linked)!r} is a link to a folder; an artifact's folder holds files and folders of its own. "
-                    "Log the folder that it leads to as an artifact of its own."
-                )
-        for entry in files:
-            file = Path(current, entry)
-            yield file, file.relative_to(root).as_posix(), _inside(file, root)
+    yield from _below(root, "", root, ())
+
+
+def _below(folder: Path, prefix: str, root: Path, above: tuple[Path, ...]) -> Iterator[tuple[Path, str, int]]:
+    """Yield files with their names and permission bits; a link to another folder of the artifact has what that has."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entry.name for entry in entries)
+    except OSError as error:
+        raise ArtifactError(f"The folder {error.filename!r} cannot be read: {error.strerror}.") from error
+    for entry in found:
+        path = folder / entry
+        if not path.is_dir():
+            yield path, prefix + entry, _inside(path, root)
+            continue
+        target = path.resolve() if path.is_symlink() else path
+        if target in (folder, *above):
+            raise ArtifactError(f"The link {str(path)!r} leads in circles, to {str(target)!r}, and cannot be kept.")
+        if root not in target.parents:
+            raise ArtifactError(
+                f"The link {str(path)!r} leads out of the artifact's folder, to {str(target)!r}. "
+                "Log that folder as an artifact of its own."
+            )
+        yield from _below(target, f"{prefix}{entry}/", root, (*above, folder))
 
 
 def _inside(file: Path, root: Path) -> int:
@@ -110,7 +123,3 @@ def _inside(file: Path, root: Path) -> int:
             "Log that file as an artifact of its own."
         )
     return _regular(target)
-
-
-def _unreadable(error: OSError) -> None:
-    raise ArtifactError(f"The folder {error.filename!r} cannot be read: {error.strerror}.") from error

@@ -34,14 +34,14 @@ def capture_command(
     Args:
         function: The main function.
         entry: "call" where main was called from Python, "cells" from those of a notebook, "program" where *function*
-            runs one that has no main; None for a program that has one.
+            runs one that has no main, "command" where it runs any command; None for a program that has one.
         root: The project's root.
         call: Which call of it in this process it is.
     """
     options, flag, words = _started()
     kind, target, program = _program(function)
     argv = tuple(sys.argv)
-    if entry == "program":
+    if entry in ("program", "command"):
         argv = tuple(words[1:])  # what follows the module of ours that runs it
     elif _is_it(flag, words, kind, target):
         argv = (program if kind == "module" else words[0], *words[1:])
@@ -71,8 +71,16 @@ def capture_command(
     )
 
 
+def prints_outcome(command: CommandFacts) -> bool:
+    """Whether what a command prints is a part of what comes of it: it has no main, which would return something."""
+    return command.entry in ("program", "command")
+
+
 def program_files(command: CommandFacts) -> tuple[str, ...]:
-    """Return the files that a command starts, which need be no module's."""
+    """Return the files that a command starts, or that its words name, which need be no module's."""
+    if command.entry == "command":
+        named = [os.path.join(command.cwd, word) for word in command.argv]
+        return tuple(dict.fromkeys(os.path.normpath(path) for path in named if os.path.isfile(path)))
     path = command.target if command.entry != "module" else ""
     inside = os.path.join(path, "__main__.py")
     return tuple(each for each in (path, inside) if path and os.path.isfile(each))
@@ -149,7 +157,7 @@ def _is_ours(file: str, root: Path) -> bool:
 def unrepeatable(command: CommandFacts) -> tuple[str, ...]:
     """Return what is to be said where main lies in no file, which no re-run will find; of others nothing."""
     module, _, name = command.function.partition(":")
-    if command.entry == "cells":
+    if command.entry in ("cells", "command"):
         return ()
     if module == "__main__":
         has_file = command.entry == "module" or os.path.exists(command.target or "\0")

@@ -19,7 +19,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -71,11 +71,13 @@ class OutputCapture:
         places: A folder of the cache, where it is known which files other runs print into; None to take it that there
             are none. A file that others print into already is not followed: what they print is not this run's.
         follows: Whether a file is, at all.
+        is_apart: Whether what the thread that asks prints is not the run's, where Python's streams are wrapped.
 
     Attributes:
         settled_bytes: Once it has stopped, how many bytes of the log will not change any more; None when that is not
             known.
         sealed_bytes: How many of these have their checksums on record; likewise.
+        turns: How many lines of it are of stdout, of stderr, and so on by turns; None where that cannot be told.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class OutputCapture:
         secrets: Sequence[str] = (),
         places: Path | None = None,
         follows: bool = True,
+        is_apart: Callable[[], bool] = lambda: False,
     ) -> None:
         self._path = path
         # for the guard process, which is elsewhere
@@ -103,6 +106,7 @@ class OutputCapture:
         self._secrets = secrets
         self._places = places
         self._follows = follows
+        self._is_apart = is_apart
         self._printed: list[PrintedInto] = []
         self._log: int | None = None
         self._sources: list[Source] = []
@@ -115,6 +119,7 @@ class OutputCapture:
         self._caught_up = threading.Event()
         self.settled_bytes: int | None = None
         self.sealed_bytes: int | None = None
+        self.turns: tuple[int, ...] | None = None
 
     def start(self) -> None:
         """Begin to capture; to be called once."""
@@ -204,6 +209,8 @@ class OutputCapture:
             For each descriptor that is heard its writing end, None for one that stays where it is.
         """
         ends: dict[Identity, int | None] = {}
+        sources: dict[Identity, Source] = {}
+        prints: dict[Identity, int] = {}
         planned: dict[int, int | None] = {}
         for descriptor, name in _NAMES.items():
             if getattr(sys, f"__{name}__") is None:
@@ -215,11 +222,13 @@ class OutputCapture:
             if place not in ends:
                 file = file_behind(descriptor) if self._may_follow(descriptor) else None
                 source, end = file or stream_to(os.dup(descriptor))
-                self._sources.append(source)
+                sources[place] = source
                 ends[place] = end
                 if end is not None:
                     self._ends.add(end)
             planned[descriptor] = ends[place]
+            prints[place] = prints.get(place, 0) | descriptor
+        self._sources += [replace(each, prints=prints[place]) for place, each in sources.items()]
         return planned
 
     def _may_follow(self, descriptor: int) -> bool:
@@ -243,7 +252,7 @@ class OutputCapture:
             os.dup2(end, descriptor)
             stream = getattr(sys, _NAMES[descriptor])
             if could_seek and _leads_to(stream, descriptor):
-                keep_seekable(stream)
+                keep_seekable(getattr(stream, "of_the_process", stream))
         self._close_ends()
 
     def _close_ends(self) -> None:
@@ -263,6 +272,8 @@ class OutputCapture:
             setattr(sys, name, self._tees[name])
 
     def _copy(self, data: bytes) -> None:
+        if self._is_apart():
+            return
         rest = memoryview(data)
         with suppress(OSError):
             while rest and self._copies is not None:
@@ -332,7 +343,7 @@ class OutputCapture:
                 if drained is None:
                     return self._late(patience_s)
                 self.settled_bytes, self.sealed_bytes = drained.settled_bytes, drained.sealed_bytes
-                self._is_whole = drained.is_whole
+                self._is_whole, self.turns = drained.is_whole, drained.turns
                 return drained.problem
             except GuardGoneError:
                 self._take_over()
@@ -347,7 +358,7 @@ class OutputCapture:
                 return self._late(patience_s)
             self._caught_up.wait(0.01)
         self.settled_bytes, self.sealed_bytes = local.settled_bytes, local.sealed_bytes
-        self._is_whole = local.is_whole
+        self._is_whole, self.turns = local.is_whole, local.turns
         return local.problem
 
     def _late(self, patience_s: float) -> str:

@@ -152,17 +152,22 @@ def _check_spool() -> list[Finding]:
 def _tried(store: RunFolders | None, settings: tuple[str, ...], config_dir: str | None, trust: bool) -> list[Tried]:
     """Try observers."""
     # not at the top: it loads Hydra, which a check without observers does without
-    from anew.runner.dispatch.trial import configured, of_newest_run, tried
+    from anew.runner.dispatch.trial import configured, of_newest_run, tried, typed
 
     if settings or config_dir is not None:
-        return [tried(each.name, partial(dict, each.spec)) for each in configured(list(settings), config_dir)]
+        chosen = configured(list(settings), config_dir)
+        return [tried(each.name, partial(typed, each.spec, store)) for each in chosen]
     return [tried(name, resolve) for name, resolve in of_newest_run(store, trusted=trust)] if store is not None else []
 
 
 def _came(tried: Tried) -> str:
     if tried.problem:
         return styled(printable(tried.problem), "red")
-    return styled(printable(tried.left_alone), "yellow") if tried.left_alone else printable(tried.where)
+    return styled(printable(tried.left_alone), "yellow") if tried.left_alone else printable(_answer(tried))
+
+
+def _answer(tried: Tried) -> str:
+    return f"it answers: {tried.where}" if tried.answers else tried.where
 
 
 def _installation() -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ _LONGEST_CELL = 40
 @click.argument("refs", metavar="REF REF", nargs=-1, required=True, shell_complete=offers.runs)
 @json_option
 def diff_command(workbench: Workbench, refs: tuple[str, ...], as_json: bool) -> None:
-    """Show what differs between two runs: configuration, source, packages, hardware, inputs, result, metrics."""
+    """Show what differs between two runs: config, source, packages, hardware, inputs, result, metrics, histograms."""
     store = workbench.store
     first, second = map(store.get, two_of(store, refs))
     remark_damage([first, second], store.url)
@@ -112,6 +112,16 @@ def _print_metrics(section: Mapping[str, Any], names: tuple[str, str]) -> None:
     table(header, rows, keep=3, styles=[[None, "red", "green", "dim"]] * len(rows))
 
 
+def _print_histograms(section: Mapping[str, Any], names: tuple[str, str]) -> None:
+    rows = []
+    for name, values in section.items():
+        sides = [str(values[side]["count"]) if side in values else "-" for side in "ab"]
+        parting = values.get("first_difference")
+        rows.append([f"  {name}", *sides, f"at step {parting['step']}" if parting else "only one has it"])
+    header = ["  how many", f"run {names[0]}", f"run {names[1]}", "they part"]
+    table(header, rows, keep=3, styles=[[None, "red", "green", "dim"]] * len(rows))
+
+
 def _number(value: Any) -> Any:
     return float(value) if isinstance(value, str) else value
 
@@ -133,4 +143,5 @@ _PRINTERS = {
     "inputs": _print_contents,
     "artifacts": _print_contents,
     "metrics": _print_metrics,
+    "histograms": _print_histograms,
 }

@@ -12,7 +12,8 @@ from anew.runner.wording import closest
 
 _SECTIONS = {
     "Run": {
-        "run": ("run", "Run a program that knows nothing of Anew, as a run"),
+        "run": ("run", "Run a program that knows nothing of Anew, or a command, as a run"),
+        "log": ("log", "Log metrics from a shell script inside of a run"),
     },
     "Look": {
         "list": ("list", "Runs, newest first, with the keys that vary"),
@@ -64,7 +65,6 @@ _ELSEWHERE = {
     "describe": "show",
     "inspect": "show",
     "view": "show",
-    "log": "logs",
     "output": "logs",
     "tail": "logs",
     "metric": "metrics",

@@ -189,9 +189,23 @@ def _chosen(records: Sequence[RunRecord], asked: Sequence[str], *, in_full: bool
     # a note may be long, and is last: into a pipe it goes in full
     tags, note = ([name] if any(getattr(record, name) for record in records) else [] for name in ("tags", "note"))
     first = len(inputs) if in_full else _FIRST_INPUTS
-    telling = [*inputs[:first], *(["result"] if has_result else []), *metrics, *tags, *inputs[first:], *note]
+    telling = [
+        *_foreign_ids(records),
+        *inputs[:first],
+        *(["result"] if has_result else []),
+        *metrics,
+        *tags,
+        *inputs[first:],
+        *note,
+    ]
     named = [name for name in dict.fromkeys(asked) if name not in _SHOWN_ANYWAY]
     return [*named, *(name for name in telling if name not in named and _heading(name) not in named)]
+
+
+def _foreign_ids(records: Sequence[RunRecord]) -> list[str]:
+    """Return the column of what another program calls the runs, where that is not their numbers."""
+    called = (record.foreign.id != str(record.id) for record in records if record.foreign is not None)
+    return ["_id"] if any(called) else []
 
 
 def _heading(column: str) -> str:

@@ -52,7 +52,7 @@ def _store(context: click.Context) -> Workbench:
 def _items(records: Sequence[RunRecord], incomplete: str, *, last: bool) -> list[CompletionItem]:
     items = [CompletionItem("last", help="the newest run")] if last and records else []
     for record in records:
-        what = f"{printable(record.experiment)} {record.status.value} {ago(record.started_at)}"
+        what = f"{printable(record.experiment)} {record.state} {ago(record.started_at)}"
         items.append(CompletionItem(str(record.id), help=what))
     return [item for item in items if item.value.startswith(incomplete)]
 

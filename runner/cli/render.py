@@ -38,6 +38,7 @@ _STATUS: dict[str, str] = {
     Status.FAILED: "red",
     Status.INTERRUPTED: "yellow",
     Status.LOST: "red",
+    Status.UNKNOWN: "yellow",
     PRUNED: "cyan",
 }
 VERDICT_STYLES = {"identical": "green", "close": "yellow", "different": "red", "stopped": "yellow"}
@@ -83,8 +84,8 @@ def _safe(text: str) -> str:
 
 
 def status_style(status: str) -> str:
-    """Return the style of a status, as it is shown."""
-    return _STATUS[status]
+    """Return the style of a status, as it is shown; that of an interrupt for another program's own word."""
+    return _STATUS.get(status, _STATUS[Status.INTERRUPTED])
 
 
 def say(text: str = "") -> None:

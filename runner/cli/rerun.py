@@ -50,7 +50,12 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--trust", "trust_source", is_flag=True, help="Trust the source of a record that came from elsewhere."
         ),
-        click.option("--ignore", multiple=True, metavar="PATTERN", help="Metrics that need not come out the same."),
+        click.option(
+            "--ignore",
+            multiple=True,
+            metavar="PATTERN",
+            help="Metrics that need not come out the same; output: what a program prints.",
+        ),
         click.option("--rtol", type=Number(min=0), metavar="X", help="Relative tolerance: 'close' will do."),
         click.option(
             _STRICT_ALL, "strict", flag_value="all", hidden=True, help="What --strict=all is turned into; see there."

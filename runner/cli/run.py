@@ -1,4 +1,4 @@
-"""`anew run`: a program that knows nothing of Anew, as a run."""
+"""`anew run`: a program that knows nothing of Anew, or a command, as a run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import click
 
 from anew.runner.cli.context import Workbench, command, print_json
 from anew.runner.cli.render import remark, say, table
+from anew.runner.errors import ConfigError
 from anew.runner.program.parameters import MISSING, Parameter
 from anew.runner.program.program import Program, read_program
+from anew.runner.program.template import template_of
 from anew.runner.program.words import Asked, asked
 
 _PROGRAMS = "anew.runner.program"
@@ -44,38 +46,73 @@ class _AsTyped(click.Command):
 @click.option("--json", "as_json", is_flag=True, help="With --params: one JSON value on stdout.")
 def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: tuple[str, ...] = ()) -> int:
     r"""
-    Run a program that knows nothing of Anew, and record it as a run.
+    Run a program that knows nothing of Anew, or any command, and record it as a run.
 
     \b
     anew run train.py lr=0.1          its parameters, by name
     anew run -m pkg.train lr=0.1      a module
     anew run train.py -m lr=0.1,0.2   a sweep
     anew run train.py -- --lr 0.1     words as they are
+    anew run -- ./fit.sh {lr} lr=0.1  any command; -m before the -- for a sweep
+
+    A program with a main of Anew's is run as `python train.py lr=0.1` runs it; one with a main of Hydra's is given the
+    words as Hydra's.
 
     Parameters are found by reading the program: options of argparse, click, typer, absl, of dataclass parsers and fire,
     and names that it assigns a value to at its top level. Nothing of it runs before the run is on record.
+
+    Of a command {lr} is a parameter, which it is given in its words and as ANEW_PARAM_LR; what it leaves in
+    $ANEW_RUN_DIR is in the run's folder. Its exit status is the run's.
+
+    Before either, --metric 'acc=accuracy: (\S+)' has what is printed become a metric, any number of times; --metrics
+    auto takes lines such as "step: 3 loss: 0.2", and lines that are an object of JSON with numbers alone.
 
     Before the program: --name NAME files its runs under another name than the program's. After it: -q, --store URL,
     --unrecorded and settings of anew, as with any main.
     """
     wanted = asked(words)
+    if wanted.command is not None and (only_params or as_json):
+        _print_names(template_of(wanted.overrides, wanted.command, is_partial=True).names, as_json)
+        return 0
     if only_params or as_json:
         _print(read_program(wanted.target, is_module=wanted.is_module), as_json)
         return 0
     store = [f"--store={workbench.url}"] if workbench.url else []
-    _become([*_before(wanted), *store, *wanted.after])
+    program = read_program(wanted.target, is_module=wanted.is_module)
+    if program.found.main == "anew":
+        _become_main(wanted, store)
+    _become(["-m", _PROGRAMS, *_before(wanted), *store, *wanted.after])
     return 0
 
 
 def _before(wanted: Asked) -> list[str]:
     name = [] if wanted.name is None else [f"--name={wanted.name}"]
-    return [*name, *(["-m"] if wanted.is_module else []), wanted.target]
+    return [*name, *(["-m"] if wanted.is_module else []), *([wanted.target] if wanted.command is None else [])]
+
+
+def _become_main(wanted: Asked, store: list[str]) -> None:
+    """Go on as a program that records itself: what is typed is its main's."""
+    if wanted.name is not None:
+        raise ConfigError(
+            f"{wanted.target!r} has a main of an experiment, whose name its runs have; leave out --name {wanted.name}"
+        )
+    _become([*(["-m"] if wanted.is_module else []), wanted.target, *store, *wanted.after])
 
 
 def _become(words: list[str]) -> None:
     """Go on as the program that runs it: signals and the exit code are its own."""
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", _PROGRAMS, *words])
+    os.execv(sys.executable, [sys.executable, *words])
+
+
+def _print_names(names: tuple[str, ...], as_json: bool) -> None:
+    """List the parameters of a command."""
+    if as_json:
+        print_json([{"name": each, "type": "any", "default": None, "choices": None, "where": None} for each in names])
+    elif names:
+        table(["name"], [[each] for each in names])
+    else:
+        say("The command has no parameters; one is written {name}.")
 
 
 def _print(program: Program, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, takewhile
 
@@ -16,12 +17,14 @@ from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, remark_damage, say, status_style, styled, table
 from anew.runner.contracts import RunStore
+from anew.runner.dispatch.observer_log import printers
 from anew.runner.format.serial import record_to_json
 from anew.runner.query.branches import branches
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
-from anew.runner.records import ContentRef, RunRecord, Status
+from anew.runner.records import ContentRef, ObserverState, RunRecord, Status
 from anew.runner.store.choosing import choose
+from anew.runner.store.paths import TRANSFER
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.reuse import work_key
@@ -73,7 +76,7 @@ def _print(record: RunRecord, store: RunStore, full: bool) -> None:
     _source(record, full)
     _environment(record, full)
     _hardware(record)
-    _section("Observers", _observers(record, store.url))
+    _section("Observers", _observers(record, store))
     _runs_in_it(record, store)
     _next(record, store)
 
@@ -84,7 +87,7 @@ def _head(record: RunRecord) -> None:
     stopped = f" by {record.signal}" if record.signal else ""
     pairs(
         [
-            ("status", styled(record.state, status_style(record.state)) + stopped + ended),
+            ("status", styled(record.state, status_style(record.state)) + stopped + ended + _unheard(record)),
             ("started", f"{record.started_at.astimezone():%Y-%m-%d %H:%M:%S} ({ago(record.started_at)})"),
             ("took", duration(record.duration_s)),
             ("last sign of life", ago(record.heartbeat_at) if _unfinished(record) and record.heartbeat_at else ""),
@@ -101,6 +104,7 @@ def _head(record: RunRecord) -> None:
             ("started in", _parent(record)),
             ("re-run of", _rerun_of(record)),
             ("uid", record.uid),
+            (f"{record.foreign.program} _id" if record.foreign else "", record.foreign.id if record.foreign else ""),
             ("key", work_key(record)),
         ]
     )
@@ -154,7 +158,15 @@ def _rerun_of(record: RunRecord) -> str:
 
 
 def _unfinished(record: RunRecord) -> bool:
-    return record.status in (Status.RUNNING, Status.LOST)
+    return record.status in (Status.RUNNING, Status.LOST, Status.UNKNOWN)
+
+
+def _unheard(record: RunRecord) -> str:
+    """Return what is meant by a status that is not known."""
+    if record.status is not Status.UNKNOWN:
+        return ""
+    host = f" on {record.process.hostname}" if record.process else ""
+    return f": not heard of since, it goes on or has ended{host}, where `anew sync` delivers what is pending"
 
 
 def _section(title: str, items: Iterable[tuple[str, str]]) -> None:
@@ -164,14 +176,33 @@ def _section(title: str, items: Iterable[tuple[str, str]]) -> None:
         pairs([(name, text) for name, text in present])
 
 
-def _observers(record: RunRecord, store: str) -> Iterator[tuple[str, str]]:
+def _observers(record: RunRecord, store: RunStore) -> Iterator[tuple[str, str]]:
+    logs: list[str] = []
+    if record.observers and record.id is not None and isinstance(store, RunFolders):
+        with suppress(OSError):
+            logs = printers(store.layout.run(record.id))
     for name, state in record.observers.items():
-        rest = (
-            f"; {state.behind} events are pending, to deliver them: {as_typed(f'anew sync {record.id}', store)}"
-            if state.behind
-            else ""
-        )
-        yield name, f"{state.state}{rest}"
+        told = [state.state]
+        if state.behind:
+            told.append(f"{state.behind} events {_of_pending(name, state, record, store.url)}")
+        if state.aside and isinstance(store, RunFolders) and record.id is not None:
+            told.append(f"{state.aside} set aside, listed in {store.layout.run(record.id).aside(name)}")
+        if name in logs:
+            told.append(
+                f"what it printed: {as_typed(f'anew logs {record.id} --observer {shlex.quote(name)}', store.url)}"
+            )
+        yield name, "; ".join(told)
+
+
+def _of_pending(name: str, state: ObserverState, record: RunRecord, store: str) -> str:
+    """Return what there is to say about events that an observer has not got."""
+    if state.recorded:
+        return f"are pending, to deliver them: {as_typed(f'anew sync {record.id}', store)}"
+    if name.startswith(TRANSFER):
+        return "are pending, which the same `anew sync SOURCE TARGET` copies"
+    if record.status is Status.RUNNING:
+        return "are pending"
+    return "were not delivered, and cannot be later: it was given in Python; they are in the record"
 
 
 def _error(record: RunRecord) -> None:

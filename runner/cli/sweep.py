@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,26 +14,26 @@ import click
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
 from anew.runner.cli.sweep_jobs import group_to_json, pairs_of, print_csv, print_groups, varying
-from anew.runner.errors import MissingExtraError, StoreError
+from anew.runner.cli.sweep_search import print_search, search_to_json
+from anew.runner.errors import StoreError
 from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
 from anew.runner.store.sweep_state import Runs, ScannedOnce, job_state, read_sweep
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.groups import groups_of
 from anew.runner.sweep.report import ranking
-from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_scored
+from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_met
 from anew.runner.wording import ago, duration, printable, short
 
 if TYPE_CHECKING:
     from anew.runner.records import RunRecord
-    from anew.runner.search.summary import SearchSummary
     from anew.runner.store.run_folders import RunFolders
     from anew.runner.store.sweep_folder import SweepFolder
 
 _MOST_METRICS = 4
+_UNMET = " !"
 _WATCH_S = 1.0
 _MOST_JOBS = 50
-_MOST_BEST = 5
 
 
 @click.group("sweep", invoke_without_command=True)
@@ -52,7 +51,9 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
     store = workbench.folders
     runs = ScannedOnce(store)
     found = (_sweep_if_begun(store.sweep_folder(number), runs) for number in store.sweep_numbers())
-    sweeps = [sweep for sweep in found if sweep is not None and not _is_deleted(sweep)]
+    sweeps = [sweep for sweep in found if sweep is not None and not sweep.is_deleted]
+    # a number says when a sweep came into this store, which is later of one that was synced
+    sweeps.sort(key=lambda sweep: (sweep.start.started_at, sweep.id), reverse=True)
     remark_damage(_runs_of(sweeps, store), store.url)
     if as_json:
         print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
@@ -112,7 +113,7 @@ def show_command(
             for warning in (*sweep.warnings, *flaws):
                 remark(f"warning: {printable(warning)}")
             told = [group_to_json(group) for group in groups]
-            print_json({**_to_json(sweep, jobs=True), "groups": told, "search": _search_to_json(folder, trust)})
+            print_json({**_to_json(sweep, jobs=True), "groups": told, "search": search_to_json(folder, trust)})
         elif as_csv:
             remark_damage(_runs_of([sweep], store), store.url)
             print_csv(jobs, groups, by)
@@ -123,9 +124,9 @@ def show_command(
             remark_damage(_runs_of([sweep], store), store.url)
             for flaw in flaws:
                 remark(f"warning: {printable(flaw)}")
-            _print(sweep, jobs[:most], aim)
+            _print(sweep, jobs[:most], aim, _shared(_runs_of([sweep], store)))
             print_groups(sweep, groups[:most], by)
-            _print_search(sweep, folder, trust)
+            print_search(sweep, folder, trust)
             _print_rest(sweep, max(0, len(jobs) - most), store.url)
         if not watch or sweep.status is not Status.RUNNING:
             return
@@ -141,6 +142,7 @@ def show_command(
 @click.option("--workers", type=WholeNumber(min=1), metavar="N", help="Jobs at a time, in processes of their own.")
 @click.option("--code", type=click.Choice(["recorded", "current"]), help="Which source, when it changed since.")
 @click.option("--trust", is_flag=True, help="Trust a record that came from elsewhere, and a plan that was changed.")
+@click.option("-q", "--quiet", is_flag=True, help="Leave out what is said on stderr of how it goes.")
 @click.argument("settings", nargs=-1)
 def resume_command(
     workbench: Workbench,
@@ -150,27 +152,31 @@ def resume_command(
     workers: int | None,
     code: str | None,
     trust: bool,
+    quiet: bool,
     settings: tuple[str, ...],
 ) -> int:
     """
     Run what has not completed of a sweep, once more each: what failed, was lost or interrupted, and what never began.
 
-    SETTINGS are overrides of the recording, such as anew.sweep.max_time=1h. Completed jobs are left as they are.
+    SETTINGS are overrides of the recording, such as anew.sweep.max_time=1h, and of a search how long it is to be:
+    hydra.sweeper.n_trials=40. Completed jobs are left as they are.
     """
     if "=" in ref:
         ref, settings = "last", (ref, *settings)
-    wrong = next((each for each in settings if not each.lstrip("+~").startswith("anew.")), None)
-    if wrong is not None:
-        raise click.UsageError(
-            f"{wrong!r} is no setting of anew's. What the jobs are was planned; for more of them: anew sweep add."
-        )
-    chosen = [*settings, *([f"anew.sweep.workers={workers}"] if workers else [])]
+    changes = [each for each in settings if not each.lstrip("+~").startswith("anew.")]
+    settings = tuple(each for each in settings if each not in changes)
+    chosen = [
+        *settings,
+        *([f"anew.sweep.workers={workers}"] if workers else []),
+        *(["anew.quiet=true"] if quiet else []),
+    ]
     return _starting().resume(  # type: ignore[no-any-return]
         ref,
         store=workbench.folders,
         failed=failed,
         missing=missing,
         settings=chosen,
+        changes=changes,
         code=code,
         trust_source=trust,
         tell=lambda text: remark(f"anew: {printable(text)}"),
@@ -281,72 +287,45 @@ def _sweep_if_begun(folder: SweepFolder, runs: Runs) -> SweepRecord | None:
     return None
 
 
-def _is_deleted(sweep: SweepRecord) -> bool:
-    """Whether all runs of a sweep are in the trash."""
-    begun = [job for job in sweep.jobs if job.attempts]
-    return bool(begun) and all(job.deleted for job in begun) and sweep.status is not Status.RUNNING
-
-
 def _runs_of(sweeps: Sequence[SweepRecord], store: RunFolders) -> list[RunRecord]:
     """Return the runs of sweeps: what is damaged of them is damaged of what is shown of the sweep."""
     numbers = [number for sweep in sweeps for job in sweep.jobs for number in job.runs]
     return list(store.runs(numbers).values())
 
 
-def _search_in(folder: Path, trusted: bool) -> SearchSummary | None:
-    """Return what a search has found so far; None for a sweep that is none."""
-    if not folder.exists():
-        return None
-    # most sweeps are no searches
-    from anew.runner.search.summary import summary
-
-    return summary(folder.parent, trusted=trusted)
-
-
-def _print_search(sweep: SweepRecord, folder: Path, trusted: bool) -> None:
-    try:
-        found = _search_in(folder, trusted)
-    except (MissingExtraError, StoreError) as error:
-        remark(str(error))
-        return
-    if found is None:
-        return
-    if found.unopened:
-        how = as_typed(f"anew sweep show {sweep.id} --trust", folder.parent.parent.parent)
-        remark(f"The search by {found.sampler} is kept in {printable(found.unopened)}; to have it opened: {how}")
-        return
-    states = ", ".join(f"{count} {state}" for state, count in found.n_trials.items())
-    say(f"search by {found.sampler}, seed {found.seed}: {states} of {found.wanted}")
-    for best in found.best[:_MOST_BEST]:
-        values = " ".join(short(value) for value in best.values)
-        params = " ".join(f"{key}={short(value)}" for key, value in best.params.items())
-        say(f"  best  {values}  job {best.index}  {params}")
-    if found.importance:
-        shares = ", ".join(f"{key} {share:.0%}" for key, share in found.importance.items())
-        say(f"  importance  {shares}")
-
-
 def _best(sweep: SweepRecord) -> str:
-    aim = aim_of(sweep.jobs, sweep.start.direction)
+    aim = aim_of(sweep.jobs, sweep.start.aim)
     best = best_of(sweep.jobs, aim)
-    return f"{short(best.result)} ({aim.words})" if best else ""
+    return f"{short(aim.of(best))} ({aim.words})" if best else ""
 
 
 def _print_unordered(jobs: Sequence[SweepJob], aim: Aim) -> None:
     """Say of a table in which the best might come first why it does not."""
-    if aim.direction is None and sum(map(is_scored, jobs)) > 1:
+    if aim.direction is None and sum(map(aim.is_scored, jobs)) > 1:
         remark("Which result is best is not known: --min or --max; for sweeps to come anew.sweep.direction=minimize")
 
 
-def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], aim: Aim) -> None:
+def _shared(runs: Sequence[RunRecord]) -> list[str]:
+    """Return what people said of all runs of a sweep, in lines: its tags, and its note."""
+    tags = [tag for tag in (runs[0].tags if runs else ()) if all(tag in run.tags for run in runs)]
+    notes = {run.note for run in runs}
+    note = notes.pop() if len(notes) == 1 else None
+    return [*([f"tags  {short(tuple(tags))}"] if tags else []), *([f"note  {printable(note)}"] if note else [])]
+
+
+def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], aim: Aim, shared: Sequence[str]) -> None:
     start = sweep.start
     head = f"sweep {sweep.id} of {sweep.experiment}"
     order = f"  {styled(f'best first: {aim.words}', 'dim')}" if aim.direction is not None else ""
-    status = styled(sweep.status.value, status_style(sweep.status))
+    status = "DELETED" if sweep.is_deleted else styled(sweep.status.value, status_style(sweep.status))
     say(f"{head}  {status}  {ago(start.started_at)}  {sweep.told()}{order}")
     say(f"  {printable(' '.join(sweep.overrides))}")
+    for line in shared:
+        say(f"  {line}")
     for warning in sweep.warnings:
         remark(f"warning: {warning}")
+    if sweep.is_deleted:
+        remark(f"All of its runs were deleted. To have back those in the trash: anew restore sweep:{sweep.id}")
     if not jobs:
         return
     _print_unordered(jobs, aim)
@@ -361,7 +340,7 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], aim: Aim) -> None:
             "" if job.run is None else f"{job.run}{'*' if job.reused else ''}",
             job.state,
             *(values[key][row] for key in keys),
-            short(job.result),
+            f"{short(job.result)}{'' if _meets(job, aim) else _UNMET}",
             *(short(job.metrics.get(name)) for name in metrics),
             duration(job.duration_s),
             *([printable(job.error or "")] if has_error else []),
@@ -371,12 +350,19 @@ def _print(sweep: SweepRecord, jobs: Sequence[SweepJob], aim: Aim) -> None:
     table(titles, rows)
 
 
+def _meets(job: SweepJob, aim: Aim) -> bool:
+    """Whether a job that came to its end meets the constraints of its search, if there are any."""
+    return job.status is not Status.COMPLETED or job.pruned or is_met(aim.constraints, job)
+
+
 def _print_rest(sweep: SweepRecord, left_out: int, store: str) -> None:
     """Say what the table leaves out."""
     if left_out:
         remark(f"{left_out} more jobs; to see them: {as_typed(f'anew sweep show {sweep.id} --all', store)}")
     if any(job.reused for job in sweep.jobs):
         remark("* done before the sweep, and not run again")
+    if not all(_meets(job, sweep.start.aim) for job in sweep.jobs):
+        remark(f"{_UNMET.strip()} does not meet {', '.join(sweep.start.constraints)}, and is not best")
 
 
 def _column(jobs: Sequence[SweepJob], key: str) -> list[str]:
@@ -415,35 +401,13 @@ def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
         "overrides": list(sweep.overrides),
         "sweeper": sweep.start.sweeper,
         "launcher": sweep.start.launcher,
-        "direction": aim_of(sweep.jobs, sweep.start.direction).direction,
+        "direction": aim_of(sweep.jobs, sweep.start.aim).direction,
         "best": sweep.best.index if sweep.best else None,
         "counts": {status.value: count for status, count in sweep.counts().items()},
     }
     if jobs:
         data["jobs"] = [_job_to_json(job) for job in sweep.jobs]
     return data
-
-
-def _search_to_json(folder: Path, trusted: bool) -> dict[str, Any] | None:
-    try:
-        found = _search_in(folder, trusted)
-    except (MissingExtraError, StoreError) as error:
-        return {"error": str(error)}
-    if found is None:
-        return None
-    return {
-        "directions": list(found.directions),
-        "sampler": found.sampler,
-        "seed": found.seed,
-        "wanted": found.wanted,
-        "trials": dict(found.n_trials),
-        "best": [
-            {"index": each.index, "values": [plain(value) for value in each.values], "params": plain(dict(each.params))}
-            for each in found.best
-        ],
-        "importance": dict(found.importance),
-        "unopened": found.unopened or None,
-    }
 
 
 def _job_to_json(job: SweepJob) -> dict[str, Any]:

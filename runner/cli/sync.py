@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,18 +18,18 @@ from anew.runner import errors
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import all_of
 from anew.runner.cli.context import Workbench, command, json_option, print_json
-from anew.runner.cli.render import say
+from anew.runner.cli.render import remark, say
 from anew.runner.config.build import read_settings
 from anew.runner.dispatch.pending import Delivered, deliver, pending
 from anew.runner.dispatch.pending import drop as drop_pending
-from anew.runner.dispatch.spool import remove_delivered, spool_folder
+from anew.runner.dispatch.spool import is_spool, spool_folder, tidy
 from anew.runner.dispatch.sweeps import move_sweeps
 from anew.runner.dispatch.transfer import Moved, to_folder, to_observer
 from anew.runner.errors import StoreError
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
-from anew.runner.wording import printable
+from anew.runner.wording import printable, some
 
 _PREFIX = "anew.observers."
 
@@ -66,7 +68,7 @@ def sync_command(
     if drop is not None:
         return _drop(workbench, refs, drop, as_json)
     while True:
-        if len(refs) == 2 and all(_is_place(word) for word in refs):
+        if _are_places(refs):
             left = _transfer(refs[0], refs[1], as_json)
         else:
             left = _deliver(workbench, refs, changes, as_json, quiet=watch, trusted=trust)
@@ -75,8 +77,35 @@ def sync_command(
         time.sleep(max(0.1, every))
 
 
+def _are_places(words: list[str]) -> bool:
+    """
+    Whether words are a source and a target, which may be a folder that is not there yet.
+
+    Raises:
+        click.UsageError: A place is among words that are none.
+    """
+    places = [word for word in words if _is_place(word)]
+    if places and len(words) == 2 and (len(places) == 2 or (words[0] in places and not _is_run(words[1]))):
+        return True
+    if places:
+        place = shlex.quote(places[0])
+        raise click.UsageError(
+            f"{places[0]!r} is the place of a store, and {'the other words name runs' if words[1:] else 'no run'}. "
+            f"To deliver what is pending there: anew sync --store {place}. To copy its runs: "
+            f"anew sync {place} TARGET, a folder (./42 for one that is called like a run) or mongodb://..."
+        )
+    return False
+
+
 def _is_place(word: str) -> bool:
-    return "://" in word or "/" in word or Path(word).is_dir()
+    if "://" in word:
+        return True
+    return not word.startswith("sweep:") and ("/" in word or Path(word).is_dir())
+
+
+def _is_run(word: str) -> bool:
+    """Whether a word, which is no folder, can name a run or several."""
+    return bool(re.fullmatch(r"last(~\d+)?|\d[\d,-]*|[a-z]+:.*|.*[<>=].*", word))
 
 
 # --- what is pending ------------------------------------------------------------------------------------------
@@ -99,8 +128,8 @@ def _deliver(
                 results.append(result)
                 if not as_json and not (quiet and not result.events):
                     say(_told(result, store))
-            if spooled:
-                remove_delivered(store, number)
+        if spooled:
+            tidy(store)
     if as_json:
         print_json([asdict(result) for result in results])
     elif not results and not quiet:
@@ -117,8 +146,8 @@ def _drop(workbench: Workbench, refs: list[str], name: str, as_json: bool) -> in
                 dropped.append({"number": number, "observer": name, "events": events})
                 if not as_json:
                     say(f"run {number}, {printable(name)}: {events} events given up; they stay in the record")
-            if spooled:
-                remove_delivered(store, number)
+        if spooled:
+            tidy(store)
     if as_json:
         print_json(dropped)
     elif not dropped:
@@ -129,7 +158,7 @@ def _drop(workbench: Workbench, refs: list[str], name: str, as_json: bool) -> in
 def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[RunFolders, Iterable[int], bool]]:
     if refs:
         store = workbench.folders
-        yield store, all_of(store, refs, "Nothing was delivered.").numbers, False
+        yield store, all_of(store, refs, "Nothing was delivered.").numbers, is_spool(store)
         return
     spool = spool_folder()
     has_spool = (spool / "FORMAT").exists()
@@ -139,6 +168,9 @@ def _work(workbench: Workbench, refs: list[str]) -> Iterable[tuple[RunFolders, I
         if workbench.url is not None or not has_spool:
             raise
     else:
+        if is_spool(store):
+            yield store, pending(store), True
+            return
         yield store, pending(store), False
     if has_spool:
         kept = open_run_folders(spool)
@@ -163,20 +195,34 @@ def _told(result: Delivered, store: RunFolders) -> str:
 def _transfer(source_url: str, target_url: str, as_json: bool) -> bool:
     """Copy all runs, and then the sweeps that they are of; return whether something is left."""
     source = open_run_folders(source_url)
-    target = open_run_folders(target_url, create=True)
+    target = _target(target_url)
     moved: list[Moved] = []
     for each in chain(_moves(source, target), move_sweeps(source, target)):
         moved.append(each)
         if not as_json and each.what != "there already":
             where = f" -> {printable(each.to)}" if each.to else ""
+            what = f"{each.kind} {printable(each.name) or each.number}" if each.number else "no run"
             told = f" ({printable(each.detail)})" if each.detail else ""
-            say(f"{each.kind} {each.number}{where}: {each.what}{told}")
+            say(f"{what}{where}: {each.what}{told}")
     if as_json:
         print_json([asdict(each) for each in moved])
     else:
         new, there = _count(moved, "copied", "updated"), _count(moved, "there already").removesuffix(" runs")
-        say(f"{new or '0 runs'} copied{f'; {there} were there already' if there else ''}.")
-    return any(each.what in ("going on", "failed") or each.damaged for each in moved)
+        left = [each for each in moved if not each.to and each.is_left]
+        say(
+            f"{new or '0 runs'} copied{f'; {there} were there already' if there else ''}"
+            f"{f'; {len(left)} left out: {_left_out(left)}' if left else ''}."
+        )
+    return any(each.is_left for each in moved)
+
+
+def _left_out(moved: list[Moved]) -> str:
+    """Return what is not there, and why, by the reason."""
+    names: dict[str, list[str]] = {}
+    for each in moved:
+        called = f"{'' if each.kind == 'run' else f'{each.kind} '}{printable(each.name) or each.number}"
+        names.setdefault(each.what, []).append(called if each.number else "what is no run")
+    return "; ".join(f"{some(those)} ({what})" for what, those in names.items())
 
 
 def _count(moved: Iterable[Moved], *what: str) -> str:
@@ -185,6 +231,15 @@ def _count(moved: Iterable[Moved], *what: str) -> str:
     return " and ".join(
         f"{count} {kind}{'' if count == 1 and kind == 'sweep' else 's'}" for kind, count in kinds.items()
     )
+
+
+def _target(url: str) -> RunFolders:
+    """Return the store that is copied to; a folder that is none yet becomes one, which is said."""
+    is_new = "://" not in url and not Path(url, "FORMAT").exists()
+    target = open_run_folders(url, create=True)
+    if is_new:
+        remark(f"A store was made in {target.url}.")
+    return target
 
 
 def _moves(source: RunFolders, target: RunFolders) -> Iterable[Moved]:

@@ -26,7 +26,7 @@ def welcome(workbench: Workbench) -> None:
         newest = store.find(limit=1)
         say(f"{len(store.numbers())} runs in {store.url}")
         for record in newest:
-            status = styled(record.status.value, status_style(record.status))
+            status = styled(record.state, status_style(record.status))
             say(f"Newest: run {record.id} of {record.experiment}, {status}, started {ago(record.started_at)}")
     say()
     named = workbench.url

@@ -10,6 +10,7 @@ from anew.runner.config.private.versions import supported
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.redact import REDACTED
 from anew.runner.settings import COMMON
+from anew.runner.wording import place_of
 
 # an interpolation that only refers to another value
 _PLAIN = re.compile(r"\$\{[\w.\[\]-]+\}")
@@ -44,7 +45,9 @@ def build_observer(name: str, spec: Mapping[str, Any]) -> Any:
         cause = error.__cause__
         if isinstance(cause, AnewError):
             raise cause from error
-        reason = f"{type(cause).__name__}: {cause}" if cause is not None else str(error).splitlines()[0]
+        reason = (
+            f"{type(cause).__name__}: {cause}{place_of(cause)}" if cause is not None else str(error).splitlines()[0]
+        )
         raise ConfigError(f"anew.observers.{name}: {target} cannot be built: {reason}") from error
     return observer_of(name, observer)
 

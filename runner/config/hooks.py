@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner.dataclass import dataclass
 from anew.runner.places import OwnPlaces, Places
-from anew.runner.records import Provenance
+from anew.runner.records import Provenance, RunRecord
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Ticket:
         packed: The job's configuration, for a process on this machine that trusts this one; see `packed`.
         shared: What all jobs of the sweep have of that.
         digest: Of all that the job runs, for a process that reads it from the store; "" where it need not.
+        refused: Why it fails before it begins, since it could not be composed; "" where it could.
     """
 
     index: int
@@ -96,6 +97,7 @@ class Ticket:
     packed: bytes
     shared: bytes
     digest: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +112,9 @@ class Launching:
         sweeper: The dotted name of the sweeper's class.
         planned_ahead: Whether the sweeper says all jobs before the first begins.
         direction: What the sweeper calls best, where it says; "maximize" or "minimize".
+        directions: The same for each of the numbers that the sweeper goes by.
+        value: What these are: keys of what main returns, or metrics; none where main returns them.
+        constraints: What the sweeper asks of a result beside.
         multirun: The file that Hydra's sweepers write, in the folder of `hydra.sweep.dir`.
     """
 
@@ -119,6 +124,9 @@ class Launching:
     sweeper: str = ""
     planned_ahead: bool = True
     direction: str | None = None
+    directions: tuple[str, ...] = ()
+    value: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
     multirun: Path | None = None
 
 
@@ -183,6 +191,10 @@ class SweepHooks(Protocol):
         """Return how a job stands."""
         ...
 
+    def withdraw(self) -> None:
+        """Leave nothing of a sweep of which no job was planned."""
+        ...
+
     def end(self, reason: str, detail: str = "") -> SweepRecord:
         """End, and return how it went. `reason` as in `ConductorEnded`."""
         ...
@@ -213,6 +225,10 @@ class JobHooks(Protocol):
 
     def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
         """Take a place for a sweep; return its folder, and what records it. Called at most once, before any job."""
+        ...
+
+    def earlier(self, settings: Mapping[str, Any], where: str) -> Sequence[RunRecord]:
+        """Return the runs on record that meet a filter. Raises FilterError."""
         ...
 
     def task(self) -> Callable[[], tuple[TaskSpec, JobHooks]]:

@@ -11,11 +11,12 @@ from dataclasses import replace
 from anew.runner import events as ev
 from anew.runner.contracts import Batching, Beginning, Observer, RunStore
 from anew.runner.dataclass import dataclass
+from anew.runner.dispatch.observer_log import ObserverLog
 from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.format.redact import Redactor
 from anew.runner.store.position import Cursor, CursorFile, Position
 from anew.runner.store.stream import Batch, RunSource
-from anew.runner.wording import in_a_line
+from anew.runner.wording import in_a_line, place_of
 
 LEAST_WAIT_S = 0.25
 GREATEST_WAIT_S = 30.0
@@ -61,7 +62,9 @@ class Delivery:
         build: Makes the observer; called when there is something to deliver.
         store: Where the run's content is read from.
         redactor: Takes secrets out of errors before they are written down.
+        log: Takes what the observer prints, where the caller has that told apart, and its tracebacks.
         is_over: Whether there is no time left; asked between events that are handed over one by one.
+        tell: Called with the first error of an event that the observer refuses, and is handed again.
     """
 
     def __init__(
@@ -73,7 +76,9 @@ class Delivery:
         build: Callable[[], Observer],
         store: RunStore,
         redactor: Redactor,
+        log: ObserverLog,
         is_over: Callable[[], bool] = lambda: False,
+        tell: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.name = name
         self.source = source
@@ -81,7 +86,10 @@ class Delivery:
         self._build = build
         self._store = store
         self._redactor = redactor
+        self._log = log
         self._is_over = is_over
+        self._tell = tell
+        self._has_refused = False
         self._observer: Observer | None = None
 
     @property
@@ -122,8 +130,10 @@ class Delivery:
         """Close the observer, if there is one. Never raises."""
         observer, self._observer = self._observer, None
         if observer is not None:
-            with suppress(Exception):
+            try:
                 observer.close()
+            except Exception as error:
+                self._log.note("close", error)
 
     def note(self, error: str) -> None:
         """Write down what went wrong, for `anew show`. Never raises."""
@@ -210,9 +220,19 @@ class Delivery:
                 raise self._out_of_reach(error) from error
             except Exception as error:
                 problem = error
+                self._refused(event, error, attempt)
             else:
                 return None
         return problem
+
+    def _refused(self, event: ev.Event, error: Exception, attempt: int) -> None:
+        text = self.described(error)
+        self.note(text)
+        if not attempt:
+            self._log.note(f"handle({type(event).__name__} {event.writer}/{event.q})", error)
+        if not self._has_refused:
+            self._has_refused = True
+            self._tell(text)
 
     # --- errors -------------------------------------------------------------------------------------------------
 
@@ -220,14 +240,17 @@ class Delivery:
         """Return an error as one line that may be kept."""
         text = str(error) or "no reason given"
         kind = "" if isinstance(error, AnewError) else f"{type(error).__name__}: "
-        return self._redactor.text(f"{kind}{in_a_line(text)}"[:1000])
+        return self._redactor.text(f"{kind}{in_a_line(text)}"[:1000] + place_of(error))
 
     def _out_of_reach(self, error: OSError) -> UnavailableError:
         text = self.described(error)
+        if text != self.cursor.error:
+            self._log.note("out of reach", error)
         self.note(text)
         return UnavailableError(text)
 
     def _broken(self, what: str, error: Exception) -> BrokenObserverError:
+        self._log.note(what, error)
         text = f"The observer {self.name!r} {what}: {self.described(error)}"
         self.note(text)
         return BrokenObserverError(text)

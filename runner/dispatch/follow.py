@@ -12,6 +12,7 @@ from typing import Any
 from anew.runner.config.build import build_observer, observer_of
 from anew.runner.dataclass import dataclass
 from anew.runner.dispatch import link
+from anew.runner.dispatch.apart import ApartStreams, aloud
 from anew.runner.dispatch.host import Host, Task
 from anew.runner.dispatch.specs import write_spec
 from anew.runner.errors import AnewError
@@ -47,6 +48,7 @@ class _Follower:
     state: str = ""
     error: str = ""
     told: str = ""
+    refusal: str = ""
     sink: str = ""
     restarted: bool = False
     has_started: bool = False
@@ -85,6 +87,7 @@ class Followers:
         self._say = say
         self._changed = threading.Condition()
         self._host: Host | None = None
+        self._streams = ApartStreams(root_is_theirs=False)
         self._followers: list[_Follower] = []
         self._is_ending = False
 
@@ -131,6 +134,12 @@ class Followers:
         Args:
             in_a_hurry: Asked while waiting; True ends it.
         """
+        try:
+            return self._finish(in_a_hurry)
+        finally:
+            self._streams.end()
+
+    def _finish(self, in_a_hurry: Callable[[], bool]) -> list[str]:
         began = time.monotonic()
         self._is_ending = True
         for follower in self._followers:
@@ -174,6 +183,7 @@ class Followers:
     def _within(self, build: Callable[[], Any], follower: _Follower) -> None:
         if self._host is None:
             self._host = Host(lambda message: self._take_message(self._followers[message["id"]], message))
+            self._streams.begin()
         number = len(self._followers) - 1
         task = Task(
             number=number,
@@ -205,27 +215,36 @@ class Followers:
             error = str(message.get("error", ""))
             # of one that is required the run does not go on; whoever waits for it says why
             waits = follower.required and not follower.has_started
+            if state == "refusing" and not follower.refusal:
+                news = f"refuses what it is handed: {sentence(error)} The run goes on; in full: {self._logs(follower)}"
             if state == "failing" and not follower.error and not waits and error != follower.told:
                 news = f"is behind: {sentence(error)} The run goes on, and it is tried again."
                 follower.told = error
             # at the end of the run it is said anyway
             if message.get("broken") and not follower.required and not self._is_ending:
                 news = f"gets nothing: {sentence(error)} The run goes on."
-            follower.state = state
-            follower.error = str(message.get("error", ""))
+            if state == "refusing":
+                follower.refusal = error
+            else:
+                follower.state, follower.error = state, error
             follower.sink = str(message.get("sink", ""))
             follower.has_started = follower.has_started or state in ("started", "done")
             if state in ("done", "left"):
                 follower.is_over.set()
             self._changed.notify_all()
         if news:
-            self._say(f"the observer {follower.name!r} {news}")
+            with aloud():
+                self._say(f"the observer {follower.name!r} {news}")
 
     def _again(self, follower: _Follower) -> None:
         try:
             follower.begin(follower)
         except link.SidecarGoneError as error:
             self._take_message(follower, {"state": "left", "error": str(error)})
+
+    def _logs(self, follower: _Follower) -> str:
+        words = f"anew logs {self._layout.folder.name} --observer {follower.name}"
+        return as_typed(words, self._layout.folder.parent)
 
     def _remains(self, follower: _Follower) -> str:
         cursor = read_cursor(self._layout.cursor(follower.name))
@@ -234,7 +253,7 @@ class Followers:
                 return ""
             path = self._layout.aside(follower.name)
             return f"the observer {follower.name!r} could not take {cursor.aside} events; they are listed in {path}"
-        error = follower.error or ("it is slow" if follower.has_started else "it did not answer")
+        error = follower.error or follower.refusal or ("it is slow" if follower.has_started else "it did not answer")
         behind = RunSource(self._layout, None).behind(cursor.done)
         again = as_typed(f"anew sync {self._layout.folder.name}", self._layout.folder.parent)
         how = f"To deliver them: {again}" if follower.kept else "They are in the record."

@@ -12,7 +12,9 @@ from typing import Any
 
 from anew.runner.contracts import Observer
 from anew.runner.dataclass import dataclass
+from anew.runner.dispatch.apart import belonging_to
 from anew.runner.dispatch.delivery import Backoff, BrokenObserverError, Delivery, OutOfTimeError
+from anew.runner.dispatch.observer_log import ObserverLog
 from anew.runner.errors import UnavailableError
 from anew.runner.format.redact import Redactor
 from anew.runner.store.folder import FolderStore
@@ -63,7 +65,7 @@ class Host:
 
     Args:
         tell: Called, from several threads, with what happens to a task: `{"id": ..., "state": ...}` where state is
-            "started", "failing" (with "error"), "done" (with "aside") or "left" (with "error", and
+            "started", "refusing" or "failing" (with "error"), "done" (with "aside") or "left" (with "error", and
             "broken" where trying again would not help).
     """
 
@@ -109,14 +111,20 @@ class Host:
                     return
                 source = RunSource(layout, int(task.folder.name))
                 life = _Life(task, source)
+                redactor = redactor_of(task.secrets)
+                log = ObserverLog(layout, task.name, redactor=redactor)
+                stack.callback(log.close)
+                stack.enter_context(belonging_to(log))
                 delivery = Delivery(
                     source,
                     CursorFile(layout, task.name),
                     name=task.name,
                     build=task.build,
                     store=store,
-                    redactor=_redactor(task.secrets),
+                    redactor=redactor,
+                    log=log,
                     is_over=lambda: life.is_over,
+                    tell=lambda error: self._say(task, "refusing", error=error),
                 )
                 stack.callback(delivery.close)
                 self._deliver(task, delivery, life)
@@ -145,7 +153,7 @@ class Host:
                 task.finish.wait(backoff.seconds) if not task.finish.is_set() else time.sleep(_BETWEEN_LAST_TRIES_S)
                 continue
             except OutOfTimeError:
-                self._say(task, "left", error="there was no time for the rest")
+                self._say(task, "left", error=delivery.cursor.error or "there was no time for the rest")
                 return
             except BrokenObserverError as error:
                 self._say(task, "left", error=str(error), broken=True)
@@ -158,7 +166,7 @@ class Host:
                 if task.share < 1 and not task.finish.is_set():
                     task.finish.wait(min(_MOST_REST_S, (time.monotonic() - began) * (1 / task.share - 1)))
                 if life.is_over:
-                    self._say(task, "left", error="there was no time for the rest")
+                    self._say(task, "left", error=delivery.cursor.error or "there was no time for the rest")
                     return
                 continue
             if delivery.cursor.done.ended:
@@ -196,7 +204,7 @@ class _Life:
         return now > self._task.deadline
 
 
-def _redactor(secrets: tuple[str, ...]) -> Redactor:
+def redactor_of(secrets: tuple[str, ...]) -> Redactor:
     redactor = Redactor.of_environment()
     redactor.learn(secrets)
     return redactor

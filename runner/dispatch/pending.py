@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Observer
 from anew.runner.dataclass import dataclass
+from anew.runner.dispatch.apart import ApartStreams, belonging_to
 from anew.runner.dispatch.delivery import BrokenObserverError, Delivery
+from anew.runner.dispatch.observer_log import ObserverLog
 from anew.runner.dispatch.outside import leads_out
-from anew.runner.dispatch.permission import permitted_spec
-from anew.runner.dispatch.specs import RecordedObserver, read_specs
+from anew.runner.dispatch.permission import find_modules, permitted_spec
+from anew.runner.dispatch.specs import RecordedObserver, is_own_record, read_specs
 from anew.runner.errors import AnewError, UnavailableError
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.store.paths import RunLayout
@@ -118,7 +122,22 @@ def _deliver_recorded(
         spec = permitted_spec(layout, observer, record, again=again, typed=typed, trusted=trusted)
     except AnewError as error:
         return Delivered(number=number, observer=name, behind=behind(layout, name), error=str(error))
-    return deliver_to(store, number, name, partial(build_observer, name, spec), secrets=tuple(secrets_in(spec)))
+    find_modules(layout, record, spec)
+    build, secrets = partial(build_observer, name, spec), tuple(secrets_in(spec))
+    with _in_folder(record.command.cwd if is_own_record(layout) else ""):
+        return deliver_to(store, number, name, build, secrets=secrets)
+
+
+@contextmanager
+def _in_folder(folder: str) -> Iterator[None]:
+    """Be where the run was, if that is there: relative paths of its observers mean what they meant in it."""
+    before = os.getcwd()
+    with suppress(OSError):
+        os.chdir(folder or before)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def deliver_to(
@@ -137,19 +156,26 @@ def deliver_to(
             waiting = behind(layout, name)
             return Delivered(number=number, observer=name, behind=waiting, error="another process delivers it now")
         source = RunSource(layout, number)
-        delivery = Delivery(source, CursorFile(layout, name), name=name, build=build, store=store, redactor=redactor)
+        log, streams = ObserverLog(layout, name, redactor=redactor), ApartStreams(root_is_theirs=True)
+        cursor = CursorFile(layout, name)
+        delivery = Delivery(source, cursor, name=name, build=build, store=store, redactor=redactor, log=log)
+        streams.begin()
         try:
-            events, error = _deliver_all(delivery)
+            with belonging_to(log):
+                try:
+                    events, error = _deliver_all(delivery)
+                finally:
+                    delivery.close()
         finally:
-            delivery.close()
-        cursor = delivery.cursor
+            streams.end()
+            log.close()
         return Delivered(
             number=number,
             observer=name,
             events=events,
-            behind=source.behind(cursor.done),
-            aside=cursor.aside,
-            sink=cursor.sink,
+            behind=source.behind(delivery.cursor.done),
+            aside=delivery.cursor.aside,
+            sink=delivery.cursor.sink,
             error=error,
         )
 

@@ -9,6 +9,8 @@ and is taken as it is.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -63,7 +65,7 @@ def permitted_spec(
             observer=observer.name,
         )
     found = resolved_spec(observer.name, recorded, record.config, own=is_own)
-    known = {target: offer.dotted for offer in offers(OBSERVERS).values() for target in (offer.name, offer.dotted)}
+    known = _known()
     for target in _targets(found):
         if isinstance(target, str) and is_own and _is_of_project(target, record):
             known[target] = target
@@ -75,6 +77,30 @@ def permitted_spec(
                 observer=observer.name,
             )
     return {**_replaced(found, known), **resolved_spec(observer.name, changes, {}, own=True)}
+
+
+def find_modules(layout: RunLayout | None, record: RunRecord | None, spec: Mapping[str, Any]) -> None:
+    """
+    Have modules of one's own found as a run finds them, for an observer that may be built and is none that is known.
+
+    A run has its script's folder on `sys.path`, and the command `anew` has not. Nothing is imported here, and no folder
+    that somebody else's record names becomes part of the path.
+
+    Args:
+        layout: The folder of a run, for folders of its project; None where there is none.
+        record: Its record.
+        spec: What is about to be built.
+    """
+    if all(target in _known() for target in _targets(spec)):
+        return
+    own = record.command.import_paths if layout and record and is_own_record(layout) else ()
+    folders = [path for path in dict.fromkeys((*own, os.getcwd())) if path not in sys.path and os.path.isdir(path)]
+    sys.path[:0] = folders
+
+
+def _known() -> dict[str, str]:
+    """Return where the observers of installed packages are, by that and by the names that they are offered under."""
+    return {target: offer.dotted for offer in offers(OBSERVERS).values() for target in (offer.name, offer.dotted)}
 
 
 def _is_of_project(target: str, record: RunRecord) -> bool:

@@ -9,6 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from anew.runner.dispatch.arguments import unfit_arguments
 from anew.runner.errors import ConfigError, MissingExtraError
 from anew.runner.settings import ObserverSettings
 
@@ -23,7 +24,7 @@ def refuse_impossible(observers: Iterable[ObserverSettings]) -> None:
     Refuse observers that could never be built here.
 
     Raises:
-        ConfigError: What `_target_` names is not there.
+        ConfigError: What `_target_` names is not there, or does not take its arguments.
         MissingExtraError: A library is not installed.
     """
     for each in observers:
@@ -40,6 +41,8 @@ def refuse_impossible(observers: Iterable[ObserverSettings]) -> None:
                 f"To have it: pip install 'anew[{extra}]'",
                 extra=extra,
             )
+        if unfit := unfit_arguments(each.name, each.spec):
+            raise ConfigError(f"The observer {each.name!r} cannot work: {unfit}", observer=each.name)
 
 
 def extras() -> dict[str, list[str]]:

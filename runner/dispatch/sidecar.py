@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.config.build import build_observer
+from anew.runner.dispatch.beside import PrintedBeside
 from anew.runner.dispatch.host import Host, Task
 
 # how long an observer that does not return from a call is waited for after the time it had
@@ -40,13 +41,23 @@ def main(descriptor: int) -> None:
             except OSError:
                 return
 
-    host = Host(tell)
+    printed = PrintedBeside()
+    printed.begin()
+
+    def heard(message: Mapping[str, Any]) -> None:
+        if message["state"] in ("done", "left"):
+            printed.forget(message["id"])
+        tell(message)
+
+    host = Host(heard)
     try:
         for text in line.makefile("rb"):
             message = json.loads(text)
             if message["do"] == "follow":
                 sys.path[:] = message["path"]
-                host.follow(_task(message))
+                task = _task(message)
+                printed.expect(task)
+                host.follow(task)
             elif message["do"] == "finish":
                 host.finish(message["id"], message["seconds"])
     except OSError:
@@ -54,6 +65,7 @@ def main(descriptor: int) -> None:
         pass
     host.owner_gone()
     host.join(_STUCK_S)
+    printed.end()
     os._exit(0)
 
 

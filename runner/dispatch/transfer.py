@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,10 +23,11 @@ from anew.runner.store.curate import contents
 from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, copy_with_holes, sync_folder
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.paths import FETCHED, RunLayout
+from anew.runner.store.paths import FETCHED, TRANSFER, RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
+from anew.runner.store.stream import RunSource
 from anew.runner.wording import some
 
 # what a process that delivers, or fetches, keeps for itself
@@ -40,8 +42,10 @@ class Moved:
     Attributes:
         kind: "run" or "sweep".
         number: In the source.
-        to: In the target; None when it is not there.
-        what: "copied", "updated", "there already", "going on" or "failed".
+        name: What the run is called there: the number, or the identifier that it stands for.
+        to: In the target; empty when it is not there.
+        what: "copied", "updated", "there already", or, of what is left out, "going on", "queued", "not heard of" or
+            "failed".
         detail: Why, and what is missing.
         damaged: Whether content of it is not what its digest says, and is therefore not there.
     """
@@ -52,6 +56,20 @@ class Moved:
     what: str
     detail: str = ""
     damaged: bool = False
+    name: str = ""
+
+    @property
+    def is_left(self) -> bool:
+        """Whether it is not in the target, or not as it should be."""
+        return self.damaged or self.what not in ("copied", "updated", "there already")
+
+
+# why a run that has not ended is left for the next time
+_LEFT = {
+    Status.RUNNING: ("going on", ""),
+    Status.QUEUED: ("queued", "it has not started"),
+    Status.UNKNOWN: ("not heard of", "its end has not come; on its machine: anew sync"),
+}
 
 
 def every_run(record: RunRecord) -> bool:
@@ -65,8 +83,8 @@ def to_folder(
     """
     Copy runs, oldest first, byte for byte; those that are there already get what was added to them since.
 
-    A run keeps its number where that is free. One that goes on is left for the next time. Interrupted, nothing is half
-    there, and the next call goes on.
+    A run keeps its number where that is free and means anything. One that goes on, or of which that cannot be told, is
+    left for the next time. Interrupted, nothing is half there, and the next call goes on.
 
     Args:
         source: The store.
@@ -80,18 +98,21 @@ def to_folder(
         number, record = run.number, run.record
         layout = source.present(number)
         there = _same(target, record.uid)
+        moved = partial(Moved, number=number, name=run.name)
         if outside := leads_out(layout) or (leads_out(target.layout.run(there)) if there is not None else ""):
-            yield Moved(number=number, to="", what="failed", detail=outside)
+            yield moved(to="", what="failed", detail=outside)
         elif there is not None:
             added = _add_journals(layout, target.layout.run(there))
-            yield Moved(number=number, to=str(there), what="updated" if added else "there already")
-        elif record.status is Status.RUNNING:
-            yield Moved(number=number, to="", what="going on")
+            yield moved(to=str(there), what="updated" if added else "there already")
+        elif record.status in _LEFT:
+            what, why = _LEFT[record.status]
+            yield moved(to="", what=what, detail=why)
         else:
             lost = copy_contents(source, target, contents(source.get(number)))
-            to = _place(layout, target, number)
-            detail = lost.told(source.url)
-            yield Moved(number=number, to=str(to), what="copied", detail=detail, damaged=bool(lost.damaged))
+            to = _place(layout, target, None if run.is_made_up else number)
+            yield moved(to=str(to), what="copied", detail=lost.told(source.url), damaged=bool(lost.damaged))
+    if is_meant is every_run:
+        yield from _unreadable(source)
 
 
 def to_observer(
@@ -114,7 +135,7 @@ def to_observer(
     Raises:
         StoreError: The source cannot be read, or its cursors not be written.
     """
-    name = f"sync-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+    name = f"{TRANSFER}{hashlib.sha256(url.encode()).hexdigest()[:12]}"
     for run in _oldest_first(source, is_meant):
         number, record = run.number, run.record
         layout = source.present(number)
@@ -122,13 +143,34 @@ def to_observer(
             # emptied since
             layout.cursor(name).unlink(missing_ok=True)
         done = deliver_to(source, number, name, build)
-        what = "failed" if done.error else "copied" if done.events else "there already"
-        if done.events and record.status is Status.RUNNING:
-            what = "going on"
+        is_there = not done.events or (has(record.uid) and _was_sent(layout, name, done.sink))
+        new = "updated" if has(record.uid) else "copied"
+        what = "failed" if done.error else "there already" if is_there else new
+        if done.events and record.status in _LEFT:
+            what = _LEFT[record.status][0]
         aside = f"{done.aside} events could not be taken" if done.aside else ""
         lost = _lost(source, number) if done.events else Lost()
         detail = "; ".join(filter(None, (done.error or aside, lost.told(source.url))))
-        yield Moved(number=number, to=done.sink, what=what, detail=detail, damaged=bool(lost.damaged))
+        yield Moved(number=number, name=run.name, to=done.sink, what=what, detail=detail, damaged=bool(lost.damaged))
+    if is_meant is every_run:
+        yield from _unreadable(source)
+
+
+def _was_sent(layout: RunLayout, name: str, sink: str) -> bool:
+    """Whether an observer of the run has sent all of it to the same place, under another name."""
+    others = (path for path in layout.observers.glob("*.cursor") if path != layout.cursor(name))
+    cursors = (read_cursor(path) for path in others)
+    return any(
+        each.sink == sink and not each.aside and not RunSource(layout, None).behind(each.done)
+        for each in cursors
+        if sink
+    )
+
+
+def _unreadable(source: RunFolders) -> Iterator[Moved]:
+    """Yield what a source has among its runs, and cannot read."""
+    for why in source.left_out():
+        yield Moved(number=0, to="", what="failed", detail=why)
 
 
 def _oldest_first(source: RunFolders, is_meant: Callable[[RunRecord], bool]) -> list[StoredRun]:
@@ -206,8 +248,8 @@ def _is_copied(source: RunFolders, reference: ContentRef, file: BinaryIO, lost: 
     return True
 
 
-def _place(layout: RunLayout, target: FolderStore, number: int) -> int:
-    """Copy a run's folder; it gets its number when it is complete."""
+def _place(layout: RunLayout, target: FolderStore, number: int | None) -> int:
+    """Copy a run's folder; it gets its number, or the next, when it is complete."""
     temporary = target.root / f".run-{ids.new_uid()}"
     try:
         shutil.copytree(
@@ -221,6 +263,10 @@ def _place(layout: RunLayout, target: FolderStore, number: int) -> int:
             to.folder.rmdir()
             raise
         sync_folder(target.root)
+    except shutil.Error as error:
+        # of each file that could not be copied: (source, target, why); the first says it
+        _, place, why = error.args[0][0]
+        raise StoreError(f"Cannot write {place}: {why}", path=str(place)) from error
     except OSError as error:
         raise cannot("write", target.root, error) from error
     finally:
@@ -232,10 +278,9 @@ def _not_delivery(layout: RunLayout) -> Callable[[str, list[str]], list[str]]:
     return lambda folder, names: [name for name in names if name in _OWN] if Path(folder) == layout.folder else []
 
 
-def _free(target: FolderStore, number: int) -> RunLayout:
+def _free(target: FolderStore, number: int | None) -> RunLayout:
     """Claim the same number, or else the next; the folder is empty, so that another can take its place."""
-    layout = target.layout.run(number)
-    if number > max(target.numbers(), default=0) or not layout.folder.exists():
+    if number is not None and not (layout := target.layout.run(number)).folder.exists():
         with suppress(FileExistsError):
             layout.folder.mkdir()
             return layout

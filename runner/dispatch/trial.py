@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import partial
 from typing import Any
 
@@ -11,13 +12,16 @@ from anew.runner.config.build import build_observer
 from anew.runner.config.private.versions import supported
 from anew.runner.contracts import Checking
 from anew.runner.dataclass import dataclass
-from anew.runner.dispatch.permission import LeftAloneError, permitted_spec
-from anew.runner.dispatch.specs import read_specs
+from anew.runner.dispatch.permission import LeftAloneError, find_modules, permitted_spec
+from anew.runner.dispatch.specs import RecordedObserver, read_specs
 from anew.runner.errors import AnewError
 from anew.runner.format.redact import Redactor, secrets_in
+from anew.runner.records import RunRecord
 from anew.runner.settings import ObserverSettings, Settings
+from anew.runner.store.paths import RunLayout
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stream import RunSource
+from anew.runner.wording import place_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,12 +34,14 @@ class Tried:
         where: Where it delivers to.
         problem: What is wrong.
         left_alone: Why it was not tried, and how to allow it.
+        answers: Whether it was asked, and not only built.
     """
 
     name: str
     where: str = ""
     problem: str = ""
     left_alone: str = ""
+    answers: bool = False
 
 
 def configured(settings: Sequence[str], config_dir: str | None) -> tuple[ObserverSettings, ...]:
@@ -62,7 +68,23 @@ def of_newest_run(store: RunFolders, *, trusted: bool = False) -> Iterator[tuple
         layout = store.layout.run(run.number)
         for name, observer in read_specs(layout).items():
             record = RunSource(layout, run.number).record
-            yield name, partial(permitted_spec, layout, observer, record, again="anew check", trusted=trusted)
+            yield name, partial(_permitted, layout, observer, record, trusted)
+
+
+def _permitted(layout: RunLayout, observer: RecordedObserver, record: RunRecord, trusted: bool) -> Mapping[str, Any]:
+    spec = permitted_spec(layout, observer, record, again="anew check", trusted=trusted)
+    find_modules(layout, record, spec)
+    return spec
+
+
+def typed(spec: Mapping[str, Any], store: RunFolders | None) -> Mapping[str, Any]:
+    """Return what was typed, with its modules found here, and where the newest run found them, if that is one's own."""
+    layout, record = None, None
+    if store is not None:
+        for run in store.newest(1):
+            layout, record = store.layout.run(run.number), run.record
+    find_modules(layout, record, spec)
+    return spec
 
 
 def tried(name: str, resolve: Callable[[], Mapping[str, Any]]) -> Tried:
@@ -71,16 +93,18 @@ def tried(name: str, resolve: Callable[[], Mapping[str, Any]]) -> Tried:
     try:
         spec = resolve()
         redactor.learn(secrets_in(spec))
-        observer = build_observer(name, spec)
-        try:
-            where = observer.check() if isinstance(observer, Checking) else "can be built"
-        finally:
-            with suppress(Exception):
-                observer.close()
+        # what it prints is not the answer
+        with redirect_stdout(sys.stderr):
+            observer = build_observer(name, spec)
+            try:
+                where = observer.check() if isinstance(observer, Checking) else "can be built"
+            finally:
+                with suppress(Exception):
+                    observer.close()
     except LeftAloneError as error:
         return Tried(name=name, left_alone=str(error))
     except AnewError as error:
         return Tried(name=name, problem=redactor.text(str(error)))
     except Exception as error:
-        return Tried(name=name, problem=redactor.text(f"{type(error).__name__}: {error}"))
-    return Tried(name=name, where=where)
+        return Tried(name=name, problem=redactor.text(f"{type(error).__name__}: {error}{place_of(error)}"))
+    return Tried(name=name, where=where, answers=isinstance(observer, Checking))

@@ -81,7 +81,14 @@ class BySweep:
     index: int
 
 
-Ref = ByNumber | ByUid | ByAge | BySweep
+@dataclass(frozen=True, slots=True)
+class ByForeignId:
+    """The run that another program, which recorded it, calls so."""
+
+    name: str
+
+
+Ref = ByNumber | ByUid | ByAge | BySweep | ByForeignId
 
 
 def _by_uid(match: re.Match[str]) -> ByUid:
@@ -100,6 +107,7 @@ _PATTERNS = (
     (re.compile(rf"sweep:({_UID})/(0|{_NUMBER})", re.IGNORECASE), lambda m: BySweep(m[1].lower(), int(m[2]))),
     (re.compile(rf"({_UID})", re.IGNORECASE), _by_uid),
 )
+_FOREIGN = "_id:"
 
 
 def is_number(name: str) -> bool:
@@ -114,19 +122,23 @@ def is_uid(text: str) -> bool:
 
 def parse_ref(text: str | int) -> Ref:
     """
-    Read a reference: `42`, a uid or a beginning of one, `last`, `last~2`, `sweep:7/3`, `sweep:UID/3`.
+    Read a reference: `42`, a uid or a beginning of one, `last`, `last~2`, `sweep:7/3`, `sweep:UID/3`, `_id:NAME`.
 
     A number is one: a beginning of a uid has a letter, and four characters or more.
 
     Raises:
         RefSyntaxError: The text has none of these forms.
     """
+    if str(text).startswith(_FOREIGN) and str(text) != _FOREIGN:
+        # another program may have blanks in its names, and anything else
+        return ByForeignId(str(text).removeprefix(_FOREIGN))
     for pattern, build in _PATTERNS:
         if match := pattern.fullmatch(str(text).strip()):
             return build(match)
     raise RefSyntaxError(
         f"{str(text)!r} does not name a run. A run is named by its number (42), its uid or the beginning of it (four "
-        "characters or more, one of them a letter), last, last~2, or sweep:7/3. To see the runs: anew list",
+        "characters or more, one of them a letter), last, last~2, sweep:7/3, or _id:NAME of one that another program "
+        "recorded. To see the runs: anew list",
         ref=str(text),
     )
 

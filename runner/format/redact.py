@@ -331,3 +331,17 @@ def _mapped(
     if type(value) in (list, tuple, set, frozenset):
         return type(value)(_mapped(item, below, change, True) for item, below in _items(value, names, is_item))
     return change(names, value)
+
+
+def without_hidden(values: Mapping[str, Any], hidden: list[str], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings without the values that a secret was taken out of; their names are added to *hidden*."""
+    found: dict[str, Any] = {}
+    for key, item in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(item, Mapping):
+            found[key] = without_hidden(item, hidden, f"{name}.")
+        elif REDACTED in str(item):
+            hidden.append(name)
+        else:
+            found[key] = item
+    return found

@@ -8,13 +8,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from anew.runner import events as ev
 from anew.runner.attached.media import HISTOGRAM, MediaSummary
 from anew.runner.dataclass import dataclass
-from anew.runner.records import ContentRef, Damage, EnvironmentFacts, MetricSummary, RunRecord, SeedFacts, Verdict
+from anew.runner.records import (
+    ContentRef,
+    Damage,
+    EnvironmentFacts,
+    MetricSummary,
+    RunRecord,
+    SeedFacts,
+    SourceFacts,
+    Verdict,
+)
 
 
 def fold(record: RunRecord, event: ev.Event) -> RunRecord:
@@ -64,7 +73,8 @@ class Replay:
 
     def _begin(self, record: RunRecord) -> None:
         self._record = record
-        self._newest = 0.0
+        beat = record.heartbeat_at
+        self._newest = 0.0 if beat is None else (beat - record.started_at).total_seconds()
         self._metrics = {
             name: _Series(item.last, item.min, item.max, item.count, item.step) for name, item in record.metrics.items()
         }
@@ -96,6 +106,13 @@ class Replay:
                 series[name] = _begun(value, step)
             else:
                 known.add(value, step)
+        self._newest = max(self._newest, t)
+
+    def summarized(self, metrics: Mapping[str, MetricSummary], t: float) -> None:
+        """Take all MetricsLogged events of a run at once, given what they come to; the last entry was at *t*."""
+        self._metrics = {
+            name: _Series(each.last, each.min, each.max, each.count, each.step) for name, each in metrics.items()
+        }
         self._newest = max(self._newest, t)
 
     def beat(self, t: float) -> None:
@@ -187,9 +204,8 @@ class Replay:
         """Return the record as it is now."""
         start = self._record
         beat = start.started_at + timedelta(seconds=self._newest) if math.isfinite(self._newest) else None
-        changed = replace(
+        return replace(
             start,
-            heartbeat_at=beat,
             metrics={
                 name: MetricSummary(last=s.last, min=s.min, max=s.max, count=s.count, step=s.step)
                 for name, s in self._metrics.items()
@@ -197,7 +213,7 @@ class Replay:
             inputs=tuple(self._inputs.values()),
             artifacts=tuple(self._artifacts.values()),
             media=dict(self._media),
-            source=replace(start.source, files=_in_order(self._sources), repositories=self._repositories),
+            source=self._source(),
             tags=tuple(self._tags),
             info=self._info,
             note=self._note,
@@ -208,8 +224,14 @@ class Replay:
             pruned=self._pruned,
             warnings=tuple(self._warnings),
             damage=tuple(self._damage),
+            **({"heartbeat_at": beat} if self._ended is None else _at_the_end(beat, self._ended)),
         )
-        return changed if self._ended is None else _ended(changed, self._ended)
+
+    def _source(self) -> SourceFacts:
+        source = self._record.source
+        if not (self._sources or self._repositories):
+            return source
+        return replace(source, files=_in_order(self._sources), repositories=self._repositories)
 
     def _environment(self) -> EnvironmentFacts | None:
         facts = self._record.environment
@@ -249,21 +271,20 @@ _TAKEN_BY: dict[type[ev.Event], Callable[[Replay, Any], None]] = {
 }
 
 
-def _ended(record: RunRecord, event: ev.RunEnded) -> RunRecord:
-    beat = max(record.heartbeat_at or event.ended_at, event.ended_at)
-    return replace(
-        record,
-        status=event.status,
-        ended_at=event.ended_at,
-        duration_s=event.duration_s,
-        heartbeat_at=beat,
-        result=event.result,
-        error=event.error,
-        signal=event.signal,
-        exit_code=event.exit_code,
-        unkept=event.unkept,
-        losses=event.losses or (),
-    )
+def _at_the_end(beat: datetime | None, event: ev.RunEnded) -> dict[str, Any]:
+    """Return what the end of a run says of it."""
+    return {
+        "heartbeat_at": max(beat or event.ended_at, event.ended_at),
+        "status": event.status,
+        "ended_at": event.ended_at,
+        "duration_s": event.duration_s,
+        "result": event.result,
+        "error": event.error,
+        "signal": event.signal,
+        "exit_code": event.exit_code,
+        "unkept": event.unkept,
+        "losses": event.losses or (),
+    }
 
 
 def _in_order(files: Mapping[str, ContentRef]) -> tuple[ContentRef, ...]:

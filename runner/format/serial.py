@@ -32,11 +32,11 @@ looks_sealed = re.compile(rb',"[^"]":"[^"]{8}"\}.?\Z', re.DOTALL).search
 # what the loading of values that are anybody's may raise
 _MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _GREATEST_NUMBER = 2**63
-_NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed", "unkept", "losses"})
+_NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed", "output_turns", "unkept", "losses"})
 _NEW_IN_ENTRIES = frozenset({"om", "g"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
-_LONGEST_S = 1e10
+LONGEST_S = 1e10
 
 
 class DamagedError(ValueError):
@@ -72,12 +72,6 @@ def unseal(line: bytes) -> dict[str, Any]:
     if b"%08x" % crc32(head) != tail[:8]:
         raise DamagedError("the checksum is wrong")
     return parsed(head + b"}")
-
-
-def is_sealed(line: bytes) -> bool:
-    """Whether a line, without its newline, is as it was sealed; what it says is not looked at."""
-    head, _, tail = line.rpartition(_SEAL)
-    return tail == b'%08x"}' % crc32(head)
 
 
 def unseal_or_older(data: bytes) -> dict[str, Any]:
@@ -213,12 +207,18 @@ def _mapped(inner: _Codec) -> _Codec:
     )
 
 
-def _object(kind: Any) -> _Codec:
+@cache
+def _codecs(kind: Any) -> dict[str, _Codec]:
+    """Return the codecs of a dataclass's fields."""
     hints = typing.get_type_hints(kind)
-    codecs = [(item.name, _codec(hints[item.name])) for item in fields(kind)]
-    stores = [(name, codec.store) for name, codec in codecs]
-    shows = [(name, codec.show) for name, codec in codecs]
-    loads = {name: codec.load for name, codec in codecs}
+    return {item.name: _codec(hints[item.name]) for item in fields(kind)}
+
+
+def _object(kind: Any) -> _Codec:
+    codecs = _codecs(kind)
+    stores = [(name, codec.store) for name, codec in codecs.items()]
+    shows = [(name, codec.show) for name, codec in codecs.items()]
+    loads = {name: codec.load for name, codec in codecs.items()}
 
     def load(data: Mapping[str, Any]) -> Any:
         return kind(**{name: loads[name](value) for name, value in data.items() if name in loads})
@@ -243,6 +243,15 @@ def from_json(kind: type[T], data: Mapping[str, Any]) -> T:
     except _MALFORMED as error:
         raise DamagedError(f"not a {kind.__name__}: {error}") from error
     return result
+
+
+def fields_from_json(kind: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return some fields of what `to_json` was given. Raises DamagedError when one is of a wrong type."""
+    codecs = _codecs(kind)
+    try:
+        return {name: codecs[name].load(value) for name, value in data.items() if name in codecs}
+    except _MALFORMED as error:
+        raise DamagedError(f"not a {kind.__name__}: {error}") from error
 
 
 # --- records --------------------------------------------------------------------------------------------
@@ -285,8 +294,9 @@ def _without_heavy(data: dict[str, Any]) -> dict[str, Any]:
     for section, member in _HEAVY:
         holder: Any = data
         for name in section:
-            holder = holder.get(name) or {}
-        holder.pop(member, None)
+            holder = (holder.get(name) if isinstance(holder, dict) else None) or {}
+        if isinstance(holder, dict):
+            holder.pop(member, None)
     return data
 
 
@@ -295,9 +305,9 @@ def start_to_json(record: RunRecord) -> dict[str, Any]:
     return {key: value for key, value in to_json(record).items() if key not in _LATER}
 
 
-def record_from_start(data: Mapping[str, Any]) -> RunRecord:
+def record_from_start(data: Mapping[str, Any], *, light: bool = False) -> RunRecord:
     """
-    Return the record that `run.json` holds.
+    Return the record that `run.json` holds; with *light* without the bulk.
 
     Raises:
         StoreFormatError: A newer version wrote it.
@@ -309,7 +319,8 @@ def record_from_start(data: Mapping[str, Any]) -> RunRecord:
             "To read it: pip install --upgrade anew",
             format=data["format"],
         )
-    return from_json(RunRecord, {key: value for key, value in data.items() if key not in _LATER})
+    known = {key: value for key, value in data.items() if key not in _LATER}
+    return from_json(RunRecord, _without_heavy(known) if light else known)
 
 
 # --- events ---------------------------------------------------------------------------------------------
@@ -405,7 +416,7 @@ def check_place(entry: Mapping[str, Any]) -> None:
     number, t = entry.get(NUMBER_KEY), entry.get(TIME_KEY)
     if type(number) is not int or not 0 < number < _GREATEST_NUMBER:
         raise DamagedError("it has no number")
-    if (type(t) is not float and type(t) is not int) or not -_LONGEST_S < t < _LONGEST_S:
+    if (type(t) is not float and type(t) is not int) or not -LONGEST_S < t < LONGEST_S:
         raise DamagedError("it has no time")
 
 

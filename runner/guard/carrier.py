@@ -26,12 +26,14 @@ class Source:
             than lies before the place: what it is printed by, which tells how far.
         terminal: Whether both are terminals, whose size is to be kept the same.
         follows: Whether it is such a file, whose end is not the end of it.
+        prints: Which descriptors lead there: 1, 2, or 3 for both.
     """
 
     read: int
     destination: int | None = None
     terminal: bool = False
     follows: bool = False
+    prints: int = 3
 
 
 class Carrier:
@@ -50,7 +52,7 @@ class Carrier:
         self.is_whole = True
         self._source = source
         self._log: OutputLog | None = log
-        self._stream = log.stream()
+        self._stream = log.stream(of_errors=source.prints == 2)
         self._on_change = on_change
         self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
 

@@ -29,7 +29,7 @@ FLUSH_S = 0.05
 _FLUSH_CHARACTERS = 1 << 18
 _REDACTED = "<redacted>"
 _SHORTEST_HIDDEN = 4
-_SEARCHED_BYTES = 1 << 16
+SEARCHED_BYTES = 1 << 16
 
 
 class OutputLog:
@@ -73,10 +73,16 @@ class OutputLog:
         with self._lock:
             return self._seals.sealed_bytes
 
-    def stream(self) -> Cursor:
+    def stream(self, *, of_errors: bool = False) -> Cursor:
         """Return the place where a further stream prints."""
         with self._lock:
-            return self._screen.cursor()
+            return self._screen.cursor(of_errors=of_errors)
+
+    @property
+    def turns(self) -> tuple[int, ...] | None:
+        """How many lines are of what was printed, of errors, and so on by turns; None where that is not kept."""
+        with self._lock:
+            return self._screen.turns()
 
     def print(self, stream: Cursor, text: str) -> None:
         """Take what a stream printed; it is on disk after `FLUSH_S` at the latest if `tick` is called then."""
@@ -208,7 +214,7 @@ class LimitedFile:
             return self._size
         if self._head_end is not None:
             return self._head_end
-        return min(self._size, max(0, self._head - _SEARCHED_BYTES))
+        return min(self._size, max(0, self._head - SEARCHED_BYTES))
 
     def write(self, data: bytes, changing: bytes) -> None:
         """Append *data*, followed by *changing* in the place of what was given as such before."""
@@ -263,7 +269,7 @@ class LimitedFile:
 
     def _last_boundary(self, offset: int) -> int:
         """Return the end of the last line before *offset*; if lines are very long, of the last character."""
-        first = max(0, offset - _SEARCHED_BYTES)
+        first = max(0, offset - SEARCHED_BYTES)
         block = os.pread(self._descriptor, offset - first + 1, first)
         end = block.rfind(b"\n", 0, offset - first)
         if end >= 0:
@@ -274,7 +280,7 @@ class LimitedFile:
         return first + end
 
     def _next_boundary(self, offset: int) -> int:
-        block = os.pread(self._descriptor, min(_SEARCHED_BYTES, self._size - offset), offset)
+        block = os.pread(self._descriptor, min(SEARCHED_BYTES, self._size - offset), offset)
         if 0 <= (end := block.find(b"\n")) < len(block) - 1:
             return offset + end + 1
         begin = 0

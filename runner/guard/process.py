@@ -40,7 +40,7 @@ _SWITCH_S = 1.0
 _LOOK_S = 0.5
 _MOST_DESCRIPTORS = 16
 _RECORD = "run.json"
-_NOTHING: dict[str, Any] = {"problem": None, "settled": 0, "sealed": 0, "whole": True}
+_NOTHING: dict[str, Any] = {"problem": None, "settled": 0, "sealed": 0, "whole": True, "turns": None}
 
 
 @dataclass(slots=True)
@@ -202,6 +202,7 @@ class GuardProcess:
                 self._descriptors.pop(0) if source["passes_on"] else None,
                 source["terminal"],
                 source["follows"],
+                source["prints"],
             )
             for source in message["sources"]
         ]
@@ -344,6 +345,7 @@ def _state_of(capture: Capture) -> dict[str, Any]:
         "settled": capture.settled_bytes,
         "sealed": capture.sealed_bytes,
         "whole": capture.is_whole,
+        "turns": capture.turns,
     }
 
 

@@ -47,6 +47,7 @@ class Capture:
         self.watched = False
         self._descriptor = log
         self._on_change = on_change
+        self._sources = tuple(sources)
         self._log = OutputLog(log, limit_bytes, secrets, seals=seals)
         self._followers = [Follower(each, self._log, self._changed) for each in sources if each.follows]
         pumps = [Pump(each, self._log, self._changed, first=self._look) for each in sources if not each.follows]
@@ -95,6 +96,11 @@ class Capture:
     def sealed_bytes(self) -> int:
         """How many of them have their checksums on record."""
         return self._log.sealed_bytes
+
+    @property
+    def turns(self) -> tuple[int, ...] | None:
+        """How many lines of the log are of stdout, of stderr, and so on by turns; None where that cannot be told."""
+        return None if any(each.prints == 3 for each in self._sources) else self._log.turns
 
     @property
     def problem(self) -> str | None:

@@ -12,6 +12,7 @@ import re
 from functools import cache
 
 KEEP_ROWS = 50
+_MOST_TURNS = 2000
 _LONG_ROW = 1 << 14
 _LONGEST_SEQUENCE = 4096
 
@@ -39,6 +40,34 @@ class Row:
         self.ended = False
 
 
+class Turns:
+    """
+    How many lines of a text are of which stream.
+
+    Attributes:
+        counts: Lines by turns: of what was printed (0 where errors come first), of errors, of what was printed, ...;
+            None where there were too many turns to be kept.
+    """
+
+    __slots__ = ("counts",)
+
+    def __init__(self, counts: tuple[int, ...] | None = (0,)) -> None:
+        self.counts = counts
+
+    def copy(self) -> Turns:
+        """Return the same, to be gone on with apart from this."""
+        return Turns(self.counts)
+
+    def add(self, of_errors: bool, lines: int) -> None:
+        """Take note of lines that come next."""
+        if self.counts is None or not lines:
+            return
+        if len(self.counts) % 2 == (0 if of_errors else 1):
+            self.counts = (*self.counts[:-1], self.counts[-1] + lines)
+        else:
+            self.counts = (*self.counts, lines) if len(self.counts) < _MOST_TURNS else None
+
+
 class Screen:
     """
     The last rows of a log that any number of streams write to, each with a cursor of its own.
@@ -52,10 +81,11 @@ class Screen:
         self._final: list[str] = []
         self._cursors: list[Cursor] = []
         self._torn: Row | None = None
+        self._turns = Turns()
 
-    def cursor(self) -> Cursor:
-        """Return the place where a further stream writes."""
-        cursor = Cursor(self)
+    def cursor(self, *, of_errors: bool = False) -> Cursor:
+        """Return the place where a further stream writes: what is printed, or with *of_errors* what is said of it."""
+        cursor = Cursor(self, of_errors=of_errors)
         self._cursors.append(cursor)
         return cursor
 
@@ -73,11 +103,24 @@ class Screen:
         seam = "\n" if self._torn is not None and self._torn is not rows[0] else ""
         return seam + "\n".join([row.text for row in rows]) + ("\n" if rows[-1].ended else "")
 
+    def turns(self) -> tuple[int, ...] | None:
+        """Return how many lines the streams have by turns; see `Turns`."""
+        turns = self._turns.copy()
+        self._count_tail(turns)
+        return turns.counts
+
+    def _count_tail(self, turns: Turns) -> None:
+        if self._torn is not None and self._rows and self._torn is not self._rows[0]:
+            turns.add(self._torn.owner.of_errors, 1)
+        for row in self._rows:
+            turns.add(row.owner.of_errors, 1)
+
     def finish(self) -> None:
         """Make everything final."""
         for cursor in self._cursors:
             cursor.drop_blank_rows()
         self._final.append(self.tail())
+        self._count_tail(self._turns)
         self._rows.clear()
 
     def add(self, row: Row) -> None:
@@ -90,11 +133,12 @@ class Screen:
         """Take a row away that was erased."""
         self._rows.remove(row)
 
-    def pass_by(self, text: str) -> None:
+    def pass_by(self, text: str, owner: Cursor) -> None:
         """Take whole lines that are final at once, after all rows that can become final."""
         self._release(len(self._rows))
         self._seam(None)
         self._final.append(text)
+        self._turns.add(owner.of_errors, text.count("\n"))
 
     def tear(self, row: Row) -> None:
         """Make the text of an overlong row final, though the row goes on."""
@@ -111,6 +155,7 @@ class Screen:
         for row in leaving:
             self._seam(row)
             self._final.append(row.text + "\n")
+            self._turns.add(row.owner.of_errors, 1)
             self._rows.remove(row)
             row.owner.forget(row)
 
@@ -118,6 +163,7 @@ class Screen:
         """End the line of a torn row before another text follows it."""
         if self._torn is not None and self._torn is not row:
             self._final.append("\n")
+            self._turns.add(self._torn.owner.of_errors, 1)
         self._torn = None
 
 
@@ -128,9 +174,11 @@ class Cursor:
     Attributes:
         rows: The stream's own rows that may still change.
         y: Index in `rows`; equal to its length on a row not begun yet.
+        of_errors: Whether the stream is for errors.
     """
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, *, of_errors: bool = False) -> None:
+        self.of_errors = of_errors
         self._screen = screen
         self.rows: list[Row] = []
         self.y = 0
@@ -184,7 +232,7 @@ class Cursor:
             cut = len(text)
             for _ in range(KEEP_ROWS):
                 cut = text.rindex("\n", 0, cut)
-            self._screen.pass_by(text[: cut + 1])
+            self._screen.pass_by(text[: cut + 1], self)
             text = text[cut + 1 :]
         *lines, last = text.split("\n")
         for line in lines:

@@ -38,12 +38,14 @@ class Drained:
         settled_bytes: How many bytes of the log will not change any more.
         sealed_bytes: How many of these have their checksums on record.
         is_whole: Whether all that was printed is in the log.
+        turns: How many lines of it are of stdout, of stderr, and so on by turns; None where that cannot be told.
     """
 
     problem: str | None
     settled_bytes: int
     sealed_bytes: int
     is_whole: bool
+    turns: tuple[int, ...] | None
 
 
 class Guard:
@@ -123,7 +125,12 @@ class Guard:
             secrets=list(secrets),
             seals=seals,
             sources=[
-                {"passes_on": item.destination is not None, "terminal": item.terminal, "follows": item.follows}
+                {
+                    "passes_on": item.destination is not None,
+                    "terminal": item.terminal,
+                    "follows": item.follows,
+                    "prints": item.prints,
+                }
                 for item in sources
             ],
         )
@@ -138,7 +145,10 @@ class Guard:
         if self._link is None:
             raise GuardGoneError("it was never started")
         answer = self._link.ask({"do": "drain", "id": capture}, timeout_s)
-        return Drained(answer["problem"], answer["settled"], answer["sealed"], answer["whole"]) if answer else None
+        if not answer:
+            return None
+        turns = None if answer["turns"] is None else tuple(answer["turns"])
+        return Drained(answer["problem"], answer["settled"], answer["sealed"], answer["whole"], turns)
 
     def on_death(self, callback: Callable[[], None]) -> None:
         """Have *callback* called, in a thread, if the guard process dies; once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -13,21 +14,28 @@ from hydra.core.override_parser.types import (
     ChoiceSweep,
     IntervalSweep,
     Override,
+    Quote,
     QuotedString,
     RangeSweep,
     Sweep,
     Transformer,
 )
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 
+from anew.runner.config.private.nodes import text_below
 from anew.runner.config.private.sweeps import limits
 from anew.runner.errors import ConfigError
 from anew.runner.search.spaces import Choices, Integers, Parameter, Plain, Reals, Space
 
+_WRAPPED = re.compile(r"(?:choice|shuffle|tag|sort)\((.*)\)", re.DOTALL)
+_CHOICE = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\[[^\]]*\]|\{[^}]*\}|[^,"'\[{])+""")
 _EXAMPLES = "choice(a, b), range(1, 10), interval(0, 1), int(interval(1, 100)) or tag(log, interval(0.001, 0.1))"
 
 
-def items(params: Any, arguments: Sequence[str], loader: ConfigLoader) -> tuple[str | Parameter, ...]:
+def items(
+    params: Any, arguments: Sequence[str], loader: ConfigLoader, config: DictConfig | None = None
+) -> tuple[str | Parameter, ...]:
     """
     Return the overrides of every job of a search, in order: those that are always the same, and parameters.
 
@@ -35,6 +43,7 @@ def items(params: Any, arguments: Sequence[str], loader: ConfigLoader) -> tuple[
         params: What stands below `hydra.sweeper.params`, as plain values.
         arguments: As typed; one with the key of a param takes its place.
         loader: Knows which options there are, for glob().
+        config: What is searched around: choices for a text are texts, however they are written.
 
     Raises:
         ConfigError: Something is no space to search.
@@ -44,11 +53,11 @@ def items(params: Any, arguments: Sequence[str], loader: ConfigLoader) -> tuple[
     found: dict[str, str | Parameter] = {}
     for name, text in _params(params).items():
         override = _parse(parser, name, text)
-        found[_name(override)] = _space_of(override, f"hydra.sweeper.params.{name}")
+        found[_name(override)] = _space_of(override, f"hydra.sweeper.params.{name}", config)
     for override in parser.parse_overrides(list(arguments)):
         is_space = override.is_sweep_override()
         found[_name(override)] = (
-            _space_of(override, override.get_key_element()) if is_space else str(override.input_line)
+            _space_of(override, override.get_key_element(), config) if is_space else str(override.input_line)
         )
     return tuple(found.values())
 
@@ -85,7 +94,7 @@ def _name(override: Override) -> str:
     return f"{override.key_or_group}{package}"
 
 
-def _space_of(override: Override, where: str) -> Parameter:
+def _space_of(override: Override, where: str, config: DictConfig | None) -> Parameter:
     value = override.value()
     try:
         if isinstance(value, RangeSweep):
@@ -93,16 +102,47 @@ def _space_of(override: Override, where: str) -> Parameter:
         elif isinstance(value, IntervalSweep):
             space = _interval(value)
         else:
-            space = _choices(_elements(override), value)
+            space = _choices(_elements(override, config), value)
         return Parameter(name=_name(override), key=override.get_key_element(), space=space)
     except ValueError as error:
         raise _refusal(where, override.get_value_string(), str(error)) from error
 
 
-def _elements(override: Override) -> list[Any]:
+def _elements(override: Override, config: DictConfig | None) -> list[Any]:
     """Return what is to be chosen from. A shuffled choice stays in order, since the sampler draws anyway."""
     value = override.value()
-    return list(value.list) if isinstance(value, ChoiceSweep) else list(override.sweep_iterator())
+    found = list(value.list) if isinstance(value, ChoiceSweep) else list(override.sweep_iterator())
+    kind = None if config is None else text_below(config, _name(override))
+    found = [_quoted(each) if isinstance(each, str) and not _reads_as_text(each) else each for each in found]
+    if kind is None:
+        return found
+    typed = _typed(override, len(found))
+    return [
+        each if isinstance(each, (str, QuotedString)) or (each is None and kind.takes_none) else _quoted(text)
+        for each, text in zip(found, typed or map(Transformer.str, found), strict=True)
+    ]
+
+
+def _reads_as_text(text: str) -> bool:
+    """Whether a text that stood in quotes is one without them too; `true` and `1e3` are not."""
+    spelled = str(Transformer.str(text))
+    try:
+        return isinstance(OverridesParser.create().parse_override(f"k={spelled}").value(), str)
+    except HydraException:
+        return False
+
+
+def _typed(override: Override, count: int) -> list[str]:
+    """Return how each of some choices was typed; none where that is not plain to see."""
+    text = str(override.input_line).partition("=")[2].strip()
+    while wrapped := _WRAPPED.fullmatch(text):
+        text = wrapped[1].strip()
+    parts = [each.strip() for each in _CHOICE.findall(text)]
+    return parts if len(parts) == count else []
+
+
+def _quoted(text: str) -> QuotedString:
+    return QuotedString(text=text, quote=Quote.double)
 
 
 def _choices(elements: Sequence[Any], sweep: Any) -> Choices:
@@ -113,7 +153,8 @@ def _choices(elements: Sequence[Any], sweep: Any) -> Choices:
     values: dict[str, Plain] = {}
     for element in elements:
         plain = element.text if isinstance(element, QuotedString) else element
-        text = str(Transformer.str(element))
+        # a quoted text stays one: without its quotes "true" would be something else
+        text = element.with_quotes() if isinstance(element, QuotedString) else str(Transformer.str(element))
         values[text] = plain if plain is None or isinstance(plain, (str, int, float, bool)) else text
     # Where 1 and 1.0 and true are different choices, they are told apart by their texts.
     texts = tuple(values)

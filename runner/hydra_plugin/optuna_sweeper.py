@@ -4,7 +4,7 @@ A sweeper that searches with Optuna, as Hydra finds it by name.
 Hydra imports this file at the start of every app in the environment, so it imports next to nothing.
 """
 
-from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -26,7 +26,7 @@ class OptunaSweeper(Sweeper):
     def __init__(
         self,
         sampler: Any = "tpe",
-        direction: Any = "minimize",
+        direction: Any = None,
         n_trials: Any = 20,
         n_jobs: Any = 1,
         params: Any = None,
@@ -35,20 +35,31 @@ class OptunaSweeper(Sweeper):
         study_name: Any = None,
         storage: Any = None,
         value: Any = None,
+        constraints: Any = None,
+        patience: Any = None,
+        start_from: Any = None,
+        **unknown: Any,
     ) -> None:
         self.n_jobs = n_jobs
         self.direction = _plain(direction)
-        self._params = _plain(params)
         self._values = {
             "sampler": _plain(sampler),
             "direction": self.direction,
             "n_trials": n_trials,
+            "n_jobs": n_jobs,
+            "params": _plain(params),
             "pruner": _plain(pruner),
             "max_failure_rate": max_failure_rate,
             "study_name": study_name,
             "storage": storage,
             "value": _plain(value),
+            "constraints": _plain(constraints),
+            "patience": patience,
+            "start_from": _plain(start_from),
+            "unknown": tuple(unknown),
         }
+        self._beside = n_jobs
+        self.settled: Any = None
         self.config: DictConfig | None = None
         self.hydra_context: HydraContext | None = None
         self.launcher: Launcher | None = None
@@ -68,7 +79,26 @@ class OptunaSweeper(Sweeper):
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        self._settings([str(override) for override in OmegaConf.to_container(config.hydra.overrides.task) or ()])
+        self._settings(self._typed())
+
+    def prepare(self, ground: Any) -> None:
+        """
+        Hold the search to what it stands on, before anything is written.
+
+        Args:
+            ground: What anew knows of the sweep; see `anew.runner.config.batch.searching.Ground`.
+
+        Raises:
+            ConfigError: Another direction is the sweep's, or some of the space can never be had.
+            FilterError: The filter of earlier runs cannot be read.
+        """
+        self._values["direction"] = _searches().direction_of(self.direction, ground)
+        self._beside = ground.beside
+        self.settled = _searches().settled(self._settings(self._typed()), ground)
+
+    def _typed(self) -> list[str]:
+        assert self.config is not None
+        return [str(override) for override in OmegaConf.to_container(self.config.hydra.overrides.task) or ()]
 
     def sweep(self, arguments: list[str]) -> None:
         """
@@ -78,39 +108,19 @@ class OptunaSweeper(Sweeper):
             ConfigError: As `setup`, or another search was begun in the folder of this sweep.
             SearchFailedError: More jobs have failed than may, or one returned nothing to compare.
         """
-        from anew.runner.search import search, summary
-
         assert self.config is not None
-        settings = self._settings(arguments)
-        folder = Path(str(self.config.hydra.sweep.dir)).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
-        begun = search.Search(folder, settings)
+        begun = _searches().begin(self.config, self._settings(arguments), beside=self._beside)
         stream = getattr(self.launcher, "stream", None)
         if stream is not None:
             self._stream(begun, stream)
         else:
             self._in_batches(begun)
-        found = summary.summary(folder, trusted=True)
-        assert found is not None
-        OmegaConf.save(OmegaConf.create(summary.results(found)), begun.files.results)
-        summary.keep(folder, found)
-        if begun.has_failed:
-            raise begun.failure
+        _searches().conclude(begun)
 
     def _settings(self, arguments: list[str]) -> Any:
-        from hydra_plugins.anew._spaces import items
-
-        from anew.runner.search import samplers, settings
-
         assert self.hydra_context is not None
-        if type(self.n_jobs) is not int or self.n_jobs < 1:
-            raise settings.refusal("n_jobs", f"is {self.n_jobs!r}; it takes a whole number from 1 on.")
-        found = items(self._params, arguments, self.hydra_context.config_loader)
-        given = settings.read_settings(self._values, found)
-        samplers.make_sampler(given.sampler, 0)
-        samplers.make_pruner(given.pruner)
-        return given
+        assert self.config is not None
+        return _searches().asked(self._values, arguments, self.config, self.hydra_context.config_loader, self.settled)
 
     def _stream(self, search: Any, stream: Any) -> None:
         asked = 0
@@ -118,6 +128,8 @@ class OptunaSweeper(Sweeper):
         def ask() -> list[str] | None:
             nonlocal asked
             if search.has_failed or asked >= search.jobs:
+                return None
+            if search.is_over and not search.has_begun(asked):
                 return None
             if search.has_begun(asked):
                 self._take_up(search, asked)
@@ -144,6 +156,8 @@ class OptunaSweeper(Sweeper):
         assert self.launcher is not None
         index = 0
         while index < search.jobs and not search.has_failed:
+            if search.is_over and not search.has_begun(index):
+                return
             if search.has_ended(index):
                 search.take_up(index, again=False)
                 index += 1
@@ -157,13 +171,17 @@ class OptunaSweeper(Sweeper):
                 _tell(search, first + offset, done)
 
 
-def _tell(search: Any, index: int, done: JobReturn) -> None:
-    """Hand on how a job ended. What a failed one raised is looked at without raising it, which Hydra would print."""
-    if done.status is JobStatus.FAILED:
-        from anew.runner.config.private.running import returned
+def _searches() -> ModuleType:
+    """Return the module that knows of searches; not at the top, since Hydra imports this file for every app."""
+    from anew.runner.config.batch import searches
 
-        error = returned(done)
-        search.tell_failed(index, f"{type(error).__name__}: {error}".split("\n")[0])
+    return searches
+
+
+def _tell(search: Any, index: int, done: JobReturn) -> None:
+    """Hand on how a job ended."""
+    if done.status is JobStatus.FAILED:
+        search.tell_failed(index, _searches().failure_of(done))
         return
     try:
         returned = done.return_value

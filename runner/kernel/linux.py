@@ -144,6 +144,13 @@ def end_with(pipe: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def end_other_with(pipe: int, pid: int) -> None:
+    """Have a child, which holds this pipe as well, be sent SIGTERM when its other end is closed. Raises OSError."""
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, pid)
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGTERM)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | fcntl.FASYNC)
+
+
 def open_switch() -> int | None:
     """Return an eventfd, for `kill_switch`; None where that cannot be had with this C library."""
     return os.eventfd(0, os.EFD_CLOEXEC) if hasattr(os, "eventfd") else None

@@ -10,6 +10,7 @@ from anew.runner.program.argparse_calls import ArgparseReader
 from anew.runner.program.decorated import absl_parameters, decorated_parameters
 from anew.runner.program.fields import File, type_of
 from anew.runner.program.literals import NotLiteralError, assigned_once, dotted, value_of
+from anew.runner.program.mains import OwnMain, imports_of, own_main
 from anew.runner.program.parameters import Assigned, Parameter
 from anew.runner.program.typed_parsers import typed_parameters
 
@@ -24,12 +25,16 @@ class Found:
         is_partial: Whether its command line has further ones, which the source does not name.
         shadowed: Names that are assigned and are options too; the option is what is meant.
         reads_argv: Whether it looks at `sys.argv` by itself.
+        imports: The top-level packages that it imports.
+        main: Whose main it has, which takes its command line: Anew's or Hydra's; None for neither.
     """
 
     parameters: tuple[Parameter, ...]
     is_partial: bool = False
     shadowed: tuple[str, ...] = ()
     reads_argv: bool = False
+    imports: frozenset[str] = frozenset()
+    main: OwnMain | None = None
 
     @property
     def by_name(self) -> Mapping[str, Parameter]:
@@ -68,7 +73,21 @@ def find_parameters(source: str, file: str = "program.py") -> Found:
         parameters=(*options.values(), *rest),
         is_partial=reader.is_partial,
         shadowed=shadowed,
-        reads_argv=any(isinstance(node, ast.Attribute) and dotted(node) == "sys.argv" for node in ast.walk(tree)),
+        reads_argv=_reads_argv(tree),
+        imports=imports_of(tree),
+        main=own_main(tree),
+    )
+
+
+def _reads_argv(tree: ast.Module) -> bool:
+    return any(
+        (isinstance(node, ast.Attribute) and dotted(node) == "sys.argv")
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "sys"
+            and any(each.name == "argv" for each in node.names)
+        )
+        for node in ast.walk(tree)
     )
 
 

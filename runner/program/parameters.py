@@ -64,7 +64,12 @@ class Assigned:
     target: str
 
 
-Way = Flag | Positional | Assigned
+@dataclass(frozen=True, slots=True)
+class InWords:
+    """What stands among the words of a command, or is in its environment alone."""
+
+
+Way = Flag | Positional | Assigned | InWords
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import difflib
 import io
+import logging
+import stat
 import sys
 import traceback
 from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
-from importlib.util import find_spec
+from importlib.util import decode_source, find_spec
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
+from anew.runner.config.compose.state import hydra_kept
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.program.found import Found, find_parameters
+from anew.runner.program.imported import as_changed
 from anew.runner.program.modules import module_file
 from anew.runner.program.parameters import Assigned, command_line
+from anew.runner.program.rewritten import code_of
 from anew.runner.program.schema import WORDS, values_of
+from anew.runner.program.understood import PARSED, understood
+from anew.runner.run.handle import current_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,37 +68,35 @@ class Program:
         )
         sys.modules["__main__"] = module
         sys.argv = [str(self.file), *words]
-        exec(self.code(values), vars(module))
+        _fresh_logging()
+        # what composed the configuration is Hydra too, and the program has that to itself
+        changed = self._changed(values)
+        with hydra_kept(), understood(_keep, self.found.imports), as_changed(self.file, package, changed):
+            exec(code_of(self.file, changed), vars(module))
 
-    def code(self, values: Mapping[str, Any]) -> CodeType:
-        """Return its code, with other values for names that it assigns; every line keeps its number."""
-        with io.open_code(str(self.file)) as file:
-            source = file.read()
-        changed = {
+    def _changed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the names that are assigned something else than the file says."""
+        return {
             each.way.target: values[each.name]
             for each in self.found.parameters
             if isinstance(each.way, Assigned) and each.name in values and repr(values[each.name]) != repr(each.default)
         }
-        if not changed:
-            return compile(source, str(self.file), "exec", dont_inherit=True)
-        return compile(_assigning(ast.parse(source), changed), str(self.file), "exec", dont_inherit=True)
 
 
-def _assigning(tree: ast.Module, changed: Mapping[str, Any]) -> ast.Module:
-    """Give names of the module other values, in place of those that stand there."""
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            target = statement.targets[0]
-        elif isinstance(statement, ast.AnnAssign):
-            target = statement.target
-        else:
-            continue
-        if isinstance(target, ast.Name) and target.id in changed and statement.value is not None:
-            value = ast.parse(repr(changed[target.id]), mode="eval").body
-            for node in ast.walk(value):
-                ast.copy_location(node, statement.value)
-            statement.value = value
-    return tree
+def _keep(parsed: Mapping[str, Any]) -> None:
+    if parsed:
+        current_run().info({PARSED: parsed})
+
+
+def _fresh_logging() -> None:
+    """Have `logging` be as an interpreter begins with it: what composed the configuration has set it up as well."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+    root.setLevel(logging.WARNING)
+    for each in list(root.manager.loggerDict.values()):
+        if isinstance(each, logging.Logger):
+            each.disabled = False
 
 
 def read_program(target: str, *, is_module: bool = False) -> Program:
@@ -104,16 +108,17 @@ def read_program(target: str, *, is_module: bool = False) -> Program:
     """
     file = _module_file(target) if is_module else Path(target).absolute()
     try:
+        if stat.S_ISFIFO(file.stat().st_mode):
+            raise ConfigError(f"{target!r} is a pipe; give a file of Python, such as train.py")
         with io.open_code(str(file)) as opened:
-            source = opened.read().decode("utf-8-sig")
+            source = decode_source(opened.read())
     except FileNotFoundError:
         raise ConfigError(f"There is no file {target!r}. {_beside(Path(target))}".rstrip()) from None
     except IsADirectoryError:
         raise ConfigError(f"{target!r} is a folder; give a file of Python, such as {target}/train.py") from None
-    except UnicodeDecodeError:
-        raise ConfigError(
-            f"{target!r} is no file of Python: it is no text. For a command: anew run -- {target}"
-        ) from None
+    except (UnicodeDecodeError, SyntaxError) as error:
+        why = str(error) if str(error).startswith("unknown encoding") else "it is no text"
+        raise ConfigError(f"{target!r} is no file of Python: {why}. For a command: anew run -- {target}") from None
     except OSError as error:
         raise ConfigError(f"{target!r} cannot be read: {error.strerror}") from error
     try:

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.format.typed_values import overrides_of
+
+# options that a word follows
+_TAKING = ("--name", "--store")
+_METRICS = {"--metric": "a name and a pattern, such as 'acc=accuracy: (\\S+)'", "--metrics": "auto"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +25,31 @@ class Asked:
         overrides: What follows it: values of its parameters, and flags as of any main.
         words: What follows `--`, which the program is given as it is.
         after: All that follows the target, as it was typed.
+        command: The words of a command that is run in place of a program; *target* is empty then.
     """
 
-    target: str
+    target: str = ""
     is_module: bool = False
     name: str | None = None
     overrides: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    command: tuple[str, ...] | None = None
 
 
 def asked(words: Sequence[str]) -> Asked:
-    """Read `[--name NAME] (FILE | -m MODULE) [KEY=VALUE ...] [-- WORD ...]`. Raises ConfigError."""
+    """
+    Read `[--name NAME] (FILE | -m MODULE) [KEY=VALUE ...] [-- WORD ...]`, or `[KEY=VALUE ...] -- COMMAND [WORD ...]`.
+
+    Options before either are `--name NAME`, `--metric NAME=PATTERN` (any number of them) and `--metrics auto`; the
+    latter two become an override.
+
+    Raises:
+        ConfigError: It names no program and no command, or there is an option that is none.
+    """
+    words, metrics = _without_metrics(words)
+    if (at := _before_command(words)) is not None:
+        return _asked_command([*words[:at], *metrics], words[at + 1 :])
     rest = list(words)
     name = None
     is_module = False
@@ -50,4 +68,60 @@ def asked(words: Sequence[str]) -> Asked:
         raise ConfigError("anew run needs a program: anew run train.py lr=0.1")
     target, *rest = rest
     at = rest.index("--") if "--" in rest else len(rest)
+    # last, since flags have to come before overrides
+    rest[at:at] = metrics
+    at += len(metrics)
     return Asked(target, is_module, name, tuple(rest[:at]), tuple(rest[at + 1 :]), tuple(rest))
+
+
+def _before_command(words: Sequence[str]) -> int | None:
+    """Return where the `--` stands before which no program is named; None where one is."""
+    rest = iter(enumerate(words))
+    for at, word in rest:
+        if word == "--":
+            return at
+        if word in _TAKING:
+            next(rest, None)
+        elif word == "-m" and at + 1 < len(words):
+            following = words[at + 1]
+            if not following.startswith("-") and "=" not in following:
+                return None
+        elif not word.startswith("-") and "=" not in word:
+            return None
+    return None
+
+
+def _asked_command(before: Sequence[str], command: Sequence[str]) -> Asked:
+    name = None
+    rest: list[str] = []
+    words = iter(before)
+    for word in words:
+        if word == "--name":
+            name = next(words, None)
+        elif word.startswith("--name="):
+            name = word.partition("=")[2]
+        else:
+            rest.append(word)
+    return Asked(name=name, overrides=tuple(rest), after=(*rest, "--", *command), command=tuple(command))
+
+
+def _without_metrics(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return words without the options that say what is a metric, which stand before the program; and the override."""
+    rest: list[str] = []
+    found: list[str] = []
+    left = list(words)
+    while left and (left[0].startswith("-") or "=" in left[0]) and left[0] != "--":
+        word = left.pop(0)
+        option, mark, value = word.partition("=")
+        if option in ("--metric", "--metrics"):
+            if not mark and not left:
+                raise ConfigError(f"{option} takes {_METRICS[option]}")
+            value = value if mark else left.pop(0)
+            if (option == "--metrics") != (value == "auto"):
+                raise ConfigError(f"{option} takes {_METRICS[option]}, and not {value!r}.")
+            found.append(value)
+        else:
+            rest.append(word)
+            if word in _TAKING and left:
+                rest.append(left.pop(0))
+    return [*rest, *left], overrides_of([], {"anew.output.metrics": found}) if found else []

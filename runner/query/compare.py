@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import insort
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 
+from anew.runner.attached.media import HISTOGRAM
 from anew.runner.contracts import MetricSeries
 from anew.runner.errors import AnewError
-from anew.runner.format.serial import record_to_json
+from anew.runner.format.serial import dumps, record_to_json, to_json
 from anew.runner.format.values import exact_form, number_to_json
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
@@ -45,7 +47,8 @@ def compare(
 
     Sections: config, choices, overrides, seed, status (as it is shown), source (per file its digests and a unified
     diff), packages (with python), variables, hardware, inputs, artifacts, result, metrics (per series both summaries
-    and the first point that differs). Series that measure time or the machine are left out.
+    and the first point that differs), histograms (likewise, per name). Series that measure time or the machine are left
+    out.
 
     Args:
         a: One run.
@@ -71,6 +74,7 @@ def compare(
         "artifacts": _contents(a.artifacts, b.artifacts),
         "result": _single(a.result, b.result, show),
         "metrics": _metrics(a, b, store),
+        "histograms": _histograms(a, b, store),
     }
 
 
@@ -174,6 +178,33 @@ def _metrics(a: RunRecord, b: RunRecord, store: Source) -> Section:
         point = _first_difference(*(store.metrics(record.uid or record.id or "", name) for record in (a, b)))
         if point is not None:
             found[name] = {**sides, "first_difference": point}
+    return found
+
+
+def _histograms(a: RunRecord, b: RunRecord, store: Source) -> Section:
+    """Return the histograms that are not the same, with the first step at which they are not."""
+    found: Section = {}
+    kept = [{name: each for name, each in run.media.items() if each.kind == HISTOGRAM} for run in (a, b)]
+    names = dict.fromkeys((*kept[0], *kept[1]))
+    if not names or not hasattr(store, "histograms"):
+        return found
+    first, second = (_logged(store, run, names) for run in (a, b))
+    for name in names:
+        steps = sorted({*first[name], *second[name]})
+        parting = next((step for step in steps if first[name].get(step) != second[name].get(step)), None)
+        if parting is not None:
+            sides = {side: to_json(each[name]) for side, each in zip("ab", kept, strict=True) if name in each}
+            found[name] = {**sides, "first_difference": {"step": parting}} if len(sides) == 2 else sides
+    return found
+
+
+def _logged(store: Any, run: RunRecord, names: Collection[str]) -> dict[str, dict[int, list[str]]]:
+    """Return by name and step what was logged, as text that is the same where it is bit for bit."""
+    found: dict[str, dict[int, list[str]]] = {name: {} for name in names}
+    for event in store.histograms(store.resolve(run.uid or run.id or ""), names):
+        for name, each in event.values.items():
+            if name in found:
+                insort(found[name].setdefault(event.step, []), dumps(to_json(each)))
     return found
 
 

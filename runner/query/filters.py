@@ -3,12 +3,13 @@ The filter language: `loss < 0.1 and config.model.name == mlp and not tag in [br
 
 Names: a metric's name (its last value), or else a key of the configuration; `config.KEY`, `metric.NAME` where that
 could be taken for the other or for one of these: `status`, `experiment`, `tag`, `started`, `ended`, `duration`,
-`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `sweep.uid`, `parent`, `rerun_of`, `verdict`. A completed run
-that was told to stop has the status PRUNED. Comparisons: `< <= > >= == != ~ in`, `not in`; `~` searches a regular
-expression, without regard to case. Words: `and`, `or`, `not`, parentheses. Values: numbers, `true`, `false`, `none`,
-quoted or bare words, lists `[a, b]`. For times: dates such as `2026-11-01`, local unless they say otherwise, and ages
-such as `2h` (two hours ago; s, m, h, d, w). For durations: seconds, or `2h` again. Patterns are those of the library
-`regex`, which are Python's; one that takes longer than a second over one value is refused.
+`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `sweep.uid`, `parent`, `rerun_of`, `verdict`, `_id` (what
+another program, which recorded the run, calls it). A completed run that was told to stop has the status PRUNED.
+Comparisons: `< <= > >= == != ~ in`, `not in`; `~` searches a regular expression, without regard to case. Words: `and`,
+`or`, `not`, parentheses. Values: numbers, `true`, `false`, `none`, quoted or bare words, lists `[a, b]`. For times:
+dates such as `2026-11-01`, local unless they say otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For
+durations: seconds, or `2h` again. Patterns are those of the library `regex`, which are Python's; one that takes longer
+than a second over one value is refused.
 
 A value is read as the kind of thing it is compared with; texts are equal without regard to case, and a quoted value is
 always a text. A list, such as the tags, equals each of its items, and a list with the same items. What a run lacks, or
@@ -77,9 +78,13 @@ _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "rerun_of": lambda record: record.rerun_of.id if record.rerun_of else None,
     "parent": lambda record: record.parent.id if record.parent else None,
     "verdict": lambda record: record.verdict.verdict if record.verdict else None,
+    "_id": lambda record: record.foreign.id if record.foreign else None,
 }
-# names whose values are among few words
-_WORDS = {"status": (*Status.__members__, PRUNED), "verdict": ("identical", "close", "different", "stopped", "none")}
+# names whose values are among few words; TIMEOUT is Sacred's, and another word of another program is quoted
+_WORDS = {
+    "status": (*Status.__members__, PRUNED, "TIMEOUT"),
+    "verdict": ("identical", "close", "different", "stopped", "none"),
+}
 FIELD_NAMES = frozenset(_FIELDS)
 _TIMES = ("started", "ended")
 _TREES: dict[str, Callable[[RunRecord], Any]] = {
@@ -372,7 +377,7 @@ class _Parser:
             raise self.error(
                 "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago"
             )
-        if text.lower() not in map(str.lower, _WORDS.get(name, (text,))):
+        if self.kind != "quoted" and text.lower() not in map(str.lower, _WORDS.get(name, (text,))):
             raise self.error(f"there is no {name} {text!r}; there are: {', '.join(_WORDS[name])}")
 
     def _literal(self, name: str, operator: str) -> Literal:

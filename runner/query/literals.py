@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from anew.runner.dataclass import dataclass
@@ -26,11 +27,19 @@ class Literal:
             return self.text
         if isinstance(other, datetime):
             return moment(self.text)
-        if isinstance(other, (int, float)) and (age := AGE.fullmatch(self.text)):
-            return float(age[1]) * _AGES[age[2]]
+        if isinstance(other, (int, float)) and (age := _age(self.text)) is not None:
+            return age
         return self.text if self.quoted else plain(self.text)
 
 
+@lru_cache(maxsize=1000)  # it is asked for each run
+def _age(text: str) -> float | None:
+    """Return the seconds that an age has; None for any other text."""
+    age = AGE.fullmatch(text)
+    return None if age is None else float(age[1]) * _AGES[age[2]]
+
+
+@lru_cache(maxsize=1000)
 def plain(text: str) -> Any:
     """Return what a text stands for that is not quoted: a truth value, None, a number, or itself."""
     words = {"true": True, "false": False, "none": None, "null": None}
@@ -46,8 +55,8 @@ def plain(text: str) -> Any:
 
 def moment(text: str) -> datetime | None:
     """Return the time that a date or an age stands for; None for any other text."""
-    if age := AGE.fullmatch(text):
-        return _ago(float(age[1]) * _AGES[age[2]])
+    if (age := _age(text)) is not None:
+        return _ago(age)
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
         return found if found.tzinfo else found.astimezone()

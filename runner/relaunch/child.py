@@ -26,21 +26,19 @@ from anew.runner.kernel.door import end_with
 if __name__ == "__main__":
     end_with(int(sys.argv[2]))  # before anything that takes its time
 
-import builtins
 import importlib
-import io
 import pkgutil
 import runpy
 from dataclasses import replace
-from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from anew.runner.errors import EXIT_SIGINT, EXIT_USAGE
 from anew.runner.places import Places
 from anew.runner.relaunch.cells import Cells
 from anew.runner.relaunch.plan import Errand, assignment, read_errand, read_report
+from anew.runner.relaunch.script import run_script
 from anew.runner.relaunch.startup import redirect
 from anew.runner.wording import some
 
@@ -78,7 +76,7 @@ def _start(errand: Errand, places: Places) -> None:
     script = Path(command.target)
     if command.entry == "cells":
         _run_cells(places.here(script), errand, module, name)
-    elif command.entry == "program":
+    elif command.entry in ("program", "command"):
         runpy.run_module(PROGRAMS, run_name="__main__")
     elif command.entry == "module":
         runpy.run_module(command.target, run_name="__main__", alter_sys=True)
@@ -87,25 +85,9 @@ def _start(errand: Errand, places: Places) -> None:
     elif script.is_absolute() and _is_application(places.here(script)):
         runpy.run_path(str(places.here(script)), run_name="__main__")
     elif script.is_absolute() and places.here(script).is_file():
-        _run_script(places.here(script))
+        run_script(places.here(script))
     else:
         _refuse(f"Its main function {name!r} was made in no file (a console or a notebook), and cannot be had again.")
-
-
-def _run_script(path: Path) -> None:
-    """Run a script as the interpreter does; not by `runpy`, which would set `sys.argv[0]`."""
-    module = ModuleType("__main__")
-    vars(module).update(__file__=str(path), __loader__=SourceFileLoader("__main__", str(path)), __builtins__=builtins)
-    sys.modules["__main__"] = module
-    exec(_code_of(path), vars(module))
-
-
-def _code_of(path: Path) -> CodeType:
-    """Return the code of a script, also of one that was compiled before."""
-    if path.suffix == ".pyc" and (code := SourcelessFileLoader("__main__", str(path)).get_code("__main__")) is not None:
-        return code
-    with io.open_code(str(path)) as file:
-        return compile(file.read(), str(path), "exec", dont_inherit=True)
 
 
 def _is_application(path: Path) -> bool:
@@ -163,7 +145,7 @@ def _set_up(errand: Errand, places: Places) -> None:
     command = errand.command
     first, *rest = command.argv or ("",)
     sys.argv = [str(places.here(Path(first))) if os.path.isabs(first) else first, *rest]
-    if command.entry == "program":
+    if command.entry in ("program", "command"):
         sys.argv.insert(0, PROGRAMS)
     folders = [str(places.here(Path(path))) for path in command.import_paths]
     if command.entry == "module":

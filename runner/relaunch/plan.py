@@ -16,6 +16,16 @@ from anew.runner.places import OwnPlaces, Places
 from anew.runner.records import CommandFacts, ParentRun, RerunOf, SourceFacts
 from anew.runner.store.files import replace_whole
 
+SACRED = "sacred"
+"""The entry of a run that Sacred recorded."""
+SACRED_MAIN = "anew.runner.foreign.sacred:main"
+"""The main function that runs such a run again."""
+
+
+def callable_command(command: CommandFacts) -> CommandFacts:
+    """Return a command with a main function that can be called: Sacred has commands, and records no function."""
+    return replace(command, function=SACRED_MAIN) if command.entry == SACRED else command
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Errand:

@@ -39,7 +39,8 @@ def rerun(
         strict: Refuse when anything differs that the re-run does not put right; of packages those count that the
             recorded run imported, with "all" every one.
         rtol: Relative tolerance for numbers; None for identity.
-        ignore: Patterns of metrics that need not come out the same, beside the run's own.
+        ignore: Patterns of metrics that need not come out the same, beside the run's own; "output" is what a program
+            prints.
         trust_source: Trust the source of a record that came from elsewhere, from now on.
         keep: Leave the laid-out files where they are, and say where.
         twice: Run it once more when it came out different, to tell what differs each time from what differs from the

@@ -241,6 +241,8 @@ class _Evidence:
             return _of_result(traced, self._function, part.name)
         if part.what in ("error", "status"):
             return traced.errors
+        if part.what == "output":
+            return traced.printed
         return traced.files if part.what == "artifact" else frozenset()
 
     def _place(self, part: Part) -> Place | None:
@@ -371,17 +373,6 @@ def _of_libraries(was: RunRecord) -> Iterator[Cause]:
     for name in ("cupy", "mxnet", "paddlepaddle"):
         if name in (imported or environment.packages):
             yield Cause(kind="library", where=name, sentence=f"No seed of ours reaches {name}.")
-
-
-def own_folders(*sides: Side) -> list[str]:
-    """Return the paths that are another in every run: of its folder, and of the project where that was."""
-    found = []
-    for side in sides:
-        record = side.record
-        if record.id is not None:
-            found.append(str(side.store.layout.run(record.id).folder))
-        found += [record.source.root or "", record.command.cwd]
-    return [folder for folder in dict.fromkeys(found) if folder and folder != os.sep]
 
 
 def settle(

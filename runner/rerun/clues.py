@@ -75,6 +75,7 @@ _LASTED = re.compile(
 _NAMED = re.compile(
     rf"(?P<name>[A-Za-z_][\w ./()%-]{{0,60}}?)(?P<mark>[\"']?\s*[:=,]\s*[\"']?|\s+)(?P<value>{_NUMBER})"
 )
+_CLOCK = re.compile(r"\b\d+:\d\d(?::\d\d)?\b|\?(?=(?:it|[A-Za-z]+)/s)")
 _TEMPORARY = re.compile(r"\btmp[A-Za-z0-9_]{8}\b")
 # without its dashes one of version 4 alone (RFC 9562): any other 32 digits are sooner an MD5 of what differs
 _UUID = re.compile(
@@ -155,11 +156,7 @@ class Looks:
 
     def _patterns(self) -> Iterator[tuple[Clue, re.Pattern[str], Callable[[re.Match[str]], bool]]]:
         """Yield what is told by which pattern, and which matches of that count; the surest first."""
-        folders = sorted({folder for folder in self.folders if len(folder) > 1}, key=len, reverse=True)
-        # in a re-run the project's path stands below the sandbox, and the two together are one place
-        paths = "|".join(map(re.escape, folders))
-        own = re.compile(f"(?:{_SANDBOX.pattern})?(?:{paths})|{_SANDBOX.pattern}" if paths else _SANDBOX.pattern)
-        yield Clue("place", "the path of the run's own folder or project"), own, _always
+        yield Clue("place", "the path of the run's own folder or project"), own_places(self.folders), _always
         yield Clue("temporary", "a temporary name"), _TEMPORARY, _always
         yield Clue("unseeded", "a random id (UUID)"), _UUID, _always
         yield Clue("place", "an object's address in memory"), _ADDRESS, _always
@@ -170,6 +167,19 @@ class Looks:
 
     def _is_any_moment(self, text: str) -> bool:
         return any(self.is_moment(float(text) / scale) for scale in _SCALES)
+
+
+def own_places(folders: Sequence[str]) -> re.Pattern[str]:
+    """Return what matches the paths of a run's own place: of its folder, of the project, and of that laid out again."""
+    known = sorted({folder for folder in folders if len(folder) > 1}, key=len, reverse=True)
+    # in a re-run the project's path stands below the sandbox, and the two together are one place
+    paths = "|".join(map(re.escape, known))
+    return re.compile(f"(?:{_SANDBOX.pattern})?(?:{paths})|{_SANDBOX.pattern}" if paths else _SANDBOX.pattern)
+
+
+def without_durations(text: str) -> str:
+    """Return a text with a mark in place of each duration, rate and clock time."""
+    return _LASTED.sub("@", _CLOCK.sub("@", text))
 
 
 def _begins(record: RunRecord) -> float:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,23 @@ from anew.runner.capture.environment import capture_environment, listed_variable
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import AnewError, RefusedError, RerunError, RunNotFoundError, StoreError
-from anew.runner.format.redact import REDACTED, Redactor
+from anew.runner.format.redact import REDACTED, Redactor, without_hidden
 from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
 from anew.runner.records import Cause, EnvironmentFacts, RerunOf, RunRecord, Status, Verdict
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import InputState, files_made, lay_out_beside, lay_out_source, restore_inputs
-from anew.runner.relaunch.plan import Report, Rerun, Surroundings, read_report
+from anew.runner.relaunch.plan import SACRED, Report, Rerun, Surroundings, callable_command, read_report
 from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.rerun import differences, led
-from anew.runner.rerun.causes import Case, explain, own_folders, settle
+from anew.runner.rerun.causes import Case, explain, settle
 from anew.runner.rerun.options import RerunOptions
 from anew.runner.rerun.rebuilt import cannot_rebuild, probed, rebuilt
 from anew.runner.rerun.refusals import refuse_idle, refuse_unfit
 from anew.runner.rerun.report import RerunResult, difference_lines
-from anew.runner.rerun.sides import Side, stops_of
+from anew.runner.rerun.sides import Side, own_folders, stops_of
 from anew.runner.rerun.verdict import compare, judge
 from anew.runner.settings import EnvironmentSettings
 from anew.runner.store import curate
@@ -228,7 +228,8 @@ class _Again:
 
     def _working_dir(self) -> Path:
         """Return where the child starts: in the laid-out project where the run did, else where it was."""
-        recorded = Path(self.record.command.cwd)
+        # Sacred does not record where a run was started
+        recorded = Path(self.record.command.cwd) if self.record.command.cwd else self.places.root
         mirrored = self.places.mirrored(recorded)
         if self.recorded_code and recorded.is_relative_to(self.places.root):
             mirrored.mkdir(parents=True, exist_ok=True)
@@ -295,11 +296,12 @@ class _Again:
         return Rerun(
             store=self.target.url,
             rerun_of=RerunOf(id=record.id, uid=record.uid, stops=stops_of(record, self.store)),
-            command=record.command,
+            command=callable_command(record.command),
             experiment=record.experiment,
-            config=record.config,
+            config=self._known_config(),
             flags=record.provenance.flags,
-            overrides=record.overrides,
+            # those of Sacred's command line are other than ours, and what came of them is in the configuration
+            overrides=() if record.command.entry == SACRED else record.overrides,
             changes=_with_seed(self.changes, record),
             settings=self._settings(),
             seed=None if _values(self.changes, "anew.seed") else record.seed,
@@ -310,6 +312,16 @@ class _Again:
             report=str(folder / "report.json"),
             own=self.own,
         )
+
+    def _known_config(self) -> Mapping[str, Any]:
+        """Return the configuration as on record; of Sacred's without secrets, for which its source has values."""
+        config, hidden = self.record.config, list[str]()
+        if self.record.command.entry != SACRED:
+            return config
+        known = without_hidden(config, hidden)
+        if hidden:
+            self._note(f"Secrets are not on record, and are what the recorded source says: {some(hidden)}.")
+        return known
 
     def _settings(self) -> tuple[str, ...]:
         """Return the settings to record by; one that held a secret is not on record, and left out."""

@@ -49,10 +49,10 @@ def child_variables(record: RunRecord, today: Mapping[str, str], listed: Mapping
         value = recorded.get(name)
         if _OF_THE_PLACE.fullmatch(name) or (value is not None and REDACTED in value):
             continue
-        if value is None:
-            result.pop(name, None)
-        else:
+        if value is not None:
             result[name] = value
+        elif record.foreign is None:
+            result.pop(name, None)
     if record.seeds is not None:
         known = record.seeds.hash_randomization
         # one that nobody gave cannot be had again; that of the re-run is on record, so that it can
@@ -103,6 +103,12 @@ def find(
     }
     found["elsewhere"] = _elsewhere(record.source, restored=is_laid_out)
     found["repositories"] = _repositories(record.source, restored=is_laid_out)
+    if record.foreign is not None:
+        # what another program does not record is not known, and differs from nothing
+        found = {
+            section: {name: entry for name, entry in entries.items() if entry["recorded"]}
+            for section, entries in found.items()
+        }
     return {section: entries for section, entries in found.items() if entries}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container
 
 from anew.runner import events as ev
@@ -99,3 +100,33 @@ class Side:
                 return file.read(most)
         except (AnewError, OSError):
             return None
+
+    @property
+    def is_output_damaged(self) -> bool:
+        """Whether the log of what it printed is not what was written there."""
+        return any(each.part is Part.OUTPUT and each.severity is Severity.ERROR for each in self.record.damage)
+
+    @property
+    def has_output(self) -> bool:
+        """Whether what it printed is on record."""
+        ended = self._ended()
+        return ended is not None and ended.output_bytes is not None
+
+    def printed(self) -> tuple[str, tuple[int, ...] | None]:
+        """Return the log of what it printed, and how many lines are of stdout, of stderr, and so on, where known."""
+        ended = self._ended()
+        return "".join(self.store.output(self._number)), None if ended is None else ended.output_turns
+
+    def _ended(self) -> ev.RunEnded | None:
+        return next((each for each in self.store.events(self._number) if isinstance(each, ev.RunEnded)), None)
+
+
+def own_folders(*sides: Side) -> list[str]:
+    """Return the paths that are another in every run: of its folder, and of the project where that was."""
+    found = []
+    for side in sides:
+        record = side.record
+        if record.id is not None:
+            found.append(str(side.store.layout.run(record.id).folder))
+        found += [record.source.root or "", record.command.cwd]
+    return [folder for folder in dict.fromkeys(found) if folder and folder != os.sep]

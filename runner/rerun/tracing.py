@@ -42,6 +42,7 @@ _WRITES |= {
     "log_artifact",
 }
 _WRITES |= {"writerow", "writerows", "imsave", "imwrite"}
+_PRINTS = {"print", "pprint", "echo", "secho", "write", "writelines"}
 # `except*` came with Python 3.11
 _TRIES: tuple[type[ast.Try], ...] = (ast.Try, getattr(ast, "TryStar", ast.Try))
 _CHANGES = {"append", "extend", "add", "update", "insert", "put", "setdefault", "appendleft"}
@@ -58,6 +59,7 @@ class Traced:
         results: Function -> key of what it returns, "" for the whole -> origins.
         errors: Origins of what is raised.
         files: Origins of what is written into files.
+        printed: Origins of what is printed.
         all: Every origin that there is, in order of files and lines.
     """
 
@@ -66,6 +68,7 @@ class Traced:
     results: dict[str, dict[str, Origins]] = field(default_factory=dict)
     errors: Origins = _NOTHING
     files: Origins = _NOTHING
+    printed: Origins = _NOTHING
     all: tuple[Origin, ...] = ()
 
 
@@ -98,7 +101,11 @@ def _place(where: str) -> tuple[str, int]:
 
 
 def _outcome(project: _Project) -> Traced:
-    traced = Traced(errors=_NOTHING.union(*project.errors), files=_NOTHING.union(*project.files))
+    traced = Traced(
+        errors=_NOTHING.union(*project.errors),
+        files=_NOTHING.union(*project.files),
+        printed=_NOTHING.union(*project.printed),
+    )
     traced.metrics = {name: frozenset(found) for name, found in project.metrics.items()}
     traced.info = {name: frozenset(found) for name, found in project.info.items()}
     for (function, key), found in project.returned.items():
@@ -133,6 +140,7 @@ class _Project:
         self.info: dict[str, set[Origin]] = defaultdict(set)
         self.errors: set[Origins] = set()
         self.files: set[Origins] = set()
+        self.printed: set[Origins] = set()
 
     @property
     def size(self) -> int:
@@ -362,6 +370,8 @@ class _Reader:
             self._note_named(into, node.args[0], "")
         elif last in _WRITES:
             project.files.add(found)
+        if last in _PRINTS:
+            project.printed.add(found)
 
     def _note_named(self, into: dict[str, set[Origin]], value: ast.expr, prefix: str) -> None:
         if not isinstance(value, ast.Dict):

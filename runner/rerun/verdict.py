@@ -8,16 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
+from anew.runner.capture.command import prints_outcome
 from anew.runner.dataclass import dataclass
 from anew.runner.format.values import plain
-from anew.runner.records import Status, Verdict
+from anew.runner.records import RunRecord, Status, Verdict
 from anew.runner.rerun.histograms import compare_histograms
 from anew.runner.rerun.parts import Part, value_parts
+from anew.runner.rerun.printed import compare_printed
 from anew.runner.rerun.series import SeriesCompared, compare_series
 from anew.runner.rerun.sides import Side
 from anew.runner.wording import some
 
-NOT_ENDED = (Status.INTERRUPTED, Status.LOST)
+NOT_ENDED = (Status.INTERRUPTED, Status.LOST, Status.UNKNOWN)
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 
 
@@ -56,7 +58,7 @@ def compare(was: Side, now: Side, *, ignore: Sequence[str] = ()) -> Compared:
     Args:
         was: The run on record.
         now: Its re-run, ended.
-        ignore: Patterns of metrics to leave out.
+        ignore: Patterns of metrics to leave out; "output" leaves out what is printed.
     """
     # a run with a hole is FAILED for that, and main did not fail
     found = Compared(partial=was.record.status in NOT_ENDED or bool(was.record.losses))
@@ -72,6 +74,10 @@ def compare(was: Side, now: Side, *, ignore: Sequence[str] = ()) -> Compared:
     found.parts += _told(was, now, found)
     found.parts += _histograms(was, now, ignore, found)
     found.artifacts += _artifacts(was, now, found)
+    if not any(fnmatch.fnmatchcase("output", pattern) for pattern in ignore):
+        printed = compare_printed(was, now, broken_off=found.partial)
+        found.parts += printed.parts
+        found.remarks += printed.remarks
     return found
 
 
@@ -206,12 +212,18 @@ def _histograms(was: Side, now: Side, ignore: Sequence[str], found: Compared) ->
 
 def _told(was: Side, now: Side, found: Compared) -> Iterator[Part]:
     """Yield where the facts and the tags part that main set."""
-    old, new = was.record.info, now.record.info
+    # what a program's own parser made of its words is no outcome, and may hold paths and computed defaults
+    old, new = (_without_parsed(side.record) for side in (was, now))
     fewer = found.partial or was.lost_points
     yield from value_parts(old, {key: new[key] for key in old if key in new} if fewer else new, "info")
     tags, tags_now = was.tags(), now.tags()
     if not (tags <= tags_now if fewer else tags == tags_now):
         yield Part("tags", "", None, sorted(tags), sorted(tags_now), None)
+
+
+def _without_parsed(record: RunRecord) -> Mapping[str, Any]:
+    is_parsed = prints_outcome(record.command)
+    return {key: value for key, value in record.info.items() if not (is_parsed and key == "parsed")}
 
 
 def _artifacts(was: Side, now: Side, found: Compared) -> Iterator[Part]:

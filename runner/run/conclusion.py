@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from anew.runner import events as ev
+from anew.runner.capture.command import prints_outcome
 from anew.runner.capture.output import OutputCapture
 from anew.runner.errors import StoreError, UnkeptError
 from anew.runner.format import serial
@@ -145,6 +146,7 @@ class Outcome:
             writers=self._recorder.written,
             output_bytes=self._capture.settled_bytes,
             output_sealed=self._capture.sealed_bytes,
+            output_turns=self._capture.turns if prints_outcome(beginning.record.command) else None,
             unkept=course.unkept_result,
             losses=losses,
         )

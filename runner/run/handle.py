@@ -89,7 +89,7 @@ class Run:
         Raises:
             ValueRefusedError: These are no names and values.
         """
-        if not isinstance(values, Mapping):
+        if type(values) is not dict and not isinstance(values, Mapping):
             raise ValueRefusedError(
                 f"run.log({_shown(values)}) has no names: give a dict of numbers, such as run.log({{'loss': 0.3}})."
             )

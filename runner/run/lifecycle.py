@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.system import SystemSampler
 from anew.runner.config.main import ComposedJob
+from anew.runner.dispatch.apart import log_of
 from anew.runner.events import RunEnded
 from anew.runner.guard import reserve
 from anew.runner.guard.watch import Guard, Watch
@@ -34,9 +35,11 @@ from anew.runner.run.parts import (
     ThreadFailures,
     unwind,
 )
+from anew.runner.run.printed import PrintedMetrics
 from anew.runner.run.pulse import LEAST_BEAT_S, Pulse
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
 from anew.runner.run.stopping import ended_itself
+from anew.runner.store.logged import Told
 from anew.runner.wording import say
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ def execute(
     claim: Claim,
     origin: Origin,
     call: Callable[[Run], Any],
-    tell_end: Callable[[RunEnded | None], object] = lambda ended: None,
+    tell_end: Callable[[RunEnded | None, Told | None], object] = lambda ended, told: None,
 ) -> Any:
     """
     Record *call* as one run and return what it returns.
@@ -56,7 +59,7 @@ def execute(
     Whatever *call* raises is recorded and raised again. The status is INTERRUPTED after SIGINT or SIGTERM, FAILED after
     another exception or an exit with a code other than 0, else COMPLETED: FAILED, too, when main returned and something
     of the run could not be recorded (`anew.on_loss`). What raises `optuna.TrialPruned` has completed, and is
-    pruned. *tell_end* is called with what is on record of its end.
+    pruned. *tell_end* is called with what is on record of its end, and with what its journal holds.
 
     Raises:
         UnkeptError: That is so, or the outcome could not be written.
@@ -89,7 +92,7 @@ def execute(
             finally:
                 # what a Ctrl-C broke off that came before the end, or between the ends of two parts; else nothing
                 _end(life)
-                tell_end(course.ended)
+                tell_end(course.ended, life.told if life is not None else None)
                 # gives the number back, where no record came to be
                 if not course.called:
                     claim.store.abandon(claim.number)
@@ -175,6 +178,11 @@ class Life:
         if self._course.unkept is not None:
             raise self._course.unkept
 
+    @property
+    def told(self) -> Told | None:
+        """What the run's own journal holds, once the run has ended; None where that is not known for certain."""
+        return self._recorder.told
+
     def _list_parts(self) -> list[Part]:
         """Return the parts in the order in which they are started; they are stopped in the other one."""
         beginning, course, recorder, watch = self._beginning, self._course, self._recorder, self._watch
@@ -188,6 +196,7 @@ class Life:
             Outcome(beginning, course, watch, recorder, capture),
             recorder,
             Result(course, recorder),
+            *self._list_printed(),
             capture,
             AddedSource(beginning, recorder),
             Imports(recorder),
@@ -200,6 +209,13 @@ class Life:
             Children(self._variables_of_children(), noticed.opened if noticed is not None else None),
         ]
         return parts
+
+    def _list_printed(self) -> list[Part]:
+        """Return what reads metrics from the output, where that is wanted: to its end, which the capture's is."""
+        claim = self._beginning.claim
+        if not claim.settings.output.metrics:
+            return []
+        return [PrintedMetrics(self._recorder, claim.layout.output, claim.settings.output)]
 
     def _variables_of_children(self) -> dict[str, str]:
         beginning = self._beginning
@@ -233,6 +249,7 @@ class Life:
             places=self._beginning.origin.cache / "printed",
             # jobs of a sweep in processes of a launcher print into one file
             follows=not claim.is_attached,
+            is_apart=lambda: log_of() is not None,
         )
 
     def _make_pulse(self) -> Pulse:

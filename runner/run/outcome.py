@@ -13,6 +13,7 @@ from anew.runner.format.redact import Redactor
 from anew.runner.guard.orders import Told
 from anew.runner.guard.watch import Terminated
 from anew.runner.records import ErrorFacts, Status
+from anew.runner.wording import trim_causes, users_frames
 
 
 def ending(
@@ -93,7 +94,8 @@ def _where(failure: BaseException | None, redactor: Redactor, told: Told | None 
     # our own frames say nothing to the user
     while trace is not None and _is_ours(trace.tb_frame):
         trace = trace.tb_next
-    found = traceback.TracebackException(type(failure), failure, trace)
+    trim_causes(failure)
+    found = traceback.TracebackException(type(failure), failure, users_frames(trace))
     if told is None:
         return redactor.text("".join(found.format()))
     theirs = [frame for frame, _ in traceback.walk_tb(trace) if not _is_ours(frame)]

@@ -24,6 +24,7 @@ from anew.runner.capture.environment import imported_modules, loaded_libraries
 from anew.runner.capture.output import is_within_a_line
 from anew.runner.capture.source import added_modules
 from anew.runner.dataclass import dataclass
+from anew.runner.dispatch.apart import log_of
 from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
@@ -354,6 +355,10 @@ class ThreadFailures:
             threading.excepthook = self._before
 
     def _record(self, args: threading.ExceptHookArgs) -> None:
+        if log_of(args.thread) is not None:
+            # an observer's: on record, it would be an event that the observer gets
+            self._before(args)
+            return
         name = args.thread.name if args.thread else "?"
         text = f"The thread {name!r} ended with {args.exc_type.__name__}: {message(args.exc_value)}"
         self._recorder.add(ev.Warned, text=text)

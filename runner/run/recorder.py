@@ -26,6 +26,7 @@ from anew.runner.store import marks
 from anew.runner.store.durability import forget_others, keep_others_synced
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.lines import changed
+from anew.runner.store.logged import Told
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.roll import Roll
 from anew.runner.wording import printable, say, sentence, some
@@ -51,6 +52,9 @@ class Recorder:
         durability_ms: As for `JournalWriter`.
         redactor: Knows the secrets.
         writer: What the journal is called; nobody else writes under this name.
+
+    Attributes:
+        told: What this process's journal holds, once it is closed; None where that is not known for certain.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Recorder:
         # no None before `start`, which every call of `log` would have to ask for
         self._journal: JournalWriter
         self.is_open = False
+        self.told: Told | None = None
         _recorders.add(self)
 
     def start(self) -> None:
@@ -116,7 +121,7 @@ class Recorder:
                 if self._journal.forked:
                     name = child_writer()
                     successor = self._journal.successor(self.layout.journal(name))
-                    successor.tally = self._roll.enter(name)
+                    successor.tell(self._roll.enter(name))
                     self._journal = successor
                 journal = self._journal
         return journal
@@ -132,15 +137,16 @@ class Recorder:
         if not self._clean.issuperset(values):
             values = self.redactor.named(self._without_nameless(values))
         try:
-            refused = self._current().log(values, step)
+            journal = self._current() if self._journal.forked else self._journal
+            refused = journal.log(values, step)
         except StoreError as error:
             self._give_up(error)
             return
         if refused:
             for name, why in refused.items():
                 self.warn_once(f"metric:{name}", f"the metric {name!r} was not kept: {why}")
-        if self._journal.strays:
-            self.name_strays(*self._journal.strays.popleft())
+        if journal.strays:
+            self.name_strays(*journal.strays.popleft())
 
     def name_strays(self, step: int, strays: Mapping[str, str]) -> None:
         """Say, the first time for each of them, which series have values that are not finite, and at which step."""
@@ -243,6 +249,7 @@ class Recorder:
             self.lose(f"{records} could not be written, and are missing: {self._reason}")
         try:
             self._journal.close()
+            self.told = self._journal.told()
         except StoreError as error:
             self.lose(str(error))
         for what in (self._journal.gap() or changed(self._journal.path), *self._roll.close()):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from anew.runner.attached.aims import Constraint, direction_of, is_number, picked
 from anew.runner.errors import ValueRefusedError
 
 
@@ -43,14 +44,49 @@ def objectives(
     return tuple(_number(item, returned, directions) for item in items)
 
 
-def _picked(name: str, returned: Any, metrics: Mapping[str, Any]) -> Any:
+def violations(
+    returned: Any, constraints: Sequence[Constraint], metrics: Mapping[str, Any] | None = None
+) -> tuple[float, ...]:
+    """
+    Return by how much each constraint is missed; it is met from 0 down.
+
+    Raises:
+        NotComparableError: There is no number of that name.
+    """
+    found = []
+    for each in constraints:
+        value = _picked(each.name, returned, metrics or {}, "constraints")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise NotComparableError(
+                f"hydra.sweeper.constraints={each.text!r}: {each.name} is {value!r}, which is no number.",
+                returned=returned,
+            ) from None
+        found.append(each.missed_by(number))
+    return tuple(found)
+
+
+def names_against(reported: float, returned: Any, metrics: Mapping[str, Any] | None, direction: str) -> tuple[str, ...]:
+    """
+    Return the names that a job knows the last number which it reported by, where they say that the other direction is
+    meant; none where one of them says the search's own.
+    """
+    named = [*(metrics or {}).items(), *(returned.items() if isinstance(returned, Mapping) else ())]
+    same = {str(name) for name, value in named if is_number(value) and value == reported}
+    said = {name: found for name in sorted(same) if (found := direction_of(name)) is not None}
+    return () if direction in said.values() else tuple(said)
+
+
+def _picked(name: str, returned: Any, metrics: Mapping[str, Any], option: str = "value") -> Any:
     """Return what a key of the result, or a metric, is. Raises NotComparableError."""
+    is_there, found = picked(name, returned, metrics)
+    if is_there:
+        return found
     keys = returned if isinstance(returned, Mapping) else {}
-    if name in keys or name in metrics:
-        return keys[name] if name in keys else metrics[name]
     there = ", ".join(str(each) for each in dict.fromkeys([*keys, *metrics]))
     raise NotComparableError(
-        f"hydra.sweeper.value={name} is no key of what main returned, and no metric. There are: {there or 'none'}.",
+        f"hydra.sweeper.{option}={name} is no key of what main returned, and no metric. There are: {there or 'none'}.",
         returned=returned,
     )
 

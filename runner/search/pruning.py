@@ -15,7 +15,7 @@ from anew.runner.errors import MissingExtraError, StoreError, ValueRefusedError
 from anew.runner.search.files import SearchFiles, read_json, write_json
 from anew.runner.search.samplers import make_pruner
 from anew.runner.search.settings import Named
-from anew.runner.search.storage import open_storage
+from anew.runner.search.storage import Place, open_storage
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -43,7 +43,7 @@ def pruning_of(sweep_folder: Path, index: int) -> Pruning | None:
         files,
         index,
         study=values["study"],
-        storage=values["storage"],
+        place=Place(words=values["storage"], folder=values.get("folder")),
         number=values["trial"],
         directions=values["directions"],
         pruner=None if pruner is None else Named(**pruner),
@@ -62,7 +62,7 @@ class Pruning:
         files: Of the search.
         index: The job.
         study: The study's name.
-        storage: A URL, or the path of a journal, relative to the sweep's folder.
+        place: Where the study is kept.
         number: The trial's number in the study.
         directions: "minimize" or "maximize", for each objective.
         pruner: What decides, or None.
@@ -74,7 +74,7 @@ class Pruning:
         index: int,
         *,
         study: str,
-        storage: str,
+        place: Place,
         number: int,
         directions: Sequence[str],
         pruner: Named | None,
@@ -82,7 +82,7 @@ class Pruning:
         self._files = files
         self._index = index
         self._name = study
-        self._storage = storage
+        self._place = place
         self._number = number
         self._objectives = len(directions)
         self._pruner = pruner
@@ -159,7 +159,7 @@ class Pruning:
             log.warning("Job %d is not stopped early any more: %s: %s", self._index, type(error).__name__, error)
 
     def _open(self) -> _Opened:
-        storage = open_storage(self._files.sweep, self._storage)
+        storage = open_storage(self._files.sweep, self._place)
         pruner = make_pruner(self._pruner)
         import optuna
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from anew.runner.errors import ConfigError, StoreError
 from anew.runner.search.files import SearchFiles, read_json, write_json
 from anew.runner.search.settings import WHERE, Named, SearchSettings
 from anew.runner.search.spaces import describe
-from anew.runner.search.storage import JOURNAL, STUDY
+from anew.runner.search.storage import JOURNAL, STUDY, Place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +24,7 @@ class SearchRecord:
     Attributes:
         uid: Marks its trials, since a storage can hold those of others in the same study.
         study: The study's name.
-        storage: A URL, or the path of a journal, relative to the sweep's folder.
+        storage: A URL, or the path of a journal, as it may stand on record: see `storage.Place`.
         sampler: What proposes values.
         seed: What its proposals follow from, in [0, 2**32), given or drawn.
         pruner: What stops jobs, or None.
@@ -32,6 +32,11 @@ class SearchRecord:
         space: What can be chosen, by parameter; see `spaces.describe`.
         n_trials: How many jobs there are, as it was asked for last.
         optuna: The version of Optuna that it was begun with.
+        folder: What a relative path in `storage` is relative to; None in the sweep's folder.
+        value: Keys of what main returns, or metrics, that are searched by.
+        constraints: What a result has to meet to be any good, as it was typed.
+        start_from: Where the points that are tried first come from, as it was typed.
+        points: Those: values of some parameters for each of the first jobs.
     """
 
     uid: str
@@ -44,6 +49,19 @@ class SearchRecord:
     space: Mapping[str, Any]
     n_trials: int
     optuna: str
+    folder: str | None = None
+    value: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    start_from: Any = None
+    points: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where the study is kept."""
+        return Place(words=self.storage, folder=self.folder)
+
+
+_NAMES = frozenset(each.name for each in fields(SearchRecord))
 
 
 def read_record(sweep: Path) -> SearchRecord | None:
@@ -54,12 +72,16 @@ def read_record(sweep: Path) -> SearchRecord | None:
         return None
     try:
         pruner = values["pruner"]
+        known = {key: value for key, value in values.items() if key in _NAMES}  # later versions may say more
         return SearchRecord(
             **{
-                **values,
+                **known,
                 "sampler": Named(**values["sampler"]),
                 "pruner": None if pruner is None else Named(**pruner),
                 "directions": tuple(map(str, values["directions"])),
+                "value": tuple(map(str, values.get("value", ()))),
+                "constraints": tuple(map(str, values.get("constraints", ()))),
+                "points": tuple(map(dict, values.get("points", ()))),
             }
         )
     except (TypeError, LookupError, ValueError) as error:
@@ -92,6 +114,7 @@ def _new(settings: SearchSettings) -> SearchRecord:
         uid=secrets.token_hex(8),
         study=settings.study_name or STUDY,
         storage=settings.storage or JOURNAL,
+        folder=settings.folder,
         sampler=settings.sampler,
         seed=secrets.randbits(32) if settings.seed is None else settings.seed,
         pruner=settings.pruner,
@@ -99,6 +122,10 @@ def _new(settings: SearchSettings) -> SearchRecord:
         space=describe(settings.parameters),
         n_trials=settings.n_trials,
         optuna=optuna.__version__,
+        value=settings.value,
+        constraints=tuple(each.text for each in settings.constraints),
+        start_from=settings.start_from,
+        points=settings.points[: settings.n_trials],
     )
 
 
@@ -111,6 +138,9 @@ def _check_same(before: SearchRecord, settings: SearchSettings, sweep: Path) -> 
         "study_name": (before.study, settings.study_name or STUDY),
         "storage": (before.storage, settings.storage or JOURNAL),
         "params": (before.space, describe(settings.parameters)),
+        "value": (before.value, settings.value) if before.value else ((), ()),
+        "constraints": (before.constraints, tuple(each.text for each in settings.constraints)),
+        "start_from": (before.start_from, settings.start_from),
     }
     for key, (was, now) in pairs.items():
         if was != now:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.errors import EXIT_FAILED, AnewError, StoreError, ValueRefusedError
 from anew.runner.search.extra import need
 from anew.runner.search.files import SearchFiles, write_json
-from anew.runner.search.outcomes import NotComparableError, objectives
+from anew.runner.search.outcomes import NotComparableError, names_against, objectives, violations
 from anew.runner.search.record import begin_record
 from anew.runner.search.settings import SearchSettings
-from anew.runner.search.spaces import Choices, distributions, grid_point
-from anew.runner.search.study import StudyOf
+from anew.runner.search.spaces import Choices, grid_point, in_order
+from anew.runner.search.study import CONSTRAINTS, StudyOf
+from anew.runner.search.summary import best_of
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -53,6 +54,7 @@ class Search:
     Args:
         sweep: The folder of the sweep, which exists.
         settings: What is asked for.
+        beside: How many jobs there are at a time.
 
     Attributes:
         record: What is known of it beside its trials.
@@ -65,17 +67,19 @@ class Search:
         StoreError: The search cannot be kept.
     """
 
-    def __init__(self, sweep: Path, settings: SearchSettings) -> None:
+    def __init__(self, sweep: Path, settings: SearchSettings, *, beside: int = 1) -> None:
         need("optuna")
         self._settings = settings
+        self._parameters = in_order(settings.parameters)
         self.files = SearchFiles(sweep)
         self._make_folder()
         self.record = begin_record(sweep, settings)
-        self._study = StudyOf(sweep, self.record)
+        self._study = StudyOf(sweep, self.record, beside=beside)
         self._study.make()
         self._numbers = {index: trial.number for index, trial in self._study.latest().items()}
-        self._distributions = dict(distributions(settings.parameters))
         self._failed: set[int] = set()
+        self._has_told = False
+        self._has_warned = False
         self.unfit: SearchFailedError | None = None
         if not self._numbers:
             self._announce()
@@ -89,6 +93,27 @@ class Search:
     def has_failed(self) -> bool:
         """Whether more jobs have failed than may, or one has come to nothing that can be compared."""
         return self.unfit is not None or len(self._failed) > self._settings.may_fail
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further job is to begin, also where there are fewer than was asked for."""
+        return self.has_failed or self._study.is_exhausted or self._has_stalled()
+
+    def _has_stalled(self) -> bool:
+        """Whether so many jobs in a row were no better than the best before that it is not worth going on."""
+        patience = self._settings.patience
+        if patience is None:
+            return False
+        trials = self._study.latest()
+        best = max((each.index for each in best_of(trials, self.record)), default=-1)
+        since = [index for index, trial in trials.items() if index > best and trial.state.is_finished()]
+        if len(since) < patience:
+            return False
+        if not self._has_told:
+            self._has_told = True
+            than = f"was better than job {best}" if best >= 0 else "came to a result"
+            log.info("The search ends: none of the last %d jobs %s (hydra.sweeper.patience)", len(since), than)
+        return True
 
     @property
     def failure(self) -> SearchFailedError:
@@ -124,9 +149,13 @@ class Search:
         trial = self._study.trial(number)
         params = trial.params
         if not trial.state.is_finished():
-            params = self._study.propose(index, number, self._distributions)
+            params = self._study.propose(index, number, self._parameters)
             self._hand_over(index, number)
-        return [item if isinstance(item, str) else item.override(params[item.name]) for item in self._settings.items]
+        return [
+            item if isinstance(item, str) else item.override(params[item.name])
+            for item in self._settings.items
+            if isinstance(item, str) or item.name in params
+        ]
 
     def take_up(self, index: int, *, again: bool) -> None:
         """
@@ -149,17 +178,19 @@ class Search:
         """Learn what main returned. What is no number makes the trial a failed one, and ends the search but for NaN."""
         try:
             values = objectives(returned, self.record.directions, names=self._settings.value, metrics=metrics)
+            missed: tuple[float, ...] | None = violations(returned, self._settings.constraints, metrics)
         except ValueRefusedError as error:
             if not self.files.stop_mark(index).exists():
                 if isinstance(error, NotComparableError):
                     self.unfit = self.unfit or SearchFailedError.without_numbers(index, error.message)
-                self.tell_failed(index, error.message)
+                self._give_up(index, error.message, "Job %d came to nothing that the search can compare: %s")
                 return
-            values = ()  # it was told to stop, and may have had nothing to return
+            values, missed = (), None  # it was told to stop, and may have had nothing to return
         trial = self._study.trial(self._numbers[index])
+        self._warn_of_reports(trial, returned, metrics)
         self._failed.discard(index)
         if not trial.state.is_finished():
-            self._complete(index, trial, values)
+            self._complete(index, trial, values, missed)
         elif trial.state is _state("FAIL"):
             self._numbers[index] = self._study.add(
                 index,
@@ -167,34 +198,56 @@ class Search:
                 params=dict(trial.params),
                 distributions=dict(trial.distributions),
                 values=list(values),
+                system_attrs={CONSTRAINTS: list(missed)} if missed else {},
             )
+
+    def _warn_of_reports(self, trial: FrozenTrial, returned: Any, metrics: Mapping[str, Any] | None) -> None:
+        """Say once that what jobs report goes the other way than the search, as far as names tell."""
+        if self.record.pruner is None or self._has_warned or trial.last_step is None:
+            return
+        (direction,) = self.record.directions
+        names = names_against(trial.intermediate_values[trial.last_step], returned, metrics, direction)
+        if names:
+            self._has_warned = True
+            log.warning(
+                "Jobs report %s by run.report, and the search is to %s %s: the pruner (hydra.sweeper.pruner) stops its "
+                "good jobs. Report what goes in the direction of the search, or leave the pruner out.",
+                names[0], direction, *(self.record.value or ("what main returns",)),
+            )  # fmt: skip
 
     def tell_failed(self, index: int, reason: str) -> None:
         """Learn that a job has failed."""
+        self._give_up(index, reason, "Job %d of the search failed: %s")
+
+    def _give_up(self, index: int, reason: str, words: str) -> None:
         self._failed.add(index)
         number = self._numbers[index]
         if self._study.trial(number).state.is_finished():
             return
-        log.warning("Job %d of the search failed: %s", index, reason)
+        log.warning(words, index, reason)
         self._study.note(number, reason)
         self._study.open(index).tell(number, state=_state("FAIL"), skip_if_finished=True)
 
-    def _complete(self, index: int, trial: FrozenTrial, values: tuple[float, ...]) -> None:
+    def _complete(
+        self, index: int, trial: FrozenTrial, values: tuple[float, ...], missed: tuple[float, ...] | None
+    ) -> None:
         study = self._study.open(index)
+        self._study.constrain(trial.number, missed)
         if self.files.stop_mark(index).exists():
             study.tell(trial.number, state=_state("PRUNED"), skip_if_finished=True)
         else:
             study.tell(trial.number, list(values), state=_state("COMPLETE"), skip_if_finished=True)
 
     def _fixed(self, index: int) -> dict[str, Any]:
-        if self.record.sampler.name != "grid":
-            return {}
-        return {"fixed_params": grid_point(self._settings.parameters, index)}
+        if self.record.sampler.name == "grid":
+            return {"fixed_params": grid_point(self._settings.parameters, index)}
+        return {"fixed_params": dict(self.record.points[index])} if index < len(self.record.points) else {}
 
     def _hand_over(self, index: int, number: int) -> None:
         values = {
             "study": self.record.study,
             "storage": self.record.storage,
+            "folder": self.record.folder,
             "trial": number,
             "directions": list(self.record.directions),
             "pruner": None

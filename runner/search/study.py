@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from anew.runner.errors import ConfigError, StoreError
 from anew.runner.search.extra import without_announcements
 from anew.runner.search.record import SearchRecord
 from anew.runner.search.samplers import derived_seed, make_pruner, make_sampler
+from anew.runner.search.spaces import Choices, Parameter, distributions
 from anew.runner.search.storage import open_storage
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 INDEX = "index"
+CONSTRAINTS = "constraints"  # as Optuna's samplers look for them
 OWNER = "search"
 
 
@@ -32,15 +35,22 @@ class StudyOf:
     Args:
         sweep: The folder of the sweep.
         record: What is known of the search.
+        beside: How many jobs there are at a time.
+        reading: Write nothing.
+
+    Attributes:
+        is_exhausted: Whether the sampler has said that there is nothing left to try.
 
     Raises:
         MissingExtraError: Optuna is not installed.
         StoreError: The storage cannot be opened.
     """
 
-    def __init__(self, sweep: Path, record: SearchRecord) -> None:
+    def __init__(self, sweep: Path, record: SearchRecord, *, beside: int = 1, reading: bool = False) -> None:
         self.record = record
-        self.storage = open_storage(sweep, record.storage)
+        self.storage = open_storage(sweep, record.place, reading=reading)
+        self._beside = beside
+        self.is_exhausted = False
 
     def exists(self) -> bool:
         """Whether it has been made."""
@@ -69,12 +79,15 @@ class StudyOf:
         """Return it with the sampler for one job. A study remembers the trials it saw, so it is not kept."""
         import optuna
 
-        return optuna.load_study(
+        study = optuna.load_study(
             study_name=self.record.study,
             storage=self.storage,
             sampler=self._sampler(index),
             pruner=make_pruner(self.record.pruner),
         )
+        # a sampler with nothing left to propose ends Optuna's own loop, which does not run here
+        study.stop = self._stop  # type: ignore[method-assign]
+        return study
 
     def latest(self) -> dict[int, FrozenTrial]:
         """Return the trial of each job by its index: of a job that was run again, the last."""
@@ -103,29 +116,62 @@ class StudyOf:
         template = create_trial(user_attrs={INDEX: index, OWNER: self.record.uid}, **content)
         return self.storage.get_trial(self.storage.create_new_trial(self._id, template)).number
 
-    def propose(self, index: int, number: int, distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    def propose(self, index: int, number: int, parameters: Sequence[Parameter]) -> dict[str, Any]:
         """
         Have the sampler give a trial the values that it has not got yet; return all of them.
 
         A trial that was left half made gets the values that it would have got: what is proposed for all parameters
         together follows from the job's index, and what is proposed for one alone from the index and the name.
+
+        Args:
+            index: The job.
+            number: Its trial.
+            parameters: What is searched for, those first that others wait for.
         """
         from optuna.trial import Trial
 
         study = self.open(index)
         trial = Trial(study, self.trial_id(number))
         _ = trial.relative_params  # those for all together; made when asked for
-        for name, wanted in distributions.items():
-            study.sampler = self._sampler(index, name)
-            _suggest(trial, name, wanted)
+        spaces = distributions(parameters)
+        chosen: dict[str, str] = {}
+        for each in parameters:
+            if each.is_asked(chosen):
+                study.sampler = self._sampler(index, each.name)
+                _suggest(trial, each.name, spaces[each.name])
+                if isinstance(each.space, Choices):
+                    chosen[each.name] = each.text(trial.params[each.name])
         return trial.params
+
+    def constrain(self, number: int, violations: Sequence[float] | None) -> None:
+        """
+        Say of a trial that is about to end by how much it misses each constraint; from 0 down it meets it.
+
+        None is for one that was stopped before it could be told, which meets none of them.
+        """
+        if self.record.constraints:
+            self.storage.set_trial_system_attr(self.trial_id(number), CONSTRAINTS, self._violations(violations))
 
     def note(self, number: int, text: str) -> None:
         """Say of a trial that has not ended why it is about to fail."""
         self.storage.set_trial_user_attr(self.trial_id(number), "note", text)
 
     def _sampler(self, *path: int | str) -> BaseSampler:
-        return make_sampler(self.record.sampler, derived_seed(self.record.seed, *path))
+        return make_sampler(
+            self.record.sampler,
+            derived_seed(self.record.seed, *path),
+            constraints=self._constraints_of if self.record.constraints else None,
+            beside=self._beside,
+        )
+
+    def _violations(self, found: Sequence[float] | None) -> list[float]:
+        return [sys.float_info.max] * len(self.record.constraints) if found is None else list(found)
+
+    def _constraints_of(self, trial: FrozenTrial) -> Sequence[float]:
+        return tuple(self._violations(trial.system_attrs.get(CONSTRAINTS)))
+
+    def _stop(self) -> None:
+        self.is_exhausted = True
 
     @property
     def _id(self) -> int:

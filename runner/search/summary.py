@@ -12,18 +12,19 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anew.runner.attached.aims import beats
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, StoreError, ValueRefusedError
 from anew.runner.format import serial
-from anew.runner.format.values import decode, encode
 from anew.runner.search.extra import allow_experiments, need, without_announcements
 from anew.runner.search.files import SearchFiles, read_json, read_regular, write_json
 from anew.runner.search.record import SearchRecord, read_record
 from anew.runner.search.storage import JOURNAL, lies_within
-from anew.runner.search.study import StudyOf
+from anew.runner.search.study import CONSTRAINTS, StudyOf
 from anew.runner.wording import in_a_line
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.trial import FrozenTrial
 
 _ENOUGH = 4
@@ -89,10 +90,10 @@ def summary(sweep_folder: Path, *, trusted: bool = False) -> SearchSummary | Non
     plain = SearchSummary(
         directions=record.directions, sampler=record.sampler.name, seed=record.seed, wanted=record.n_trials
     )
-    if not trusted and not lies_within(sweep_folder, record.storage):
+    if not trusted and not lies_within(sweep_folder, record.place):
         return replace(plain, unopened=record.storage)
     try:
-        study = StudyOf(sweep_folder, record)
+        study = StudyOf(sweep_folder, record, reading=True)
         trials = study.latest() if study.exists() else None
         return plain if trials is None else _told(record, trials)
     except AnewError:
@@ -106,6 +107,54 @@ def summary(sweep_folder: Path, *, trusted: bool = False) -> SearchSummary | Non
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """
+    What a search has learnt, read when it is asked for.
+
+    Attributes:
+        sweep_folder: The sweep's.
+        trusted: As for `summary`.
+    """
+
+    sweep_folder: Path
+    trusted: bool = False
+
+    def importance(self) -> Mapping[str, float]:
+        """Return the share of each parameter; see `SearchSummary.importance`. Raises MissingExtraError, StoreError."""
+        found = summary(self.sweep_folder, trusted=self.trusted)
+        if found is not None and found.unopened:
+            raise self._refusal(found.unopened)
+        return {} if found is None else found.importance
+
+    def study(self) -> Study | None:
+        """Return a copy of the study in memory, of the latest trial of each job. Raises as `importance`."""
+        record = read_record(self.sweep_folder)
+        if record is None:
+            return None
+        need("optuna")
+        if not self.trusted and not lies_within(self.sweep_folder, record.place):
+            raise self._refusal(record.storage)
+        import optuna
+        from optuna.study import StudyDirection
+
+        study = StudyOf(self.sweep_folder, record, reading=True)
+        trials = study.latest() if study.exists() else {}
+        with without_announcements():
+            directions = [StudyDirection[each.upper()] for each in record.directions]
+            copy = optuna.create_study(study_name=record.study, directions=directions)
+        for _, trial in sorted(trials.items()):
+            copy.add_trial(trial)
+        return copy
+
+    def _refusal(self, storage: str) -> StoreError:
+        return StoreError(
+            f"The search of {str(self.sweep_folder)!r} is kept in {storage!r}, where a record that is not yours leads. "
+            "To look at it: anew sweep show --trust",
+            path=str(self.sweep_folder),
+        )
+
+
 def keep(sweep_folder: Path, found: SearchSummary) -> None:
     """Write down what a search has found, for whoever asks later: to work it out takes Optuna and all it imports."""
     record = read_record(sweep_folder)
@@ -113,18 +162,16 @@ def keep(sweep_folder: Path, found: SearchSummary) -> None:
     # it is had without, too
     with suppress(StoreError, ValueRefusedError):
         if digest is not None:
-            write_json(SearchFiles(sweep_folder).summary, {"of": digest, "found": encode(asdict(found))})
+            write_json(SearchFiles(sweep_folder).summary, {"of": digest, "found": serial.to_json(found)})
 
 
 def _kept(sweep_folder: Path, record: SearchRecord) -> SearchSummary | None:
-    """Return what was written down, where the search is still the one that it was written of."""
+    """Return what was written down, where it is that, and the search is still the one that it was written of."""
     with suppress(StoreError, KeyError, TypeError, ValueError, AttributeError):
         values = read_json(SearchFiles(sweep_folder).summary)
         if values is None or values["of"] is None or values["of"] != _digest(sweep_folder, record):
             return None
-        found = decode(values["found"])
-        best = tuple(Found(**{**each, "values": tuple(each["values"])}) for each in found["best"])
-        return SearchSummary(**{**found, "directions": tuple(found["directions"]), "best": best})
+        return serial.from_json(SearchSummary, values["found"])
     return None
 
 
@@ -144,7 +191,7 @@ def _told(record: SearchRecord, trials: Mapping[int, FrozenTrial]) -> SearchSumm
         seed=record.seed,
         wanted=record.n_trials,
         n_trials=dict(sorted(Counter(each.state.name for each in trials.values()).items())),
-        best=_best(trials, record.directions),
+        best=best_of(trials, record),
         importance=_importance(trials, record.directions),
     )
 
@@ -162,23 +209,21 @@ def results(found: SearchSummary) -> dict[str, Any]:
     }
 
 
-def _best(trials: Mapping[int, FrozenTrial], directions: Sequence[str]) -> tuple[Found, ...]:
+def best_of(trials: Mapping[int, FrozenTrial], record: SearchRecord) -> tuple[Found, ...]:
+    """Return the best of the latest trials by index, of those that meet the constraints; see `SearchSummary.best`."""
+    directions = record.directions
     complete = [
         Found(index=index, values=tuple(trial.values or ()), params=dict(trial.params))
         for index, trial in sorted(trials.items())
-        if trial.state.name == "COMPLETE"
+        if trial.state.name == "COMPLETE" and all(each <= 0 for each in trial.system_attrs.get(CONSTRAINTS) or ())
     ]
     signs = [1 if direction == "minimize" else -1 for direction in directions]
     costs = [tuple(sign * value for sign, value in zip(signs, each.values, strict=True)) for each in complete]
     if len(directions) == 1:
         return (complete[costs.index(min(costs))],) if complete else ()
     return tuple(
-        each for each, cost in zip(complete, costs, strict=True) if not any(_beats(other, cost) for other in costs)
+        each for each, cost in zip(complete, costs, strict=True) if not any(beats(other, cost) for other in costs)
     )
-
-
-def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one != other and all(left <= right for left, right in zip(one, other, strict=True))
 
 
 def _importance(trials: Mapping[int, FrozenTrial], directions: Sequence[str]) -> dict[str, float]:

@@ -79,13 +79,15 @@ def choose(store: Choosable, words: Iterable[str], *, among: Test | None = None)
     counted: list[str] = []
     for word in words:
         try:
-            test = _test(store, word.strip())
+            test = _test(store, word)
             found = [_one(store, word)] if test is None else _several(store, word, test, among)
         except (FilterError, LookupError, RefSyntaxError) as error:
             if not isinstance(error, AnewError):
                 raise
-            refused.append((word, error))
-            continue
+            test, found = None, _called(store, word)
+            if not found:
+                refused.append((word, error))
+                continue
         if test is not None:
             counted.append(word)
         for number in found:
@@ -127,8 +129,9 @@ def _reference(word: str) -> ids.Ref | None:
         return None
 
 
-def _test(store: Choosable, word: str) -> Test | None:
+def _test(store: Choosable, given: str) -> Test | None:
     """Return which runs a word stands for; None for a reference to one. Raises FilterError, RefSyntaxError."""
+    word = given.strip()
     if found := _RANGE.fullmatch(word):
         first, last = int(found[1]), int(found[2])
         if first > last:
@@ -140,7 +143,7 @@ def _test(store: Choosable, word: str) -> Test | None:
     if (sweep := _sweep(word)) is not None:
         called = _newest_sweep(store) if sweep == "last" else sweep
         return lambda record: called is not None and is_of_sweep(record, called)
-    return parse_filter(word).matches if _reference(word) is None and _OF_FILTERS.search(word) else None
+    return parse_filter(word).matches if _reference(given) is None and _OF_FILTERS.search(word) else None
 
 
 def _sweep(word: str) -> int | str | None:
@@ -165,6 +168,13 @@ def _one(store: Choosable, word: str) -> int:
     number = store.get(word).id
     assert number is not None, "every store numbers its runs"
     return number
+
+
+def _called(store: Choosable, word: str) -> list[int]:
+    """Return the one run that another program, which recorded it, calls so; there may be anything in its name."""
+    named: Callable[[str], list[int]] | None = getattr(store, "of_foreign_id", None)
+    found = named(word) if named is not None else []
+    return found if len(found) == 1 else []
 
 
 def _several(store: Choosable, word: str, test: Test, among: Test | None) -> list[int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from anew.runner.attached.unread import reader_of, unread
 from anew.runner.errors import ArtifactNotFoundError, ContentDamagedError, ObjectNotFoundError
 from anew.runner.records import ContentRef, RunRecord
 from anew.runner.wording import closest, printable, some
@@ -49,10 +50,22 @@ def bind(record: RunRecord, open_object: Callable[[str], BinaryIO]) -> RunRecord
     def opener(file: ContentRef) -> BinaryIO:
         return intact(file, open_object)
 
-    for file in (*record.artifacts, *record.inputs):
-        # the one thing about it that is set later; no field, and so neither compared nor kept
-        object.__setattr__(file, "_opener", opener)
-    return record
+    def set_in(files: Iterable[ContentRef]) -> None:
+        for file in files:
+            # the one thing about it that is set later; no field, and so neither compared nor kept
+            object.__setattr__(file, "_opener", opener)
+
+    if (reader := reader_of(record)) is None:
+        set_in((*record.artifacts, *record.inputs))
+        return record
+
+    def read(name: str) -> Mapping[str, Any]:
+        values = reader(name)
+        set_in((*values.get("artifacts", ()), *values.get("inputs", ())))
+        return values
+
+    # of its own for each who asks: what they may do to its configuration is nobody else's
+    return unread(RunRecord, read)
 
 
 def named(files: Iterable[ContentRef], patterns: Sequence[str]) -> list[ContentRef]:

@@ -183,6 +183,9 @@ class Trash:
             found = [run for run in self._runs if run.record.uid.startswith(parsed.prefix)]
         elif isinstance(parsed, ids.ByAge):
             found = self._runs[parsed.back : parsed.back + 1]
+        elif isinstance(parsed, ids.ByForeignId):
+            theirs = ((run, run.record.foreign) for run in self._runs)
+            found = [run for run, foreign in theirs if foreign is not None and foreign.id == parsed.name]
         else:
             numbers = job_of(((run.number, run.record) for run in self._runs), parsed)
             found = [run for run in self._runs if run.number in numbers]

@@ -20,17 +20,18 @@ from anew.runner.format.ids import is_number
 from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.records import FORMAT, RunRecord
-from anew.runner.store.curated import note_curated
-from anew.runner.store.durability import settle, sync_file
+from anew.runner.store.columns import column
+from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
+from anew.runner.store.further import Progress, read_further
 from anew.runner.store.index import Index
-from anew.runner.store.journal import JournalWriter
+from anew.runner.store.logged import Told
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
-from anew.runner.store.reading import check_format, journals, read_run
+from anew.runner.store.reading import check_format, journals
 from anew.runner.store.run_folders import RunFolders
-from anew.runner.store.stored import StoredRun
+from anew.runner.store.stored import Column, StoredRun
 from anew.runner.store.sweep_copy import Brought, bring
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
@@ -287,6 +288,8 @@ class FolderStore(RunFolders):
         Raises:
             StoreError: The disk reports a fault.
         """
+        from anew.runner.store.durability import settle, sync_file
+
         layout = self.layout.run(number)
         settle()
         for path in (*journals(layout), layout.output, layout.output_sums):
@@ -302,6 +305,9 @@ class FolderStore(RunFolders):
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
+        from anew.runner.store.curated import note_curated
+        from anew.runner.store.journal import JournalWriter
+
         name, body = serial.body(kind, **values)
         writer = JournalWriter(
             self.layout.run(run.number).journal(f"{ev.CURATING}{ids.new_uid()}"),
@@ -312,6 +318,22 @@ class FolderStore(RunFolders):
         finally:
             writer.close()
         note_curated(self.layout.run(run.number))
+
+    def just_ended(self, number: int, told: Told | None) -> RunRecord:
+        """
+        Return the record of a run that this process has recorded, as `get` does, without reading its journal again.
+
+        Args:
+            number: The run.
+            told: What its writer knows of that; None to read it.
+
+        Raises:
+            RunNotFoundError: It is gone.
+        """
+        run = self._read_whole(number, told)
+        if run is None:
+            raise self._not_found(number)
+        return bind(run.record, self.open_object)
 
     def recording(self) -> FolderStore:
         """Return the store that runs which belong here are recorded in: this one."""
@@ -359,6 +381,10 @@ class FolderStore(RunFolders):
             return ""
         return f"Run {number} was deleted; to have it back: {as_typed(f'anew restore {number}', self.url)}."
 
+    def column(self, number: int, name: str) -> Column | None:
+        """Return a metric's points out of the index."""
+        return column(self._index.file, number, self.layout.run(number), name)
+
     def present(self, number: int) -> RunLayout:
         """Return a run's folder, where all of it is."""
         return self.layout.run(number)
@@ -369,5 +395,5 @@ class FolderStore(RunFolders):
             return run
         return StoredRun(run.number, with_stop(self.layout.run(run.number), self.named(run.record)))
 
-    def _read(self, number: int) -> RunRecord | None:
-        return read_run(self.layout.run(number), number)
+    def _read(self, number: int, before: Progress | None) -> tuple[RunRecord | None, Progress | None]:
+        return read_further(self.layout.run(number), number, before)

@@ -1,39 +1,37 @@
 """
-The index: a SQLite table of light records, derived from the runs' folders and rebuilt whenever in doubt.
+The index: light records of runs, derived from the runs' folders and made anew whenever in doubt.
 
 A finished run is read once. Afterwards the sizes and times of its files tell whether a tag or a note was added, or one
-was cut short. Runs without an outcome are read every time. Every row has its checksum: what is odd is read afresh, and
-the file is replaced.
+was cut short. Of a run without an outcome it is kept how far it was read, and what it was then, so that no more than
+what it has written since is read. Every row has its checksum: what is odd is read afresh, and the file is replaced.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
-import stat
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import astuple
-from hashlib import blake2b
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-from zlib import crc32
 
 from anew.runner.dataclass import dataclass
-from anew.runner.format import serial
+from anew.runner.format import light
 from anew.runner.format.ids import is_number
-from anew.runner.records import RunRecord
+from anew.runner.records import CommandFacts, RunRecord, Status
+from anew.runner.store import stamps
+from anew.runner.store.further import Progress
+from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
+from anew.runner.store.stamps import NEVER, Stamp
 from anew.runner.store.stored import StoredRun
 
-_VERSION = 4
-_SCHEMA = "CREATE TABLE runs (id INTEGER PRIMARY KEY, uid TEXT, stamp INTEGER, record TEXT, crc INTEGER)"
-_SUFFIXES = ("", "-journal", "-wal", "-shm")
-_AT_A_TIME = 500
-# what SQLite may raise on account of a file that is not what it wrote
-_ODD = (sqlite3.Error, MemoryError, ValueError, OverflowError, TypeError)
-Reader = Callable[[int], "RunRecord | None"]
+_FIRST, _AT_A_TIME = 64, 512
+# of so many runs the rows are held in memory, some 5 KB each
+_MOST_HELD = 10_000
+_COLUMNS = "id, uid, stamp, record, follow, crc"
+Reader = Callable[[int, "Progress | None"], "tuple[RunRecord | None, Progress | None]"]
 
 
 class Index:
@@ -41,7 +39,7 @@ class Index:
     Light records of a store's runs, by number.
 
     Never raises on account of its own file: damaged, locked, of another version or not writable, it is built anew, or
-    in memory. Safe between processes. One instance belongs to one thread.
+    in memory. Safe between threads and processes.
 
     Args:
         path: The file.
@@ -49,9 +47,9 @@ class Index:
     """
 
     def __init__(self, path: Path, runs: Path) -> None:
-        self._path = path
+        self.file = IndexFile(path)
         self._runs = runs
-        self._doubted = False
+        self._held: dict[int, _Row] = {}
 
     def numbers(self) -> list[int]:
         """Return the numbers of all run folders, newest first."""
@@ -66,183 +64,148 @@ class Index:
 
         Args:
             numbers: Run numbers.
-            read: Gives a run's full record, or None.
+            read: Gives a run's record, or None, and how far it was read, given how far it was read before.
         """
         wanted = list(numbers)
-        fresh: list[_Row] = []
-        with closing(self._open()) as database:
-            try:
-                for begin in range(0, len(wanted), _AT_A_TIME):
-                    some = wanted[begin : begin + _AT_A_TIME]
-                    known = self._known(database, some)
-                    for number in some:
-                        record = self._record(number, known.get(number), read, fresh)
-                        if record is not None:
-                            yield StoredRun(number, record)
-            finally:
-                self._remember(database, fresh)
+        with closing(_Look(self.file)) as look:
+            for position, number in enumerate(wanted):
+                row: _Row | RunRecord | None = self._held.get(number)
+                if not isinstance(row, _Row) or not row.stamp.holds(f"{self._runs}/{number}"):
+                    row = self._read(number, look.row(wanted, position, self._held), read, look)
+                if isinstance(row, _Row):
+                    yield StoredRun(number, row.record)
+                elif row is not None:
+                    yield StoredRun(number, row)
 
-    def _record(self, number: int, row: _Row | None, read: Reader, fresh: list[_Row]) -> RunRecord | None:
-        """Return a run's record out of its row, or afresh, and then note its new row."""
-        stamp = self._stamp(number)
-        if row is not None and row.stamp == stamp:
-            with suppress(ValueError):
-                return serial.from_json(RunRecord, serial.parsed(row.record.encode()))
-        record = read(number)
-        if record is not None and stamp and record.status.final and record.uid:
-            fresh.append(_Row(number, record.uid, stamp, serial.dumps(serial.light_to_json(record))))
-        return record
-
-    def _stamp(self, number: int) -> int:
-        """Return what changes when a file of a finished run is added, replaced, cut short or taken away; 0 in doubt."""
-        told: list[tuple[object, ...]] = []
+    def _read(self, number: int, known: tuple[Any, ...] | None, read: Reader, look: _Look) -> _Row | RunRecord | None:
+        """Return a run's row, out of the file or made afresh; of a run that may change without a trace its record."""
         folder = f"{self._runs}/{number}"
-        try:
-            with os.scandir(f"{folder}/events") as entries:
-                told += sorted((entry.name, *_seen(entry.stat(follow_symlinks=False))) for entry in entries)
-            for name in ("events", "run.json", "outcome.json"):
-                told.append((name, *_seen(os.lstat(f"{folder}/{name}"))))
-        except OSError:
-            return 0
-        for name in ("output.log", "curated.json"):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                told.append((name, *_seen(os.lstat(f"{folder}/{name}"))))
-        return int.from_bytes(blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=7).digest(), "big")
-
-    def _known(self, database: sqlite3.Connection, numbers: list[int]) -> dict[int, _Row]:
-        marks = ",".join("?" * len(numbers))
-        try:
-            rows = database.execute(f"SELECT id, uid, stamp, record, crc FROM runs WHERE id IN ({marks})", numbers)
-            return {row.number: row for row in map(self._sound, rows) if row is not None}
-        except _ODD:
-            self._doubted = True
-            return {}
-
-    def _sound(self, columns: tuple[Any, ...]) -> _Row | None:
-        """Return a row that is as it was written; None for any other, and then the file is not trusted any further."""
-        row = _as_written(columns)
-        self._doubted = self._doubted or row is None
+        row = known and self._row(known, read)
+        if row and row.stamp.holds(folder):
+            if row.stamp.is_young and (stamp := stamps.taken(folder)) and stamp.seen == row.stamp.seen:
+                row = replace(row, stamp=stamp)
+                look.note(row)
+        else:
+            stamp = stamps.taken(folder)
+            before = Progress.of_text(row.record, row.follow) if row else None
+            record, progress = read(number, before)
+            if record is None or not record.uid:
+                return record
+            if progress is not None:
+                if before is None or before.places != progress.places:
+                    look.note(_Row(number, record.uid, NEVER, light.to_text(progress.record), progress.text, record))
+                return record
+            if stamp is None or not record.status.final:
+                return record
+            row = self._row((number, record.uid, stamp.text, light.to_text(record), ""), read)
+            look.note(row)
+        if len(self._held) < _MOST_HELD or number in self._held:
+            self._held[number] = row
         return row
 
-    def _remember(self, database: sqlite3.Connection, rows: list[_Row]) -> None:
-        if self._doubted:
-            self._doubted = False
-            self.forget()
-        elif rows:
-            with suppress(*_ODD), database:
-                database.executemany(
-                    "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)", [(*astuple(row), row.crc) for row in rows]
-                )
+    @staticmethod
+    def _row(values: tuple[Any, ...], read: Reader) -> _Row:
+        number, uid, stamp, text, follow = values
+        record = light.of_text(text, lambda: read(number, None)[0] or _gone(number))
+        return _Row(number, uid, Stamp.of_text(stamp), text, follow, record)
 
     def find_uid(self, prefix: str) -> list[int]:
         """Return the numbers of indexed runs whose uid begins so; the answer may be out of date."""
-        with closing(self._open()) as database, suppress(*_ODD):
-            rows = database.execute(
-                "SELECT id, uid, stamp, record, crc FROM runs WHERE uid >= ? AND uid < ?", (prefix, prefix + "~")
-            )
-            return [row.number for row in map(self._sound, rows) if row is not None]
-        return []
+        with closing(_Look(self.file)) as look:
+            return [row[0] for row in look.sound("uid >= ? AND uid < ?", [prefix, f"{prefix}~"])]
 
     def flaw(self) -> str:
         """Return what is wrong with the file, all of which is read; nothing where there is none. Never raises."""
-        if not os.path.lexists(self._path):
-            return ""
-        try:
-            self._refuse_unless_files()
-            with closing(sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True, timeout=0.5)) as database:
-                [(said,)] = database.execute("PRAGMA integrity_check(1)").fetchall()
-                version, schema = _version_of(database)
-                rows = database.execute("SELECT id, uid, stamp, record, crc FROM runs").fetchall()
-        except (*_ODD, OSError) as error:
-            return f"is damaged: {error}"
-        if said != "ok" or version != _VERSION or schema != [("table", "runs", _SCHEMA)]:
-            return "is damaged, or another version's" if said == "ok" else f"is damaged: {said}"
-        wrong = sum(_as_written(row) is None for row in rows)
-        return f"is damaged: {wrong} of its rows are not what was written" if wrong else ""
+        return self.file.flaw()
 
     def forget(self) -> None:
         """Remove the index; it is built anew when it is next needed."""
-        for suffix in _SUFFIXES:
-            with suppress(OSError):
-                os.unlink(f"{self._path}{suffix}")
-
-    def _open(self) -> sqlite3.Connection:
-        for attempt in (self._open_file, self._open_afresh):
-            try:
-                return attempt()
-            except (*_ODD, OSError):
-                continue
-        return self._prepared(sqlite3.connect(":memory:"))
-
-    def _open_file(self) -> sqlite3.Connection:
-        self._refuse_unless_files()
-        database = sqlite3.connect(self._path, timeout=0.5)
-        try:
-            return self._prepared(database)
-        except _ODD:
-            database.close()
-            raise
-
-    def _open_afresh(self) -> sqlite3.Connection:
-        self.forget()
-        return self._open_file()
-
-    def _refuse_unless_files(self) -> None:
-        """Refuse anything but regular files: SQLite would wait for the other end of a fifo. Raises OSError."""
-        for suffix in _SUFFIXES:
-            with suppress(FileNotFoundError):
-                if not stat.S_ISREG(os.lstat(f"{self._path}{suffix}").st_mode):
-                    raise OSError(errno.EINVAL, "it is no regular file")
-
-    def _prepared(self, database: sqlite3.Connection) -> sqlite3.Connection:
-        # a schema is a program; of this one nothing but what we wrote ourselves is run
-        database.execute("PRAGMA trusted_schema = OFF")
-        version, schema = _version_of(database)
-        if version != _VERSION or schema != [("table", "runs", _SCHEMA)]:
-            if schema:
-                raise sqlite3.DatabaseError("another version's, or somebody else's")
-            with database:
-                database.execute(_SCHEMA)
-                database.execute(f"PRAGMA user_version = {_VERSION}")
-        database.execute("PRAGMA synchronous = OFF")
-        return database
+        self._held.clear()
+        self.file.forget()
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A run in the index."""
+    """A run in the index, and its record, whose parts are read when they are asked for."""
 
     number: int
     uid: str
-    stamp: int
-    record: str
+    stamp: Stamp
+    text: str
+    follow: str
+    record: RunRecord
 
     @property
-    def is_sound(self) -> bool:
-        """Whether the values are of the types that are written."""
-        return type(self.stamp) is int and type(self.uid) is str and type(self.record) is str
-
-    @property
-    def crc(self) -> int:
-        """What tells that the row is as it was written."""
-        return crc32(f"{self.number}:{self.uid}:{self.stamp}:{self.record}".encode("utf-8", "surrogatepass"))
+    def values(self) -> tuple[Any, ...]:
+        """What the file holds of it."""
+        return sealed(self.number, self.uid, self.stamp.text, self.text, self.follow)
 
 
-def _as_written(columns: tuple[Any, ...]) -> _Row | None:
-    """Return a row that is as it was written."""
-    *values, crc = columns
-    row = _Row(*values)
-    return row if row.is_sound and row.crc == crc else None
+class _Look:
+    """One look at the file, opened when a row is first wanted of it; what is new is written a few hundred at a time."""
+
+    def __init__(self, file: IndexFile) -> None:
+        self._file = file
+        self._opened: sqlite3.Connection | None = None
+        self._known: dict[int, tuple[Any, ...]] = {}
+        self._asked = -1
+        self._size = _FIRST
+        self._fresh: list[_Row] = []
+        self._doubted = False
+
+    def _database(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = self._file.open()
+        return self._opened
+
+    def row(self, wanted: Sequence[int], position: int, held: Mapping[int, _Row]) -> tuple[Any, ...] | None:
+        """Return what the file knows of the run at a place of those that are wanted, and fetch the next ones, too."""
+        if position > self._asked:
+            self._asked = min(position + self._size, len(wanted)) - 1
+            self._size = _AT_A_TIME
+            some = [wanted[position], *(each for each in wanted[position + 1 : self._asked + 1] if each not in held)]
+            rows = self.sound(f"id IN ({','.join('?' * len(some))})", some)
+            self._known = {row[0]: row for row in rows}
+        return self._known.get(wanted[position])
+
+    def sound(self, where: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Return rows that are as they were written; after any other the file is not trusted any further."""
+        try:
+            rows = self._database().execute(f"SELECT {_COLUMNS} FROM runs WHERE {where}", values).fetchall()
+        except ODD:
+            self._doubted = True
+            return []
+        good = [row[:-1] for row in rows if is_sound(row)]
+        self._doubted = self._doubted or len(good) < len(rows)
+        return good
+
+    def note(self, row: _Row) -> None:
+        """Have a row written."""
+        self._fresh.append(row)
+        if len(self._fresh) >= _AT_A_TIME:
+            self._write()
+
+    def _write(self) -> None:
+        rows = [row.values for row in self._fresh]
+        self._fresh = []
+        if rows and not self._doubted:
+            with suppress(*ODD), self._database() as database:
+                database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def close(self) -> None:
+        """Write what is new, or throw away a file that is odd."""
+        self._write()
+        if self._opened is not None:
+            self._opened.close()
+        if self._doubted:
+            self._file.forget()
 
 
-def _version_of(database: sqlite3.Connection) -> tuple[int, list[Any]]:
-    """Return the version that a file has, and its schema. Raises what is in `_ODD`."""
-    [(version,)] = database.execute("PRAGMA user_version").fetchall()
-    return version, database.execute("SELECT type, name, sql FROM sqlite_master LIMIT 2").fetchall()
-
-
-def _seen(status: os.stat_result) -> tuple[int, int]:
-    return status.st_size, status.st_mtime_ns
+def _gone(number: int) -> RunRecord:
+    """Return what is said of a run that was taken away while it was looked at."""
+    never = datetime.fromtimestamp(0, timezone.utc)
+    command = CommandFacts(argv=(), cwd="")
+    return RunRecord(uid="", id=number, experiment="(unknown)", started_at=never, command=command, status=Status.LOST)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

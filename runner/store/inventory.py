@@ -25,7 +25,7 @@ _KNOWN = re.compile(
             rf"{_RUN}/(?:run|outcome|curated)\.json|{_RUN}/output\.(?:log|sums)",
             rf"{_RUN}/(?:config|overrides|hydra)\.yaml",
             rf"{_RUN}/events/[^/]+\.jsonl",
-            rf"{_RUN}/observers/[^/]+\.(?:json|cursor|aside\.jsonl|lock)",
+            rf"{_RUN}/observers/[^/]+\.(?:json|cursor|aside\.jsonl|lock|log)",
             rf"{_SWEEP}/(?:sweep\.json|jobs\.jsonl|stop|multirun\.yaml|optimization_results\.yaml)",
             rf"{_SWEEP}/taken/[0-9]+\.[0-9]+\.(?:json|death|deleted|stop)",
             rf"{_SWEEP}/conductors/[0-9]+(?:\.ended)?\.json",

@@ -8,26 +8,26 @@ background thread makes it survive a power cut. `lines` reads them.
 
 from __future__ import annotations
 
-import errno
 import os
+import sys
 import threading
+import time
+from array import array
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from json.encoder import encode_basestring_ascii as quoted
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
-from zlib import crc32
 
 from anew.runner import events as ev
-from anew.runner.errors import StoreError
 from anew.runner.format import serial
-from anew.runner.kernel.door import sync_data
 from anew.runner.store.durability import forget, keep_synced
-from anew.runner.store.files import cannot, sync_folder, write_all
-from anew.runner.store.lines import MAX_LINE
-from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, flattened, json_number, whole_step
+from anew.runner.store.files import cannot
+from anew.runner.store.journal_file import JournalFile
+from anew.runner.store.logged import Metric, Metrics, Points, Told
+from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, whole_step
 
 _KEYS = ev.keys(ev.MetricsLogged)
 # what stands before each part of a line; made once, since `log` is called millions of times
@@ -38,10 +38,19 @@ _METRICS = f"{_KIND}{ev.MetricsLogged.kind}{_TIME}"
 _STEP = f',"{_KEYS["step"]}":'
 _VALUES = f',"{_KEYS["values"]}":{{'
 _THREAD = f',"{_KEYS["thread"]}":'
-_QUICK = 2**63
+# steps below this are compared at once, as most are
+_SMALL = 2**30
+# the last three digits of a time
+_MICROSECONDS = tuple(map("%03d".__mod__, range(1000)))
+# after how many lines the numbers in them are looked at
+_SETTLED_AFTER = 512
+_LEAST_WAIT_S = 2e-5
+_get_ident = threading.get_ident
+# without a lock of the interpreter, no thread can tell by a mere look what others are doing
+_HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
-class JournalWriter:
+class JournalWriter(JournalFile):
     """
     Appends to one journal. Safe in threads and in signal handlers; a forked child goes on with a `successor`.
 
@@ -59,64 +68,83 @@ class JournalWriter:
         descriptor: What it is written through; -1 when it is closed or belongs to another process.
         fault: Why a sync in the background failed, when one did.
         is_named: Whether its name in its folder is synced.
-        tally: Takes the number of the latest line, where somebody else is to know it.
-        strays: The steps at which metrics were NaN or infinite for the first time, each with their names and values.
+        strays: As for `Metrics`.
 
     Raises:
         StoreError: The file cannot be made.
     """
 
+    __slots__ = (
+        "_apart",
+        "_clock",
+        "_durability_ms",
+        "_first_thread",
+        "_inside",
+        "_is_quick",
+        "_known",
+        "_later",
+        "_lock",
+        "_metrics",
+        "_millisecond",
+        "_pass_on_at",
+        "_quick_thread",
+        "_seconds",
+        "_settled",
+        "_t",
+        "_tally",
+        "_threads",
+        "_time",
+        "strays",
+    )
+
     def __init__(self, path: Path, *, clock: Callable[[], float], durability_ms: int = 500) -> None:
-        self.path = path
-        self.forked = False
-        self.fault: OSError | None = None
-        self.is_named = False
-        self.tally: memoryview | None = None
+        super().__init__(path, syncs=not durability_ms)
         self._clock = clock
         self._durability_ms = durability_ms
         self._lock = threading.RLock()
-        self._inside = False
+        # whether a call is in its turn, and whether that is one of the first thread's that came in without the lock
+        self._inside = self._is_quick = False
         self._later: deque[Callable[[], None]] = deque()
-        # (number, where its line ends) of the latest line that is there, and of the latest that was tried: when they
-        # are not the same object, a write was interrupted and the file has to be asked
-        self._done = self._tried = (0, 0)
-        self._torn = False
-        self._t = 0.0
-        self._keys: dict[str, str] = {}
-        self._next_steps: dict[str, int] = {}
-        self.strays: deque[tuple[int, dict[str, str]]] = deque()
-        self._strayed: set[str] = set()
+        # the latest time, the millisecond that it lies in, and what stands in a line up to that
+        self._t = self._millisecond = 0.0
+        self._seconds, self._time = "0.000", f"{_METRICS}0.000"
+        self._metrics = Metrics()
+        self._known, self.strays = self._metrics.known, self._metrics.strays
+        self._apart = array("q")
+        self._tally: memoryview | None = None
+        # up to which line numbers were looked at, and the next one that something is to be done after
+        self._settled, self._pass_on_at = 0, _SETTLED_AFTER if durability_ms else 0
         # the thread that logs first, and the others with their numbers
-        self._first_thread = 0
+        self._first_thread = self._quick_thread = 0
         self._threads: dict[int, int] = {}
-        try:
-            self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
-            self._file = os.fstat(self.descriptor)
-            if not durability_ms:
-                sync_folder(path.parent)
-                self.is_named = True
-        except OSError as error:
-            raise cannot("write", path, error) from error
         _writers.add(self)
         if durability_ms:
             keep_synced(self, durability_ms / 1000)
 
-    @property
-    def number(self) -> int:
-        """The number of the latest line."""
-        return self._done[0]
-
-    @property
-    def length(self) -> int:
-        """How many bytes have been written."""
-        return self._done[1]
-
     def successor(self, path: Path) -> JournalWriter:
         """Return a journal for this process that goes on counting steps where this one stood at the fork."""
         writer = JournalWriter(path, clock=self._clock, durability_ms=self._durability_ms)
-        writer._next_steps = dict(self._next_steps)
-        writer._strayed = set(self._strayed)
+        writer._metrics.go_on_from(self._metrics)
         return writer
+
+    def tell(self, tally: memoryview | None) -> None:
+        """From now on, have the number of the latest line there, where somebody else is to know it."""
+        self._tally = tally
+        self._pass_on_at = 0
+
+    def told(self) -> Told | None:
+        """Return what was written, once it is closed; None where that is not known for certain."""
+        if self._done is not self._tried or not self._is_exact:
+            return None
+        return Told(
+            path=self.path,
+            file=self._file,
+            length=self.length,
+            number=self.number,
+            t=float(self._moment()),
+            metrics=self._metrics.summaries(),
+            apart=self._apart,
+        )
 
     def append(self, kind: str, body: Mapping[str, Any]) -> None:
         """
@@ -127,7 +155,7 @@ class JournalWriter:
         """
         members = serial.dumps(body)[1:-1]
         tail = f",{members}" if members else ""
-        self._in_turn(lambda: self._write(f"{_KIND}{kind}{_TIME}{self._now()}{tail}"))
+        self._in_turn(lambda: self._write_apart(kind, tail))
 
     def log(self, values: Mapping[str, Any], step: int | None = None) -> dict[str, str] | None:
         """
@@ -139,39 +167,36 @@ class JournalWriter:
         Raises:
             StoreError: As for `append`.
         """
-        keys = self._keys
-        texts: list[str] = []
-        names: list[str] = []
-        odd: dict[Any, Any] = {}
-        for name, value in values.items():
-            kind = type(value)
-            if name in keys and (
-                (kind is float and value - value == 0.0) or (kind is int and -_QUICK < value < _QUICK)
-            ):
-                texts.append(f"{keys[name]}{value!r}")
-                names.append(name)
-            else:
-                odd[name] = value
-        refused = self._take_odd(odd, texts, names) if odd else None
+        if (
+            type(step) is int
+            and -1 < step < _SMALL
+            and type(values) is dict
+            and len(values) == 1
+            and _get_ident() == self._quick_thread
+            and not self._is_quick
+        ):
+            ((name, number),) = values.items()
+            if type(number) is float and number - number == 0.0 and name in self._known:
+                self._is_quick = True
+                try:
+                    # who is inside has seen, or will see, that this thread is quick, and waits; or this one does, below
+                    is_alone = not self._inside
+                    if is_alone:
+                        self._write_one(self._known[name], number, step)
+                finally:
+                    self._is_quick = False
+                if is_alone:
+                    if self._later:
+                        self._in_turn(None)
+                    return None
+        points, refused = self._metrics.take(values)
         if step is not None and not (type(step) is int and LEAST_STEP <= step <= GREATEST_STEP):
             try:
                 step = whole_step(step)
             except NotANumberError as error:
-                return {**(refused or {}), **dict.fromkeys(names, str(error))}
-        if not texts:
-            return refused
-        with self._lock:
-            # As `_in_turn`, without its cost.
-            if self._inside or self._later:
-                self._in_turn(lambda: self._write_metrics(names, texts, step, odd))
-                return refused
-            self._inside = True
-            try:
-                self._write_metrics(names, texts, step, odd)
-            finally:
-                self._inside = False
-            if self._later:
-                self._in_turn(None)
+                return {**(refused or {}), **dict.fromkeys([each.name for each in points.metrics], str(error))}
+        if points.metrics:
+            self._in_turn(partial(self._write_points, points, step))
         return refused
 
     def sync(self) -> None:
@@ -193,50 +218,21 @@ class JournalWriter:
             forget(self)
             try:
                 self._in_turn(None)
-                if not self._is_ours(self.descriptor):
-                    self._open_again()
-                self._sync()
             finally:
-                descriptor, self.descriptor = self.descriptor, -1
-                if self._is_ours(descriptor):
-                    os.close(descriptor)
+                self._later.appendleft(self._shut)
+                self._in_turn(None)
         if self.fault is not None:
             raise cannot("sync", self.path, self.fault) from self.fault
-
-    def gap(self) -> str | None:
-        """Return what has become of the file that is not as it was written, as a sentence."""
-        try:
-            status = self.path.lstat()
-        except OSError as error:
-            return f"{str(self.path)!r}, with {self.number} records, is gone ({error.strerror})"
-        if not os.path.samestat(status, self._file):
-            return f"{str(self.path)!r} is another file by now, without the {self.number} records that were written"
-        if status.st_size < self.length:
-            return f"{str(self.path)!r} was cut short: it has {status.st_size} bytes of {self.length}"
-        return None
-
-    def _is_ours(self, descriptor: int) -> bool:
-        """Whether a descriptor still leads to the file: libraries that make daemons close all that there are."""
-        try:
-            return os.path.samestat(os.fstat(descriptor), self._file)
-        except OSError:
-            return False
-
-    def _open_again(self) -> None:
-        """Open the file once more. Raises StoreError."""
-        try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError as error:
-            raise cannot("write", self.path, error) from error
-        if not self._is_ours(descriptor):
-            os.close(descriptor)
-            raise StoreError(f"{str(self.path)!r} is another file by now, and is left alone.", path=str(self.path))
-        self.descriptor = descriptor
 
     # --- one call at a time -------------------------------------------------------------------------------------
 
     def _in_turn(self, write: Callable[[], None] | None) -> None:
         """Do one write, and those that signal handlers asked for meanwhile."""
+        if self._is_quick and _get_ident() == self._quick_thread:
+            # out of a signal handler in the middle of a quick call, which does this when it is through
+            if write is not None:
+                self._later.append(write)
+            return
         with self._lock:
             if write is not None:
                 self._later.append(write)
@@ -244,39 +240,84 @@ class JournalWriter:
                 return
             self._inside = True
             try:
+                while self._is_quick:
+                    time.sleep(_LEAST_WAIT_S)
                 while self._later:
                     self._later.popleft()()
             finally:
                 self._inside = False
 
-    def _write_metrics(self, names: Sequence[str], texts: Sequence[str], step: int | None, odd: object) -> None:
-        following = self._next_steps
-        if step is None:
-            step = max([following.get(name, 0) for name in names])
-        ident = threading.get_ident()
-        thread = "" if ident == self._first_thread else self._thread(ident)
-        self._write(f"{_METRICS}{self._now()}{_STEP}{step}{_VALUES}{','.join(texts)}}}{thread}")
-        after = min(step + 1, GREATEST_STEP)
-        for name in names:
-            following[name] = after
-        if odd:
-            self._note_strays(names, texts, step)
+    def _write_one(self, metric: Metric, number: float, step: int) -> None:
+        """Do as `_write_points`, and `_now`, for one finite number and the first thread: most lines are of these."""
+        done = self._done
+        if done is not self._tried:
+            self._settle()
+            done = self._done
+        t = self._clock()
+        if t > self._t:
+            self._t = t
+        place = int((self._t - self._millisecond) * 1e6 + 0.5)
+        if place > 999:
+            place = self._begin_millisecond()
+        line = done[0] + 1
+        tried = self._put(
+            f"{_NUMBER}{line}{self._time}{_MICROSECONDS[place]}{_STEP}{step}{_VALUES}{metric.key}{number!r}}}".encode(),
+            line,
+        )
+        metric.add(number)
+        metric.step = step
+        self._done = tried
+        if line >= self._pass_on_at:
+            self._pass_on()
 
-    def _note_strays(self, names: Sequence[str], texts: Sequence[str], step: int) -> None:
-        """Take note of metrics that are not finite for the first time: their values end with a quotation mark."""
-        found = {
-            name: text.rsplit('"', 2)[1]
-            for name, text in zip(names, texts, strict=True)
-            if text.endswith('"') and name not in self._strayed
-        }
-        if found:
-            self._strayed.update(found)
-            self.strays.append((step, found))
+    def _write_points(self, points: Points, step: int | None) -> None:
+        """Write a line of metrics."""
+        if self._done is not self._tried:
+            self._settle()
+        if step is None:
+            step = min(max([metric.step for metric in points.metrics]) + 1, GREATEST_STEP)
+        ident = _get_ident()
+        thread = "" if ident == self._first_thread else self._thread(ident)
+        line = self._done[0] + 1
+        head = f"{_NUMBER}{line}{_METRICS}{self._now()}{_STEP}{step}{_VALUES}{points.text}}}{thread}"
+        tried = self._put(head.encode("ascii"), line)
+        self._metrics.note(points, step)
+        self._done = tried
+        if points.has_odd:
+            self._metrics.note_strays(points, step)
+        if line >= self._pass_on_at:
+            self._pass_on()
+
+    def _write_apart(self, kind: str, tail: str) -> None:
+        """Write a line that is none of metrics."""
+        if self._done is not self._tried:
+            self._settle()
+        line, begin = self._done[0] + 1, self._done[1] + self._torn
+        tried = self._put(f"{_NUMBER}{line}{_KIND}{kind}{_TIME}{self._now()}{tail}".encode("ascii"), line)
+        self._apart.append(begin)
+        self._done = tried
+        if line >= self._pass_on_at:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Do what comes after a line, where that is more than nothing."""
+        line = self._done[0]
+        if self._tally is not None:
+            self._tally[0] = line
+        if line >= self._settled + _SETTLED_AFTER:
+            is_exact, self._is_exact = self._is_exact, False
+            self._metrics.settle()
+            self._is_exact, self._settled = is_exact, line
+        is_watched = self._tally is not None or not self._durability_ms
+        self._pass_on_at = 0 if is_watched else self._settled + _SETTLED_AFTER
+        if not self._durability_ms:
+            self._sync()
 
     def _thread(self, ident: int) -> str:
         """Return what a line says of the thread that logs it: nothing for the first."""
         if not self._first_thread:
             self._first_thread = ident
+            self._quick_thread = ident if _HAS_GIL else 0
             return ""
         return f"{_THREAD}{self._threads.setdefault(ident, len(self._threads) + 1)}"
 
@@ -285,126 +326,27 @@ class JournalWriter:
         t = self._clock()
         if t > self._t:
             self._t = t
-        return f"{self._t:.6f}"
+        return self._moment()
 
-    def _write(self, tail: str) -> None:
-        """Write `{"q":N` + *tail* + seal as one line; it is this call's turn."""
-        if self._done is not self._tried:
-            self._settle()
-        self._check_open()
-        number, start = self._done
-        number += 1
-        head = f"{_NUMBER}{number}{tail}".encode("ascii")
-        line = b'%s,"c":"%08x"}\n' % (head, crc32(head))
-        if self._torn:
-            line = b"\n" + line
-        length = len(line)
-        if length > MAX_LINE:
-            raise StoreError(f"{length} bytes in one call are too many for the journal: it takes {MAX_LINE} at a time.")
-        self._tried = tried = (number, start + length)
-        try:
-            written = os.write(self.descriptor, line)
-        except OSError as error:
-            written = self._write_again(line, error)
-        try:
-            if written != length:
-                write_all(self.descriptor, line[written:])
-        except OSError as error:
-            self._take_back()
-            raise cannot("write", self.path, error) from error
-        # From here on nothing is called: an exception out of a signal handler cannot come between.
-        self._done = tried
-        self._torn = False
-        if self.tally is not None:
-            self.tally[0] = number
-        if not self._durability_ms:
-            self._sync()
+    def _moment(self) -> str:
+        place = int((self._t - self._millisecond) * 1e6 + 0.5)
+        if place > 999:
+            place = self._begin_millisecond()
+        return f"{self._seconds}{_MICROSECONDS[place]}"
 
-    def _write_again(self, line: bytes, error: OSError) -> int:
-        """Write what failed, where the descriptor was closed under our hands; return how much of it was taken."""
-        try:
-            if error.errno != errno.EBADF:
-                raise cannot("write", self.path, error) from error
-            self._open_again()
-            return os.write(self.descriptor, line)
-        except OSError as again:
-            self._take_back()
-            if isinstance(again, StoreError):
-                raise
-            raise cannot("write", self.path, again) from again
-
-    def _settle(self) -> None:
-        """Find out what became of a write that was interrupted by an exception out of a signal handler."""
-        if not self._is_ours(self.descriptor) and self.descriptor >= 0:
-            self._open_again()
-        try:
-            is_whole = os.fstat(self.descriptor).st_size >= self._tried[1]
-        except OSError as error:
-            raise cannot("write", self.path, error) from error
-        if is_whole:
-            self._done, self._torn = self._tried, False
-        else:
-            self._take_back()
-
-    def _take_back(self) -> None:
-        """Cut off what a failed write left; where that fails too, the next line begins on a line of its own."""
-        number, length = self._done
-        try:
-            os.ftruncate(self.descriptor, length)
-        except OSError:
-            self._torn = True
-            with suppress(OSError):  # main may have closed all descriptors that there are
-                length = os.fstat(self.descriptor).st_size
-        self._done = self._tried = (number, length)
-
-    def _sync(self) -> None:
-        try:
-            sync_data(self.descriptor)
-            if not self.is_named:
-                sync_folder(self.path.parent)
-                self.is_named = True
-        except OSError as error:
-            raise cannot("sync", self.path, error) from error
-
-    def _check_open(self) -> None:
-        if self.forked:
-            raise StoreError(f"The journal {str(self.path)!r} belongs to the process that this one was forked from.")
-        if self.descriptor < 0:
-            raise StoreError(f"The journal {str(self.path)!r} is closed: its run has ended.")
-
-    # --- values -------------------------------------------------------------------------------------------------
-
-    def _take_odd(self, values: Mapping[Any, Any], texts: list[str], names: list[str]) -> dict[str, str] | None:
-        """Take what the quick way of `log` does not: new names, other numbers, nested mappings; refuse the rest."""
-        refused: dict[str, str] = {}
-        taken = set(names)
-        for name, value in flattened(values):
-            if not isinstance(name, str):
-                refused[repr(name)] = f"a metric's name is a text, not {type(name).__name__}"
-                continue
-            if name in taken:
-                refused[name] = "it was given twice in one call"
-                continue
-            try:
-                number = json_number(value)
-            except NotANumberError as error:
-                refused[name] = str(error)
-                continue
-            texts.append(f"{self._key(name)}{number}")
-            names.append(name)
-            taken.add(name)
-        return refused or None
-
-    def _key(self, name: str) -> str:
-        key = self._keys.get(name)
-        if key is None:
-            key = self._keys[name] = f"{quoted(name)}:"
-        return key
+    def _begin_millisecond(self) -> int:
+        """Have the text of the time ready up to its millisecond, which many lines share; return the microseconds."""
+        whole = round(self._t * 1e6) // 1000
+        self._seconds = f"{whole // 1000}.{whole % 1000:03d}"
+        self._time = f"{_METRICS}{self._seconds}"
+        self._millisecond = whole / 1000
+        return min(int((self._t - self._millisecond) * 1e6 + 0.5), 999)
 
     def _disown(self) -> None:
         """In a forked child: let go of the parent's file. Its lock may be held by a thread that is not here."""
         self.forked = True
         self._lock = threading.RLock()
+        self._inside = self._is_quick = False
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             with suppress(OSError):

@@ -19,9 +19,9 @@ class NotANumberError(ValueError):
     """Why a value cannot be logged, in words that can follow the name of the metric."""
 
 
-def json_number(value: Any) -> str:
+def real_number(value: Any) -> int | float:
     """
-    Return one number as JSON text; NaN and the infinities as strings.
+    Return one number as a plain float or int.
 
     Taken are int, float, bool, Decimal, Fraction, and whatever has an `item()` that gives one of these: scalars and
     arrays of one element of numpy, torch, jax and the like. None of these libraries is imported.
@@ -31,11 +31,16 @@ def json_number(value: Any) -> str:
     """
     number = _scalar(value)
     if isinstance(number, float):
-        text = float.__repr__(number)
-        return _NON_FINITE.get(text, text)
+        return float.__pos__(number)
     if number.bit_length() > _MAX_BITS:
         raise NotANumberError("an integer of more than 4,200 digits cannot be kept")
-    return int.__repr__(int(number))
+    return int.__pos__(number)
+
+
+def number_text(number: int | float) -> str:
+    """Return a plain number as JSON text; NaN and the infinities as strings."""
+    text = repr(number)
+    return _NON_FINITE.get(text, text)
 
 
 def whole_step(value: Any) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 
+from anew.runner.attached.unread import altered
 from anew.runner.errors import StoreError
 from anew.runner.records import RunRecord, Stop
 from anew.runner.search.files import SearchFiles, read_json
@@ -14,7 +14,7 @@ from anew.runner.store.sweep_folder import SweepFolder
 
 def with_stop(layout: RunLayout, record: RunRecord) -> RunRecord:
     """Return a run's record, with it on record that it was told to stop, which only its search's folder said."""
-    return replace(record, pruned=True) if not record.pruned and stops_of(layout, record) else record
+    return altered(record, pruned=True) if not record.pruned and stops_of(layout, record) else record
 
 
 def stops_of(layout: RunLayout, record: RunRecord) -> tuple[Stop, ...]:

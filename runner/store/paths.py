@@ -9,6 +9,8 @@ from anew.runner.dataclass import dataclass
 RETIRED = "retired-"
 PURGING = ".purging-"
 FETCHED = "fetched.json"  # in a mirror of a database: how much of it was fetched
+# what the name of a cursor begins with whose observer is another store, to which whole runs are copied
+TRANSFER = "sync-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,10 @@ class RunLayout:
     def aside(self, observer: str) -> Path:
         """Which events one observer could not take."""
         return self.observers / f"{observer}.aside.jsonl"
+
+    def observer_log(self, observer: str) -> Path:
+        """What one observer printed and logged, and its tracebacks."""
+        return self.observers / f"{observer}.log"
 
     def lock(self, observer: str) -> Path:
         """Held by whoever delivers to one observer."""

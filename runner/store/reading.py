@@ -8,7 +8,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -25,8 +25,9 @@ from anew.runner.guard.journal_ends import seal_of
 from anew.runner.records import CommandFacts, Damage, Part, RunRecord, Status
 from anew.runner.store.curated import read_curated
 from anew.runner.store.files import names_in, read_regular
-from anew.runner.store.lines import Flaw, iter_journal
+from anew.runner.store.lines import Flaw, iter_journal, read_entries
 from anew.runner.store.liveness import process_alive
+from anew.runner.store.logged import Told
 from anew.runner.store.paths import RunLayout
 
 SILENT_S = 120.0
@@ -48,9 +49,11 @@ _PARTS = {
 _IS_JOURNAL = re.compile(r"[^.].*\.jsonl", re.DOTALL).fullmatch
 
 
-def read_run(layout: RunLayout, number: int) -> RunRecord | None:
+def read_run(layout: RunLayout, number: int, told: Told | None = None) -> RunRecord | None:
     """
     Return a run's record, or None when the folder was claimed but its run never started.
+
+    What *told* says of its journal holds, as far as that is the only one with metrics, and as it was.
 
     Damage costs what is damaged and is listed in `damage`, in words in `warnings`. Of a run that cannot be understood
     at all, such as one that a newer version wrote, it is said that it was, and why no more is. Never raises.
@@ -59,7 +62,7 @@ def read_run(layout: RunLayout, number: int) -> RunRecord | None:
         if layout.folder.is_symlink():
             return _unread(layout, number, _IS_LINK)
         start, lost = read_start(layout)
-        return None if start is None else _read(layout, replace(start, id=number), lost)
+        return None if start is None else _read(layout, replace(start, id=number), lost, told)
     except OSError as error:
         return _unread(layout, number, f"cannot be read: {error.strerror}")
 
@@ -69,34 +72,54 @@ def _unread(layout: RunLayout, number: int, why: str) -> RunRecord:
     return replace(_stand_in(layout), id=number, damage=(damage,), warnings=(damage.what,))
 
 
-def _read(layout: RunLayout, start: RunRecord, lost: list[Damage]) -> RunRecord:
-    state = Replay(start)
+def _read(layout: RunLayout, start: RunRecord, lost: list[Damage], told: Told | None = None) -> RunRecord:
     # in this order: what stands in the journals when the outcome is there was written before it
     ended, broken = read_outcome(layout, start.uid)
-    found, ends = _replay_journals(layout, start.uid, state)
-    for damage in (*lost, *broken, *found.listed(), *_curated_off(layout, ends), *_cut_off(layout, ended, ends)):
+    state, found, ends = _replayed(layout, start, told)
+    for damage in (*lost, *broken, *found.listed(), *missing_later(layout, ended, ends)):
         state.find(damage)
+    if broken:
+        return replace(state.record(), status=Status.LOST)
+    record = judged(layout, start, state, ended)
+    # it may have ended while we looked
+    return _read(layout, start, lost) if record is None else record
+
+
+def missing_later(layout: RunLayout, ended: ev.RunEnded | None, ends: Mapping[str, int]) -> Iterator[Damage]:
+    """Yield what was there once, by what the outcome and `curated.json` say, and is not there now."""
+    yield from _curated_off(layout, ends)
+    yield from _cut_off(layout, ended, ends)
+
+
+def judged(layout: RunLayout, start: RunRecord, state: Replay, ended: ev.RunEnded | None) -> RunRecord | None:
+    """
+    Return the record of a run whose journals are folded: how it ended, or else whether it lives.
+
+    None when it has an outcome by now, so that its journals are to be read again.
+    """
     if ended is not None:
         state.apply(ended)
         return state.record()
-    if broken:
-        return replace(state.record(), status=Status.LOST)
     if is_alive(layout, start):
         return state.record()
     if os.path.lexists(layout.outcome):
-        # it ended while we looked
-        return _read(layout, start, lost)
+        return None
     record = state.record()
     beat = record.heartbeat_at or record.started_at
     return replace(record, status=Status.LOST, duration_s=(beat - record.started_at).total_seconds())
 
 
-def read_start(layout: RunLayout) -> tuple[RunRecord | None, list[Damage]]:
-    """Return a run's record as it was at the start, a stand-in when that is lost, and the damage. Raises OSError."""
+def read_start(layout: RunLayout, *, light: bool = False) -> tuple[RunRecord | None, list[Damage]]:
+    """
+    Return a run's record as it was at the start, a stand-in when that is lost, and the damage. Raises OSError.
+
+    With *light* without the bulk: most of the time goes into that.
+    """
     if layout.folder.is_symlink():
         return _stand_in(layout), [_lost(layout.folder, _IS_LINK)]
     try:
-        return serial.record_from_start(serial.unseal(read_regular(layout.record, MOST_RECORD_BYTES))), []
+        data = serial.unseal(read_regular(layout.record, MOST_RECORD_BYTES))
+        return serial.record_from_start(data, light=light), []
     except (FileNotFoundError, NotADirectoryError):
         return (None, []) if not has_begun(layout) else (_stand_in(layout), [_lost(layout.record, "is missing")])
     except StoreFormatError as error:
@@ -242,12 +265,37 @@ def leads_out(path: Path) -> bool:
     return path.is_symlink() or path.parent.is_symlink()
 
 
-def _replay_journals(layout: RunLayout, uid: str, state: Replay) -> tuple[_Found, dict[str, int]]:
+def _replayed(layout: RunLayout, start: RunRecord, told: Told | None) -> tuple[Replay, _Found, dict[str, int]]:
+    """Return the record with all journals folded in, what of them is damaged, and the last number in each."""
+    if told is not None and told.is_so() and not _have_metrics(each for each in journals(layout) if each != told.path):
+        state = Replay(start)
+        state.summarized(told.metrics, told.t)
+        with suppress(DamagedError):
+            return state, *_replay_journals(layout, start.uid, state, told)
+    state = Replay(start)
+    return state, *_replay_journals(layout, start.uid, state)
+
+
+def _have_metrics(paths: Iterable[Path]) -> bool:
+    """Whether there are lines of metrics in a journal, or one cannot be read."""
+    with suppress(OSError):
+        return any(True for path in paths for _ in read_entries(path, [ev.MetricsLogged.kind]))
+    return True
+
+
+def _replay_journals(
+    layout: RunLayout, uid: str, state: Replay, told: Told | None = None
+) -> tuple[_Found, dict[str, int]]:
     """
     Fold all journals into *state*; metrics go the short way, since there may be millions.
 
+    Those in the journal that *told* is of are there already.
+
     Returns:
         What is damaged, and the last number in each journal.
+
+    Raises:
+        DamagedError: What *told* is of is damaged.
     """
     found, ends = _Found(), dict[str, int]()
     try:
@@ -258,7 +306,9 @@ def _replay_journals(layout: RunLayout, uid: str, state: Replay) -> tuple[_Found
         pass  # a run of which nothing was written
     except OSError as error:
         found.add(layout.events, f"cannot be read: {error.strerror}")
-    for writer, entry in _entries(journals(layout), found):
+    if told is not None and told.number:
+        ends[told.path.stem] = told.number
+    for writer, entry in _entries(journals(layout), found, told):
         number = entry[serial.NUMBER_KEY]
         if number > ends.get(writer, 0):
             ends[writer] = number
@@ -272,13 +322,17 @@ def _replay_journals(layout: RunLayout, uid: str, state: Replay) -> tuple[_Found
     return found, ends
 
 
-def _entries(paths: list[Path], found: _Found) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (writer, entry) of all journals in order of time; what is damaged is noted and passed over."""
+def _entries(paths: list[Path], found: _Found, told: Told | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """
+    Yield (writer, entry) of all journals in order of time; what is damaged is noted and passed over.
+
+    Of the one that *told* is of without metrics. Raises DamagedError, where that is not as it was written.
+    """
 
     def tagged(path: Path) -> Iterator[tuple[float, str, dict[str, Any]]]:
         writer = path.stem
         try:
-            for item in iter_journal(path):
+            for item in told.entries() if told is not None and path == told.path else iter_journal(path):
                 if isinstance(item, Flaw):
                     found.add(path, str(item))
                 else:

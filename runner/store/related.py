@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from anew.runner.attached.unread import altered
 from anew.runner.dataclass import dataclass
 from anew.runner.records import ParentRun, RerunOf, RunRecord, SourceFacts
 
@@ -68,10 +69,10 @@ class Related:
 
     def placed(self, record: RunRecord) -> RunRecord:
         """Return a record that names other runs as the store does; unchanged where it names none."""
-        if record.parent is not None:
-            record = replace(record, parent=self._named(record.parent))
-        if record.rerun_of is not None:
-            record = replace(record, rerun_of=self._named(record.rerun_of))
+        if (run := record.parent) is not None and (parent := self._named(run)) is not run:
+            record = altered(record, parent=parent)
+        if (repeated := record.rerun_of) is not None and (rerun_of := self._named(repeated)) is not repeated:
+            record = altered(record, rerun_of=rerun_of)
         return record
 
     def _named(self, run: Named) -> Named:

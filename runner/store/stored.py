@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, BinaryIO
 
 from anew.runner.contracts import MetricSeries
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RunNotFoundError, StoreError
+from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RefSyntaxError, RunNotFoundError, StoreError
 from anew.runner.format import ids
 from anew.runner.query import filters
 from anew.runner.query.found import Found
@@ -28,6 +29,22 @@ Point = tuple[float, int, "float | int"]
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """
+    Points of one metric, in the order in which they were logged; arrays where all numbers of them are of one kind.
+
+    Attributes:
+        times: In seconds since the run started.
+        steps: Of 64 bits.
+        values: As they were logged.
+    """
+
+    times: Sequence[float]
+    steps: Sequence[int]
+    values: Sequence[float | int]
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRun:
     """
     A run as one store has it.
@@ -35,10 +52,18 @@ class StoredRun:
     Attributes:
         number: What the store calls it; other stores have a run of that number, too.
         record: Its record; `record.id` is the number.
+        is_made_up: Whether the number stands for an identifier that is none, and means nothing elsewhere.
     """
 
     number: int
     record: RunRecord
+    is_made_up: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the run is called where it is: its number, or the identifier that the number stands for."""
+        foreign = self.record.foreign
+        return foreign.id if self.is_made_up and foreign is not None else str(self.number)
 
 
 class StoredRuns(ABC):
@@ -46,8 +71,8 @@ class StoredRuns(ABC):
     A `RunStore`, given how its runs are listed and how each is read. Whoever writes a store begins here.
 
     A subclass says `all_runs`, `read`, `points`, `output` and `open_object`, and sets `url`, which is shown, so that
-    nothing secret may be in it. It may say `numbers`, `newest`, `of_uid`, `quick_number` and `has`, too, where it knows
-    a quicker way. All of them are called from several threads.
+    nothing secret may be in it. It may say `numbers`, `newest`, `of_uid`, `of_foreign_id`, `quick_number` and `has`,
+    too, where it knows a quicker way. All of them are called from several threads.
     """
 
     url: str
@@ -74,6 +99,10 @@ class StoredRuns(ABC):
     def open_object(self, sha256: str) -> BinaryIO:
         """Open content for reading; see `RunStore.open_object`."""
 
+    def column(self, number: int, name: str) -> Column | None:
+        """Return the points of `points` as columns, where that is quicker, of no points where it has none."""
+        return None
+
     def numbers(self) -> list[int]:
         """Return the numbers of all runs, newest first."""
         return [run.number for run in self.all_runs()]
@@ -85,6 +114,11 @@ class StoredRuns(ABC):
     def of_uid(self, prefix: str) -> list[int]:
         """Return the numbers, ascending, of the runs whose uid begins so."""
         return sorted(run.number for run in self.all_runs() if run.record.uid.startswith(prefix))
+
+    def of_foreign_id(self, name: str) -> list[int]:
+        """Return the numbers, ascending, of the runs that another program recorded, and calls so."""
+        runs = ((run.number, run.record.foreign) for run in self.all_runs())
+        return sorted(number for number, foreign in runs if foreign is not None and foreign.id == name)
 
     def quick_number(self, uid: str, hint: int | None) -> int | None:
         """Return what the run of a uid is called, which may be *hint*, if that takes less than looking at all runs."""
@@ -108,10 +142,21 @@ class StoredRuns(ABC):
         """
         Return the number of the run that *ref* names.
 
+        What names no run of ours otherwise may be what another program, which recorded it, calls one.
+
         Raises:
             RunNotFoundError, AmbiguousRefError, RefSyntaxError: It names none, several, or is no reference.
         """
-        found = self._named_by(ids.parse_ref(ref))
+        try:
+            parsed = ids.parse_ref(ref)
+        except RefSyntaxError:
+            found = self.of_foreign_id(str(ref))
+            if not found:
+                raise
+        else:
+            found = self._named_by(parsed)
+            if not found and _may_be_foreign(parsed):
+                found = self.of_foreign_id(str(ref).strip())
         if len(found) == 1:
             return found[0]
         raise self._ambiguous(ref, found) if found else self._not_found(ref)
@@ -121,6 +166,8 @@ class StoredRuns(ABC):
             return [ref.number] if self.has(ref.number) else []
         if isinstance(ref, ids.ByUid):
             return self.of_uid(ref.prefix)
+        if isinstance(ref, ids.ByForeignId):
+            return self.of_foreign_id(ref.name)
         if isinstance(ref, ids.ByAge):
             return [run.number for run in self.newest(ref.back + 1)[ref.back :]]
         return job_of(((run.number, run.record) for run in self.all_runs()), ref)
@@ -146,9 +193,11 @@ class StoredRuns(ABC):
         runs = [run for number in found[:5] if (run := self.read(number)) is not None]
         uids = [f"{run.number} ({run.record.uid})" for run in runs]
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        name = str(ref).strip().removeprefix("_id:")
+        is_theirs = any(run.record.foreign is not None and run.record.foreign.id == name for run in runs)
+        means = "what several runs are called elsewhere" if is_theirs else "the beginning of several uids"
         return AmbiguousRefError(
-            f"{str(ref)!r} is the beginning of several uids: runs {', '.join(uids)}{more}. "
-            "Give more of it, or the number.",
+            f"{str(ref)!r} is {means}: runs {', '.join(uids)}{more}. Give more of it, or the number.",
             ref=str(ref),
             candidates=tuple(found),
         )
@@ -188,16 +237,18 @@ class StoredRuns(ABC):
         import numpy as np
 
         number = self.resolve(ref)
-        points = list(self.points(number, name))
-        if not points:
+        found = self.column(number, name)
+        if found is None and (points := list(self.points(number, name))):
+            found = Column(*zip(*points, strict=True))
+        if found is None or not len(found.times):
             raise self._no_metric(number, name)
-        times, steps, values = zip(*points, strict=True)
+        values = found.values
         return MetricSeries(
             name=name,
-            steps=np.asarray(steps, dtype=np.int64),
-            values=np.asarray([_as_float(value) for value in values], dtype=np.float64),
-            times=np.asarray(times, dtype=np.float64),
-            exact=values,
+            steps=np.asarray(found.steps, dtype=np.int64),
+            values=np.asarray(values if isinstance(values, array) else [*map(_as_float, values)], dtype=np.float64),
+            times=np.asarray(found.times, dtype=np.float64),
+            exact=tuple(values),
         )
 
     def _no_metric(self, number: int, name: str) -> MetricNotFoundError:
@@ -270,6 +321,11 @@ class StoredRuns(ABC):
     def table(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> Any:
         """Return runs as a pandas DataFrame, a row each; see `tabular.as_table`. Raises MissingExtraError."""
         return as_table(self.find(where, sort=sort, limit=limit))
+
+
+def _may_be_foreign(ref: ids.Ref) -> bool:
+    """Whether what was read as a reference may be another program's word as well; a whole uid is none."""
+    return isinstance(ref, ids.ByNumber) or (isinstance(ref, ids.ByUid) and len(ref.prefix) < ids.UID_LENGTH)
 
 
 def _as_float(value: float | int) -> float:

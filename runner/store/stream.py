@@ -187,14 +187,15 @@ class RunSource:
 
 def observer_states(layout: RunLayout) -> dict[str, ObserverState]:
     """Return how far each observer of a run has got. Raises StoreError, OSError."""
-    found = map(Path, names_in(layout.observers))
+    found = [layout.observers / name for name in names_in(layout.observers)]
     names = {path.stem for path in found if path.suffix in (".cursor", ".json") and not path.name.startswith(".")}
     states: dict[str, ObserverState] = {}
     for name in sorted(names):
         cursor = read_cursor(layout.cursor(name))
         missing = RunSource(layout, None).behind(cursor.done)
-        state = "failing" if cursor.error else "behind" if missing or cursor.aside else "delivered"
-        states[name] = ObserverState(state=state, behind=missing + cursor.aside)
+        state = "failing" if cursor.error else "behind" if missing else "delivered"
+        recorded = layout.spec(name) in found
+        states[name] = ObserverState(state=state, behind=missing, aside=cursor.aside, recorded=recorded)
     return states
 
 

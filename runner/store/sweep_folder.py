@@ -315,6 +315,12 @@ class SweepFolder:
 
     # --- whose it is ----------------------------------------------------------------------------------------------
 
+    def is_own(self) -> bool:
+        """Whether this user began the sweep. Never raises."""
+        with suppress(StoreError, OSError, ValueError):
+            return marks.is_own(serial.unseal(self._bytes(self.layout.record)))
+        return False
+
     def strange(self) -> list[str]:
         """
         Return what of plan and claims does not carry this user's mark, in words.

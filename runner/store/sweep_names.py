@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from datetime import datetime
 
+from anew.runner.attached.unread import altered
 from anew.runner.dataclass import dataclass
 from anew.runner.format import ids
 from anew.runner.records import RunRecord, SweepMembership
@@ -77,7 +78,7 @@ class SweepNames:
         if member is None:
             return record
         found = self._by_its_uid(member, member.uid) if member.uid else self._by_its_number(record, member)
-        return record if found is member else replace(record, sweep=found)
+        return record if found is member else altered(record, sweep=found)
 
     # --- by uid -----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from anew.runner.errors import SweepNotFoundError
 from anew.runner.records import RunRecord, Status
 from anew.runner.search.files import SearchFiles
+from anew.runner.search.summary import Searched
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.loose import loose_damage
 from anew.runner.store.paths import StoreLayout, SweepLayout
@@ -87,12 +88,14 @@ def read_sweep(folder: SweepFolder, store: Runs) -> SweepRecord:
         overrides[index] = record.overrides if record else ()
     jobs = tuple(_job(index, overrides[index], found.get(index, []), runs, folder) for index in sorted(overrides))
     ended = folder.ended()
+    is_search = folder.layout.search.exists()
     return SweepRecord(
         start=start,
         status=_status(start, jobs, ended.reason if ended else None, alive=alive),
         jobs=jobs,
         ended_at=ended.ended_at if ended else None,
         reason=ended.reason if ended else None,
+        search=Searched(folder.layout.folder, trusted=folder.is_own()) if is_search else None,
         warnings=(
             *(f"line {line.number} of jobs.jsonl is damaged" for line in lines if line.job is None),
             *(loose_damage(folder.layout, ended.sums, plan=True) if ended and not alive else ()),
@@ -243,6 +246,8 @@ def _status(start: SweepStart, jobs: Sequence[SweepJob], reason: str | None, *, 
     states = {Status.QUEUED if job.deleted else job.status for job in jobs}
     if alive or Status.RUNNING in states:
         return Status.RUNNING
+    if Status.UNKNOWN in states:
+        return Status.UNKNOWN
     is_whole = start.planned_ahead or reason == "done"
     if is_whole and states <= {Status.COMPLETED}:
         return Status.COMPLETED

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
+from anew.runner.attached.aims import is_finite
 from anew.runner.dataclass import dataclass
 from anew.runner.records import Status
-from anew.runner.sweep_records import Aim, SweepJob, is_finite
+from anew.runner.sweep_records import Aim, SweepJob
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +43,7 @@ class Group:
     Attributes:
         overrides: What they have in common, in order.
         jobs: Their indices.
-        result: Over what main returned; None where that is no finite number for any job.
+        result: Over what main returned, or what a search goes by; None where that is no finite number for any job.
         metrics: The same of the last value of each metric.
     """
 
@@ -72,7 +73,7 @@ def groups_of(jobs: Iterable[SweepJob], *, by: str | None = None, aim: Aim | Non
         found.setdefault(tuple(each for each in job.overrides if not is_seed(each)), []).append(job)
     if all(len(each) < 2 for each in found.values()):
         return []
-    groups = [_group(overrides, each) for overrides, each in found.items()]
+    groups = [_group(overrides, each, aim or Aim(None)) for overrides, each in found.items()]
     if aim is None or aim.direction is None:
         return groups
     sign = 1 if aim.direction == "minimize" else -1
@@ -89,7 +90,7 @@ def is_seed(override: str) -> bool:
     return override.lstrip("+~").partition("=")[0].rpartition(".")[2] == "seed"
 
 
-def _group(overrides: tuple[str, ...], jobs: Sequence[SweepJob]) -> Group:
+def _group(overrides: tuple[str, ...], jobs: Sequence[SweepJob], aim: Aim) -> Group:
     ended = [job for job in jobs if job.status is Status.COMPLETED and not job.pruned]
     names = dict.fromkeys(name for job in ended for name in job.metrics)
 
@@ -100,7 +101,7 @@ def _group(overrides: tuple[str, ...], jobs: Sequence[SweepJob]) -> Group:
     return Group(
         overrides=overrides,
         jobs=tuple(job.index for job in jobs),
-        result=over(lambda job: job.result),
+        result=over(aim.of),
         metrics={name: spread for name, spread in spreads.items() if spread is not None},
     )
 

@@ -115,7 +115,11 @@ class Ledger:
             return Undue.NOT_DUE
         if self._only and job.status not in self._only and index not in self._due_again:
             return Undue.NOT_DUE
-        if self._reuse is not None and self._take_done(self._reuse, job):
+        is_refused = index in self._known and bool(self._known[index].refused)
+        if is_refused and job.status.final:
+            # it would be refused again
+            return Undue.NOT_DUE
+        if self._reuse is not None and not is_refused and self._take_done(self._reuse, job):
             return Undue.NOT_DUE
         if self.folder.is_halted(index, job.attempts + 1):
             if not self._quiet:

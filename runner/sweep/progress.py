@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from anew.runner.records import Status
-from anew.runner.sweep_records import SweepJob, aim_of, best_of
+from anew.runner.sweep_records import Aim, SweepJob, aim_of, best_of
 from anew.runner.wording import duration, lines, say, short, without_noise
 
 
@@ -17,14 +17,14 @@ class Progress:
     Args:
         sweep: Its number.
         total: How many jobs there are, None when that is not known.
-        direction: Which result is best, where that is known before there are any.
+        aim: Which result is best, as far as that is known before there are any.
         quiet: Say nothing.
     """
 
-    def __init__(self, sweep: int, total: int | None, *, direction: str | None, quiet: bool, done: int = 0) -> None:
+    def __init__(self, sweep: int, total: int | None, *, aim: Aim, quiet: bool, done: int = 0) -> None:
         self._sweep = sweep
         self._total = total
-        self._direction = direction
+        self._aim = aim
         self._quiet = quiet
         self._counts: dict[Status, int] = {}
         self._ended: list[SweepJob] = []
@@ -68,7 +68,7 @@ class Progress:
 
     def _line(self, job: SweepJob) -> str:
         of = f"/{self._total}" if self._total is not None else ""
-        what = short(job.result) if job.status is Status.COMPLETED else (job.error or "")
+        what = short(self._aim.of(job)) if job.status is Status.COMPLETED else (job.error or "")
         parts = [
             f"sweep {self._sweep} [{self._finished}{of}]",
             f"job {job.index}",
@@ -87,9 +87,9 @@ class Progress:
         words = [f"{self._running} running"]
         if failed:
             words.append(f"[red]{failed} failed[/]")
-        aim = aim_of(self._ended, self._direction)
+        aim = aim_of(self._ended, self._aim)
         if (best := best_of(self._ended, aim)) is not None:
-            words.append(f"{aim.words} {short(best.result)} (run {best.run})")
+            words.append(f"{aim.words} {short(aim.of(best))} (run {best.run})")
         self._bar.update(self._task, completed=self._finished, words=", ".join(words))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from anew.runner.attached.aims import direction_of, is_finite
 from anew.runner.errors import FilterError
 from anew.runner.records import Status
 from anew.runner.store.typed import as_typed
-from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, direction_of, is_finite
+from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_met
 from anew.runner.wording import say, short, without_noise
 
 _MOST = 20
@@ -15,12 +17,15 @@ _MOST = 20
 
 def say_ending(sweep: SweepRecord, store: str, *, is_recorded: bool = True) -> None:
     """Say on stderr how many jobs ended how, which was best, and which failed and why, in the store at a URL."""
-    aim = aim_of(sweep.jobs, sweep.start.direction)
+    aim = aim_of(sweep.jobs, sweep.start.aim)
     best = best_of(sweep.jobs, aim)
     where = f"run {best.run} {' '.join(map(without_noise, best.overrides))}".rstrip() if best else ""
-    ending = f"; best ({aim.words}) {short(best.result)}: {where}" if best else ""
+    ending = f"; best ({aim.words}) {short(aim.of(best))}: {where}" if best else ""
     say(f"sweep {sweep.id}: {sweep.told()}{ending}")
     say_failures(sweep, store, is_recorded=is_recorded)
+    queued = sum(job.status is Status.QUEUED for job in sweep.jobs)
+    if queued and sweep.reason == "budget":
+        say(f"sweep {sweep.id} was cut short: {queued} of its {len(sweep.jobs)} jobs never began")
     if is_recorded and sweep.status is not Status.COMPLETED:
         say(f"to run what has not completed: {as_typed(f'anew sweep resume {sweep.id}', store)}")
 
@@ -56,16 +61,18 @@ def ranking(sweep: SweepRecord, *, by: str | None = None, smallest: bool | None 
         names = sorted({name for job in sweep.jobs for name in job.metrics})
         raise FilterError(f"No job of sweep {sweep.id} has a metric {by!r}. There are: {', '.join(names) or 'none'}.")
     said = None if smallest is None else "minimize" if smallest else "maximize"
+    start = sweep.start
     if by is not None:
-        aim = Aim(said or direction_of(by) or sweep.start.direction, by)
+        aim = Aim(said or direction_of(by) or start.direction, by, constraints=start.aim.constraints)
     else:
-        aim = aim_of(sweep.jobs, said or sweep.start.direction)
+        aim = aim_of(sweep.jobs, replace(start.aim, direction=said or start.direction))
     if aim.direction is None:
         return list(sweep.jobs), aim
 
     def key(job: SweepJob) -> tuple[bool, Any, int]:
-        value: Any = job.metrics.get(by) if by is not None else job.result
-        if job.pruned or job.status not in (Status.COMPLETED, Status.RUNNING) or not is_finite(value):
+        value: Any = job.metrics.get(by) if by is not None else aim.of(job)
+        is_good = job.status in (Status.COMPLETED, Status.RUNNING) and is_met(aim.constraints, job)
+        if job.pruned or not is_good or not is_finite(value):
             return True, 0, job.index
         return False, value if aim.direction == "minimize" else -value, job.index
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.capture.written import WrittenFiles
+from anew.runner.dispatch.spool import is_spool, remove_delivered_sweep
 from anew.runner.errors import RerunError
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.format.redact import REDACTED
@@ -19,14 +20,16 @@ from anew.runner.relaunch.plan import Add, OneJob, Resume
 from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
+from anew.runner.search.record import read_record
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep import vouching
 from anew.runner.sweep.fetched import fetched
 from anew.runner.sweep_records import PlannedJob, SweepRecord, SweepStart
-from anew.runner.wording import some
+from anew.runner.wording import nearest, some
 
+CHANGEABLE = ("hydra.sweeper.n_trials", "hydra.sweeper.max_failure_rate", "hydra.sweeper.patience")
 _NAMED = 3
 _NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS", "ANEW_LAID_OUT")
 
@@ -38,6 +41,7 @@ def resume(
     failed: bool = False,
     missing: bool = False,
     settings: Sequence[str] = (),
+    changes: Sequence[str] = (),
     code: str | None = None,
     trust_source: bool = False,
     tell: Callable[[str], object] | None = None,
@@ -55,6 +59,7 @@ def resume(
         missing: Run those that never began (or were lost or interrupted, or whose runs were deleted), not those that
             failed.
         settings: Overrides of the `anew` node on top, such as "anew.sweep.workers=4".
+        changes: Of a search, how long it is to be: overrides of `CHANGEABLE`, such as "hydra.sweeper.n_trials=40".
         code: "current" uses today's files; "recorded" lays the recorded ones out; None for today's where they are
             those on record.
         trust_source: Trust the source of a record that came from elsewhere, and the plan as it is, from now on.
@@ -71,7 +76,10 @@ def resume(
     """
     opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     with fetched(opened, ref, tell or print) as (place, uid):
-        return _resume(uid, place, _only(failed, missing), settings, code, trust_source, tell)
+        ended = _resume(uid, place, _only(failed, missing), settings, changes, code, trust_source, tell)
+    if is_spool(opened):
+        remove_delivered_sweep(opened, opened.sweep(uid).id)
+    return ended
 
 
 def _resume(
@@ -79,6 +87,7 @@ def _resume(
     opened: RunFolders,
     only: tuple[str, ...],
     settings: Sequence[str],
+    changes: Sequence[str],
     code: str | None,
     trust_source: bool,
     tell: Callable[[str], object] | None,
@@ -87,17 +96,18 @@ def _resume(
     start = sweep.start
     for warning in sweep.warnings:
         (tell or print)(f"sweep {start.id}: {warning}")
-    is_complete = _is_complete(sweep, only)
-    if not is_complete:
+    overrides = _changed(start, opened, changes)
+    is_over = _is_complete(sweep, only) and not changes
+    if not is_over:
         trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell or print)
     vouching.require(opened.sweep_folder(start.id), given=trust_source)
-    if is_complete:
+    if is_over:
         (tell or print)(_of_complete(sweep, opened.url))
         return 0
     chosen = _chosen(start, opened, code)
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
-        return _run(Resume(**basis, sweep=start.id, overrides=start.overrides, only=only), place, opened)
+        return _run(Resume(**basis, sweep=start.id, overrides=overrides, only=only), place, opened)
 
 
 def add(
@@ -217,6 +227,29 @@ def run_job(
             **basis, sweep=start.id, job=job.index, attempt=attempt, config=job.config, overrides=job.overrides
         )
         return _run(errand, place, store)
+
+
+def _changed(start: SweepStart, store: RunFolders, changes: Sequence[str]) -> tuple[str, ...]:
+    """Return the overrides of a sweep, with what of a search is to be otherwise, now or since an earlier start."""
+    found = read_record(store.layout.sweep(start.id).folder)
+    for each in changes:
+        key = each.lstrip("+").partition("=")[0]
+        if key not in CHANGEABLE:
+            raise RerunError(
+                f"{each!r} is nothing that a sweep can be taken up again with. What the jobs are was planned; what can "
+                f"be otherwise are settings of the recording (anew....), and of a search: {', '.join(CHANGEABLE)}."
+                f"{nearest(key, CHANGEABLE)}"
+            )
+        if found is None:
+            raise RerunError(
+                f"Sweep {start.id} is no search, so that {each!r} says nothing. Its jobs were all planned."
+            )
+    if found is not None:
+        # an earlier start may have been told to make it longer
+        changes = (f"hydra.sweeper.n_trials={found.n_trials}", *changes)
+    latest = {each.lstrip("+").partition("=")[0]: each for each in changes}
+    kept = [each for each in start.overrides if each.lstrip("+").partition("=")[0] not in latest]
+    return (*kept, *latest.values())
 
 
 def changed_files(source: SourceFacts) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from anew.runner.capture.elsewhere import modules_elsewhere
 from anew.runner.capture.environment import capture_environment
+from anew.runner.dispatch.spool import remove_delivered_sweep
 from anew.runner.errors import AnewError, ConfigError, JobTakenError, StoreError, SweepStoppedError
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
@@ -27,13 +29,15 @@ from anew.runner.store.sweep_state import read_sweep, restore_claims
 from anew.runner.sweep import vouching
 from anew.runner.sweep.engine import Engine, EngineSetup
 from anew.runner.sweep.engines import make_engine
+from anew.runner.sweep.followed import JobsFollowed
 from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
 from anew.runner.sweep.ledger import Ledger
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.report import say_ending, say_failures
 from anew.runner.sweep.reuse import Reuse, Work
-from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart
+from anew.runner.sweep.telling import tell_observers
+from anew.runner.sweep_records import Aim, PlannedJob, SweepJob, SweepRecord, SweepStart
 from anew.runner.wording import say
 
 if TYPE_CHECKING:
@@ -103,6 +107,7 @@ class SweepSession:
         self._is_resumed = resume is not None
         number = store.claim_sweep()[0] if resume is None else resume
         self.folder = SweepFolder(store.layout.sweep(number), number)
+        self._followed = JobsFollowed(store, number, settings.observers)
         self._begun: tuple[Launching, Ledger] | None = None
         # jobs as they are on record: without secrets
         self._written: dict[int, PlannedJob] = {}
@@ -165,7 +170,10 @@ class SweepSession:
             sweeper=launching.sweeper,
             launcher=launching.option,
             planned_ahead=launching.planned_ahead,
-            direction=launching.direction or self._direction(),
+            direction=launching.direction or (self._direction() if len(launching.directions) < 2 else None),
+            directions=launching.directions if len(launching.directions) > 1 else (),
+            value=launching.value,
+            constraints=launching.constraints,
             source=self._source(),
             hostname=socket.gethostname(),
             parent=None if self._within is None else self._within.seen_from(self._store.root),
@@ -256,6 +264,12 @@ class SweepSession:
         """Return the attempt that a job is to be run in now, or why it is not."""
         return self._ledger.due(index)
 
+    def withdraw(self) -> None:
+        """Leave nothing of a sweep of which no job was planned."""
+        if not self._is_resumed and not self._ledger.known:
+            self._ledger.close("failed", "")
+            shutil.rmtree(self.folder.layout.folder, ignore_errors=True)
+
     def end(self, reason: str, detail: str = "") -> SweepRecord:
         """Write that nobody hands out jobs any more, and return how it went."""
         self._ledger.close(reason, detail)
@@ -265,6 +279,12 @@ class SweepSession:
         elif self._command.entry != "call":
             # of which nothing else would tell: workers' jobs print into their own records
             say_failures(record, self._store.url, is_recorded=self._settings.record)
+        tell_observers(record, self._settings.observers, self._redactor)
+        self._followed.say_behind()
+        if not (self._settings.keep or self._is_resumed):
+            # taken up again, what was there before is kept as it was by this process
+            with suppress(AnewError):
+                remove_delivered_sweep(self._store, record.id)
         return record
 
     def attachment(self) -> Attachment:
@@ -293,14 +313,44 @@ class SweepSession:
     ) -> None:
         """Run jobs until there are no more. Raises SweepStoppedError when it is stopped before."""
         self._redact_hydras()
+        self._followed.require()
+        following = self._without_refused(following, run_here, tell)
         with raise_on_sigterm():
             if self._is_beside(self._launching):
                 if self._ledger.progress is None:
                     self._ledger.progress = self._progress()
                 engine = self._engine()
-                HandOut(self._ledger, engine, self._digested(following) if engine.is_remote else following, tell).run()
+                more = self._digested(following) if engine.is_remote else following
+                HandOut(self._ledger, engine, more, self._watching(tell)).run()
             else:
                 self._one_by_one(following, run_here, tell)
+
+    def _without_refused(
+        self,
+        following: Callable[[], Ticket | None],
+        run_here: Callable[[Ticket], object],
+        tell: Callable[[int], object],
+    ) -> Callable[[], Ticket | None]:
+        """Return what gives the jobs that can be composed; of the others it is put on record here that they failed."""
+
+        def more() -> Ticket | None:
+            while (ticket := following()) is not None and ticket.refused:
+                self._ledger.note_begin(ticket.index)
+                run_here(ticket)
+                self._ledger.note_end(self._ledger.job(ticket.index))
+                tell(ticket.index)
+            return ticket
+
+        return more
+
+    def _watching(self, tell: Callable[[int], object]) -> Callable[[int], object]:
+        """Return what is called with a job that has ended in another process, whose observers say nothing here."""
+
+        def told(index: int) -> None:
+            self._followed.look(self._ledger.job(index).run)
+            tell(index)
+
+        return told
 
     def _digested(self, following: Callable[[], Ticket | None]) -> Callable[[], Ticket | None]:
         """Return what gives the jobs with the digest of what they are to run: they are read from the store."""
@@ -324,7 +374,7 @@ class SweepSession:
         return Progress(
             self.folder.number,
             len(self._ledger.known) if self._launching.planned_ahead else None,
-            direction=start.direction if start else self._direction(),
+            aim=start.aim if start else Aim(self._direction()),
             quiet=self._quiet,
             done=self._ledger.count_completed() if self._is_resumed else 0,
         )
@@ -378,6 +428,7 @@ class SweepSession:
         self._redact_hydras()
         ledger = self._ledger
         ledger.raise_if_stopped()
+        self._followed.require()
         error: Exception | None = None
         with raise_on_sigterm():
             try:
@@ -388,6 +439,7 @@ class SweepSession:
         for job in over:
             if ledger.retry(job) is None:
                 ledger.note_end(job)
+            self._followed.look(job.run)
         if not over:
             line = f"{type(error).__name__}: {error}".strip().split("\n")[0] if error else "no reason given"
             raise SweepStoppedError(

@@ -38,6 +38,9 @@ class Hooks:
     def planned(self) -> list[PlannedJob]:
         return []
 
+    def earlier(self, settings: Mapping[str, Any], where: str) -> list[Any]:
+        return []
+
     def task(self) -> Any:
         return None
 
@@ -99,6 +102,9 @@ class Sweep:
         if index not in self.hooks.results:
             return SweepJob(index=index, status=Status.FAILED, overrides=overrides, error="failed")
         return SweepJob(index=index, status=Status.COMPLETED, overrides=overrides, result=self.hooks.results[index])
+
+    def withdraw(self) -> None:
+        return
 
     def end(self, reason: str, detail: str = "") -> Any:
         return [result for _, result in sorted(self.hooks.results.items())]

@@ -189,14 +189,33 @@ def test_a_link_out_of_the_folder_is_refused(absolute: bool, project: Path, base
         names("out", base)
 
 
-def test_a_link_to_a_folder_is_refused_wherever_it_leads(tmp_path: Path, project: Path, base: Path) -> None:
+def test_a_link_to_another_folder_of_the_artifact_has_what_that_has(project: Path, base: Path) -> None:
+    write(project / "out" / "step-2" / "deep" / "a")
+    (project / "out" / "latest").symlink_to("step-2")
+    (project / "out" / "step-2" / "again").symlink_to(project / "out" / "step-2" / "deep")
+    below = ["again/a", "deep/a"]
+    assert names("out", base) == [f"out/{folder}/{name}" for folder in ("latest", "step-2") for name in below]
+
+
+def test_a_link_to_a_folder_that_leads_out_or_in_circles_is_refused(tmp_path: Path, project: Path, base: Path) -> None:
     write(project / "out" / "deep" / "a")
-    for target in (project / "out" / "deep", project / "out", tmp_path):
-        link = project / "out" / "deep" / "link"
+    write(project / "other" / "a")
+    link = project / "out" / "deep" / "link"
+    for target, why in {
+        project / "out" / "deep": "leads in circles",
+        project / "out": "leads in circles",
+        project / "other": "leads out of the artifact's folder",
+        tmp_path: "leads out of the artifact's folder",
+    }.items():
         link.symlink_to(target)
-        with pytest.raises(ArtifactError, match=re.escape(f"'{link}' is a link to a folder")):
+        with pytest.raises(ArtifactError, match=re.escape(f"The link '{link}' {why}, to '{target}'")):
             names("out", base)
         link.unlink()
+    (project / "out" / "wide").mkdir()
+    link.symlink_to("../wide")
+    (project / "out" / "wide" / "back").symlink_to("../deep")
+    with pytest.raises(ArtifactError, match="leads in circles"):
+        names("out", base)
 
 
 def test_a_folder_that_cannot_be_read_is_said(project: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

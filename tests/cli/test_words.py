@@ -20,7 +20,7 @@ def store(project: Path) -> FolderStore:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("ls", "list"), ("rm", "delete"), ("compare", "diff"), ("help", "--help"), ("lst", "list"), ("log", "logs")],
+    [("ls", "list"), ("rm", "delete"), ("compare", "diff"), ("help", "--help"), ("lst", "list"), ("tail", "logs")],
 )
 def test_a_command_of_other_programs_is_told_as_ours(store: FolderStore, project: Path, typed: str, meant: str) -> None:
     assert f"There is no command '{typed}'. Did you mean: anew {meant}?" in anew(project, typed, "1", code=2).stderr
@@ -38,7 +38,7 @@ def test_what_is_too_much_is_told_with_what_is_taken(store: FolderStore, project
     assert said == (
         "anew: anew sweep show takes [OPTIONS] [REF]; what is too much: 2. To see how: anew sweep show --help\n"
     )
-    assert "No such option '--foo'. To see how" in anew(project, "list", "--foo", code=2).stderr
+    assert "No such option '--zzz'. To see how" in anew(project, "list", "--zzz", code=2).stderr
 
 
 def test_a_store_without_a_name_is_refused_by_every_command(store: FolderStore, project: Path) -> None:

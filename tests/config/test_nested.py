@@ -79,3 +79,32 @@ def test_a_wrong_value_is_refused_with_its_place(trial: Project, word: str, plac
     assert f"{place} is {{" in done.stderr
     assert "it takes a mapping with the fields of" in done.stderr
     assert not trial.has_runs
+
+
+@pytest.mark.parametrize("is_chained", [False, True])
+def test_a_failure_of_a_run_in_a_run_shows_no_frames_of_ours(project: Path, is_chained: bool) -> None:
+    trial = Project(project)
+    trial.write("""
+outer = Experiment("outer")
+
+@experiment.main
+def inner(a: int = 1):
+    raise ValueError("deep")
+
+def chained():
+    try:
+        inner.run(a=2)
+    except ValueError as error:
+        raise RuntimeError("chained") from error
+
+@outer.main
+def main(chain: bool = False):
+    chained() if chain else inner.run(a=2)
+""")
+    done = trial.run(f"chain={is_chained}", code=1)
+    failed = next(record for record in trial.store.find() if record.experiment == "outer")
+    assert failed.error is not None
+    for told in (done.stderr, failed.error.traceback):
+        assert 'raise ValueError("deep")' in told
+        assert "inner.run(a=2)" in told
+        assert "anew/runner" not in told

@@ -14,7 +14,7 @@ import pytest
 
 from anew.runner.dispatch.spool import spool_folder
 from anew.runner.format import serial
-from anew.runner.records import Status
+from anew.runner.records import ObserverState, Status
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import ANEW, Project, anew
 from tests.helpers.waiting import until
@@ -122,6 +122,27 @@ def test_a_function_given_in_python_is_an_observer_in_the_runs_own_process(trial
     assert (kinds[0], kinds[-1]) == ("RunStarted", "RunEnded")
 
 
+def test_a_function_given_to_one_run_hears_of_that_run_alone(trial: Project) -> None:
+    body = (
+        "of_all, of_one = [], []\n"
+        "def note(event):\n    of_all.append((event.uid, type(event).__name__))\n"
+        "experiment = Experiment('trial', observers=[note])\n"
+        "@experiment.main\ndef main(n: int = 1, *, run: Run):\n    run.log({'loss': n})\n"
+        "def loop():\n"
+        "    first = main.run(n=1, observers=[lambda event: of_one.append((event.uid, type(event).__name__))])\n"
+        "    second = main.run(n=2)\n"
+        "    assert {uid for uid, _ in of_one} == {first.uid}, of_one\n"
+        "    assert {uid for uid, _ in of_all} == {first.uid, second.uid}, of_all\n"
+        "    assert [kind for _, kind in of_one][-1] == 'RunEnded', of_one\n"
+        "    try:\n        main.run(n=3, observers=[7])\n"
+        "    except anew.AnewError as error:\n        print(error)\n"
+    )
+    trial.write(body).write_text((trial.folder / "train.py").read_text().replace("    main()\n", "    loop()\n"))
+    done = trial.run()
+    assert "7 is no observer" in done.stdout
+    assert len(trial.store.numbers()) == 2
+
+
 def test_runs_in_a_loop_have_an_observer_each(trial: Project) -> None:
     body = (
         LOOP + "\ndef loop():\n    for n in (1, 2, 3):\n"
@@ -220,8 +241,23 @@ def test_an_event_that_cannot_be_taken_is_set_aside_and_the_rest_arrives(trial: 
         "writer": "output",
         "q": 1,
         "event": "OutputCaptured",
-        "error": "ValueError: this one cannot be taken",
+        "error": "ValueError: this one cannot be taken in mine.py:14",
     }
+    shown = anew(trial, "show", "1").stdout
+    listed = trial.folder / "runs/1/observers/mine.aside.jsonl"
+    assert f"delivered; 1 set aside, listed in {listed}" in " ".join(shown.split())
+    assert "anew sync" not in shown
+    assert trial.record().observers["mine"] == ObserverState(state="delivered", aside=1)
+    assert "Nothing is pending" in anew(trial, "sync", "1").stdout
+
+
+def test_of_a_function_that_failed_is_said_that_nothing_delivers_later(trial: Project) -> None:
+    script = "experiment = Experiment('trial', observers=[lambda event: {}['x']])\n@experiment.main"
+    trial.write(LOOP.replace("@experiment.main", script))
+    trial.run("n=3")
+    shown = " ".join(anew(trial, "show", "1").stdout.split())
+    assert "events were not delivered, and cannot be later: it was given in Python" in shown
+    assert "anew sync" not in shown
 
 
 def test_a_slow_observer_does_not_hold_the_end_longer_than_it_may(trial: Project) -> None:

@@ -264,3 +264,86 @@ def test_of_a_strangers_record_nothing_is_computed(store: FolderStore, text: str
     name_observer(store, {"_target_": WEBHOOK, "url": "${url}"})
     found = permitted_spec(layout, read_specs(layout)["x"], record, again="anew sync 1", trusted=True)
     assert found["url"] == "https://example.invalid"
+
+
+# --- one's own, from anywhere -------------------------------------------------------------------------------------
+
+OWN = """\
+from pathlib import Path
+
+from helping import line
+
+print("being imported")
+
+
+class Own:
+    def __init__(self, path="own.txt"):
+        self.path = Path(path)
+
+    def handle(self, event):
+        if Path(__file__).with_name("down").exists():
+            raise ConnectionError("away")
+        with self.path.open("a") as file:
+            file.write(line(event))
+
+    def close(self):
+        pass
+"""
+OWN_TARGET = "anew.observers.own._target_=own.Own"
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the script `anew`, which has not the working directory on its path, as `python -m anew` has."""
+    words = (str(Path(sys.executable).with_name("anew")), *words)
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def beside(project: Path) -> Project:
+    """A script in a folder of its project, an observer beside it, and one run that the observer has nothing of."""
+    scripts = project / "scripts"
+    scripts.mkdir()
+    (scripts / "own.py").write_text(OWN)
+    (scripts / "helping.py").write_text("def line(event):\n    return f'{type(event).__name__}\\n'\n")
+    (scripts / "down").touch()
+    trial = Project(project)
+    trial.write(SCRIPT, "scripts/train.py")
+    trial.run(OWN_TARGET, name="scripts/train.py")
+    return trial
+
+
+@pytest.mark.parametrize("words", [("check",), ("check", OWN_TARGET), ("check", OWN_TARGET, "--json")])
+def test_check_builds_ones_own_observer_beside_the_script(beside: Project, words: tuple[str, ...]) -> None:
+    done = command(beside.folder, *words)
+    assert done.returncode == 0
+    assert "can be built" in done.stdout
+    assert "being imported" not in done.stdout
+
+
+def test_check_finds_ones_own_observer_without_a_store(project: Path) -> None:
+    (project / "own.py").write_text("class Own:\n    def handle(self, event): pass\n    def close(self): pass\n")
+    assert "can be built" in command(project, "check", OWN_TARGET).stdout
+
+
+@pytest.mark.parametrize("typed", [(), (OWN_TARGET,)])
+def test_sync_goes_on_with_ones_own_observer_from_anywhere(
+    beside: Project, tmp_path: Path, typed: tuple[str, ...]
+) -> None:
+    (beside.folder / "scripts" / "down").unlink()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = command(elsewhere, "--store", str(beside.folder / "runs"), "sync", "1", *typed)
+    assert "events delivered" in done.stdout
+    assert not list(elsewhere.iterdir())
+    assert (beside.folder / "own.txt").read_text().splitlines()[-1] == "RunEnded"
+
+
+def test_no_module_is_looked_for_where_a_strangers_record_says(
+    beside: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (beside.folder / "scripts" / "down").unlink()
+    monkeypatch.setenv("XDG_STATE_HOME", str(beside.folder / "somebody-else"))
+    for words in (("sync", "1"), ("sync", "1", "--trust"), ("sync", "1", OWN_TARGET), ("check",), ("check", "--trust")):
+        done = command(beside.folder, *words)
+        assert "being imported" not in done.stdout + done.stderr
+    assert not (beside.folder / "own.txt").exists()

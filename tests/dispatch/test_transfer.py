@@ -13,6 +13,7 @@ from anew.runner.dispatch.transfer import to_folder
 from anew.runner.errors import StoreError
 from anew.runner.store.curate import contents
 from anew.runner.store.folder import FolderStore
+from tests.helpers.scripts import anew
 from tests.helpers.stores import add_run, make_store
 
 ANEW = "import sys; from anew.runner.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -124,3 +125,22 @@ def test_what_is_damaged_or_leads_out_is_named_and_not_sent(source: FolderStore,
     assert not target.objects.has(sha256)
     assert moved[linked].what == "failed"
     assert "is a link" in moved[linked].detail
+
+
+def test_a_target_that_is_not_there_yet_is_made(source: FolderStore, tmp_path: Path) -> None:
+    done = anew(tmp_path, "sync", f"{source.url}/", "ud")
+    assert "A store was made in" in done.stderr
+    assert FolderStore.open(tmp_path / "ud").numbers() == source.numbers()
+    assert "A store was made" not in anew(tmp_path, "sync", source.url, "ud").stderr
+
+
+@pytest.mark.parametrize("words", [("{}",), ("{}", "42"), ("{}", "last~1"), ("42", "{}", "43"), ("{}", "{}", "{}")])
+def test_a_place_among_runs_is_not_taken_for_one(source: FolderStore, tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = anew(tmp_path, "sync", *(word.format(f"{source.url}/") for word in words), code=2)
+    assert f"anew sync --store {source.url}/" in done.stderr
+    assert not [path for path in tmp_path.iterdir() if path.name in ("42", "43", "last~1")]
+
+
+def test_jobs_of_sweeps_are_no_places(source: FolderStore) -> None:
+    done = anew(source.root.parent, "--store", source.url, "sync", "sweep:1/0", "sweep:1/1", code=2)
+    assert "No run 'sweep:1/0'" in done.stderr

@@ -6,9 +6,14 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
+from anew.runner import events as ev
+from anew.runner.attached.comments import Comment
+from anew.runner.attached.media import Histogram
 from anew.runner.config.compose.node import compose_node
+from anew.runner.records import ContentRef
 from tests.helpers.places import ROOT
 from tests.helpers.scripts import Project
 
@@ -50,3 +55,34 @@ def test_every_observer_that_can_be_chosen_is_on_the_page() -> None:
         if path.stem != "files":
             found = compose_node([f"anew/observers=[{path.stem}]"], None)["observers"]
             assert found[path.stem]["_target_"].startswith("anew.observers.")
+
+
+def test_every_event_is_on_the_page_with_its_fields() -> None:
+    table = PAGE.partition("## The events")[2]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    told = {row[0].strip("|` "): set(re.findall(r"`(\w+)`", row[2])) for row in rows}
+    kinds = [each for each in vars(ev).values() if isinstance(each, type) and issubclass(each, ev.Event)]
+    common = {each.name for each in fields(ev.Event)}
+    assert set(told) == {kind.__name__ for kind in kinds if kind is not ev.Event}
+    for kind in kinds:
+        if kind is not ev.Event:
+            assert {each.name for each in fields(kind)} - common <= told[kind.__name__], kind
+    # names of what is inside a field stand behind it
+    inside = {each.name for kind in (ContentRef, Histogram, Comment) for each in fields(kind)}
+    known = {each.name for kind in kinds for each in fields(kind)} | inside
+    assert set().union(*told.values()) <= known
+    assert common <= set(re.findall(r"`(\w+)`", table.partition("| event")[0]))
+
+
+def test_the_observer_that_reads_content_has_it(project: Path) -> None:
+    (project / "contents.py").write_text(BLOCKS["contents.py"])
+    trial = Project(project)
+    trial.write(
+        """
+        @experiment.main
+        def main(*, run: Run):
+            run.log_text("what was said", "talk", step=1)
+        """
+    )
+    trial.run("anew.observers.own._target_=contents.Contents")
+    assert [path.read_text() for path in (project / "contents").rglob("*") if path.is_file()] == ["what was said"]

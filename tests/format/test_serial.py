@@ -217,5 +217,5 @@ NO_REFERENCES = ["", "lost", "last~", "-1", "sweep:7", "42.0", "sweep:0/1", "../
 
 @pytest.mark.parametrize("text", NO_REFERENCES)
 def test_what_is_no_reference_is_refused_with_the_forms_there_are(text: str) -> None:
-    with pytest.raises(RefSyntaxError, match=r"last~2, or sweep:7/3.*anew list"):
+    with pytest.raises(RefSyntaxError, match=r"last~2, sweep:7/3, or _id:NAME.*anew list"):
         ids.parse_ref(text)

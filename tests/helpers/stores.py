@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner import events as ev
+from anew.runner.attached.media import Histogram
 from anew.runner.format import ids, serial
 from anew.runner.records import (
     CommandFacts,
@@ -41,6 +42,7 @@ def add_run(
     output: str = "",
     source: Mapping[str, str] | None = None,
     artifacts: Mapping[str, bytes] | None = None,
+    histograms: Mapping[str, Sequence[Histogram]] | None = None,
     packages: Mapping[str, str] | None = None,
     tags: Sequence[str] = (),
     minutes_ago: float = 5,
@@ -78,6 +80,9 @@ def add_run(
     for name, data in (artifacts or {}).items():
         artifact = ContentRef(path=name, sha256=store.objects.put_bytes(data), size=len(data))
         journal.append(*serial.body(ev.ArtifactAdded, artifact=artifact))
+    for name, those in (histograms or {}).items():
+        for step, each in enumerate(those):
+            journal.append(*serial.body(ev.HistogramsLogged, step=step, values={name: each}))
     journal.close()
     if output:
         layout.output.write_text(output)

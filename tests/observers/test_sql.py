@@ -30,6 +30,8 @@ from anew.observers.sql.database import SCHEMA_VERSION, SQLError, parse_url
 from anew.observers.sql.observer import SQLObserver
 from anew.observers.sql.tables import TABLES
 from anew.runner import events as ev
+from anew.runner.attached.comments import Comment
+from anew.runner.attached.media import Histogram
 from anew.runner.config.build import build_observer
 from anew.runner.contracts import Batching, Beginning, Observer
 from anew.runner.errors import ConfigError, UnavailableError
@@ -532,6 +534,35 @@ def test_a_failure_and_a_signal_are_told(base: Base) -> None:
     row = base.run()
     assert (row["status"], row["signal"], row["exit_code"]) == ("FAILED", "SIGTERM", 143)
     assert (row["error_type"], row["error_message"]) == ("ValueError", "bad \\x00 \\udcff")
+
+
+def test_histograms_and_comments_are_there_once(base: Base) -> None:
+    """Also in tables that an earlier version made, which had none for them."""
+    deliver(base, [])
+    for table in ("anew_histograms", "anew_comments"):
+        base.ask(f"DROP TABLE {table}")
+    spread = Histogram(low=-1.5, high=2.0, counts=(3, 0, 2**40), mean=0.25, std=1e-300, nans=1, infinities=2)
+    nothing = Histogram(low=0.0, high=0.0, counts=(), nans=4)
+    said = Comment(text="so\nfar", by="ada", at=STARTED + timedelta(hours=1))
+    events = [
+        of_kind(ev.HistogramsLogged, 1, step=-2, values={"weights": spread, "größe": nothing}),
+        of_kind(ev.Commented, 2, comment=said),
+        of_kind(ev.Commented, 3, comment=said),
+    ]
+
+    deliver(base, events)
+    deliver(base, events, batch=1)
+
+    columns = "name, step, counts, low, high, mean, std, nans, infinities, t"
+    rows = base.ask(f"SELECT writer, q, {columns} FROM anew_histograms ORDER BY nans")
+    found = [(*row[:4], json.loads(row[4]) if isinstance(row[4], str) else row[4], *row[5:]) for row in rows]
+    assert found == [
+        ("main", 1, "weights", -2, [3, 0, 2**40], -1.5, 2.0, 0.25, 1e-300, 1, 2, 1.0),
+        ("main", 1, "größe", -2, [], 0.0, 0.0, 0.0, 0.0, 4, 0, 1.0),
+    ]
+    comments = base.ask("SELECT q, text, author, made_at FROM anew_comments ORDER BY q")
+    assert [row[:3] for row in comments] == [(2, "so\nfar", "ada"), (3, "so\nfar", "ada")]
+    assert str(comments[0][3]).startswith("2026-03-01 13:00:00.250000")
 
 
 def test_odd_names_and_values_are_kept_or_escaped(base: Base) -> None:
@@ -1141,7 +1172,7 @@ def test_the_questions_in_the_document_are_answered_right(asked: Base) -> None:
     ]
     assert [row[:3] for row in failures] == [("MemoryError", "node7", 1)]
     assert versions == [("1.26", 1, 0.5), ("2.0", 3, 0.125)]
-    assert [row[:2] for row in lost] == [(5, "node7")]
+    assert [row[:2] for row in lost] == [(5, "UNKNOWN")]
 
 
 def test_the_document_names_every_table_and_column() -> None:
@@ -1155,3 +1186,49 @@ def test_the_document_names_every_table_and_column() -> None:
     ]
 
     assert not missing
+
+
+# --- how it stands -----------------------------------------------------------------------------------------------
+
+
+class Knowing:
+    """A store that knows how one run stands."""
+
+    url = "runs"
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def get(self, ref: str | int) -> RunRecord:
+        return replace(RECORD, status=self._status)
+
+
+def status_of(base: Base) -> list[tuple[Any, ...]]:
+    return base.ask("SELECT id, status FROM anew_status")
+
+
+def test_a_run_that_is_not_heard_of_is_unknown_and_one_that_was_lost_is_lost(base: Base) -> None:
+    now = (datetime.now(timezone.utc) - STARTED).total_seconds()
+    deliver(base, [start_of(RECORD.uid), ev.Heartbeat(uid=RECORD.uid, writer="main", q=1, t=now)])
+    assert status_of(base) == [(7, "RUNNING")]
+    base.ask("UPDATE anew_runs SET heartbeat_at = '2026-03-01 13:00:00'")
+    assert status_of(base) == [(7, "UNKNOWN")]
+    for status, shown in ((Status.RUNNING, "UNKNOWN"), (Status.LOST, "LOST")):
+        with closing(SQLObserver(base.url)) as observer:
+            observer.begin(Knowing(status))  # type: ignore[arg-type]
+            observer.handle_many([start_of(RECORD.uid)])
+        assert status_of(base) == [(7, shown)]
+
+
+def test_a_run_whose_end_came_is_not_lost_afterwards(base: Base) -> None:
+    with closing(SQLObserver(base.url)) as observer:
+        observer.begin(Knowing(Status.LOST))  # type: ignore[arg-type]
+        observer.handle_many([start_of(RECORD.uid), end()])
+    assert status_of(base) == [(7, "COMPLETED")]
+
+
+def test_tables_of_before_get_the_view(base: Base) -> None:
+    deliver(base, [start_of(RECORD.uid)])
+    base.ask("DROP VIEW anew_status")
+    deliver(base, [start_of(RECORD.uid)])
+    assert status_of(base) == [(7, "UNKNOWN")]

@@ -315,7 +315,7 @@ def test_what_failed_to_be_sent_is_sent_when_it_comes_again(hooks: HookServer) -
     observer.handle(end())
     observer.handle(end())
 
-    assert len(hooks.bodies) == 3
+    assert texts(hooks)[-1].startswith("run 4 of trial completed")
 
 
 def test_whoever_takes_up_a_run_midway_tells_the_metrics_of_all_of_it(hooks: HookServer, tmp_path: Path) -> None:
@@ -540,3 +540,59 @@ def test_a_run_tells_of_itself_and_keeps_the_url_to_itself(
     for secret in SECRETS[:2]:
         assert secret not in done.stderr + done.stdout
         assert secret.encode() not in kept
+
+
+# --- templates by name, and sweeps --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["slack", "teams", "text"])
+def test_a_template_has_a_name(hooks: HookServer, name: str) -> None:
+    [body] = deliver(hooks, start(), end(error=FAILED, status=Status.FAILED), when="failure", template=name)
+    assert "digits" in json.dumps(body)
+    assert "ValueError: boom" in json.dumps(body)
+    if name == "slack":
+        assert [block["type"] for block in body["blocks"]] == ["section", "context"]
+    if name == "teams":
+        [card] = body["attachments"]
+        assert card["contentType"] == "application/vnd.microsoft.card.adaptive"
+        assert card["content"]["type"] == "AdaptiveCard"
+
+
+def test_a_template_that_there_is_not_is_said() -> None:
+    with pytest.raises(ConfigError, match="slack, teams"):
+        WebhookObserver("https://example.org/x", template="slak")
+    with pytest.raises(ConfigError, match="sweep='job'"):
+        WebhookObserver("https://example.org/x", sweep="job")
+
+
+SWEPT = """\
+@experiment.main
+def main(lr: float = 0.1):
+    if lr > 1:
+        raise ValueError("too fast")
+    return lr
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["anew.sweep.workers=2"]], ids=["one by one", "workers"])
+def test_a_sweep_is_one_message(hooks: HookServer, project: Path, workers: list[str]) -> None:
+    trial = Project(project)
+    trial.write(SWEPT)
+    ours = ["anew/observers=[files,webhook]", f"anew.observers.webhook.url={hooks.url}{PATH}"]
+    ours.append("anew.observers.webhook.sweep=one")
+    trial.run("-m", "lr=0.5,0.25,3", "anew.sweep.direction=minimize", *ours, *workers, code=1)
+    [text] = texts(hooks)
+    assert text.startswith("sweep 1 of trial: FAILED after ")
+    assert "; 3 jobs: 2 COMPLETED, 1 FAILED; best: job 1 (lr=0.25): 0.25; job 2 (lr=3): " in text
+    assert "too fast" in text
+    trial.run("lr=0.5", *ours)
+    assert texts(hooks)[-1].startswith("run 4 of trial completed")
+
+
+def test_a_sweep_that_cannot_be_told_ends_all_the_same(hooks: HookServer, project: Path) -> None:
+    trial = Project(project)
+    trial.write(SWEPT)
+    ours = ["anew/observers=[files,webhook]", f"anew.observers.webhook.url=http://127.0.0.1:{free_port()}{PATH}"]
+    done = trial.run("-m", "lr=0.5,0.25", "anew.observers.webhook.sweep=one", *ours)
+    assert "webhook was not told of sweep 1" in done.stderr
+    assert not [each for each in SECRETS if each in done.stderr]

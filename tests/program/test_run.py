@@ -121,6 +121,33 @@ def test_it_runs_as_the_interpreter_runs_it(trial: Project) -> None:
     assert lines[1] == "Point(x=3) True"
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_its_own_processes_find_what_is_changed(trial: Project, method: str) -> None:
+    _put(trial, "", "pkg/__init__.py")
+    _put(trial, "X = 1\n", "pkg/beside.py")
+    _put(
+        trial,
+        "import multiprocessing, os\n"
+        "from .beside import X\n"
+        "POWER = 2\n"
+        "class Odd(Exception):\n"
+        "    pass\n"
+        "def inner(x):\n"
+        "    return x**POWER, os.path.basename(__file__), __name__, Odd\n"
+        "def work(x):\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(1) as pool:\n"
+        "        return inner(x), pool.apply(inner, (x,))\n"
+        "if __name__ == '__main__':\n"
+        "    from concurrent.futures import ProcessPoolExecutor\n"
+        f"    with ProcessPoolExecutor(1, multiprocessing.get_context({method!r})) as pool:\n"
+        "        print(pool.submit(work, 2).result())\n",
+        "pkg/train.py",
+    )
+    said = anew(trial, "run", "-m", "pkg.train", "POWER=3").stdout.splitlines()[-1]
+    one = "(8, 'train.py', '__mp_main__', <class '__main__.Odd'>)"
+    assert said == f"({one}, {one})"
+
+
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 def test_its_own_processes_find_what_is_in_it(trial: Project, method: str) -> None:
     _put(
@@ -204,21 +231,34 @@ def test_what_it_takes_is_listed_and_nothing_runs(trial: Project) -> None:
         (("trian.py",), "Did you mean 'train.py'?"),
         (("broken.py",), "SyntaxError"),
         (("data.bin",), "no file of Python"),
+        (("odd.py",), "unknown encoding: nonsense"),
+        (("pipe",), "is a pipe"),
         (("sub",), "is a folder"),
         (("-m", "no.such"), "There is no module 'no.such'"),
         ((), "anew run train.py lr=0.1"),
+        (("by_hand.py", "lr=0.1"), "anew run by_hand.py -- lr=0.1"),
         (("--fast", "train.py"), "--fast"),
     ],
 )
 def test_a_mistake_gets_one_message_and_no_run(trial: Project, words: tuple[str, ...], said: str) -> None:
     _put(trial, TRAIN)
     _put(trial, "x = (\n", "broken.py")
+    _put(trial, "from sys import argv\nprint(argv[1:])\n", "by_hand.py")
     (trial.folder / "data.bin").write_bytes(b"\xff\xfe\x00")
+    _put(trial, "# -*- coding: nonsense -*-\n", "odd.py")
+    os.mkfifo(trial.folder / "pipe")
     (trial.folder / "sub").mkdir()
     done = anew(trial, "run", *words, code=2)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not trial.has_runs
+
+
+def test_its_text_may_be_of_any_encoding_that_it_names(trial: Project) -> None:
+    (trial.folder / "latin.py").write_bytes(b"# -*- coding: latin-1 -*-\nNAME = 1\nprint(ascii('\xe9'), NAME)\n")
+    (trial.folder / "marked.py").write_bytes(b"\xef\xbb\xbfNAME = 1\r\nprint('a', NAME)\r\n")
+    assert anew(trial, "run", "latin.py", "NAME=2").stdout == "'\\xe9' 2\n"
+    assert anew(trial, "run", "marked.py", "NAME=2").stdout == "a 2\n"
 
 
 def test_a_run_of_it_can_be_looked_up_from_inside(trial: Project) -> None:
@@ -241,3 +281,65 @@ def test_the_store_that_is_named_is_where_it_goes(trial: Project) -> None:
     anew(trial, "run", "--store", "elsewhere", "train.py")
     anew(trial, "run", "train.py", "--store", "elsewhere")
     assert {"1", "2", "3"} <= set(os.listdir(trial.folder / "elsewhere"))
+
+
+def test_its_logging_is_its_own(trial: Project) -> None:
+    _put(
+        trial,
+        "import logging\nlogging.basicConfig(format='%(levelname)s %(message)s')\n"
+        "logging.info('no')\nlogging.error('x')\n",
+    )
+    done = anew(trial, "run", "train.py")
+    assert done.stdout == ""
+    assert "ERROR x\n" in done.stderr
+
+
+def test_what_its_parser_made_of_it_is_on_record(trial: Project) -> None:
+    _put(
+        trial,
+        "import argparse, os\n"
+        "parser = argparse.ArgumentParser()\n"
+        "names = ['alpha']\n"
+        "for name in names:\n"
+        "    parser.add_argument(f'--{name}', type=float, default=1.0)\n"
+        "parser.add_argument('--out', default=os.getcwd())\n"
+        "parser.add_argument('--api-key', default='hunter2' * 2)\n"
+        "args = parser.parse_args()\n"
+        "assert 'runner' not in argparse.ArgumentParser.parse_known_args.__module__\n",
+    )
+    anew(trial, "run", "train.py", "--", "--alpha", "3")
+    parsed = _last(trial).info["parsed"]
+    assert "redacted" in parsed["api_key"]
+    assert (parsed["alpha"], parsed["out"]) == (3.0, str(trial.folder))
+    assert "identical" in anew(trial, "rerun", "1").stdout
+
+
+def test_a_main_of_hydras_is_given_its_words(trial: Project) -> None:
+    (trial.folder / "conf").mkdir()
+    (trial.folder / "conf" / "config.yaml").write_text("lr: 0.1\nmodel:\n  depth: 2\n")
+    _put(
+        trial,
+        "import hydra\n"
+        "@hydra.main(version_base=None, config_path='conf', config_name='config')\n"
+        "def main(cfg):\n"
+        "    print(cfg.lr * cfg.model.depth)\n"
+        "if __name__ == '__main__':\n"
+        "    main()\n",
+    )
+    done = anew(trial, "run", "train.py", "lr=0.5", "model.depth=4", "-q")
+    assert done.stdout == "2.0\n"
+    record = _last(trial)
+    assert record.config == {"argv": ["lr=0.5", "model.depth=4"]}
+    assert record.info["parsed"] == {"lr": 0.5, "model": {"depth": 4}}
+    assert "identical" in anew(trial, "rerun", "1").stdout
+
+
+def test_a_main_of_ours_is_run_as_it_is(trial: Project) -> None:
+    trial.write("@experiment.main\ndef main(run: Run, lr: float = 0.1):\n    return lr\n")
+    anew(trial, "run", "train.py", "lr=0.5")
+    record = _last(trial)
+    assert (record.experiment, record.result, record.config) == ("trial", 0.5, {"lr": 0.5})
+    assert record.command is not None
+    assert record.command.argv == ("train.py", "lr=0.5")
+    assert record.command.entry == "script"
+    assert "leave out --name" in anew(trial, "run", "--name", "x", "train.py", code=2).stderr

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from anew.runner.attached.media import Histogram
 from anew.runner.query.compare import LONGEST_DIFF_BYTES, compare
 from anew.runner.records import ContentRef, GitFacts, HardwareFacts
 from anew.runner.store.folder import FolderStore
+from tests.helpers.scripts import anew
 from tests.helpers.stores import add_run, make_store
 
 
@@ -178,3 +180,20 @@ def test_content_that_is_damaged_is_said_and_not_compared(store: FolderStore) ->
     path.unlink()
     assert "diff" not in compare(one, other, store, said.append)["source"]["train.py"]
     assert "does not hold the content" in said[1]
+
+
+def test_histograms_are_compared_step_by_step(store: FolderStore) -> None:
+    one = Histogram(low=0.0, high=1.0, counts=(1, 2))
+    other = Histogram(low=0.0, high=1.0, counts=(2, 1))
+    add_run(store, histograms={"same": [one, other], "w": [one, one, one], "gone": [one]})
+    add_run(store, histograms={"same": [one, other], "w": [one, other]})
+    found = differences(store)
+    assert set(found) == {"histograms"}
+    assert set(found["histograms"]) == {"w", "gone"}
+    assert found["histograms"]["w"]["first_difference"] == {"step": 1}
+    assert [found["histograms"]["w"][side]["count"] for side in "ab"] == [3, 2]
+    assert set(found["histograms"]["gone"]) == {"a"}
+    shown = anew(store.root, "--store", store.url, "diff", "1", "2").stdout
+    assert "Histograms" in shown
+    assert "at step 1" in shown
+    assert "only one has it" in shown

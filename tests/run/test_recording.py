@@ -235,7 +235,7 @@ def test_an_exception_in_a_thread_is_on_record(trial: Project) -> None:
         ("run.log_artifact('train.py', name='../up')", "'../up' cannot name an artifact"),
         ("run.log_artifact('train.py', name='/abs')", "'/abs' cannot name an artifact"),
         ("os.symlink('loop', 'loop'); run.log_artifact('loop')", "'loop' cannot be read"),
-        ("os.mkdir('d'); os.symlink('..', 'd/up'); run.log_artifact('d')", "is a link to a folder"),
+        ("os.mkdir('d'); os.symlink('..', 'd/up'); run.log_artifact('d')", "leads out of the artifact's folder"),
         (
             "os.mkdir('d'); os.symlink('/etc/passwd', 'd/p'); run.log_artifact('d')",
             "leads out of the artifact's folder",

@@ -123,7 +123,7 @@ def found(sweep: Path) -> SearchSummary:
     [
         ("x=1,2,3", Choices(values=(1, 2, 3), texts=("1", "2", "3"))),
         ("x=a,null,true,0.5", Choices(values=("a", None, True, 0.5), texts=("a", "null", "True", "0.5"))),
-        ("x=choice('a b',\"1\")", Choices(values=("a b", "1"), texts=("a\\ b", "1"))),
+        ("x=choice('a b',\"1\")", Choices(values=("a b", "1"), texts=("a\\ b", '"1"'))),
         ("x='a b',\"1\"", Choices(values=("a b", "1"), texts=("'a b'", '"1"'))),
         ("x=choice([1,2],{k:v})", Choices(values=("[1,2]", "{k:v}"), texts=("[1,2]", "{k:v}"))),
         ("x=1,1.0,true", Choices(values=("1", "1.0", "True"), texts=("1", "1.0", "True"))),
@@ -605,7 +605,7 @@ def test_only_a_storage_in_the_sweeps_own_folder_is_opened_by_reading(tmp_path: 
     assert not list(tmp_path.glob("other*"))
     with suppress(StoreError):
         summary(sweep, trusted=True)
-    assert bool(list(tmp_path.glob("other*"))) is ("link" not in storage)  # which nobody follows
+    assert not list(tmp_path.glob("other*")), "reading makes nothing"
 
 
 # --- stopping early -----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from anew.runner.format import serial
 from anew.runner.records import Status
 from tests.helpers.scripts import Project, anew
 from tests.helpers.waiting import until
@@ -146,7 +147,12 @@ def test_what_a_search_found_is_shown_without_optuna_once_it_has_ended_and_worke
     quick, used = shown()
     assert not used
     whole = kept.read_bytes()
-    for spoilt in (whole.replace(b'"wanted":8', b'"wanted":9'), b"{}", b"", None):
+    told = serial.unseal(whole)
+    odd = [
+        serial.seal({**told, "found": {**told["found"], name: "x"}})
+        for name in ("n_trials", "importance", "best", "seed")
+    ]
+    for spoilt in (whole.replace(b'"wanted":8', b'"wanted":9'), b"{}", b"", *odd, None):
         kept.unlink() if spoilt is None else kept.write_bytes(spoilt)
         assert shown() == (quick, True)
     kept.write_bytes(whole)

@@ -81,3 +81,37 @@ def test_what_is_no_name_is_refused(value: object, direction: object) -> None:
     }
     with pytest.raises(ConfigError, match=r"hydra.sweeper.value is .*; it takes"):
         read_settings(values, [])
+
+
+REPORTS = """
+@experiment.main
+def main(lr: float = 0.1, told: str = "loss", *, run: Run):
+    values = {"loss": 1 - lr, "accuracy": lr}
+    for step in range(3):
+        run.report(values[told], step)
+        if run.should_stop():
+            break
+    return values
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "value", "direction", "warns"),
+    [
+        ("loss", "accuracy", "maximize", True),
+        ("accuracy", "loss", "minimize", True),
+        ("accuracy", "accuracy", "maximize", False),
+        ("loss", "loss", "minimize", False),
+    ],
+)
+def test_reports_that_go_against_the_search_are_warned_of_once(
+    trial: Project, told: str, value: str, direction: str, warns: bool
+) -> None:
+    trial.write(REPORTS)
+    words = [f"told={told}", f"hydra.sweeper.value={value}", f"hydra.sweeper.direction={direction}"]
+    done = trial.run(*SEARCH, *words, "hydra.sweeper.pruner=median")
+    said = done.stdout + done.stderr
+    assert said.count("stops its good jobs") == warns
+    assert (f"Jobs report {told} by run.report, and the search is to {direction} {value}" in said) == warns
+    without = trial.run(*SEARCH, *words)
+    assert "stops its good jobs" not in without.stdout + without.stderr, "without a pruner nothing is stopped"

@@ -31,7 +31,7 @@ def listed(store: FolderStore) -> list[tuple[int | None, float]]:
 
 
 def test_a_finished_run_is_read_once(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "read_run", pytest.fail)
+    monkeypatch.setattr(folder, "read_further", pytest.fail)
     assert listed(store) == [(3, 0.3), (2, 0.2), (1, 0.1)]
 
 
@@ -104,7 +104,7 @@ def test_a_row_that_is_odd_is_read_afresh_and_the_file_is_replaced(store: Folder
     assert store.layout.index.exists()
 
 
-@pytest.mark.parametrize("column", ["uid", "stamp", "record", "crc"])
+@pytest.mark.parametrize("column", ["uid", "stamp", "record", "follow", "crc"])
 @pytest.mark.parametrize("value", ["NULL", "'x'", "x'ff'", "1.5", "-9223372036854775808"])
 def test_a_value_of_any_type_in_any_column(store: FolderStore, column: str, value: str) -> None:
     with sqlite3.connect(store.layout.index) as database:

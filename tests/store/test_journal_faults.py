@@ -19,8 +19,7 @@ import pytest
 
 from anew.runner.errors import StoreError
 from anew.runner.kernel import door
-from anew.runner.store import durability, files
-from anew.runner.store import journal as module
+from anew.runner.store import durability, files, journal_file
 from anew.runner.store.journal import JournalWriter
 from anew.runner.store.lines import Flaw, iter_journal, read_points, tail
 
@@ -116,7 +115,7 @@ def test_where_a_torn_line_cannot_be_cut_off_the_next_one_begins_on_a_line_of_it
 
 
 def test_a_call_that_no_reader_would_take_is_refused_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_LINE", 1000)
+    monkeypatch.setattr(journal_file, "MAX_LINE", 1000)
     journal = writer(tmp_path / "a.jsonl")
     with pytest.raises(StoreError, match="too many"):
         journal.append("n", {"x": "long" * 500})
@@ -200,7 +199,7 @@ def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(str(folder))
         sync_folder(folder)
 
-    for where in (durability, module):
+    for where in (durability, journal_file):
         monkeypatch.setattr(where, "sync_data", note)
         monkeypatch.setattr(where, "sync_folder", note_folder)
     return seen

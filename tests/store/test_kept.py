@@ -73,6 +73,17 @@ def then(version: int) -> dict[str, Any]:
     return said
 
 
+def now_said(said: Any, url: str) -> Any:
+    """Return what is said of a store now: of a run that a database never heard the end of, nobody knows that it died."""
+    if not url.startswith("mongodb"):
+        return said
+    if isinstance(said, dict):
+        return {name: now_said(value, url) for name, value in said.items()}
+    if isinstance(said, list):
+        return [now_said(value, url) for value in said]
+    return Status.UNKNOWN.value if said == Status.LOST.value else said
+
+
 def assert_still_said(now: Any, before: Any, where: str) -> None:
     """Compare; members that have come since then are no difference."""
     if isinstance(before, dict):
@@ -89,19 +100,19 @@ def assert_still_said(now: Any, before: Any, where: str) -> None:
         assert now == before, where
 
 
-@pytest.mark.usefixtures("url")
 @pytest.mark.parametrize("what", ["list", "show", "metrics", "logs", "diff"])
-def test_the_commands_say_what_they_said_then(anew: Anew, version: int, what: str) -> None:
-    assert_still_said(shown(anew, what)[what], then(version)[what], what)
+def test_the_commands_say_what_they_said_then(anew: Anew, url: str, version: int, what: str) -> None:
+    assert_still_said(shown(anew, what)[what], now_said(then(version)[what], url), what)
 
 
 def test_its_runs_are_of_every_kind(url: str, version: int) -> None:
     store = open_store(url)
     records = {record.id: record for record in store.find()}
     assert {number: record.status for number, record in records.items()} == {
-        int(number): Status(record["status"]) for number, record in then(version)["show"].items()
+        int(number): Status(record["status"]) for number, record in now_said(then(version)["show"], url).items()
     }
-    assert {record.status for record in records.values()} == set(Status) - {Status.QUEUED, Status.RUNNING}
+    unheard = Status.LOST if url.startswith("mongodb") else Status.UNKNOWN
+    assert {record.status for record in records.values()} == set(Status) - {Status.QUEUED, Status.RUNNING, unheard}
     first = records[1]
     assert (first.tags, first.note) == (("first", "paper"), "the first of all")
     assert (first.metrics["größe"].last, first.metrics["huge"].last) == (2**70, math.inf)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +79,19 @@ def change(path: Path, number: int, edit: Callable[[dict[str, Any]], object]) ->
     edit(raw)
     lines[number] = serial.seal(raw).rstrip(b"\n")
     path.write_bytes(b"\n".join(lines) + b"\n")
+
+
+def test_ones_own_sweep_is_taken_up_on_another_host_and_in_a_copy_without_a_word(
+    trial: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trial.folder / "runs", tmp_path / "copied")
+    # another node of a cluster, with the same home
+    (tmp_path / "sitecustomize.py").write_text("import socket; socket.gethostname = lambda: 'another'")
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    monkeypatch.setenv("PYTHONPATH", path)
+    for store in (trial.folder / "runs", tmp_path / "copied"):
+        resume(trial, "--store", str(store))
+        assert results(FolderStore.open(store)) == {0: 10, 1: 20, 2: 30, 3: 40}
 
 
 # --- what somebody changed --------------------------------------------------------------------------------------------

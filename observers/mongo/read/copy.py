@@ -114,7 +114,7 @@ class Copy:
         Raises:
             StoreError: The folder cannot be written.
         """
-        stamp = f"sacred-{document.get('status')}-{document.get('heartbeat')}"
+        stamp = f"sacred-{document.get('_id')}-{document.get('status')}-{document.get('heartbeat')}"
         with self._alone():
             if self._had(stamp, keep=True).is_whole:
                 return

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from anew.observers.mongo.client import prefix_of
 from anew.observers.mongo.read.members import (
     EPOCH,
     MOST_NAME,
@@ -26,11 +27,10 @@ from anew.observers.mongo.read.members import (
     items_of,
     mapping_of,
     moment_of,
-    name_in_words,
-    reference_of,
     text_of,
     whole_of,
 )
+from anew.observers.mongo.read.naming import number_of, started_at, text_of_id
 from anew.observers.mongo.read.sacred_files import Files, Put
 from anew.observers.mongo.read.sacred_output import output_events
 from anew.observers.mongo.read.sacred_series import all_series, points_in_order
@@ -44,6 +44,7 @@ from anew.runner.records import (
     CommandFacts,
     EnvironmentFacts,
     ErrorFacts,
+    ForeignFacts,
     GitFacts,
     GpuFacts,
     HardwareFacts,
@@ -54,7 +55,6 @@ from anew.runner.records import (
 )
 
 if TYPE_CHECKING:
-    from bson import ObjectId
     from pymongo.database import Database
 
 WRITER = "sacred"
@@ -62,6 +62,8 @@ ALIVE_S = 120
 _MOST_TRACE = 2**20
 _MOST_ITEMS = 10_000
 _ERROR = re.compile(r"([^\W\d][\w.]*)(?:: (.*))?", re.DOTALL)
+# as `platform.platform()` has it
+_PLATFORM = re.compile(r"(Linux)-(.+)-(x86_64|aarch64|arm64|ppc64le|s390x|riscv64|i686)(?:-with-.*)?")
 _ENDED = {
     "COMPLETED": Status.COMPLETED,
     "FAILED": Status.FAILED,
@@ -81,10 +83,10 @@ def light_record(database: Database[dict[str, Any]], document: Mapping[str, Any]
     minutes. `id` is the document's where that is a number that a run may have, else None.
 
     Raises:
-        StoreError: The document has no identifier that Sacred gives.
+        StoreError: The document has no identifier.
     """
     notes = Notes()
-    record = _record(database.name, document, notes)
+    record = _record(_name_of(database), document, notes)
     return replace(record, warnings=(*record.warnings, *notes.take()))
 
 
@@ -101,11 +103,11 @@ def events(database: Database[dict[str, Any]], document: Mapping[str, Any], put:
         put: Keeps a stream of bytes and gives its SHA-256 and its size.
 
     Raises:
-        StoreError: The database cannot be read, or the document has no identifier that Sacred gives.
+        StoreError: The database cannot be read, or the document has no identifier.
     """
     notes = Notes()
     identity = _identity(document)
-    light = _record(database.name, document, notes)
+    light = _record(_name_of(database), document, notes)
     files = Files(database, put, notes)
     root = light.source.root or ""
     sources = files.sources(items_of(mapping_of(document.get("experiment")).get("sources")), root)
@@ -164,11 +166,13 @@ class _Numbered:
         return kind(uid=self._uid, writer=WRITER, q=self._q, t=t, **values)
 
 
-def _identity(document: Mapping[str, Any]) -> int | str | ObjectId:
-    """Return a document's identifier, of a type that cannot mean anything else in a query."""
-    found = reference_of(document.get("_id"))
-    if found is None:
-        raise StoreError("A document in the collection 'runs' is no run: its identifier is none that Sacred gives.")
+def _identity(document: Mapping[str, Any]) -> Any:
+    """Return a document's identifier, whatever it is; in a query it is used behind `$eq`, and means itself alone."""
+    from bson import Regex
+
+    found = document.get("_id", document)
+    if found is document or isinstance(found, (list, Regex)):
+        raise StoreError("A document in the collection 'runs' is no run: it has no identifier that MongoDB takes.")
     return found
 
 
@@ -186,18 +190,13 @@ class _Times:
 
 
 def _times(document: Mapping[str, Any]) -> _Times:
-    from bson import ObjectId
-
-    start, beat, stop = (moment_of(document.get(name)) for name in ("start_time", "heartbeat", "stop_time"))
-    identity = document.get("_id")
-    made = moment_of(identity.generation_time) if isinstance(identity, ObjectId) else None
-    queued = moment_of(mapping_of(document.get("meta")).get("queue_time"))
-    started = start or queued or made or beat or stop or EPOCH
+    started, known = started_at(document)
+    beat, stop = (moment_of(document.get(name)) for name in ("heartbeat", "stop_time"))
     beat = max(started, beat or started)
     if not _ended(document):
-        return _Times(started, beat, None, start is not None)
+        return _Times(started, beat, None, known)
     ended = max(started, stop or beat)
-    return _Times(started, max(beat, ended), ended, start is not None)
+    return _Times(started, max(beat, ended), ended, known)
 
 
 def _ended(document: Mapping[str, Any]) -> Status | None:
@@ -207,15 +206,24 @@ def _ended(document: Mapping[str, Any]) -> Status | None:
     if type(status) is not str or status in _GOING:
         return None
     known = _ENDED.get(status)
-    return Status.INTERRUPTED if known is None and moment_of(document.get("stop_time")) else known
+    if known is not None or moment_of(document.get("stop_time")):
+        return known or Status.INTERRUPTED
+    # such as DIED: whoever wrote that need not say when; nor does PAUSED mean an end
+    beat = moment_of(document.get("heartbeat"))
+    return None if beat is not None and _is_recent(beat) else Status.INTERRUPTED
 
 
-def _uid(name: str, identity: Any, started_at: datetime) -> str:
+def _uid(name: str, identity: Any, started: datetime) -> str:
     """Return a uid that is the same wherever and whenever the run is read: a ULID, with a digest for chance."""
-    milliseconds = (started_at - EPOCH) // timedelta(milliseconds=1)
+    milliseconds = (started - EPOCH) // timedelta(milliseconds=1)
     told = json.dumps([name, "text" if isinstance(identity, str) else "other", str(identity), milliseconds])
     chance = int.from_bytes(hashlib.sha256(told.encode("ascii")).digest()[:10], "big")
     return ids.at(milliseconds, chance)
+
+
+def _name_of(database: Database[dict[str, Any]]) -> str:
+    prefix = prefix_of(database)
+    return f"{database.name}/{prefix}" if prefix else database.name
 
 
 def _record(database_name: str, document: Mapping[str, Any], notes: Notes) -> RunRecord:
@@ -229,19 +237,16 @@ def _record(database_name: str, document: Mapping[str, Any], notes: Notes) -> Ru
     )
     if walk.cut:
         notes.add("The configuration, result or info is too large or nested too deep; what is left out is '...'.")
-    status = document.get("status")
-    if isinstance(status, str) and status not in (*_GOING, "COMPLETED", "FAILED", "INTERRUPTED"):
-        notes.add(f"The status that Sacred recorded is {name_in_words(status)}.")
-    if status == "QUEUED":
+    if document.get("status") == "QUEUED":
         notes.add("Sacred put this run into a queue; it is not known to have started.")
     seed = _seed(document)
     meta = mapping_of(document.get("meta"))
     record = RunRecord(
         uid=_uid(database_name, identity, times.started_at),
-        id=identity if isinstance(identity, int) and 0 < identity < 2**53 else None,
+        id=number_of(identity),
         experiment=_experiment_name(document),
         started_at=times.started_at,
-        status=ended or _guess(times),
+        status=ended or _guess(document, times),
         ended_at=times.ended_at,
         duration_s=None if times.ended_at is None else (times.ended_at - times.started_at).total_seconds(),
         heartbeat_at=times.beat_at,
@@ -257,13 +262,31 @@ def _record(database_name: str, document: Mapping[str, Any], notes: Notes) -> Ru
         info=info,
         note=redact_text(text_of(meta.get("comment"), REDACTED_CHARACTERS)) or None,
         error=_error(document) if ended is Status.FAILED else None,
+        foreign=ForeignFacts(
+            program="sacred",
+            id=text_of_id(identity),
+            status=_own_status(document),
+            command=_command_name(document),
+        ),
     )
     return replace(record, warnings=(_unknown(record, times),))
 
 
-def _guess(times: _Times) -> Status:
-    alive = datetime.now(timezone.utc) - times.beat_at <= timedelta(seconds=ALIVE_S)
-    return Status.RUNNING if alive else Status.LOST
+def _own_status(document: Mapping[str, Any]) -> str:
+    """Return a status that we have no word for; "" for one that we have."""
+    status = document.get("status")
+    is_ours = type(status) is not str or status in (*_GOING, "COMPLETED", "FAILED", "INTERRUPTED")
+    return "" if is_ours else text_of(status, 100).strip()
+
+
+def _guess(document: Mapping[str, Any], times: _Times) -> Status:
+    if document.get("status") == "QUEUED":
+        return Status.QUEUED
+    return Status.RUNNING if _is_recent(times.beat_at) else Status.LOST
+
+
+def _is_recent(beat: datetime) -> bool:
+    return datetime.now(timezone.utc) - beat <= timedelta(seconds=ALIVE_S)
 
 
 def _is_listing(key: Any, item: Any) -> bool:
@@ -303,15 +326,19 @@ def _argument(word: str) -> str:
 def _command(document: Mapping[str, Any]) -> CommandFacts:
     """Return the words that are known to have been typed; the options of Sacred's own command line are not."""
     mainfile = text_of(mapping_of(document.get("experiment")).get("mainfile"))
+    name = _command_name(document)
+    updates = _overrides(document)
+    words = (mainfile, name, *(("with", *updates) if updates else ()))
+    return CommandFacts(argv=tuple(word for word in words if word), cwd="", entry="sacred", target=mainfile)
+
+
+def _command_name(document: Mapping[str, Any]) -> str:
     meta = mapping_of(document.get("meta"))
-    name = (
+    return (
         text_of(mapping_of(meta.get("options")).get("COMMAND"))
         or text_of(meta.get("command"))
         or text_of(document.get("command"))
     )
-    updates = _overrides(document)
-    words = (mainfile, name, *(("with", *updates) if updates else ()))
-    return CommandFacts(argv=tuple(word for word in words if word), cwd="", target=mainfile)
 
 
 def _source(document: Mapping[str, Any]) -> SourceFacts:
@@ -363,6 +390,8 @@ def _hardware(document: Mapping[str, Any]) -> HardwareFacts | None:
     words = [text_of(each, 500) for each in (system if isinstance(system, (list, tuple)) else [system])[:2]]
     # "Linux", "Linux-6.1-x86_64-with-glibc2.36"
     name = words[-1] if len(words) == 2 and words[1].startswith(words[0]) else " ".join(filter(None, words))
+    if found := _PLATFORM.fullmatch(name):
+        name = " ".join(found.groups())
     cores = whole_of(host.get("cpu_count")) or 0
     return HardwareFacts(
         hostname=text_of(host.get("hostname"), 500),

@@ -6,34 +6,34 @@ import hashlib
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.observers.mongo import sweeps
 from anew.observers.mongo.chunks import chunk_documents
-from anew.observers.mongo.client import connect, durable, in_our_words, insert_missing, place
+from anew.observers.mongo.client import connect, durable, insert_missing, place
 from anew.observers.mongo.content import Content
 from anew.observers.mongo.fold import unpack
 from anew.observers.mongo.observer import MongoObserver
 from anew.observers.mongo.read import sacred as mongo_sacred
 from anew.observers.mongo.read.copy import Copy
+from anew.observers.mongo.read.documents import AT_A_TIME, Documents, reading
+from anew.observers.mongo.read.naming import MADE_UP, meant_by, number_of, started_at, text_of_id
 from anew.observers.mongo.read.objects import MongoObjects
+from anew.observers.mongo.read.sacred_summary import summaries
+from anew.observers.mongo.read.standing import as_it_is_now
 from anew.observers.mongo.read.sweeps import SweepMirror, membership_of
-from anew.observers.mongo.view import escape_key, pack
+from anew.observers.mongo.view import clean, escape_key, pack
 from anew.runner import events as ev
-from anew.runner.errors import StoreError, SweepNotFoundError, UnavailableError
+from anew.runner.errors import StoreError, SweepNotFoundError
 from anew.runner.format import ids
 from anew.runner.format.replay import fold
 from anew.runner.format.serial import DamagedError
-from anew.runner.records import RunRecord, Status
+from anew.runner.records import MetricSummary, RunRecord
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import SILENT_S
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
 from anew.runner.store.sweep_copy import Brought
@@ -47,14 +47,11 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 
-_GREATEST = 2**53 - 1
-_MOST_RUNS = 1_000_000
-_MOST_S = 120.0
 _MOST_TAGS = 1_000
 _MOST_NOTE = 100_000
 _FRESH_S = 0.2
 _ATTEMPTS = 20
-_AT_A_TIME = 1_000
+_ASKED_AT_A_TIME = 1_000
 
 
 def open_url(url: str, *, create: bool = False) -> MongoStore:
@@ -83,21 +80,6 @@ def open_url(url: str, *, create: bool = False) -> MongoStore:
         raise
 
 
-@contextmanager
-def reading(database: Database[dict[str, Any]]) -> Iterator[None]:
-    """Raise whatever a server does as a StoreError; it may be anybody's, and answer anything."""
-    from bson.errors import BSONError
-    from pymongo.errors import PyMongoError
-
-    try:
-        with in_our_words(database):
-            yield
-    except UnavailableError as error:
-        raise StoreError(f"{error} To see what is wrong: anew check --store mongodb://...") from None
-    except (PyMongoError, BSONError, RecursionError, OverflowError) as error:
-        raise StoreError(f"MongoDB at {place(database)} answers what cannot be read: {in_a_line(error, 200)}") from None
-
-
 class MongoStore(RunFolders):
     """
     Runs in a database that MongoObserver or Sacred wrote to.
@@ -107,8 +89,8 @@ class MongoStore(RunFolders):
     new; content when it is opened. So everything that reads a folder reads this. Safe between threads and processes.
     Nothing in the database is trusted: what is nonsense is left out, and said.
 
-    Tags and notes that were given in Omniboard are shown beside our own. A run's number is its `_id`; runs whose `_id`
-    is none are left out.
+    Tags and notes that were given in Omniboard are shown beside our own. A run's number is its `_id`; for an `_id` that
+    is none a number stands that is beyond all others.
 
     Args:
         url: As it was given, for observers; nothing secret in it is shown.
@@ -124,6 +106,7 @@ class MongoStore(RunFolders):
         self.url = f"mongodb://{place(database)}"
         self.layout = FolderStore.open(mirror, create=True).layout
         self.objects = MongoObjects(self.layout.objects, database, lambda: reading(database))
+        self._documents = Documents(database)
         self._fresh: dict[int, float] = {}
         weakref.finalize(self, database.client.close)
 
@@ -134,45 +117,58 @@ class MongoStore(RunFolders):
 
     def numbers(self) -> list[int]:
         """Return the numbers of all runs, newest first."""
-        with reading(self.database):
-            cursor = self.database["runs"].find({}, {"_id": 1}).sort("_id", -1)
-            return [document["_id"] for document in self._bounded(cursor) if _is_number(document.get("_id"))]
+        return self._documents.numbers()
 
     def all_runs(self) -> Iterator[StoredRun]:
-        """Yield all runs, newest first, their records light, from their documents alone."""
-        return self._runs_of({})
+        """Yield all runs, newest first, their records light, from what the database says of them in short."""
+        return (found for found in self._read_in_short(self._documents.all()) if isinstance(found, StoredRun))
+
+    def left_out(self) -> Iterator[str]:
+        """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
+        return (found for found in self._read_in_short(self._documents.all()) if isinstance(found, str))
 
     def _runs_of(self, query: Mapping[str, Any]) -> Iterator[StoredRun]:
-        left_out = {"captured_out": 0, "artifacts": 0, "resources": 0, "experiment.dependencies": 0}
+        found = self._read_in_short(self._documents.of(query))
+        return (each for each in found if isinstance(each, StoredRun))
+
+    def _read_in_short(self, documents: Iterator[tuple[int, dict[str, Any] | str]]) -> Iterator[StoredRun | str]:
         with reading(self.database):
-            numbers = sweeps.called(self.database)
-            for document in self._bounded(self.database["runs"].find(query, left_out).sort("_id", -1)):
-                if _is_number(document.get("_id")):
-                    record = self._light(document, numbers)
-                    if record is not None:
-                        yield StoredRun(document["_id"], record)
+            sweeps_here = sweeps.called(self.database)
+        while some := list(islice(documents, AT_A_TIME)):
+            theirs = [(number, each) for number, each in some if isinstance(each, dict) and _uid(each) is None]
+            known = [(each["_id"], started_at(each)[0]) for _, each in theirs]
+            with reading(self.database):
+                metrics = dict(zip((number for number, _ in theirs), summaries(self.database, known), strict=True))
+            for number, document in some:
+                if isinstance(document, str):
+                    yield document
+                    continue
+                record = self._light(number, document, metrics.get(number, {}), sweeps_here)
+                if isinstance(record, str):
+                    yield f"{text_of_id(document['_id'])!r}: {record}"
+                else:
+                    yield StoredRun(number, record, is_made_up=number >= MADE_UP)
 
     def of_uid(self, prefix: str) -> list[int]:
         """Return the numbers, ascending, of the runs whose uid begins so."""
         with reading(self.database):
             query = {"anew.uid": {"$gte": prefix, "$lt": f"{prefix}~"}}
             found = [each.get("_id") for each in islice(self.database["runs"].find(query, {"_id": 1}), 100)]
-        numbers = sorted(number for number in found if isinstance(number, int) and _is_number(number))
-        return numbers or super().of_uid(prefix)
+        numbers = [number_of(each) for each in found]
+        return sorted(number for number in numbers if number is not None) or super().of_uid(prefix)
+
+    def of_foreign_id(self, name: str) -> list[int]:
+        """Return the numbers, ascending, of the runs that another program recorded, and calls so."""
+        if clean(name) != name:
+            return []
+        with reading(self.database):
+            found = list(self.database["runs"].find({"_id": {"$in": [*meant_by(name)]}}, {"anew.uid": 1}).limit(10))
+        theirs = [self._documents.number(each["_id"]) for each in found if _uid(each) is None]
+        return sorted(number for number in theirs if number is not None) or super().of_foreign_id(name)
 
     def quick_number(self, uid: str, hint: int | None) -> int | None:
         """Return what the run of a uid is called here."""
         return next(iter(self.of_uid(uid)), None)
-
-    def _bounded(self, cursor: Any) -> Iterator[dict[str, Any]]:
-        """Yield documents; a cursor that does not end ends here."""
-        until = time.monotonic() + _MOST_S
-        for count, document in enumerate(cursor):
-            if count >= _MOST_RUNS or time.monotonic() > until:
-                raise StoreError(
-                    f"MongoDB at {place(self.database)} goes on sending runs after {count:,}; it is not read further."
-                )
-            yield document
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -195,10 +191,7 @@ class MongoStore(RunFolders):
         return layout
 
     def _document(self, number: int) -> dict[str, Any] | None:
-        if not _is_number(number):
-            return None
-        with reading(self.database):
-            return self.database["runs"].find_one({"_id": number})
+        return self._documents.one(number)
 
     def read(self, number: int) -> StoredRun | None:
         """Return a run with its whole record; None when there is none of this number. Raises StoreError."""
@@ -209,32 +202,47 @@ class MongoStore(RunFolders):
         with reading(self.database):
             numbers = sweeps.called(self.database) if run.record.sweep is not None else {}
         record = replace(run.record, sweep=membership_of(document, run.record, numbers))
-        return StoredRun(number, _as_in_omniboard(record, document))
+        if not self.layout.run(number).outcome.exists():
+            record = self._standing(record, document)
+        return StoredRun(number, _as_in_omniboard(record, document), is_made_up=number >= MADE_UP)
 
-    def _light(self, document: Mapping[str, Any], sweeps_here: Mapping[int, str]) -> RunRecord | None:
-        """Return a run as its document has it; None for one that is nonsense."""
+    def _standing(self, record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
+        """Return a run of which no end is here as it stands; the folder that it was fetched to knows less of that."""
+        if _uid(document) is not None:
+            return as_it_is_now(record, document)
+        light = mongo_sacred.light_record(self.database, document)
+        return replace(record, status=light.status, duration_s=light.duration_s)
+
+    def _light(
+        self,
+        number: int,
+        document: Mapping[str, Any],
+        metrics: Mapping[str, MetricSummary],
+        sweeps_here: Mapping[int, str],
+    ) -> RunRecord | str:
+        """Return a run as its document has it; for one that is nonsense, why it is."""
         uid = _uid(document)
         try:
             if uid is None:
-                record: RunRecord | None = mongo_sacred.light_record(self.database, document)
+                record = replace(mongo_sacred.light_record(self.database, document), metrics=metrics)
             else:
-                record = unpack(document["anew"].get("record"), uid)
-                if record is None:
-                    whole = self.read(document["_id"])
-                    return None if whole is None else whole.record
-                member = membership_of(document, record, sweeps_here)
-                record = _as_it_is_now(replace(record, id=document["_id"], sweep=member), document)
-        except (StoreError, DamagedError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
-            return None
-        return None if record is None else _as_in_omniboard(record, document)
+                packed = unpack(document["anew"].get("record"), uid)
+                if packed is None:
+                    whole = self.read(number)
+                    return "what is on record of it is not there" if whole is None else whole.record
+                member = membership_of(document, packed, sweeps_here)
+                record = as_it_is_now(replace(packed, sweep=member), document)
+        except (StoreError, DamagedError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            return f"it cannot be understood ({in_a_line(error, 200)})"
+        return _as_in_omniboard(replace(record, id=number), document)
 
     # --- sweeps -------------------------------------------------------------------------------------------------
 
     def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
         """Return the light records of some runs, those that there are, by number."""
         found: dict[int, RunRecord] = {}
-        for begin in range(0, len(numbers), _AT_A_TIME):
-            query = {"_id": {"$in": list(numbers[begin : begin + _AT_A_TIME])}}
+        for begin in range(0, len(numbers), _ASKED_AT_A_TIME):
+            query = {"_id": {"$in": list(numbers[begin : begin + _ASKED_AT_A_TIME])}}
             found.update((run.number, run.record) for run in self._runs_of(query))
         return found
 
@@ -367,10 +375,6 @@ class _Members:
         return self._store.members(self._uid)
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) is int and 0 < value <= _GREATEST
-
-
 def _whole(value: Any) -> int:
     return value if type(value) is int else 0
 
@@ -380,21 +384,6 @@ def _uid(document: Mapping[str, Any]) -> str | None:
     ours = document.get("anew")
     uid = ours.get("uid") if isinstance(ours, dict) else None
     return uid if type(uid) is str and uid.isascii() and uid.isalnum() and len(uid) == ids.UID_LENGTH else None
-
-
-def _as_it_is_now(record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
-    """Return a run that has not ended as LOST when nothing was heard of it."""
-    if record.status.final:
-        return record
-    alive = process_alive(record.process) if record.process else None
-    beat = document.get("heartbeat")
-    if alive is None:
-        now = datetime.now(beat.tzinfo) if isinstance(beat, datetime) else None
-        alive = now is not None and isinstance(beat, datetime) and (now - beat).total_seconds() < SILENT_S
-    if alive:
-        return record
-    last = record.heartbeat_at or record.started_at
-    return replace(record, status=Status.LOST, duration_s=(last - record.started_at).total_seconds())
 
 
 def _as_in_omniboard(record: RunRecord, document: Mapping[str, Any]) -> RunRecord:

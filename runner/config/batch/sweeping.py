@@ -7,11 +7,11 @@ again, in the process that runs the job, and are held to the plan.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 import os
 import re
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -22,22 +22,26 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import DictConfig
+from omegaconf import DictConfig, flag_override
 
+from anew.runner.config.batch.launching import launching
 from anew.runner.config.batch.packed import pack, pack_shared
 from anew.runner.config.batch.plain import Templates
 from anew.runner.config.batch.planning import counted
+from anew.runner.config.batch.queue import Tickets
+from anew.runner.config.batch.searching import Ground, refuse_direction
 from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, number, run_job
 from anew.runner.config.compose.inprocess import shown_hydra
 from anew.runner.config.compose.jobs import HookFailedError, Typed, hooked
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
+from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault
 from anew.runner.config.compose.quick import Bases
-from anew.runner.config.hooks import Due, JobHooks, Launching, SweepHooks, Ticket, Undue
+from anew.runner.config.hooks import Due, JobHooks, SweepHooks, Ticket, Undue
 from anew.runner.config.private.nodes import written_below
-from anew.runner.config.private.sweeps import BASIC_LAUNCHER, LAUNCHER_LOG, batches, empty_sweeps, is_basic
+from anew.runner.config.private.sweeps import LAUNCHER_LOG, batches, empty_sweeps, is_basic
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
-from anew.runner.errors import EXIT_FAILED, ConfigError, SweepStoppedError
+from anew.runner.errors import EXIT_FAILED, AnewError, ConfigError, SweepStoppedError
 from anew.runner.format import serial
 from anew.runner.format.values import encode
 from anew.runner.records import Status
@@ -88,7 +92,7 @@ class Sweeping:
         self._settings = dict(loader.settings)
         loader.bases = Bases()
         self._inner: Any = getattr(sweeper, "launcher", None)
-        self._launching = _launching(self._inner, master, typed, sweeper)
+        self._launching = launching(self._inner, master, typed, sweeper)
         config_name = master.hydra.job.config_name
         self._templates = Templates(spec, lambda key: loader.names_a_value(key, config_name))
         self._composed: dict[int, bytes] = {}
@@ -111,6 +115,7 @@ class Sweeping:
             SweepStoppedError: It was stopped; what was planned stays planned.
         """
         self._planned = {job.index: job for job in hooked(self._hooks.planned)}
+        self._prepare()
         self._adds = hooked(self._hooks.adds)
         if self._adds and not self._is_basic:
             raise ConfigError(
@@ -121,6 +126,7 @@ class Sweeping:
             self._compose_all(arguments)
             if not self._planned:
                 raise self._nothing_to_do(arguments)
+        self._refuse_no_folder()
         folder, self._sweep = hooked(self._hooks.sweep, self._settings)
         if written_below(self._master.hydra.sweep, "dir") == OUR_SWEEP_DIR:
             self._master.hydra.sweep.dir = str(folder)
@@ -143,10 +149,60 @@ class Sweeping:
             self._sweep.end("interrupted")
             raise
         except BaseException as error:
+            if not self._planned:
+                with suppress(Exception):
+                    self._sweep.withdraw()
+                raise
             with suppress(Exception):
                 self._sweep.end("interrupted" if isinstance(error, SystemExit) else "failed", _line(error))
             raise
         return hooked(self._sweep.end, "done")
+
+    def _prepare(self) -> None:
+        """Have a sweeper of ours look at what it stands on, and hold any to what is best by the settings."""
+        asked = self._settings.get("sweep", {}).get("direction")
+        direction = asked if asked in ("minimize", "maximize") else None
+        if hasattr(self._sweeper, "prepare"):
+            self._sweeper.prepare(
+                Ground(
+                    direction=direction,
+                    beside=self._beside(),
+                    has_begun=bool(self._planned),
+                    is_group=lambda key: bool(self._loader.get_group_options(key)) if key else False,
+                    composed=lambda words: self._tried(self._loader.load_unchecked, words),
+                    check=lambda words: self._tried(self._loader.load_sweep_config, words),
+                    earlier=lambda where: hooked(self._hooks.earlier, self._settings, where),
+                )
+            )
+        self._launching = launching(self._inner, self._master, self._typed, self._sweeper)
+        if direction is not None and self._launching.direction not in (None, direction):
+            raise refuse_direction(direction, self._launching.direction)
+
+    def _beside(self) -> int:
+        """Return how many jobs there are to be at a time, as far as that is known: 2 for more than one."""
+        if self._launching.engine is None:
+            return int(getattr(self._sweeper, "n_jobs", 1) or 1)
+        workers = self._settings.get("sweep", {}).get("workers")
+        return int(workers) if isinstance(workers, int) else 1 if self._launching.engine == "local" else 2
+
+    def _tried(self, load: Callable[[DictConfig, list[str]], DictConfig], words: Sequence[str]) -> DictConfig:
+        """Compose a job that is not to be run. Raises ConfigError, of what Hydra raises."""
+        try:
+            return load(self._master, [_as_typed(each) for each in words])
+        except Exception as error:
+            raise self._told(error, words) from error
+
+    def _told(self, error: Exception, words: Sequence[str]) -> Exception:
+        if isinstance(error, AnewError) or is_our_fault(error):
+            return error
+        name = self._master.hydra.job.config_name
+        return explained(error, Circumstances(self._spec, self._loader, name, tuple(words)))
+
+    def _refuse_no_folder(self) -> None:
+        """Have Hydra say what is wrong with `hydra.sweep.dir` while there is nothing that it would leave behind."""
+        if written_below(self._master.hydra.sweep, "dir") != OUR_SWEEP_DIR:
+            with shown_hydra(self._master):
+                str(self._master.hydra.sweep.dir)
 
     def _compose_all(self, arguments: list[str]) -> None:
         jobs = list(itertools.chain(*batches(self._sweeper, self._loader, arguments)))
@@ -193,6 +249,10 @@ class Sweeping:
         indices = [self._plan(initial_job_idx + offset, overrides) for offset, overrides in enumerate(job_overrides)]
         self._launched.update(indices)
         if self._launching.engine is None:
+            for index in indices:
+                # Hydra's launchers would compose it again
+                if self._planned[index].refused and isinstance(ticket := self._ticket(index), Ticket):
+                    self._run_here(ticket)
             while due := [index for index in indices if isinstance(hooked(sweep.due, index), Due)]:
                 for first, count in _stretches(due):
                     self._launch_foreign(first, count)
@@ -200,7 +260,7 @@ class Sweeping:
             if self._is_here:
                 _log.info(f"Launching {len(job_overrides)} jobs locally")
             rest = iter(indices)
-            self._conduct(_Tickets(self._ticket, lambda: next(rest, None), _nothing), _nothing)
+            self._conduct(Tickets(self._ticket, lambda: next(rest, None), _nothing), _nothing)
         return [self._returned(index) for index in indices]
 
     def _launch_rest(self) -> None:
@@ -236,7 +296,7 @@ class Sweeping:
         def over(index: int) -> None:
             tell(index, self._returned(index))
 
-        self._conduct(_Tickets(self._ticket, more, over), over)
+        self._conduct(Tickets(self._ticket, more, over), over)
 
     def _stream_in_batches(self, ask: Any, tell: Any) -> None:
         size = int(getattr(self._sweeper, "n_jobs", 1) or 1)
@@ -282,9 +342,23 @@ class Sweeping:
 
     def _plan(self, index: int, overrides: Sequence[str]) -> int:
         if index not in self._planned:
-            self._compose(index, overrides)
+            try:
+                self._compose(index, overrides)
+            except Exception as error:
+                told = self._told(error, overrides)
+                # what none of its jobs can do, is no job's failure
+                if not self._planned or not isinstance(told, ConfigError):
+                    raise told from error
+                self._refuse(index, [_as_typed(each) for each in overrides], told)
             hooked(self._began.plan, [self._planned[index]])
         return index
+
+    def _refuse(self, index: int, words: Sequence[str], error: ConfigError) -> None:
+        """Plan a job that cannot be composed: it is to fail by that, and the others go on."""
+        line = " ".join(each.strip() for each in error.message.splitlines() if each.strip())
+        with shown_hydra(self._master):
+            config = recorded(users_part(self._master))
+        self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=config, refused=line)
 
     def _compose(self, index: int, overrides: Sequence[str]) -> None:
         words = [_as_typed(each) for each in overrides]
@@ -303,6 +377,13 @@ class Sweeping:
 
     def _compose_again(self, job: PlannedJob) -> None:
         """Compose a job that was planned by another process, or without being composed, and hold it to the plan."""
+        if job.refused:
+            cfg = copy.deepcopy(self._master)
+            with flag_override(cfg, ["struct", "readonly"], [False, False]):
+                cfg.hydra.overrides.task = list(job.overrides)
+            number(cfg, job.index)
+            self._composed[job.index] = pack(cfg, self._loader.settings)
+            return
         cfg, _ = as_planned(self._master, job, lambda: self._loader.load_sweep_config(self._master, [*job.overrides]))
         self._composed[job.index] = pack(cfg, self._loader.settings)
 
@@ -319,6 +400,7 @@ class Sweeping:
             overrides=self._planned[index].overrides,
             packed=self._composed.pop(index),
             shared=self._shared,
+            refused=self._planned[index].refused,
         )
 
     def _run_here(self, ticket: Ticket) -> None:
@@ -355,66 +437,6 @@ class Sweeping:
             raise
         finally:
             self._loader.planned = None
-
-
-class _Tickets:
-    """
-    Gives the jobs that are due, one by one; one that another process runs is asked for again until it has ended.
-
-    Args:
-        ticket: Returns what a job is run by, or why it is not to be run now.
-        more: Gives the index of the next job, None for no more.
-        over: Called with the index of a job that is not to be run.
-    """
-
-    def __init__(
-        self,
-        ticket: Callable[[int], Ticket | Undue],
-        more: Callable[[], int | None],
-        over: Callable[[int], object],
-    ) -> None:
-        self._ticket = ticket
-        self._more = more
-        self._over = over
-        self._waiting: deque[int] = deque()
-
-    def __call__(self) -> Ticket | None:
-        for _ in range(len(self._waiting)):
-            if (ticket := self._tried(self._waiting.popleft())) is not None:
-                return ticket
-        while (index := self._more()) is not None:
-            if (ticket := self._tried(index)) is not None:
-                return ticket
-        return None
-
-    def _tried(self, index: int) -> Ticket | None:
-        ticket = self._ticket(index)
-        if isinstance(ticket, Ticket):
-            return ticket
-        if ticket is Undue.NOT_DUE:
-            self._over(index)
-        else:
-            self._waiting.append(index)
-        return None
-
-
-def _launching(inner: Any, master: DictConfig, typed: Typed, sweeper: Sweeper) -> Launching:
-    option = str(master.hydra.runtime.choices.get("hydra/launcher", ""))
-    target = str(master.hydra.launcher.get("_target_", ""))
-    chosen = any(each.lstrip("+").startswith("hydra/launcher=") for each in typed.overrides)
-    engine = getattr(inner, "engine", None)
-    options = dict(getattr(inner, "options", {}))
-    if target == BASIC_LAUNCHER and not chosen:
-        engine, option = "local", "anew_local"
-    direction = getattr(sweeper, "direction", None)
-    return Launching(
-        engine=engine,
-        option=option,
-        options=options,
-        sweeper=f"{type(sweeper).__module__}.{type(sweeper).__qualname__}",
-        planned_ahead=is_basic(sweeper),
-        direction=str(direction) if direction in ("maximize", "minimize") else None,
-    )
 
 
 def _as_typed(word: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from anew.runner.config.batch.packed import unpack, unpack_shared
+from anew.runner.config.batch.searching import storage_of
 from anew.runner.config.compose.inprocess import run_here, shown_hydra
 from anew.runner.config.compose.jobs import HookFailedError, Jobs, Typed
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR
@@ -24,6 +25,7 @@ from anew.runner.config.private.running import Callbacks
 from anew.runner.config.replayed import replay
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
+from anew.runner.errors import ConfigError
 from anew.runner.format import ids
 from anew.runner.guard.interrupts import Terminated, ToldToEnd
 from anew.runner.sweep_records import PlannedJob
@@ -83,7 +85,8 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | 
         resolve_job_dir(jobs.job_dir)
         set_job_name(cfg.hydra.job.name)
         try:
-            _run(spec, cfg, jobs)
+            storage_of(cfg)
+            _run(spec, cfg, jobs, ticket.refused)
         except HookFailedError as error:
             raise error.error from None
         except ToldToEnd as error:
@@ -99,9 +102,11 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | 
     return None
 
 
-def _run(spec: TaskSpec, cfg: DictConfig, jobs: Jobs) -> None:
+def _run(spec: TaskSpec, cfg: DictConfig, jobs: Jobs, refused: str) -> None:
     """Run one job; one that cannot begin fails by what stops it, as one that main fails."""
     try:
+        if refused:
+            raise ConfigError(refused)
         run_here(_task(spec, jobs), cfg, Callbacks(cfg), jobs.have_texts, _sweep_place)
     except Exception as error:
         if jobs.executed:
@@ -187,6 +192,7 @@ class ForeignTask:
         """Return a job's configuration as it was planned, whatever became of the files since."""
         job = next(each for each in self._plan.values() if each.overrides == tuple(overrides))
         cfg, self._notes = as_planned(master, job, compose)
+        storage_of(cfg)
         return cfg
 
     def _here(self) -> Jobs:

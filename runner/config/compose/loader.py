@@ -183,6 +183,10 @@ class Loader(HydrasLoader):
 
         return compose() if self.planned is None else self.planned(master_config, sweep_overrides, compose)
 
+    def load_unchecked(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Compose one job of a sweep, whatever main would say to it."""
+        return super().load_sweep_config(master_config, sweep_overrides)
+
     def _sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         cfg = super().load_sweep_config(master_config, sweep_overrides)
         with suppress(OmegaConfBaseException):  # may be had where the job runs; if not, that job fails by it

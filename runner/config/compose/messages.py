@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import traceback
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,12 +26,15 @@ from anew.runner.config.signature.values import declared
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError, refusal
 from anew.runner.format.redact import redact_text
+from anew.runner.search.settings import unknown_option
 from anew.runner.settings import places_of
 from anew.runner.wording import nearest
 
 if TYPE_CHECKING:
     from anew.runner.config.compose.loader import Loader
 
+_SWEEPERS = "hydra.sweeper."
+_FULL_KEY = re.compile(r"full_key: (\S+)")
 _NO_KEY = re.compile(r"Could not override '([^']+)'\.\n(To append to your config use .*)", re.DOTALL)
 _NO_GROUP = re.compile(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list")
 _NO_OPTION = re.compile(r"Could not find '([^']+)'")
@@ -68,11 +72,13 @@ def is_our_fault(error: Exception) -> bool:
     """Whether an exception is a mistake in a program, not the refusal of what it was given."""
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return False
-    if isinstance(error, (AssertionError, AttributeError, NameError)):
-        return True
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
+    if _closed_node(error, trace):
+        return False
+    if isinstance(error, (AssertionError, AttributeError, NameError)):
+        return True
     return trace is not None and _is_ours(trace)
 
 
@@ -108,6 +114,13 @@ def report_failure(error: BaseException) -> NoReturn:
     report(error, trace)
 
 
+def _closed_node(error: Exception, trace: TracebackType | None) -> str:
+    """Return the key of a dictionary that is null, into which OmegaConf fails to merge; "" where that is not it."""
+    is_theirs = trace is not None and str(trace.tb_frame.f_globals.get("__name__", "")).startswith("omegaconf.")
+    found = _FULL_KEY.search(str(error)) if isinstance(error, AttributeError) and is_theirs else None
+    return found[1] if found and "NoneType" in str(error) else ""
+
+
 # --- what main raised ---------------------------------------------------------------------------------------------
 
 
@@ -132,6 +145,12 @@ def _from_main(trace: TracebackType | None) -> TracebackType | None:
 
 def _explanation(error: Exception, seen: Circumstances) -> str:
     text = _text(error)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if key := _closed_node(error, trace):
+        instead = " What is swept over can be typed as it is: lr=1,2" if key.startswith(_SWEEPERS) else ""
+        return f"{key} is null where it was declared, and takes its keys from a configuration file alone.{instead}"
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override, text)
     if isinstance(error, yaml.MarkedYAMLError):
@@ -226,6 +245,8 @@ def _unknown_key(key: str, advice: str, error: Exception, seen: Circumstances) -
             f"{seen.spec.function.__qualname__} ({seen.spec.place}) has no parameter {key!r}."
             f"{nearest(key, names)} It has: {', '.join(names)}.{_settings_of(key)}"
         )
+    if key.startswith(_SWEEPERS) and _searches_with_ours(key, seen):
+        return unknown_option(key.removeprefix(_SWEEPERS)).message
     level, wrong, names = _level(key, seen)
     prefix = f"{level}." if level else ""
     groups = [] if level else _groups(seen)
@@ -237,6 +258,20 @@ def _unknown_key(key: str, advice: str, error: Exception, seen: Circumstances) -
         f"Could not override {key!r}. {f'{reason}.' if reason else ''}"
         f"{nearest(wrong, [*names, *groups], prefix)}{listed}{_settings_of(key)}{further}"
     )
+
+
+def _searches_with_ours(key: str, seen: Circumstances) -> bool:
+    """Whether what was typed, less a key, chooses the sweeper of anew's."""
+    if seen.loader is None:
+        return False
+    rest = [each for each in seen.overrides if each.lstrip("+~").partition("=")[0] != key]
+    chosen = [each for each in rest if each.startswith("hydra/sweeper=")]
+    # a configuration that was a class is known to the loader no more; what was typed chooses alone then
+    for name, words in ((seen.config_name, rest), (None, chosen)):
+        with suppress(Exception):
+            cfg = seen.loader.load_configuration(name, words, RunMode.MULTIRUN, validate_sweep_overrides=False)
+            return str(cfg.hydra.sweeper.get("_target_")).endswith(".optuna_sweeper.OptunaSweeper")
+    return False
 
 
 def _settings_of(key: str) -> str:

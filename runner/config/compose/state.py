@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
 from anew.runner.config.compose.loader import JOB_DIR_RESOLVER
 from anew.runner.config.compose.quick import Primary
@@ -33,6 +35,25 @@ def hydra_kept() -> Iterator[None]:
             resolvers().pop(JOB_DIR_RESOLVER, None)
         else:
             resolvers()[JOB_DIR_RESOLVER] = resolver
+
+
+@contextmanager
+def configs_noted(note: Callable[[Mapping[str, Any]], object]) -> Iterator[None]:
+    """Have it noted what Hydra's apps compose, references unresolved and Hydra's own node aside."""
+    original = HydraConfig.set_config
+
+    def set_config(self: HydraConfig, cfg: Any) -> None:
+        with suppress(Exception):
+            found = OmegaConf.to_container(cfg, resolve=False)
+            if isinstance(found, dict):
+                note({str(key): value for key, value in found.items() if key != "hydra"})
+        original(self, cfg)
+
+    HydraConfig.set_config = set_config  # type: ignore[method-assign]  # put back below
+    try:
+        yield
+    finally:
+        HydraConfig.set_config = original  # type: ignore[method-assign]
 
 
 @contextmanager

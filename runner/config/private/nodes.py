@@ -8,9 +8,11 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import omegaconf
-from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode, flag_override
 from omegaconf._utils import get_omega_conf_dumper
 from omegaconf.basecontainer import BaseContainer
+
+from anew.runner.dataclass import dataclass
 
 # OmegaConf 2.4 has a third container, for fields annotated as tuples, which 2.3 makes lists.
 # Instead: `OmegaConf.is_sequence`, once 2.4 is the floor.
@@ -112,6 +114,25 @@ def hint(container: Any, key: Any) -> Any:
     if node is not None and node._metadata.ref_type not in (None, Any):
         return node._metadata.ref_type
     return getattr(container._metadata, "element_type", Any)
+
+
+# `StringNode`, `_metadata.optional`: what a value is declared as. Instead: `OmegaConf.get_type`, which tells of a value
+# what it is.
+@dataclass(frozen=True, slots=True)
+class TextNode:
+    """A node that was declared as a text; *takes_none* for one that need not be."""
+
+    takes_none: bool
+
+
+def text_below(container: Any, name: str) -> TextNode | None:
+    """Return what is declared at a dotted name, where that is a text."""
+    node = container
+    for part in name.split("."):
+        if not is_open(node):
+            return None
+        node = child(node, int(part) if part.isdigit() else part)
+    return TextNode(takes_none=bool(node._metadata.optional)) if isinstance(node, StringNode) else None
 
 
 # `_metadata.object_type`: a class that no other process can import, and that a packed configuration would name.

@@ -36,6 +36,7 @@ from omegaconf import DictConfig
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.wording import trim_causes, users_frames
 
 __all__ = [
     "Again",
@@ -260,7 +261,9 @@ def report(error: BaseException, main: TracebackType | None) -> NoReturn:
         error: What main raised.
         main: Its traceback from main's own frame on; None for the whole of it.
     """
-    trace = error.__traceback__ if main is None else _below_job_runner(main)
+    trim_causes(error)
+    below = users_frames(main)
+    trace = error.__traceback__ if below is None else _below_job_runner(below)
 
     def fail() -> None:
         raise error.with_traceback(trace)

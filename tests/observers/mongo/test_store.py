@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import struct
@@ -20,7 +19,9 @@ import bson
 import pytest
 from pymongo.database import Database
 
+from anew.observers.mongo.fold import unpack
 from anew.observers.mongo.read.store import MongoStore, open_url
+from anew.observers.mongo.view import pack
 from anew.runner.contracts import RunStore
 from anew.runner.errors import AnewError, ConfigError, RunNotFoundError, StoreError
 from anew.runner.format import serial
@@ -134,6 +135,31 @@ def test_whole_runs_go_there_and_back_without_loss(trial: Project, url: str, sto
     anew(trial, "tag", "1", "still later")
     anew(trial, "sync", "runs/", url)
     assert "still later" in store().get(1).tags
+
+
+def test_what_an_observer_has_sent_is_not_said_to_be_copied(trial: Project, url: str) -> None:
+    trial.run("n=3")
+    trial.run(*to(url), "n=4")
+    trial.run(*to(url), "n=5")
+    anew(trial, "tag", "3", "later")
+    done = anew(trial, "sync", "runs/", url).stdout
+    assert "2 runs copied; 1 were there already." in done
+    assert "run 2 ->" not in done
+    assert ": updated" in next(line for line in done.splitlines() if line.startswith("run 3 ->"))
+    assert "0 runs copied; 3 were there already" in anew(trial, "sync", "runs/", url).stdout
+
+
+def test_a_store_that_is_out_of_reach_is_told_in_sentences(trial: Project) -> None:
+    url = "mongodb://127.0.0.1:1/x"
+    for words in (("list",), ("check",)):
+        said = anew(trial, "--store", url, *words, code=2).stderr
+        assert ". Once it answers, type the same command again." in said
+        assert "anew check" not in said
+
+
+def test_check_says_that_an_observer_answers(trial: Project, url: str) -> None:
+    said = anew(trial, "check", "anew/observers=[mongo]", f"anew.observers.mongo.url={url}").stdout
+    assert "it answers: " in said
 
 
 def test_every_command_reads_it(trial: Project, url: str) -> None:
@@ -437,10 +463,10 @@ class Endless:
 
 
 def test_a_cursor_without_end_ends(trial: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anew.observers.mongo.read.store._MOST_RUNS", 5_000)
+    monkeypatch.setattr("anew.observers.mongo.client._MOST_DOCUMENTS", 5_000)
     server = Endless()
     try:
-        with pytest.raises(StoreError, match="goes on sending runs"):
+        with pytest.raises(StoreError, match="goes on sending"):
             open_url(server.url).find()
         with pytest.raises((StoreError, RunNotFoundError)):
             open_url(server.url).get("last")
@@ -448,14 +474,50 @@ def test_a_cursor_without_end_ends(trial: Project, monkeypatch: pytest.MonkeyPat
         server.close()
 
 
-def test_a_run_of_another_host_that_has_gone_silent_is_lost(
+def test_a_run_whose_observer_is_behind_is_never_said_to_be_lost(
+    trial: Project, faulty_wire: FaultyProxy, database: Db
+) -> None:
+    """It is COMPLETED on its machine, and the database, which the last of it did not reach, cannot know that."""
+    url = with_database(faulty_wire.url, database.name)
+    with trial.start(*to(url), "n=400", "pause=0.005", "anew.drain_s=1", "anew.observers.mongo.timeout_s=1") as process:
+        until(lambda: database["runs"].count_documents({}) == 1)
+        faulty_wire.stall()
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert trial.record().status is Status.COMPLETED
+    faulty_wire.heal()
+    there = open_url(url)
+    assert there.get(1).status is Status.UNKNOWN
+    assert [record.status for record in there.find("status == UNKNOWN")] == [Status.UNKNOWN]
+    assert "not heard of since" in anew(trial, "--store", url, "show", "1").stdout
+    left = anew(trial, "sync", url, "copied/", code=1).stdout
+    assert "0 runs copied; 1 left out: 1 (not heard of)" in left
+    anew(trial, "sync")
+    assert open_url(url).get(1).status is Status.COMPLETED
+    anew(trial, "sync", url, "copied/")
+    assert FolderStore.open(trial.folder / "copied").get(1).status is Status.COMPLETED
+
+
+def test_a_run_of_another_host_is_unknown_once_it_is_silent_and_lost_once_that_is_said(
     trial: Project, url: str, store: Callable[[], MongoStore], database: Db
 ) -> None:
-    with trial.start(*to(url), "n=100000", "pause=0.01") as process:
-        until(lambda: [each for each in store().find() if each.metrics.get("loss")])
-        process.kill()
-    os.sync()
-    until(lambda: store().get(1).status is Status.LOST)
-    past = datetime.now(timezone.utc) - timedelta(minutes=10)
-    database["runs"].update_one({"_id": 1}, {"$set": {"heartbeat": past}})
-    assert store().find()[0].status is Status.LOST
+    trial.run(*to(url), "n=3")
+    document = database["runs"].find_one({"_id": 1})
+    assert document is not None
+    record = unpack(document["anew"]["record"], document["anew"]["uid"])
+    assert record is not None
+    assert record.process is not None
+    elsewhere = replace(record.process, boot_id="another", hostname="node9")
+    going = replace(record, status=Status.RUNNING, ended_at=None, duration_s=None, process=elsewhere)
+    now = datetime.now(timezone.utc)
+    for beat, lost, status in [
+        (now, None, Status.RUNNING),
+        (now - timedelta(minutes=10), None, Status.UNKNOWN),
+        (now - timedelta(minutes=10), now, Status.LOST),
+        (now, now - timedelta(minutes=10), Status.RUNNING),
+    ]:
+        fields = {"anew.record": pack(going), "heartbeat": beat, "anew.lost": lost}
+        database["runs"].update_one({"_id": 1}, {"$set": fields})
+        [found] = store().find()
+        assert found.status is status
+        assert (found.duration_s is None) is (status is Status.RUNNING)

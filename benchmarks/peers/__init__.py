@@ -1,0 +1,1 @@
+"""Other experiment trackers beside anew, each in an environment of its own."""

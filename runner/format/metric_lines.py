@@ -1,0 +1,135 @@
+"""Metrics in what a program prints: by a pattern of the user's, or as lines that hold nothing but names and numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from anew.runner.dataclass import dataclass
+
+AUTO = "auto"
+STEP, VALUE = "step", "value"
+# the first of these that a line has is its step
+_STEPS = ("step", "global_step", "iteration", "iter", "epoch")
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf)"
+_NAMED = r"(?P<name>[A-Za-z_][\w./-]*)\s*[:=]\s*"
+_PAIR = re.compile(rf"{_NAMED}(?P<value>{_NUMBER})(?=[\s,;|]|$)(?:\s*[,;|]\s*|\s+-\s+|\s*)", re.ASCII | re.IGNORECASE)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_LONGEST_LINE = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """
+    How one metric is printed.
+
+    Attributes:
+        name: The metric.
+        regex: What a line is searched for; its group `value`, or else its first but `step`, is the number.
+    """
+
+    name: str
+    regex: re.Pattern[str]
+
+    @property
+    def group(self) -> str | int:
+        """The group that holds the number."""
+        groups = self.regex.groupindex
+        if VALUE in groups:
+            return VALUE
+        return next(number for number in range(1, self.regex.groups + 1) if number != groups.get(STEP))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Metrics of one line: values by name, and their step; None where the line says none."""
+
+    values: Mapping[str, float | int]
+    step: int | None = None
+
+
+def pattern_of(text: str) -> Pattern | None:
+    """
+    Read `NAME=PATTERN`, or "auto", which stands for None.
+
+    Raises:
+        ValueError: It is neither; the message says what would be right.
+    """
+    if text == AUTO:
+        return None
+    name, mark, written = text.partition("=")
+    if not (mark and name.strip() and written):
+        raise ValueError(rf"{text!r} is no NAME=PATTERN, such as 'acc=accuracy: (\S+)', and not {AUTO}")
+    try:
+        regex = re.compile(written)
+    except re.error as error:
+        raise ValueError(f"the pattern {written!r} of {name} is none: {error}") from None
+    if regex.groups <= (STEP in regex.groupindex):
+        raise ValueError(
+            rf"the pattern {written!r} of {name} has no group around the number, as in 'acc=accuracy: (\S+)'"
+        )
+    return Pattern(name.strip(), regex)
+
+
+def metrics_in(line: str, patterns: Sequence[Pattern | None]) -> Iterator[Found]:
+    """Yield what a line, without its end, holds; of a very long one nothing."""
+    if len(line) > _LONGEST_LINE:
+        return
+    for pattern in patterns:
+        if pattern is None:
+            found = _in_json(line) if line.lstrip().startswith("{") else _in_pairs(line)
+            if found is not None:
+                yield found
+            continue
+        for match in pattern.regex.finditer(line):
+            value = _number(match[pattern.group])
+            if value is not None:
+                step = _number(match[STEP]) if STEP in pattern.regex.groupindex else None
+                yield Found({pattern.name: value}, step if isinstance(step, int) else None)
+
+
+def _number(text: str | None) -> float | int | None:
+    """Return a number, whole where it is written so; None for what is none."""
+    try:
+        return None if text is None else int(text) if _WHOLE.fullmatch(text) else float(text)
+    except ValueError:
+        return None
+
+
+def _in_pairs(line: str) -> Found | None:
+    """Read a line that is nothing but names and numbers, and has a step among them."""
+    text, at = line.strip(), 0
+    values: dict[str, float | int] = {}
+    while at < len(text):
+        match = _PAIR.match(text, at)
+        value = _number(match["value"]) if match else None
+        if match is None or value is None or match["name"] in values:
+            return None
+        values[match["name"]] = value
+        at = match.end()
+    found = _stepped(values)
+    return found if found.step is not None and found.values else None
+
+
+def _in_json(line: str) -> Found | None:
+    """Read a line that is an object of JSON with numbers alone."""
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not (isinstance(data, dict) and data and all(type(each) in (int, float) for each in data.values())):
+        return None
+    found = _stepped(data)
+    return found if found.values else None
+
+
+def _stepped(values: dict[str, float | int]) -> Found:
+    """Return values without the first of them that is a step, and that."""
+    written = {name.lower(): name for name in reversed(values)}
+    for name in (written[each] for each in _STEPS if each in written):
+        step = values[name]
+        if isinstance(step, int) or (isinstance(step, float) and math.isfinite(step) and step.is_integer()):
+            return Found({each: value for each, value in values.items() if each != name}, int(step))
+    return Found(values)

@@ -1,0 +1,105 @@
+"""Any command as a run: found, named, and run in a process of its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anew.runner.dataclass import dataclass
+from anew.runner.errors import ConfigError
+from anew.runner.program.process import run_process
+from anew.runner.program.template import Template, as_text, template_of, variable_of
+from anew.runner.run.handle import current_run
+
+RUN_DIR_VARIABLE = "ANEW_RUN_DIR"
+_CANNOT, _NOT_FOUND = 126, 127  # what a shell says of a command that cannot be started
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """
+    A command that is run as a run's main.
+
+    Attributes:
+        template: Its words and parameters.
+        file: The program that it starts; its first word, where that is a parameter.
+    """
+
+    template: Template
+    file: str
+
+    @property
+    def name(self) -> str:
+        """What its runs are filed under: the first file of the working directory that it names, or the command."""
+        named = (word for word in self.template.words if not os.path.isabs(word) and os.path.isfile(word))
+        return Path(next(named, self.template.words[0])).stem or "command"
+
+    def run(self, config: Any) -> None:
+        """
+        Run it with a configuration, to its end.
+
+        Raises:
+            SystemExit: It ended with another code than 0; of a signal 128 and its number.
+        """
+        values = {name: _value_of(config, name) for name in self.template.names}
+        words = self.template.filled(values)
+        folder = current_run().dir
+        folder.mkdir(parents=True, exist_ok=True)
+        variables = {name: text for name, text in os.environ.items() if not name.startswith(variable_of(""))}
+        variables[RUN_DIR_VARIABLE] = str(folder.absolute())
+        variables.update({variable_of(name): as_text(value) for name, value in values.items()})
+        try:
+            code = run_process(words, variables)
+        except (OSError, ValueError) as error:
+            is_missing = isinstance(error, FileNotFoundError)
+            sys.stderr.write(f"anew: {_refused(words[0], error)}\n")
+            raise SystemExit(_NOT_FOUND if is_missing else _CANNOT) from None
+        if code:
+            raise SystemExit(code)
+
+
+def command_of(before: Sequence[str], words: Sequence[str]) -> Command:
+    """
+    Return what `BEFORE -- WORDS` means. Nothing is run.
+
+    Raises:
+        ConfigError: The command is not found or cannot be started, or its parameters and values do not fit.
+    """
+    template = template_of(before, words)
+    first = template.words[0]
+    if template.filled(dict.fromkeys(template.names, ""))[0] != first:
+        return Command(template, first)  # which one it is, only a value tells
+    found = shutil.which(first)
+    if found is None:
+        raise ConfigError(_not_found(first))
+    return Command(template, os.path.abspath(found))
+
+
+def _value_of(config: Any, name: str) -> Any:
+    for part in name.split("."):
+        config = getattr(config, part)
+    return config
+
+
+def _not_found(first: str) -> str:
+    if os.path.isdir(first):
+        return f"{first!r} is a folder, and no command."
+    if os.path.isfile(first) and os.sep in first:
+        return f"{first!r} may not be executed. To change that: chmod +x {first}, or name what runs it: sh {first}"
+    if os.path.isfile(first):
+        return f"There is no command {first!r} on PATH. For the file of this folder: anew run -- ./{first}"
+    where = "There is no file" if os.sep in first else "There is no command"
+    return f"{where} {first!r}{'' if os.sep in first else ' on PATH'}."
+
+
+def _refused(first: str, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{first!r} was not found, or what its first line names."
+    if isinstance(error, OSError) and error.errno == errno.ENOEXEC:
+        return f"{first!r} is no program, and has no first line such as #!/bin/sh. To run it: sh {first}"
+    return f"{first!r} could not be started: {getattr(error, 'strerror', None) or error}"

@@ -1,0 +1,161 @@
+"""
+The file of the index: SQLite, whose every table is derived from the runs' folders and made anew whenever in doubt.
+
+It lies in the store, or in the user's cache where the store cannot be written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import stat
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from zlib import crc32
+
+_VERSION = 5
+_SCHEMA = (
+    ("table", "columns", "CREATE TABLE columns (run INTEGER, writer TEXT, part INTEGER, data BLOB, crc INTEGER)"),
+    ("index", "columns_of", "CREATE UNIQUE INDEX columns_of ON columns (run, writer, part)"),
+    (
+        "table",
+        "runs",
+        "CREATE TABLE runs (id INTEGER PRIMARY KEY, uid TEXT, stamp TEXT, record TEXT, follow TEXT, crc INTEGER)",
+    ),
+    ("index", "runs_of", "CREATE INDEX runs_of ON runs (uid)"),
+)
+_SUFFIXES = ("", "-journal", "-wal", "-shm")
+# what SQLite may raise on account of a file that is not what it wrote
+ODD = (sqlite3.Error, MemoryError, ValueError, OverflowError, TypeError)
+
+
+class IndexFile:
+    """
+    The file. Safe between threads and processes; each connection belongs to one thread.
+
+    Args:
+        path: Where it lies in the store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._in_store = path
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        folder = self._in_store.parent
+        if os.access(folder, os.W_OK):
+            return self._in_store
+        from platformdirs import user_cache_path
+
+        name = blake2b(os.fsencode(folder), digest_size=16).hexdigest()
+        return user_cache_path("anew") / "index" / f"{name}.sqlite"
+
+    def open(self) -> sqlite3.Connection:
+        """Open it; damaged, of another version, or not to be written, it is made anew, or in memory. Never raises."""
+        for attempt in (self._open_file, self._open_afresh):
+            try:
+                return attempt()
+            except (*ODD, OSError):
+                continue
+        return _prepared(sqlite3.connect(":memory:"))
+
+    def _open_file(self) -> sqlite3.Connection:
+        path = self.path
+        if path != self._in_store:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_unless_files(path)
+        database = sqlite3.connect(path, timeout=0.5)
+        try:
+            return _prepared(database)
+        except ODD:
+            database.close()
+            raise
+
+    def _open_afresh(self) -> sqlite3.Connection:
+        self.forget()
+        return self._open_file()
+
+    def forget(self) -> None:
+        """Remove it; it is made anew when it is next needed."""
+        path = self.path
+        for suffix in _SUFFIXES:
+            with suppress(OSError):
+                os.unlink(f"{path}{suffix}")
+
+    def flaw(self) -> str:
+        """Return what is wrong with it, all of which is read; nothing where there is none. Never raises."""
+        if not os.path.lexists(path := self.path):
+            return ""
+        try:
+            _refuse_unless_files(path)
+            with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=0.5)) as database:
+                [(said,)] = database.execute("PRAGMA integrity_check(1)").fetchall()
+                is_ours = _is_ours(database)
+                wrong = sum(
+                    not is_sound(row)
+                    for table in ("runs", "columns")
+                    for row in (database.execute(f"SELECT * FROM {table}") if is_ours else ())
+                )
+        except (*ODD, OSError) as error:
+            return f"is damaged: {error}"
+        if said != "ok" or not is_ours:
+            return "is damaged, or another version's" if said == "ok" else f"is damaged: {said}"
+        return f"is damaged: {wrong} of its rows are not what was written" if wrong else ""
+
+
+def sealed(*values: Any) -> tuple[Any, ...]:
+    """Return the values of a row, texts, whole numbers and bytes, and the checksum of them all behind them."""
+    return *values, _crc(values)
+
+
+def is_sound(row: tuple[Any, ...]) -> bool:
+    """Whether a row, its checksum last, is as it was written."""
+    *values, crc = row
+    return type(crc) is int and all(type(value) in (int, str, bytes) for value in values) and crc == _crc(values)
+
+
+def _crc(values: Sequence[Any]) -> int:
+    plain = [value for value in values if not isinstance(value, bytes)]
+    # 1 is not "1", and "a", "bc" not "ab", "c"
+    crc = crc32(repr(plain).encode("utf-8", "backslashreplace"))
+    for value in values:
+        if isinstance(value, bytes):
+            crc = crc32(value, crc)
+    return crc
+
+
+def _refuse_unless_files(path: Path) -> None:
+    """Refuse anything but regular files: SQLite would wait for the other end of a fifo. Raises OSError."""
+    for suffix in _SUFFIXES:
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(f"{path}{suffix}").st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file")
+
+
+def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
+    # a schema is a program; of this one nothing but what we wrote ourselves is run
+    database.execute("PRAGMA trusted_schema = OFF")
+    database.execute("PRAGMA synchronous = OFF")
+    if not _is_ours(database):
+        if database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
+            raise sqlite3.DatabaseError("another version's, or somebody else's")
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            if not _is_ours(database):  # else somebody else was quicker
+                for _, _, text in _SCHEMA:
+                    database.execute(text)
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+    return database
+
+
+def _is_ours(database: sqlite3.Connection) -> bool:
+    """Whether version and schema are those that are written here. Raises what is in `ODD`."""
+    [(version,)] = database.execute("PRAGMA user_version").fetchall()
+    schema = database.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name LIMIT 9").fetchall()
+    return bool(version == _VERSION and tuple(schema) == _SCHEMA)

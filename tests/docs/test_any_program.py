@@ -1,0 +1,25 @@
+"""The page on programs that know nothing of Anew: its commands run, and do what it says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+from tests.helpers.places import ROOT
+from tests.helpers.scripts import ANEW, WAIT_S
+
+PAGE = (ROOT / "docs" / "any-program.md").read_text()
+
+
+def test_its_commands_run(project: Path) -> None:
+    (project / "train.py").write_text(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0])
+    shown = []
+    for line in re.findall(r"^\$ anew (.*)$", PAGE, re.MULTILINE):
+        words = [*ANEW, *shlex.split(line, comments=True)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=WAIT_S)
+        assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
+        shown.append(done.stdout)
+    assert "train.py:8" in shown[3]
+    assert "run 6 is a re-run of 1: identical" in shown[-1]
