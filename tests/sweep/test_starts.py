@@ -48,12 +48,12 @@ if not is_first("conductor"):
     die("import")
     take, start = SweepFolder.take, FolderStore.start
 
-    def dying_take(self, index, attempt, run, **more):
+    def dying_take(self, index, attempt, *rest, **more):
         if index == 1:
             die("before-claim")
         if index == 4:
             die("always", always=True)
-        taken = take(self, index, attempt, run, **more)
+        taken = take(self, index, attempt, *rest, **more)
         if index == 2:
             die("after-claim")
         return taken
