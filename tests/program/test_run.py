@@ -352,7 +352,7 @@ def test_options_after_two_dashes_are_the_configurations_values(trial: Project, 
     assert _printed(anew(trial, "run", "train.py", "--", *words))["lr"] == 0.3
     is_loud = "--verbose" in words
     assert _last(trial).config == {"lr": 0.3, "model": "mlp", "verbose": is_loud, "SCALE": 2.0, "SIZES": [1, 2]}
-    assert [each.number for each in trial.store.find("lr == 0.01 or lr == 0.1")] == []
+    assert trial.store.find("lr == 0.01 or lr == 0.1") == []
     assert "identical" in anew(trial, "rerun", "1").stdout
     anew(trial, "rerun", "1", "lr=0.25")
     assert (_last(trial).config["lr"], _last(trial).info["parsed"]["lr"]) == (0.25, 0.25)
