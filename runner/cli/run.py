@@ -11,7 +11,7 @@ import click
 from anew.runner.cli.context import Workbench, command, print_json
 from anew.runner.cli.render import remark, say, table
 from anew.runner.errors import ConfigError
-from anew.runner.program.parameters import MISSING, Parameter
+from anew.runner.program.parameters import MISSING, Assigned, Parameter
 from anew.runner.program.program import Program, read_program
 from anew.runner.program.template import template_of
 from anew.runner.program.words import Asked, asked
@@ -164,6 +164,9 @@ def _print(program: Program, as_json: bool) -> None:
         remark(
             f"Some options have names that only the program can tell. To give them: anew run {file} -- --option value"
         )
+    for each in found.unnamed:
+        how = "stands in the file alone" if isinstance(each.way, Assigned) else "is given as a word after --"
+        remark(f"{each.name} {how}: the name is one that Python, Hydra or anew keeps for itself.")
     for name in found.shadowed:
         remark(f"{name} is a name of the module too; {name}=... sets the option.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 from collections.abc import Mapping
 
 from anew.runner.dataclass import dataclass
@@ -14,6 +15,9 @@ from anew.runner.program.mains import OwnMain, imports_of, own_main
 from anew.runner.program.parameters import Assigned, Parameter
 from anew.runner.program.typed_parsers import typed_parameters
 
+# nodes of every configuration, Hydra's list of what it is made of, and what the words after `--` stand under
+_TAKEN = frozenset({"anew", "hydra", "defaults", "argv"})
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -24,6 +28,7 @@ class Found:
         parameters: Its parameters, those of its command line first.
         is_partial: Whether its command line has further ones, which the source does not name.
         shadowed: Names that are assigned and are options too; the option is what is meant.
+        unnamed: Those whose names are no key of a configuration: what Python, Hydra and Anew keep for themselves.
         reads_argv: Whether it looks at `sys.argv` by itself.
         imports: The top-level packages that it imports.
         main: Whose main it has, which takes its command line: Anew's or Hydra's; None for neither.
@@ -32,6 +37,7 @@ class Found:
     parameters: tuple[Parameter, ...]
     is_partial: bool = False
     shadowed: tuple[str, ...] = ()
+    unnamed: tuple[Parameter, ...] = ()
     reads_argv: bool = False
     imports: frozenset[str] = frozenset()
     main: OwnMain | None = None
@@ -44,7 +50,7 @@ class Found:
     @property
     def has_command_line(self) -> bool:
         """Whether it reads options or places."""
-        return any(not isinstance(each.way, Assigned) for each in self.parameters)
+        return any(not isinstance(each.way, Assigned) for each in (*self.parameters, *self.unnamed))
 
 
 def find_parameters(source: str, file: str = "program.py") -> Found:
@@ -68,15 +74,23 @@ def find_parameters(source: str, file: str = "program.py") -> Found:
             options.setdefault(each.name, each)
     assigned = _assigned(tree, constants)
     shadowed = tuple(name for name in assigned if name in options)
-    rest = [each for name, each in assigned.items() if name not in options]
+    every = [*options.values(), *(each for name, each in assigned.items() if name not in options)]
     return Found(
-        parameters=(*options.values(), *rest),
+        parameters=tuple(each for each in every if is_key(each.name)),
+        unnamed=tuple(each for each in every if not is_key(each.name)),
         is_partial=reader.is_partial,
         shadowed=shadowed,
         reads_argv=_reads_argv(tree),
         imports=imports_of(tree),
         main=own_main(tree),
     )
+
+
+def is_key(name: str) -> bool:
+    """Whether a parameter of that name can stand in a configuration."""
+    first = name.partition(".")[0]
+    parts = name.split(".")
+    return first not in _TAKEN and all(part.isidentifier() and not keyword.iskeyword(part) for part in parts)
 
 
 def _reads_argv(tree: ast.Module) -> bool:

@@ -17,7 +17,7 @@ from anew.runner.format.typed_values import overrides_of
 from anew.runner.program.as_typed import refuse_twice, unsaid, values_in
 from anew.runner.program.command import Command, command_of
 from anew.runner.program.modules import lead_to
-from anew.runner.program.parameters import Flag
+from anew.runner.program.parameters import Assigned, Flag, command_line
 from anew.runner.program.program import Program, read_program
 from anew.runner.program.schema import WORDS, schema_of
 from anew.runner.program.words import Asked, asked
@@ -110,6 +110,7 @@ def _main(wanted: Asked) -> Main:
     if program.found.main is None:
         _refuse_blind_search(wanted.overrides)
     _refuse_unread(wanted, program)
+    _refuse_unnamed(wanted, program)
     wanted = _with_options(wanted, program)
     sys.argv = [str(program.file), *wanted.overrides]
     return main_of(program, wanted.name, wanted.words, wanted.overrides)
@@ -146,6 +147,19 @@ def _refuse_unread(wanted: Asked, program: Program) -> None:
                 f"{key} is no parameter of {wanted.target!r} that reading it shows: it looks at sys.argv by itself. "
                 f"To give it words as they are: anew run {target} -- {word}"
             )
+
+
+def _refuse_unnamed(wanted: Asked, program: Program) -> None:
+    """Raise ConfigError for a parameter whose name no configuration can hold."""
+    unnamed = {each.name: each for each in program.found.unnamed}
+    for word in wanted.overrides if assignment.errand is None else ():
+        key, mark, value = word.partition("=")
+        if mark and key in unnamed:
+            each = unnamed[key]
+            how = "in the file itself"
+            if not isinstance(each.way, Assigned):
+                how = f"anew run {_typed_target(program)} -- {shlex.join(command_line([each], {key: value}))}"
+            raise ConfigError(f"{key} is a name that Python, Hydra or anew keeps for itself. To give it: {how}")
 
 
 def _refuse_options(wanted: Asked, program: Program) -> None:

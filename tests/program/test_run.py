@@ -450,3 +450,28 @@ def test_the_command_that_is_shown_can_be_typed_again(trial: Project) -> None:
         assert (program, words[0]) == ("anew", "run")
         anew(trial, *words)
         assert _last(trial).config == trial.record(number).config
+
+
+def test_names_that_a_configuration_keeps_for_itself_are_given_as_words(trial: Project) -> None:
+    _put(
+        trial,
+        "import argparse\n"
+        "anew = 3\n"
+        "p = argparse.ArgumentParser()\n"
+        "for_all = dict(type=int, default=0)\n"
+        "p.add_argument('--hydra', type=int, default=0)\n"
+        "p.add_argument('--defaults', type=int, default=0)\n"
+        "p.add_argument('--argv', type=int, default=0)\n"
+        "p.add_argument('--class', type=int, default=0)\n"
+        "p.add_argument('--config', type=int, default=0)\n"
+        "p.add_argument('--run', type=int, default=0)\n"
+        "print(sorted(vars(p.parse_args()).items()))\n",
+    )
+    assert "('config', 2)" in anew(trial, "run", "train.py", "config=2", "run=3").stdout
+    assert _last(trial).config == {"config": 2, "run": 3}
+    for name in ("hydra", "defaults", "argv", "class"):
+        refused = anew(trial, "run", "train.py", f"{name}=5", code=2).stderr
+        assert f"anew run train.py -- --{name}=5" in refused
+        assert f"('{name}', 5)" in anew(trial, "run", "train.py", "--", f"--{name}=5").stdout
+    assert "in the file itself" in anew(trial, "run", "train.py", "anew=5", code=2).stderr
+    assert "class is given as a word" in anew(trial, "run", "train.py", "--params").stderr
