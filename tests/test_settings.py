@@ -93,8 +93,8 @@ def test_a_note_that_looks_like_a_number_is_text() -> None:
             "max_total_bytes, exclude.",
         ),
         ({1: 2}, "anew.1", "There is no setting anew.1."),
-        ({"output": "off"}, "anew.output", "anew.output is 'off'; it holds keys: mode, limit_bytes."),
-        ({"output": None}, "anew.output", "anew.output is None; it holds keys: mode, limit_bytes."),
+        ({"output": "off"}, "anew.output", "anew.output is 'off'; it holds keys: mode, limit_bytes, metrics."),
+        ({"output": None}, "anew.output", "anew.output is None; it holds keys: mode, limit_bytes, metrics."),
         ({"output": {"mode": "on"}}, "anew.output.mode", "anew.output.mode is 'on'; it takes one of: fd, sys, off."),
         ({"output": {"mode": True}}, "anew.output.mode", "anew.output.mode is True; it takes one of: fd, sys, off."),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -69,6 +70,13 @@ def capture_command(
         user=user_name(),
         call=call,
     )
+
+
+def typed(command: CommandFacts) -> str:
+    """Return a command line as it is shown; of what `anew run` runs, to be typed again."""
+    if command.entry in ("program", "command"):
+        return f"anew run {shlex.join(command.argv)}"
+    return " ".join(command.argv)
 
 
 def prints_outcome(command: CommandFacts) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 
 import click
@@ -23,6 +24,11 @@ _OWN = ("-h", "--help", "--params", "--json", "--store")
 
 class _AsTyped(click.Command):
     """A command whose words are the program's, but for `--help`, `--params`, `--json` and `--store` before it."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Say what follows the options, which are words of no parameter of click's."""
+        pieces = super().collect_usage_pieces(ctx)
+        return [*pieces, "(PROGRAM.py | -m MODULE) [NAME=VALUE]... [-- WORD]... | [NAME=VALUE]... -- COMMAND [WORD]..."]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take what stands before the program; the rest stays as it is."""
@@ -52,6 +58,7 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     anew run train.py lr=0.1          its parameters, by name
     anew run -m pkg.train lr=0.1      a module
     anew run train.py -m lr=0.1,0.2   a sweep
+    anew run train.py --help          its parameters, and what it says of them
     anew run train.py -- --lr 0.1     words as they are
     anew run -- ./fit.sh {lr} lr=0.1  any command; -m before the -- for a sweep
 
@@ -71,18 +78,43 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     --unrecorded and settings of anew, as with any main.
     """
     wanted = asked(words)
-    if wanted.command is not None and (only_params or as_json):
+    if wanted.command is not None and (only_params or as_json or _asks_for_help(wanted)):
         _print_names(template_of(wanted.overrides, wanted.command, is_partial=True).names, as_json)
         return 0
     if only_params or as_json:
         _print(read_program(wanted.target, is_module=wanted.is_module), as_json)
         return 0
     store = [f"--store={workbench.url}"] if workbench.url else []
-    program = read_program(wanted.target, is_module=wanted.is_module)
-    if program.found.main == "anew":
-        _become_main(wanted, store)
+    if wanted.command is None:
+        program = read_program(wanted.target, is_module=wanted.is_module)
+        if program.found.main == "anew":
+            _become_main(wanted, store)
+        if program.found.main is None and _asks_for_help(wanted):
+            _print_help(program, wanted)
+            return 0
     _become(["-m", _PROGRAMS, *_before(wanted), *store, *wanted.after])
     return 0
+
+
+def _asks_for_help(wanted: Asked) -> bool:
+    return any(word in ("-h", "--help") for word in wanted.overrides)
+
+
+def _print_help(program: Program, wanted: Asked) -> None:
+    """List a program's parameters as `--help` of a main does, with what the program says of them."""
+    target = f"-m {wanted.target}" if wanted.is_module else shlex.quote(wanted.target)
+    say(f"Usage: anew run {target} [NAME=VALUE]... [-- WORD]...")
+    say("")
+    found = program.found
+    if found.parameters:
+        rows = [[each.name, each.type, _default(each), _choices(each), each.help or ""] for each in found.parameters]
+        table(["name", "type", "default", "choices", "help"], rows)
+    else:
+        say("No parameters were found by reading it.")
+    say("")
+    say(f"A sweep: anew run {target} -m NAME=1,2")
+    say(f"The program's own help: anew run {target} -- --help")
+    say("What else a run takes: anew run --help")
 
 
 def _before(wanted: Asked) -> list[str]:

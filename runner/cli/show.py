@@ -12,6 +12,7 @@ from itertools import islice, takewhile
 import click
 
 from anew.runner.attached.media import HISTOGRAM
+from anew.runner.capture.command import typed
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
@@ -92,7 +93,7 @@ def _head(record: RunRecord) -> None:
             ("took", duration(record.duration_s)),
             ("last sign of life", ago(record.heartbeat_at) if _unfinished(record) and record.heartbeat_at else ""),
             ("result", exact(record.result) if record.result is not None else ""),
-            ("command", " ".join(record.command.argv)),
+            ("command", typed(record.command)),
             ("by", record.command.user),
             ("in", record.command.cwd),
             ("overrides", " ".join(record.overrides)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -343,3 +344,109 @@ def test_a_main_of_ours_is_run_as_it_is(trial: Project) -> None:
     assert record.command.argv == ("train.py", "lr=0.5")
     assert record.command.entry == "script"
     assert "leave out --name" in anew(trial, "run", "--name", "x", "train.py", code=2).stderr
+
+
+@pytest.mark.parametrize("words", [("--lr", "0.3"), ("--lr=0.3", "--verbose")])
+def test_options_after_two_dashes_are_the_configurations_values(trial: Project, words: tuple[str, ...]) -> None:
+    _put(trial, TRAIN)
+    assert _printed(anew(trial, "run", "train.py", "--", *words))["lr"] == 0.3
+    is_loud = "--verbose" in words
+    assert _last(trial).config == {"lr": 0.3, "model": "mlp", "verbose": is_loud, "SCALE": 2.0, "SIZES": [1, 2]}
+    assert trial.store.find("lr == 0.01 or lr == 0.1") == []
+    assert "identical" in anew(trial, "rerun", "1").stdout
+    anew(trial, "rerun", "1", "lr=0.25")
+    assert (_last(trial).config["lr"], _last(trial).info["parsed"]["lr"]) == (0.25, 0.25)
+
+
+def test_of_other_words_no_default_is_said_to_be_a_value(trial: Project) -> None:
+    _put(trial, f"{TRAIN}".replace('"--lr", type', '"-l", "--lr", type'))
+    assert _printed(anew(trial, "run", "train.py", "model=cnn", "--", "-l", "0.3"))["lr"] == 0.3
+    assert _last(trial).config == {"model": "cnn", "SCALE": 2.0, "SIZES": [1, 2], "argv": ["-l", "0.3"]}
+    assert "identical" in anew(trial, "rerun", "1").stdout
+    anew(trial, "run", "train.py", "-m", "model=mlp,cnn", "--", "-l", "0.3")
+    jobs = [record for record in trial.store.find() if record.sweep is not None]
+    assert sorted(record.config["model"] for record in jobs) == ["cnn", "mlp"]
+    assert [record.info["parsed"]["lr"] for record in jobs] == [0.3, 0.3]
+    assert not any("lr" in record.config for record in jobs)
+
+
+def test_what_must_be_given_may_be_among_the_words(trial: Project) -> None:
+    text = (
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('data')\np.add_argument('--lr', type=float)\n"
+    )
+    _put(trial, f"{text}print(p.parse_args())\n")
+    done = anew(trial, "run", "train.py", "--", "x.csv", "--lr", "0.3")
+    assert done.stdout.splitlines()[-1] == "Namespace(data='x.csv', lr=0.3)"
+    assert _last(trial).config == {"argv": ["x.csv", "--lr", "0.3"]}
+    assert "lr is given twice" in anew(trial, "run", "train.py", "lr=0.1", "--", "--lr", "0.3", code=2).stderr
+
+
+NEEDY = """\
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("data", help="where it lies")
+parser.add_argument("--lr", type=float, required=True, help="learning rate")
+parser.add_argument("--fast", action="store_true")
+print(parser.parse_args())
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("bad.py",), "anew run bad.py data=VALUE lr=VALUE"),
+        (("-m", "bad"), "anew run -m bad data=VALUE lr=VALUE"),
+        (("bad.py", "--lr", "0.1"), "anew run bad.py lr=0.1. To give words as they are: anew run bad.py -- --lr 0.1"),
+        (("bad.py", "--lr=0.1"), "anew run bad.py lr=0.1. To give words as they are: anew run bad.py -- --lr=0.1"),
+        (("bad.py", "data=x", "--fast"), "anew run bad.py fast=true. "),
+        (("bad.py", "data=x", "-l", "3"), "anew run bad.py data=x -- -l 3"),
+    ],
+)
+def test_what_is_right_is_said_as_it_is_to_be_typed(trial: Project, words: tuple[str, ...], said: str) -> None:
+    _put(trial, NEEDY, "bad.py")
+    done = anew(trial, "run", *words, code=2)
+    assert said in done.stderr
+    assert "Hydra" not in done.stderr
+    assert "usage" not in done.stderr
+    assert not trial.has_runs
+
+
+def test_its_help_is_of_its_parameters(trial: Project) -> None:
+    _put(trial, NEEDY, "bad.py")
+    for word in ("--help", "-h"):
+        said = anew(trial, "run", "bad.py", word).stdout
+        assert "anew run bad.py [NAME=VALUE]" in said
+        assert next(each for each in said.splitlines() if each.startswith("lr")).split() == [
+            "lr", "float", "(required)", "learning", "rate",
+        ]  # fmt: skip
+        assert "powered by" not in said
+    assert "PROGRAM.py" in anew(trial, "run", "--help").stdout
+    assert not trial.has_runs
+
+
+def test_a_search_that_is_told_of_no_number_begins_nothing(trial: Project) -> None:
+    _put(trial, "lr = 0.1\nprint('step: 1 loss:', lr)\n")
+    search = ("-m", "lr=1,2", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2")
+    for words in (("train.py", *search), (*search, "--", "echo", "{lr}")):
+        said = anew(trial, "run", *words, code=2).stderr
+        assert "hydra.sweeper.value=loss" in said
+        assert "--metric" in said
+        assert "anew log" in said
+    assert not trial.has_runs
+    anew(trial, "run", "--metric", r"loss=loss: (\S+)", "train.py", *search, "hydra.sweeper.value=loss")
+    found = [(record.metrics["loss"].last, record.config["lr"]) for record in trial.store.find()]
+    assert [loss for loss, _ in found] == [lr for _, lr in found]
+    assert len(found) == 2
+
+
+def test_the_command_that_is_shown_can_be_typed_again(trial: Project) -> None:
+    _put(trial, "lr = 0.1\nname = 'a'\nprint(name)\n")
+    anew(trial, "run", "train.py", "lr=0.5", "name='a b'")
+    anew(trial, "run", "rate=0.1", "--", "echo", "a b", "{rate}")
+    for number in (1, 2):
+        shown = anew(trial, "show", str(number)).stdout
+        line = next(each for each in shown.splitlines() if each.strip().startswith("command"))
+        program, *words = shlex.split(line.split(maxsplit=1)[1])
+        assert (program, words[0]) == ("anew", "run")
+        anew(trial, *words)
+        assert _last(trial).config == trial.record(number).config

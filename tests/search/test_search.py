@@ -426,7 +426,10 @@ def test_a_failed_trial_is_told_as_one_and_the_search_goes_on(tmp_path: Path, ca
     told = found(tmp_path / "sweep")
     assert told.n_trials == {"COMPLETE": 5, "FAIL": 3}
     assert told.best[0].values == (0.5,)
-    assert "Job 1 of the search failed: main returned 'loss' (str); a search needs a number" in caplog.text
+    assert (
+        "Job 1 came to nothing that the search can compare: main returned 'loss' (str); a search needs a number"
+        in caplog.text
+    )
     assert study_of(tmp_path / "sweep").trial(0).user_attrs["note"].startswith("main returned NaN")
 
 

@@ -74,7 +74,7 @@ def then(version: int) -> dict[str, Any]:
 
 
 def now_said(said: Any, url: str) -> Any:
-    """Return what is said of a store now: of a run that a database never heard the end of, nobody knows that it died."""
+    """Return what is said of a store now: that a run died is not known by a database which never heard its end."""
     if not url.startswith("mongodb"):
         return said
     if isinstance(said, dict):

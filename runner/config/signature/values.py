@@ -112,7 +112,7 @@ def _refuse_missing(spec: TaskSpec, cfg: DictConfig, names: list[str]) -> None:
         words = " ".join(f"{key}=VALUE" for key in missing)
         verb = "is" if len(missing) == 1 else "are"
         raise ConfigError(
-            f"{', '.join(f'{key}=' for key in missing)} {verb} needed: python {_script(spec)} {words}",
+            f"{', '.join(f'{key}=' for key in missing)} {verb} needed: {_started(spec)} {words}",
             keys=tuple(missing),
         )
 
@@ -124,8 +124,10 @@ def _missing_below(cfg: DictConfig, name: str) -> list[str]:
     return sorted(OmegaConf.missing_keys(node)) if nodes.is_open(node) else []
 
 
-def _script(spec: TaskSpec) -> str:
-    return spec.place.rpartition(":")[0].rpartition("/")[2]
+def _started(spec: TaskSpec) -> str:
+    """Return how main is started: as it says by itself, or as a script."""
+    script = spec.place.rpartition(":")[0].rpartition("/")[2]
+    return str(getattr(spec.function, "started_by", f"python {script}"))
 
 
 def _no_parameter(spec: TaskSpec, key: str, names: list[str]) -> ConfigError:
