@@ -57,7 +57,7 @@ def test_a_plan_that_somebody_else_wrote_is_not_added_to(trial: Project) -> None
     plan.write_text("\n".join([lines[0], strange[1]]) + "\n")
     (trial.folder / "runs/sweeps/1/taken/1.1.json").unlink()
 
-    assert "were not written by you" in anew(trial, "sweep", "add", "1", "x=4", code=77).stderr
+    assert "were not written by you" in anew(trial, "sweep", "add", "1", "x=4", code=4).stderr
 
 
 def test_a_job_whose_run_was_deleted_is_not_run_again_but_when_asked(trial: Project) -> None:

@@ -38,13 +38,14 @@ def main(i: int = 0):
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with Ray."""
     folder = tmp_path_factory.mktemp("ray") / "env"
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=WAIT_S)
+    # pip asks a compiler for its version, which makes itself at home
+    variables = {**os.environ, "HOME": str(folder.parent)}
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=WAIT_S, env=variables)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     ours = sysconfig.get_paths()["purelib"]
     (folder / "lib" / version / "site-packages" / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
     made = folder / "bin" / "python"
     command = [str(made), "-m", "pip", "install", "--quiet", "--only-binary=:all:", *NEEDED]
-    variables = {**os.environ, "HOME": str(folder)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, env=variables, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:]
