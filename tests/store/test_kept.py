@@ -152,7 +152,8 @@ def test_what_is_pending_and_deleted_in_a_folder_of_it_can_still_be_had(
     anew: Anew, version: int, project: Path
 ) -> None:
     folder = kept_folder(version, project)
-    assert then(version)["show"]["12"]["observers"] == json.loads(anew("show", "12", "--json"))["observers"]
+    observers = json.loads(anew("show", "12", "--json"))["observers"]
+    assert_still_said(observers, then(version)["show"]["12"]["observers"], "observers")
     anew("restore", "5")
     assert open_store(folder).get(5).status is Status.COMPLETED
 
