@@ -14,7 +14,6 @@ from hydra.core.override_parser.types import (
     ChoiceSweep,
     IntervalSweep,
     Override,
-    Quote,
     QuotedString,
     RangeSweep,
     Sweep,
@@ -24,7 +23,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from anew.runner.config.private.nodes import text_below
-from anew.runner.config.private.sweeps import limits
+from anew.runner.config.private.sweeps import Quote, limits
 from anew.runner.errors import ConfigError
 from anew.runner.search.spaces import Choices, Integers, Parameter, Plain, Reals, Space
 

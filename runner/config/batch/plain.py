@@ -15,10 +15,10 @@ from functools import lru_cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import OverrideType
 from omegaconf import AnyNode, BooleanNode, DictConfig, FloatNode, IntegerNode, OmegaConf, StringNode
 
 from anew.runner.config.private import nodes
+from anew.runner.config.private.sweeps import OverrideType
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.dataclass import dataclass
 

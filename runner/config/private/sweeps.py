@@ -10,6 +10,12 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, RangeSweep
 
+# `OverrideType`: what tells `key=`, `+key=` and `++key=` apart. Instead: the signs that a word begins with.
+from hydra.core.override_parser.types import OverrideType as OverrideType
+
+# `Quote`: what a text is quoted with. Instead: a text with its quotes, parsed.
+from hydra.core.override_parser.types import Quote as Quote
+
 if not hasattr(basic_sweeper.BasicSweeper, "_parse_config"):
     raise ImportError("cannot import name '_parse_config' of 'BasicSweeper' from 'hydra._internal.core_plugins'")
 
