@@ -168,11 +168,11 @@ def test_what_is_on_record_of_ones_own_run_is_configuration(project: Path, monke
     trial = Project(project)
     trial.write(SCRIPT)
     monkeypatch.setenv("OUT", str(project / "exported"))
-    trial.run("anew/observers=[files,export]", "anew.observers.export.folder=${oc.env:OUT}")
+    trial.run("anew/observers=[files,export]", "anew.observers.export.dir=${oc.env:OUT}")
     layout = trial.store.layout.run(1)
     record = RunSource(layout, 1).record
     spec = permitted_spec(layout, read_specs(layout)["export"], record, again="anew sync 1")
-    assert spec["folder"] == str(project / "exported")
+    assert spec["dir"] == str(project / "exported")
     assert spec["_target_"] == "anew.observers.export.ExportObserver"
     done = anew(project, "check")
     assert "left alone" not in done.stdout + done.stderr
@@ -182,12 +182,12 @@ def test_what_is_on_record_of_ones_own_run_is_configuration(project: Path, monke
 def test_what_was_changed_since_is_not(project: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     trial = Project(project)
     trial.write(SCRIPT)
-    trial.run("anew/observers=[files,export]", f"anew.observers.export.folder={project / 'exported'}")
+    trial.run("anew/observers=[files,export]", f"anew.observers.export.dir={project / 'exported'}")
     layout = trial.store.layout.run(1)
     path, name = layout.observers / "export.json", "export"
     told = json.loads(path.read_text())
     if changed == "spec":
-        path.write_text(json.dumps({**told, "folder": "/elsewhere"}))
+        path.write_text(json.dumps({**told, "dir": "/elsewhere"}))
     elif changed == "name":
         path, name = path.rename(path.with_name("other.json")), "other"
     elif changed == "run":

@@ -71,7 +71,7 @@ def test_a_run_that_was_told_to_stop_says_so_everywhere_and_comes_out_the_same_a
     assert json.loads(anew(trial, "list", "--json", "status == PRUNED").stdout)[0]["pruned"] is True
     shown = anew(trial, "sweep", "show").stdout
     assert "1 COMPLETED, 1 PRUNED" in shown
-    assert "1 COMPLETE, 1 PRUNED of 2" in shown
+    assert "2 of 2 jobs begun" in shown
     assert json.loads(anew(trial, "diff", "1", "2", "--json").stdout)["status"] != {}
 
     assert "identical" in anew(trial, "rerun", str(number)).stdout
