@@ -171,7 +171,7 @@ ALL = [
     ),
     Protection(
         "two writers of one journal",
-        STORE + "journal",
+        STORE + "journal_file",
         "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND",
         "os.O_WRONLY | os.O_CREAT | os.O_APPEND",
         "tests/store/test_journal.py::test_two_writers_never_share_a_file",
@@ -241,7 +241,7 @@ ALL = [
     ),
     Protection(
         "half a line that a failed write leaves",
-        STORE + "journal",
+        STORE + "journal_file",
         "            os.ftruncate(self.descriptor, length)",
         "            pass",
         "tests/store/test_journal_faults.py::test_a_short_write_is_taken_back_and_named",
