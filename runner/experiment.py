@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
-from anew.runner.dispatch.given import observers_by_name
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.typed_values import overrides_of
 from anew.runner.kernel.hook import hook
 from anew.runner.records import RunRecord, Status
 from anew.runner.relaunch.plan import Errand, LeftOff, Resume, assignment
-from anew.runner.settings import KEPT
+from anew.runner.settings import KEPT, observers_by_name
 from anew.runner.sweep_records import SweepRecord
 
 if TYPE_CHECKING:

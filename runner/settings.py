@@ -5,9 +5,10 @@ The node is composed with the user's configuration and taken out of it before ma
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -395,3 +396,18 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
         return kind(value)
     words = {bool: "true or false", int: "a whole number from 0 on", float: "a number from 0 on"}
     raise ConfigError(f"{where} is {value!r}; it takes {words.get(kind, kind)}.", key=where)
+
+
+def observers_by_name(observers: Sequence[Any]) -> dict[str, Any]:
+    """Return observers under names that are file names, each its own. Raises ConfigError for what is none."""
+    named: dict[str, Any] = {}
+    for observer in observers:
+        if not callable(observer) and not callable(getattr(observer, "handle", None)):
+            raise ConfigError(
+                f"{observer!r} is no observer: give a function of one event, or a class or instance with handle(event) "
+                "and close(); see anew.Observer"
+            )
+        stem = re.sub(r"\W+", "_", getattr(observer, "__name__", type(observer).__name__)) or "observer"
+        numbered = (f"{stem}_{number}" for number in itertools.count(2))
+        named[stem if stem not in named else next(name for name in numbered if name not in named)] = observer
+    return named

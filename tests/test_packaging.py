@@ -24,10 +24,7 @@ LATE = [
     "anew.runner.config.app",
     "anew.runner.store.folder",
     "anew.runner.capture",
-    # not its `given`, which checks the observers that an experiment is given
-    "anew.runner.dispatch.delivery",
-    "anew.runner.dispatch.follow",
-    "anew.runner.dispatch.specs",
+    "anew.runner.dispatch",
     # not its `journal_ends`, fifty lines of the standard library, which journals of children are looked at with
     "anew.runner.guard.link",
     "anew.runner.guard.output_log",

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from benchmarks.driver import in_units, machine, measure_process
-from benchmarks.peers.adapters import PEERS, Peer
+from benchmarks.peers.adapters import PEERS, Listing, Peer, Reading
 from benchmarks.peers.work import WORKLOADS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -124,10 +124,10 @@ def measured(peers: Sequence[str], workloads: Sequence[str], rounds: int) -> Fou
 def can(name: str, workload: str) -> bool:
     """Whether a peer has what a workload asks of it."""
     kind = PEERS[name]
-    needed = {"find": ("newest", "found"), "back": ("series",)}.get(workload, ())
+    needed = {"find": Listing, "back": Reading}.get(workload, Peer)
     if kind.package == "signac" and workload in ("scalars", "one_by_one", "wide", "crowd"):
         return False  # it has no series
-    return all(getattr(kind, each) is not getattr(Peer, each) for each in needed)
+    return issubclass(kind, needed)
 
 
 class Runner:

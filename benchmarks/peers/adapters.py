@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +18,7 @@ Log = Callable[[Mapping[str, float], int], object]
 """Logs numbers at a step."""
 
 
-class Peer:
+class Peer(ABC):
     """
     A tracker. A store is a folder; `record` may be called several times in a process.
 
@@ -33,21 +34,29 @@ class Peer:
         """Return its version."""
         return metadata.version(self.package) if self.package else ""
 
+    @abstractmethod
     def record(self, store: Path, number: int, main: Callable[[Log], object]) -> None:
         """Record one run with the parameter `x`, which is *number*; when this returns, all of it is on disk."""
-        raise NotImplementedError
 
+
+class Listing(Peer):
+    """One that lists and filters its runs."""
+
+    @abstractmethod
     def newest(self, store: Path) -> object:
         """Return the newest 50 runs, each with its parameter."""
-        raise NotImplementedError
 
+    @abstractmethod
     def found(self, store: Path) -> object:
         """Return the runs with `x >= 10`, by their metric `loss`."""
-        raise NotImplementedError
 
+
+class Reading(Peer):
+    """One that gives its series back."""
+
+    @abstractmethod
     def series(self, store: Path) -> object:
         """Return the steps and values of the metric `loss` of the only run."""
-        raise NotImplementedError
 
 
 class Floor(Peer):
@@ -67,7 +76,7 @@ class Floor(Peer):
         (folder / "end.json").write_text("{}")
 
 
-class Anew(Peer):
+class Anew(Listing, Reading):
     """What is in this working copy."""
 
     SETTINGS = ("anew.system.enabled=false", "anew.quiet=true")
@@ -109,7 +118,7 @@ class Anew(Peer):
         return anew.open_store(str(store))
 
 
-class Sacred(Peer):
+class Sacred(Listing, Reading):
     package = "sacred"
 
     def record(self, store: Path, number: int, main: Callable[[Log], object]) -> None:
@@ -150,7 +159,7 @@ class Sacred(Peer):
         return json.loads((folder / name).read_bytes())
 
 
-class Signac(Peer):
+class Signac(Listing):
     """Has no series; a run is a job with its state point, and a number in its document."""
 
     package = "signac"
@@ -239,7 +248,7 @@ class Trackio(Peer):
         trackio.finish()
 
 
-class Mlflow(Peer):
+class Mlflow(Listing, Reading):
     package = "mlflow"
     slower = 100
 

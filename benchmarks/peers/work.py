@@ -13,9 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmarks.peers.adapters import PEERS, Log, Peer
+from benchmarks.peers.adapters import PEERS, Listing, Log, Peer, Reading
 
 POINTS = 100_000
 WIDE, WIDE_CALLS = 100, 1_000
@@ -80,6 +82,11 @@ def one_by_one(peer: Peer, store: Path) -> Sample:
     return {"p50_s": percentiles[49] / 1e9, "p99_s": percentiles[98] / 1e9}
 
 
+def log_one(value: float, log: Log) -> None:
+    """Log one number."""
+    log({"loss": value}, 0)
+
+
 def many(peer: Peer, store: Path) -> Sample:
     """Many tiny runs in a process, after a first one."""
     peer.record(store, 0, lambda log: log({"loss": 0.0}, 0))
@@ -87,7 +94,7 @@ def many(peer: Peer, store: Path) -> Sample:
     count = max(RUNS // min(peer.slower, 10), 3)
     began = time.perf_counter()
     for number in range(1, count + 1):
-        peer.record(store, number, lambda log, number=number: log({"loss": number / 7}, 0))  # type: ignore[misc]
+        peer.record(store, number, partial(log_one, number / 7))
     elapsed = time.perf_counter() - began
     after = size_of(store)
     return {
@@ -97,17 +104,17 @@ def many(peer: Peer, store: Path) -> Sample:
     }
 
 
-def find(peer: Peer, store: Path) -> Sample:
+def find(peer: Listing, store: Path) -> Sample:
     """Runs listed, filtered and sorted in a process: the first time and warm."""
     for number in range(STORED):
-        peer.record(store, number, lambda log, number=number: log({"loss": number % 17 / 7}, 0))  # type: ignore[misc]
+        peer.record(store, number, partial(log_one, number % 17 / 7))
     return {
         **{f"newest_{name}": value for name, value in read(lambda: peer.newest(store)).items()},
         **{f"found_{name}": value for name, value in read(lambda: peer.found(store)).items()},
     }
 
 
-def back(peer: Peer, store: Path) -> Sample:
+def back(peer: Reading, store: Path) -> Sample:
     """A series read back: the first time and warm."""
     scalars(peer, store)
     return read(lambda: peer.series(store))
@@ -156,7 +163,8 @@ def size_of(folder: Path) -> tuple[int, int]:
     return len(status), sum(each.st_blocks * 512 for each in status)
 
 
-WORKLOADS: Mapping[str, Callable[[Peer, Path], Sample]] = {
+# each takes what `__main__.can` says that it asks of a peer
+WORKLOADS: Mapping[str, Callable[[Any, Path], Sample]] = {
     "start": start,
     "scalars": scalars,
     "one_by_one": one_by_one,

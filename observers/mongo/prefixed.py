@@ -63,6 +63,7 @@ def prefixed(client: MongoClient[dict[str, Any]], name: str, prefix: str, **opti
         def get_collection(self, name: str, *args: Any, **options: Any) -> Collection[dict[str, Any]]:
             return super().get_collection(_named(prefix, name), *args, **options)
 
+        # pymongo's own makes a plain Database; its options go by name, whatever they are called in a later release
         def with_options(self, **changed: Any) -> Any:  # type: ignore[override]
             names = ("codec_options", "read_preference", "write_concern", "read_concern")
             same = {each: getattr(self, each) for each in names}

@@ -43,7 +43,7 @@ def altered(value: T, **changes: Any) -> T:
     """Return a value with some fields changed, as `dataclasses.replace` does; what is not read of it stays unread."""
     reader = reader_of(value)
     if reader is None:
-        return replace(value, **changes)  # type: ignore[type-var]  # it is a dataclass, see above
+        return replace(value, **changes)  # type: ignore[type-var]  # each that is Readable is a dataclass
 
     def read(name: str) -> Mapping[str, Any]:
         values = reader(name)

@@ -11,6 +11,7 @@ import click
 
 from anew.runner.cli.context import Workbench, command
 from anew.runner.errors import RunStateError, StoreError
+from anew.runner.run.handle import RUN_VARIABLE, current_run
 
 _EXAMPLE = "anew log loss=0.2 --step 3"
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -25,9 +26,6 @@ def log_command(workbench: Workbench, values: tuple[str, ...], step: int | None)
 
     What a run printed is shown by: anew logs REF
     """
-    # not at the top: completion and --help are to be quick
-    from anew.runner.run.handle import RUN_VARIABLE, current_run
-
     numbers = dict(_number(each) for each in values)
     folder = os.environ.get(RUN_VARIABLE)
     if not folder:

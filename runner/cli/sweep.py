@@ -170,7 +170,7 @@ def resume_command(
         *([f"anew.sweep.workers={workers}"] if workers else []),
         *(["anew.quiet=true"] if quiet else []),
     ]
-    return _starting().resume(  # type: ignore[no-any-return]
+    ended: int = _starting().resume(
         ref,
         store=workbench.folders,
         failed=failed,
@@ -181,6 +181,7 @@ def resume_command(
         trust_source=trust,
         tell=lambda text: remark(f"anew: {printable(text)}"),
     )
+    return ended
 
 
 @command("add")
@@ -197,7 +198,7 @@ def add_command(workbench: Workbench, ref: str, words: tuple[str, ...], code: st
     wrong = next((each for each in words if "=" not in each or each.lstrip("+~").startswith(("anew.", "hydra"))), None)
     if wrong is not None:
         raise click.UsageError(f"{wrong!r} says nothing of a job; what does is an override, such as lr=0.5")
-    return _starting().add(  # type: ignore[no-any-return]
+    ended: int = _starting().add(
         ref,
         words,
         store=workbench.folders,
@@ -205,6 +206,7 @@ def add_command(workbench: Workbench, ref: str, words: tuple[str, ...], code: st
         trust_source=trust,
         tell=lambda text: remark(f"anew: {printable(text)}"),
     )
+    return ended
 
 
 def _starting() -> ModuleType:

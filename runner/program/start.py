@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from anew.runner.config.private.running import made_parser
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.experiment import Experiment, Main
 from anew.runner.format.typed_values import overrides_of
@@ -193,9 +194,6 @@ def _refuse_options(wanted: Asked, program: Program) -> None:
 
 def _is_flag(option: str) -> bool:
     """Whether an option is one that any main has."""
-    # not at the top: only where an option is typed
-    from anew.runner.config.private.running import made_parser
-
     known = {each for action in made_parser()._actions for each in action.option_strings}
     return option in known or option == "--store" or _is_option(option)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from anew.runner import events as ev
@@ -29,7 +29,7 @@ from anew.runner.store.logged import Told
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
-from anew.runner.store.reading import check_format, journals
+from anew.runner.store.reading import check_format
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import Column, StoredRun
 from anew.runner.store.sweep_copy import Brought, bring
@@ -288,36 +288,11 @@ class FolderStore(RunFolders):
         Raises:
             StoreError: The disk reports a fault.
         """
-        from anew.runner.store.durability import settle, sync_file
-
-        layout = self.layout.run(number)
-        settle()
-        for path in (*journals(layout), layout.output, layout.output_sums):
-            try:
-                sync_file(path)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise cannot("sync", path, error) from error
-        for folder in (layout.events, layout.folder):
-            with suppress(FileNotFoundError):
-                sync_folder(folder)
+        _writing().settle(self.layout.run(number))
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
-        from anew.runner.store.curated import note_curated
-        from anew.runner.store.journal import JournalWriter
-
-        name, body = serial.body(kind, **values)
-        writer = JournalWriter(
-            self.layout.run(run.number).journal(f"{ev.CURATING}{ids.new_uid()}"),
-            clock=lambda: time.time() - run.record.started_at.timestamp(),
-        )
-        try:
-            writer.append(name, body)
-        finally:
-            writer.close()
-        note_curated(self.layout.run(run.number))
+        _writing().add_event(self.layout.run(run.number), run.record.started_at, kind, values)
 
     def just_ended(self, number: int, told: Told | None) -> RunRecord:
         """
@@ -397,3 +372,10 @@ class FolderStore(RunFolders):
 
     def _read(self, number: int, before: Progress | None) -> tuple[RunRecord | None, Progress | None]:
         return read_further(self.layout.run(number), number, before)
+
+
+def _writing() -> ModuleType:
+    """Return what writes of runs after their main; whoever only looks at a store does without what comes with it."""
+    from anew.runner.store import afterwards
+
+    return afterwards

@@ -53,7 +53,7 @@ def configs_noted(note: Callable[[Mapping[str, Any]], object]) -> Iterator[None]
     try:
         yield
     finally:
-        HydraConfig.set_config = original  # type: ignore[method-assign]
+        HydraConfig.set_config = original  # type: ignore[method-assign]  # as it was
 
 
 @contextmanager

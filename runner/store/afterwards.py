@@ -1,0 +1,52 @@
+"""What is written of a run after its main: what was written is settled, and what comes later gets a journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from anew.runner import events as ev
+from anew.runner.format import ids, serial
+from anew.runner.store.curated import note_curated
+from anew.runner.store.durability import settle as settle_writers
+from anew.runner.store.durability import sync_file
+from anew.runner.store.files import cannot, sync_folder
+from anew.runner.store.journal import JournalWriter
+from anew.runner.store.paths import RunLayout
+from anew.runner.store.reading import journals
+
+
+def settle(layout: RunLayout) -> None:
+    """
+    Make what was written of a run survive a power cut, by children and the guard too, before it has an outcome.
+
+    Raises:
+        StoreError: The disk reports a fault.
+    """
+    settle_writers()
+    for path in (*journals(layout), layout.output, layout.output_sums):
+        try:
+            sync_file(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise cannot("sync", path, error) from error
+    for folder in (layout.events, layout.folder):
+        with suppress(FileNotFoundError):
+            sync_folder(folder)
+
+
+def add_event(layout: RunLayout, began: datetime, kind: type[ev.Event], values: Mapping[str, Any]) -> None:
+    """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
+    name, body = serial.body(kind, **values)
+    writer = JournalWriter(
+        layout.journal(f"{ev.CURATING}{ids.new_uid()}"), clock=lambda: time.time() - began.timestamp()
+    )
+    try:
+        writer.append(name, body)
+    finally:
+        writer.close()
+    note_curated(layout)
