@@ -91,8 +91,8 @@ ALL = [
     ),
     Protection(
         "a tag that was removed",
-        STORE + "folder",
-        "        note_curated(self.layout.run(run.number))\n",
+        STORE + "afterwards",
+        "    note_curated(layout)\n",
         "",
         "tests/store/test_damage.py::test_a_tag_or_a_note_that_was_removed_is_noticed",
     ),
