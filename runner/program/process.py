@@ -46,18 +46,62 @@ def run_process(words: Sequence[str], variables: Mapping[str, str]) -> int:
     lifeline, held = os.pipe()
     try:
         with _hang_ups():
-            process = subprocess.Popen(list(words), env=dict(variables), pass_fds=(lifeline,))
+            start = _Start(words, variables, lifeline)
             try:
+                process = start.finished()
                 with suppress(OSError):
                     end_other_with(lifeline, process.pid)
                 code = process.wait()
             except BaseException as error:
-                _end(process, error)
+                if (begun := start.settled()) is not None:
+                    _end(begun, error)
                 raise
     finally:
         os.close(lifeline)
         os.close(held)
     return code if code >= 0 else EXIT_SIGNAL - code
+
+
+class _Start:
+    """
+    The start of a command, in a thread of its own.
+
+    A signal that raises in the main thread would break `Popen` off when the command is there already and nobody knows
+    of it; in no other thread is a handler run.
+    """
+
+    def __init__(self, words: Sequence[str], variables: Mapping[str, str], lifeline: int) -> None:
+        self._words, self._variables, self._lifeline = list(words), dict(variables), lifeline
+        self._process: subprocess.Popen[bytes] | None = None
+        self._error: BaseException | None = None
+        self._is_begun = False
+        # not the thread is waited for: a `join` that a signal breaks off has it pass for ended (Python 3.10 to 3.12)
+        self._is_over = threading.Event()
+
+    def finished(self) -> subprocess.Popen[bytes]:
+        """Start it. Raises OSError where it cannot be started, and whatever a signal raises meanwhile."""
+        self._is_begun = True
+        threading.Thread(target=self._run, name="anew-command").start()
+        self._is_over.wait()
+        if self._process is None:
+            assert self._error is not None
+            raise self._error
+        return self._process
+
+    def settled(self) -> subprocess.Popen[bytes] | None:
+        """Wait for it, whatever comes; return the process, None where there is none."""
+        while self._is_begun and not self._is_over.is_set():
+            with suppress(KeyboardInterrupt, SystemExit):
+                self._is_over.wait()
+        return self._process
+
+    def _run(self) -> None:
+        try:
+            self._process = subprocess.Popen(self._words, env=self._variables, pass_fds=(self._lifeline,))
+        except BaseException as error:  # raised where it is waited for
+            self._error = error
+        finally:
+            self._is_over.set()
 
 
 def _end(process: subprocess.Popen[bytes], why: BaseException) -> None:

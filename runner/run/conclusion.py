@@ -44,8 +44,18 @@ class Outcome:
         course, layout = self._course, self._beginning.claim.layout
         if not course.called and not layout.record.exists():
             return
+        try:
+            self._conclude(course.failure or course.interrupt)
+        except Exception as error:
+            # nobody foresaw it: a run without an outcome must not pass for one that went well
+            if course.ended is None:
+                self._why = f"{type(error).__name__}: {error}"
+                self._note_unkept(course.failure or course.interrupt)
+            raise
+
+    def _conclude(self, failure: BaseException | None) -> None:
+        course = self._course
         self._look_for_losses()
-        failure = course.failure or course.interrupt
         if course.losses and self._beginning.claim.settings.on_loss == "fail" and self._would_complete(failure):
             failure = course.unkept = self._hole()
         course.ended = self._written(failure)

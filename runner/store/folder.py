@@ -10,7 +10,6 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from anew.runner import events as ev
@@ -20,6 +19,7 @@ from anew.runner.format.ids import is_number
 from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.records import FORMAT, RunRecord
+from anew.runner.store import afterwards
 from anew.runner.store.columns import column
 from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
@@ -288,11 +288,11 @@ class FolderStore(RunFolders):
         Raises:
             StoreError: The disk reports a fault.
         """
-        _writing().settle(self.layout.run(number))
+        afterwards.settle(self.layout.run(number))
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
-        _writing().add_event(self.layout.run(run.number), run.record.started_at, kind, values)
+        afterwards.add_event(self.layout.run(run.number), run.record.started_at, kind, values)
 
     def just_ended(self, number: int, told: Told | None) -> RunRecord:
         """
@@ -372,10 +372,3 @@ class FolderStore(RunFolders):
 
     def _read(self, number: int, before: Progress | None) -> tuple[RunRecord | None, Progress | None]:
         return read_further(self.layout.run(number), number, before)
-
-
-def _writing() -> ModuleType:
-    """Return what writes of runs after their main; whoever only looks at a store does without what comes with it."""
-    from anew.runner.store import afterwards
-
-    return afterwards

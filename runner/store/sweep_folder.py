@@ -449,7 +449,7 @@ def _plan_line(number: int, text: bytes) -> PlanLine:
 
 def cause_of(data: bytes) -> str:
     """Return what ended an attempt; earlier versions wrote the plain words. Raises DamagedError."""
-    if not data.startswith(b'{"') and serial.looks_sealed(data) is None and data and b"\0" not in data:
+    if not data.startswith(b"{") and serial.looks_sealed(data) is None and data and b"\0" not in data:
         return data.decode("utf-8", "replace")
     cause = serial.unseal(data).get(_CAUSE)
     if not isinstance(cause, str):

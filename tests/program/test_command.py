@@ -184,6 +184,25 @@ def test_a_signal_reaches_it_and_all_below_it_ends(trial: Project, number: signa
     assert record.status is (Status.FAILED if number == signal.SIGHUP else Status.INTERRUPTED)
 
 
+def test_a_signal_that_comes_while_it_is_started_ends_it_too(tmp_path: Path) -> None:
+    script = """
+import os, signal, subprocess, sys, time
+from anew.runner.program.process import run_process
+class Popen(subprocess.Popen):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        print(self.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+subprocess.Popen = Popen
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+run_process(["sleep", "600"], os.environ)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 143, done.stderr
+    assert not psutil.pid_exists(int(done.stdout))
+
+
 def test_one_that_does_not_listen_is_killed_by_a_second_interrupt(trial: Project) -> None:
     with _started(trial, "bash", "-c", "trap 'echo no' INT; echo $$; while :; do sleep 0.05; done") as process:
         below = psutil.Process(int(_first_line(process)))

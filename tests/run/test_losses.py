@@ -224,6 +224,14 @@ def test_a_run_whose_whole_folder_was_removed_is_not_called_completed(trial: Pro
     assert "has no outcome on record" in done.stderr.splitlines()[-1]
 
 
+def test_what_nobody_foresaw_at_the_end_does_not_pass_for_a_run_that_went_well(trial: Project) -> None:
+    write(trial, "from anew.runner.store import afterwards; afterwards.settle = None")
+    done = trial.run(code=EXIT_UNKEPT)
+
+    assert "TypeError: 'NoneType' object is not callable" in done.stderr
+    assert "has no outcome on record" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("limit", ["(5, 5)", "(5, resource.getrlimit(resource.RLIMIT_NOFILE)[1])"])
 def test_a_run_that_may_open_few_files_is_what_is_said_of_it(trial: Project, limit: str) -> None:
     write(trial, f"many(run); resource.setrlimit(resource.RLIMIT_NOFILE, {limit}); return 1")

@@ -345,7 +345,7 @@ def test_a_resumed_sweep_runs_what_was_asked_for(trial: Project) -> None:
     assert [job.attempts for job in sweep_of(trial).jobs] == [1, 3, 1, 1]
     assert "ValueError: boom" in done.stderr
     wrong = anew(trial, "sweep", "resume", "1", "lr=3", code=2)
-    assert "no setting of anew's" in wrong.stderr
+    assert "'lr=3' is nothing that a sweep can be taken up again with" in wrong.stderr
 
 
 @pytest.mark.parametrize("workers", [(), ("anew.sweep.workers=2",)])
