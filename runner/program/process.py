@@ -81,7 +81,11 @@ class _Start:
     def finished(self) -> subprocess.Popen[bytes]:
         """Start it. Raises OSError where it cannot be started, and whatever a signal raises meanwhile."""
         self._is_begun = True
-        threading.Thread(target=self._run, name="anew-command").start()
+        try:
+            threading.Thread(target=self._run, name="anew-command").start()
+        except RuntimeError:  # there may be no more threads
+            self._is_over.set()
+            raise
         self._is_over.wait()
         if self._process is None:
             assert self._error is not None
