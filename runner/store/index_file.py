@@ -169,6 +169,8 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
             if not _is_ours(database):  # else somebody else was quicker
                 for _, _, text in sorted(_SCHEMA, reverse=True):  # tables, then what is on them
                     database.execute(text)
+                # by which it is told from another one in its place
+                database.execute("INSERT INTO state VALUES ('file', hex(randomblob(16)))")
                 database.execute(f"PRAGMA user_version = {_VERSION}")
     return database
 

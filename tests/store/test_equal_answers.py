@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +15,14 @@ from anew.runner.query.filters import parse_filter
 from anew.runner.query.sorting import sort_records
 from anew.runner.query.tree import passes
 from anew.runner.records import (
-    CommandFacts,
     GitFacts,
     ParentRun,
     RerunOf,
     RunRecord,
-    SourceFacts,
     Status,
     SweepMembership,
 )
-from anew.runner.store import folder, index_ask
-from anew.runner.store.curate import tag
+from anew.runner.store import folder
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.more import Beside
 from tests.helpers.stores import add_run, make_store
@@ -96,8 +92,8 @@ def _some_runs(store: FolderStore, count: int) -> None:
             for name in ("loss", "acc", "n", "loss.min")
             if chance.random() < 0.5
         }
-        git = GitFacts(commit=chance.choice(["abcdef1234", "abcd99", None]), branch="main", dirty=chance.random() < 0.5)
-        changes: dict[str, Any] = {}
+        commit = chance.choice(["abcdef1234", "abcd99", None])
+        changes: dict[str, Any] = {"git": GitFacts(commit=commit, branch="main", dirty=chance.random() < 0.5)}
         if chance.random() < 0.3:
             changes["sweep"] = SweepMembership(id=chance.choice([3, 7, None]), index=0, uid="01sweep" + str(number % 3))
         if uids and chance.random() < 0.3:
@@ -117,7 +113,6 @@ def _some_runs(store: FolderStore, count: int) -> None:
             choices={"m": chance.choice(["small", "big"])},
             info={"z": any_value()} if chance.random() < 0.4 else {},
             note=chance.choice([None, "a fine run"]),
-            pruned=chance.random() < 0.1,
             **changes,
         )
         uids.append(store.get(made).uid)
