@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -32,6 +32,7 @@ from anew.runner.store.stored import StoredRun
 _MOST_HELD = 1_000
 # some file systems count whole seconds
 _YOUNG_NS = 2 * 10**9
+_NONE: Mapping[int, Row] = {}
 Reader = Callable[[int, "Progress | None"], "tuple[RunRecord | None, Progress | None]"]
 
 
@@ -104,15 +105,17 @@ class Index:
         """
         wanted = list(numbers)
         with closing(Look(self.file)) as look:
-            for number, found in self.rows(look, wanted, read):
+            for number, found in self.rows(look, wanted, read, self._held):
                 yield StoredRun(number, found.record if isinstance(found, Row) else found)
 
-    def rows(self, look: Look, wanted: Sequence[int], read: Reader) -> Iterator[tuple[int, Row | RunRecord]]:
-        """Yield what `runs` does; in place of a record that is in the index its row."""
+    def rows(
+        self, look: Look, wanted: Sequence[int], read: Reader, held: Mapping[int, Row] = _NONE
+    ) -> Iterator[tuple[int, Row | RunRecord]]:
+        """Yield what `runs` does; in place of a record that is in the file, or *held*, its row."""
         for position, number in enumerate(wanted):
-            row: Row | RunRecord | None = self._held.get(number)
+            row: Row | RunRecord | None = held.get(number)
             if not isinstance(row, Row) or not row.stamp.holds(f"{self._runs}/{number}"):
-                row = self._read(number, look.row(wanted, position, self._held), read, look)
+                row = self._read(number, look.row(wanted, position, held), read, look)
             if row is not None:
                 yield number, row
 
