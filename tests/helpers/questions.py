@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from anew.runner.format import ids
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.names import More
 from anew.runner.query.sorting import sort_records
@@ -75,6 +76,7 @@ def some_runs(store: FolderStore, count: int, *, going_on: bool = True) -> None:
         return chance.choice(VALUES)
 
     uids: list[str] = []
+    sweeps = [ids.new_uid() for _ in range(3)]
     for number in range(count):
         config = {key: any_value() for key in KEYS if chance.random() < 0.6}
         finite = [value for value in VALUES if isinstance(value, (int, float)) and not isinstance(value, bool)]
@@ -86,7 +88,7 @@ def some_runs(store: FolderStore, count: int, *, going_on: bool = True) -> None:
         commit = chance.choice(["abcdef1234", "abcd99", None])
         changes: dict[str, Any] = {"git": GitFacts(commit=commit, branch="main", dirty=chance.random() < 0.5)}
         if chance.random() < 0.3:
-            changes["sweep"] = SweepMembership(id=chance.choice([3, 7, None]), index=0, uid="01sweep" + str(number % 3))
+            changes["sweep"] = SweepMembership(id=chance.choice([3, 7, None]), index=0, uid=sweeps[number % 3])
         if uids and chance.random() < 0.3:
             changes["rerun_of"] = RerunOf(id=chance.choice([1, 99, None]), uid=chance.choice([*uids, "01gone"]))
         if uids and chance.random() < 0.3:
