@@ -22,6 +22,7 @@ from anew.runner.attached.relations import ParentRun as ParentRun
 from anew.runner.attached.relations import RerunOf as RerunOf
 from anew.runner.attached.relations import Stop as Stop
 from anew.runner.attached.relations import SweepMembership as SweepMembership
+from anew.runner.attached.relations import WhyMembership as WhyMembership
 from anew.runner.attached.unread import Readable as _Readable
 from anew.runner.attached.verdict import Cause as Cause
 from anew.runner.attached.verdict import Verdict as Verdict
@@ -364,6 +365,7 @@ class RunRecord(_Readable):
         parent: The run that it was started in, by its main or by a child process of it.
         pruned: Whether it was told to stop before its end; what it came to is nobody's result outside of its search.
         verdict: How it came out beside the run that it repeats, once that was judged.
+        why: The search for a cause that it is a trial of.
         origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.store.marks`.
         unkept: Why what main returned is not on record; None when it is.
         losses: What else of the run could not be recorded, in sentences.
@@ -408,6 +410,7 @@ class RunRecord(_Readable):
     verdict: Verdict | None = None
     origin_mark: str = ""
     sweep: SweepMembership | None = None
+    why: WhyMembership | None = None
     observers: Mapping[str, ObserverState] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     damage: tuple[Damage, ...] = ()

@@ -351,7 +351,9 @@ def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, A
     )
     if not isinstance(errand, Rerun):
         return origin
-    return replace(origin, rerun_of=errand.rerun_of, seed=errand.seed, torch_threads=errand.torch_threads)
+    return replace(
+        origin, rerun_of=errand.rerun_of, why=errand.why, seed=errand.seed, torch_threads=errand.torch_threads
+    )
 
 
 def _within(errand: Errand) -> Enclosing | None:

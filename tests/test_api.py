@@ -206,6 +206,7 @@ SHOWN: dict[str, Callable[[Path], list[str]]] = {
     "sync SOURCE TARGET": lambda store: ["sync", str(store), str(store.parent / "copies")],
     "tag": lambda store: ["tag", "1-3", "paper"],
     "verify": lambda store: ["verify", "1", "--trust"],
+    "why": lambda store: ["why", "1", "3", "--dry-run", "--trust"],
 }
 
 

@@ -28,7 +28,7 @@ LINE = (
         "cli",
         "foreign",
     ),
-    ("program",),
+    ("program", "why"),
     ("experiment",),
     ("session",),
     (

@@ -19,6 +19,7 @@ _SECTIONS = {
         "list": ("list", "Runs, newest first, with the keys that vary"),
         "show": ("show", "Everything known of a run"),
         "diff": ("diff", "What differs between two runs"),
+        "why": ("why", "Which difference made the difference"),
         "get": ("get", "Files of runs: artifacts, source, inputs, output, configuration"),
         "logs": ("logs", "What a run printed, live with -f"),
         "metrics": ("metrics", "Series of numbers, as a table or CSV"),

@@ -76,6 +76,7 @@ _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "sweep": _sweep,
     "sweep.uid": _sweep_uid,
     "rerun_of": lambda record: record.rerun_of.id if record.rerun_of else None,
+    "why": lambda record: record.why.id if record.why else None,
     "parent": lambda record: record.parent.id if record.parent else None,
     "verdict": lambda record: record.verdict.verdict if record.verdict else None,
     "_id": lambda record: record.foreign.id if record.foreign else None,

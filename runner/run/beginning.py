@@ -160,6 +160,7 @@ def _record(
         note=settings.note,
         sweep=claim.sweep,
         rerun_of=origin.rerun_of,
+        why=origin.why,
         parent=_parent(origin, claim),
         warnings=(*source.notes, *job.notes, *without_source(origin)),
     )

@@ -29,6 +29,7 @@ _KNOWN = re.compile(
             rf"{_SWEEP}/(?:sweep\.json|jobs\.jsonl|stop|multirun\.yaml|optimization_results\.yaml)",
             rf"{_SWEEP}/taken/[0-9]+\.[0-9]+\.(?:json|death|deleted|stop)",
             rf"{_SWEEP}/conductors/[0-9]+(?:\.ended)?\.json",
+            r"whys/[1-9][0-9]*/(?:why|answer)\.json",
             r"objects/sha256/[0-9a-f]{2}/[0-9a-f]{62}|objects/tmp/[^/]+",
             r"trash/retired-[0-9]+",
         )
@@ -40,7 +41,7 @@ _THEIRS = re.compile(
     rf"{_RUN}/files|{_SWEEP}/(?:search|workers|slurm|dask|logs|[0-9]+)|trash/\.purging-[^/]*"
 ).fullmatch
 _FOLDERS = re.compile(
-    rf"{_RUN}(?:/events|/observers)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|objects/tmp|trash"
+    rf"{_RUN}(?:/events|/observers)?|whys(?:/[1-9][0-9]*)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|objects/tmp|trash"
     r"|objects/sha256(?:/[0-9a-f]{2})?"
 ).fullmatch
 

@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from anew.runner.run.watching import watch
     from anew.runner.store.locate import open_store
     from anew.runner.sweep_records import SweepRecord
+    from anew.runner.why.asked import why
+    from anew.runner.why.explanation import Explanation
 
 _HOMES = {
     "AnewError": "errors",
     "Experiment": "experiment",
+    "Explanation": "why.explanation",
     "Observer": "contracts",
     "RerunResult": "rerun.report",
     "Run": "run.handle",
@@ -44,11 +47,13 @@ _HOMES = {
     "open_store": "store.locate",
     "rerun": "rerun.asked",
     "watch": "run.watching",
+    "why": "why.asked",
 }
 
 __all__ = [
     "AnewError",
     "Experiment",
+    "Explanation",
     "Observer",
     "RerunResult",
     "Run",
@@ -59,6 +64,7 @@ __all__ = [
     "open_store",
     "rerun",
     "watch",
+    "why",
 ]
 
 
