@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from anew.runner.cli import offers
+from anew.runner.cli.buckets import print_buckets
 from anew.runner.cli.chosen import say_refused
-from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.histograms import Logged, histograms, histograms_to_json, is_histogram, print_histograms
 from anew.runner.cli.render import csv_rows, remark_damage, remark_error, say, table
 from anew.runner.contracts import MetricSeries
@@ -23,13 +24,24 @@ from anew.runner.wording import short, some
 @command("metrics")
 @click.argument("words", metavar="REF... [NAME]...", nargs=-1, required=True, shell_complete=offers.metrics)
 @click.option("--csv", "as_csv", is_flag=True, help="All points as CSV: metric,step,value,time.")
+@click.option(
+    "--buckets", type=WholeNumber(min=1, max=1_000_000), metavar="N", help="In N buckets: least, mean, greatest."
+)
+@click.option(
+    "--by", type=click.Choice(["step", "time"]), default="step", help="Buckets are equally wide in steps, or in time."
+)
 @json_option
-def metrics_command(workbench: Workbench, words: tuple[str, ...], as_csv: bool, as_json: bool) -> int:
+def metrics_command(
+    workbench: Workbench, words: tuple[str, ...], as_csv: bool, buckets: int | None, by: str, as_json: bool
+) -> int:
     """
     Show the metrics of runs: without a NAME a summary of each, with one every point; of a histogram its range, its mean
     and its standard deviation at each step, and with --json its bins.
 
     Times are in seconds since a run's start. Of several runs, with --json and --csv too, each point says whose it is.
+
+    With --buckets a series of millions of points comes in N rows, each with the least, the mean and the greatest of all
+    points in it, of which none is left out; of several runs they are the same.
     """
     store = workbench.store
     first = choose(store, words[:1])
@@ -38,6 +50,8 @@ def metrics_command(workbench: Workbench, words: tuple[str, ...], as_csv: bool, 
     chosen = choose(store, refs)
     records = [store.get(number) for number in chosen.numbers]
     remark_damage(records, store.url)
+    if buckets is not None:
+        return print_buckets(store, chosen, records, names, buckets=buckets, by=by, as_csv=as_csv, as_json=as_json)
     wanted: dict[int, list[MetricSeries]] = {}
     bins: dict[int, dict[str, list[Logged]]] = {}
     code = say_refused(chosen)

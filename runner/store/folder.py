@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
@@ -20,7 +20,7 @@ from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store import afterwards
-from anew.runner.store.columns import column
+from anew.runner.store.columns import blocks, column
 from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
 from anew.runner.store.further import Progress, read_further
@@ -36,6 +36,9 @@ from anew.runner.store.sweep_copy import Brought, bring
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
 from anew.runner.store.views import view_bytes
+
+if TYPE_CHECKING:
+    from anew.runner.store.cells import Blocks
 
 
 class FolderStore(RunFolders):
@@ -359,6 +362,10 @@ class FolderStore(RunFolders):
     def column(self, number: int, name: str) -> Column | None:
         """Return a metric's points out of the index."""
         return column(self._index.file, number, self.layout.run(number), name)
+
+    def blocks(self, number: int, name: str) -> Blocks | None:
+        """Return what is needed of a metric's points, out of the index."""
+        return blocks(self._index.file, number, self.layout.run(number), name)
 
     def present(self, number: int) -> RunLayout:
         """Return a run's folder, where all of it is."""

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
-_VERSION = 5
+_VERSION = 6
 _SCHEMA = (
     ("table", "columns", "CREATE TABLE columns (run INTEGER, writer TEXT, part INTEGER, data BLOB, crc INTEGER)"),
     ("index", "columns_of", "CREATE UNIQUE INDEX columns_of ON columns (run, writer, part)"),
