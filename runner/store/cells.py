@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from anew.runner.dataclass import dataclass
-from anew.runner.store.stored import Column, as_float
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +31,22 @@ _FIELDS = [
     ("max", "f8"),
     ("sum", "f8"),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    Points of one metric, in the order in which they were logged; arrays where all numbers of them are of one kind.
+
+    Attributes:
+        times: In seconds since the run started.
+        steps: Of 64 bits.
+        values: As they were logged.
+    """
+
+    times: Sequence[float]
+    steps: Sequence[int]
+    values: Sequence[float | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +131,11 @@ def joined(cells: Sequence[Cells]) -> Cells:
 
     found: Cells = np.concatenate(cells) if cells else np.empty(0, np.dtype(_FIELDS))
     return found
+
+
+def as_float(value: float | int) -> float:
+    """Return a number as a float; what is beyond any float as an infinity."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")

@@ -26,12 +26,11 @@ from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.values import number_from_json, number_to_json
-from anew.runner.store.cells import Blocks, cells_of, unpacked
+from anew.runner.store.cells import Blocks, Column, cells_of, unpacked
 from anew.runner.store.following import Following, OddError, Place
 from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import journals
-from anew.runner.store.stored import Column
 
 if TYPE_CHECKING:
     from anew.runner.store.cells import Cells

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
@@ -20,6 +20,7 @@ from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.records import FORMAT, RunRecord
 from anew.runner.store import afterwards
+from anew.runner.store.cells import Blocks, Column
 from anew.runner.store.columns import blocks, column
 from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
@@ -31,14 +32,11 @@ from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
 from anew.runner.store.reading import check_format
 from anew.runner.store.run_folders import RunFolders
-from anew.runner.store.stored import Column, StoredRun
+from anew.runner.store.stored import StoredRun
 from anew.runner.store.sweep_copy import Brought, bring
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
 from anew.runner.store.views import view_bytes
-
-if TYPE_CHECKING:
-    from anew.runner.store.cells import Blocks
 
 
 class FolderStore(RunFolders):

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from anew.runner.contracts import MetricSeries, SeriesBuckets
 from anew.runner.dataclass import dataclass
@@ -18,33 +18,16 @@ from anew.runner.query.found import Found
 from anew.runner.query.sorting import sort_records
 from anew.runner.query.tabular import as_table
 from anew.runner.records import RunRecord
+from anew.runner.store.buckets import bucketed, refuse_odd
+from anew.runner.store.cells import Blocks, Column, as_float
 from anew.runner.store.contents import artifact_of, bind, intact
 from anew.runner.store.related import Related
 from anew.runner.store.sweep_refs import job_of
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import closest, printable, some
 
-if TYPE_CHECKING:
-    from anew.runner.store.cells import Blocks
-
 Point = tuple[float, int, "float | int"]
 """Seconds since the start, step, value as it was logged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """
-    Points of one metric, in the order in which they were logged; arrays where all numbers of them are of one kind.
-
-    Attributes:
-        times: In seconds since the run started.
-        steps: Of 64 bits.
-        values: As they were logged.
-    """
-
-    times: Sequence[float]
-    steps: Sequence[int]
-    values: Sequence[float | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +264,6 @@ class StoredRuns(ABC):
             MetricNotFoundError: None of the runs has a metric; the message lists those that the first one has.
             FilterError: That is no number of buckets, or nothing to have them by.
         """
-        from anew.runner.store.buckets import bucketed, refuse_odd
-
         refuse_odd(buckets, by)
         # a text is a sequence, too
         numbers = [*dict.fromkeys(map(self.resolve, [refs] if isinstance(refs, (str, int)) else refs))]
@@ -302,8 +283,6 @@ class StoredRuns(ABC):
         return self._whole(number, name) if found is None else found
 
     def _whole(self, number: int, name: str) -> Blocks:
-        from anew.runner.store.cells import Blocks
-
         column = self._column(number, name)
         return Blocks.of([] if column is None else [column])
 
@@ -388,11 +367,3 @@ class StoredRuns(ABC):
 def _may_be_foreign(ref: ids.Ref) -> bool:
     """Whether what was read as a reference may be another program's word as well; a whole uid is none."""
     return isinstance(ref, ids.ByNumber) or (isinstance(ref, ids.ByUid) and len(ref.prefix) < ids.UID_LENGTH)
-
-
-def as_float(value: float | int) -> float:
-    """Return a number as a float; what is beyond any float as an infinity."""
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
