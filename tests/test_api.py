@@ -187,6 +187,7 @@ def _program(store: Path) -> Path:
 SHOWN: dict[str, Callable[[Path], list[str]]] = {
     "check": lambda store: ["check"],
     "comment": lambda store: ["comment", "1", "why"],
+    "compare": lambda store: ["compare", "1", "3"],
     "delete": lambda store: ["delete", "1"],
     "diff": lambda store: ["diff", "1", "3"],
     "get": lambda store: ["get", "1", "--output", "--config", "--to", "got"],

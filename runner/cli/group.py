@@ -18,6 +18,7 @@ _SECTIONS = {
     "Look": {
         "list": ("list", "Runs, newest first, with the keys that vary"),
         "show": ("show", "Everything known of a run"),
+        "compare": ("compare", "Several runs side by side"),
         "diff": ("diff", "What differs between two runs"),
         "get": ("get", "Files of runs: artifacts, source, inputs, output, configuration"),
         "logs": ("logs", "What a run printed, live with -f"),
@@ -59,8 +60,7 @@ _ELSEWHERE = {
     "prune": "purge",
     "clean": "purge",
     "undelete": "restore",
-    "compare": "diff",
-    "cmp": "diff",
+    "cmp": "compare",
     "info": "show",
     "describe": "show",
     "inspect": "show",

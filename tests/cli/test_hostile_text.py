@@ -85,6 +85,8 @@ COMMANDS = [
     ["show", "1"],
     ["show", "1", "--full"],
     ["diff", "1", "2"],
+    ["compare", "1", "2", "--all"],
+    ["compare", "1", "2", "--csv"],
     ["metrics", "1"],
     ["metrics", "1", f"loss{EVIL}"],
     ["metrics", "1", "--csv"],
