@@ -88,7 +88,7 @@ def sample_of(values: Sequence[float]) -> Sample:
     """
     n = len(values)
     mean = math.fsum(value / n for value in values)
-    std = math.sqrt(math.fsum((value - mean) ** 2 / (n - 1) for value in values)) if n > 1 else None
+    std = math.hypot(*((value - mean) / math.sqrt(n - 1) for value in values)) if n > 1 else None
     interval = _middle(_means(values, 0)) if n > 1 else None
     return Sample(values=tuple(values), mean=mean, std=std, interval=interval)
 
@@ -108,13 +108,13 @@ def _means(values: Sequence[float], stream: int) -> npt.NDArray[np.float64]:
 
     n = len(values)
     numbers = np.array(values, np.float64)
-    mean = numbers.mean()
+    mean = (numbers / n).sum()
     wide = (numbers - mean) * math.sqrt(n / (n - 1))
     random = np.random.Generator(np.random.PCG64([_SEED, stream]))
     sums = np.zeros(_RESAMPLES)
     for _ in range(n):  # one number of each sample at a time: there may be thousands of runs
-        sums += wide[random.integers(0, n, _RESAMPLES)]
-    means: npt.NDArray[np.float64] = mean + sums / n
+        sums += wide[random.integers(0, n, _RESAMPLES)] / n
+    means: npt.NDArray[np.float64] = mean + sums
     return means
 
 
@@ -138,7 +138,9 @@ def _scipy() -> Any:
     try:
         from scipy import stats
     except ImportError as error:
-        raise MissingExtraError("Welch's t and Mann-Whitney need SciPy. To install it: pip install 'anew[stats]'") from error
+        raise MissingExtraError(
+            "Welch's t and Mann-Whitney need SciPy. To install it: pip install 'anew[stats]'"
+        ) from error
     return stats
 
 
@@ -159,8 +161,10 @@ def sentence(first: str, second: str, a: Sample, b: Sample, found: Difference, d
     Say in one sentence how the second of two samples is beside the first.
 
     Args:
-        first, second: What they are called.
-        a, b: The samples.
+        first: What the first is called.
+        second: What the second is called.
+        a: The first.
+        b: The second.
         found: Their difference.
         direction: Which is better: "minimize" or "maximize"; None when it is not known.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from anew.runner.contracts import SeriesBuckets
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
-from anew.runner.store.cells import SIZE, Blocks, folded, joined, points_of
+from anew.runner.store.cells import Blocks, folded, joined, points_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,10 +141,7 @@ def _read(blocks: Blocks, wanted: npt.NDArray[np.bool_]) -> list[Cells]:
     ends = np.cumsum([len(cells) for cells in blocks.cells])
     mine = np.split(wanted, ends[:-1])
     rows = [row for row, some in enumerate(mine) if some.any()]
-    return [
-        points_of(column)[np.repeat(mine[row], SIZE)[: len(column.times)]]
-        for row, column in zip(rows, blocks.read(rows), strict=True)
-    ]
+    return [points_of(column, mine[row]) for row, column in zip(rows, blocks.read(rows), strict=True)]
 
 
 def _smaller_means(blocks: Blocks, grid: _Grid, last: int) -> npt.NDArray[np.float64]:

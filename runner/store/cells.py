@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Cells = npt.NDArray[np.void]
 
-SIZE = 256
+SIZE = 512
 """How many points a cell has."""
 _FIELDS = [
     ("least_step", "i8"),
@@ -68,16 +68,19 @@ class Blocks:
         return cls([cells_of(each) for each in columns], lambda rows: [columns[row] for row in rows])
 
 
-def points_of(column: Column) -> Cells:
-    """Return points as cells of one each."""
+def points_of(column: Column, wanted: npt.NDArray[np.bool_] | None = None) -> Cells:
+    """Return points as cells of one each; of those cells of `SIZE` that are wanted, or all."""
     import numpy as np
 
-    made = np.empty(len(column.times), np.dtype(_FIELDS))
     values = column.values
-    numbers = np.asarray(values if isinstance(values, array) else [*map(as_float, values)], np.float64)
+    kept: Any = slice(None)
+    if wanted is not None:
+        kept = np.repeat(wanted, SIZE)[: len(column.times)]
+    numbers = np.asarray(values if isinstance(values, array) else [*map(as_float, values)], np.float64)[kept]
+    made = np.empty(len(numbers), np.dtype(_FIELDS))
     odd = np.isnan(numbers)
-    made["least_step"] = made["greatest_step"] = np.asarray(column.steps, np.int64)
-    made["least_time"] = made["greatest_time"] = np.asarray(column.times, np.float64)
+    made["least_step"] = made["greatest_step"] = np.asarray(column.steps, np.int64)[kept]
+    made["least_time"] = made["greatest_time"] = np.asarray(column.times, np.float64)[kept]
     made["count"], made["nan"] = ~odd, odd
     made["min"] = made["max"] = numbers
     made["sum"] = np.where(odd, 0, numbers)
@@ -129,7 +132,9 @@ def joined(cells: Sequence[Cells]) -> Cells:
     """Return cells behind each other."""
     import numpy as np
 
-    found: Cells = np.concatenate(cells) if cells else np.empty(0, np.dtype(_FIELDS))
+    # concatenating what has fields compares the fields of each with those of each
+    data = bytearray().join([np.ascontiguousarray(each).tobytes() for each in cells])
+    found: Cells = np.frombuffer(data, np.dtype(_FIELDS))
     return found
 
 

@@ -19,9 +19,14 @@ from urllib.parse import quote
 from zlib import crc32
 
 _VERSION = 6
+_PAGE_BYTES = 1 << 14
 _SCHEMA = (
-    ("table", "columns", "CREATE TABLE columns (run INTEGER, writer TEXT, part INTEGER, data BLOB, crc INTEGER)"),
-    ("index", "columns_of", "CREATE UNIQUE INDEX columns_of ON columns (run, writer, part)"),
+    (
+        "table",
+        "columns",
+        "CREATE TABLE columns (run INTEGER, writer TEXT, part INTEGER, data BLOB, crc INTEGER, "
+        "PRIMARY KEY (run, writer, part)) WITHOUT ROWID",
+    ),
     (
         "table",
         "runs",
@@ -145,6 +150,8 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
     if not _is_ours(database):
         if database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
             raise sqlite3.DatabaseError("another version's, or somebody else's")
+        # what is long lies in fewer pieces
+        database.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         with database:
             database.execute("BEGIN IMMEDIATE")
             if not _is_ours(database):  # else somebody else was quicker
