@@ -18,7 +18,7 @@ from anew.runner.records import RunRecord
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import lay_out_beside, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import SACRED, Repeat
-from anew.runner.relaunch.pythons import with_paths
+from anew.runner.relaunch.pythons import VARIABLE, with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
 from anew.runner.relaunch.supervise import run_errand
 from anew.runner.store.locate import open_run_folders
@@ -51,7 +51,7 @@ def repeat(
     tell: Callable[[str], object] | None = None,
 ) -> int:
     """
-    Run a recorded run again with further seeds, those behind its own, as a sweep.
+    Run a recorded run, whose configuration has a seed, again with further ones, those behind its own, as a sweep.
 
     Args:
         ref: The run.
@@ -84,7 +84,7 @@ def repeat(
             experiment=record.experiment,
             flags=record.provenance.flags,
             overrides=(*_typed(record), *_pinned(record, words)),
-            words=(*words, _seeds(record, seeds)),
+            words=(*words, f"seed={','.join(map(str, further_seeds(record, seeds)))}"),
             settings=tuple(each for each in record.provenance.settings if not key_of(each).startswith(_OF_THE_RUN)),
             source=record.source if code == "recorded" else None,
             root=record.source.root or "",
@@ -105,6 +105,11 @@ def _refuse_unfit(record: RunRecord, words: Sequence[str], seeds: int, store: Ru
     if given:
         again = as_typed(f"anew rerun {record.id} {given[0]}", store.url)
         raise RerunError(f"{given[0]!r}: --seeds says how many there are. For one in particular: {again}")
+    if not has_own_seed(record.config):
+        raise RerunError(
+            f"The configuration of run {record.id} has no seed, so that no sweep can go over it. One at a time: "
+            f"{as_typed(f'anew rerun {record.id} anew.seed=...', store.url)}"
+        )
     known = {key_of(word) for word in words}
     hidden = [each for each in (*record.overrides, *record.provenance.settings) if REDACTED in each]
     lost = sorted({key_of(each) for each in hidden} - known)
@@ -119,15 +124,14 @@ def _is_seed(word: str) -> bool:
     return key_of(word) in ("seed", "anew.seed")
 
 
-def _seeds(record: RunRecord, count: int) -> str:
-    """Return the override with the seeds behind a run's own, which are the same each time."""
+def further_seeds(record: RunRecord, count: int) -> list[int]:
+    """Return the seeds behind a run's own, which are the same each time."""
     # a root seed that was drawn may be the last that there is
-    found = [(record.seed + more) % _SEEDS for more in range(1, count + 1)]
-    key = "seed" if _has_own_seed(record.config) else "anew.seed"
-    return f"{key}={','.join(map(str, found))}"
+    return [(record.seed + more) % _SEEDS for more in range(1, count + 1)]
 
 
-def _has_own_seed(config: Mapping[str, Any]) -> bool:
+def has_own_seed(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration has a seed, and so can be swept over it: `anew.seed` is one for all jobs of a sweep."""
     return "seed" in config and type(config["seed"]) in (int, type(None))
 
 
@@ -183,5 +187,6 @@ def _run(errand: Repeat, record: RunRecord, place: Sandbox, store: RunFolders) -
     variables = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
     if places.moved:
         variables["GIT_CEILING_DIRECTORIES"] = str(place.folder)
-    variables = with_paths(variables, None, cwd, places)
+    recorded = record.environment.variables.get(VARIABLE) if record.environment else None
+    variables = with_paths(variables, recorded, Path(record.command.cwd), places)
     return run_errand(errand, place, cwd=cwd, variables=variables, stdin=subprocess.DEVNULL).exit_code
