@@ -7,7 +7,7 @@ from typing import Any
 
 from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import print_json
-from anew.runner.cli.render import csv_rows, remark_error, table
+from anew.runner.cli.render import csv_rows, remark_damage, remark_error, table
 from anew.runner.contracts import RunStore, SeriesBuckets
 from anew.runner.errors import MetricNotFoundError
 from anew.runner.format.values import number_to_json
@@ -36,6 +36,7 @@ def print_buckets(
         MetricNotFoundError: The one run that was named has no such metric.
     """
     code = say_refused(chosen)
+    remark_damage(records, store.url)
     runs = [record.uid or record.id or 0 for record in records]
     found: list[SeriesBuckets] = []
     for name in names or dict.fromkeys(name for record in records for name in record.metrics):

@@ -9,7 +9,7 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.buckets import print_buckets
-from anew.runner.cli.chosen import say_refused
+from anew.runner.cli.chosen import light_of, say_refused
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.histograms import Logged, histograms, histograms_to_json, is_histogram, print_histograms
 from anew.runner.cli.render import csv_rows, remark_damage, remark_error, say, table
@@ -45,13 +45,14 @@ def metrics_command(
     """
     store = workbench.store
     first = choose(store, words[:1])
-    known = {name for number in first.numbers[:1] for name in _names(store.get(number))}
+    known = {name for record in light_of(store, first.numbers[:1]) for name in _names(record)}
     refs, names = leading(words, known.__contains__)
     chosen = choose(store, refs)
+    if buckets is not None:
+        light = light_of(store, chosen.numbers)
+        return print_buckets(store, chosen, light, names, buckets=buckets, by=by, as_csv=as_csv, as_json=as_json)
     records = [store.get(number) for number in chosen.numbers]
     remark_damage(records, store.url)
-    if buckets is not None:
-        return print_buckets(store, chosen, records, names, buckets=buckets, by=by, as_csv=as_csv, as_json=as_json)
     wanted: dict[int, list[MetricSeries]] = {}
     bins: dict[int, dict[str, list[Logged]]] = {}
     code = say_refused(chosen)

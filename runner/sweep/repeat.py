@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from anew.runner.errors import RerunError
 from anew.runner.format.override_text import key_of
 from anew.runner.format.redact import REDACTED
@@ -144,6 +142,8 @@ def _typed(record: RunRecord) -> Iterator[str]:
 
 def _pinned(record: RunRecord, words: Sequence[str]) -> list[str]:
     """Return overrides of what would come out otherwise each time, such as ${now:...}: values as they are on record."""
+    import yaml
+
     try:
         written = yaml.safe_load(record.provenance.unresolved or "{}")
     except yaml.YAMLError:
