@@ -105,7 +105,9 @@ def plot_command(
     curves = [
         curve
         for ref in refs
-        for curve in _curves(store, ref, name, in_place=None if as_json else outline if smooth is None else means)
+        for curve in _curves(
+            store, ref, name, in_place=None if as_json or log_x else outline if smooth is None else means
+        )
     ]
     if not curves:
         names = sorted({name for ref in refs for name in _names(store, ref)})
