@@ -7,7 +7,7 @@ from typing import Any
 
 from anew.runner.format.values import exact_form
 from anew.runner.query.columns import UNINTERESTING
-from anew.runner.query.filters import value_of
+from anew.runner.query.names import value_of
 from anew.runner.query.tabular import flatten
 from anew.runner.records import RunRecord
 

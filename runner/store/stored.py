@@ -13,14 +13,16 @@ from anew.runner.contracts import MetricSeries, SeriesBuckets
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RefSyntaxError, RunNotFoundError, StoreError
 from anew.runner.format import ids
-from anew.runner.query import filters
+from anew.runner.query.filters import parse_filter
 from anew.runner.query.found import Found
 from anew.runner.query.sorting import sort_records
 from anew.runner.query.tabular import as_table
+from anew.runner.query.tree import EVERYTHING, Tree, passes
 from anew.runner.records import RunRecord
 from anew.runner.store.buckets import bucketed, refuse_odd
 from anew.runner.store.cells import Blocks, Column, as_float
 from anew.runner.store.contents import artifact_of, bind, intact
+from anew.runner.store.more import Beside
 from anew.runner.store.related import Related
 from anew.runner.store.sweep_refs import job_of
 from anew.runner.store.typed import as_typed
@@ -212,15 +214,17 @@ class StoredRuns(ABC):
         return Found(bind(record, self.open_object) for record in self._found(where, sort, limit))
 
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
-        matches = filters.parse_filter(where).matches if where.strip() else None
+        tree = parse_filter(where).tree
         placed = Related(self).placed
-        if matches is None and sort is None and limit is not None:
+        if tree == EVERYTHING and sort is None and limit is not None:
             return [placed(run.record) for run in self.newest(limit)]
-        records = map(placed, self.records())
-        found: Iterable[RunRecord] = records if matches is None else filter(matches, records)
-        if sort is not None:
-            return sort_records(list(found), sort)[:limit]
-        return list(found)[:limit]
+        more = Beside(self)
+        found = [record for record in map(placed, self.likely(tree)) if passes(tree, record, more)]
+        return (found if sort is None else sort_records(found, sort, more))[:limit]
+
+    def likely(self, tree: Tree) -> Iterator[RunRecord]:
+        """Yield the light records of all runs that may pass a filter, newest first; where nobody can tell, of all."""
+        return self.records()
 
     def metrics(self, ref: str | int, name: str) -> MetricSeries:
         """Return a series; see `RunStore.metrics`."""
