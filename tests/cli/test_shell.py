@@ -77,7 +77,11 @@ def test_programs_get_one_json_value_and_nothing_else(store: FolderStore) -> Non
         ["logs", "1"],
         ["logs", "2", "-f"],
         ["metrics", "1"],
+        ["metrics", "1", "--buckets", "5"],
+        ["lineage", "1"],
+        ["usage", "--compute"],
         ["plot", "1", "2", "loss"],
+        ["plot", "--x", "seed", "--y", "loss"],
         ["check"],
         ["check", "--source"],
     ):
