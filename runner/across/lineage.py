@@ -111,7 +111,7 @@ def _ends(records: Iterable[RunRecord]) -> _Ends:
     found = _Ends()
     for record in records:
         for refs, by_digest in ((record.artifacts, found.made), (record.inputs, found.read)):
-            for sha256 in {ref.sha256 for ref in refs if ref.size}:
+            for sha256 in {ref.sha256 for ref in refs}:
                 by_digest.setdefault(sha256, []).append(record)
     return found
 
