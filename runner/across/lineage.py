@@ -238,7 +238,7 @@ def _state(places: Sequence[str], sha256: str) -> str | None:
         return None
     try:
         return "same" if digest_of(Path(places[0]))[0] == sha256 else "changed"
-    except OSError:
+    except (OSError, ValueError):  # a record may name what no file can be called
         return "gone"
 
 
