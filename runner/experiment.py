@@ -18,7 +18,7 @@ from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.typed_values import overrides_of
 from anew.runner.kernel.hook import hook
 from anew.runner.records import RunRecord, Status
-from anew.runner.relaunch.plan import Errand, LeftOff, Resume, assignment
+from anew.runner.relaunch.plan import Errand, LeftOff, Repeat, Resume, assignment
 from anew.runner.settings import KEPT, observers_by_name
 from anew.runner.sweep_records import SweepRecord
 
@@ -354,7 +354,7 @@ class Main:
             done = session.run_errand(interactive=interactive)
         finally:
             assignment.stage = "done"
-        if isinstance(errand, Resume):
+        if isinstance(errand, (Repeat, Resume)):
             _leave_as_sweep(done)
 
     def _new_session(self, **how: Any) -> Session:

@@ -23,7 +23,7 @@ from anew.runner.events import RunEnded
 from anew.runner.guard.watch import Guard
 from anew.runner.places import STARTED_IN, Places, project_root
 from anew.runner.records import RunRecord, SourceFacts, Status
-from anew.runner.relaunch.plan import Add, Errand, OneJob, Report, Rerun, Resume, surroundings
+from anew.runner.relaunch.plan import Add, Errand, OneJob, Repeat, Report, Rerun, Resume, surroundings
 from anew.runner.run.enclosing import enclosing
 from anew.runner.run.lifecycle import execute
 from anew.runner.run.origin import Claim, Origin
@@ -109,9 +109,11 @@ class Session:
         """Do what this process was started for. Returns and raises as `run_app`."""
         errand = self._errand
         assert errand is not None
-        if isinstance(errand, Resume):
+        if isinstance(errand, (Repeat, Resume)):
             Report(number=0).write(Path(errand.report))
             overrides = errand.merged if isinstance(errand, Add) else errand.overrides
+            if isinstance(errand, Repeat):
+                overrides = (*overrides, *errand.words)
             return self.run(["-m", *errand.flags, *overrides, *errand.settings], interactive=False)
         words = [*errand.flags, *errand.settings]
         return run_app(self._spec, words, self, interactive=interactive, recorded=_recorded(errand))

@@ -113,6 +113,8 @@ class SweepSettings:
         stop_on_failure: Whether no further job begins after one has failed.
         max_jobs: No more jobs than this are begun, in this sweep or in one resumption of it; None for all.
         max_time: No job begins after this: seconds, or a text such as "90s", "30m", "2h"; None for no end.
+        max_cpu: No job begins after those that have ended used so much of processors, in this sweep or in one
+            resumption of it: hours of one core; as `max_time`. None for no end.
         job_timeout: A job that takes longer is ended, and FAILED; as `max_time`. None for no end.
         retries: How often a job is begun again, in this sweep or in one resumption of it, that ended as `retry_on` has.
         retry_on: "failed", "lost", or exit codes as text.
@@ -125,6 +127,7 @@ class SweepSettings:
     stop_on_failure: bool = False
     max_jobs: int | None = None
     max_time: str | None = None
+    max_cpu: str | None = None
     job_timeout: str | None = None
     retries: int = 0
     retry_on: tuple[str, ...] = ("failed", "lost")
@@ -137,13 +140,19 @@ class SweepSettings:
         return None if self.max_time is None else seconds(self.max_time, "anew.sweep.max_time")
 
     @property
+    def max_cpu_s(self) -> float | None:
+        """`max_cpu` in seconds of one core."""
+        return None if self.max_cpu is None else seconds(self.max_cpu, "anew.sweep.max_cpu")
+
+    @property
     def job_timeout_s(self) -> float | None:
         """`job_timeout` in seconds."""
         return None if self.job_timeout is None else seconds(self.job_timeout, "anew.sweep.job_timeout")
 
     def check(self) -> None:
         """Raises ConfigError for what has the right type and makes no sense."""
-        for name, limit_s in (("max_time", self.max_time_s), ("job_timeout", self.job_timeout_s)):
+        for name in ("max_time", "max_cpu", "job_timeout"):
+            limit_s = getattr(self, f"{name}_s")
             if limit_s == 0:
                 raise ConfigError(
                     f"anew.sweep.{name} is {getattr(self, name)!r}, in which no job comes to anything; it takes a time "

@@ -37,6 +37,7 @@ LINE = (
         "sweep",
     ),
     (
+        "across",
         "capture",
         "dispatch",
         "observers",
@@ -101,6 +102,7 @@ HEAVY = {
     "pynvml",
     "regex",
     "rich",
+    "scipy",
     "sklearn",
     "torch",
     "yaml",

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any
 
 import click
 
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
-from anew.runner.cli.render import VERDICT_STYLES, csv_rows, remark, remark_damage, say, status_style, styled, table
+from anew.runner.cli.render import (
+    VERDICT_STYLES,
+    csv_rows,
+    plain_cell,
+    remark,
+    remark_damage,
+    say,
+    status_style,
+    styled,
+    table,
+)
 from anew.runner.contracts import RunStore
 from anew.runner.format.serial import record_to_json
-from anew.runner.format.values import iso
 from anew.runner.query.branches import branches
 from anew.runner.query.columns import MOST_INPUTS, MOST_METRICS, cells_of, shared_metrics, varying_inputs
 from anew.runner.query.doubts import doubtful_names, doubtful_values
 from anew.runner.query.filters import Filter, parse_filter, value_of
 from anew.runner.records import RunRecord
-from anew.runner.wording import ago, duration, exact
+from anew.runner.wording import ago, duration
 
 _NEWEST = 50
 _FIRST_INPUTS = 4
@@ -102,14 +110,7 @@ def _doubt(store: RunStore, found: Sequence[RunRecord], question: Filter, names:
 def _print_csv(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
     within = ["parent"] if any(record.parent for record in records) else []
     names = [*dict.fromkeys(("id", *within, "started", "experiment", "status", "duration", *chosen))]
-    csv_rows(names, ([_plain_cell(value_of(record, name)) for name in names] for record in records))
-
-
-def _plain_cell(value: Any) -> Any:
-    """Return a value in full, as CSV has it: numbers and texts as they are, a time as ISO 8601, the rest as JSON."""
-    if value is None or isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-        return value
-    return iso(value) if isinstance(value, datetime) else exact(value)
+    csv_rows(names, ([plain_cell(value_of(record, name)) for name in names] for record in records))
 
 
 def _without_children(store: RunStore, found: Sequence[RunRecord]) -> list[RunRecord]:

@@ -16,11 +16,13 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
+from anew.runner.format.values import iso
 from anew.runner.records import PRUNED, RunRecord, Status
 from anew.runner.store.typed import as_typed
-from anew.runner.wording import printable
+from anew.runner.wording import exact, printable
 
 _STYLES = {
     "dim": "2",
@@ -119,6 +121,13 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return printable(f"'{value}" if value.startswith(_FORMULA) else value)
+
+
+def plain_cell(value: Any) -> Any:
+    """Return a value in full, as CSV has it: numbers and texts as they are, a time as ISO 8601, the rest as JSON."""
+    if value is None or isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    return iso(value) if isinstance(value, datetime) else exact(value)
 
 
 def remark(text: str) -> None:

@@ -23,6 +23,7 @@ from anew.runner.store.curate import contents
 from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, copy_with_holes, sync_folder
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.marker import move_marker
 from anew.runner.store.paths import FETCHED, TRANSFER, RunLayout
 from anew.runner.store.position import read_cursor
 from anew.runner.store.run_folders import RunFolders
@@ -271,6 +272,7 @@ def _place(layout: RunLayout, target: FolderStore, number: int | None) -> int:
         raise cannot("write", target.root, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    move_marker(target.root)  # another run may have been there
     return int(to.folder.name)
 
 

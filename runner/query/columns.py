@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from anew.runner.format.values import exact_form
-from anew.runner.query.filters import FIELD_NAMES, value_of
+from anew.runner.query.names import FIELD_NAMES, value_of
 from anew.runner.query.tabular import flatten
 from anew.runner.records import RunRecord
 from anew.runner.wording import closest, exact, short

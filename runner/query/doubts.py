@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from anew.runner.query.columns import strangers
-from anew.runner.query.filters import value_of
 from anew.runner.query.literals import Comparison
+from anew.runner.query.names import value_of
 from anew.runner.records import RunRecord
 from anew.runner.wording import closest, in_a_line, some
 

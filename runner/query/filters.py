@@ -1,218 +1,60 @@
 """
-The filter language: `loss < 0.1 and config.model.name == mlp and not tag in [broken, old]`.
+The grammar of the filter language: `loss < 0.1 and config.model.name == mlp and not tag in [broken, old]`.
 
-Names: a metric's name (its last value), or else a key of the configuration; `config.KEY`, `metric.NAME` where that
-could be taken for the other or for one of these: `status`, `experiment`, `tag`, `started`, `ended`, `duration`,
-`result`, `id`, `uid`, `host`, `note`, `seed`, `sweep`, `sweep.uid`, `parent`, `rerun_of`, `verdict`, `_id` (what
-another program, which recorded the run, calls it). A completed run that was told to stop has the status PRUNED.
-Comparisons: `< <= > >= == != ~ in`, `not in`; `~` searches a regular expression, without regard to case. Words: `and`,
-`or`, `not`, parentheses. Values: numbers, `true`, `false`, `none`, quoted or bare words, lists `[a, b]`. For times:
-dates such as `2026-11-01`, local unless they say otherwise, and ages such as `2h` (two hours ago; s, m, h, d, w). For
-durations: seconds, or `2h` again. Patterns are those of the library `regex`, which are Python's; one that takes longer
-than a second over one value is refused.
+Names: a metric's name (its last value; `loss.min`, `loss.at(100)` and the like), or else a key of the configuration, or
+else one of what `names` lists; `config.KEY`, `metric.NAME`, `run.NAME` where one could be taken for the other.
+Comparisons: `< <= > >= == != ~ in`, `not in`, `has(NAME)`; `~` searches a regular expression, without regard to case.
+Words: `and`, `or`, `not`, parentheses. Values: numbers, `true`, `false`, `none`, quoted or bare words, lists `[a, b]`.
+For times: dates such as `2026-11-01`, local unless they say otherwise, `today`, and ages such as `2h` (two hours ago; s,
+m, h, d, w). For durations: seconds, or `2h` again.
 
 A value is read as the kind of thing it is compared with; texts are equal without regard to case, and a quoted value is
 always a text. A list, such as the tags, equals each of its items, and a list with the same items. What a run lacks, or
-cannot be compared, matches nothing but `!=` and `not in`. Nothing is ever evaluated as code.
+cannot be compared, matches nothing but `!=` and `not in`. Nothing is ever evaluated as code. What comes of it is a
+`tree`, whose meaning is the same in every store.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
 from anew.runner.query.literals import AGE, Comparison, Literal, moment, plain
+from anew.runner.query.names import FIELD_NAMES as FIELD_NAMES
+from anew.runner.query.names import FIELDS, PREFIXES, TIMES, places
+from anew.runner.query.names import value_of as value_of
+from anew.runner.query.tree import (
+    EVERYTHING,
+    All,
+    AnyOf,
+    Compare,
+    Has,
+    Not,
+    Pattern,
+    SameList,
+    Search,
+    Tree,
+    joined,
+    passes,
+)
 from anew.runner.records import PRUNED, RunRecord, Status
-from anew.runner.wording import closest, key_name
+from anew.runner.wording import closest
 
-Test = Callable[[RunRecord], bool]
-
-_MISSING: Any = object()
 _TOKEN = re.compile(
     r"\s*(?:(?P<op><=|>=|==|!=|<|>|~|=)|(?P<mark>[()\[\],])|(?P<quoted>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
-    r"|(?P<word>[^\s()\[\],<>=!~\"']+)|(?P<end>$))"
+    r"|(?P<word>[^\s()\[\],<>=!~\"']+(?:(?<=\.at)\(-?\d+\))?)|(?P<end>$))"
 )
 _OPERATORS = ("<", "<=", ">", ">=", "==", "!=", "~", "in", "not in")
 _DEEPEST = 50
+_LONGEST = 50_000
 _LONGEST_PATTERN = 1000
-# What backtracks takes for ever over 40 letters or is done within milliseconds: there is little between.
-_PATTERN_S = 1.0
-
-
-# --- what names mean --------------------------------------------------------------------------------------------
-
-
-def _sweep(record: RunRecord) -> Any:
-    return record.sweep.id if record.sweep else None
-
-
-def _sweep_uid(record: RunRecord) -> Any:
-    return record.sweep.uid if record.sweep else None
-
-
-def _duration(record: RunRecord) -> Any:
-    return record.duration_s
-
-
-_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
-    "id": lambda record: record.id,
-    "uid": lambda record: record.uid,
-    "status": lambda record: record.state,
-    "experiment": lambda record: record.experiment,
-    "tag": lambda record: record.tags,
-    "tags": lambda record: record.tags,
-    "started": lambda record: record.started_at,
-    "ended": lambda record: record.ended_at,
-    "duration": _duration,
-    "duration_s": _duration,
-    "result": lambda record: record.result,
-    "host": lambda record: record.hardware.hostname if record.hardware else None,
-    "note": lambda record: record.note,
-    "seed": lambda record: record.seed,
-    "sweep": _sweep,
-    "sweep.uid": _sweep_uid,
-    "rerun_of": lambda record: record.rerun_of.id if record.rerun_of else None,
-    "why": lambda record: record.why.id if record.why else None,
-    "parent": lambda record: record.parent.id if record.parent else None,
-    "verdict": lambda record: record.verdict.verdict if record.verdict else None,
-    "_id": lambda record: record.foreign.id if record.foreign else None,
-}
 # names whose values are among few words; TIMEOUT is Sacred's, and another word of another program is quoted
 _WORDS = {
     "status": (*Status.__members__, PRUNED, "TIMEOUT"),
     "verdict": ("identical", "close", "different", "stopped", "none"),
 }
-FIELD_NAMES = frozenset(_FIELDS)
-_TIMES = ("started", "ended")
-_TREES: dict[str, Callable[[RunRecord], Any]] = {
-    "config": lambda record: record.config,
-    "result": lambda record: record.result,
-    "info": lambda record: record.info,
-    "choices": lambda record: record.choices,
-}
-
-
-def value_of(record: RunRecord, name: str) -> Any:
-    """Return what *name* is for a run, or None when it lacks it."""
-    value = _lookup(record, name)
-    return None if value is _MISSING else value
-
-
-def _lookup(record: RunRecord, name: str) -> Any:
-    if name.startswith("metric."):
-        return _metric(record, name.removeprefix("metric."))
-    tree, dot, path = name.partition(".")
-    if dot and tree in _TREES:
-        return _below(_TREES[tree](record), path)
-    if name in _FIELDS:
-        return _FIELDS[name](record)
-    value = _metric(record, name)
-    return _below(record.config, name) if value is _MISSING else value
-
-
-def _metric(record: RunRecord, name: str) -> Any:
-    metric = record.metrics.get(name)
-    return _MISSING if metric is None else metric.last
-
-
-def _below(value: Any, path: str) -> Any:
-    """Return what stands at a dotted path of key names; a key with a dot in it is found by its letters, too."""
-    if not path:
-        return value
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        head, _, rest = path.partition(".")
-        # no more digits than an index can have: Python refuses to read thousands
-        inside = head.isascii() and head.isdecimal() and len(head) < 10 and int(head) < len(value)
-        return _below(value[int(head)], rest) if inside else _MISSING
-    if not isinstance(value, Mapping):
-        return _MISSING
-    for key, item in value.items():
-        name = key_name(key)
-        if path == name:
-            return item
-        if path.startswith(f"{name}.") and (found := _below(item, path[len(name) + 1 :])) is not _MISSING:
-            return found
-    return value.get(path, _MISSING)
-
-
-# --- comparing --------------------------------------------------------------------------------------------------
-
-
-def _compare(value: Any, operator: str, literal: Literal) -> bool:
-    if isinstance(value, (list, tuple)) and operator in ("==", "!=", "~"):
-        found = any(_compare(item, "==" if operator == "!=" else operator, literal) for item in value)
-        return found != (operator == "!=")
-    if operator == "~":
-        return value is not None and _found(literal.text, value)
-    other = literal.like(value)
-    if operator in ("==", "!="):
-        same = value.lower() == other.lower() if isinstance(value, str) and isinstance(other, str) else value == other
-        return bool(same and isinstance(value, bool) == isinstance(other, bool)) == (operator == "==")
-    try:
-        return bool(_ORDER[operator](value, other))
-    except TypeError:
-        return False
-
-
-def _found(pattern: str, value: Any) -> bool:
-    import regex  # 15 ms, for those who ask for it
-
-    text = str(value)
-    try:
-        return regex.search(pattern, text, regex.IGNORECASE, timeout=_PATTERN_S) is not None
-    except TimeoutError:
-        raise FilterError(
-            f"The pattern {pattern!r} takes longer than {_PATTERN_S:g} s over the value {text[:60]!r}, since it can be "
-            "matched in very many ways. Repeat nothing that is itself a repetition, such as (a+)+",
-            pattern=pattern,
-        ) from None
-    except (regex.error, MemoryError, RecursionError) as error:
-        why = str(error) or "it goes on without an end"
-        raise FilterError(f"The pattern {pattern!r} cannot be looked for: {why}.", pattern=pattern) from None
-
-
-_ORDER: dict[str, Callable[[Any, Any], Any]] = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
-
-def _comparison(name: str, operator: str, literal: Literal) -> Test:
-    def test(record: RunRecord) -> bool:
-        value = _lookup(record, name)
-        return operator == "!=" if value is _MISSING else _compare(value, operator, literal)
-
-    return test
-
-
-def _membership(name: str, literals: Sequence[Literal]) -> Test:
-    def test(record: RunRecord) -> bool:
-        value = _lookup(record, name)
-        return value is not _MISSING and any(_compare(value, "==", literal) for literal in literals)
-
-    return test
-
-
-def _equal_lists(name: str, literals: Sequence[Literal]) -> Test:
-    def test(record: RunRecord) -> bool:
-        value = _lookup(record, name)
-        return (
-            isinstance(value, (list, tuple))
-            and len(value) == len(literals)
-            and all(_compare(item, "==", literal) for item, literal in zip(value, literals, strict=True))
-        )
-
-    return test
-
-
-def _negated(test: Test) -> Test:
-    return lambda record: not test(record)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
@@ -220,11 +62,15 @@ def _negated(test: Test) -> Test:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter, read; `matches` tells whether a run passes it, `comparisons` are all that it makes."""
+    """A filter, read: as a tree; `comparisons` are all that it makes."""
 
     text: str
-    matches: Test
-    comparisons: tuple[Comparison, ...]
+    tree: Tree
+    comparisons: tuple[Comparison, ...] = ()
+
+    def matches(self, record: RunRecord) -> bool:
+        """Whether a run passes it, as far as the record tells. Raises FilterError as `tree.passes` does."""
+        return passes(self.tree, record)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -240,12 +86,14 @@ def parse_filter(text: str) -> Filter:
         FilterError: The text is no filter; the message shows where and says what would be right.
     """
     if not text.strip():
-        return Filter(text, lambda record: True, ())
+        return Filter(text, EVERYTHING)
+    if len(text) > _LONGEST:
+        raise FilterError(f"The filter has {len(text):,} letters; {_LONGEST:,} are read. To name many runs, tag them.")
     parser = _Parser(text)
-    test = parser.alternatives()
+    tree = parser.alternatives()
     if parser.kind != "end":
         raise parser.error("expected 'and', 'or' or the end")
-    return Filter(text, test, tuple(parser.comparisons))
+    return Filter(text, tree, tuple(parser.comparisons))
 
 
 class _Parser:
@@ -284,55 +132,73 @@ class _Parser:
     def _is(self, *words: str) -> bool:
         return self.kind in ("word", "mark", "op") and self.token.lower() in words
 
-    def alternatives(self) -> Test:
-        tests = [self._conjunction()]
+    def alternatives(self) -> Tree:
+        """Read a whole filter, or one in parentheses."""
+        parts = [self._conjunction()]
         while self._is("or"):
             self._advance()
-            tests.append(self._conjunction())
-        return tests[0] if len(tests) == 1 else lambda record: any(test(record) for test in tests)
+            parts.append(self._conjunction())
+        return joined(parts)
 
-    def _conjunction(self) -> Test:
-        tests = [self._negation()]
+    def _conjunction(self) -> Tree:
+        parts = [self._negation()]
         while self._is("and"):
             self._advance()
-            tests.append(self._negation())
-        return tests[0] if len(tests) == 1 else lambda record: all(test(record) for test in tests)
+            parts.append(self._negation())
+        return parts[0] if len(parts) == 1 else All(tuple(parts))
 
-    def _negation(self) -> Test:
+    def _negation(self) -> Tree:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise self.error(f"more than {_DEEPEST} parentheses and nots are inside each other")
+        tree: Tree
         if self._is("not"):
             self._advance()
-            test = _negated(self._negation())
+            tree = Not(self._negation())
         elif self._is("("):
             self._advance()
-            test = self.alternatives()
+            tree = self.alternatives()
             self._expect(")")
         else:
-            test = self._comparison()
+            tree = self._comparison()
         self._depth -= 1
-        return test
+        return tree
 
-    def _comparison(self) -> Test:
+    def _comparison(self) -> Tree:
+        asks_has = self.kind == "word" and self.token.lower() == "has" and self._text[self._at :].lstrip()[:1] == "("
+        if asks_has:
+            self._advance()
+            self._advance()
+        name = self._name()
+        if asks_has:
+            self._expect(")")
+            self.comparisons.append(Comparison(name, "has", Literal("", False)))
+            return Has(name)
+        operator = self._operator(name)
+        if operator in ("in", "not in"):
+            some = joined([Compare(name, "==", each) for each in self._list(name)] or [AnyOf(())])
+            return some if operator == "in" else Not(some)
+        if operator in ("==", "!=") and self._is("["):
+            same = SameList(name, tuple(self._list(name)))
+            return same if operator == "==" else Not(same)
+        if operator == "~":
+            self._check_pattern()
+            return Search(name, Pattern(self._literal(name, operator).text))
+        self._check_value(name)
+        literal = self._literal(name, operator)
+        return Not(Compare(name, "==", literal)) if operator == "!=" else Compare(name, operator, literal)
+
+    def _name(self) -> str:
         if self.kind not in ("word", "quoted") or self._is("and", "or", "in"):
             raise self.error("expected a name such as loss, status or config.lr")
         name = _unquoted(self.token) if self.kind == "quoted" else self.token
         self._check_name(name)
+        try:
+            places(name)
+        except FilterError as error:
+            raise self.error(f"{str(error)[0].lower()}{str(error)[1:]}") from None
         self._advance()
-        operator = self._operator(name)
-        if operator in ("in", "not in"):
-            test = _membership(name, self._list(name))
-            return test if operator == "in" else _negated(test)
-        if operator in ("==", "!=") and self._is("["):
-            test = _equal_lists(name, self._list(name))
-            return test if operator == "==" else _negated(test)
-        if operator == "~":
-            self._check_pattern()
-        else:
-            self._check_value(name)
-        literal = self._literal(name, operator)
-        return _comparison(name, operator, literal)
+        return name
 
     def _operator(self, name: str) -> str:
         operator = self.token.lower()
@@ -350,9 +216,9 @@ class _Parser:
         if self.kind == "word" and name[-1].isdigit() and isinstance(plain(name), (int, float)):
             raise self.error("expected a name, and the value after it, as in: loss < 0.1")
         head, dot, _ = name.partition(".")
-        if dot and head not in (*_TREES, "metric") and (near := closest(head, (*_TREES, "metric"))):
+        if dot and head not in PREFIXES and name not in FIELD_NAMES and (near := closest(head, PREFIXES[:-2])):
             raise self.error(f"there is no {head!r}; did you mean {near!r}?")
-        if not dot and name not in _FIELDS and (near := closest(name, _FIELDS)) and _close(name, near):
+        if not dot and name not in FIELD_NAMES and (near := closest(name, FIELDS)) and _close(name, near):
             raise self.error(f"there is no {name!r}; did you mean {near!r}? (for a metric of that name: metric.{name})")
 
     def _value(self) -> str:
@@ -374,9 +240,9 @@ class _Parser:
     def _check_value(self, name: str) -> None:
         """Refuse what the name can never be."""
         text = self._value()
-        if name in _TIMES and text.lower() not in ("none", "null") and moment(text) is None:
+        if name in TIMES and text.lower() not in ("none", "null") and moment(text) is None:
             raise self.error(
-                "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30' or 2h for two hours ago"
+                "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30', today, or 2h for two hours ago"
             )
         if self.kind != "quoted" and text.lower() not in map(str.lower, _WORDS.get(name, (text,))):
             raise self.error(f"there is no {name} {text!r}; there are: {', '.join(_WORDS[name])}")

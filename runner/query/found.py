@@ -6,7 +6,7 @@ from typing import Any, SupportsIndex, overload
 
 from anew.runner.markup.tables import MOST_ROWS, grid, seconds
 from anew.runner.query.columns import shared_metrics, varying_inputs
-from anew.runner.query.filters import value_of
+from anew.runner.query.names import value_of
 from anew.runner.records import RunRecord
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from anew.runner.dataclass import dataclass
 
 AGE = re.compile(r"-?(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)(?:\s*ago)?")
+_DAYS = {"today": 0, "yesterday": 1}
 _AGES = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -54,9 +55,14 @@ def plain(text: str) -> Any:
 
 
 def moment(text: str) -> datetime | None:
-    """Return the time that a date or an age stands for; None for any other text."""
+    """Return the time that a date, a day or an age stands for; None for any other text."""
     if (age := _age(text)) is not None:
         return _ago(age)
+    if (days := _DAYS.get(text.lower())) is not None:
+        begin = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        return (begin - timedelta(days=days)).astimezone()
+    if text.lower() == "now":
+        return _ago(0)
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
         return found if found.tzinfo else found.astimezone()

@@ -126,6 +126,18 @@ class Add(Resume):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Repeat(Errand):
+    """
+    Run a recorded run again with other seeds, as a sweep.
+
+    Attributes:
+        words: Overrides on top, with the seeds among them.
+    """
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OneJob(Errand):
     """
     Run one job of a sweep.
@@ -182,7 +194,7 @@ def surroundings() -> Surroundings | None:
         return None
 
 
-_KINDS: dict[str, type[Errand]] = {kind.__name__: kind for kind in (Rerun, Resume, Add, OneJob)}
+_KINDS: dict[str, type[Errand]] = {kind.__name__: kind for kind in (Rerun, Resume, Add, Repeat, OneJob)}
 
 
 def read_errand(path: Path) -> Errand:

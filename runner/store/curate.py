@@ -20,6 +20,7 @@ from anew.runner.format.values import flaw_of_tags
 from anew.runner.query.filters import parse_filter
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
+from anew.runner.store.marker import move_marker
 from anew.runner.store.paths import PURGING, RunLayout
 from anew.runner.store.reading import may_live, read_run
 from anew.runner.store.stored import StoredRun
@@ -149,6 +150,7 @@ def restore(store: RunFolders, ref: str | int) -> int:
     store.refuse_removal()
     number = number_in_trash(store, ref)
     _move(store.layout.trashed(number).folder, store.layout.run(number).folder)
+    move_marker(store.layout.root)
     return number
 
 

@@ -16,6 +16,7 @@ from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
 from anew.runner.store.files import read_regular, replace_whole
+from anew.runner.store.marker import move_marker
 from anew.runner.store.paths import RunLayout
 
 _MOST_BYTES = 64 * 2**20
@@ -28,6 +29,13 @@ def note_curated(layout: RunLayout) -> None:
     Raises:
         StoreError: It cannot be written.
     """
+    try:
+        _note(layout)
+    finally:
+        move_marker(layout.folder.parent)
+
+
+def _note(layout: RunLayout) -> None:
     try:
         before = read_curated(layout)
     except (OSError, DamagedError):

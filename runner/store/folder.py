@@ -18,20 +18,27 @@ from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
 from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
-from anew.runner.records import FORMAT, RunRecord
+from anew.runner.query.filters import parse_filter
+from anew.runner.query.names import value_of
+from anew.runner.query.tree import EVERYTHING
+from anew.runner.records import FORMAT, ParentRun, RerunOf, RunRecord, SweepMembership
 from anew.runner.store import afterwards
-from anew.runner.store.columns import column
+from anew.runner.store.cells import Blocks, Column
+from anew.runner.store.columns import blocks, column
 from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
 from anew.runner.store.further import Progress, read_further
-from anew.runner.store.index import Index
+from anew.runner.store.index import Index, gone
+from anew.runner.store.index_ask import FEW, Asked
 from anew.runner.store.logged import Told
+from anew.runner.store.more import Beside
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
 from anew.runner.store.reading import check_format
+from anew.runner.store.related import Related
 from anew.runner.store.run_folders import RunFolders
-from anew.runner.store.stored import Column, StoredRun
+from anew.runner.store.stored import StoredRun
 from anew.runner.store.sweep_copy import Brought, bring
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
@@ -334,6 +341,31 @@ class FolderStore(RunFolders):
         wanted = [number for number in numbers if self.layout.run(number).folder.exists()]
         return {run.number: self._named(run).record for run in self._index.runs(wanted, self._read)}
 
+    def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
+        """Return the runs that match, out of the index where there are many."""
+        tree = parse_filter(where).tree
+        if (tree == EVERYTHING and sort is None) or len(os.listdir(self.root)) <= FEW:
+            return super()._found(where, sort, limit)
+        related, more = Related(self), Beside(self)
+        asked = Asked(
+            self._index,
+            self.root,
+            self._read,
+            named=lambda number, record: related.placed(self._named(StoredRun(number, record)).record),
+            more=more,
+            here=lambda name, uid, number: self._called(related, name, uid, number),
+        )
+        found = asked.runs(tree, sort, limit)
+        return super()._found(where, sort, limit) if found is None else found
+
+    def _called(self, related: Related, name: str, uid: str, number: int | None) -> Any:
+        """Return what another run, or a sweep, that a record names is called here."""
+        blank = gone(0)
+        if name.startswith("sweep"):
+            return value_of(self.named(replace(blank, sweep=SweepMembership(id=number, index=0, uid=uid))), name)
+        relation = {"parent": ParentRun, "rerun_of": RerunOf}[name](id=number, uid=uid)
+        return value_of(related.placed(replace(blank, **{name: relation})), name)
+
     def of_uid(self, prefix: str) -> list[int]:
         """Return the numbers, ascending, of the runs whose uid begins so."""
         found = {number for number in self._index.find_uid(prefix) if self.layout.run(number).record.exists()}
@@ -359,6 +391,10 @@ class FolderStore(RunFolders):
     def column(self, number: int, name: str) -> Column | None:
         """Return a metric's points out of the index."""
         return column(self._index.file, number, self.layout.run(number), name)
+
+    def blocks(self, number: int, name: str) -> Blocks | None:
+        """Return what is needed of a metric's points, out of the index."""
+        return blocks(self._index.file, number, self.layout.run(number), name)
 
     def present(self, number: int) -> RunLayout:
         """Return a run's folder, where all of it is."""

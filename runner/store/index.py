@@ -9,28 +9,25 @@ what it has written since is read. Every row has its checksum: what is odd is re
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from anew.runner.dataclass import dataclass
 from anew.runner.format import light
 from anew.runner.format.ids import is_number
 from anew.runner.records import CommandFacts, RunRecord, Status
 from anew.runner.store import stamps
 from anew.runner.store.further import Progress
-from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
+from anew.runner.store.index_file import IndexFile
+from anew.runner.store.index_look import Look, Row
 from anew.runner.store.stamps import NEVER, Stamp
 from anew.runner.store.stored import StoredRun
 
-_FIRST, _AT_A_TIME = 64, 512
 # of so many runs the rows are held in memory, some 5 KB each
-_MOST_HELD = 10_000
-_COLUMNS = "id, uid, stamp, record, follow, crc"
+_MOST_HELD = 1_000
 Reader = Callable[[int, "Progress | None"], "tuple[RunRecord | None, Progress | None]"]
 
 
@@ -49,7 +46,7 @@ class Index:
     def __init__(self, path: Path, runs: Path) -> None:
         self.file = IndexFile(path)
         self._runs = runs
-        self._held: dict[int, _Row] = {}
+        self._held: dict[int, Row] = {}
 
     def numbers(self) -> list[int]:
         """Return the numbers of all run folders, newest first."""
@@ -67,17 +64,20 @@ class Index:
             read: Gives a run's record, or None, and how far it was read, given how far it was read before.
         """
         wanted = list(numbers)
-        with closing(_Look(self.file)) as look:
-            for position, number in enumerate(wanted):
-                row: _Row | RunRecord | None = self._held.get(number)
-                if not isinstance(row, _Row) or not row.stamp.holds(f"{self._runs}/{number}"):
-                    row = self._read(number, look.row(wanted, position, self._held), read, look)
-                if isinstance(row, _Row):
-                    yield StoredRun(number, row.record)
-                elif row is not None:
-                    yield StoredRun(number, row)
+        with closing(Look(self.file)) as look:
+            for number, found in self.rows(look, wanted, read):
+                yield StoredRun(number, found.record if isinstance(found, Row) else found)
 
-    def _read(self, number: int, known: tuple[Any, ...] | None, read: Reader, look: _Look) -> _Row | RunRecord | None:
+    def rows(self, look: Look, wanted: Sequence[int], read: Reader) -> Iterator[tuple[int, Row | RunRecord]]:
+        """Yield what `runs` does; in place of a record that is in the index its row."""
+        for position, number in enumerate(wanted):
+            row: Row | RunRecord | None = self._held.get(number)
+            if not isinstance(row, Row) or not row.stamp.holds(f"{self._runs}/{number}"):
+                row = self._read(number, look.row(wanted, position, self._held), read, look)
+            if row is not None:
+                yield number, row
+
+    def _read(self, number: int, known: tuple[Any, ...] | None, read: Reader, look: Look) -> Row | RunRecord | None:
         """Return a run's row, out of the file or made afresh; of a run that may change without a trace its record."""
         folder = f"{self._runs}/{number}"
         row = known and self._row(known, read)
@@ -93,25 +93,26 @@ class Index:
                 return record
             if progress is not None:
                 if before is None or before.places != progress.places:
-                    look.note(_Row(number, record.uid, NEVER, light.to_text(progress.record), progress.text, record))
+                    text = light.to_text(progress.record)
+                    look.note(Row(number, record.uid, NEVER, text, progress.text, record), record)
                 return record
             if stamp is None or not record.status.final:
                 return record
             row = self._row((number, record.uid, stamp.text, light.to_text(record), ""), read)
-            look.note(row)
+            look.note(row, record)
         if len(self._held) < _MOST_HELD or number in self._held:
             self._held[number] = row
         return row
 
     @staticmethod
-    def _row(values: tuple[Any, ...], read: Reader) -> _Row:
+    def _row(values: tuple[Any, ...], read: Reader) -> Row:
         number, uid, stamp, text, follow = values
-        record = light.of_text(text, lambda: read(number, None)[0] or _gone(number))
-        return _Row(number, uid, Stamp.of_text(stamp), text, follow, record)
+        record = light.of_text(text, lambda: read(number, None)[0] or gone(number))
+        return Row(number, uid, Stamp.of_text(stamp), text, follow, record)
 
     def find_uid(self, prefix: str) -> list[int]:
         """Return the numbers of indexed runs whose uid begins so; the answer may be out of date."""
-        with closing(_Look(self.file)) as look:
+        with closing(Look(self.file)) as look:
             return [row[0] for row in look.sound("uid >= ? AND uid < ?", [prefix, f"{prefix}~"])]
 
     def flaw(self) -> str:
@@ -124,84 +125,7 @@ class Index:
         self.file.forget()
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A run in the index, and its record, whose parts are read when they are asked for."""
-
-    number: int
-    uid: str
-    stamp: Stamp
-    text: str
-    follow: str
-    record: RunRecord
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """What the file holds of it."""
-        return sealed(self.number, self.uid, self.stamp.text, self.text, self.follow)
-
-
-class _Look:
-    """One look at the file, opened when a row is first wanted of it; what is new is written a few hundred at a time."""
-
-    def __init__(self, file: IndexFile) -> None:
-        self._file = file
-        self._opened: sqlite3.Connection | None = None
-        self._known: dict[int, tuple[Any, ...]] = {}
-        self._asked = -1
-        self._size = _FIRST
-        self._fresh: list[_Row] = []
-        self._doubted = False
-
-    def _database(self) -> sqlite3.Connection:
-        if self._opened is None:
-            self._opened = self._file.open()
-        return self._opened
-
-    def row(self, wanted: Sequence[int], position: int, held: Mapping[int, _Row]) -> tuple[Any, ...] | None:
-        """Return what the file knows of the run at a place of those that are wanted, and fetch the next ones, too."""
-        if position > self._asked:
-            self._asked = min(position + self._size, len(wanted)) - 1
-            self._size = _AT_A_TIME
-            some = [wanted[position], *(each for each in wanted[position + 1 : self._asked + 1] if each not in held)]
-            rows = self.sound(f"id IN ({','.join('?' * len(some))})", some)
-            self._known = {row[0]: row for row in rows}
-        return self._known.get(wanted[position])
-
-    def sound(self, where: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Return rows that are as they were written; after any other the file is not trusted any further."""
-        try:
-            rows = self._database().execute(f"SELECT {_COLUMNS} FROM runs WHERE {where}", values).fetchall()
-        except ODD:
-            self._doubted = True
-            return []
-        good = [row[:-1] for row in rows if is_sound(row)]
-        self._doubted = self._doubted or len(good) < len(rows)
-        return good
-
-    def note(self, row: _Row) -> None:
-        """Have a row written."""
-        self._fresh.append(row)
-        if len(self._fresh) >= _AT_A_TIME:
-            self._write()
-
-    def _write(self) -> None:
-        rows = [row.values for row in self._fresh]
-        self._fresh = []
-        if rows and not self._doubted:
-            with suppress(*ODD), self._database() as database:
-                database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", rows)
-
-    def close(self) -> None:
-        """Write what is new, or throw away a file that is odd."""
-        self._write()
-        if self._opened is not None:
-            self._opened.close()
-        if self._doubted:
-            self._file.forget()
-
-
-def _gone(number: int) -> RunRecord:
+def gone(number: int) -> RunRecord:
     """Return what is said of a run that was taken away while it was looked at."""
     never = datetime.fromtimestamp(0, timezone.utc)
     command = CommandFacts(argv=(), cwd="")

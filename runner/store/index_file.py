@@ -18,16 +18,34 @@ from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
-_VERSION = 5
-_SCHEMA = (
-    ("table", "columns", "CREATE TABLE columns (run INTEGER, writer TEXT, part INTEGER, data BLOB, crc INTEGER)"),
-    ("index", "columns_of", "CREATE UNIQUE INDEX columns_of ON columns (run, writer, part)"),
-    (
-        "table",
-        "runs",
-        "CREATE TABLE runs (id INTEGER PRIMARY KEY, uid TEXT, stamp TEXT, record TEXT, follow TEXT, crc INTEGER)",
-    ),
-    ("index", "runs_of", "CREATE INDEX runs_of ON runs (uid)"),
+_VERSION = 7
+_PAGE_BYTES = 1 << 14
+_TABLES = {
+    "columns": "run INTEGER, writer TEXT, part INTEGER, data BLOB, crc INTEGER, PRIMARY KEY (run, writer, part)",
+    "facts": "name INTEGER, run INTEGER, seq INTEGER, kind TEXT, value, low TEXT, PRIMARY KEY (name, run, seq)",
+    "known": "run INTEGER PRIMARY KEY, settled INTEGER, partial INTEGER, environment TEXT",
+    "metrics": "name INTEGER, run INTEGER, last, min, max, count INTEGER, step INTEGER, PRIMARY KEY (name, run)",
+    "names": "id INTEGER PRIMARY KEY, part TEXT, name TEXT",
+    "packages": "environment TEXT, name TEXT, version TEXT, PRIMARY KEY (environment, name)",
+    "runs": "id INTEGER PRIMARY KEY, uid TEXT, stamp TEXT, record TEXT, follow TEXT, crc INTEGER",
+    "state": "name TEXT PRIMARY KEY, value TEXT",
+}
+_BY_KEY = ("columns", "facts", "metrics", "packages", "state")
+_INDEXES = {
+    "names_of": "CREATE UNIQUE INDEX names_of ON names (part, name)",
+    "runs_of": "CREATE INDEX runs_of ON runs (uid)",
+}
+_SCHEMA = tuple(
+    sorted(
+        [
+            *(
+                ("table", name, f"CREATE TABLE {name} ({text}){' WITHOUT ROWID' if name in _BY_KEY else ''}")
+                for name, text in _TABLES.items()
+            ),
+            *(("index", name, text) for name, text in _INDEXES.items()),
+        ],
+        key=lambda each: each[1],
+    )
 )
 _SUFFIXES = ("", "-journal", "-wal", "-shm")
 # what SQLite may raise on account of a file that is not what it wrote
@@ -61,8 +79,9 @@ class IndexFile:
         for attempt in (self._open_file, self._open_afresh):
             try:
                 return attempt()
-            except (*ODD, OSError):
-                continue
+            except (*ODD, OSError) as error:
+                if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+                    break  # somebody writes to it, and nothing is wrong with it
         return _prepared(sqlite3.connect(":memory:"))
 
     def _open_file(self) -> sqlite3.Connection:
@@ -145,10 +164,12 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
     if not _is_ours(database):
         if database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
             raise sqlite3.DatabaseError("another version's, or somebody else's")
+        # what is long lies in fewer pieces
+        database.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         with database:
             database.execute("BEGIN IMMEDIATE")
             if not _is_ours(database):  # else somebody else was quicker
-                for _, _, text in _SCHEMA:
+                for _, _, text in sorted(_SCHEMA, reverse=True):  # tables, then what is on them
                     database.execute(text)
                 database.execute(f"PRAGMA user_version = {_VERSION}")
     return database
@@ -157,5 +178,7 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
 def _is_ours(database: sqlite3.Connection) -> bool:
     """Whether version and schema are those that are written here. Raises what is in `ODD`."""
     [(version,)] = database.execute("PRAGMA user_version").fetchall()
-    schema = database.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name LIMIT 9").fetchall()
+    schema = database.execute(
+        "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name LIMIT 30"
+    ).fetchall()
     return bool(version == _VERSION and tuple(schema) == _SCHEMA)

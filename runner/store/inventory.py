@@ -21,7 +21,7 @@ _SWEEP = r"sweeps/[1-9][0-9]*"
 _KNOWN = re.compile(
     "|".join(
         (
-            r"FORMAT|\.gitignore|index\.sqlite(?:-journal|-wal|-shm)?",
+            r"FORMAT|\.gitignore|changed|index\.sqlite(?:-journal|-wal|-shm)?",
             rf"{_RUN}/(?:run|outcome|curated)\.json|{_RUN}/output\.(?:log|sums)",
             rf"{_RUN}/(?:config|overrides|hydra)\.yaml",
             rf"{_RUN}/events/[^/]+\.jsonl",

@@ -11,6 +11,8 @@ from anew.runner.dataclass import dataclass
 
 # in the same moment as another one a change may leave a folder's time as it is; some file systems count whole seconds
 _YOUNG_NS = 2 * 10**9
+# a file that was written just now may be written once more, and by another process than main's later, too
+_SETTLED_NS, _SEVERAL_NS = 10 * 10**9, 3600 * 10**9
 _Seen = tuple[str, int, int, int]
 _OF_FOLDER = -1
 
@@ -28,6 +30,14 @@ class Stamp:
 
     seen: tuple[_Seen, ...]
     is_young: bool
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody writes to the folder any more, as far as that can be told, but what says so in the store."""
+        journals = sum(name.startswith("events/") for name, *_ in self.seen)
+        newest = max((mtime for *_, mtime in self.seen), default=0)
+        waits = _SEVERAL_NS if journals > 1 else _SETTLED_NS
+        return not self.is_young and bool(self.seen) and newest < time.time_ns() - waits
 
     @property
     def text(self) -> str:

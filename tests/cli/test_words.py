@@ -20,7 +20,7 @@ def store(project: Path) -> FolderStore:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("ls", "list"), ("rm", "delete"), ("compare", "diff"), ("help", "--help"), ("lst", "list"), ("tail", "logs")],
+    [("ls", "list"), ("rm", "delete"), ("cmp", "compare"), ("help", "--help"), ("lst", "list"), ("tail", "logs")],
 )
 def test_a_command_of_other_programs_is_told_as_ours(store: FolderStore, project: Path, typed: str, meant: str) -> None:
     assert f"There is no command '{typed}'. Did you mean: anew {meant}?" in anew(project, typed, "1", code=2).stderr

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anew.runner.errors import FilterError
-from anew.runner.query import filters
+from anew.runner.query import tree
 from anew.runner.query.filters import parse_filter, value_of
 from anew.runner.query.sorting import sort_records
 from anew.runner.records import CommandFacts, MetricSummary, RunRecord, Status, SweepMembership, Verdict
@@ -181,7 +181,7 @@ def test_a_pattern_that_backtracks_without_end_is_refused_within_seconds(
     pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock is the library's: here it is set to what a test can wait for."""
-    monkeypatch.setattr(filters, "_PATTERN_S", 0.1)
+    monkeypatch.setattr(tree, "_PATTERN_S", 0.1)
     run = replace(RUN, note="a" * 60 + "!" + "c" * 5)
     with suppress(FilterError):
         assert parse_filter(f"note ~ '{pattern}'").matches(run) in (True, False)

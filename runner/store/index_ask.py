@@ -1,0 +1,216 @@
+"""
+Which runs pass a filter, answered in the index without reading records.
+
+A few runs are looked at one by one, as they are listed. Of many it is known from the index which runs there are that
+have ended; looked at are those that are new, or go on, or may still be written to, a sample, and all that the answer
+shows. All of them are looked at again once `changed` in the store's folder says that one was given a tag, a note or
+the like.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from anew.runner.format.ids import is_number
+from anew.runner.query.names import MISSING, More, Place, Version, of_points
+from anew.runner.query.sorting import sort_records
+from anew.runner.query.tree import Tree, passes
+from anew.runner.records import RunRecord
+from anew.runner.store.index import Index, Reader
+from anew.runner.store.index_facts import PARTS
+from anew.runner.store.index_file import ODD
+from anew.runner.store.index_look import AT_A_TIME, Look, Row
+from anew.runner.store.index_sql import Here, Question, derived, partial_mask
+from anew.runner.store.marker import read_marker
+from anew.runner.store.stamps import Stamp
+
+# of so many runs each is looked at
+FEW = 1_000
+_SAMPLE = 100
+_MARKER = "changed"
+
+
+class Asked:
+    """
+    A question to the index of a folder. To be used once, in one thread.
+
+    Args:
+        index: The index.
+        folder: The folder that the runs' folders are in.
+        read: Reads a run; see `Index.runs`.
+        named: Gives a record as the store tells it.
+        more: What is known beside records.
+        here: What relations are called in the store.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        folder: Path,
+        read: Reader,
+        *,
+        named: Callable[[int, RunRecord], RunRecord],
+        more: More,
+        here: Here,
+    ) -> None:
+        self._index = index
+        self._folder = folder
+        self._read = read
+        self._named = named
+        self._more = more
+        self._here = here
+
+    def runs(self, tree: Tree, sort: str | None, limit: int | None) -> list[RunRecord] | None:
+        """
+        Return the runs that pass, in order; None where the index cannot tell.
+
+        Raises:
+            FilterError: A pattern takes too long.
+        """
+        try:
+            with closing(Look(self._index.file)) as look:
+                found = self._answered(look, tree, sort, limit)
+                return None if look.doubted else found
+        except ODD:
+            return None
+
+    def _answered(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> list[RunRecord] | None:
+        numbers = {int(name) for name in os.listdir(self._folder) if is_number(name)}
+        others = dict(self._brought_up_to_date(look, numbers))
+        self._derive(look, derived(tree, sort))
+        question = Question(look.database, self._here)
+        found = question.runs(tree, sort, limit)
+        if found is None:
+            # in an order that SQL does not know
+            found = Question(look.database, self._here).runs(tree, None, None)
+            assert found is not None, "without a sort there is always an answer"
+        mask = partial_mask(tree, sort)
+        partial = [run for (run,) in look.database.execute("SELECT run FROM known WHERE partial & ?", (mask,))]
+        records = {number: self._named(number, record) for number, record in others.items()}
+        records = {number: record for number, record in records.items() if passes(tree, record, self._more)}
+        look.begin()
+        wanted = [number for number in (*found, *partial) if number not in others and number in numbers]
+        for number, row in self._index.rows(look, wanted, self._read):
+            record = self._named(number, row.record if isinstance(row, Row) else row)
+            if passes(tree, record, self._more):
+                records[number] = record
+            elif question.is_exact and number not in partial and isinstance(row, Row):
+                look.doubted = True
+        ordered = [records[number] for number in sorted(records, reverse=True)]
+        return (sort_records(ordered, sort, self._more) if sort is not None else ordered)[:limit]
+
+    # --- what is new ------------------------------------------------------------------------------------------------
+
+    def _brought_up_to_date(self, look: Look, numbers: set[int]) -> Iterator[tuple[int, RunRecord]]:
+        """Have the index know all that has ended; yield what is not in there: runs that go on, or cannot be written."""
+        database = look.database
+        marker = read_marker(self._folder)
+        before = database.execute("SELECT value FROM state WHERE name = ?", (_MARKER,)).fetchone()
+        known: dict[int, int] = dict(database.execute("SELECT run, settled FROM known").fetchall())
+        suspects = [number for number in numbers if not known.get(number)]
+        if before is None or before[0] != marker:
+            suspects = self._changed(look, numbers, known)
+        elif len(known) > _SAMPLE:
+            # what was done to a run by others than us shows sooner or later
+            first = random.randrange(len(known))
+            suspects += [*known][first : first + _SAMPLE]
+        suspects = sorted({number for number in suspects if number in numbers}, reverse=True)
+        for number, row in self._index.rows(look, suspects, self._read):
+            if not isinstance(row, Row):
+                yield number, row
+            elif known.get(number) == 0 and row.stamp.is_settled:
+                look.note(row)
+        look.write()
+        yield from ((row.number, row.record) for row in look.unwritten)
+        gone = known.keys() - numbers
+        with suppress(*ODD), database:
+            if gone or before is None or before[0] != marker:
+                database.execute("BEGIN IMMEDIATE")
+                look.forget_facts(gone)
+                if not look.unwritten:
+                    database.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (_MARKER, marker))
+
+    def _changed(self, look: Look, numbers: set[int], known: Mapping[int, int]) -> list[int]:
+        """Return the runs that are not as they were when the index read them."""
+        suspects = [number for number in numbers if number not in known]
+        there = sorted(known.keys() & numbers)
+        for begin in range(0, len(there), AT_A_TIME):
+            some = there[begin : begin + AT_A_TIME]
+            rows = look.database.execute(f"SELECT id, stamp FROM runs WHERE id IN ({','.join('?' * len(some))})", some)
+            stamps = dict(rows.fetchall())
+            for number in some:
+                stamp = stamps.get(number)
+                if not known[number] or not isinstance(stamp, str) or not self._holds(number, stamp):
+                    suspects.append(number)
+        return suspects
+
+    def _holds(self, number: int, stamp: str) -> bool:
+        return Stamp.of_text(stamp).holds(f"{self._folder}/{number}")
+
+    # --- what no record holds -----------------------------------------------------------------------------------------
+
+    def _derive(self, look: Look, asked: Sequence[Place]) -> None:
+        """Have the index know what a question asks of series and packages: it is read once for each run."""
+        for place in asked:
+            key = (place.part, place.name)
+            row = look.database.execute("SELECT id FROM names WHERE part = ? AND name = ?", key).fetchone()
+            known = f"AND run NOT IN (SELECT run FROM facts WHERE name = {row[0]})" if row else ""
+            if place.part == "package":
+                lacking = f"SELECT run FROM known WHERE 1 {known}"
+                values: tuple[Any, ...] = ()
+            else:
+                metric = "SELECT id FROM names WHERE part = 'metric' AND name = ?"
+                lacking = f"SELECT run FROM metrics WHERE name IN ({metric}) {known}"
+                values = (place.name,)
+            runs = [run for (run,) in look.database.execute(lacking, values)]
+            for begin in range(0, len(runs), AT_A_TIME):
+                some = runs[begin : begin + AT_A_TIME]
+                if place.part == "package":
+                    self._read_packages(look, some)
+                look.add_facts(*key, [(run, *self._derived(look, run, place)) for run in some])
+
+    def _derived(self, look: Look, run: int, place: Place) -> tuple[int, str, Any, str | None]:
+        """Return a row for what stands at a place of a run: number -1 where there is nothing."""
+        value: Any = MISSING
+        if place.part == "package":
+            found = look.database.execute(
+                "SELECT version FROM packages WHERE name = ? "
+                "AND environment = (SELECT environment FROM known WHERE run = ?)",
+                (place.name, run),
+            ).fetchone()
+            value = MISSING if found is None else Version(found[0])
+        else:
+            points = self._more.points(self._numbered(run), place.name)
+            value = MISSING if points is None else of_points(place.part, *points)
+        if value is MISSING:
+            return -1, "0", None, None
+        if isinstance(value, Version):
+            return 0, "v", str(value), None
+        if value != value or (not -(2**63) <= value < 2**63 and isinstance(value, int)):
+            look.database.execute("UPDATE known SET partial = partial | ? WHERE run = ?", (PARTS["series"], run))
+            return -1, "0", None, None
+        return 0, "n", value, None
+
+    def _read_packages(self, look: Look, runs: Sequence[int]) -> None:
+        """Have the index know the environments of runs, each of which is kept once."""
+        marks = ",".join("?" * len(runs))
+        query = f"SELECT run FROM known WHERE environment IS NULL AND run IN ({marks})"
+        for (run,) in look.database.execute(query, runs).fetchall():
+            packages = self._more.packages(self._numbered(run))
+            digest = blake2b(repr(sorted(packages.items())).encode("utf-8", "backslashreplace"), digest_size=16)
+            name = digest.hexdigest()
+            with look.database as database:
+                database.execute("BEGIN IMMEDIATE")
+                rows = [(name, package, version) for package, version in packages.items()]
+                database.executemany("INSERT OR IGNORE INTO packages VALUES (?, ?, ?)", rows)
+                database.execute("UPDATE known SET environment = ? WHERE run = ?", (name, run))
+
+    def _numbered(self, run: int) -> RunRecord:
+        [stored] = self._index.runs([run], self._read)
+        return stored.record
