@@ -30,6 +30,7 @@ LINE = (
     ),
     ("program",),
     ("experiment",),
+    ("started",),
     ("session",),
     (
         "rerun",

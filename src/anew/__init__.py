@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from anew.runner.rerun.report import RerunResult
     from anew.runner.run.handle import Run, current_run
     from anew.runner.run.watching import watch
+    from anew.runner.started.start import start
     from anew.runner.store.locate import open_store
     from anew.runner.sweep_records import SweepRecord
 
@@ -43,6 +44,7 @@ _HOMES = {
     "current_run": "run.handle",
     "open_store": "store.locate",
     "rerun": "rerun.asked",
+    "start": "started.start",
     "watch": "run.watching",
 }
 
@@ -58,6 +60,7 @@ __all__ = [
     "current_run",
     "open_store",
     "rerun",
+    "start",
     "watch",
 ]
 
