@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -43,7 +42,7 @@ def capture_command(
     options, flag, words = _started()
     kind, target, program = _program(function)
     argv = tuple(sys.argv)
-    if entry in ("program", "command"):
+    if entry in ("program", "command", "notebook"):
         argv = tuple(words[1:])  # what follows the module of ours that runs it
     elif _is_it(flag, words, kind, target):
         argv = (program if kind == "module" else words[0], *words[1:])
@@ -55,7 +54,10 @@ def capture_command(
             if _is_it("-m" if words[index - 1 : index] == ["-m"] else "", [word], kind, target):
                 argv = (program if kind == "module" else word, *words[index + 1 :])
                 break
-    if function.__module__ == "__main__" and inspect.unwrap(function).__code__.co_filename.startswith("<"):
+    code_file = inspect.unwrap(function).__code__.co_filename
+    if entry == "start" and os.path.basename(code_file) == FILE_NAME:
+        target = code_file  # cells, in a re-run of them
+    elif function.__module__ == "__main__" and code_file.startswith("<"):
         target = ""  # typed at a prompt, after a script or in place of one
     return CommandFacts(
         argv=argv,
@@ -69,18 +71,6 @@ def capture_command(
         user=user_name(),
         call=call,
     )
-
-
-def typed(command: CommandFacts) -> str:
-    """Return a command line as it is shown; of what `anew run` runs, to be typed again."""
-    if command.entry in ("program", "command"):
-        return f"anew run {shlex.join(command.argv)}"
-    return " ".join(command.argv)
-
-
-def prints_outcome(command: CommandFacts) -> bool:
-    """Whether what a command prints is a part of what comes of it: it has no main, which would return something."""
-    return command.entry in ("program", "command")
 
 
 def program_files(command: CommandFacts) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from anew.runner.errors import ConfigError
 from anew.runner.program.found import Found, find_parameters
 from anew.runner.program.imported import as_changed
 from anew.runner.program.modules import module_file
+from anew.runner.program.offered import offered
 from anew.runner.program.parameters import Assigned, command_line
 from anew.runner.program.rewritten import code_of
 from anew.runner.program.schema import WORDS, values_of
@@ -71,7 +72,8 @@ class Program:
         _fresh_logging()
         # what composed the configuration is Hydra too, and the program has that to itself
         changed = self._changed(values)
-        with hydra_kept(), understood(_keep, self.found.imports), as_changed(self.file, package, changed):
+        kept = understood(_keep, self.found.imports)
+        with offered(current_run()), hydra_kept(), kept, as_changed(self.file, package, changed):
             exec(code_of(self.file, changed), vars(module))
 
     def _changed(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _start(errand: Errand, places: Places) -> None:
         _run_cells(places.here(script), errand, module, name)
     elif command.entry == "start" and script.name == FILE_NAME:
         _run_all_cells(places.here(script), errand)
-    elif command.entry in ("program", "command"):
+    elif command.entry in ("program", "command", "notebook"):
         runpy.run_module(PROGRAMS, run_name="__main__")
     elif command.runs_module:
         runpy.run_module(command.target, run_name="__main__", alter_sys=True)
@@ -159,7 +159,7 @@ def _set_up(errand: Errand, places: Places) -> None:
     command = errand.command
     first, *rest = command.argv or ("",)
     sys.argv = [str(places.here(Path(first))) if os.path.isabs(first) else first, *rest]
-    if command.entry in ("program", "command"):
+    if command.entry in ("program", "command", "notebook"):
         sys.argv.insert(0, PROGRAMS)
     folders = [str(places.here(Path(path))) for path in command.import_paths]
     if command.runs_module:

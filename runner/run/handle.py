@@ -297,6 +297,10 @@ class Run:
         """Set the run's note, in place of the one before."""
         self._recorder.add(ev.NoteSet, text=str(text))
 
+    def warn(self, text: str) -> None:
+        """Say on stderr, once, what is not as it should be, and put it on record, beside the run's other warnings."""
+        self._recorder.warn_once(text, text)
+
     def report(self, value: float, step: int) -> None:
         """
         Report an intermediate result: logged as the metric `objective`, and told to the search that the run is part of.

@@ -18,6 +18,7 @@ from anew.runner.run.beginning import Beginning, capture_beginning
 from anew.runner.run.children import Children
 from anew.runner.run.conclusion import Outcome
 from anew.runner.run.handle import RUN_VARIABLE, Run
+from anew.runner.run.matched import MatchedArtifacts
 from anew.runner.run.noticing import NoticedInputs
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.parts import (
@@ -247,6 +248,7 @@ class Life:
             capture,
             AddedSource(beginning, recorder),
             Imports(recorder),
+            *self._list_matched(),
             SameResults(beginning, recorder),
             Seeding(beginning, recorder),
             *([noticed] if noticed is not None else []),
@@ -263,6 +265,11 @@ class Life:
         if not claim.settings.output.metrics:
             return []
         return [PrintedMetrics(self._recorder, claim.layout.output, claim.settings.output)]
+
+    def _list_matched(self) -> list[Part]:
+        """Return what has files become artifacts, where that is wanted."""
+        patterns = self._beginning.claim.settings.artifacts
+        return [MatchedArtifacts(patterns, self.run)] if patterns else []
 
     def _variables_of_children(self) -> dict[str, str]:
         beginning = self._beginning
