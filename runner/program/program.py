@@ -69,7 +69,7 @@ class Program:
         )
         sys.modules["__main__"] = module
         sys.argv = [str(self.file), *words]
-        _fresh_logging()
+        fresh_logging()
         # what composed the configuration is Hydra too, and the program has that to itself
         changed = self._changed(values)
         kept = understood(_keep, self.found.imports)
@@ -90,7 +90,7 @@ def _keep(parsed: Mapping[str, Any]) -> None:
         current_run().info({PARSED: parsed})
 
 
-def _fresh_logging() -> None:
+def fresh_logging() -> None:
     """Have `logging` be as an interpreter begins with it: what composed the configuration has set it up as well."""
     root = logging.getLogger()
     for handler in list(root.handlers):
@@ -126,7 +126,7 @@ def read_program(target: str, *, is_module: bool = False) -> Program:
     try:
         return Program(file, find_parameters(source, str(file)), target if is_module else None)
     except SyntaxError as error:
-        raise ConfigError(_as_python_says(error)) from None
+        raise ConfigError(as_python_says(error)) from None
 
 
 def _module_file(name: str) -> Path:
@@ -146,5 +146,6 @@ def _beside(path: Path) -> str:
     return f"Did you mean {str(path.with_name(near[0]))!r}?" if near else ""
 
 
-def _as_python_says(error: SyntaxError) -> str:
+def as_python_says(error: SyntaxError) -> str:
+    """Return an error of syntax as the interpreter shows it."""
     return "".join(traceback.format_exception_only(error)).strip()

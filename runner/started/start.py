@@ -61,12 +61,26 @@ def start(
     frame = _caller()
     if frame.f_globals.get("__name__") == "__mp_main__":
         return current_run()
+    return begin_at(_standing_for(frame), experiment, config, settings, store=store, quiet=quiet, observers=observers)
+
+
+def begin_at(
+    function: FunctionType,
+    experiment: str,
+    config: Any,
+    settings: Sequence[str],
+    *,
+    store: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    observers: Sequence[Any] = (),
+) -> Run:
+    """Begin a run as `start` does, of the code that a *function* stands for."""
     if assignment.is_ahead:
         raise LeftOff
     open_runs.leave_off()
     if assignment.stage == "done":
         sys.exit()  # what this process was started for is over
-    return _Start(experiment, _standing_for(frame), config, settings).begin(
+    return _Start(experiment, function, config, settings).begin(
         {"store": None if store is None else os.fspath(store), "quiet": quiet or None}, observers_by_name(observers)
     )
 

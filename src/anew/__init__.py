@@ -42,6 +42,7 @@ _HOMES = {
     "RunStore": "contracts",
     "SweepRecord": "sweep_records",
     "current_run": "run.handle",
+    "load_ipython_extension": "started.magic",
     "open_store": "store.locate",
     "rerun": "rerun.asked",
     "start": "started.start",
