@@ -76,8 +76,9 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     Whatever runs may write metrics into $ANEW_METRICS, as lines loss=0.2 step=3; files that it leaves in $ANEW_RUN_DIR
     become artifacts.
 
-    Before either, --artifacts 'out/*.png' has what it writes there become artifacts, too; --metric 'acc=accuracy: (\S+)' has what is printed become a metric, any number of times; --metrics
-    auto takes lines such as "step: 3 loss: 0.2", and lines that are an object of JSON with numbers alone.
+    Before either, --artifacts 'out/*.png' has what it writes there become artifacts, too, and
+    --metric 'acc=accuracy: (\S+)' has what is printed become a metric, both any number of times; --metrics auto takes
+    lines such as "step: 3 loss: 0.2", and lines that are an object of JSON with numbers alone.
 
     Before the program: --name NAME files its runs under another name than the program's. After it: -q, --store URL,
     --unrecorded and settings of anew, as with any main.

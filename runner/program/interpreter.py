@@ -13,13 +13,13 @@ from pathlib import Path
 from anew.runner.run.handle import Run
 
 # how those are asked that are known to answer, and to do nothing else; of any other the file alone is named
+_BY_VERSION = (
+    "R Rscript awk bash bun cmake deno dotnet gawk ghc gmake guile julia make mpiexec mpirun node octave perl php "
+    "pypy3 python racket ruby runghc scala swift uv zsh"
+)
 _ASKED = {
-    **dict.fromkeys(("bash", "zsh", "node", "deno", "bun", "julia", "ruby", "perl", "php", "Rscript", "R"), "--version"),
-    **dict.fromkeys(("make", "gmake", "cmake", "octave", "ghc", "runghc", "swift", "python", "pypy3"), "--version"),
-    **dict.fromkeys(("mpirun", "mpiexec", "awk", "gawk", "guile", "racket", "scala", "dotnet", "uv"), "--version"),
-    **dict.fromkeys(("lua", "luajit"), "-v"),
-    "java": "-version",
-    "go": "version",
+    **dict.fromkeys(_BY_VERSION.split(), "--version"),
+    **{"lua": "-v", "luajit": "-v", "java": "-version", "go": "version"},
 }
 _PATIENCE_S = 10.0
 _LONGEST = 200
@@ -76,7 +76,12 @@ def _note(run: Run, path: Path) -> None:
     if asked is not None:
         try:
             done = subprocess.run(
-                [path, asked], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_S, check=False, text=True
+                [path, asked],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_PATIENCE_S,
+                check=False,
+                text=True,
             )
             lines = (done.stdout + done.stderr).strip().splitlines()
             if done.returncode == 0 and lines:

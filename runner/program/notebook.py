@@ -87,7 +87,7 @@ def read_notebook(target: str) -> Notebook:
     except ValueError:
         raise ConfigError(f"{target!r} is no notebook: it is no JSON.") from None
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list) or content.get("nbformat") != 4:
-        raise ConfigError(f"{target!r} is no notebook of format 4. To convert an older one: jupyter nbconvert --to notebook")
+        raise ConfigError(f"{target!r} is no notebook of format 4. To convert it: jupyter nbconvert --to notebook")
     return Notebook(file, _found(content, target), None, content)
 
 
@@ -131,7 +131,7 @@ def _injected(content: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
     if given:
         at = next((index for index, each in enumerate(cells) if _PARAMETERS in _tags(each)), -1) + 1
         lines = ["# Parameters", *(f"{name} = {value!r}" for name, value in given.items())]
-        cell = {
+        cell: dict[str, Any] = {
             "cell_type": "code",
             "execution_count": None,
             "metadata": {"tags": [_INJECTED]},
@@ -150,13 +150,16 @@ class _Execution:
 
     def __init__(self, notebook: Notebook, content: Mapping[str, Any], run: Run) -> None:
         nbformat, client = _libraries()
+        kernel, named = kernel_of(notebook)
+        if kernel != named:
+            run.warn(f"There is no kernel {named!r} here, which the notebook names; this Python's ran it ({kernel}).")
         self._name = notebook.file.name
         self._run = run
         self._content = nbformat.from_dict(content)
         self._write = nbformat.write
         self._client = client(
             self._content,
-            kernel_name=_kernel_of(content, run),
+            kernel_name=kernel,
             timeout=None,
             record_timing=False,
             resources={"metadata": {"path": str(notebook.file.parent)}},
@@ -216,7 +219,7 @@ def _libraries() -> tuple[Any, Any]:
             f"Notebooks need nbclient ({error}). To install it: pip install 'anew[notebook]'"
         ) from error
 
-    class Client(NotebookClient):  # type: ignore[misc]  # without types
+    class Client(NotebookClient):
         """Executes, and prints what cells print as it comes."""
 
         prepare = Unicode("")
@@ -224,7 +227,7 @@ def _libraries() -> tuple[Any, Any]:
         async def async_start_new_kernel_client(self) -> Any:
             made = await super().async_start_new_kernel_client()
             if self.prepare:
-                await self.async_wait_for_reply(self.kc.execute(self.prepare, silent=True, store_history=False))
+                await self.async_wait_for_reply(made.execute(self.prepare, silent=True, store_history=False))
             return made
 
         def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
@@ -245,17 +248,26 @@ def _print(kind: str, content: Mapping[str, Any]) -> None:
         sys.stdout.flush()
 
 
-def _kernel_of(content: Mapping[str, Any], run: Run) -> str:
-    """Return the name of the kernel that a notebook asks for; of Python, and not here, that of this Python."""
+def kernel_of(notebook: Notebook) -> tuple[str, str]:
+    """
+    Return the name of the kernel that runs a notebook, and that of the one that it names.
+
+    One of Python that is not here is stood in for by that of this Python.
+
+    Raises:
+        ConfigError: It needs one that is not here.
+        MissingExtraError: nbclient is not installed.
+    """
+    _libraries()
     from jupyter_client.kernelspec import KernelSpecManager
 
-    name = content.get("metadata", {}).get("kernelspec", {}).get("name") or "python3"
+    content = notebook.content or {}
+    name = str(content.get("metadata", {}).get("kernelspec", {}).get("name") or "python3")
     known = KernelSpecManager().find_kernel_specs()
     if name in known:
-        return str(name)
+        return name, name
     if _is_python(content) and "python3" in known:
-        run.warn(f"There is no kernel {name!r} here, which the notebook names; it was run by this Python's (python3).")
-        return "python3"
+        return "python3", name
     has = f"Those that are here: {', '.join(sorted(known))}." if known else "There is none here."
     how = "pip install ipykernel" if _is_python(content) else "install the language's kernel for Jupyter"
     raise ConfigError(f"The notebook needs the kernel {name!r}, which is not here. {has} To have it: {how}")

@@ -1,4 +1,4 @@
-"""What a program of any language is offered while it is a run: `$ANEW_METRICS` to write into, `$ANEW_RUN_DIR` for files."""
+"""What a program of any language is offered while it runs: `$ANEW_METRICS` to write into, `$ANEW_RUN_DIR` for files."""
 
 from __future__ import annotations
 

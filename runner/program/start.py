@@ -18,8 +18,8 @@ from anew.runner.format.typed_values import overrides_of
 from anew.runner.program.as_typed import refuse_twice, unsaid, values_in
 from anew.runner.program.command import Command, command_of
 from anew.runner.program.modules import lead_to
+from anew.runner.program.notebook import Notebook, kernel_of
 from anew.runner.program.parameters import Assigned, Flag, command_line
-from anew.runner.program.notebook import Notebook
 from anew.runner.program.program import Program
 from anew.runner.program.reading import read_target
 from anew.runner.program.schema import WORDS, schema_of
@@ -134,6 +134,7 @@ def _refuse_unfit_for_notebook(wanted: Asked, notebook: Notebook) -> None:
             f"{wanted.target!r} has no parameters: a cell in Python that assigns them, as in lr = 0.1, and is tagged "
             f"`parameters` (in Jupyter: View, Right Sidebar, Cell Tags). It was given {given[0]}."
         )
+    kernel_of(notebook)
 
 
 def _with_options(wanted: Asked, program: Program) -> Asked:

@@ -328,8 +328,8 @@ class Run:
         """
         End a run that `anew.start` began, as COMPLETED; of one that has ended already, or in a child process, nothing.
 
-        As a context manager, `with anew.start(...) as run:`, it ends with the block: COMPLETED, FAILED by what is raised
-        in it, or INTERRUPTED. To be called in the thread that began it.
+        As a context manager, `with anew.start(...) as run:`, it ends with the block: COMPLETED, FAILED by what is
+        raised in it, or INTERRUPTED. To be called in the thread that began it.
 
         Raises:
             RunStateError: It ends when its main returns.

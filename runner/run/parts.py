@@ -284,7 +284,6 @@ class AddedSource:
         if files or elsewhere:
             self._recorder.add(ev.SourceAdded, files=(*files, *elsewhere), repositories=repositories)
 
-
     def _cells(self, settings: SourceSettings) -> tuple[ContentRef, ...]:
         """Keep the cells that ran, where the run goes on in further ones than that which began it."""
         made = self._beginning.origin.made

@@ -122,7 +122,8 @@ class OpenRuns:
         atexit.register(self._at_exit)
         self._program = _program()
         self._excepthook, sys.excepthook = sys.excepthook, self._on_exception
-        self._exit, sys.exit = sys.exit, self._on_sys_exit
+        self._exit = sys.exit
+        vars(sys)["exit"] = self._on_sys_exit
         shell_of = getattr(sys.modules.get("IPython"), "get_ipython", None)
         shell = shell_of() if shell_of is not None else None
         if shell is not None and hasattr(shell, "events"):
@@ -166,7 +167,9 @@ class OpenRuns:
 def _program() -> FrameType | None:
     """Return the frame of the program's own code, below which this is called; None where there is none."""
     frame: FrameType | None = sys._getframe()
-    while frame is not None and not (frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == "__main__"):
+    while frame is not None and not (
+        frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == "__main__"
+    ):
         frame = frame.f_back
     return frame
 
