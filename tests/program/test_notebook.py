@@ -48,6 +48,11 @@ def _notebook(*cells: dict[str, Any], kernel: str = "python3", language: str = "
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": about, "cells": list(cells)}
 
 
+@pytest.fixture(autouse=True)
+def _ipython_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+
+
 @pytest.fixture
 def trial(project: Path) -> Project:
     (project / "pyproject.toml").touch()

@@ -231,8 +231,11 @@ run = anew.start("left")
 """
 
 
-def test_in_a_notebook_it_ends_by_what_is_called_and_interrupted(tmp_path: Path) -> None:
+def test_in_a_notebook_it_ends_by_what_is_called_and_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("ipykernel")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     (tmp_path / "pyproject.toml").touch()
     cells = tmp_path / "cells.txt"
     cells.write_text(CELLS)
