@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType, FunctionType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from anew.runner.config.main import ComposedJob, Recorded, task_spec
@@ -125,10 +125,7 @@ class _Start:
         if errand.changes:
             _refuse_unknown(errand.changes, wanted, ref)
             was = Recorded(ref=ref, config=wanted, overrides=errand.overrides, changes=errand.changes)
-            with supported():
-                # Hydra comes with it
-                from anew.runner.config.compose.node import changed_values
-            wanted = changed_values(was)
+            wanted = _composing().changed_values(was)
         if self._config is None:
             self._values = dict(wanted)
         else:
@@ -157,10 +154,7 @@ class _Start:
     def _composed(self, settings: Sequence[str], overrides: Sequence[str] = ()) -> ComposedJob:
         node: Mapping[str, Any] = {}
         if settings:
-            with supported():
-                # as above
-                from anew.runner.config.compose.node import compose_node
-            node = compose_node(settings, None)
+            node = _composing().compose_node(settings, None)
         return ComposedJob(
             call=lambda run: None,
             config=self._values,
@@ -183,6 +177,13 @@ class _Start:
         begun.run.ending, begun.run.config = run, self._values if self._config is None else self._config
         open_runs.add(run)
         return begun.run
+
+
+def _composing() -> ModuleType:
+    """Return what composes settings and changes. Hydra comes with it, which a run without either does without."""
+    with supported():
+        from anew.runner.config.compose import node
+    return node
 
 
 def _no_reference(**how: Any) -> NoReturn:
