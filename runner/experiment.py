@@ -24,6 +24,7 @@ from anew.runner.sweep_records import SweepRecord
 
 if TYPE_CHECKING:
     from anew.runner.config.main import TaskSpec, Ticket
+    from anew.runner.run.handle import Run
     from anew.runner.session import Session
     from anew.runner.sweep.reference import Attachment
 
@@ -100,6 +101,12 @@ class Experiment:
         if callable(config_path):
             return self._made_main(config_path, UNSET, None, UNSET, None)
         return lambda function: self._made_main(function, config_path, config_name, version_base, config)
+
+    def start(self, config: Any = None, *settings: str, observers: Sequence[Any] = (), **how: Any) -> Run:
+        """Begin a run of this experiment here, without a main; arguments as for `anew.start`."""
+        from anew.runner.started.start import start
+
+        return start(self.name, config, *settings, observers=[*self.observers.values(), *observers], **how)
 
     def _made_main(
         self, function: Callable[..., Any], path: Any, name: str | None, version_base: Any, config: Any

@@ -74,7 +74,8 @@ class CommandFacts:
         argv: As the process got it, secrets redacted.
         cwd: The working directory at the start.
         entry: "script", "module" (python -m), "call" (`main.run()` from Python), "cells" (the same, of a main that was
-            made in cells of a notebook) or "sacred" (the main file of an experiment of Sacred).
+            made in cells of a notebook), "start" (`anew.start()` in a script, module or cells), "program", "command" or
+            "notebook" (what `anew run` runs), or "sacred" (the main file of an experiment of Sacred).
         target: The script's path or the module's name; the path that cells are kept as.
         function: Module and qualified name of the main function, as "module:name".
         interpreter: Path of the Python executable.
@@ -94,6 +95,12 @@ class CommandFacts:
     import_paths: tuple[str, ...] = ()
     call: int | None = None
     user: str = ""
+
+    @property
+    def runs_module(self) -> bool:
+        """Whether the target is a module's name, as of `python -m`."""
+        is_path = self.target.startswith("/") or not self.target
+        return self.entry == "module" or (self.entry == "start" and not is_path)
 
 
 class _Openable:

@@ -20,12 +20,13 @@ from anew.runner.dispatch.possible import refuse_impossible
 from anew.runner.dispatch.spool import remove_delivered
 from anew.runner.errors import AnewError
 from anew.runner.events import RunEnded
+from anew.runner.format.cells import FILE_NAME
 from anew.runner.guard.watch import Guard
 from anew.runner.places import STARTED_IN, Places, project_root
 from anew.runner.records import RunRecord, SourceFacts, Status
 from anew.runner.relaunch.plan import Add, Errand, OneJob, Repeat, Report, Rerun, Resume, surroundings
 from anew.runner.run.enclosing import enclosing
-from anew.runner.run.lifecycle import execute
+from anew.runner.run.lifecycle import Begun, execute
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
@@ -160,19 +161,38 @@ class Session:
     def execute(self, job: ComposedJob) -> Any:
         """Record one job as a run."""
         claim = self._claims[-1]
-        if isinstance(self._errand, (Rerun, OneJob)):
-            Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._errand.report))
-        is_recorded = claim.settings.record
-        origin = self._origin if is_recorded else replace(self._origin, observers={})
+        origin = self._reported(claim)
         try:
             return execute(job, claim, origin, job.call, self._note_end)
         except Exception as error:
             self.failure = error
             raise
         finally:
-            # what became of a sweep's jobs is read from their runs
-            if claim.sweep is None and not (claim.settings.keep and is_recorded):
-                self._last = _take_from_spool(claim) if is_recorded else claim.store.get(claim.number)
+            self._settle(claim)
+
+    def begin(self, job: ComposedJob) -> Begun:
+        """Begin to record what no function runs, as a run."""
+        claim = self._claims[-1]
+
+        def note(ended: RunEnded | None, told: Told | None) -> None:
+            self._note_end(ended, told)
+            self._settle(claim)
+            if self._passing is not None:
+                self._passing.remove()
+
+        return Begun(job, claim, self._reported(claim), note)
+
+    def _reported(self, claim: Claim) -> Origin:
+        """Say which run an errand has come to; return what starts it."""
+        if isinstance(self._errand, (Rerun, OneJob)):
+            Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._errand.report))
+        return self._origin if claim.settings.record else replace(self._origin, observers={})
+
+    def _settle(self, claim: Claim) -> None:
+        """Have the record of a run that no folder keeps; what became of a sweep's jobs is read from their runs."""
+        is_recorded = claim.settings.record
+        if claim.sweep is None and not (claim.settings.keep and is_recorded):
+            self._last = _take_from_spool(claim) if is_recorded else claim.store.get(claim.number)
 
     def _note_end(self, ended: RunEnded | None, told: Told | None) -> None:
         self._told = told
@@ -300,8 +320,11 @@ def _origin(
     file = _file_of(function)
     root = project_root(file.parent if file else Path.cwd())
     cache = _cache_folder()
-    cells = executed_cells(function) if attachment is None else None
-    command = capture_command(function, entry if cells is None else "cells", root, call)
+    is_started = entry == "start"
+    cells = executed_cells(function, is_called=is_started) if attachment is None else None
+    command = capture_command(function, entry if cells is None or is_started else "cells", root, call)
+    if cells is not None:
+        command = replace(command, target=str(Path.cwd() / FILE_NAME))
     origin = Origin(
         experiment=experiment,
         command=command,

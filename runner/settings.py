@@ -197,6 +197,7 @@ class Settings:
         store: A folder or URL; None for the default.
         quiet: Whether the run's own two lines on stderr are left out.
         tags, note: Given to the run at its start.
+        artifacts: Patterns of files, relative to where it is started, that become artifacts where it writes them.
         durability_ms: A power cut costs at most so many milliseconds of points; 0 syncs in every call.
         heartbeat_s: Seconds between signs of life, for readers on other hosts.
         seed: The root seed, for a configuration without one, in [0, 2**32); None to have it drawn.
@@ -213,6 +214,7 @@ class Settings:
     quiet: bool = False
     tags: tuple[str, ...] = ()
     note: str | None = None
+    artifacts: tuple[str, ...] = ()
     durability_ms: int = 500
     heartbeat_s: float = 10.0
     seed: int | None = None

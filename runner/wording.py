@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,11 +17,22 @@ from typing import Any
 
 from anew.runner.errors import AnewError
 from anew.runner.format.values import exact_form, plain, shown
+from anew.runner.records import CommandFacts
 
 _LONG_FLOAT = re.compile(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
 _LONG_BITS = 200
 _WORDS = frozenset({"", "true", "false", "null", "none"})
 _UNITS = ((86400 * 365, "y"), (86400 * 30, "mo"), (86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def typed(command: CommandFacts) -> str:
+    """Return a command line as it is shown; of what `anew run` runs, to be typed again."""
+    return f"anew run {shlex.join(command.argv)}" if is_without_main(command) else " ".join(command.argv)
+
+
+def is_without_main(command: CommandFacts) -> bool:
+    """Whether `anew run` runs it: no main returns anything, and what is printed is a part of what comes of it."""
+    return command.entry in ("program", "command", "notebook")
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:

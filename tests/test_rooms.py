@@ -30,6 +30,7 @@ LINE = (
     ),
     ("program", "why"),
     ("experiment",),
+    ("started",),
     ("session",),
     (
         "rerun",
@@ -290,7 +291,7 @@ def test_imports_of_our_own_hide_in_functions_only_where_start_up_needs_it() -> 
         if found.target in MODULES and not found.early and not found.typing
     }
 
-    assert len(hidden) < 27, "\n".join(f"{module}, line {line}" for module, line in sorted(hidden))
+    assert len(hidden) < 28, "\n".join(f"{module}, line {line}" for module, line in sorted(hidden))
 
 
 def test_no_module_has_grown_beyond_its_subject() -> None:

@@ -12,7 +12,6 @@ from itertools import islice, takewhile
 import click
 
 from anew.runner.attached.media import HISTOGRAM
-from anew.runner.capture.command import typed
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
@@ -31,7 +30,7 @@ from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.reuse import work_key
 from anew.runner.why.kept import begun
-from anew.runner.wording import ago, duration, exact, short, size, some
+from anew.runner.wording import ago, duration, exact, short, size, some, typed
 
 _MOST_METRICS = 40
 _MOST_CHILDREN = 50

@@ -89,6 +89,20 @@ def _first_line(error: Exception) -> str:
 
 def _untyped(was: Recorded, compose: Compose, apply: Apply, why: str) -> tuple[DictConfig, tuple[str, ...]]:
     """Return the recorded values in a configuration without types, for one that no longer composes."""
+    return overlaid(was, compose, apply), (
+        f"The configuration does not compose any more as it did ({why}). "
+        "Main is given the recorded values without the types that they had.",
+    )
+
+
+def overlaid(was: Recorded, compose: Compose, apply: Apply) -> DictConfig:
+    """
+    Return the recorded values in a configuration without types, changes on top; arguments as for `replay`.
+
+    Raises:
+        ConfigError: A secret is not on record, and no change gives it.
+        Exception: Whatever *apply* raises for the changes.
+    """
     cfg = compose(None)
     with flag_override(cfg, ["struct", "readonly"], [False, False]):
         for key in [key for key in cfg if key not in RESERVED]:
@@ -100,10 +114,7 @@ def _untyped(was: Recorded, compose: Compose, apply: Apply, why: str) -> tuple[D
     for path in _redacted(was.config, ()):
         if _holds_secret(OmegaConf.select(cfg, _dotted(path), throw_on_missing=False)):
             raise _secret_needed(was.ref, _dotted(path), None)
-    return cfg, (
-        f"The configuration does not compose any more as it did ({why}). "
-        "Main is given the recorded values without the types that they had.",
-    )
+    return cfg
 
 
 # --- overrides ----------------------------------------------------------------------------------------------------

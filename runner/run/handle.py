@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner import events as ev
 from anew.runner.errors import AnewError, RunStateError, StoreError, ValueRefusedError
@@ -30,6 +30,18 @@ RUN_VARIABLE = "ANEW_RUN"
 OBJECTIVE = "objective"
 
 
+class Ending(Protocol):
+    """What ends a run that no main's return ends."""
+
+    def hold(self) -> None:
+        """Leave its end to a `with` block."""
+        ...
+
+    def end(self, failure: BaseException | None) -> None:
+        """End it, by what was raised; a second time do nothing."""
+        ...
+
+
 class Run:
     """
     One run, as seen by the code that it runs.
@@ -45,6 +57,8 @@ class Run:
         dir: A folder of its own, for whatever main writes.
         declared: The recorded names of the inputs that this process declared.
         stopping: Whether the run is to stop before its end.
+        config: What `anew.start` was given, with what a re-run has put into it; None for a run of a main.
+        ending: What ends it, where `anew.start` began it.
     """
 
     def __init__(
@@ -68,6 +82,8 @@ class Run:
         self._inputs = inputs
         self._steps: dict[str, int] = {}
         self.stopping = Stopping(recorder)
+        self.config: Any = None
+        self.ending: Ending | None = None
 
     def __repr__(self) -> str:
         return f"Run(id={self.id}, uid={self.uid!r}, dir={str(self.dir)!r})"
@@ -281,6 +297,10 @@ class Run:
         """Set the run's note, in place of the one before."""
         self._recorder.add(ev.NoteSet, text=str(text))
 
+    def warn(self, text: str) -> None:
+        """Say on stderr, once, what is not as it should be, and put it on record, beside the run's other warnings."""
+        self._recorder.warn_once(text, text)
+
     def report(self, value: float, step: int) -> None:
         """
         Report an intermediate result: logged as the metric `objective`, and told to the search that the run is part of.
@@ -303,6 +323,33 @@ class Run:
         COMPLETED, with `pruned` on record, and shown as PRUNED. A re-run is answered what the run on record was.
         """
         return self.stopping.should_stop()
+
+    def finish(self) -> None:
+        """
+        End a run that `anew.start` began, as COMPLETED; of one that has ended already, or in a child process, nothing.
+
+        As a context manager, `with anew.start(...) as run:`, it ends with the block: COMPLETED, FAILED by what is
+        raised in it, or INTERRUPTED. To be called in the thread that began it.
+
+        Raises:
+            RunStateError: It ends when its main returns.
+            UnkeptError: Something of it is not on record.
+        """
+        self._finish(None)
+
+    def __enter__(self) -> Run:
+        if self.ending is not None:
+            self.ending.hold()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._finish(error)
+
+    def _finish(self, error: BaseException | None) -> None:
+        if self.ending is not None:
+            self.ending.end(error)
+        elif here.run is self:
+            raise RunStateError("This run ends when its main returns; run.finish() is for one that anew.start began.")
 
     def rng(self, name: str) -> np.random.Generator:
         """
