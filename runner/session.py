@@ -100,7 +100,7 @@ class Session:
     def run(self, words: Sequence[str], *, interactive: bool) -> Any:
         """Do a command line, or the same from Python. Returns and raises as `run_app`."""
         try:
-            return run_app(self._spec, words, self, interactive=interactive)
+            return run_app(self._spec, words, self, interactive=interactive, cache=self._origin.cache)
         finally:
             if self._passing is not None:
                 self._passing.remove()
@@ -114,7 +114,10 @@ class Session:
             overrides = errand.merged if isinstance(errand, Add) else errand.overrides
             return self.run(["-m", *errand.flags, *overrides, *errand.settings], interactive=False)
         words = [*errand.flags, *errand.settings]
-        return run_app(self._spec, words, self, interactive=interactive, recorded=_recorded(errand))
+        recorded = _recorded(errand)
+        return run_app(
+            self._spec, words, self, interactive=interactive, cache=self._origin.cache, recorded=recorded
+        )
 
     def run_job(self, ticket: Ticket) -> None:
         """Run one job of the sweep that this session is attached to. Raises as `config.main.run_job`."""

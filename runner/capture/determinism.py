@@ -24,7 +24,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from anew.runner.capture.importing import ImportWatch
+from anew.runner.kernel.importing import ImportWatch
 
 
 class Determinism:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from anew.runner.capture.importing import ImportWatch
+from anew.runner.kernel.importing import ImportWatch
 from anew.runner.capture.opened import OpenedFiles
 
 _KEY = "anew"

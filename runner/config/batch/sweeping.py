@@ -32,7 +32,7 @@ from anew.runner.config.batch.queue import Tickets
 from anew.runner.config.batch.searching import Ground, refuse_direction
 from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, number, run_job
 from anew.runner.config.compose.inprocess import shown_hydra
-from anew.runner.config.compose.jobs import HookFailedError, Typed, hooked
+from anew.runner.config.direct.called import HookFailedError, Typed, hooked
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault
 from anew.runner.config.compose.quick import Bases
