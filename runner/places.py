@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 
 _MARKS = (".git", "pyproject.toml")
 # where this process was when it first came here: a script's relative name leads on from there
 STARTED_IN = os.environ.get("PWD", "") if not os.path.exists(".") else os.getcwd()
-_URL = re.compile(r"([\w+.-]+:/{2,3}(?=/))?(.*)", re.DOTALL)
+_URL = regexp(r"([\w+.-]+:/{2,3}(?=/))?(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,9 +115,7 @@ class Session:
             return self.run(["-m", *errand.flags, *overrides, *errand.settings], interactive=False)
         words = [*errand.flags, *errand.settings]
         recorded = _recorded(errand)
-        return run_app(
-            self._spec, words, self, interactive=interactive, cache=self._origin.cache, recorded=recorded
-        )
+        return run_app(self._spec, words, self, interactive=interactive, cache=self._origin.cache, recorded=recorded)
 
     def run_job(self, ticket: Ticket) -> None:
         """Run one job of the sweep that this session is attached to. Raises as `config.main.run_job`."""

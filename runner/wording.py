@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,8 +15,9 @@ from typing import Any
 
 from anew.runner.errors import AnewError
 from anew.runner.format.values import exact_form, plain, shown
+from anew.runner.lazy.patterns import regexp
 
-_LONG_FLOAT = re.compile(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
+_LONG_FLOAT = regexp(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
 _LONG_BITS = 200
 _WORDS = frozenset({"", "true", "false", "null", "none"})
 _UNITS = ((86400 * 365, "y"), (86400 * 30, "mo"), (86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))

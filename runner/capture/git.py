@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import GitFacts
 
 TIMEOUT_S = 5.0
@@ -55,10 +56,10 @@ _DIFF = (
     *("--relative", "--ignore-submodules=dirty", "--submodule=short"),
 )
 _HEAD_WORDS = "diff --git "
-_HEAD = re.compile(rf"^(?={_HEAD_WORDS})", re.MULTILINE)
-_ESCAPE = re.compile(r"\\([0-7]{3}|.)")
+_HEAD = regexp(rf"^(?={_HEAD_WORDS})", re.MULTILINE)
+_ESCAPE = regexp(r"\\([0-7]{3}|.)")
 _ESCAPES = {"a": "\a", "b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
-_FILTER = re.compile(r"filter\.(?P<name>.+)\.(?P<key>clean|smudge|process|required)", re.DOTALL | re.IGNORECASE)
+_FILTER = regexp(r"filter\.(?P<name>.+)\.(?P<key>clean|smudge|process|required)", re.DOTALL | re.IGNORECASE)
 
 
 class GitError(Exception):

@@ -13,9 +13,10 @@ from contextlib import suppress
 from anew.runner import errors, wording
 from anew.runner.errors import AnewError
 from anew.runner.format.values import MAX_DIGITS
+from anew.runner.lazy.patterns import regexp
 
 _COMPLETE_VARIABLE = "_ANEW_COMPLETE"
-_EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
+_EXTRA = regexp(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

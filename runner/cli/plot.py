@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from anew.runner.cli.metrics import series_to_json
 from anew.runner.cli.render import coloured, drawn, on_terminal, remark, say
 from anew.runner.contracts import RunStore
 from anew.runner.errors import MetricNotFoundError, StoreError
+from anew.runner.lazy.patterns import regexp
 from anew.runner.query.curves import Curve, left_out, picture, terminal_plot
 from anew.runner.records import RunRecord
 from anew.runner.store.choosing import Chosen, choose
@@ -23,7 +23,7 @@ from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
 from anew.runner.wording import nearest, printable
 
-_SWEEP = re.compile(r"sweep:([0-9A-Za-z]+)")
+_SWEEP = regexp(r"sweep:([0-9A-Za-z]+)")
 _MOST = 10
 _WIDEST = 140
 _HIGHEST = 30

@@ -30,14 +30,14 @@ from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from anew.runner.config.compose.helptext import tell_of_anew
 from anew.runner.config.compose.inprocess import run_here, shown_hydra
 from anew.runner.config.compose.jobs import Jobs
-from anew.runner.config.direct.called import HookFailedError, Typed
-from anew.runner.config.direct.command import primary_name
-from anew.runner.config.direct.logs import logging_kept
 from anew.runner.config.compose.loader import OUR_GROUPS, OUR_RUN_DIR, PROVIDER, Loader, is_ours, search_path
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault, report_failure
 from anew.runner.config.compose.origin import config_dir, task_name
 from anew.runner.config.compose.quick import Primary, is_own
 from anew.runner.config.compose.state import hydra_kept, resolve_job_dir, stored_primary
+from anew.runner.config.direct.called import HookFailedError, Typed
+from anew.runner.config.direct.command import primary_name
+from anew.runner.config.direct.logs import logging_kept
 from anew.runner.config.hooks import JobHooks, Recorded
 from anew.runner.config.led import lead
 from anew.runner.config.private.loading import set_version_base
@@ -63,6 +63,7 @@ from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import declared, users_part
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.wording import say
+
 
 def run(
     spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive: bool, recorded: Recorded | None = None

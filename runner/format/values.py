@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
@@ -25,6 +24,7 @@ from typing import Any
 from uuid import UUID
 
 from anew.runner.errors import ValueRefusedError
+from anew.runner.lazy.patterns import regexp
 
 MAX_ARRAY = 100_000
 _MAX_DEPTH = 100
@@ -343,7 +343,7 @@ def _fraction(text: str) -> Fraction:
     return Fraction(text)
 
 
-_FRACTION = re.compile(r"-?[0-9]+(/[0-9]+)?")
+_FRACTION = regexp(r"-?[0-9]+(/[0-9]+)?")
 
 # tag -> what reads the value behind it, given how deep that lies
 _READERS: dict[str, Callable[[Any, int], Any]] = {

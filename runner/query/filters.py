@@ -25,6 +25,7 @@ from typing import Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
+from anew.runner.lazy.patterns import regexp
 from anew.runner.query.literals import AGE, Comparison, Literal, moment, plain
 from anew.runner.records import PRUNED, RunRecord, Status
 from anew.runner.wording import closest, key_name
@@ -32,7 +33,7 @@ from anew.runner.wording import closest, key_name
 Test = Callable[[RunRecord], bool]
 
 _MISSING: Any = object()
-_TOKEN = re.compile(
+_TOKEN = regexp(
     r"\s*(?:(?P<op><=|>=|==|!=|<|>|~|=)|(?P<mark>[()\[\],])|(?P<quoted>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
     r"|(?P<word>[^\s()\[\],<>=!~\"']+)|(?P<end>$))"
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from anew.runner.capture.command import prints_outcome
 from anew.runner.dataclass import dataclass
 from anew.runner.format.values import plain
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import RunRecord, Status, Verdict
 from anew.runner.rerun.histograms import compare_histograms
 from anew.runner.rerun.parts import Part, value_parts
@@ -20,7 +20,7 @@ from anew.runner.rerun.sides import Side
 from anew.runner.wording import some
 
 NOT_ENDED = (Status.INTERRUPTED, Status.LOST, Status.UNKNOWN)
-_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+_ADDRESS = regexp(r"0x[0-9a-f]{6,}")
 
 
 @dataclass(slots=True)

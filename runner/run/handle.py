@@ -6,25 +6,34 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from anew.runner import events as ev
 from anew.runner.errors import AnewError, RunStateError, StoreError, ValueRefusedError
-from anew.runner.format import serial
-from anew.runner.format.values import encode, flaw_of_tags
-from anew.runner.places import Places
-from anew.runner.records import ContentRef
-from anew.runner.run.recorder import Recorder, attach
-from anew.runner.run.stopping import Stopping
-from anew.runner.settings import InputSettings
-from anew.runner.store.objects import ObjectStore
+from anew.runner.lazy.modules import later
 
 if TYPE_CHECKING:
+    import pathlib
+    from types import ModuleType
+
     import numpy as np
 
+    from anew.runner import events as ev
+    from anew.runner import places, settings
+    from anew.runner.format import serial
+    from anew.runner.format import values as formats
+    from anew.runner.records import ContentRef
+    from anew.runner.run import recorder as recording
+    from anew.runner.run import stopping
     from anew.runner.run.media import Piece
+    from anew.runner.store import objects as contents
+else:
+    # with a run that begins, or is attached to; `from anew import Run`, for an annotation, is light
+    pathlib = later("pathlib")
+    ev = later("anew.runner.events")
+    places, settings = later("anew.runner.places"), later("anew.runner.settings")
+    serial, formats = later("anew.runner.format.serial"), later("anew.runner.format.values")
+    recording, stopping = later("anew.runner.run.recorder"), later("anew.runner.run.stopping")
+    contents = later("anew.runner.store.objects")
 
 RUN_VARIABLE = "ANEW_RUN"
 OBJECTIVE = "objective"
@@ -49,13 +58,13 @@ class Run:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: recording.Recorder,
         *,
         number: int | None,
         seed: int,
-        objects: ObjectStore,
-        places: Places,
-        inputs: InputSettings,
+        objects: contents.ObjectStore,
+        places: places.Places,
+        inputs: settings.InputSettings,
     ) -> None:
         self.uid = recorder.uid
         self.id = number
@@ -67,7 +76,7 @@ class Run:
         self._places = places
         self._inputs = inputs
         self._steps: dict[str, int] = {}
-        self.stopping = Stopping(recorder)
+        self.stopping = stopping.Stopping(recorder)
 
     def __repr__(self) -> str:
         return f"Run(id={self.id}, uid={self.uid!r}, dir={str(self.dir)!r})"
@@ -109,7 +118,7 @@ class Run:
                 circles, or the name is not a relative path without "..".
             StoreError: The content or its record could not be written, and the run has a hole (`anew.on_loss`).
         """
-        for label, keep in _media().files_of(Path(path), name, self.dir, self._objects):
+        for label, keep in _media().files_of(pathlib.Path(path), name, self.dir, self._objects):
             self._keep(label, keep)
         self._recorder.sync()
 
@@ -217,7 +226,7 @@ class Run:
         self._keep(path, lambda: media.kept(piece, path, self._objects), form=kind, series=label, **also)
         self._recorder.sync()
 
-    def input(self, path: str | os.PathLike[str]) -> Path:
+    def input(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """
         Declare a file or folder that the run reads; its digest goes on record, small content into the store.
 
@@ -229,7 +238,7 @@ class Run:
         """
         from anew.runner.capture.inputs import declare_inputs
 
-        result = self._places.here(Path(path))
+        result = self._places.here(pathlib.Path(path))
         with self._losing(f"input {str(path)!r}"):
             for reference in declare_inputs(result, self._places, self._objects, self._inputs.keep_bytes):
                 self.declared.add(reference.path)
@@ -260,7 +269,7 @@ class Run:
             )
         for key, value in values.items():
             try:
-                encode(value, f"info.{key}")
+                formats.encode(value, f"info.{key}")
                 self._recorder.add(ev.InfoSet, values={str(key): value})
             except ValueRefusedError as error:
                 self._recorder.warn_once(f"info:{key}", str(error))
@@ -271,10 +280,10 @@ class Run:
     def tag(self, *names: str) -> None:
         """Add tags. An empty one is left out, said on stderr and kept in the record's warnings."""
         given = tuple(str(name) for name in names)
-        kept = tuple(name for name in given if not flaw_of_tags([name]))
+        kept = tuple(name for name in given if not formats.flaw_of_tags([name]))
         if kept:
             self._recorder.add(ev.TagsChanged, added=kept)
-        if flaw := flaw_of_tags(given):
+        if flaw := formats.flaw_of_tags(given):
             self._recorder.warn_once("tag:", f"run.tag({', '.join(map(repr, given))}): {flaw}")
 
     def note(self, text: str) -> None:
@@ -399,10 +408,10 @@ def _unpickle(folder: str) -> Run:
 
 
 def _attach(folder: str) -> Run:
-    recorder = attach(Path(folder))
+    recorder = recording.attach(pathlib.Path(folder))
     record = serial.record_from_start(serial.unseal(recorder.layout.record.read_bytes()))
     try:
-        objects = ObjectStore(recorder.layout.folder.parent / "objects")
+        objects = contents.ObjectStore(recorder.layout.folder.parent / "objects")
     except OSError as error:
         raise AnewError(f"The store of {folder!r} cannot be opened: {error}") from error
     return Run(
@@ -410,6 +419,6 @@ def _attach(folder: str) -> Run:
         number=int(recorder.layout.folder.name),
         seed=record.seed,
         objects=objects,
-        places=Places(Path(record.source.root or record.command.cwd)),
-        inputs=InputSettings(),
+        places=places.Places(pathlib.Path(record.source.root or record.command.cwd)),
+        inputs=settings.InputSettings(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from anew.runner.config.compose.loader import OUR_RUN_DIR, PROVIDER, Loader, search_path
@@ -11,7 +12,7 @@ from anew.runner.config.compose.quick import is_own
 from anew.runner.config.compose.state import hydra_kept
 from anew.runner.config.compose.yamltext import dump
 from anew.runner.config.direct.base import MARK, Base
-from anew.runner.config.private.loading import RunMode, set_version_base
+from anew.runner.config.private.loading import set_version_base
 from anew.runner.config.private.nodes import written_below
 from anew.runner.config.private.running import records_mode_of_runs
 

@@ -144,7 +144,10 @@ def _stamps() -> list[Any]:
     files = [home / each for home in homes.values() for each in ("__init__.py", "version.py")]
     places = [os.path.join(each or os.curdir, "hydra_plugins") for each in sys.path]
     # of a plugin that somebody works on no folder's time tells whether it has changed
-    known = {str(homes["hydra"].parent / "hydra_plugins"), str(Path(str(anew.__file__)).parent.parent / "hydra_plugins")}
+    known = {
+        str(homes["hydra"].parent / "hydra_plugins"),
+        str(Path(str(anew.__file__)).parent.parent / "hydra_plugins"),
+    }
     plugins = [each for each in places if os.path.isdir(each)]
     if any(os.path.abspath(each) not in known for each in plugins):
         raise NotPlainError

@@ -68,6 +68,7 @@ def _run(called: Called, plain: Plain) -> Any:
         ),
         views=texts,
         hydra_files=tuple(beside / name for name in texts),
+        is_plain=True,
     )
     with _hydra_when_asked(called.spec, plain.overrides, folder):
         try:

@@ -7,12 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 
 KEY = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
-_WORD = re.compile(rf"(?P<sign>\+{{0,2}})(?P<key>{KEY})=(?P<value>.*)", re.DOTALL | re.ASCII)
-_INT = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})")
-_FLOAT = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)")
-_TEXT = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
+_WORD = regexp(rf"(?P<sign>\+{{0,2}})(?P<key>{KEY})=(?P<value>.*)", re.DOTALL | re.ASCII)
+_INT = regexp(r"[+-]?(?:0|[1-9][0-9]{0,17})")
+_FLOAT = regexp(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)")
+_TEXT = regexp(r"[A-Za-z_/][A-Za-z0-9_./-]*")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _NO_TEXT = frozenset(("true", "false", "null", "nan", "inf"))
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from anew.runner.lazy.patterns import regexp
+
 # begins as no number, date or mark of YAML does, and holds nothing that ends a text or has to be escaped
-_SIMPLE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./=+,@%~()\[\]-]*")
+_SIMPLE = regexp(r"[A-Za-z_/][A-Za-z0-9_./=+,@%~()\[\]-]*")
 # what YAML, or OmegaConf, takes for a truth value, a number or nothing
-_WORDS = frozenset(
-    ("true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity", "none", "_")
-)
+_WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity", "none", "_"))
 
 
 def is_simple(text: str) -> bool:
