@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +10,17 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.errors import AnewError
 from anew.runner.format.values import exact_form, plain, shown
+from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = later("difflib")
 
 _LONG_FLOAT = regexp(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
 _LONG_BITS = 200

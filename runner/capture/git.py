@@ -12,17 +12,22 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
 from anew.runner.records import GitFacts
+
+if TYPE_CHECKING:
+    import tempfile
+else:
+    tempfile = later("tempfile")
 
 TIMEOUT_S = 5.0
 DIFF_LIMIT_BYTES = 2**20

@@ -78,9 +78,10 @@ def run(
 
 
 @contextmanager
-def shown(spec: TaskSpec, argv: Sequence[str], folder: Path) -> Iterator[None]:
+def shown(spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, folder: Path) -> Iterator[None]:
     """Have Hydra show the configuration of a job that was begun without it; see `direct.running`."""
-    with hydra_kept(), _App(spec, parsed_arguments(_parser(True), argv), hooks=None, interactive=True).shown(folder):
+    args = parsed_arguments(_parser(True), argv)
+    with hydra_kept(), _App(spec, args, hooks, interactive=True).shown(folder):
         yield
 
 

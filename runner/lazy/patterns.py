@@ -19,7 +19,7 @@ else:
 class _Later:
     """Stands for a compiled pattern; after the first use its methods are the compiled one's own."""
 
-    def __init__(self, text: str | bytes, flags: int) -> None:
+    def __init__(self, text: Any, flags: int) -> None:
         self._given = text, flags
 
     def __getattr__(self, name: str) -> Any:

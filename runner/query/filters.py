@@ -18,17 +18,22 @@ cannot be compared, matches nothing but `!=` and `not in`. Nothing is ever evalu
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
+from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
 from anew.runner.query.literals import AGE, Comparison, Literal, moment, plain
 from anew.runner.records import PRUNED, RunRecord, Status
 from anew.runner.wording import closest, key_name
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = later("difflib")
 
 Test = Callable[[RunRecord], bool]
 

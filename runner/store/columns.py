@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
@@ -19,17 +18,23 @@ from dataclasses import field, replace
 from heapq import merge
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.values import number_from_json, number_to_json
+from anew.runner.lazy.modules import later
 from anew.runner.store.following import Following, OddError, Place
 from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import journals
 from anew.runner.store.stored import Column
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    sqlite3 = later("sqlite3")
 
 _MOST_POINTS = 1 << 16
 # what is read within milliseconds anyway is not kept

@@ -9,23 +9,28 @@ what it has written since is read. Every row has its checksum: what is odd is re
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.format import light
 from anew.runner.format.ids import is_number
+from anew.runner.lazy.modules import later
 from anew.runner.records import CommandFacts, RunRecord, Status
 from anew.runner.store import stamps
 from anew.runner.store.further import Progress
 from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
 from anew.runner.store.stamps import NEVER, Stamp
 from anew.runner.store.stored import StoredRun
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    sqlite3 = later("sqlite3")
 
 _FIRST, _AT_A_TIME = 64, 512
 # of so many runs the rows are held in memory, some 5 KB each

@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -14,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from heapq import merge
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.errors import StoreFormatError
@@ -22,6 +21,7 @@ from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.format.serial import DamagedError
 from anew.runner.guard.journal_ends import seal_of
+from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
 from anew.runner.records import CommandFacts, Damage, Part, RunRecord, Status
 from anew.runner.store.curated import read_curated
@@ -30,6 +30,11 @@ from anew.runner.store.lines import Flaw, iter_journal, read_entries
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.logged import Told
 from anew.runner.store.paths import RunLayout
+
+if TYPE_CHECKING:
+    import tempfile
+else:
+    tempfile = later("tempfile")
 
 SILENT_S = 120.0
 # far more than any record has; what is longer is none of ours, or will not fit into memory

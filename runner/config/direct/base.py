@@ -153,7 +153,7 @@ def _stamps() -> list[Any]:
         raise NotPlainError
     # what is installed there leaves its name in it, be it a link to a folder elsewhere
     sites = [each for each in sys.path if each.endswith("-packages")]
-    return [_stamp(os.fspath(each)) for each in (*files, *ours, *shadows, *plugins, *sites)]
+    return [_stamp(each) for each in (*map(str, (*files, *ours, *shadows)), *plugins, *sites)]
 
 
 def _home(package: str) -> Path:

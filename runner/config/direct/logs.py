@@ -21,8 +21,11 @@ def set_logging(file: Path) -> None:
         if isinstance(logger, logging.Logger):
             logger.disabled = False
     root.setLevel(logging.INFO)
-    handlers = {"console": logging.StreamHandler(sys.stdout), "file": logging.FileHandler(file)}
-    for name, each in handlers.items():
+    handlers: tuple[tuple[str, logging.Handler], ...] = (
+        ("console", logging.StreamHandler(sys.stdout)),
+        ("file", logging.FileHandler(file)),
+    )
+    for name, each in handlers:
         each.set_name(name)
         each.setFormatter(logging.Formatter(_FORMAT))
         root.addHandler(each)

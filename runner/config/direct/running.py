@@ -27,7 +27,7 @@ def run(spec: TaskSpec, plain: Plain, hooks: JobHooks, *, interactive: bool) -> 
         with ExitStack() as stack:
             if interactive:
                 stack.enter_context(logging_kept())
-            return _run(called, plain)
+            return _run(called, plain, hooks)
     except HookFailedError as error:
         stopped = error.error
     except Exception as error:
@@ -42,7 +42,7 @@ def run(spec: TaskSpec, plain: Plain, hooks: JobHooks, *, interactive: bool) -> 
     raise stopped
 
 
-def _run(called: Called, plain: Plain) -> Any:
+def _run(called: Called, plain: Plain, hooks: JobHooks) -> Any:
     folder = called.claim()
     texts = plain.texts(folder)
     beside = folder / ".hydra"
@@ -70,7 +70,7 @@ def _run(called: Called, plain: Plain) -> Any:
         hydra_files=tuple(beside / name for name in texts),
         is_plain=True,
     )
-    with _hydra_when_asked(called.spec, plain.overrides, folder):
+    with _hydra_when_asked(called.spec, plain.overrides, hooks, folder):
         try:
             return called.hand_over(job)
         finally:
@@ -78,14 +78,14 @@ def _run(called: Called, plain: Plain) -> Any:
 
 
 @contextmanager
-def _hydra_when_asked(spec: TaskSpec, overrides: Sequence[str], folder: Path) -> Iterator[None]:
+def _hydra_when_asked(spec: TaskSpec, overrides: Sequence[str], hooks: JobHooks, folder: Path) -> Iterator[None]:
     """Have Hydra show the job's configuration, from when it is imported to the job's end."""
     with ExitStack() as stack:
 
         def show(name: str, module: ModuleType) -> None:
             with supported():
                 from anew.runner.config.app import shown
-            stack.enter_context(shown(spec, overrides, folder))
+            stack.enter_context(shown(spec, overrides, hooks, folder))
 
         watch = ImportWatch(("hydra",), show)
         watch.start()
