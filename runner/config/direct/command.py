@@ -34,6 +34,8 @@ class Plain:
     Attributes:
         base: What Hydra composes for every run alike.
         config, arguments: The configuration as plain values, and what main is called with.
+        unresolved, view: The configuration as YAML, as it is written and as it comes out.
+        folder: Where the primary configuration's file lies; None for no file.
         overrides, ours: As typed; those of the `anew` node apart.
         settings: The `anew` node.
         name: The app's name.
@@ -43,18 +45,29 @@ class Plain:
     base: Base
     config: Mapping[str, Any]
     arguments: Mapping[str, Any]
+    unresolved: str
+    view: str
+    folder: str | None
     overrides: tuple[str, ...]
     ours: tuple[str, ...]
     settings: Mapping[str, Any]
     name: str
     config_name: str | None
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where configurations are looked for, as on record."""
+        if self.folder is None:
+            return self.base.sources
+        first, *others = self.base.sources
+        return (first, f"main: file://{self.folder}", *others)
+
     def texts(self, folder: Path) -> dict[str, str]:
         """Return Hydra's three files of a job."""
         return {
-            "config.yaml": written(self.config),
+            "config.yaml": self.unresolved,
             "hydra.yaml": self.base.filled(
-                None,
+                self.folder,
                 self.overrides,
                 overrides=",".join(sorted(self.overrides)),
                 dir=str(folder),
@@ -70,8 +83,7 @@ def could_be_plain(spec: TaskSpec, words: Sequence[str]) -> bool:
     """Whether all that speaks against it may be that Hydra's own part is not known."""
     return (
         spec.version_base in _VERSIONS
-        and spec.config_path is None
-        and spec.config_name is None
+        and (spec.config_path is None) == (spec.config_name is None)
         and not any(word.startswith("-") or word.startswith(("hydra", "anew/", "+", "~")) for word in words)
         and not any(name.startswith("HYDRA_") for name in os.environ)
         and "IPython" not in sys.modules
@@ -92,19 +104,52 @@ def understood(spec: TaskSpec, words: Sequence[str], cache: Path) -> Plain | Non
         base = kept_base(cache, spec.version_base)
         if base is None or _has_settings_beside(spec):
             return None
-        config, arguments = read_fields(spec, theirs)
+        found = _by_fields(spec, theirs) or _by_nodes(spec, theirs)
         return Plain(
             base=base,
-            config=config,
-            arguments=arguments,
+            **found,
             overrides=tuple(word for word, each in zip(words, values, strict=True) if each in theirs),
             ours=tuple(word for word, each in zip(words, values, strict=True) if each in ours),
-            settings=_settings(base, ours, config),
+            settings=_settings(base, ours, found["config"]),
             name=_name(spec),
-            config_name=primary_name(spec),
+            config_name=spec.config_name or primary_name(spec),
         )
     except Exception:  # whatever it is, Hydra meets it too, and it is told from there
         return None
+
+
+def _by_fields(spec: TaskSpec, overrides: Sequence[Value]) -> dict[str, Any] | None:
+    """Return what a class or a signature comes to; None where that is for OmegaConf to say."""
+    if spec.config_name is not None:
+        return None
+    try:
+        config, arguments = read_fields(spec, overrides)
+    except NotPlainError:
+        return None
+    text = written(config)
+    return {"config": config, "arguments": arguments, "unresolved": text, "view": text, "folder": None}
+
+
+def _by_nodes(spec: TaskSpec, overrides: Sequence[Value]) -> dict[str, Any]:
+    """Return what OmegaConf makes of it. Raises whatever is wrong."""
+    # OmegaConf comes with them, which not every main needs
+    from anew.runner.config.compose.yamltext import dump, to_yaml
+    from anew.runner.config.direct.nodes import composed, config_folder, lend_resolvers
+    from anew.runner.config.signature.values import arguments, recorded, refuse_missing
+
+    folder = config_folder(spec)
+    cfg = composed(spec, overrides, folder)
+    if spec.typed:
+        refuse_missing(spec, cfg)
+    lend_resolvers()
+    config = recorded(cfg)
+    return {
+        "config": config,
+        "arguments": arguments(spec, cfg),
+        "unresolved": to_yaml(cfg),
+        "view": dump(config),
+        "folder": None if folder is None else str(folder),
+    }
 
 
 def primary_name(spec: TaskSpec) -> str | None:

@@ -60,13 +60,13 @@ def _run(called: Called, plain: Plain, hooks: JobHooks) -> Any:
         settings=plain.settings,
         provenance=Provenance(
             config_name=plain.config_name,
-            sources=plain.base.sources,
+            sources=plain.sources,
             unresolved=texts["config.yaml"],
             hydra_dir=str(folder),
             flags=(),
             settings=plain.ours,
         ),
-        views=texts,
+        views={**texts, "config.yaml": plain.view},
         hydra_files=tuple(beside / name for name in texts),
         is_plain=True,
     )
