@@ -67,9 +67,10 @@ def run_app(
         Exception: Whatever a hook raises; whatever main raises, when *interactive*.
     """
     with _turns.turn():
-        if recorded is None and cache is not None and (plain := understood(spec, argv, cache)) is not None:
+        # where Hydra is there, its store may hold what nobody sees from outside, and most of its price is paid
+        is_first = "hydra" not in sys.modules and recorded is None
+        if is_first and cache is not None and (plain := understood(spec, argv, cache)) is not None:
             return run_plain(spec, plain, hooks, interactive=interactive)
-        is_first = "hydra" not in sys.modules
         with supported():
             # Hydra comes with it, which a main that is only decorated, or whose configuration is plain, does without
             from anew.runner.config.app import run

@@ -20,7 +20,7 @@ from zlib import crc32
 import anew
 import anew.configs
 from anew.runner.config.direct.words import NotPlainError
-from anew.runner.config.direct.yamlwritten import is_simple
+from anew.runner.config.direct.yamlwritten import is_simple, text_written
 from anew.runner.dataclass import dataclass
 
 MARK = "ANEW-MARK-"
@@ -56,10 +56,10 @@ class Base:
         """
         if not all(each is None or each == "" or is_simple(each) for each in (main, *task, *values.values())):
             return self._filled_by_yaml(main, task, values)
-        text = self.hydra.replace(_MAIN, "") if main is None else self.hydra.replace(f"{MARK}main", main)
-        text = text.replace(f"\n    - {MARK}task", "".join(f"\n    - {each}" for each in task) or " []")
+        text = self.hydra.replace(_MAIN, "") if main is None else self.hydra.replace(f"{MARK}main", text_written(main))
+        text = text.replace(f"\n    - {MARK}task", "".join(f"\n    - {text_written(each)}" for each in task) or " []")
         for name, value in values.items():
-            text = text.replace(f"{MARK}{name}", "null" if value is None else value or "''")
+            text = text.replace(f"{MARK}{name}", "null" if value is None else text_written(value) or "''")
         return text
 
     def _filled_by_yaml(self, main: str | None, task: Sequence[str], values: Mapping[str, str | None]) -> str:

@@ -9,13 +9,19 @@ from anew.runner.lazy.patterns import regexp
 
 # begins as no number, date or mark of YAML does, and holds nothing that ends a text or has to be escaped
 _SIMPLE = regexp(r"[A-Za-z_/][A-Za-z0-9_./=+,@%~()\[\]-]*")
-# what YAML, or OmegaConf, takes for a truth value, a number or nothing
-_WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity", "none", "_"))
+# what YAML, or OmegaConf, takes for something else: in quotes, or, in whatever other case, left to the library
+_QUOTED = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n", "Y", "N"))
+_WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "nan", "inf", "infinity", "none", "_"))
 
 
 def is_simple(text: str) -> bool:
-    """Whether a text stands in YAML as it is."""
-    return _SIMPLE.fullmatch(text) is not None and text.lower() not in _WORDS
+    """Whether a text stands in YAML as it is, or in simple quotes."""
+    return text in _QUOTED or (_SIMPLE.fullmatch(text) is not None and text.lower() not in _WORDS)
+
+
+def text_written(text: str) -> str:
+    """Return a text that is simple as it stands in YAML."""
+    return f"'{text}'" if text in _QUOTED else text
 
 
 def written(values: Any) -> str:
@@ -29,13 +35,13 @@ def _lines(values: Any) -> Iterator[str]:
     if isinstance(values, Mapping):
         for key, value in values.items():
             if value and isinstance(value, Mapping):
-                yield f"{key}:"
+                yield f"{text_written(key)}:"
                 yield from (f"  {line}" for line in _lines(value))
             elif value and isinstance(value, list):
-                yield f"{key}:"
+                yield f"{text_written(key)}:"
                 yield from _lines(value)
             else:
-                yield f"{key}: {_flow(value)}"
+                yield f"{text_written(key)}: {_flow(value)}"
         return
     for value in values:
         if value and isinstance(value, (Mapping, list)):
@@ -58,4 +64,6 @@ def _flow(value: Any) -> str:
         return text.replace("e", ".0e", 1) if "e" in text and "." not in text else text
     if isinstance(value, Mapping):
         return "{}"
+    if isinstance(value, str):
+        return text_written(value)
     return "[]" if isinstance(value, list) else str(value)
