@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,11 @@ from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
 
 if TYPE_CHECKING:
+    import decimal
     import difflib
 else:
     difflib = later("difflib")
+    decimal = later("decimal")
 
 _LONG_FLOAT = regexp(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
 _LONG_BITS = 200
@@ -72,7 +73,7 @@ def short(value: Any) -> str:
         text = f"{value:.5g}"
         return f"{text}.0" if text.lstrip("-").isdecimal() else text
     if isinstance(value, int) and value.bit_length() > _LONG_BITS:
-        return f"{Decimal(value):.5g}"
+        return f"{decimal.Decimal(value):.5g}"
     if isinstance(value, str):
         return exact(value)
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):

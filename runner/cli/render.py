@@ -10,17 +10,23 @@ text as a mark that no record can hold, since it was drawn by chance when the pr
 
 from __future__ import annotations
 
-import csv
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
 from anew.runner.records import PRUNED, RunRecord, Status
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import printable
+
+if TYPE_CHECKING:
+    import csv
+    import shutil
+else:
+    csv = later("csv")
+    shutil = later("shutil")
 
 _STYLES = {
     "dim": "2",

@@ -52,7 +52,7 @@ class Config:
     inner: Inner = dataclasses.field(default_factory=Inner)
 
 
-def by_signature(
+def by_signature(  # type: ignore[no-untyped-def]  # as users have it
     n: int = 1,
     lr: float = 1e-05,
     text: str = "word",
@@ -266,7 +266,7 @@ def test_a_word_that_is_read_without_hydra_is_read_as_hydra_reads_it(word: str) 
 
 
 texts = st.text(max_size=8) | st.from_regex(r"[A-Za-z_/.0-9=,:@%~()\[\]+-]{1,8}", fullmatch=True)
-leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+leaves: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 leaves |= texts.filter(is_simple)
 trees = st.recursive(
     leaves,
