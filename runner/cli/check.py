@@ -136,7 +136,6 @@ def _waiting(store: RunFolders) -> Iterator[Finding]:
                 yield Finding(Severity.NOTE, what, f"run {number}", f"anew logs {number} --observer {name}")
 
 
-
 def _spool() -> FolderStore | None:
     folder = spool_folder()
     try:

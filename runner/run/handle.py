@@ -13,6 +13,7 @@ from anew.runner.lazy.modules import later
 
 if TYPE_CHECKING:
     import pathlib
+    from pathlib import Path
     from types import ModuleType
 
     import numpy as np
@@ -226,7 +227,7 @@ class Run:
         self._keep(path, lambda: media.kept(piece, path, self._objects), form=kind, series=label, **also)
         self._recorder.sync()
 
-    def input(self, path: str | os.PathLike[str]) -> pathlib.Path:
+    def input(self, path: str | os.PathLike[str]) -> Path:
         """
         Declare a file or folder that the run reads; its digest goes on record, small content into the store.
 

@@ -266,7 +266,9 @@ def test_a_word_that_is_read_without_hydra_is_read_as_hydra_reads_it(word: str) 
 
 
 texts = st.text(max_size=8) | st.from_regex(r"[A-Za-z_/.0-9=,:@%~()\[\]+-]{1,8}", fullmatch=True)
-leaves: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+leaves: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+)
 leaves |= texts.filter(is_simple)
 trees = st.recursive(
     leaves,
