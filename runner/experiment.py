@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import traceback
 
     from anew.runner import records, settings, sweep_records
+    from anew.runner import session as conducting
+    from anew.runner.config import main as configs
     from anew.runner.config.main import TaskSpec, Ticket
     from anew.runner.format import typed_values
     from anew.runner.records import RunRecord
@@ -33,7 +35,9 @@ else:
     inspect, pathlib, traceback = later("inspect"), later("pathlib"), later("traceback")
     records, settings = later("anew.runner.records"), later("anew.runner.settings")
     sweep_records, typed_values = later("anew.runner.sweep_records"), later("anew.runner.format.typed_values")
-    plan = later("anew.runner.relaunch.plan")
+    plan, configs = later("anew.runner.relaunch.plan"), later("anew.runner.config.main")
+    # not before main is called: all that a run needs comes with it, ten times as much as decorating needs
+    conducting = later("anew.runner.session")
 
 # what a script reads on its way to main is an input as well
 hook.install()
@@ -157,10 +161,7 @@ class Main:
     def spec(self) -> TaskSpec:
         """The function and where its configuration comes from."""
         if self._checked is None:
-            # not at the top: whoever imports the names alone, such as `Run` for an annotation, does without it
-            from anew.runner.config.main import task_spec
-
-            self._checked = task_spec(self.function, **self._arguments)
+            self._checked = configs.task_spec(self.function, **self._arguments)
         return self._checked
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -380,13 +381,10 @@ class Main:
 
     def _session(self, **how: Any) -> Session:
         """Return what conducts one command; see `Session`."""
-        # not before main is called: all that a run needs comes with it, ten times as much as decorating needs
-        from anew.runner.session import Session, reference_to
-
-        return Session(
+        return conducting.Session(
             self.spec,
             experiment=self.experiment.name,
-            reference=functools.partial(reference_to, self),
+            reference=functools.partial(conducting.reference_to, self),
             **{"observers": self.experiment.observers, **how},
         )
 

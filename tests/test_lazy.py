@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
@@ -17,9 +18,14 @@ from anew.runner.lazy.patterns import regexp
 
 
 def test_a_pattern_is_compiled_when_it_is_used_and_does_what_it_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
+    made: list[Any] = []
     compiled = re.compile
-    monkeypatch.setattr(re, "compile", lambda *given: made.append(given) or compiled(*given))
+
+    def noted(*given: Any) -> Any:
+        made.append(given)
+        return compiled(*given)
+
+    monkeypatch.setattr(re, "compile", noted)
     lazy, eager = regexp(r"(?P<a>\d)b", re.IGNORECASE), compiled(r"(?P<a>\d)b", re.IGNORECASE)
 
     assert not made
@@ -31,7 +37,7 @@ def test_a_pattern_is_compiled_when_it_is_used_and_does_what_it_would_do(monkeyp
     assert pickle.loads(pickle.dumps(lazy)) == eager
     assert copy.deepcopy(lazy).fullmatch("1b")
     with pytest.raises(AttributeError):
-        lazy.nothing  # noqa: B018  # it is looked up
+        getattr(lazy, "nothing")  # noqa: B009  # no pattern has it
 
 
 def test_a_module_is_imported_when_something_of_it_is_used() -> None:
@@ -42,6 +48,8 @@ def test_a_module_is_imported_when_something_of_it_is_used() -> None:
         "assert 'csv' not in sys.modules\n"
         "assert csv.writer is __import__('csv').writer\n"
         "assert later('csv') is sys.modules['csv']\n"
+        "sys.modules['csv'].writer = 7\n"
+        "assert csv.writer == 7\n"
         "try: csv.nothing\n"
         "except AttributeError as error: assert 'nothing' in str(error)\n"
         "else: raise SystemExit('it has nothing')\n"

@@ -18,10 +18,7 @@ def later(name: str) -> Any:
 
 
 class _Later(ModuleType):
-    """Stands for a module; what was asked for once is its own."""
+    """Stands for a module; what is in it is looked up each time, so that what is changed there is seen."""
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(import_module(self.__name__), name)
-        if not name.startswith("__"):
-            self.__dict__[name] = value
-        return value
+        return getattr(sys.modules.get(self.__name__) or import_module(self.__name__), name)

@@ -14,17 +14,17 @@ from anew.runner.lazy.modules import later
 if TYPE_CHECKING:
     import pathlib
     from pathlib import Path
-    from types import ModuleType
 
     import numpy as np
 
     from anew.runner import events as ev
     from anew.runner import places, settings
+    from anew.runner.capture import inputs, seeds
     from anew.runner.format import serial
     from anew.runner.format import values as formats
     from anew.runner.records import ContentRef
+    from anew.runner.run import media, stopping
     from anew.runner.run import recorder as recording
-    from anew.runner.run import stopping
     from anew.runner.run.media import Piece
     from anew.runner.store import objects as contents
 else:
@@ -34,7 +34,8 @@ else:
     places, settings = later("anew.runner.places"), later("anew.runner.settings")
     serial, formats = later("anew.runner.format.serial"), later("anew.runner.format.values")
     recording, stopping = later("anew.runner.run.recorder"), later("anew.runner.run.stopping")
-    contents = later("anew.runner.store.objects")
+    contents, media = later("anew.runner.store.objects"), later("anew.runner.run.media")
+    inputs, seeds = later("anew.runner.capture.inputs"), later("anew.runner.capture.seeds")
 
 RUN_VARIABLE = "ANEW_RUN"
 OBJECTIVE = "objective"
@@ -119,7 +120,7 @@ class Run:
                 circles, or the name is not a relative path without "..".
             StoreError: The content or its record could not be written, and the run has a hole (`anew.on_loss`).
         """
-        for label, keep in _media().files_of(pathlib.Path(path), name, self.dir, self._objects):
+        for label, keep in media.files_of(pathlib.Path(path), name, self.dir, self._objects):
             self._keep(label, keep)
         self._recorder.sync()
 
@@ -209,7 +210,7 @@ class Run:
         Raises:
             ValueRefusedError: No values or no numbers, or these are no name and step.
         """
-        media, call = _media(), "log_histogram"
+        call = "log_histogram"
         label, at = media.series_name(name, call), media.step_of(step, call)
         found = {label: media.histogram(values, bins)}
         if at is None:
@@ -219,7 +220,7 @@ class Run:
         self._recorder.name_strays(at, media.unfinite(found))
 
     def _log_piece(self, kind: str, given: Any, name: str, step: int | None) -> None:
-        media, call = _media(), f"log_{kind}"
+        call = f"log_{kind}"
         label, at = media.series_name(name, call), media.step_of(step, call)
         piece: Piece = getattr(media, kind)(given)
         path = media.path_of(label, at, piece.ending)
@@ -237,11 +238,9 @@ class Run:
         Raises:
             ArtifactError: There is no such file or folder, or it cannot be read.
         """
-        from anew.runner.capture.inputs import declare_inputs
-
         result = self._places.here(pathlib.Path(path))
         with self._losing(f"input {str(path)!r}"):
-            for reference in declare_inputs(result, self._places, self._objects, self._inputs.keep_bytes):
+            for reference in inputs.declare_inputs(result, self._places, self._objects, self._inputs.keep_bytes):
                 self.declared.add(reference.path)
                 self._recorder.add(ev.InputUsed, input=reference)
         return result
@@ -329,16 +328,7 @@ class Run:
                 f"run.rng({_shown(name)}) has no name: a generator is called by a text, such as run.rng('shuffle') or "
                 f"run.rng(f'worker{{n}}')."
             )
-        from anew.runner.capture.seeds import rng
-
-        return rng(self.seed, name)
-
-
-def _media() -> ModuleType:
-    """Return the module that makes files of what is logged; not at the top, or `from anew import Run` is not light."""
-    from anew.runner.run import media
-
-    return media
+        return seeds.rng(self.seed, name)
 
 
 def _shown(value: object) -> str:

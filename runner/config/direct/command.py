@@ -104,7 +104,12 @@ def understood(spec: TaskSpec, words: Sequence[str], cache: Path) -> Plain | Non
         base = kept_base(cache, spec.version_base)
         if base is None or _has_settings_beside(spec):
             return None
-        found = _by_fields(spec, theirs) or _by_nodes(spec, theirs)
+        found = _by_fields(spec, theirs)
+        if found is None:
+            # OmegaConf comes with them, which not every main needs
+            from anew.runner.config.direct.nodes import by_nodes
+
+            found = by_nodes(spec, theirs)
         return Plain(
             base=base,
             **found,
@@ -128,28 +133,6 @@ def _by_fields(spec: TaskSpec, overrides: Sequence[Value]) -> dict[str, Any] | N
         return None
     text = written(config)
     return {"config": config, "arguments": arguments, "unresolved": text, "view": text, "folder": None}
-
-
-def _by_nodes(spec: TaskSpec, overrides: Sequence[Value]) -> dict[str, Any]:
-    """Return what OmegaConf makes of it. Raises whatever is wrong."""
-    # OmegaConf comes with them, which not every main needs
-    from anew.runner.config.compose.yamltext import dump, to_yaml
-    from anew.runner.config.direct.nodes import composed, config_folder, lend_resolvers
-    from anew.runner.config.signature.values import arguments, recorded, refuse_missing
-
-    folder = config_folder(spec)
-    cfg = composed(spec, overrides, folder)
-    if spec.typed:
-        refuse_missing(spec, cfg)
-    lend_resolvers()
-    config = recorded(cfg)
-    return {
-        "config": config,
-        "arguments": arguments(spec, cfg),
-        "unresolved": to_yaml(cfg),
-        "view": dump(config),
-        "folder": None if folder is None else str(folder),
-    }
 
 
 def primary_name(spec: TaskSpec) -> str | None:

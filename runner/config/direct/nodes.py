@@ -10,10 +10,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from anew.runner.config.compose.yamltext import dump, to_yaml
 from anew.runner.config.direct.words import NotPlainError, Value
 from anew.runner.config.settled import asks_resolvers
 from anew.runner.config.signature.spec import TaskSpec
-from anew.runner.config.signature.values import declared
+from anew.runner.config.signature.values import arguments, declared, recorded, refuse_missing
 from anew.runner.lazy.patterns import regexp
 
 _RESOLVER = regexp(r"\$\{(?!oc\.)[\w.-]+:")
@@ -21,6 +22,23 @@ _RESOLVER = regexp(r"\$\{(?!oc\.)[\w.-]+:")
 _MEANT = ("hydra", "anew", "defaults")
 _HYDRAS = ("hydra", "now", "python_version")
 _HEADER_BYTES = 512
+
+
+def by_nodes(spec: TaskSpec, overrides: Sequence[Value]) -> dict[str, Any]:
+    """Return what OmegaConf makes of a command line: fields of `command.Plain`. Raises whatever is wrong."""
+    folder = config_folder(spec)
+    cfg = composed(spec, overrides, folder)
+    if spec.typed:
+        refuse_missing(spec, cfg)
+    lend_resolvers()
+    config = recorded(cfg)
+    return {
+        "config": config,
+        "arguments": arguments(spec, cfg),
+        "unresolved": to_yaml(cfg),
+        "view": dump(config),
+        "folder": None if folder is None else str(folder),
+    }
 
 
 def composed(spec: TaskSpec, overrides: Sequence[Value], folder: Path | None) -> DictConfig:
