@@ -47,7 +47,6 @@ def test_a_module_is_imported_when_something_of_it_is_used() -> None:
         "csv = later('csv')\n"
         "assert 'csv' not in sys.modules\n"
         "assert csv.writer is __import__('csv').writer\n"
-        "assert later('csv') is sys.modules['csv']\n"
         "sys.modules['csv'].writer = 7\n"
         "assert csv.writer == 7\n"
         "try: csv.nothing\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -14,11 +13,12 @@ def later(name: str) -> Any:
 
     For type checkers the module is imported beside, below `TYPE_CHECKING`, under the same name.
     """
-    return sys.modules.get(name) or _Later(name)
+    return _Later(name)
 
 
 class _Later(ModuleType):
     """Stands for a module; what is in it is looked up each time, so that what is changed there is seen."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(sys.modules.get(self.__name__) or import_module(self.__name__), name)
+        # not out of sys.modules, where another thread's import may be half-way
+        return getattr(import_module(self.__name__), name)
