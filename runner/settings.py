@@ -16,14 +16,15 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.format.metric_lines import pattern_of
 from anew.runner.format.values import flaw_of_tags
+from anew.runner.lazy.patterns import regexp
 from anew.runner.wording import nearest
 
 S = TypeVar("S")
 KEPT = "files"
 WRITTEN = "_written_"
 COMMON = ("required", "host", WRITTEN)
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+_TIME = regexp(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+_NAME = regexp(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

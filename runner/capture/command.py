@@ -14,11 +14,12 @@ from typing import Any
 
 from anew.runner.attached.comments import user_name
 from anew.runner.format.cells import FILE_NAME
+from anew.runner.lazy.patterns import regexp
 from anew.runner.places import STARTED_IN
 from anew.runner.records import CommandFacts
 
 # the letters of the interpreter that take a word; the last two end its options
-_OPTION = re.compile(r"-([^XWmc]*)([XWmc]?)(.*)", re.DOTALL)
+_OPTION = regexp(r"-([^XWmc]*)([XWmc]?)(.*)", re.DOTALL)
 _TAKES_A_WORD = "--check-hash-based-pycs"
 
 

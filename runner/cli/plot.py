@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from anew.runner.cli.render import coloured, drawn, on_terminal, remark, say
 from anew.runner.contracts import MetricSeries, RunStore, SeriesBuckets
 from anew.runner.errors import MetricNotFoundError, StoreError
 from anew.runner.format.values import exact_form, number_to_json
+from anew.runner.lazy.patterns import regexp
 from anew.runner.query.curves import (
     PICTURE_COLUMNS,
     Curve,
@@ -39,7 +39,7 @@ from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
 from anew.runner.wording import nearest, printable
 
-_SWEEP = re.compile(r"sweep:([0-9A-Za-z]+)")
+_SWEEP = regexp(r"sweep:([0-9A-Za-z]+)")
 _MOST = 10
 _WIDEST = 140
 _HIGHEST = 30

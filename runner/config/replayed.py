@@ -23,18 +23,19 @@ from anew.runner.config.signature.parameters import RESERVED
 from anew.runner.config.signature.values import recorded, recorded_value, users_part
 from anew.runner.errors import ConfigError
 from anew.runner.format.redact import REDACTED
+from anew.runner.lazy.patterns import regexp
 
 Path = tuple[Any, ...]
 Compose = Callable[[Sequence[str] | None], DictConfig]
 Apply = Callable[[Sequence[str], DictConfig], None]
 _ABSENT: Any = object()
-_INTERPOLATION = re.compile(r"(\\*)\$\{")
-_RESOLVER = re.compile(r"\$\{[^${}]*:")
-_NAMES_KEYS = re.compile(r"\$\{oc\.(?:select|dict\.|deprecated)|\$\{[^${}]*:.*\$\{", re.DOTALL)
-_FROM_VARIABLE = re.compile(r"\$\{oc\.env:\s*([A-Za-z_]\w*)")
-_OVERRIDE_KEY = re.compile(r"[+~]*([^=]+)")
+_INTERPOLATION = regexp(r"(\\*)\$\{")
+_RESOLVER = regexp(r"\$\{[^${}]*:")
+_NAMES_KEYS = regexp(r"\$\{oc\.(?:select|dict\.|deprecated)|\$\{[^${}]*:.*\$\{", re.DOTALL)
+_FROM_VARIABLE = regexp(r"\$\{oc\.env:\s*([A-Za-z_]\w*)")
+_OVERRIDE_KEY = regexp(r"[+~]*([^=]+)")
 # where a run's output goes and how it is launched is new in every run
-_OF_THE_JOB = re.compile(
+_OF_THE_JOB = regexp(
     r"[+~]*hydra(?:\.(?:run|sweep|mode|launcher|sweeper|output_subdir)\b.*|/(?:launcher|sweeper|output)\b.*)", re.DOTALL
 )
 

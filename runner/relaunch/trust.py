@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.errors import RefusedError
+from anew.runner.places import state_folder
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts
 from anew.runner.relaunch import basis
 from anew.runner.relaunch.basis import Basis
-from anew.runner.store import marks
 from anew.runner.store.files import replace_whole
 from anew.runner.store.paths import RunLayout, SweepLayout
 from anew.runner.store.typed import as_typed
@@ -131,7 +131,7 @@ def targets_in(value: Any) -> Iterator[str]:
 
 def _folder(uid: str) -> Path:
     """Return where it is remembered what of a record was trusted; a uid may be any text."""
-    return marks.state_folder() / "trusted" / hashlib.sha256(uid.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+    return state_folder() / "trusted" / hashlib.sha256(uid.encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
 def _is_trusted(uid: str, digest: str) -> bool:

@@ -16,7 +16,7 @@ from anew.runner.capture.hardware import capture_hardware
 from anew.runner.errors import AnewError, RefusedError, RerunError, StoreError
 from anew.runner.format.redact import REDACTED, without_hidden
 from anew.runner.kernel.door import boot_id
-from anew.runner.places import Places
+from anew.runner.places import Places, cache_folder
 from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status, WhyMembership
 from anew.runner.relaunch.mirror import InputState, files_made, lay_out_beside, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import SACRED, Report, Rerun, Surroundings, callable_command, read_report
@@ -138,15 +138,13 @@ class Again:
         return with_paths(variables, recorded, Path(self.record.command.cwd), self.places)
 
     def _rebuild(self, strict: bool) -> None:
-        from platformdirs import user_cache_path
-
         facts = self.record.environment
         if facts is None:
             raise RerunError(f"The environment of run {self.record.id} is not on record. To use today's: --env current")
         if strict and (lost := self._beside_the_project(cannot_rebuild(facts))):
             raise RefusedError(f"{' '.join(lost)} Under --strict run {self.record.id} is not run again without it.")
         try:
-            found = rebuilt(facts, user_cache_path("anew"), say=self.tell)
+            found = rebuilt(facts, cache_folder(), say=self.tell)
         except AnewError as error:
             if not strict:
                 raise

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.format.values import plain
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import RunRecord, Status, Verdict
 from anew.runner.rerun.histograms import compare_histograms
 from anew.runner.rerun.parts import Part, value_parts
@@ -19,7 +19,7 @@ from anew.runner.rerun.sides import Side
 from anew.runner.wording import is_without_main, some
 
 NOT_ENDED = (Status.INTERRUPTED, Status.LOST, Status.UNKNOWN)
-_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+_ADDRESS = regexp(r"0x[0-9a-f]{6,}")
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import sys
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.values import number_from_json, number_to_json
+from anew.runner.lazy.modules import later
 from anew.runner.store.cells import Blocks, Column, cells_of, unpacked
 from anew.runner.store.following import Following, OddError, Place
 from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
@@ -33,7 +33,11 @@ from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import journals
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from anew.runner.store.cells import Cells
+else:
+    sqlite3 = later("sqlite3")
 
 T = TypeVar("T")
 # of a row that a bucket ends in all is read, and of those there are as many as buckets

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
@@ -18,6 +17,7 @@ from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
 from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
+from anew.runner.lazy.modules import later
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.names import value_of
 from anew.runner.query.tree import EVERYTHING
@@ -43,6 +43,11 @@ from anew.runner.store.sweep_copy import Brought, bring
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
 from anew.runner.store.views import view_bytes
+
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = later("shutil")
 
 
 class FolderStore(RunFolders):

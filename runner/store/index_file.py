@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import errno
 import os
-import sqlite3
 import stat
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zlib import crc32
+
+from anew.runner.lazy.modules import later
+from anew.runner.places import cache_folder
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    sqlite3 = later("sqlite3")
 
 _VERSION = 7
 _PAGE_BYTES = 1 << 14
@@ -69,10 +76,8 @@ class IndexFile:
         folder = self._in_store.parent
         if os.access(folder, os.W_OK):
             return self._in_store
-        from platformdirs import user_cache_path
-
         name = blake2b(os.fsencode(folder), digest_size=16).hexdigest()
-        return user_cache_path("anew") / "index" / f"{name}.sqlite"
+        return cache_folder() / "index" / f"{name}.sqlite"
 
     def open(self) -> sqlite3.Connection:
         """Open it; damaged, of another version, or not to be written, it is made anew, or in memory. Never raises."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from anew.runner.lazy.patterns import regexp
 from anew.runner.store.files import cannot, read_regular
 from anew.runner.store.paths import StoreLayout
 
@@ -18,7 +19,7 @@ _MOST_BYTES = 1 << 16
 _RUN = r"(?:trash/)?[1-9][0-9]*"
 _SWEEP = r"sweeps/[1-9][0-9]*"
 # all that is written, by its path in the store; the readers of each say what is wrong with it
-_KNOWN = re.compile(
+_KNOWN = regexp(
     "|".join(
         (
             r"FORMAT|\.gitignore|changed|index\.sqlite(?:-journal|-wal|-shm)?",
@@ -37,10 +38,8 @@ _KNOWN = re.compile(
     re.DOTALL,
 ).fullmatch
 # folders of others: what main writes, what jobs and workers of a sweep print, what is being removed
-_THEIRS = re.compile(
-    rf"{_RUN}/files|{_SWEEP}/(?:search|workers|slurm|dask|logs|[0-9]+)|trash/\.purging-[^/]*"
-).fullmatch
-_FOLDERS = re.compile(
+_THEIRS = regexp(rf"{_RUN}/files|{_SWEEP}/(?:search|workers|slurm|dask|logs|[0-9]+)|trash/\.purging-[^/]*").fullmatch
+_FOLDERS = regexp(
     rf"{_RUN}(?:/events|/observers)?|whys(?:/[1-9][0-9]*)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|objects/tmp|trash"
     r"|objects/sha256(?:/[0-9a-f]{2})?"
 ).fullmatch

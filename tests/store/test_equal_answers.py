@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +15,14 @@ from anew.runner.query.filters import parse_filter
 from anew.runner.query.sorting import sort_records
 from anew.runner.query.tree import passes
 from anew.runner.records import (
-    CommandFacts,
     GitFacts,
     ParentRun,
     RerunOf,
     RunRecord,
-    SourceFacts,
     Status,
     SweepMembership,
 )
-from anew.runner.store import folder, index_ask
-from anew.runner.store.curate import tag
+from anew.runner.store import folder
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.more import Beside
 from tests.helpers.stores import add_run, make_store
