@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.driver import machine, workshop
 from benchmarks.log_call import many, new_journal
+from benchmarks.startup import PLAIN, RECORDED
 
 BASELINE = Path(__file__).with_name("baseline.json")
 STRETCHES, STRETCH = 60, 1_000
@@ -34,6 +35,7 @@ def main(x: int = 1) -> int:
 if __name__ == "__main__":
     main()
 """
+LIST = "import sys; from anew.runner.cli import main; sys.exit(main())"
 MANY = """\
 import json, os, sys, time
 from anew import Experiment, Run, open_store
@@ -98,10 +100,16 @@ def ending(folder: Path) -> Mapping[str, float]:
 def processes(folder: Path) -> Mapping[str, float]:
     """Return what whole processes take, as multiples of `python -c pass`."""
     (folder / "quick_script.py").write_text(SCRIPT)
+    (folder / "quick_nodes.py").write_text(RECORDED)
+    (folder / "quick_hydra.py").write_text(PLAIN)
     commands = {
         "floor": ["-c", "pass"],
         "from anew import Experiment, Run": ["-c", "from anew import Experiment, Run"],
         "a script with a run": ["quick_script.py", "anew.quiet=true"],
+        "the same, a main of nodes": ["quick_nodes.py", "anew.quiet=true"],
+        "plain Hydra": ["quick_hydra.py"],
+        "anew list": ["-c", LIST, "list"],
+        "anew show last": ["-c", LIST, "show", "last"],
     }
     least = dict.fromkeys(commands, 1e9)
     for _ in range(6):

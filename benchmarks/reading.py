@@ -23,6 +23,10 @@ from anew.runner.format import serial
 from anew.runner.store.folder import FolderStore
 from benchmarks.driver import Aim, Comparison, Contestants, Sample, compete, main, workshop
 
+# how many points a series has, and how long it may take to read it, and to read it for the first time
+SIZES = [(100_000, (0.010, 0.150)), (1_000_000, (0.100, None))]
+if "ANEW_BENCH_LONG" in os.environ:  # minutes to write, and a GiB
+    SIZES.append((10_000_000, (1.000, None)))
 QUERY, SORT = "train/loss < 0.1", "train/loss"
 
 
@@ -34,11 +38,14 @@ def comparisons(rounds: int | None) -> Iterator[Comparison]:
         yield compete("the newest 50 of 1,000 runs", newest(root), rounds=rounds or 15, aims=[aim("anew", 0.002)])
         aims = [aim("anew", 0.005), aim("anew, a new process", 0.050)]
         yield compete("filter and sort of 1,000 runs", filtered(root), rounds=rounds or 15, aims=aims)
-        for count, limits in ((100_000, (0.010, 0.150)), (1_000_000, (0.100, None))):
+        for count, limits in SIZES:
             series = folder / f"series-{count}"
             log(series, count)
             aims = [aim("anew", limits[0])]
             yield compete(f"a series of {count:,} points", points(series, count), rounds=rounds or 5, aims=aims)
+            yield compete(
+                f"500 buckets of {count:,} points", buckets(series), rounds=rounds or 5, aims=[aim("anew", 0.3)]
+            )
             first = {"anew": partial(cpu, partial(read_afresh, series))}
             aims = [aim("anew", limits[1])] if limits[1] else []
             yield compete(f"a series of {count:,} points, the first time", first, rounds=3, aims=aims)
@@ -114,6 +121,22 @@ def points(root: Path, count: int) -> Contestants:
         assert len(store.metrics(1, "loss").exact) == count
 
     return {"NumPy": lambda: cpu(lambda: np.load(root.with_suffix(".npy"))), "anew": lambda: cpu(read)}
+
+
+def buckets(root: Path) -> Contestants:
+    """Return ways to have what a chart needs of a series, the barest first; what is derived of it is there."""
+    store = FolderStore.open(root)
+
+    def bare() -> None:
+        _, _, values = np.load(root.with_suffix(".npy"))
+        parts = np.array_split(values, 500)
+        assert len([(part.min(), part.max(), part.mean()) for part in parts]) == 500
+
+    def read() -> None:
+        [found] = store.series(1, "loss", buckets=500)
+        assert len(found.mean) == 500
+
+    return {"NumPy": lambda: cpu(bare), "anew": lambda: cpu(read)}
 
 
 def read_afresh(root: Path) -> None:

@@ -35,8 +35,24 @@ def main(cfg):
 if __name__ == "__main__":
     main()
 """
+SIGNATURE = """\
+from anew import Experiment
+
+experiment = Experiment("nothing")
+
+
+@experiment.main
+def main(n: int = 1):
+    return 0.0
+
+
+if __name__ == "__main__":
+    main()
+"""
+NAMES = "from anew import Experiment, Run"
 AIMS = [
-    Aim(contestant="@experiment.main", quantity="time_s", limit=0.120, more=True),
+    Aim(contestant="@experiment.main", quantity="time_s", limit=0.060, more=True),
+    Aim(contestant="a signature", quantity="time_s", limit=0.060, more=True),
     Aim(contestant="@experiment.main", quantity="peak_bytes", limit=25e6, more=True),
 ]
 
@@ -60,15 +76,18 @@ def contestants(place: Path) -> Contestants:
     return {
         "hydra.main": lambda: script("plain.py"),
         "@experiment.main": lambda: script("recorded.py"),
+        "a signature": lambda: script("signature.py"),
+        NAMES: lambda: measure_process([sys.executable, "-c", NAMES], cwd=place),
         "python -c pass": lambda: measure_process([sys.executable, "-c", "pass"], cwd=place),
     }
 
 
 def bare(folder: Path) -> Path:
-    """Make a folder with the two scripts."""
+    """Make a folder with the scripts."""
     folder.mkdir()
     (folder / "plain.py").write_text(PLAIN)
     (folder / "recorded.py").write_text(RECORDED)
+    (folder / "signature.py").write_text(SIGNATURE)
     return folder
 
 

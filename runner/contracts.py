@@ -106,6 +106,38 @@ class MetricSeries:
         return series_grid(self)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeriesBuckets:
+    """
+    A series in few buckets. Those without a point are left out; series that were asked for together have the same ones.
+
+    Attributes:
+        run: The number of the run.
+        by: "step" or "time".
+        starts, ends: The bounds of each bucket, shape (k,): first and last step, int64; or seconds since the run
+            started, float64, where a bucket goes up to the start of the next, and the last has its end, too.
+        count: How many numbers are in each, int64.
+        nan: How many points are in each that are NaN, and in none of what follows, int64.
+        min, max, mean: Of the numbers, float64; NaN where there are none.
+    """
+
+    run: int
+    name: str
+    by: str
+    starts: npt.NDArray[Any]
+    ends: npt.NDArray[Any]
+    count: npt.NDArray[np.int64]
+    nan: npt.NDArray[np.int64]
+    min: npt.NDArray[np.float64]
+    max: npt.NDArray[np.float64]
+    mean: npt.NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        """Return what it is of, in a line."""
+        points = int(self.count.sum() + self.nan.sum())
+        return f"SeriesBuckets({self.name!r} of run {self.run}: {points} points in {len(self.starts)} buckets)"
+
+
 @runtime_checkable
 class RunStore(Protocol):
     """
@@ -133,6 +165,21 @@ class RunStore(Protocol):
 
     def metrics(self, ref: str | int, name: str) -> MetricSeries:
         """Return a series. Raises RunNotFoundError, MetricNotFoundError (which lists those there are)."""
+        ...
+
+    def series(
+        self,
+        refs: str | int | Sequence[str | int],
+        names: str | Sequence[str],
+        *,
+        buckets: int = 500,
+        by: str = "step",
+    ) -> list[SeriesBuckets]:
+        """
+        Return series of several runs in few buckets, with the least, the greatest and the mean of each.
+
+        Raises RunNotFoundError, MetricNotFoundError, and FilterError for what is no number of buckets.
+        """
         ...
 
     def output(self, ref: str | int, *, follow: bool = False) -> Iterator[str]:

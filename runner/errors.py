@@ -6,7 +6,6 @@ Every message says what was given, where, what would be right, and a command to 
 from __future__ import annotations
 
 import errno
-import platform
 import sys
 from typing import Any
 
@@ -203,6 +202,9 @@ def was_interrupted(error: BaseException) -> bool:
 def fault_report() -> str:
     """Return the lines that follow a traceback of ours on stderr, ready to be pasted; no argument values in it."""
     command = " ".join([sys.argv[0].rpartition("/")[2], *(word.partition("=")[0] for word in sys.argv[1:])])
+    # few commands need it
+    import platform
+
     return (
         "\nanew: This is a fault in anew, not in what you typed. What was recorded so far is safe.\n"
         "Please report it with the traceback above and these lines:\n"

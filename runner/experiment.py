@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import sys
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
 from anew.runner.errors import AnewError, ConfigError
-from anew.runner.format.typed_values import overrides_of
 from anew.runner.kernel.hook import hook
-from anew.runner.records import RunRecord, Status
-from anew.runner.relaunch.plan import Errand, LeftOff, Resume, assignment
-from anew.runner.settings import KEPT, observers_by_name
-from anew.runner.sweep_records import SweepRecord
+from anew.runner.lazy.modules import later
 
 if TYPE_CHECKING:
+    import inspect
+    import pathlib
+    import traceback
+
+    from anew.runner import records, settings, sweep_records
+    from anew.runner import session as conducting
+    from anew.runner.config import main as configs
     from anew.runner.config.main import TaskSpec, Ticket
+    from anew.runner.format import typed_values
+    from anew.runner.records import RunRecord
+    from anew.runner.relaunch import plan
+    from anew.runner.run.handle import Run
     from anew.runner.session import Session
     from anew.runner.sweep.reference import Attachment
+    from anew.runner.sweep_records import SweepRecord
+else:
+    # with a main that is decorated, or called; whoever imports a script for its functions does without
+    inspect, pathlib, traceback = later("inspect"), later("pathlib"), later("traceback")
+    records, settings = later("anew.runner.records"), later("anew.runner.settings")
+    sweep_records, typed_values = later("anew.runner.sweep_records"), later("anew.runner.format.typed_values")
+    plan, configs = later("anew.runner.relaunch.plan"), later("anew.runner.config.main")
+    # not before main is called: all that a run needs comes with it, ten times as much as decorating needs
+    conducting = later("anew.runner.session")
 
 # what a script reads on its way to main is an input as well
 hook.install()
@@ -55,7 +68,7 @@ class Experiment:
         if not isinstance(name, str) or not name.strip() or any(ord(letter) < 32 for letter in name):
             raise ConfigError(f"{name!r} cannot name an experiment; give a text, such as Experiment('digits').")
         self.name = name
-        self.observers = observers_by_name(observers)
+        self.observers = settings.observers_by_name(observers) if observers else {}
         self._main: Main | None = None
 
     def __repr__(self) -> str:
@@ -100,6 +113,12 @@ class Experiment:
         if callable(config_path):
             return self._made_main(config_path, UNSET, None, UNSET, None)
         return lambda function: self._made_main(function, config_path, config_name, version_base, config)
+
+    def start(self, config: Any = None, *settings: str, observers: Sequence[Any] = (), **how: Any) -> Run:
+        """Begin a run of this experiment here, without a main; arguments as for `anew.start`."""
+        from anew.runner.started.start import start
+
+        return start(self.name, config, *settings, observers=[*self.observers.values(), *observers], **how)
 
     def _made_main(
         self, function: Callable[..., Any], path: Any, name: str | None, version_base: Any, config: Any
@@ -149,10 +168,7 @@ class Main:
     def spec(self) -> TaskSpec:
         """The function and where its configuration comes from."""
         if self._checked is None:
-            # not at the top: whoever imports the names alone, such as `Run` for an annotation, does without it
-            from anew.runner.config.main import task_spec
-
-            self._checked = task_spec(self.function, **self._arguments)
+            self._checked = configs.task_spec(self.function, **self._arguments)
         return self._checked
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -160,7 +176,7 @@ class Main:
             self._say_unrecorded(kwargs)
             return self.function(*args, **kwargs)
         is_shell = hasattr(sys, "ps1") and getattr(sys.modules.get("__main__"), "__file__", None) is None
-        if is_shell and assignment.errand is None:
+        if is_shell and plan.assignment.errand is None:
             name = self.function.__name__
             raise ConfigError(
                 f"{name}() is the command line, and a notebook or an interactive shell has none. To run once: "
@@ -210,7 +226,7 @@ class Main:
             ConfigError: The configuration cannot be composed, or what is given is no observer; nothing was recorded.
             Exception: Whatever main raises, after it was recorded.
         """
-        words = overrides_of(overrides, values)
+        words = typed_values.overrides_of(overrides, values)
         session = self._called(store, quiet, observers)
         session.run(words, interactive=True)
         return session.last_record()
@@ -241,11 +257,11 @@ class Main:
             ConfigError: A configuration cannot be composed; nothing was recorded.
             SweepStoppedError: It was stopped before its end.
         """
-        words = overrides_of(overrides, values, choices=True)
+        words = typed_values.overrides_of(overrides, values, choices=True)
         hushed = "ipykernel" not in sys.modules if quiet is None else quiet
         given = [] if workers is None else [f"anew.sweep.workers={workers}"]
         done = self._called(store, hushed).run(["-m", *words, *given], interactive=True)
-        assert isinstance(done, SweepRecord)
+        assert isinstance(done, sweep_records.SweepRecord)
         return done
 
     def _called(self, store: str | os.PathLike[str] | None, quiet: bool, observers: Sequence[Any] = ()) -> Session:
@@ -256,7 +272,7 @@ class Main:
             self._do(errand, interactive=True)
             sys.exit()
         options = {"store": None if store is None else os.fspath(store), "quiet": quiet or None}
-        given = observers_by_name([*self.experiment.observers.values(), *observers])
+        given = settings.observers_by_name([*self.experiment.observers.values(), *observers])
         return self._new_session(entry="call", call=call, options=options, observers=given)
 
     def _refuse_import(self) -> None:
@@ -302,7 +318,7 @@ class Main:
             with _post_mortem(session) if debugs else nullcontext():
                 done = session.run(rest, interactive=False)
             _leave_as_sweep(done)
-            if session.stopped_with is not None and not isinstance(done, SweepRecord):
+            if session.stopped_with is not None and not isinstance(done, sweep_records.SweepRecord):
                 sys.exit(session.stopped_with)  # main took the signal for itself, and returned; its run is INTERRUPTED
         except KeyboardInterrupt:
             sys.exit(errors.EXIT_SIGINT)
@@ -331,50 +347,51 @@ class Main:
         _calls[self.experiment.name, self._function] += 1
         return _calls[self.experiment.name, self._function]
 
-    def _errand(self, call: int) -> Errand | None:
+    def _errand(self, call: int) -> plan.Errand | None:
         """
         Return what this process was started for, when it is for this call; whatever comes after that is not run.
 
         Raises:
             LeftOff: The call is in a cell before the one with that call.
         """
-        if assignment.is_ahead:
-            raise LeftOff
-        if assignment.stage == "done":
+        if plan.assignment.is_ahead:
+            raise plan.LeftOff
+        if plan.assignment.stage == "done":
             sys.exit()
-        is_meant = assignment.stage == "due" and assignment.is_for(self.experiment.name, self._function, call)
-        return assignment.errand if is_meant else None
+        is_meant = plan.assignment.stage == "due" and plan.assignment.is_for(self.experiment.name, self._function, call)
+        return plan.assignment.errand if is_meant else None
 
-    def _do(self, errand: Errand, *, interactive: bool) -> None:
+    def _do(self, errand: plan.Errand, *, interactive: bool) -> None:
         """Do an errand, once; a script that would go on to further mains is at its end there."""
         session = self._session(entry=errand.command.entry, options={"store": errand.store}, errand=errand)
         session.start_guard()
-        assignment.stage = "begun"
+        plan.assignment.stage = "begun"
         try:
             done = session.run_errand(interactive=interactive)
         finally:
-            assignment.stage = "done"
-        if isinstance(errand, Resume):
+            plan.assignment.stage = "done"
+        if isinstance(errand, (plan.Repeat, plan.Resume)):
             _leave_as_sweep(done)
 
     def _new_session(self, **how: Any) -> Session:
         """Return what conducts a command of this process's own; one before an errand is a step of the script alone."""
-        errand = assignment.errand
-        if errand is None or assignment.stage != "due":
+        errand = plan.assignment.errand
+        if errand is None or plan.assignment.stage != "due":
             return self._session(**how)
         # what follows it needs what it does; its record is nobody's, and no observer hears of it
-        passed = {"store": str(Path(errand.report).parent / "passed"), "quiet": True, "observers": {KEPT: {}}}
+        passed = {
+            "store": str(pathlib.Path(errand.report).parent / "passed"),
+            "quiet": True,
+            "observers": {settings.KEPT: {}},
+        }
         return self._session(**{**how, "options": passed, "observers": {}})
 
     def _session(self, **how: Any) -> Session:
         """Return what conducts one command; see `Session`."""
-        # not before main is called: all that a run needs comes with it, ten times as much as decorating needs
-        from anew.runner.session import Session, reference_to
-
-        return Session(
+        return conducting.Session(
             self.spec,
             experiment=self.experiment.name,
-            reference=functools.partial(reference_to, self),
+            reference=functools.partial(conducting.reference_to, self),
             **{"observers": self.experiment.observers, **how},
         )
 
@@ -386,7 +403,11 @@ def _main_again(name: str, observers: Sequence[Any], function: Callable[..., Any
 
 def _leave_as_sweep(done: Any) -> None:
     """Leave with 1 when it is a sweep of which a job failed, and not only planned."""
-    if isinstance(done, SweepRecord) and done.status is not Status.COMPLETED and done.reason != "added":
+    if (
+        isinstance(done, sweep_records.SweepRecord)
+        and done.status is not records.Status.COMPLETED
+        and done.reason != "added"
+    ):
         sys.exit(errors.EXIT_FAILED)
 
 
@@ -440,7 +461,7 @@ def _post_mortem(session: Session) -> Iterator[None]:
 
 
 def _leave(error: AnewError) -> NoReturn:
-    errand = assignment.errand
+    errand = plan.assignment.errand
     # a re-run's files are laid out somewhere that is gone afterwards; whoever reads this knows the project's
     text = str(error) if errand is None else errand.places.as_recorded(str(error))
     sys.stderr.write(f"anew: {text}\n")

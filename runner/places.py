@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 
 _MARKS = (".git", "pyproject.toml")
+_XDG = {"cache": ".cache", "state": ".local/state"}
 # where this process was when it first came here: a script's relative name leads on from there
 STARTED_IN = os.environ.get("PWD", "") if not os.path.exists(".") else os.getcwd()
-_URL = re.compile(r"([\w+.-]+:/{2,3}(?=/))?(.*)", re.DOTALL)
+_URL = regexp(r"([\w+.-]+:/{2,3}(?=/))?(.*)", re.DOTALL)
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for what only saves time."""
+    return _folder("cache")
+
+
+def state_folder() -> Path:
+    """Return the user's folder for what is to outlive a cache."""
+    return _folder("state")
+
+
+def _folder(kind: str) -> Path:
+    given, home = os.environ.get(f"XDG_{kind.upper()}_HOME", ""), os.path.expanduser("~")
+    # where the answer is this short, importing what knows all systems takes longer than a run's own folder
+    if sys.platform == "linux" and "ANDROID_DATA" not in os.environ and os.path.isabs(home):
+        if os.path.isabs(given) and "~" not in given:
+            return Path(given, "anew")
+        if not given.strip():
+            return Path(home, _XDG[kind], "anew")
+    import platformdirs
+
+    return Path(getattr(platformdirs, f"user_{kind}_path")("anew"))
 
 
 @dataclass(frozen=True, slots=True)

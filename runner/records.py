@@ -22,6 +22,7 @@ from anew.runner.attached.relations import ParentRun as ParentRun
 from anew.runner.attached.relations import RerunOf as RerunOf
 from anew.runner.attached.relations import Stop as Stop
 from anew.runner.attached.relations import SweepMembership as SweepMembership
+from anew.runner.attached.relations import WhyMembership as WhyMembership
 from anew.runner.attached.unread import Readable as _Readable
 from anew.runner.attached.verdict import Cause as Cause
 from anew.runner.attached.verdict import Verdict as Verdict
@@ -73,7 +74,8 @@ class CommandFacts:
         argv: As the process got it, secrets redacted.
         cwd: The working directory at the start.
         entry: "script", "module" (python -m), "call" (`main.run()` from Python), "cells" (the same, of a main that was
-            made in cells of a notebook) or "sacred" (the main file of an experiment of Sacred).
+            made in cells of a notebook), "start" (`anew.start()` in a script, module or cells), "program", "command" or
+            "notebook" (what `anew run` runs), or "sacred" (the main file of an experiment of Sacred).
         target: The script's path or the module's name; the path that cells are kept as.
         function: Module and qualified name of the main function, as "module:name".
         interpreter: Path of the Python executable.
@@ -93,6 +95,12 @@ class CommandFacts:
     import_paths: tuple[str, ...] = ()
     call: int | None = None
     user: str = ""
+
+    @property
+    def runs_module(self) -> bool:
+        """Whether the target is a module's name, as of `python -m`."""
+        is_path = self.target.startswith("/") or not self.target
+        return self.entry == "module" or (self.entry == "start" and not is_path)
 
 
 class _Openable:
@@ -364,6 +372,7 @@ class RunRecord(_Readable):
         parent: The run that it was started in, by its main or by a child process of it.
         pruned: Whether it was told to stop before its end; what it came to is nobody's result outside of its search.
         verdict: How it came out beside the run that it repeats, once that was judged.
+        why: The search for a cause that it is a trial of.
         origin_mark: Tells the runs that this user recorded on this machine from others; see `anew.runner.store.marks`.
         unkept: Why what main returned is not on record; None when it is.
         losses: What else of the run could not be recorded, in sentences.
@@ -408,6 +417,7 @@ class RunRecord(_Readable):
     verdict: Verdict | None = None
     origin_mark: str = ""
     sweep: SweepMembership | None = None
+    why: WhyMembership | None = None
     observers: Mapping[str, ObserverState] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     damage: tuple[Damage, ...] = ()

@@ -12,33 +12,38 @@ from typing import TYPE_CHECKING, Any
 
 from anew.runner.capture.cells import executed_cells
 from anew.runner.capture.command import capture_command, program_files
-from anew.runner.capture.elsewhere import with_elsewhere
-from anew.runner.capture.kept import KeptAsTheyAre
 from anew.runner.capture.source import SourceScan, cache_file
 from anew.runner.config.main import ComposedJob, Recorded, SweepHooks, TaskSpec, Ticket, run_app, run_job
-from anew.runner.dispatch.possible import refuse_impossible
-from anew.runner.dispatch.spool import remove_delivered
 from anew.runner.errors import AnewError
 from anew.runner.events import RunEnded
+from anew.runner.format.cells import FILE_NAME
 from anew.runner.guard.watch import Guard
-from anew.runner.places import STARTED_IN, Places, project_root
+from anew.runner.lazy.modules import later
+from anew.runner.places import STARTED_IN, Places, cache_folder, project_root
 from anew.runner.records import RunRecord, SourceFacts, Status
-from anew.runner.relaunch.plan import Add, Errand, OneJob, Report, Rerun, Resume, surroundings
+from anew.runner.relaunch.plan import Add, Errand, OneJob, Repeat, Report, Rerun, Resume, surroundings
 from anew.runner.run.enclosing import enclosing
-from anew.runner.run.lifecycle import execute
+from anew.runner.run.lifecycle import Begun, execute
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_for_recording
 from anew.runner.store.logged import Told
-from anew.runner.store.passing import PassingStore
 from anew.runner.store.related import Enclosing
-from anew.runner.sweep.ledger import orders_for, take
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
 from anew.runner.sweep_records import PlannedJob
 
 if TYPE_CHECKING:
+    from anew.runner.capture import elsewhere, kept
+    from anew.runner.dispatch import possible, spool
+    from anew.runner.store import passing
+    from anew.runner.sweep import ledger
     from anew.runner.sweep.session import SweepSession
+else:
+    # a run that is none of a sweep, goes to a folder and is repeated by nobody does without them
+    elsewhere, kept = later("anew.runner.capture.elsewhere"), later("anew.runner.capture.kept")
+    possible, spool = later("anew.runner.dispatch.possible"), later("anew.runner.dispatch.spool")
+    passing, ledger = later("anew.runner.store.passing"), later("anew.runner.sweep.ledger")
 
 __all__ = ["Session", "reference_to"]
 
@@ -83,7 +88,7 @@ class Session:
         self._sweep: SweepSession | Attachment | None = attachment if errand is None else _attachment(errand)
         self._last: RunRecord | None = None
         self._told: Told | None = None
-        self._passing: PassingStore | None = None
+        self._passing: passing.PassingStore | None = None
         self.failure: Exception | None = None
         self.stopped_with: int | None = None
         if errand is not None:
@@ -100,7 +105,7 @@ class Session:
     def run(self, words: Sequence[str], *, interactive: bool) -> Any:
         """Do a command line, or the same from Python. Returns and raises as `run_app`."""
         try:
-            return run_app(self._spec, words, self, interactive=interactive)
+            return run_app(self._spec, words, self, interactive=interactive, cache=self._origin.cache)
         finally:
             if self._passing is not None:
                 self._passing.remove()
@@ -109,12 +114,15 @@ class Session:
         """Do what this process was started for. Returns and raises as `run_app`."""
         errand = self._errand
         assert errand is not None
-        if isinstance(errand, Resume):
+        if isinstance(errand, (Repeat, Resume)):
             Report(number=0).write(Path(errand.report))
             overrides = errand.merged if isinstance(errand, Add) else errand.overrides
+            if isinstance(errand, Repeat):
+                overrides = (*overrides, *errand.words)
             return self.run(["-m", *errand.flags, *overrides, *errand.settings], interactive=False)
         words = [*errand.flags, *errand.settings]
-        return run_app(self._spec, words, self, interactive=interactive, recorded=_recorded(errand))
+        recorded = _recorded(errand)
+        return run_app(self._spec, words, self, interactive=interactive, cache=self._origin.cache, recorded=recorded)
 
     def run_job(self, ticket: Ticket) -> None:
         """Run one job of the sweep that this session is attached to. Raises as `config.main.run_job`."""
@@ -139,8 +147,8 @@ class Session:
         if isinstance(self._errand, OneJob):
             multirun, job_num = True, self._errand.job
         if multirun and self._sweep is not None and job_num is not None:
-            member = take(store, self._sweep, job_num, number, claim.uid)
-            orders = orders_for(self._sweep, job_num, checked.sweep, is_apart=is_attached)
+            member = ledger.take(store, self._sweep, job_num, number, claim.uid)
+            orders = ledger.orders_for(self._sweep, job_num, checked.sweep, is_apart=is_attached)
             claim = replace(claim, sweep=member, orders=orders)
         self._claims.append(claim)
         return layout.files
@@ -149,28 +157,47 @@ class Session:
         """Have whatever is run once more change nothing in the records of runs before *number*."""
         if isinstance(self._errand, Rerun):
             own = self._errand.own
-            KeptAsTheyAre(store.root, number, (*own.folders, *([own.output] if own.is_apart else []))).start()
+            kept.KeptAsTheyAre(store.root, number, (*own.folders, *([own.output] if own.is_apart else []))).start()
             return
         is_again = isinstance(self._errand, Resume) or (isinstance(self._errand, OneJob) and self._errand.attempt > 1)
         if is_again or (isinstance(self._sweep, Attachment) and self._sweep.is_resumed):
-            KeptAsTheyAre(store.root, number, ()).start()
+            kept.KeptAsTheyAre(store.root, number, ()).start()
 
     def execute(self, job: ComposedJob) -> Any:
         """Record one job as a run."""
         claim = self._claims[-1]
-        if isinstance(self._errand, (Rerun, OneJob)):
-            Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._errand.report))
-        is_recorded = claim.settings.record
-        origin = self._origin if is_recorded else replace(self._origin, observers={})
+        origin = self._reported(claim)
         try:
             return execute(job, claim, origin, job.call, self._note_end)
         except Exception as error:
             self.failure = error
             raise
         finally:
-            # what became of a sweep's jobs is read from their runs
-            if claim.sweep is None and not (claim.settings.keep and is_recorded):
-                self._last = _take_from_spool(claim) if is_recorded else claim.store.get(claim.number)
+            self._settle(claim)
+
+    def begin(self, job: ComposedJob) -> Begun:
+        """Begin to record what no function runs, as a run."""
+        claim = self._claims[-1]
+
+        def note(ended: RunEnded | None, told: Told | None) -> None:
+            self._note_end(ended, told)
+            self._settle(claim)
+            if self._passing is not None:
+                self._passing.remove()
+
+        return Begun(job, claim, self._reported(claim), note)
+
+    def _reported(self, claim: Claim) -> Origin:
+        """Say which run an errand has come to; return what starts it."""
+        if isinstance(self._errand, (Rerun, OneJob)):
+            Report(number=claim.number, ignore=claim.settings.rerun.ignore).write(Path(self._errand.report))
+        return self._origin if claim.settings.record else replace(self._origin, observers={})
+
+    def _settle(self, claim: Claim) -> None:
+        """Have the record of a run that no folder keeps; what became of a sweep's jobs is read from their runs."""
+        is_recorded = claim.settings.record
+        if claim.sweep is None and not (claim.settings.keep and is_recorded):
+            self._last = _take_from_spool(claim) if is_recorded else claim.store.get(claim.number)
 
     def _note_end(self, ended: RunEnded | None, told: Told | None) -> None:
         self._told = told
@@ -234,7 +261,7 @@ class Session:
         if self._origin.scan is None or not settings.source.enabled:
             return self._origin.source or SourceFacts(root=str(self._origin.places.root))
         source = self._origin.scan.finish(store.objects, settings.source, exclude=(store.root,))
-        return with_elsewhere(source, self._origin.places, store.objects, settings.source)
+        return elsewhere.with_elsewhere(source, self._origin.places, store.objects, settings.source)
 
     # --- the `anew` node --------------------------------------------------------------------------------------------
 
@@ -255,12 +282,12 @@ class Session:
         """Return the settings of what was just typed, with observers that can work; a re-run does with what it gets."""
         checked = self._settings(settings)
         if checked.observers and self._errand is None and not isinstance(self._sweep, Attachment):
-            refuse_impossible(checked.observers)
+            possible.refuse_impossible(checked.observers)
         return checked
 
     def _store(self, settings: Settings) -> FolderStore:
         if not settings.record and not isinstance(self._sweep, Attachment):
-            self._passing = self._passing or PassingStore()
+            self._passing = self._passing or passing.PassingStore()
             return self._passing.store
         if not settings.keep:
             return open_for_recording(self._origin.cache / "spool")
@@ -277,7 +304,7 @@ def _take_from_spool(claim: Claim) -> RunRecord | None:
     """Return the record of a run that no folder keeps; the spool is gone once every observer has all of it."""
     try:
         record = claim.store.get(claim.number)
-        remove_delivered(claim.store, claim.number)
+        spool.remove_delivered(claim.store, claim.number)
     except AnewError:
         return None
     return record
@@ -297,9 +324,12 @@ def _origin(
     """Return what starts runs of the project as it is; those of a sweep are on record as the sweep was started."""
     file = _file_of(function)
     root = project_root(file.parent if file else Path.cwd())
-    cache = _cache_folder()
-    cells = executed_cells(function) if attachment is None else None
-    command = capture_command(function, entry if cells is None else "cells", root, call)
+    cache = cache_folder()
+    is_started = entry == "start"
+    cells = executed_cells(function, is_called=is_started) if attachment is None else None
+    command = capture_command(function, entry if cells is None or is_started else "cells", root, call)
+    if cells is not None:
+        command = replace(command, target=str(Path.cwd() / FILE_NAME))
     origin = Origin(
         experiment=experiment,
         command=command,
@@ -336,7 +366,7 @@ def _laid_out(origin: Origin) -> Origin | None:
 
 def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, Any]) -> Origin:
     """Return what starts the runs of an errand: everything as on record, but for the interpreter."""
-    cache = _cache_folder()
+    cache = cache_folder()
     root = Path(errand.root)
     programs = program_files(errand.command)
     origin = Origin(
@@ -351,7 +381,9 @@ def _origin_of_errand(errand: Errand, experiment: str, observers: Mapping[str, A
     )
     if not isinstance(errand, Rerun):
         return origin
-    return replace(origin, rerun_of=errand.rerun_of, seed=errand.seed, torch_threads=errand.torch_threads)
+    return replace(
+        origin, rerun_of=errand.rerun_of, why=errand.why, seed=errand.seed, torch_threads=errand.torch_threads
+    )
 
 
 def _within(errand: Errand) -> Enclosing | None:
@@ -384,13 +416,6 @@ def _attachment(errand: Errand) -> Attachment | None:
         return None
     attempts = {errand.job: errand.attempt}
     return Attachment(root=errand.store, sweep=errand.sweep, command=errand.command, attempts=attempts)
-
-
-def _cache_folder() -> Path:
-    # here, as every library that is not ours: whoever only reads a store does without it
-    from platformdirs import user_cache_path
-
-    return user_cache_path("anew")
 
 
 def _file_of(function: Callable[..., Any]) -> Path | None:

@@ -16,14 +16,15 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.format.metric_lines import pattern_of
 from anew.runner.format.values import flaw_of_tags
+from anew.runner.lazy.patterns import regexp
 from anew.runner.wording import nearest
 
 S = TypeVar("S")
 KEPT = "files"
 WRITTEN = "_written_"
 COMMON = ("required", "host", WRITTEN)
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+_TIME = regexp(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+_NAME = regexp(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,6 +114,8 @@ class SweepSettings:
         stop_on_failure: Whether no further job begins after one has failed.
         max_jobs: No more jobs than this are begun, in this sweep or in one resumption of it; None for all.
         max_time: No job begins after this: seconds, or a text such as "90s", "30m", "2h"; None for no end.
+        max_cpu: No job begins after those that have ended used so much of processors, in this sweep or in one
+            resumption of it: hours of one core; as `max_time`. None for no end.
         job_timeout: A job that takes longer is ended, and FAILED; as `max_time`. None for no end.
         retries: How often a job is begun again, in this sweep or in one resumption of it, that ended as `retry_on` has.
         retry_on: "failed", "lost", or exit codes as text.
@@ -125,6 +128,7 @@ class SweepSettings:
     stop_on_failure: bool = False
     max_jobs: int | None = None
     max_time: str | None = None
+    max_cpu: str | None = None
     job_timeout: str | None = None
     retries: int = 0
     retry_on: tuple[str, ...] = ("failed", "lost")
@@ -137,13 +141,19 @@ class SweepSettings:
         return None if self.max_time is None else seconds(self.max_time, "anew.sweep.max_time")
 
     @property
+    def max_cpu_s(self) -> float | None:
+        """`max_cpu` in seconds of one core."""
+        return None if self.max_cpu is None else seconds(self.max_cpu, "anew.sweep.max_cpu")
+
+    @property
     def job_timeout_s(self) -> float | None:
         """`job_timeout` in seconds."""
         return None if self.job_timeout is None else seconds(self.job_timeout, "anew.sweep.job_timeout")
 
     def check(self) -> None:
         """Raises ConfigError for what has the right type and makes no sense."""
-        for name, limit_s in (("max_time", self.max_time_s), ("job_timeout", self.job_timeout_s)):
+        for name in ("max_time", "max_cpu", "job_timeout"):
+            limit_s = getattr(self, f"{name}_s")
             if limit_s == 0:
                 raise ConfigError(
                     f"anew.sweep.{name} is {getattr(self, name)!r}, in which no job comes to anything; it takes a time "
@@ -188,6 +198,7 @@ class Settings:
         store: A folder or URL; None for the default.
         quiet: Whether the run's own two lines on stderr are left out.
         tags, note: Given to the run at its start.
+        artifacts: Patterns of files, relative to where it is started, that become artifacts where it writes them.
         durability_ms: A power cut costs at most so many milliseconds of points; 0 syncs in every call.
         heartbeat_s: Seconds between signs of life, for readers on other hosts.
         seed: The root seed, for a configuration without one, in [0, 2**32); None to have it drawn.
@@ -204,6 +215,7 @@ class Settings:
     quiet: bool = False
     tags: tuple[str, ...] = ()
     note: str | None = None
+    artifacts: tuple[str, ...] = ()
     durability_ms: int = 500
     heartbeat_s: float = 10.0
     seed: int | None = None

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.errors import AnewError
 from anew.runner.format.values import exact_form, plain, shown
+from anew.runner.lazy.modules import later
+from anew.runner.lazy.patterns import regexp
+from anew.runner.records import CommandFacts
 
-_LONG_FLOAT = re.compile(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
+if TYPE_CHECKING:
+    import decimal
+    import difflib
+else:
+    difflib = later("difflib")
+    decimal = later("decimal")
+
+_LONG_FLOAT = regexp(r"(?<![\w.])\d+\.\d{7,}(?:[eE][+-]?\d+)?(?![\w.])")
 _LONG_BITS = 200
 _WORDS = frozenset({"", "true", "false", "null", "none"})
 _UNITS = ((86400 * 365, "y"), (86400 * 30, "mo"), (86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def typed(command: CommandFacts) -> str:
+    """Return a command line as it is shown; of what `anew run` runs, to be typed again."""
+    return f"anew run {shlex.join(command.argv)}" if is_without_main(command) else " ".join(command.argv)
+
+
+def is_without_main(command: CommandFacts) -> bool:
+    """Whether `anew run` runs it: no main returns anything, and what is printed is a part of what comes of it."""
+    return command.entry in ("program", "command", "notebook")
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:
@@ -67,7 +85,7 @@ def short(value: Any) -> str:
         text = f"{value:.5g}"
         return f"{text}.0" if text.lstrip("-").isdecimal() else text
     if isinstance(value, int) and value.bit_length() > _LONG_BITS:
-        return f"{Decimal(value):.5g}"
+        return f"{decimal.Decimal(value):.5g}"
     if isinstance(value, str):
         return exact(value)
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):

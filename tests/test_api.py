@@ -192,6 +192,7 @@ SHOWN: dict[str, Callable[[Path], list[str]]] = {
     "delete": lambda store: ["delete", "1"],
     "diff": lambda store: ["diff", "1", "3"],
     "get": lambda store: ["get", "1", "--output", "--config", "--to", "got"],
+    "lineage": lambda store: ["lineage", "1"],
     "list": lambda store: ["list", "--all"],
     "logs": lambda store: ["logs", "2"],
     "metrics": lambda store: ["metrics", "1"],
@@ -207,7 +208,9 @@ SHOWN: dict[str, Callable[[Path], list[str]]] = {
     "sync": lambda store: ["sync", "12"],
     "sync SOURCE TARGET": lambda store: ["sync", str(store), str(store.parent / "copies")],
     "tag": lambda store: ["tag", "1-3", "paper"],
+    "usage": lambda store: ["usage", "--compute"],
     "verify": lambda store: ["verify", "1", "--trust"],
+    "why": lambda store: ["why", "1", "3", "--dry-run", "--trust"],
 }
 
 

@@ -23,6 +23,8 @@ from benchmarks.peers.work import WORKLOADS
 ROOT = Path(__file__).resolve().parent.parent.parent
 ENVIRONMENTS = ROOT / ".venv-peers"
 PAGE = ROOT / "docs" / "benchmarks.md"
+# what is written by hand begins here, and stays
+BY_HAND = "\n## Where the time of a start goes\n"
 MOST_S = 600
 # workload -> what it is, and quantity -> what that is called
 SHOWN: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -245,7 +247,8 @@ def main() -> int:
     for name, why in found.missing.items():
         print(f"{name} could not be installed: {why}")
     if options.write:
-        PAGE.write_text("\n".join(page(found, options.rounds)).rstrip() + "\n")
+        _, heading, kept = (PAGE.read_text() if PAGE.exists() else "").partition(BY_HAND)
+        PAGE.write_text("\n".join(page(found, options.rounds)).rstrip() + "\n" + heading + kept)
     return 0
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ def direction_of(name: str) -> str | None:
     return None if least is most else "minimize" if least else "maximize"
 
 
-_COMPARISON = re.compile(r"(?P<name>[^<>=!]+?)\s*(?P<how><=|>=|<|>)\s*(?P<bound>[^<>=]+)")
-_WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*")
+_COMPARISON = regexp(r"(?P<name>[^<>=!]+?)\s*(?P<how><=|>=|<|>)\s*(?P<bound>[^<>=]+)")
+_WORD = regexp(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*")
 # fmt: off
 _LESS = frozenset((
     "loss", "losses", "cost", "error", "errors", "err", "mse", "rmse", "rmsle", "mae", "mape", "nll", "perplexity",

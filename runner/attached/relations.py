@@ -1,4 +1,4 @@
-"""How a run is tied to others: the one that it repeats, the one that it was started in, and those of its sweep."""
+"""How a run is tied to others: the one that it repeats, the one that it was started in, those of a sweep or search."""
 
 from __future__ import annotations
 
@@ -67,3 +67,19 @@ class SweepMembership:
     id: int | None
     index: int
     uid: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WhyMembership:
+    """
+    The search for a cause that a run is a trial of.
+
+    Attributes:
+        id: What the store that it was recorded in calls that search (`anew why --show ID`).
+        uid: Its name everywhere.
+        deltas: Numbers of the differences that were taken over from the bad run, in order; the rest is the good run's.
+    """
+
+    id: int
+    uid: str
+    deltas: tuple[int, ...] = ()

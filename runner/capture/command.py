@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -15,11 +14,12 @@ from typing import Any
 
 from anew.runner.attached.comments import user_name
 from anew.runner.format.cells import FILE_NAME
+from anew.runner.lazy.patterns import regexp
 from anew.runner.places import STARTED_IN
 from anew.runner.records import CommandFacts
 
 # the letters of the interpreter that take a word; the last two end its options
-_OPTION = re.compile(r"-([^XWmc]*)([XWmc]?)(.*)", re.DOTALL)
+_OPTION = regexp(r"-([^XWmc]*)([XWmc]?)(.*)", re.DOTALL)
 _TAKES_A_WORD = "--check-hash-based-pycs"
 
 
@@ -35,14 +35,15 @@ def capture_command(
     Args:
         function: The main function.
         entry: "call" where main was called from Python, "cells" from those of a notebook, "program" where *function*
-            runs one that has no main, "command" where it runs any command; None for a program that has one.
+            runs one that has no main, "command" where it runs any command, "start" where *function* stands for the code
+            that calls `anew.start`; None for a program that has one.
         root: The project's root.
         call: Which call of it in this process it is.
     """
     options, flag, words = _started()
     kind, target, program = _program(function)
     argv = tuple(sys.argv)
-    if entry in ("program", "command"):
+    if entry in ("program", "command", "notebook"):
         argv = tuple(words[1:])  # what follows the module of ours that runs it
     elif _is_it(flag, words, kind, target):
         argv = (program if kind == "module" else words[0], *words[1:])
@@ -54,9 +55,10 @@ def capture_command(
             if _is_it("-m" if words[index - 1 : index] == ["-m"] else "", [word], kind, target):
                 argv = (program if kind == "module" else word, *words[index + 1 :])
                 break
-    if entry == "cells":
-        target = str(Path.cwd() / FILE_NAME)
-    elif function.__module__ == "__main__" and inspect.unwrap(function).__code__.co_filename.startswith("<"):
+    code_file = inspect.unwrap(function).__code__.co_filename
+    if entry == "start" and os.path.basename(code_file) == FILE_NAME:
+        target = code_file  # cells, in a re-run of them
+    elif function.__module__ == "__main__" and code_file.startswith("<"):
         target = ""  # typed at a prompt, after a script or in place of one
     return CommandFacts(
         argv=argv,
@@ -72,24 +74,12 @@ def capture_command(
     )
 
 
-def typed(command: CommandFacts) -> str:
-    """Return a command line as it is shown; of what `anew run` runs, to be typed again."""
-    if command.entry in ("program", "command"):
-        return f"anew run {shlex.join(command.argv)}"
-    return " ".join(command.argv)
-
-
-def prints_outcome(command: CommandFacts) -> bool:
-    """Whether what a command prints is a part of what comes of it: it has no main, which would return something."""
-    return command.entry in ("program", "command")
-
-
 def program_files(command: CommandFacts) -> tuple[str, ...]:
     """Return the files that a command starts, or that its words name, which need be no module's."""
     if command.entry == "command":
         named = [os.path.join(command.cwd, word) for word in command.argv]
         return tuple(dict.fromkeys(os.path.normpath(path) for path in named if os.path.isfile(path)))
-    path = command.target if command.entry != "module" else ""
+    path = "" if command.runs_module else command.target
     inside = os.path.join(path, "__main__.py")
     return tuple(each for each in (path, inside) if path and os.path.isfile(each))
 
@@ -165,15 +155,21 @@ def _is_ours(file: str, root: Path) -> bool:
 def unrepeatable(command: CommandFacts) -> tuple[str, ...]:
     """Return what is to be said where main lies in no file, which no re-run will find; of others nothing."""
     module, _, name = command.function.partition(":")
-    if command.entry in ("cells", "command"):
+    is_cells = command.entry == "start" and os.path.basename(command.target) == FILE_NAME
+    if command.entry in ("cells", "command") or is_cells:
         return ()
     if module == "__main__":
-        has_file = command.entry == "module" or os.path.exists(command.target or "\0")
+        has_file = command.runs_module or os.path.exists(command.target or "\0")
     else:
         # a module that is not loaded here is one of a file
         has_file = module not in sys.modules or getattr(sys.modules[module], "__file__", None) is not None
     if has_file:
         return ()
+    if command.entry == "start":
+        return (
+            "What called anew.start lies in no file, and in no cell of IPython, so that its source is not on record, "
+            "and this run cannot be run again. To change that: write it into a .py file, and run that.",
+        )
     return (
         f"The main function {name!r} was made in no file, and in no cell of IPython (in a console), so that its source "
         "is not on record, and this run cannot be run again. To change that: write it into a .py file, and import it.",

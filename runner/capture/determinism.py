@@ -24,7 +24,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from anew.runner.capture.importing import ImportWatch
+from anew.runner.kernel.importing import ImportWatch
+from anew.runner.lazy.patterns import regexp
 
 
 class Determinism:
@@ -160,7 +161,7 @@ class _Variable(NamedTuple):
 # what the library has read, by variable: what one run has set in time holds for the next run of the process as well
 _READ: dict[str, str] = {}
 _XLA_FLAG = "--xla_gpu_deterministic_ops=true"
-_XLA_IS_ON = re.compile(r"(?<!\S)--xla_gpu_deterministic_ops(=(true|1))?(?!\S)", re.IGNORECASE)
+_XLA_IS_ON = regexp(r"(?<!\S)--xla_gpu_deterministic_ops(=(true|1))?(?!\S)", re.IGNORECASE)
 
 
 def _note_use(variable: _Variable, value: str) -> None:

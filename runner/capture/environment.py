@@ -18,12 +18,13 @@ from typing import Any
 
 import anew
 from anew.runner.format.redact import redact_name_value, redact_text
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import EnvironmentFacts
 from anew.runner.settings import EnvironmentSettings
 from anew.runner.store.files import replace_whole
 
 _TICK_NS = 50_000_000
-_SEPARATORS = re.compile(r"[-_.]+")
+_SEPARATORS = regexp(r"[-_.]+")
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",

@@ -12,16 +12,22 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.modules import later
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import GitFacts
+
+if TYPE_CHECKING:
+    import tempfile
+else:
+    tempfile = later("tempfile")
 
 TIMEOUT_S = 5.0
 DIFF_LIMIT_BYTES = 2**20
@@ -55,10 +61,10 @@ _DIFF = (
     *("--relative", "--ignore-submodules=dirty", "--submodule=short"),
 )
 _HEAD_WORDS = "diff --git "
-_HEAD = re.compile(rf"^(?={_HEAD_WORDS})", re.MULTILINE)
-_ESCAPE = re.compile(r"\\([0-7]{3}|.)")
+_HEAD = regexp(rf"^(?={_HEAD_WORDS})", re.MULTILINE)
+_ESCAPE = regexp(r"\\([0-7]{3}|.)")
 _ESCAPES = {"a": "\a", "b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
-_FILTER = re.compile(r"filter\.(?P<name>.+)\.(?P<key>clean|smudge|process|required)", re.DOTALL | re.IGNORECASE)
+_FILTER = regexp(r"filter\.(?P<name>.+)\.(?P<key>clean|smudge|process|required)", re.DOTALL | re.IGNORECASE)
 
 
 class GitError(Exception):

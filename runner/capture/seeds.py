@@ -15,8 +15,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from anew.runner.capture.importing import ImportWatch
 from anew.runner.errors import ConfigError
+from anew.runner.kernel.importing import ImportWatch
 from anew.runner.records import SeedFacts
 
 if TYPE_CHECKING:

@@ -205,6 +205,13 @@ def added_modules(
     return tuple(keeper.files[path] for path in sorted(keeper.files))
 
 
+def added_text(path: str, text: str, root: Path, objects: Objects, settings: SourceSettings) -> tuple[ContentRef, ...]:
+    """Keep and return source that lies in no file, under the *path* that it has in the project. Raises StoreError."""
+    keeper = _Keeper(root, _kept_in(objects, settings), settings, (), DigestCache(), WrittenFiles(root, root))
+    keeper.take_text(path, text)
+    return tuple(keeper.files.values())
+
+
 # --- which files ------------------------------------------------------------------------------------------------
 
 

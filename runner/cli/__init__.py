@@ -6,16 +6,23 @@ import io
 import os
 import re
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from anew.runner import errors, wording
 from anew.runner.errors import AnewError
 from anew.runner.format.values import MAX_DIGITS
+from anew.runner.lazy.modules import later
+from anew.runner.lazy.patterns import regexp
+
+if TYPE_CHECKING:
+    import traceback
+else:
+    traceback = later("traceback")
 
 _COMPLETE_VARIABLE = "_ANEW_COMPLETE"
-_EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
+_EXTRA = regexp(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -30,6 +30,7 @@ from anew.runner.settings import SourceSettings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import Finding, check_store
 from anew.runner.store.locate import default_store_path
+from anew.runner.store.position import read_cursor
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.wording import printable, size, some
 
@@ -120,13 +121,19 @@ def _store(workbench: Workbench) -> tuple[RunFolders | None, str, list[Finding]]
 
 
 def _waiting(store: RunFolders) -> Iterator[Finding]:
-    """Yield what observers have not got of runs that have ended."""
+    """Yield what observers have not got of runs that have ended, and what they could not take."""
     for number in pending(store):
         layout = store.layout.run(number)
         for name in read_specs(layout) if layout.outcome.exists() else ():
             if count := behind(layout, name):
                 what = f"{count} events wait for the observer {name!r}"
                 yield Finding(Severity.WARNING, what, f"run {number}", f"anew sync; to give them up: --drop {name}")
+    for number in store.numbers():
+        layout = store.layout.run(number)
+        for name in read_specs(layout) if layout.observers.exists() else ():
+            if count := read_cursor(layout.cursor(name)).aside:
+                what = f"{count} events were none that the observer {name!r} could take; listed in {layout.aside(name)}"
+                yield Finding(Severity.NOTE, what, f"run {number}", f"anew logs {number} --observer {name}")
 
 
 def _spool() -> FolderStore | None:

@@ -8,8 +8,10 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import say_refused
+from anew.runner.cli.compare_seeds import compare_by_seed
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import csv_rows, heading, plain_cell, remark_damage, say, styled, table
+from anew.runner.errors import EXIT_OK
 from anew.runner.format.values import plain
 from anew.runner.query.abreast import abreast
 from anew.runner.query.columns import apart
@@ -25,8 +27,20 @@ _WIDEST = 24
 @click.option(
     "--csv", "as_csv", is_flag=True, help="As CSV, values in full: a row for each name, a column for each run."
 )
+@click.option("--by", type=click.Choice(["seed"]), help="Groups of runs that differ in the seed alone: is it chance?")
+@click.option("--metric", metavar="NAME", help="With --by: the metric whose last value is compared, not the result.")
+@click.option("--direction", type=click.Choice(["minimize", "maximize"]), help="With --by: which is better.")
 @json_option
-def compare_command(workbench: Workbench, refs: tuple[str, ...], everything: bool, as_csv: bool, as_json: bool) -> int:
+def compare_command(
+    workbench: Workbench,
+    refs: tuple[str, ...],
+    everything: bool,
+    as_csv: bool,
+    by: str | None,
+    metric: str | None,
+    direction: str | None,
+    as_json: bool,
+) -> int:
     r"""
     Show several runs side by side: what differs of their configuration, packages, results and metrics.
 
@@ -34,8 +48,16 @@ def compare_command(workbench: Workbench, refs: tuple[str, ...], everything: boo
       anew compare 41 42 57
       anew compare 'sweep == 7' --csv
     Of two runs `anew diff` shows more: source, inputs, and where their series part.
+
+    With --by seed a run stands for all completed ones that differ from it in the seed alone, and a sweep, a tag or a
+    filter for its runs: `anew compare --by seed 12 17` says which is better, by how much, and how sure that is.
     """
     store = workbench.store
+    if by is not None:
+        compare_by_seed(store, refs, metric, direction, as_json=as_json)
+        return EXIT_OK
+    if metric is not None or direction is not None:
+        raise click.UsageError("--metric and --direction belong to: anew compare --by seed")
     chosen = choose(store, refs)
     code = say_refused(chosen)
     records = [store.get(number) for number in chosen.numbers]

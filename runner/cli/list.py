@@ -202,6 +202,8 @@ def _again(record: RunRecord) -> str:
     if record.rerun_of is None:
         return ""
     of = record.rerun_of.id or record.rerun_of.uid[:8]
+    if record.why is not None:
+        return f"{of}: why {record.why.id}"
     return f"{of}: {record.verdict.verdict if record.verdict else 'not judged'}"
 
 

@@ -11,10 +11,11 @@ import click
 
 from anew.runner.cli.context import Workbench, command
 from anew.runner.errors import RunStateError, StoreError
+from anew.runner.lazy.patterns import regexp
 from anew.runner.run.handle import RUN_VARIABLE, current_run
 
 _EXAMPLE = "anew log loss=0.2 --step 3"
-_WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_WHOLE = regexp(r"[+-]?[0-9]+", re.ASCII)
 
 
 @command("log")

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from anew.runner.cli import offers
-from anew.runner.cli.chosen import say_refused
-from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.buckets import print_buckets
+from anew.runner.cli.chosen import light_of, say_refused
+from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.histograms import Logged, histograms, histograms_to_json, is_histogram, print_histograms
 from anew.runner.cli.render import csv_rows, remark_damage, remark_error, say, table
 from anew.runner.contracts import MetricSeries
@@ -23,19 +24,33 @@ from anew.runner.wording import short, some
 @command("metrics")
 @click.argument("words", metavar="REF... [NAME]...", nargs=-1, required=True, shell_complete=offers.metrics)
 @click.option("--csv", "as_csv", is_flag=True, help="All points as CSV: metric,step,value,time.")
+@click.option(
+    "--buckets", type=WholeNumber(min=1, max=1_000_000), metavar="N", help="In N buckets: least, mean, greatest."
+)
+@click.option(
+    "--by", type=click.Choice(["step", "time"]), default="step", help="Buckets are equally wide in steps, or in time."
+)
 @json_option
-def metrics_command(workbench: Workbench, words: tuple[str, ...], as_csv: bool, as_json: bool) -> int:
+def metrics_command(
+    workbench: Workbench, words: tuple[str, ...], as_csv: bool, buckets: int | None, by: str, as_json: bool
+) -> int:
     """
     Show the metrics of runs: without a NAME a summary of each, with one every point; of a histogram its range, its mean
     and its standard deviation at each step, and with --json its bins.
 
     Times are in seconds since a run's start. Of several runs, with --json and --csv too, each point says whose it is.
+
+    With --buckets a series of millions of points comes in N rows, each with the least, the mean and the greatest of all
+    points in it, of which none is left out; of several runs they are the same.
     """
     store = workbench.store
     first = choose(store, words[:1])
-    known = {name for number in first.numbers[:1] for name in _names(store.get(number))}
+    known = {name for record in light_of(store, first.numbers[:1]) for name in _names(record)}
     refs, names = leading(words, known.__contains__)
     chosen = choose(store, refs)
+    if buckets is not None:
+        light = light_of(store, chosen.numbers)
+        return print_buckets(store, chosen, light, names, buckets=buckets, by=by, as_csv=as_csv, as_json=as_json)
     records = [store.get(number) for number in chosen.numbers]
     remark_damage(records, store.url)
     wanted: dict[int, list[MetricSeries]] = {}

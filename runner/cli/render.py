@@ -10,19 +10,26 @@ text as a mark that no record can hold, since it was drawn by chance when the pr
 
 from __future__ import annotations
 
-import csv
 import os
-import re
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.format.values import iso
+from anew.runner.lazy.modules import later
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import PRUNED, RunRecord, Status
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import exact, printable
+
+if TYPE_CHECKING:
+    import csv
+    import shutil
+    from re import Match
+else:
+    csv = later("csv")
+    shutil = later("shutil")
 
 _STYLES = {
     "dim": "2",
@@ -47,12 +54,12 @@ VERDICT_STYLES = {"identical": "green", "close": "yellow", "different": "red", "
 _GAP = "  "
 _MARK = f"\0{os.urandom(8).hex()}:"
 # a colour, or else a control character (tab and line break are none here) or a change of the text's direction
-_DRIVING = re.compile(r"(\x1b\[[\d;:]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_STYLE = re.compile(rf"{_MARK}(\d+);")
+_DRIVING = regexp(r"(\x1b\[[\d;:]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_STYLE = regexp(rf"{_MARK}(\d+);")
 # what a spreadsheet takes for the beginning of a formula
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MOST_DAMAGED = 5
-_MARKUP = re.compile(r"[\\|`*_<>\[\]]")
+_MARKUP = regexp(r"[\\|`*_<>\[\]]")
 
 
 def on_terminal() -> bool:
@@ -131,7 +138,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         say(f"| {' | '.join(_MARKUP.sub(_escaped, text) for text in texts)} |")
 
 
-def _escaped(found: re.Match[str]) -> str:
+def _escaped(found: Match[str]) -> str:
     return f"\\{found[0]}"
 
 

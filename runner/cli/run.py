@@ -8,11 +8,14 @@ import sys
 
 import click
 
+from anew.runner.capture.seeds import draw_seed
 from anew.runner.cli.context import Workbench, command, print_json
 from anew.runner.cli.render import remark, say, table
 from anew.runner.errors import ConfigError
+from anew.runner.program.notebook import Notebook
 from anew.runner.program.parameters import MISSING, Assigned, Parameter
-from anew.runner.program.program import Program, read_program
+from anew.runner.program.program import Program
+from anew.runner.program.reading import read_target
 from anew.runner.program.template import template_of
 from anew.runner.program.words import Asked, asked
 
@@ -61,6 +64,7 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     anew run train.py --help          its parameters, and what it says of them
     anew run train.py -- --lr 0.1     words as they are
     anew run -- ./fit.sh {lr} lr=0.1  any command; -m before the -- for a sweep
+    anew run analysis.ipynb lr=0.1    a notebook: the executed copy is an artifact
 
     A program with a main of Anew's is run as `python train.py lr=0.1` runs it; one with a main of Hydra's is given the
     words as Hydra's.
@@ -68,11 +72,13 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     Parameters are found by reading the program: options of argparse, click, typer, absl, of dataclass parsers and fire,
     and names that it assigns a value to at its top level. Nothing of it runs before the run is on record.
 
-    Of a command {lr} is a parameter, which it is given in its words and as ANEW_PARAM_LR; what it leaves in
-    $ANEW_RUN_DIR is in the run's folder. Its exit status is the run's.
+    Of a command {lr} is a parameter, which it is given in its words and as ANEW_PARAM_LR. Its exit status is the run's.
+    Whatever runs may write metrics into $ANEW_METRICS, as lines loss=0.2 step=3; files that it leaves in $ANEW_RUN_DIR
+    become artifacts.
 
-    Before either, --metric 'acc=accuracy: (\S+)' has what is printed become a metric, any number of times; --metrics
-    auto takes lines such as "step: 3 loss: 0.2", and lines that are an object of JSON with numbers alone.
+    Before either, --artifacts 'out/*.png' has what it writes there become artifacts, too, and
+    --metric 'acc=accuracy: (\S+)' has what is printed become a metric, both any number of times; --metrics auto takes
+    lines such as "step: 3 loss: 0.2", and lines that are an object of JSON with numbers alone.
 
     Before the program: --name NAME files its runs under another name than the program's. After it: -q, --store URL,
     --unrecorded and settings of anew, as with any main.
@@ -82,16 +88,19 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
         _print_names(template_of(wanted.overrides, wanted.command, is_partial=True).names, as_json)
         return 0
     if only_params or as_json:
-        _print(read_program(wanted.target, is_module=wanted.is_module), as_json)
+        _print(read_target(wanted.target, is_module=wanted.is_module), as_json)
         return 0
     store = [f"--store={workbench.url}"] if workbench.url else []
     if wanted.command is None:
-        program = read_program(wanted.target, is_module=wanted.is_module)
+        program = read_target(wanted.target, is_module=wanted.is_module)
         if program.found.main == "anew":
             _become_main(wanted, store)
         if program.found.main is None and _asks_for_help(wanted):
             _print_help(program, wanted)
             return 0
+        if isinstance(program, Notebook):
+            # the kernel has it from here, and so has a re-run's
+            os.environ.setdefault("PYTHONHASHSEED", str(draw_seed()))
     _become(["-m", _PROGRAMS, *_before(wanted), *store, *wanted.after])
     return 0
 

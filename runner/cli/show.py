@@ -12,13 +12,13 @@ from itertools import islice, takewhile
 import click
 
 from anew.runner.attached.media import HISTOGRAM
-from anew.runner.capture.command import typed
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, remark_damage, say, status_style, styled, table
 from anew.runner.contracts import RunStore
 from anew.runner.dispatch.observer_log import printers
+from anew.runner.errors import AnewError
 from anew.runner.format.serial import record_to_json
 from anew.runner.query.branches import branches
 from anew.runner.query.columns import UNINTERESTING
@@ -29,7 +29,8 @@ from anew.runner.store.paths import TRANSFER
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.reuse import work_key
-from anew.runner.wording import ago, duration, exact, short, size
+from anew.runner.why.kept import begun
+from anew.runner.wording import ago, duration, exact, short, size, some, typed
 
 _MOST_METRICS = 40
 _MOST_CHILDREN = 50
@@ -61,7 +62,7 @@ def show_command(workbench: Workbench, refs: tuple[str, ...], full: bool, as_jso
 
 
 def _print(record: RunRecord, store: RunStore, full: bool) -> None:
-    _head(record)
+    _head(record, store)
     # what main's end says by itself is not said twice
     told = record.error.message if record.error is not None else ""
     for text in (each for each in record.warnings if each.rstrip(".") not in told):
@@ -82,7 +83,7 @@ def _print(record: RunRecord, store: RunStore, full: bool) -> None:
     _next(record, store)
 
 
-def _head(record: RunRecord) -> None:
+def _head(record: RunRecord, store: RunStore) -> None:
     say(f"Run {styled(str(record.id), 'bold')} of {styled(record.experiment, 'bold')}")
     ended = f", exit code {record.exit_code}" if record.exit_code else ""
     stopped = f" by {record.signal}" if record.signal else ""
@@ -104,6 +105,7 @@ def _head(record: RunRecord) -> None:
             ("sweep", f"{record.sweep.id or record.sweep.uid}, job {record.sweep.index}" if record.sweep else ""),
             ("started in", _parent(record)),
             ("re-run of", _rerun_of(record)),
+            ("trial of", _trial_of(record, store)),
             ("uid", record.uid),
             (f"{record.foreign.program} _id" if record.foreign else "", record.foreign.id if record.foreign else ""),
             ("key", work_key(record)),
@@ -148,11 +150,27 @@ def _runs_in_it(record: RunRecord, store: RunStore) -> None:
         say(styled(f"  and {len(below) - len(rows)} more: {listed}", "dim"))
 
 
+def _trial_of(record: RunRecord, store: RunStore) -> str:
+    """Return of which search a run is a trial, and what it took over of the bad run, as far as that is here."""
+    if record.why is None:
+        return ""
+    number = record.why.id
+    try:
+        start = begun(store, number) if isinstance(store, RunFolders) else None
+    except AnewError:
+        start = None
+    if start is None or start.uid != record.why.uid:
+        return f"search {number} of another store"
+    names = [start.deltas[each - 1][1] for each in record.why.deltas if each <= len(start.deltas)]
+    taken = some(names) if names else "nothing"
+    return f"search {number}, with {taken} of the bad run: anew why --show {number}"
+
+
 def _rerun_of(record: RunRecord) -> str:
     if record.rerun_of is None:
         return ""
     number = str(record.rerun_of.id or record.rerun_of.uid)
-    if record.verdict is None:
+    if record.verdict is None or record.why is not None:
         return number
     changed = f" ({' '.join(record.verdict.overrides)})" if record.verdict.overrides else ""
     return f"{number}{changed}: {styled(record.verdict.verdict, VERDICT_STYLES.get(record.verdict.verdict, 'bold'))}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from anew.runner.cli.render import remark
 from anew.runner.contracts import RunStore
 from anew.runner.errors import StoreError
+from anew.runner.lazy.patterns import regexp
 from anew.runner.query.filters import parse_filter
 from anew.runner.store.saved import View, Views
 
-_NAME = re.compile(r"@([\w-]+)")
+_NAME = regexp(r"@([\w-]+)")
 
 
 def names_of(text: str | None) -> list[str]:

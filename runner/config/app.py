@@ -14,8 +14,8 @@ import shlex
 import sys
 import warnings
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,17 +25,19 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, configure_log, run_job
 from hydra.errors import SearchPathException
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from anew.runner.config.compose.helptext import tell_of_anew
 from anew.runner.config.compose.inprocess import run_here, shown_hydra
-from anew.runner.config.compose.jobs import HookFailedError, Jobs, Typed
+from anew.runner.config.compose.jobs import Jobs
 from anew.runner.config.compose.loader import OUR_GROUPS, OUR_RUN_DIR, PROVIDER, Loader, is_ours, search_path
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault, report_failure
 from anew.runner.config.compose.origin import config_dir, task_name
 from anew.runner.config.compose.quick import Primary, is_own
-from anew.runner.config.compose.state import hydra_kept, logging_kept, resolve_job_dir, stored_primary
-from anew.runner.config.compose.turns import Turns
+from anew.runner.config.compose.state import hydra_kept, resolve_job_dir, stored_primary
+from anew.runner.config.direct.called import HookFailedError, Typed
+from anew.runner.config.direct.command import primary_name
+from anew.runner.config.direct.logs import logging_kept
 from anew.runner.config.hooks import JobHooks, Recorded
 from anew.runner.config.led import lead
 from anew.runner.config.private.loading import set_version_base
@@ -62,20 +64,25 @@ from anew.runner.config.signature.values import declared, users_part
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.wording import say
 
-_turns = Turns()
-
 
 def run(
     spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive: bool, recorded: Recorded | None = None
 ) -> Any:
     """Do one command line; see `anew.runner.config.main.run_app`."""
     with ExitStack() as stack:
-        stack.enter_context(_turns.turn())
         stack.enter_context(hydra_kept())
         if interactive:
             stack.enter_context(logging_kept())
         args = parsed_arguments(_parser(interactive), argv)
         return _App(spec, args, hooks, interactive, recorded).main()
+
+
+@contextmanager
+def shown(spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, folder: Path) -> Iterator[None]:
+    """Have Hydra show the configuration of a job that was begun without it; see `direct.running`."""
+    args = parsed_arguments(_parser(True), argv)
+    with hydra_kept(), _App(spec, args, hooks, interactive=True).shown(folder):
+        yield
 
 
 def _parser(interactive: bool) -> ArgumentParser:
@@ -134,14 +141,33 @@ class _App:
     # --- what was asked for ---------------------------------------------------------------------------------------
 
     def _command(self) -> Any:
+        with self._begun():
+            return self._asked_for()
+
+    @contextmanager
+    def _begun(self) -> Iterator[None]:
+        """Have Hydra ready."""
         if self.spec.schema is None or self.config_name is not None:
             self.hydra = self._made_hydra(Primary(None, None) if self.config_name is None else None)
-            return self._asked_for()
-        primary = Primary(_schema_name(self.spec), declared(self.spec.schema))
+            yield
+            return
+        primary = Primary(primary_name(self.spec), declared(self.spec.schema))
         self.config_name = primary.name
         with stored_primary(primary):
             self.hydra = self._made_hydra(primary)
-            return self._asked_for()
+            yield
+
+    @contextmanager
+    def shown(self, folder: Path) -> Iterator[None]:
+        """Have Hydra show the configuration of a job whose output goes to a folder, and run nothing."""
+        set_version_base(self.spec.version_base)
+        with self._begun():
+            cfg = self._composed(RunMode.RUN)
+            with open_dict(cfg.hydra.runtime):
+                cfg.hydra.run.dir = cfg.hydra.runtime.output_dir = str(folder)
+            OmegaConf.set_readonly(cfg.hydra, True)
+            with shown_hydra(cfg):
+                yield
 
     def _made_hydra(self, primary: Primary | None) -> Hydra:
         """Build the search path and the loader; *primary* is the primary configuration, if it is in no file."""
@@ -396,7 +422,7 @@ class _App:
             flag = "--multirun" if self.args.multirun else "--config-name"
             raise ConfigError(f"--experimental-rerun does not support {flag}")
         self.overrides = [each for each in again.overrides if not is_ours(each)]
-        if self.spec.schema is None or again.config_name != _schema_name(self.spec):
+        if self.spec.schema is None or again.config_name != primary_name(self.spec):
             self.config_name = again.config_name
         return self._command()
 
@@ -405,11 +431,3 @@ def _flags(args: Any) -> tuple[str, ...]:
     """Return the flags that choose the configuration, as they could be typed."""
     given = {"--config-path": args.config_path, "--config-name": args.config_name, "--config-dir": args.config_dir}
     return tuple(word for flag, value in given.items() if value is not None for word in (flag, str(value)))
-
-
-def _schema_name(spec: TaskSpec) -> str:
-    """Name a primary configuration that is main's signature (`main()`), or a class."""
-    if spec.roles.fields:
-        return f"{spec.function.__name__}()"
-    cls = spec.schema if isinstance(spec.schema, type) else type(spec.schema)
-    return cls.__name__

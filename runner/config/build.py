@@ -9,11 +9,12 @@ from typing import Any
 from anew.runner.config.private.versions import supported
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.redact import REDACTED
+from anew.runner.lazy.patterns import regexp
 from anew.runner.settings import COMMON
 from anew.runner.wording import place_of
 
 # an interpolation that only refers to another value
-_PLAIN = re.compile(r"\$\{[\w.\[\]-]+\}")
+_PLAIN = regexp(r"\$\{[\w.\[\]-]+\}")
 
 
 def build_observer(name: str, spec: Mapping[str, Any]) -> Any:

@@ -35,6 +35,7 @@ class ComposedJob:
         multirun: Whether the job is part of a sweep.
         job_num: Its index in the sweep, from 0; None outside one.
         hydra_files: The files that Hydra wrote for it, with all that was composed in them.
+        is_plain: Whether the views hold nothing beside `config`, `overrides` and what Hydra has for every run.
     """
 
     call: Callable[[Any], Any]
@@ -50,6 +51,7 @@ class ComposedJob:
     multirun: bool = False
     job_num: int | None = None
     hydra_files: tuple[Path, ...] = ()
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

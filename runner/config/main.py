@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from anew.runner.config.compose.turns import Turns
+from anew.runner.config.direct.base import keep_base, kept_base
+from anew.runner.config.direct.command import could_be_plain, understood
+from anew.runner.config.direct.running import run as run_plain
 from anew.runner.config.hooks import ComposedJob, Due, JobHooks, Launching, Recorded, SweepHooks, Ticket, Undue
 from anew.runner.config.private.versions import supported
 from anew.runner.config.signature.spec import UNSET, Form, TaskSpec, task_spec
@@ -26,9 +32,17 @@ __all__ = [
     "task_spec",
 ]
 
+_turns = Turns()
+
 
 def run_app(
-    spec: TaskSpec, argv: Sequence[str], hooks: JobHooks, *, interactive: bool, recorded: Recorded | None = None
+    spec: TaskSpec,
+    argv: Sequence[str],
+    hooks: JobHooks,
+    *,
+    interactive: bool,
+    cache: Path | None = None,
+    recorded: Recorded | None = None,
 ) -> Any:
     """
     Do what `python train.py ARGV` does, or the same from Python. Calls from several threads wait for each other.
@@ -39,6 +53,7 @@ def run_app(
         hooks: Records the jobs.
         interactive: Called from Python: what main raises is raised as it is, nothing is printed, and the logging of the
             process is put back. Otherwise main's failure is printed as Hydra prints it.
+        cache: A folder for what only saves time; None for none, and for Hydra each time.
         recorded: What a run's configuration was, to have it again; *argv* then holds flags and overrides of the `anew`
             node alone.
 
@@ -51,10 +66,29 @@ def run_app(
         SystemExit: With 1 after main failed, unless *interactive*; as argparse and Hydra leave after `--help`.
         Exception: Whatever a hook raises; whatever main raises, when *interactive*.
     """
-    with supported():
-        # Hydra comes with it, which a main that is only decorated does without
-        from anew.runner.config.app import run
-    return run(spec, argv, hooks, interactive=interactive, recorded=recorded)
+    with _turns.turn():
+        # where Hydra is there, its store may hold what nobody sees from outside, and most of its price is paid
+        is_first = "hydra" not in sys.modules and recorded is None
+        if is_first and cache is not None and (plain := understood(spec, argv, cache)) is not None:
+            return run_plain(spec, plain, hooks, interactive=interactive)
+        with supported():
+            # Hydra comes with it, which a main that is only decorated, or whose configuration is plain, does without
+            from anew.runner.config.app import run
+        if is_first and cache is not None and could_be_plain(spec, argv):
+            _keep_base(cache, spec.version_base)
+        return run(spec, argv, hooks, interactive=interactive, recorded=recorded)
+
+
+def _keep_base(cache: Path, version_base: str | None) -> None:
+    """Have the next command line do without Hydra."""
+    if kept_base(cache, version_base) is not None:
+        return
+    # as Hydra
+    from anew.runner.config.compose.based import made_base
+
+    base = made_base(version_base)
+    if base is not None:
+        keep_base(cache, version_base, base)
 
 
 def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> None:

@@ -23,18 +23,19 @@ from anew.runner.config.signature.parameters import RESERVED
 from anew.runner.config.signature.values import recorded, recorded_value, users_part
 from anew.runner.errors import ConfigError
 from anew.runner.format.redact import REDACTED
+from anew.runner.lazy.patterns import regexp
 
 Path = tuple[Any, ...]
 Compose = Callable[[Sequence[str] | None], DictConfig]
 Apply = Callable[[Sequence[str], DictConfig], None]
 _ABSENT: Any = object()
-_INTERPOLATION = re.compile(r"(\\*)\$\{")
-_RESOLVER = re.compile(r"\$\{[^${}]*:")
-_NAMES_KEYS = re.compile(r"\$\{oc\.(?:select|dict\.|deprecated)|\$\{[^${}]*:.*\$\{", re.DOTALL)
-_FROM_VARIABLE = re.compile(r"\$\{oc\.env:\s*([A-Za-z_]\w*)")
-_OVERRIDE_KEY = re.compile(r"[+~]*([^=]+)")
+_INTERPOLATION = regexp(r"(\\*)\$\{")
+_RESOLVER = regexp(r"\$\{[^${}]*:")
+_NAMES_KEYS = regexp(r"\$\{oc\.(?:select|dict\.|deprecated)|\$\{[^${}]*:.*\$\{", re.DOTALL)
+_FROM_VARIABLE = regexp(r"\$\{oc\.env:\s*([A-Za-z_]\w*)")
+_OVERRIDE_KEY = regexp(r"[+~]*([^=]+)")
 # where a run's output goes and how it is launched is new in every run
-_OF_THE_JOB = re.compile(
+_OF_THE_JOB = regexp(
     r"[+~]*hydra(?:\.(?:run|sweep|mode|launcher|sweeper|output_subdir)\b.*|/(?:launcher|sweeper|output)\b.*)", re.DOTALL
 )
 
@@ -89,6 +90,20 @@ def _first_line(error: Exception) -> str:
 
 def _untyped(was: Recorded, compose: Compose, apply: Apply, why: str) -> tuple[DictConfig, tuple[str, ...]]:
     """Return the recorded values in a configuration without types, for one that no longer composes."""
+    return overlaid(was, compose, apply), (
+        f"The configuration does not compose any more as it did ({why}). "
+        "Main is given the recorded values without the types that they had.",
+    )
+
+
+def overlaid(was: Recorded, compose: Compose, apply: Apply) -> DictConfig:
+    """
+    Return the recorded values in a configuration without types, changes on top; arguments as for `replay`.
+
+    Raises:
+        ConfigError: A secret is not on record, and no change gives it.
+        Exception: Whatever *apply* raises for the changes.
+    """
     cfg = compose(None)
     with flag_override(cfg, ["struct", "readonly"], [False, False]):
         for key in [key for key in cfg if key not in RESERVED]:
@@ -100,10 +115,7 @@ def _untyped(was: Recorded, compose: Compose, apply: Apply, why: str) -> tuple[D
     for path in _redacted(was.config, ()):
         if _holds_secret(OmegaConf.select(cfg, _dotted(path), throw_on_missing=False)):
             raise _secret_needed(was.ref, _dotted(path), None)
-    return cfg, (
-        f"The configuration does not compose any more as it did ({why}). "
-        "Main is given the recorded values without the types that they had.",
-    )
+    return cfg
 
 
 # --- overrides ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ to, and print it as it is written.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +14,10 @@ from omegaconf import DictConfig
 
 from anew.runner.config.private import nodes
 from anew.runner.config.signature.values import recorded_value
+from anew.runner.lazy.patterns import regexp
 
 # Hydra's and OmegaConf's own answer the same each time within a job
-_OF_USERS = re.compile(r"\$\{(?!hydra:|now:|oc\.)[\w.-]+:")
+_OF_USERS = regexp(r"\$\{(?!hydra:|now:|oc\.)[\w.-]+:")
 
 
 def asks_resolvers(text: str) -> bool:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from anew.runner.dispatch.arguments import unfit_arguments
 from anew.runner.errors import ConfigError, MissingExtraError
+from anew.runner.lazy.patterns import regexp
 from anew.runner.settings import ObserverSettings
 
-_EXTRA = re.compile(r"extra == ['\"]([\w-]+)['\"]")
-_NAME = re.compile(r"[\w.-]+")
+_EXTRA = regexp(r"extra == ['\"]([\w-]+)['\"]")
+_NAME = regexp(r"[\w.-]+")
 # what a module may make names by that are not written in it
-_MAKES_NAMES = re.compile(r"import\s+\*|__getattr__|globals|setattr|exec|vars")
+_MAKES_NAMES = regexp(r"import\s+\*|__getattr__|globals|setattr|exec|vars")
 
 
 def refuse_impossible(observers: Iterable[ObserverSettings]) -> None:

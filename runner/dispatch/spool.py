@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import AnewError
+from anew.runner.lazy.modules import later
+from anew.runner.places import cache_folder
 from anew.runner.records import Status
 from anew.runner.store import curate
 from anew.runner.store.paths import RunLayout
@@ -16,14 +18,17 @@ from anew.runner.store.position import read_cursor
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stream import RunSource
 
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = later("shutil")
+
 _RESUMABLE = timedelta(days=30)
 
 
 def spool_folder() -> Path:
     """Return where such runs are."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("anew") / "spool"
+    return cache_folder() / "spool"
 
 
 def is_delivered(layout: RunLayout) -> bool:

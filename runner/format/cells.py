@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 
 # with a hyphen, so that it stands before no module of the project
 FILE_NAME = "notebook-cells.py"
-_MARK = re.compile(r"^# %% \[(\d+)\]\n", re.MULTILINE)
+_MARK = regexp(r"^# %% \[(\d+)\]\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

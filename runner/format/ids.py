@@ -14,6 +14,7 @@ import time
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import RefSyntaxError
+from anew.runner.lazy.patterns import regexp
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 UID_LENGTH = 26
@@ -97,9 +98,9 @@ def _by_uid(match: re.Match[str]) -> ByUid:
 
 # as many digits as fit wherever numbers are kept
 _NUMBER = r"[1-9][0-9]{0,14}"
-_IS_NUMBER = re.compile(_NUMBER)
+_IS_NUMBER = regexp(_NUMBER)
 _UID = r"(?:(?=[0-9]*[a-z])[0-9a-hjkmnp-tv-z]{4,25}|[0-9a-hjkmnp-tv-z]{26})"
-_IS_UID = re.compile(_UID, re.IGNORECASE)
+_IS_UID = regexp(_UID, re.IGNORECASE)
 _PATTERNS = (
     (re.compile(rf"({_NUMBER})"), lambda m: ByNumber(int(m[1]))),
     (re.compile(rf"last(?:~(0|{_NUMBER}))?"), lambda m: ByAge(int(m[1] or 0))),

@@ -20,7 +20,7 @@ from anew.runner.records import RunRecord
 _PARTS: tuple[tuple[str, ...], ...] = (
     ("metrics",),
     ("config",),
-    ("sweep", "parent", "rerun_of", "pruned"),
+    ("sweep", "parent", "rerun_of", "pruned", "why"),
     ("uid", "id", "experiment", "started_at", "ended_at", "heartbeat_at", "duration_s", "status", "result", "choices",
      "overrides", "seed", "tags", "note", "verdict", "damage", "warnings"),
 )

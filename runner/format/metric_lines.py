@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from anew.runner.dataclass import dataclass
 
@@ -90,6 +91,29 @@ def metrics_in(line: str, patterns: Sequence[Pattern | None]) -> Iterator[Found]
                 yield Found({pattern.name: value}, step if isinstance(step, int) else None)
 
 
+def written_in(line: str) -> tuple[dict[str, Any], int | None] | None:
+    """
+    Return what a line says that was written as metrics, and its step: `loss=0.2 acc=0.5 step=3`, or an object of JSON.
+
+    None for a line that says nothing of the kind. Of JSON any object counts, whatever is in it.
+    """
+    if len(line) > _LONGEST_LINE:
+        return None
+    if not line.lstrip().startswith("{"):
+        found = _pairs(line)
+        return None if found is None else (dict(found.values), found.step)
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict):
+        return None
+    numbers = {name: each for name, each in data.items() if type(each) in (int, float)}
+    step = _stepped(numbers).step
+    is_step = set(numbers) - set(_stepped(numbers).values)
+    return {name: each for name, each in data.items() if name not in is_step}, step
+
+
 def _number(text: str | None) -> float | int | None:
     """Return a number, whole where it is written so; None for what is none."""
     try:
@@ -100,6 +124,12 @@ def _number(text: str | None) -> float | int | None:
 
 def _in_pairs(line: str) -> Found | None:
     """Read a line that is nothing but names and numbers, and has a step among them."""
+    found = _pairs(line)
+    return found if found is not None and found.step is not None else None
+
+
+def _pairs(line: str) -> Found | None:
+    """Read a line that is nothing but names and numbers."""
     text, at = line.strip(), 0
     values: dict[str, float | int] = {}
     while at < len(text):
@@ -110,7 +140,7 @@ def _in_pairs(line: str) -> Found | None:
         values[match["name"]] = value
         at = match.end()
     found = _stepped(values)
-    return found if found.step is not None and found.values else None
+    return found if found.values else None
 
 
 def _in_json(line: str) -> Found | None:

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 
-_KEY = re.compile(r"[+~]*(?P<key>[^=\s]+?)=")
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
-_INTERPOLATION = re.compile(r"\$\{[^{}]*\}")
+_KEY = regexp(r"[+~]*(?P<key>[^=\s]+?)=")
+_QUOTED = regexp(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_INTERPOLATION = regexp(r"\$\{[^{}]*\}")
 _MOST_DEPTH = 50
 
 

@@ -27,12 +27,13 @@ from anew.runner.format.secret_forms import (
     secret_forms,
 )
 from anew.runner.format.yaml_scalars import NoYamlError, replaced
+from anew.runner.lazy.patterns import regexp
 
 __all__ = ["REDACTED", "Redactor", "is_secret_name", "redact_name_value", "redact_text", "secrets_in"]
 
 _SHORTEST_SECRET = 6
 _LONG_WORD = 8
-_NO_VALUE = re.compile(r"(?i)null|true|false|[+-]?[0-9]*\.[0-9]+(?:e[+-]?[0-9]+)?")
+_NO_VALUE = regexp(r"(?i)null|true|false|[+-]?[0-9]*\.[0-9]+(?:e[+-]?[0-9]+)?")
 # what is no secret although it stands below `credentials:`
 _BESIDE = frozenset(
     {
@@ -43,7 +44,7 @@ _BESIDE = frozenset(
     }
 )
 _PLAIN_HEADERS = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
-_HOOK_CLASS = re.compile(r"(?i).*webhook\w*")
+_HOOK_CLASS = regexp(r"(?i).*webhook\w*")
 
 
 def redact_name_value(name: str, value: str) -> str:

@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from urllib.parse import unquote
 
+from anew.runner.lazy.patterns import regexp
+
 REDACTED = "<redacted>"
 
 # --- names ----------------------------------------------------------------------------------------------------------
 
 _NO_SECRET_NAMES = ("PWD", "OLDPWD")
-_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_SEPARATOR = re.compile(r"[\s.\-/@]+")
-_COUNTED = re.compile(r"(?<=[a-z])(?<!base)_?[0-9]{1,2}$")
+_CAPITAL = regexp(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SEPARATOR = regexp(r"[\s.\-/@]+")
+_COUNTED = regexp(r"(?<=[a-z])(?<!base)_?[0-9]{1,2}$")
 
 _KEYS = (
     "access|account|api|app|app_secret|client_secret|consumer|decryption|encryption|fernet|hmac|license|master|private|"
@@ -34,7 +36,7 @@ _PASSES = (
     "admin|auth|bind|cert|db|ftp|git|http|imap|key|ldap|login|mail|mongo|my|mysql|pg|pop|pop3|proxy|redis|root|smtp|sql|"
     "ssh|ssl|sudo|svn|user|vpn|wifi"
 )
-_SURE_NAME = re.compile(
+_SURE_NAME = regexp(
     r"(?:"
     r".*(?:passwor[dt]|passwd|passphrase|passcode)s?|(?:.*_)?pwds?|(?:.*_)?(?:db|user|login)pwd|"
     r"(?:.*_)?pass_(?:word|phrase|code)s?|.*store_?pass|(?:.*_)?(?:kennwort|contrase[nñ]a|senha|heslo|wachtwoord)|"
@@ -50,46 +52,44 @@ _SURE_NAME = re.compile(
     r"(?:.*_)?webhook(?:_?url)?|(?:.*_)?authorization|(?:.*_)?conn(?:ection)?_?str(?:ing)?s?|(?:.*_)?sas_url"
     r")"
 )
-_LIKELY_NAME = re.compile(
+_LIKELY_NAME = regexp(
     r"(?:.*_)?(?:auth|cookies?|dsn|bearer|jwt|pass|sas|pw|psk|mnemonic|[cx]srf)|.*(?:session|auth)cookie|"
     r".*(?:password|passwd|pwd)_hash(?:es)?"
 )
 # of these a word or a mark says how, or what of: `access_key=row`, `bot_token=[BOT]`
-_WORDY_NAME = re.compile(
+_WORDY_NAME = regexp(
     r"(?:.*_)?(?:access|account|app|consumer|license|master|private|shared|ssh|subscription)_?keys?|token(?:_value)?|"
     r"(?:.*_)?(?:bot|csrf|hub|login|my|secret|security|service|session|user|xsrf)_?tokens?|(?:.*_)?creds?|"
     r"(?:.*_)?secrets|.*credentials|(?:.*_)?webhook|(?:.*_)?(?:auth|cookies?|dsn|bearer|jwt|sas|psk|[cx]srf)|.*_hash"
 )
-_TOKEN_NAME = re.compile(rf"(?:.*_)?(?:{_TOKENS})_tokens?")
-_PASSWORD_NAME = re.compile(r".*(?:pass|passwor[dt]|passwd|passphrase|passcode|pwd|pw)s?")
-_WORD = re.compile(
-    r"(?:[a-z]{1,10}|[A-Z][a-z]{0,9}|[A-Z]{2,5})(?:[_\-. ](?:[a-z]{1,10}|[A-Z][a-z]{0,9}|[A-Z]{2,5})){0,2}"
-)
-_MARK = re.compile(r"\[\w+\]|<\|?\w+\|?>")
-_UNSPEAKABLE = re.compile(r"(?i)[bcdfghjklmnpqrstvwxz]{5}")
-_PATH = re.compile(
+_TOKEN_NAME = regexp(rf"(?:.*_)?(?:{_TOKENS})_tokens?")
+_PASSWORD_NAME = regexp(r".*(?:pass|passwor[dt]|passwd|passphrase|passcode|pwd|pw)s?")
+_WORD = regexp(r"(?:[a-z]{1,10}|[A-Z][a-z]{0,9}|[A-Z]{2,5})(?:[_\-. ](?:[a-z]{1,10}|[A-Z][a-z]{0,9}|[A-Z]{2,5})){0,2}")
+_MARK = regexp(r"\[\w+\]|<\|?\w+\|?>")
+_UNSPEAKABLE = regexp(r"(?i)[bcdfghjklmnpqrstvwxz]{5}")
+_PATH = regexp(
     r"(?:~?/|\.{1,2}/)?(?:[\w.\- ]+/)*[\w.\- ]+"
     r"\.(?:pem|key|crt|cer|der|pub|ppk|p12|pfx|jks|json|ya?ml|txt|env|ini|toml|cfg)|"
     r"(?:~|\.{1,2}|/(?:etc|home|mnt|opt|root|run|srv|tmp|usr|var|Users))(?:/[\w.\- ]+)+"
 )
-_MAYBE_NAME = re.compile(r"(?:.*_)?(?:token|key)s?")
+_MAYBE_NAME = regexp(r"(?:.*_)?(?:token|key)s?")
 # each word of a name before "pass" that makes it a count, a stage or a filter
-_NO_PASS = re.compile(
+_NO_PASS = regexp(
     r"(?:.*_)?(?:n|num|nr|no|number|count|max|min|all|any|per|this|first|second|third|last|next|prev|final|one|two|"
     r"single|double|multi|fwd|bwd|forward|backward|by|low|high|band|all|test|tests|check|did|must|can|will)_pass"
 )
 # what stands under `auth` and says how, not what with
-_WAYS = re.compile(
+_WAYS = regexp(
     r"(?i)(?:anonymous|auto|basic|bearer|default|digest|iam|jwt|kerberos|ldap|netrc|none|ntlm|oauth2?|off|on|password|"
     r"plain|public|required|ssh|sso|token|tls|mtls|yes|no|true|false|null|optional|api_?key|"
     r"argon2(?:id?|d)?|bcrypt|scrypt|pbkdf2|md5|sha(?:1|256|512))"
 )
-_NUMBER = re.compile(r"[+-]?[0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
-_BARE_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*://[^@]*")
-_RUN = re.compile(r"[A-Za-z0-9]{16,}")
-_SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|PASS|PASSWORD|PASSWD|SECRET|CREDENTIALS?|DSN)$", re.IGNORECASE)
+_NUMBER = regexp(r"[+-]?[0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+_BARE_URL = regexp(r"[a-zA-Z][a-zA-Z0-9+.\-]*://[^@]*")
+_RUN = regexp(r"[A-Za-z0-9]{16,}")
+_SECRET_VARIABLE = regexp(r"(?:^|_)(?:KEY|TOKEN|PASS|PASSWORD|PASSWD|SECRET|CREDENTIALS?|DSN)$", re.IGNORECASE)
 # says where a secret is, not what it is
-REFERENCE = re.compile(r"""['"]?\$\{[\w.:]+(?:,\s*(?:null|''|""))?\}['"]?""")
+REFERENCE = regexp(r"""['"]?\$\{[\w.:]+(?:,\s*(?:null|''|""))?\}['"]?""")
 
 
 def _words(name: str) -> str:
@@ -167,29 +167,29 @@ def is_secret_variable(name: str) -> bool:
 # --- forms ----------------------------------------------------------------------------------------------------------
 
 # with a slash in it, unless what comes before that is a port
-_URL_PASSWORD = re.compile(
+_URL_PASSWORD = regexp(
     r"(?P<head>\b[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s/:@'\"]*:)"
     r"(?P<secret>[^\s@/'\"]+|(?![0-9]+/)[^\s@/,'\"${]+/[^\s@'\",]+)(?=@)"
 )
-_URL_USER = re.compile(r"(?P<head>\bhttps?://)(?P<secret>[A-Za-z0-9_\-]{20,})(?=(?::x-oauth-basic)?@)")
-_URL_QUERY = re.compile(
+_URL_USER = regexp(r"(?P<head>\bhttps?://)(?P<secret>[A-Za-z0-9_\-]{20,})(?=(?::x-oauth-basic)?@)")
+_URL_QUERY = regexp(
     r"(?P<head>[?&#](?:access_?token|auth_?token|token|api_?key|app_?key|key|password|passwd|passphrase|pwd|secret|"
     r"client_secret|sig|signature|x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|"
     r"awsaccesskeyid|googleaccessid)=)(?P<secret>[^&\s'\"#]+)",
     re.IGNORECASE,
 )
-_CONNECTION = re.compile(
+_CONNECTION = regexp(
     r"(?P<head>(?:;\s*(?:Password|Pwd)|\b(?:AccountKey|SharedAccessKey|SharedAccessSignature|SharedSecret))\s*=\s*)"
     r"(?P<secret>[^;\s'\"]+)",
     re.IGNORECASE,
 )
-_HEADER = re.compile(
+_HEADER = regexp(
     r"(?P<head>\bAuthorization['\"]?\s*[:=]\s*['\"]?(?:Basic|Bearer|Token|Digest|ApiKey|Negotiate)\s+)"
     r"(?P<secret>(?=[^\s'\",;]*[0-9+/=_])[^\s'\",;]{6,})",
     re.IGNORECASE,
 )
-_SCHEME = re.compile(r"(?P<head>\b(?:Basic|Bearer)\s+)(?P<secret>(?=[^\s'\"]*[0-9+/=_])[A-Za-z0-9+/=._~\-]{16,})")
-_HOOK = re.compile(
+_SCHEME = regexp(r"(?P<head>\b(?:Basic|Bearer)\s+)(?P<secret>(?=[^\s'\"]*[0-9+/=_])[A-Za-z0-9+/=._~\-]{16,})")
+_HOOK = regexp(
     r"(?P<head>\bhttps://(?:hooks\.slack\.com/(?:services|workflows|triggers)/|(?:\w+\.)?discord(?:app)?\.com/api/webhooks/|"
     r"[\w\-]+\.webhook\.office\.com/webhookb2/|outlook\.office\.com/webhook/|chat\.googleapis\.com/v1/spaces/|"
     r"hooks\.zapier\.com/hooks/|maker\.ifttt\.com/trigger/|open\.(?:feishu|larksuite)\.\w+/open-apis/bot/v2/hook/|"
@@ -240,27 +240,27 @@ def _tokens_in(word: str) -> Iterator[re.Match[str]]:
 
 
 # a token is within such a word, and of these there are few: the alternatives above cost a microsecond a character
-_LONG_WORD = re.compile(r"[A-Za-z0-9_\-.~:+/=]{15,}")
-_PRIVATE_KEY = re.compile(
+_LONG_WORD = regexp(r"[A-Za-z0-9_\-.~:+/=]{15,}")
+_PRIVATE_KEY = regexp(
     r"-----BEGIN (?P<kind>[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)-----(?P<secret>.*?)(?:-----END (?P=kind)-----|\Z)",
     re.DOTALL,
 )
 # what is written under a name in a text: code, which a traceback shows, has names there, and prose has words
-_NAMED = re.compile(
+_NAMED = regexp(
     r"(?P<head>(?<![\w\-.$])(?!(?-i:OLDPWD|PWD)\b)[\w\-.]*?(?:passwor[dt]|passwd|passphrase|pwd|api[_\-]?key|"
     r"client[_\-]?secret|secret[_\-]?key|(?:access|auth|refresh)[_\-]?token)\\?['\"]?\s*[:=]\s*\\?['\"]?)"
     r"(?P<secret>[^\s'\",;&{}()\[\]<>\\]{4,})(?=[\s'\",;&})\]\\]|\Z)",
     re.IGNORECASE,
 )
-_FLAG = re.compile(
+_FLAG = regexp(
     r"(?P<head>(?<![\w\-])--(?:[\w\-]*-)?(?:password|passwd|passphrase|pwd|pass|token|api-key|secret)[ =]['\"]?)"
     r"(?P<secret>(?![\-$<\[])[^\s'\"]{4,})"
 )
-_PROGRAM = re.compile(
+_PROGRAM = regexp(
     r"(?P<head>\bcurl\b[^\n|;]{0,300}?\s(?:-u|--user)[ =]?['\"]?[^\s:'\"]+:|"
     r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,300}?\s-p)(?P<secret>[^\s'\"]{4,})"
 )
-_NO_TEXT_SECRET = re.compile(r"[A-Z_]+|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[0-9]*\.[0-9]+|\$.*|\*+|https?://.*")
+_NO_TEXT_SECRET = regexp(r"[A-Z_]+|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[0-9]*\.[0-9]+|\$.*|\*+|https?://.*")
 _IN_PROSE = (_NAMED, _FLAG)
 _WITH_URL = (_URL_PASSWORD, _URL_USER, _URL_QUERY, _HOOK)
 _BY_NAME = (_HEADER, _CONNECTION)
@@ -330,7 +330,7 @@ def has_known_form(text: str) -> bool:
 # --- in files -------------------------------------------------------------------------------------------------------
 
 _LARGEST_TEXT = 2**20
-_WRITTEN_OUT = re.compile(
+_WRITTEN_OUT = regexp(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|"
     rb"(?i:\b[\w.]*(?:password|passwd|secret|api_?key|auth_?token|access_?token)[\"']?\s*[:=]\s*)"
     rb"[\"'](?![\"'<${]|(?i:your|change|example|dummy|test|xxx|none|null))[^\"'\s]{8,}[\"']"

@@ -23,12 +23,13 @@ from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreFormatError
 from anew.runner.format.values import decode, encode, from_iso, iso, number_from_json, number_to_json, plain
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import FORMAT, RunRecord
 
 T = TypeVar("T")
 _SEAL = b',"c":"'
 # whether this may be a sealed line whose seal is damaged
-looks_sealed = re.compile(rb',"[^"]":"[^"]{8}"\}.?\Z', re.DOTALL).search
+looks_sealed = regexp(rb',"[^"]":"[^"]{8}"\}.?\Z', re.DOTALL).search
 # what the loading of values that are anybody's may raise
 _MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _GREATEST_NUMBER = 2**63

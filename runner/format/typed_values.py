@@ -11,11 +11,12 @@ from enum import Enum
 from typing import Any
 
 from anew.runner.errors import ConfigError
+from anew.runner.lazy.patterns import regexp
 
-_KEY = re.compile(r"[+~]{0,2}[\w.@/:$-]+", re.ASCII)
-_BARE = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
+_KEY = regexp(r"[+~]{0,2}[\w.@/:$-]+", re.ASCII)
+_BARE = regexp(r"[A-Za-z_][\w./-]*", re.ASCII)
 _MEANS_MORE = frozenset({"null", "true", "false", "inf", "nan"})
-_KEY_OF_DICT = re.compile(r"[A-Za-z_][\w./+*%@?|-]*", re.ASCII)
+_KEY_OF_DICT = regexp(r"[A-Za-z_][\w./+*%@?|-]*", re.ASCII)
 _MOST_DEPTH = 50
 
 

@@ -9,22 +9,31 @@ plain Python values only and never imports or calls anything that the data names
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
 from enum import Enum
-from fractions import Fraction
 from pathlib import Path, PurePath
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.errors import ValueRefusedError
+from anew.runner.lazy.modules import later
+from anew.runner.lazy.patterns import regexp
+
+if TYPE_CHECKING:
+    import base64
+    import decimal
+    import fractions
+    import uuid
+else:
+    base64 = later("base64")
+    decimal = later("decimal")
+    fractions = later("fractions")
+    uuid = later("uuid")
 
 MAX_ARRAY = 100_000
 _MAX_DEPTH = 100
@@ -166,7 +175,7 @@ def _whole(value: int) -> Any:
 def _shown_whole(value: int) -> Any:
     number = int(value)
     # its digits, which `str` refuses to print
-    return number if number.bit_length() <= _MAX_BITS else str(Decimal(number))
+    return number if number.bit_length() <= _MAX_BITS else str(decimal.Decimal(number))
 
 
 class _Encoder:
@@ -201,6 +210,9 @@ class _Encoder:
             return self._mapping({item.name: getattr(value, item.name) for item in fields(value)})
         for kinds, form in _LEAVES:
             if isinstance(value, kinds):
+                return self._forms[form](value)
+        for module, name, form in _RARE:
+            if module in sys.modules and isinstance(value, getattr(sys.modules[module], name)):
                 return self._forms[form](value)
         if isinstance(value, tuple):
             return self._forms["tuple"](self._items(value))
@@ -261,15 +273,15 @@ _LEAVES: tuple[tuple[Any, str], ...] = (
     (date, "date"),
     (time, "time"),
     (timedelta, "timedelta"),
-    (Decimal, "decimal"),
-    (Fraction, "fraction"),
-    (UUID, "uuid"),
     (bool, "bool"),
     (int, "int"),
     (float, "float"),
     (str, "str"),
     (complex, "complex"),
 )
+
+# whoever has a value of these has imported its module
+_RARE = (("decimal", "Decimal", "decimal"), ("fractions", "Fraction", "fraction"), ("uuid", "UUID", "uuid"))
 
 _SAME: dict[str, Callable[[Any], Any]] = {"bool": bool, "str": str}
 
@@ -336,14 +348,14 @@ def _text(value: Any) -> str:
     return value
 
 
-def _fraction(text: str) -> Fraction:
+def _fraction(text: str) -> fractions.Fraction:
     # as `str` writes one; "1e999999999" would be calculated, for hours
     if not _FRACTION.fullmatch(text):
         raise ValueError("no fraction")
-    return Fraction(text)
+    return fractions.Fraction(text)
 
 
-_FRACTION = re.compile(r"-?[0-9]+(/[0-9]+)?")
+_FRACTION = regexp(r"-?[0-9]+(/[0-9]+)?")
 
 # tag -> what reads the value behind it, given how deep that lies
 _READERS: dict[str, Callable[[Any, int], Any]] = {
@@ -356,9 +368,9 @@ _READERS: dict[str, Callable[[Any, int], Any]] = {
     "~date": lambda v, _: date.fromisoformat(v),
     "~time": lambda v, _: time.fromisoformat(v),
     "~timedelta": lambda v, _: timedelta(days=v[0], seconds=v[1], microseconds=v[2]),
-    "~decimal": lambda v, _: Decimal(_text(v)),
+    "~decimal": lambda v, _: decimal.Decimal(_text(v)),
     "~fraction": lambda v, _: _fraction(_text(v)),
-    "~uuid": lambda v, _: UUID(v),
+    "~uuid": lambda v, _: uuid.UUID(v),
     "~complex": lambda v, depth: complex(_decoded(v[0], depth), _decoded(v[1], depth)),
     "~t": lambda v, depth: tuple(_decoded(item, depth) for item in v),
     "~s": lambda v, depth: {_hashable(_decoded(item, depth)) for item in v},

@@ -25,10 +25,11 @@ from omegaconf import DictConfig
 from anew.runner.config.private.nodes import text_below
 from anew.runner.config.private.sweeps import Quote, limits
 from anew.runner.errors import ConfigError
+from anew.runner.lazy.patterns import regexp
 from anew.runner.search.spaces import Choices, Integers, Parameter, Plain, Reals, Space
 
-_WRAPPED = re.compile(r"(?:choice|shuffle|tag|sort)\((.*)\)", re.DOTALL)
-_CHOICE = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\[[^\]]*\]|\{[^}]*\}|[^,"'\[{])+""")
+_WRAPPED = regexp(r"(?:choice|shuffle|tag|sort)\((.*)\)", re.DOTALL)
+_CHOICE = regexp(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\[[^\]]*\]|\{[^}]*\}|[^,"'\[{])+""")
 _EXAMPLES = "choice(a, b), range(1, 10), interval(0, 1), int(interval(1, 100)) or tag(log, interval(0.001, 0.1))"
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.program.interpreter import interpreter_noted
+from anew.runner.program.offered import offered
 from anew.runner.program.process import run_process
 from anew.runner.program.template import Template, as_text, template_of, variable_of
 from anew.runner.run.handle import current_run
 
-RUN_DIR_VARIABLE = "ANEW_RUN_DIR"
 _CANNOT, _NOT_FOUND = 126, 127  # what a shell says of a command that cannot be started
 
 
@@ -48,13 +49,12 @@ class Command:
         """
         values = {name: _value_of(config, name) for name in self.template.names}
         words = self.template.filled(values)
-        folder = current_run().dir
-        folder.mkdir(parents=True, exist_ok=True)
-        variables = {name: text for name, text in os.environ.items() if not name.startswith(variable_of(""))}
-        variables[RUN_DIR_VARIABLE] = str(folder.absolute())
-        variables.update({variable_of(name): as_text(value) for name, value in values.items()})
+        run = current_run()
         try:
-            code = run_process(words, variables)
+            with offered(run), interpreter_noted(run, self.file):
+                variables = {name: text for name, text in os.environ.items() if not name.startswith(variable_of(""))}
+                variables.update({variable_of(name): as_text(value) for name, value in values.items()})
+                code = run_process(words, variables)
         except (OSError, ValueError) as error:
             is_missing = isinstance(error, FileNotFoundError)
             sys.stderr.write(f"anew: {_refused(words[0], error)}\n")

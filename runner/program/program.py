@@ -22,6 +22,7 @@ from anew.runner.errors import ConfigError
 from anew.runner.program.found import Found, find_parameters
 from anew.runner.program.imported import as_changed
 from anew.runner.program.modules import module_file
+from anew.runner.program.offered import offered
 from anew.runner.program.parameters import Assigned, command_line
 from anew.runner.program.rewritten import code_of
 from anew.runner.program.schema import WORDS, values_of
@@ -68,10 +69,11 @@ class Program:
         )
         sys.modules["__main__"] = module
         sys.argv = [str(self.file), *words]
-        _fresh_logging()
+        fresh_logging()
         # what composed the configuration is Hydra too, and the program has that to itself
         changed = self._changed(values)
-        with hydra_kept(), understood(_keep, self.found.imports), as_changed(self.file, package, changed):
+        kept = understood(_keep, self.found.imports)
+        with offered(current_run()), hydra_kept(), kept, as_changed(self.file, package, changed):
             exec(code_of(self.file, changed), vars(module))
 
     def _changed(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def _keep(parsed: Mapping[str, Any]) -> None:
         current_run().info({PARSED: parsed})
 
 
-def _fresh_logging() -> None:
+def fresh_logging() -> None:
     """Have `logging` be as an interpreter begins with it: what composed the configuration has set it up as well."""
     root = logging.getLogger()
     for handler in list(root.handlers):
@@ -124,7 +126,7 @@ def read_program(target: str, *, is_module: bool = False) -> Program:
     try:
         return Program(file, find_parameters(source, str(file)), target if is_module else None)
     except SyntaxError as error:
-        raise ConfigError(_as_python_says(error)) from None
+        raise ConfigError(as_python_says(error)) from None
 
 
 def _module_file(name: str) -> Path:
@@ -144,5 +146,6 @@ def _beside(path: Path) -> str:
     return f"Did you mean {str(path.with_name(near[0]))!r}?" if near else ""
 
 
-def _as_python_says(error: SyntaxError) -> str:
+def as_python_says(error: SyntaxError) -> str:
+    """Return an error of syntax as the interpreter shows it."""
     return "".join(traceback.format_exception_only(error)).strip()

@@ -18,8 +18,10 @@ from anew.runner.format.typed_values import overrides_of
 from anew.runner.program.as_typed import refuse_twice, unsaid, values_in
 from anew.runner.program.command import Command, command_of
 from anew.runner.program.modules import lead_to
+from anew.runner.program.notebook import Notebook, kernel_of
 from anew.runner.program.parameters import Assigned, Flag, command_line
-from anew.runner.program.program import Program, read_program
+from anew.runner.program.program import Program
+from anew.runner.program.reading import read_target
 from anew.runner.program.schema import WORDS, schema_of
 from anew.runner.program.words import Asked, asked
 from anew.runner.relaunch.plan import Rerun, assignment
@@ -46,7 +48,8 @@ def main_of(program: Program, name: str | None, words: Sequence[str], typed: Seq
     # recorded, and found again, as what is in the program's own file
     file = str(program.file)
     started_by = f"anew run {_typed_target(program)}"
-    return _made(run, schema, name or program.name, "program", lies_in=file, file=file, started_by=started_by)
+    entry = "notebook" if isinstance(program, Notebook) else "program"
+    return _made(run, schema, name or program.name, entry, lies_in=file, file=file, started_by=started_by)
 
 
 def main_of_command(command: Command, name: str | None) -> Main:
@@ -104,7 +107,9 @@ def _main(wanted: Asked) -> Main:
         sys.argv = [command.file, *command.template.overrides]
         return main_of_command(command, wanted.name)
     lead_to(os.getcwd() if wanted.is_module else str(Path(wanted.target).absolute().parent))
-    program = read_program(wanted.target, is_module=wanted.is_module)
+    program = read_target(wanted.target, is_module=wanted.is_module)
+    if isinstance(program, Notebook):
+        _refuse_unfit_for_notebook(wanted, program)
     if program.found.main == "hydra":
         wanted = _to_hydra(wanted)
     _refuse_options(wanted, program)
@@ -115,6 +120,21 @@ def _main(wanted: Asked) -> Main:
     wanted = _with_options(wanted, program)
     sys.argv = [str(program.file), *wanted.overrides]
     return main_of(program, wanted.name, wanted.words, wanted.overrides)
+
+
+def _refuse_unfit_for_notebook(wanted: Asked, notebook: Notebook) -> None:
+    """Raise ConfigError for what a notebook cannot be given."""
+    if assignment.errand is not None:
+        return
+    if wanted.words:
+        raise ConfigError(f"A notebook takes no words: {shlex.join(wanted.words)}. Its parameters are given by name.")
+    given = [each for each in wanted.overrides if "=" in each and not each.lstrip("+~-").startswith(("anew", "hydra"))]
+    if given and not notebook.found.parameters and not any(each.startswith("-") for each in given):
+        raise ConfigError(
+            f"{wanted.target!r} has no parameters: a cell in Python that assigns them, as in lr = 0.1, and is tagged "
+            f"`parameters` (in Jupyter: View, Right Sidebar, Cell Tags). It was given {given[0]}."
+        )
+    kernel_of(notebook)
 
 
 def _with_options(wanted: Asked, program: Program) -> Asked:

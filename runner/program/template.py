@@ -10,13 +10,14 @@ from typing import Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.lazy.patterns import regexp
 from anew.runner.program.parameters import InWords, Parameter
 from anew.runner.wording import nearest
 
 _NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 # `{{name}}` is the text `{name}`, and `${NAME}` is a shell's
-_KEY = re.compile(rf"\{{\{{({_NAME})\}}\}}|(?<!\$)\{{({_NAME})\}}", re.ASCII)
-_GIVEN = re.compile(rf"[+~]*({_NAME})=", re.ASCII)
+_KEY = regexp(rf"\{{\{{({_NAME})\}}\}}|(?<!\$)\{{({_NAME})\}}", re.ASCII)
+_GIVEN = regexp(rf"[+~]*({_NAME})=", re.ASCII)
 _SETTINGS = ("anew", "hydra")
 
 

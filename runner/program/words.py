@@ -10,7 +10,12 @@ from anew.runner.format.typed_values import overrides_of
 
 # options that a word follows
 _TAKING = ("--name", "--store")
-_METRICS = {"--metric": "a name and a pattern, such as 'acc=accuracy: (\\S+)'", "--metrics": "auto"}
+# options before the program that are settings: what each takes, and which one it is
+_SETTING = {
+    "--metric": ("a name and a pattern, such as 'acc=accuracy: (\\S+)'", "anew.output.metrics"),
+    "--metrics": ("auto", "anew.output.metrics"),
+    "--artifacts": ("a pattern of files, such as 'out/*.png'", "anew.artifacts"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +46,15 @@ def asked(words: Sequence[str]) -> Asked:
     """
     Read `[--name NAME] (FILE | -m MODULE) [KEY=VALUE ...] [-- WORD ...]`, or `[KEY=VALUE ...] -- COMMAND [WORD ...]`.
 
-    Options before either are `--name NAME`, `--metric NAME=PATTERN` (any number of them) and `--metrics auto`; the
-    latter two become an override.
+    Options before either are `--name NAME`, and `--metric NAME=PATTERN`, `--artifacts PATTERN` (any number of them) and
+    `--metrics auto`, which become overrides.
 
     Raises:
         ConfigError: It names no program and no command, or there is an option that is none.
     """
-    words, metrics = _without_metrics(words)
+    words, settings = _without_settings(words)
     if (at := _before_command(words)) is not None:
-        return _asked_command([*words[:at], *metrics], words[at + 1 :])
+        return _asked_command([*words[:at], *settings], words[at + 1 :])
     rest = list(words)
     name = None
     is_module = False
@@ -69,8 +74,8 @@ def asked(words: Sequence[str]) -> Asked:
     target, *rest = rest
     at = rest.index("--") if "--" in rest else len(rest)
     # last, since flags have to come before overrides
-    rest[at:at] = metrics
-    at += len(metrics)
+    rest[at:at] = settings
+    at += len(settings)
     return Asked(target, is_module, name, tuple(rest[:at]), tuple(rest[at + 1 :]), tuple(rest))
 
 
@@ -105,23 +110,24 @@ def _asked_command(before: Sequence[str], command: Sequence[str]) -> Asked:
     return Asked(name=name, overrides=tuple(rest), after=(*rest, "--", *command), command=tuple(command))
 
 
-def _without_metrics(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return words without the options that say what is a metric, which stand before the program; and the override."""
+def _without_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return words without the options that are settings, which stand before the program; and these as overrides."""
     rest: list[str] = []
-    found: list[str] = []
+    found: dict[str, list[str]] = {}
     left = list(words)
     while left and (left[0].startswith("-") or "=" in left[0]) and left[0] != "--":
         word = left.pop(0)
         option, mark, value = word.partition("=")
-        if option in ("--metric", "--metrics"):
+        if option in _SETTING:
+            takes, setting = _SETTING[option]
             if not mark and not left:
-                raise ConfigError(f"{option} takes {_METRICS[option]}")
+                raise ConfigError(f"{option} takes {takes}")
             value = value if mark else left.pop(0)
-            if (option == "--metrics") != (value == "auto"):
-                raise ConfigError(f"{option} takes {_METRICS[option]}, and not {value!r}.")
-            found.append(value)
+            if option != "--artifacts" and (option == "--metrics") != (value == "auto"):
+                raise ConfigError(f"{option} takes {takes}, and not {value!r}.")
+            found.setdefault(setting, []).append(value)
         else:
             rest.append(word)
             if word in _TAKING and left:
                 rest.append(left.pop(0))
-    return [*rest, *left], overrides_of([], {"anew.output.metrics": found}) if found else []
+    return [*rest, *left], overrides_of([], found) if found else []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anew.runner.contracts import MetricSeries
+from anew.runner.contracts import MetricSeries, SeriesBuckets
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import MissingExtraError
 
@@ -25,26 +26,51 @@ _COLOURED = "\x1b[38;5;{}m{}\x1b[0m"
 _LEAST_HEIGHT = 8
 _STEP_TICKS = 7
 _VALUE_TICKS = 5
-_PICTURE_COLUMNS = 2000
+PICTURE_COLUMNS = 2000
 _SHADES = 20
+_BAND_POINTS = 400
+_EDGE = "·"
 _LINES = ("-", "--", "-.", ":")
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A series with the name it has in the legend."""
+    """
+    A series with the name it has in the legend.
+
+    Attributes:
+        band: Of a mean over several runs, at each step the least and the greatest of them; then there are few points.
+    """
 
     label: str
     series: MetricSeries
+    band: tuple[Sequence[float], Sequence[float]] | None = None
 
-    def drawable(self, *, log: bool) -> npt.NDArray[np.bool_]:
+    def drawable(self, *, log: bool, log_x: bool = False) -> npt.NDArray[np.bool_]:
         """Return which points can be drawn: finite ones, and on a logarithmic scale those above 0."""
         import numpy as np
 
         keep: npt.NDArray[np.bool_] = np.isfinite(self.series.values)
+        keep = keep & (self.series.steps > 0) if log_x else keep
         return keep & (self.series.values > 0) if log else keep
 
-    def points(self, columns: int, *, log: bool) -> tuple[list[int], list[float]]:
+    def edges(self, *, log: bool, log_x: bool = False) -> list[tuple[list[int], list[float]]]:
+        """Return the two sides of its band as steps and values to draw; none where it has no band."""
+        keep = self.drawable(log=log, log_x=log_x).tolist()
+        steps = self.series.steps.tolist()
+        return [
+            (
+                [
+                    step
+                    for step, is_kept, value in zip(steps, keep, side, strict=True)
+                    if is_kept and (value > 0 or not log)
+                ],
+                [value for is_kept, value in zip(keep, side, strict=True) if is_kept and (value > 0 or not log)],
+            )
+            for side in self.band or ()
+        ]
+
+    def points(self, columns: int, *, log: bool, log_x: bool = False) -> tuple[list[int], list[float]]:
         """
         Return steps and values to draw in so many columns, at most four a column.
 
@@ -53,13 +79,14 @@ class Curve:
         """
         import numpy as np
 
-        keep = self.drawable(log=log)
+        keep = self.drawable(log=log, log_x=log_x)
         steps, values = self.series.steps[keep], self.series.values[keep]
         if len(values) > 4 * columns:
-            bounds = np.linspace(0, len(values), columns + 1).astype(np.int64)
+            bounds = _columns(steps, columns, log=log_x)
             chosen = {
                 int(index)
                 for start, end in pairwise(bounds)
+                if start < end
                 for index in (
                     start,
                     start + np.argmin(values[start:end]),
@@ -72,16 +99,93 @@ class Curve:
         return steps.tolist(), values.tolist()
 
 
-def left_out(curves: Sequence[Curve], *, log: bool = False) -> str:
+def _columns(steps: npt.NDArray[np.int64], columns: int, *, log: bool) -> npt.NDArray[np.int64]:
+    """Return where the points of each column begin, and where the last one ends."""
+    import numpy as np
+
+    count = len(steps)
+    if not log or (np.diff(steps) < 0).any():
+        return np.linspace(0, count, columns + 1).astype(np.int64)
+    # a decade is as wide as the next, and has a tenth of the points
+    edges = np.geomspace(float(steps[0]), float(steps[-1]), columns + 1)[1:-1]
+    return np.array([0, *np.searchsorted(steps, edges), count], np.int64)
+
+
+def outline(found: SeriesBuckets) -> MetricSeries:
+    """Return a series of the least and the greatest point of each bucket, which draws the same picture as all would."""
+    import numpy as np
+
+    steps = np.stack([found.starts, found.ends], axis=1).ravel()
+    values = np.stack([found.min, found.max], axis=1).ravel()
+    return MetricSeries(name=found.name, steps=steps, values=values, times=np.zeros(len(steps)), exact=values.tolist())
+
+
+def means(found: SeriesBuckets) -> MetricSeries:
+    """Return a series of the mean of each bucket, at its first step."""
+    import numpy as np
+
+    zeros = np.zeros(len(found.starts))
+    return MetricSeries(name=found.name, steps=found.starts, values=found.mean, times=zeros, exact=found.mean.tolist())
+
+
+def smoothed(series: MetricSeries, weight: float) -> MetricSeries:
+    """
+    Return a series of means of all values so far, each of which counts *weight* as much as the one behind it.
+
+    What is no finite number stays, and bears on no other.
+    """
+    import numpy as np
+
+    values: list[float] = []
+    mean = total = 0.0
+    for value in series.values.tolist():
+        if math.isfinite(value):
+            # as a mean of what there was, so that it does not begin at 0
+            total = total * weight + 1
+            mean += (value - mean) / total
+        values.append(mean if math.isfinite(value) else value)
+    return replace(series, values=np.array(values, np.float64), exact=values)
+
+
+def mean_of(curves: Sequence[Curve], label: str) -> Curve:
+    """
+    Return the mean of several curves over the steps that all of them have come to, with the band that they lie in.
+
+    Between the steps that a curve has it is a straight line; where they have too many, a few hundred are taken.
+    """
+    import numpy as np
+
+    sides = []
+    for curve in curves:
+        keep = curve.drawable(log=False)
+        order = np.argsort(curve.series.steps[keep], kind="stable")
+        sides.append((curve.series.steps[keep][order].astype(np.float64), curve.series.values[keep][order]))
+    sides = [side for side in sides if len(side[0])]
+    first = max((steps[0] for steps, _ in sides), default=0)
+    last = min((steps[-1] for steps, _ in sides), default=-1)
+    grid = np.unique(np.concatenate([steps for steps, _ in sides])) if sides else np.empty(0)
+    grid = grid[(grid >= first) & (grid <= last)]
+    if len(grid) > _BAND_POINTS:
+        grid = np.unique(np.linspace(grid[0], grid[-1], _BAND_POINTS).astype(np.int64)).astype(np.float64)
+    values = np.array([np.interp(grid, steps, values) for steps, values in sides]).reshape(len(sides), len(grid))
+    mean = values.mean(axis=0) if len(sides) else np.empty(0)
+    series = replace(
+        curves[0].series, steps=grid.astype(np.int64), values=mean, times=np.zeros(len(grid)), exact=mean.tolist()
+    )
+    band = (values.min(axis=0).tolist(), values.max(axis=0).tolist()) if len(sides) else ([], [])
+    return Curve(label, series, band)
+
+
+def left_out(curves: Sequence[Curve], *, log: bool = False, log_x: bool = False) -> str:
     """Return a sentence on points that cannot be drawn; empty when there are none."""
     total = sum(len(curve.series.values) for curve in curves)
-    drawn = sum(int(curve.drawable(log=log).sum()) for curve in curves)
-    why = "finite and greater than 0" if log else "finite"
+    drawn = sum(int(curve.drawable(log=log, log_x=log_x).sum()) for curve in curves)
+    why = "finite and greater than 0" if log else "finite, at steps greater than 0," if log_x else "finite"
     return f"{total - drawn} of {total} points are not {why}, and so not drawn." if drawn < total else ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
+class Axis:
     """Numbers laid out from 0 to 1, with ticks: the library that draws cannot do with extreme ones."""
 
     least: float
@@ -89,7 +193,7 @@ class _Axis:
     log: bool
 
     @classmethod
-    def of(cls, numbers: Sequence[float], *, log: bool = False) -> _Axis:
+    def of(cls, numbers: Sequence[float], *, log: bool = False) -> Axis:
         return cls(min(numbers), max(numbers), log)
 
     def place(self, number: float) -> float:
@@ -120,7 +224,14 @@ class _Axis:
 
 
 def terminal_plot(
-    curves: Sequence[Curve], title: str, *, width: int, height: int, colours: bool, log: bool = False
+    curves: Sequence[Curve],
+    title: str,
+    *,
+    width: int,
+    height: int,
+    colours: bool,
+    log: bool = False,
+    log_x: bool = False,
 ) -> str:
     """
     Return a plot as text, at most *width* columns by *height* lines, or more where the legend below it is longer.
@@ -128,12 +239,13 @@ def terminal_plot(
     Curves differ in colour, or else, and where there are more than colours, in their marks. Empty when no point can be
     drawn. Not thread-safe: the library has one figure per process.
     """
-    points = [curve.points(2 * width, log=log) for curve in curves]
+    points = [curve.points(2 * width, log=log, log_x=log_x) for curve in curves]
     steps = [step for some, _ in points for step in some]
     if not steps:
         return ""
-    across = _Axis.of(steps)
-    up = _Axis.of([value for _, values in points for value in values], log=log)
+    across = Axis.of(steps, log=log_x)
+    edges = [edge for curve in curves for edge in curve.edges(log=log, log_x=log_x)]
+    up = Axis.of([value for _, values in (*points, *edges) for value in values], log=log)
     looks = _looks(len(curves), colours=colours)
     below = _legend([curve.label for curve in curves], looks, width) if len(curves) > 1 else []
 
@@ -157,7 +269,10 @@ def terminal_plot(
         if len(x) > 1:
             signal.lines()
         figure.draw(signal)
-    for name, (places, labels) in (("x", _whole_ticks(min(steps), max(steps))), ("y", up.ticks(_VALUE_TICKS))):
+    for x, y in edges:
+        figure.draw(figure.signal([across.place(step) for step in x], [up.place(value) for value in y], marker=_EDGE))
+    ticks = across.ticks(_VALUE_TICKS) if log_x else _whole_ticks(min(steps), max(steps))
+    for name, (places, labels) in (("x", ticks), ("y", up.ticks(_VALUE_TICKS))):
         figure.ruler(name).lim(0, 1)
         figure.ruler(name).ticks(places, labels)
     text = str(figure.build())
@@ -207,7 +322,16 @@ def _whole_ticks(first: int, last: int) -> tuple[list[float], list[str]]:
     return [(step - first) / (last - first) for step in steps], [str(step) for step in steps]
 
 
-def picture(curves: Sequence[Curve], title: str, path: Path, *, log: bool = False) -> None:
+def empty_figure() -> Any:
+    """Return a figure of matplotlib to draw in. Raises MissingExtraError."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("A picture needs matplotlib. To install it: pip install 'anew[plot]'") from error
+    return Figure(figsize=(8, 5), layout="constrained")
+
+
+def picture(curves: Sequence[Curve], title: str, path: Path, *, log: bool = False, log_x: bool = False) -> None:
     """
     Write a plot as a picture; the format follows from the file's ending.
 
@@ -216,26 +340,28 @@ def picture(curves: Sequence[Curve], title: str, path: Path, *, log: bool = Fals
         OSError: The file cannot be written.
         ValueError: The ending is none that matplotlib knows.
     """
-    try:
-        from matplotlib import colormaps
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("A picture needs matplotlib. To install it: pip install 'anew[plot]'") from error
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = empty_figure()
+    from matplotlib import colormaps
+
     axes = figure.add_subplot()
     # the ten strong colours, then their ten light ones; then again, in other lines
     shades = [colormaps["tab20"](number) for number in range(_SHADES)]
     colours = [*shades[::2], *shades[1::2]]
     for number, curve in enumerate(curves):
-        steps, values = curve.points(_PICTURE_COLUMNS, log=log)
+        steps, values = curve.points(PICTURE_COLUMNS, log=log, log_x=log_x)
         line = _LINES[number // len(colours) % len(_LINES)]
         look: dict[str, Any] = {"color": colours[number % len(colours)], "linestyle": line}
         axes.plot(steps, values, label=curve.label, marker="o" if len(values) == 1 else None, **look)
+        if curve.band is not None:
+            low, high = curve.band
+            axes.fill_between(curve.series.steps, low, high, color=look["color"], alpha=0.2, linewidth=0)
     # a name is a name, not mathematics: "$" would make it a formula
     axes.set_title(title, parse_math=False)
     axes.set_xlabel("step")
     if log:
         axes.set_yscale("log")
+    if log_x:
+        axes.set_xscale("log")
     axes.grid(alpha=0.3)
     if len(curves) > 1:
         # below, where it covers no curve

@@ -16,12 +16,14 @@ cannot be compared, matches nothing but `!=` and `not in`. Nothing is ever evalu
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
+from anew.runner.lazy.modules import later
+from anew.runner.lazy.patterns import regexp
 from anew.runner.query.literals import AGE, Comparison, Literal, moment, plain
 from anew.runner.query.names import FIELD_NAMES as FIELD_NAMES
 from anew.runner.query.names import FIELDS, PREFIXES, TIMES, places
@@ -43,7 +45,12 @@ from anew.runner.query.tree import (
 from anew.runner.records import PRUNED, RunRecord, Status
 from anew.runner.wording import closest, in_a_line
 
-_TOKEN = re.compile(
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = later("difflib")
+
+_TOKEN = regexp(
     r"\s*(?:(?P<op><=|>=|==|!=|<|>|~|=)|(?P<mark>[()\[\],])|(?P<quoted>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
     r"|(?P<word>[^\s()\[\],<>=!~\"']+(?:(?<=\.at)\(-?\d+\))?)|(?P<end>$))"
 )

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from anew.runner.attached.aims import direction_of
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import ContentRef, RunRecord
 from anew.runner.wording import key_name
 
@@ -111,6 +112,7 @@ FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "sweep": lambda record: record.sweep.id if record.sweep else None,
     "sweep.uid": lambda record: record.sweep.uid if record.sweep else None,
     "rerun_of": lambda record: record.rerun_of.id if record.rerun_of else None,
+    "why": lambda record: record.why.id if record.why else None,
     "parent": lambda record: record.parent.id if record.parent else None,
     "verdict": lambda record: record.verdict.verdict if record.verdict else None,
     "_id": lambda record: record.foreign.id if record.foreign else None,
@@ -151,7 +153,7 @@ TREES: dict[str, Callable[[RunRecord], Any]] = {
 }
 SUMMARIES = ("last", "min", "max", "count", "step")
 OF_SERIES = ("first", "mean")
-_AT = re.compile(r"(?P<metric>.+)\.at\((?P<step>-?\d{1,18})\)", re.DOTALL)
+_AT = regexp(r"(?P<metric>.+)\.at\((?P<step>-?\d{1,18})\)", re.DOTALL)
 PREFIXES = ("metric", *TREES, "pkg", "run")
 
 

@@ -51,10 +51,7 @@ class Cells:
         Raises:
             BaseException: What main raised.
         """
-        vars(self.module)["__builtins__"] = builtins
-        sys.modules["__main__"] = self.module
-        *before, last = split(self._path.read_text(encoding="utf-8", errors="surrogatepass"))
-        _lend_magics(self.module)
+        *before, last = self._made_ready()
         for cell in before:
             assignment.is_ahead = True
             try:
@@ -71,6 +68,21 @@ class Cells:
             if is_done():
                 raise
             self.notes.append(f"cell [{last.number}] ended with {type(error).__name__}: {error}")
+
+    def run_all(self) -> None:
+        """Run them to the last, whatever they call; an error ends its cell. Raises SystemExit, KeyboardInterrupt."""
+        for cell in self._made_ready():
+            try:
+                self._execute(cell)
+            except Exception as error:
+                self.notes.append(f"cell [{cell.number}] ended with {type(error).__name__}: {error}")
+
+    def _made_ready(self) -> list[Cell]:
+        """Make the module that they run in; return them."""
+        vars(self.module)["__builtins__"] = builtins
+        sys.modules["__main__"] = self.module
+        _lend_magics(self.module)
+        return split(self._path.read_text(encoding="utf-8", errors="surrogatepass"))
 
     def _execute(self, cell: Cell) -> None:
         # lines as in the file, for tracebacks and for whoever asks for the source of a function

@@ -35,6 +35,7 @@ from types import ModuleType
 from typing import Any
 
 from anew.runner.errors import EXIT_SIGINT, EXIT_USAGE
+from anew.runner.format.cells import FILE_NAME
 from anew.runner.places import Places
 from anew.runner.relaunch.cells import Cells
 from anew.runner.relaunch.plan import Errand, assignment, read_errand, read_report
@@ -64,8 +65,9 @@ def main(path: str) -> None:
     if assignment.stage == "due":
         # what the script does now is other than what it did
         call = f", call {errand.command.call} of it," if (errand.command.call or 1) > 1 else ""
+        what = "Call" if errand.command.entry == "start" else "The main function"
         _refuse(
-            f"The main function {errand.command.function!r}{call} of experiment {errand.experiment!r} was not called, "
+            f"{what} {errand.command.function!r}{call} of experiment {errand.experiment!r} was not called, "
             "though what called it on record was run to its end: which main to run cannot be told."
         )
 
@@ -76,11 +78,13 @@ def _start(errand: Errand, places: Places) -> None:
     script = Path(command.target)
     if command.entry == "cells":
         _run_cells(places.here(script), errand, module, name)
-    elif command.entry in ("program", "command"):
+    elif command.entry == "start" and script.name == FILE_NAME:
+        _run_all_cells(places.here(script), errand)
+    elif command.entry in ("program", "command", "notebook"):
         runpy.run_module(PROGRAMS, run_name="__main__")
-    elif command.entry == "module":
+    elif command.runs_module:
         runpy.run_module(command.target, run_name="__main__", alter_sys=True)
-    elif module != "__main__" and "<locals>" not in name:
+    elif command.entry != "start" and module != "__main__" and "<locals>" not in name:
         _call(module, name, errand.experiment)
     elif script.is_absolute() and _is_application(places.here(script)):
         runpy.run_path(str(places.here(script)), run_name="__main__")
@@ -110,6 +114,16 @@ def _run_cells(path: Path, errand: Errand, module: str, name: str) -> None:
         if cells.notes:
             _add_note(report, f"What main lacks may be of cells that came before it: {some(cells.notes)}.")
         raise
+
+
+def _run_all_cells(path: Path, errand: Errand) -> None:
+    """Run the cells that ran, one of which calls `anew.start`; an error ends its cell, as it did."""
+    if not path.is_file():
+        _refuse("It was started in a notebook's cells, which are not on record.")
+    cells = Cells(path)
+    cells.run_all()
+    if cells.notes:
+        _add_note(Path(errand.report), f"Of its cells, {some(cells.notes)}.")
 
 
 def _call(module: str, name: str, experiment: str, more: str = "") -> None:
@@ -145,10 +159,10 @@ def _set_up(errand: Errand, places: Places) -> None:
     command = errand.command
     first, *rest = command.argv or ("",)
     sys.argv = [str(places.here(Path(first))) if os.path.isabs(first) else first, *rest]
-    if command.entry in ("program", "command"):
+    if command.entry in ("program", "command", "notebook"):
         sys.argv.insert(0, PROGRAMS)
     folders = [str(places.here(Path(path))) for path in command.import_paths]
-    if command.entry == "module":
+    if command.runs_module:
         folders.insert(0, os.getcwd())
     elif command.target and not _is_application(places.here(Path(command.target))):
         folders.insert(0, str(places.here(Path(command.target)).parent))

@@ -13,7 +13,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.format.override_text import key_of
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.places import OwnPlaces, Places
-from anew.runner.records import CommandFacts, ParentRun, RerunOf, SourceFacts
+from anew.runner.records import CommandFacts, ParentRun, RerunOf, SourceFacts, WhyMembership
 from anew.runner.store.files import replace_whole
 
 SACRED = "sacred"
@@ -76,6 +76,7 @@ class Rerun(Errand):
 
     Attributes:
         rerun_of: That run.
+        why: The search that it is a trial of.
         config: As on record, secrets redacted.
         changes: Overrides on top.
         seed: The root seed; None to have it drawn.
@@ -84,6 +85,7 @@ class Rerun(Errand):
     """
 
     rerun_of: RerunOf
+    why: WhyMembership | None = None
     config: Mapping[str, Any]
     changes: tuple[str, ...] = ()
     seed: int | None = None
@@ -121,6 +123,18 @@ class Add(Resume):
         """What would have been typed for a sweep of these jobs."""
         given = {key_of(word) for word in self.words}
         return (*(each for each in self.overrides if key_of(each) not in given), *self.words)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repeat(Errand):
+    """
+    Run a recorded run again with other seeds, as a sweep.
+
+    Attributes:
+        words: Overrides on top, with the seeds among them.
+    """
+
+    words: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,7 +194,7 @@ def surroundings() -> Surroundings | None:
         return None
 
 
-_KINDS: dict[str, type[Errand]] = {kind.__name__: kind for kind in (Rerun, Resume, Add, OneJob)}
+_KINDS: dict[str, type[Errand]] = {kind.__name__: kind for kind in (Rerun, Resume, Add, Repeat, OneJob)}
 
 
 def read_errand(path: Path) -> Errand:

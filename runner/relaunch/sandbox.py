@@ -12,6 +12,7 @@ from pathlib import Path
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import RerunError
 from anew.runner.format import ids
+from anew.runner.places import cache_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,7 @@ def sandbox(keep: bool, tell: Callable[[str], object]) -> Iterator[Sandbox]:
     Raises:
         RerunError: It cannot be made.
     """
-    from platformdirs import user_cache_path
-
-    parent = user_cache_path("anew") / "reruns"
+    parent = cache_folder() / "reruns"
     try:
         parent.mkdir(parents=True, exist_ok=True)
         _remove_orphans(parent)

@@ -20,6 +20,7 @@ from anew.runner.relaunch.sandbox import Sandbox
 
 # started by path: the interpreter may be one whose packages are being found by that path alone
 CHILD = Path(__file__).parent / "child.py"
+_PATIENCE_S = 10.0
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -57,6 +58,7 @@ def run_errand(
     cwd: Path,
     variables: Mapping[str, str],
     python: str = sys.executable,
+    timeout_s: float | None = None,
     **streams: int | None,
 ) -> Ended:
     """
@@ -71,6 +73,7 @@ def run_errand(
         cwd: Where the process starts.
         variables: Its environment.
         python: Its interpreter.
+        timeout_s: Seconds after which it is terminated, and ten more after which it is killed; None for no end.
         streams: `stdin`, `stdout` and `stderr`, as for `subprocess`.
 
     Raises:
@@ -88,12 +91,24 @@ def run_errand(
             options: dict[str, Any] = {"cwd": cwd, "env": variables, "pass_fds": (place.lock, lifeline), **streams}
             handing.process = subprocess.Popen(command, **options)
             handing.send()
-            return Ended(handing.process.wait(), handing.first)
+            return Ended(_waited_for(handing.process, timeout_s), handing.first)
     finally:
         os.close(lifeline)
         os.close(held)
         # secrets that were given again are in it, and the folder may be kept
         path.unlink(missing_ok=True)
+
+
+def _waited_for(process: subprocess.Popen[bytes], timeout_s: float | None) -> int:
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+    try:
+        return process.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 class _Handing:

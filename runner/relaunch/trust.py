@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.errors import RefusedError
+from anew.runner.places import state_folder
 from anew.runner.records import CommandFacts, RunRecord, SourceFacts
 from anew.runner.relaunch import basis
 from anew.runner.relaunch.basis import Basis
-from anew.runner.store import marks
 from anew.runner.store.files import replace_whole
 from anew.runner.store.paths import RunLayout, SweepLayout
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import SweepStart
-from anew.runner.wording import printable
+from anew.runner.wording import is_without_main, printable, typed
 
 _MOST_CHANGES = 20
 
@@ -105,7 +105,8 @@ def _require(
 def _shown(command: CommandFacts, source: SourceFacts, host: str, config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what would be run, for whoever is to trust it."""
     git = source.git
-    yield f"  command   {' '.join(('python', *command.options, *command.argv))}"
+    words = typed(command) if is_without_main(command) else " ".join(("python", *command.options, *command.argv))
+    yield f"  command   {words}"
     yield f"  function  {command.function}"
     origin = f"{source.root} on {host or 'an unknown machine'}"
     yield f"  source    {origin}{f', {git.remote} at {git.commit}' if git and git.remote else ''}"
@@ -130,7 +131,7 @@ def targets_in(value: Any) -> Iterator[str]:
 
 def _folder(uid: str) -> Path:
     """Return where it is remembered what of a record was trusted; a uid may be any text."""
-    return marks.state_folder() / "trusted" / hashlib.sha256(uid.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+    return state_folder() / "trusted" / hashlib.sha256(uid.encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
 def _is_trusted(uid: str, digest: str) -> bool:

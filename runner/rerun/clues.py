@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import RunRecord
 from anew.runner.rerun.parts import is_number
 
@@ -55,36 +56,34 @@ _TIME_WORDS = frozenset(
         "stamp",
     ]
 )
-_WORD = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+(?![a-z])|\d+")
+_WORD = regexp(r"[A-Z]?[a-z]+\d*|[A-Z]+(?![a-z])|\d+")
 _SLACK_S = 5.0
 _SCALES = (1.0, 1e3, 1e6, 1e9)
 
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _DAYS = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
-_STAMP = re.compile(
+_STAMP = regexp(
     rf"\d{{4}}[-/.]\d\d[-/.]\d\d(?:[T _]\d\d[:h-]?\d\d(?:[:m-]?\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
     rf"|D:\d{{14}}|(?:(?:{_DAYS})[a-z]*,? )?(?:(?:{_MONTHS})[a-z]* +\d\d?|\d\d? (?:{_MONTHS})[a-z]*)[ ,]+"
     r"(?:\d{4}|\d\d:\d\d:\d\d)"
     rf"(?: \d\d:\d\d:\d\d)?(?: \d{{4}})?|\b\d?\d:\d\d(?::\d\d(?:[.,]\d+)?)?\b|\b\d{{8}}[T_-]?\d{{6}}\b"
 )
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-_LASTED = re.compile(
+_LASTED = regexp(
     rf"(?<![\w.]){_NUMBER}\s?(?:s|ms|us|µs|ns|sec|secs|seconds?|milliseconds?|microseconds?|minutes?|mins?|it/s|s/it)\b"
     r"|(?:\b\d+m ?\d+(?:\.\d+)?s\b)"
 )
-_NAMED = re.compile(
-    rf"(?P<name>[A-Za-z_][\w ./()%-]{{0,60}}?)(?P<mark>[\"']?\s*[:=,]\s*[\"']?|\s+)(?P<value>{_NUMBER})"
-)
-_CLOCK = re.compile(r"\b\d+:\d\d(?::\d\d)?\b|\?(?=(?:it|[A-Za-z]+)/s)")
-_TEMPORARY = re.compile(r"\btmp[A-Za-z0-9_]{8}\b")
+_NAMED = regexp(rf"(?P<name>[A-Za-z_][\w ./()%-]{{0,60}}?)(?P<mark>[\"']?\s*[:=,]\s*[\"']?|\s+)(?P<value>{_NUMBER})")
+_CLOCK = regexp(r"\b\d+:\d\d(?::\d\d)?\b|\?(?=(?:it|[A-Za-z]+)/s)")
+_TEMPORARY = regexp(r"\btmp[A-Za-z0-9_]{8}\b")
 # without its dashes one of version 4 alone (RFC 9562): any other 32 digits are sooner an MD5 of what differs
-_UUID = re.compile(
+_UUID = regexp(
     r"\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15})\b",
     re.IGNORECASE,
 )
-_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
-_LONG_NUMBER = re.compile(r"\d{10,19}(?:\.\d+)?")
-_SANDBOX = re.compile(r"[^\s'\"<>]*/anew/reruns/[0-9a-z]{26}(?:/files)?")
+_ADDRESS = regexp(r"0x[0-9a-f]{6,}")
+_LONG_NUMBER = regexp(r"\d{10,19}(?:\.\d+)?")
+_SANDBOX = regexp(r"[^\s'\"<>]*/anew/reruns/[0-9a-z]{26}(?:/files)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,16 @@ from dataclasses import replace
 from typing import Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 from anew.runner.rerun.clues import Clue, Looks
 
 MOST_BYTES = 32 * 2**20
 _MOST_INSIDE = 64 * 2**20
 _DEEPEST = 4
 _NEAR = 8
-_SVG_ID = re.compile(r"(?<=[\"#(])([A-Za-z]{1,12}[0-9a-f]{8,16})(?=[\")])")
-_SVG_DATE = re.compile(r"<dc:date>[^<]*</dc:date>")
-_PDF_DATE = re.compile(rb"\(D:[^)]*\)|/ID ?\[[^\]]*\]")
+_SVG_ID = regexp(r"(?<=[\"#(])([A-Za-z]{1,12}[0-9a-f]{8,16})(?=[\")])")
+_SVG_DATE = regexp(r"<dc:date>[^<]*</dc:date>")
+_PDF_DATE = regexp(rb"\(D:[^)]*\)|/ID ?\[[^\]]*\]")
 _BROKEN = (
     OSError,
     EOFError,

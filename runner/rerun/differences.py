@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -12,6 +11,7 @@ from anew.runner.capture.elsewhere import repositories_of
 from anew.runner.capture.environment import THREAD_VARIABLES
 from anew.runner.capture.seeds import draw_seed
 from anew.runner.format.redact import REDACTED
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import EnvironmentFacts, GitFacts, HardwareFacts, RunRecord, SourceFacts
 from anew.runner.relaunch.mirror import InputState, digest
 from anew.runner.rerun.environments import is_used
@@ -20,7 +20,7 @@ from anew.runner.settings import SourceSettings
 Differences = dict[str, dict[str, Any]]
 
 # Variables that say where a process is, not what it computes.
-_OF_THE_PLACE = re.compile(
+_OF_THE_PLACE = regexp(
     r"CONDA_.*|VIRTUAL_ENV|UV_PROJECT_ENVIRONMENT|SLURM_.*|RANK|LOCAL_RANK|WORLD_SIZE|MASTER_.*|LD_LIBRARY_PATH|"
     r"LD_PRELOAD|PYTHON(?!HASHSEED|OPTIMIZE).*|HF_HOME|TORCH_HOME|(?:CUDA|NVIDIA|HIP|ROCR)_VISIBLE_DEVICES|.*_CACHE.*"
 )

@@ -7,18 +7,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import field, replace
 
-from anew.runner.capture.command import prints_outcome
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 from anew.runner.rerun.clues import own_places, without_durations
 from anew.runner.rerun.parts import Part, apart
 from anew.runner.rerun.sides import Side, own_folders
+from anew.runner.wording import is_without_main
 
 _MOST_PARTS = 200
-_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w.])")
-_CUT = re.compile(r"^\[\.\.\. +\d+ bytes (?:left out|could not be written: .*) \.\.\.\]$", re.MULTILINE)
+_ADDRESS = regexp(r"0x[0-9a-f]{6,}")
+_NUMBER = regexp(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w.])")
+_CUT = regexp(r"^\[\.\.\. +\d+ bytes (?:left out|could not be written: .*) \.\.\.\]$", re.MULTILINE)
 # tqdm's own form, and the bars that Keras and Rich draw
-_BAR = re.compile(r"\d+%\|.*\[.*\]|[\u2501\u2578\u257a\u2588]{3,}|\[[=>#.-]{8,}\]")
+_BAR = regexp(r"\d+%\|.*\[.*\]|[\u2501\u2578\u257a\u2588]{3,}|\[[=>#.-]{8,}\]")
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ def compare_printed(was: Side, now: Side, *, broken_off: bool) -> PrintedCompare
         now: Its re-run.
         broken_off: Whether the run on record did not come to its end.
     """
-    if not prints_outcome(was.record.command):
+    if not is_without_main(was.record.command):
         return PrintedCompared()
     why = _why_not(was, now, broken_off)
     if why is None:

@@ -30,6 +30,7 @@ from anew.runner.errors import AnewError, MissingExtraError, RerunError
 from anew.runner.format import ids
 from anew.runner.format.redact import REDACTED, redact_text
 from anew.runner.format.serial import from_json
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import EnvironmentFacts
 from anew.runner.store.files import replace_whole
 
@@ -37,7 +38,7 @@ _FORMAT = 1
 _TODAY = "or use today's environment: --env current"
 _PLAIN = {"name": re.compile(r"[a-z0-9][a-z0-9-]*"), "version": re.compile(r"\d[A-Za-z0-9.!+_-]*")}
 _VERSION = "import platform; print(platform.python_implementation(), platform.python_version())"
-_REASON = re.compile(r"^(?:error:|  ×)", re.MULTILINE)
+_REASON = regexp(r"^(?:error:|  ×)", re.MULTILINE)
 _MOST_LINES = 6
 _PROBE = """
 import json, sys

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anew.runner.errors import RerunError
+from anew.runner.format.cells import FILE_NAME
 from anew.runner.records import RunRecord, Status
 from anew.runner.relaunch.plan import SACRED
 from anew.runner.store.typed import as_typed
@@ -42,7 +43,7 @@ def refuse_unfit(record: RunRecord, code: str, store: str) -> None:
     root = record.source.root
     if root is None or (code == "current" and not Path(root).is_dir()):
         raise RerunError(f"There is no project at {root!r} any more. To run the recorded source: --code recorded")
-    if code == "current" and record.command.entry == "cells":
+    if code == "current" and Path(record.command.target).name == FILE_NAME:
         raise RerunError(
             f"Run {ref} was started from the cells of a notebook, which are on record, and in no file of today's "
             f"project. To run them: anew rerun {ref}"

@@ -41,7 +41,7 @@ def _first_file(record: RunRecord, refs: Mapping[str, object]) -> str | None:
     module = record.command.function.partition(":")[0]
     if module not in ("__main__", ""):
         return _file_of(module, refs)
-    if record.command.entry == "module":
+    if record.command.runs_module:
         return _file_of(record.command.target, refs)
     root = record.source.root or ""
     target = record.command.target

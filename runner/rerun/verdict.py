@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from anew.runner.capture.command import prints_outcome
 from anew.runner.dataclass import dataclass
 from anew.runner.format.values import plain
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import RunRecord, Status, Verdict
 from anew.runner.rerun.histograms import compare_histograms
 from anew.runner.rerun.parts import Part, value_parts
 from anew.runner.rerun.printed import compare_printed
 from anew.runner.rerun.series import SeriesCompared, compare_series
 from anew.runner.rerun.sides import Side
-from anew.runner.wording import some
+from anew.runner.wording import is_without_main, some
 
 NOT_ENDED = (Status.INTERRUPTED, Status.LOST, Status.UNKNOWN)
-_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+_ADDRESS = regexp(r"0x[0-9a-f]{6,}")
 
 
 @dataclass(slots=True)
@@ -222,7 +221,7 @@ def _told(was: Side, now: Side, found: Compared) -> Iterator[Part]:
 
 
 def _without_parsed(record: RunRecord) -> Mapping[str, Any]:
-    is_parsed = prints_outcome(record.command)
+    is_parsed = is_without_main(record.command)
     return {key: value for key, value in record.info.items() if not (is_parsed and key == "parsed")}
 
 

@@ -160,6 +160,7 @@ def _record(
         note=settings.note,
         sweep=claim.sweep,
         rerun_of=origin.rerun_of,
+        why=origin.why,
         parent=_parent(origin, claim),
         warnings=(*source.notes, *job.notes, *without_source(origin)),
     )
@@ -204,18 +205,30 @@ def _without_secrets(job: ComposedJob, command: CommandFacts, redactor: Redactor
     redactor.learn(secrets_in(job.config))
     for words in (job.overrides, job.provenance.settings, command.argv):
         redactor.arguments(words)
-    # Hydra's own part names some that are in no configuration of main's
-    views = {name: redactor.yaml(job.views[name]) for name in sorted(job.views, reverse=True)}
-    unresolved = redactor.yaml(job.unresolved)
+    config, overrides = redactor.value(job.config), redactor.arguments(job.overrides)
+    settings = redactor.arguments(job.provenance.settings)
+    is_clean = config == job.config and overrides == job.overrides and _hold_none(job.views, redactor)
+    if job.is_plain and is_clean:
+        views, unresolved = dict(job.views), job.unresolved
+    else:
+        # Hydra's own part names some that are in no configuration of main's
+        views = {name: redactor.yaml(job.views[name]) for name in sorted(job.views, reverse=True)}
+        unresolved = redactor.yaml(job.unresolved)
     job = replace(
         job,
         config=redactor.value(job.config),
         unresolved=unresolved,
         overrides=redactor.arguments(job.overrides),
-        provenance=replace(job.provenance, unresolved=unresolved, settings=redactor.arguments(job.provenance.settings)),
+        provenance=replace(job.provenance, unresolved=unresolved, settings=settings),
         views={name: views[name] for name in job.views},
+        is_plain=job.is_plain and is_clean,
     )
     return job, replace(command, argv=redactor.arguments(command.argv))
+
+
+def _hold_none(texts: Mapping[str, str], redactor: Redactor) -> bool:
+    """Whether no known secret is in texts, whose names say nothing."""
+    return all(redactor.text(text) == text for text in texts.values())
 
 
 def _in_its_texts(record: RunRecord, redactor: Redactor) -> RunRecord:
@@ -245,6 +258,8 @@ def _in_its_texts(record: RunRecord, redactor: Redactor) -> RunRecord:
 
 def _redact_files(job: ComposedJob, claim: Claim, redactor: Redactor) -> None:
     """Take secrets out of what Hydra wrote, wherever its output goes."""
+    if job.is_plain:
+        return  # its views were written there, and hold none
     paths = {*job.hydra_files, *claim.layout.hydra.glob("*.yaml")}
     if claim.sweep is not None and claim.sweep.id is not None:
         paths.add(claim.store.layout.sweep(claim.sweep.id).multirun)

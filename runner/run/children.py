@@ -15,8 +15,8 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from anew.runner.capture.importing import ImportWatch
 from anew.runner.capture.opened import OpenedFiles
+from anew.runner.kernel.importing import ImportWatch
 
 _KEY = "anew"
 _PROCESS = "multiprocessing.process"

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 
 from anew.runner import events as ev
-from anew.runner.capture.command import prints_outcome
 from anew.runner.capture.output import OutputCapture
 from anew.runner.errors import StoreError, UnkeptError
 from anew.runner.format import serial
@@ -18,7 +17,7 @@ from anew.runner.run.parts import Course
 from anew.runner.run.recorder import Recorder
 from anew.runner.store.files import open_regular, replace_whole
 from anew.runner.store.reading import read_outcome
-from anew.runner.wording import sentence, some
+from anew.runner.wording import is_without_main, sentence, some
 
 _SHORT = 1000
 
@@ -156,7 +155,7 @@ class Outcome:
             writers=self._recorder.written,
             output_bytes=self._capture.settled_bytes,
             output_sealed=self._capture.sealed_bytes,
-            output_turns=self._capture.turns if prints_outcome(beginning.record.command) else None,
+            output_turns=self._capture.turns if is_without_main(beginning.record.command) else None,
             unkept=course.unkept_result,
             losses=losses,
         )

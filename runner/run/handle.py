@@ -6,28 +6,51 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from anew.runner import events as ev
 from anew.runner.errors import AnewError, RunStateError, StoreError, ValueRefusedError
-from anew.runner.format import serial
-from anew.runner.format.values import encode, flaw_of_tags
-from anew.runner.places import Places
-from anew.runner.records import ContentRef
-from anew.runner.run.recorder import Recorder, attach
-from anew.runner.run.stopping import Stopping
-from anew.runner.settings import InputSettings
-from anew.runner.store.objects import ObjectStore
+from anew.runner.lazy.modules import later
 
 if TYPE_CHECKING:
+    import pathlib
+    from pathlib import Path
+
     import numpy as np
 
+    from anew.runner import events as ev
+    from anew.runner import places, settings
+    from anew.runner.capture import inputs, seeds
+    from anew.runner.format import serial
+    from anew.runner.format import values as formats
+    from anew.runner.records import ContentRef
+    from anew.runner.run import media, stopping
+    from anew.runner.run import recorder as recording
     from anew.runner.run.media import Piece
+    from anew.runner.store import objects as contents
+else:
+    # with a run that begins, or is attached to; `from anew import Run`, for an annotation, is light
+    pathlib = later("pathlib")
+    ev = later("anew.runner.events")
+    places, settings = later("anew.runner.places"), later("anew.runner.settings")
+    serial, formats = later("anew.runner.format.serial"), later("anew.runner.format.values")
+    recording, stopping = later("anew.runner.run.recorder"), later("anew.runner.run.stopping")
+    contents, media = later("anew.runner.store.objects"), later("anew.runner.run.media")
+    inputs, seeds = later("anew.runner.capture.inputs"), later("anew.runner.capture.seeds")
 
 RUN_VARIABLE = "ANEW_RUN"
 OBJECTIVE = "objective"
+
+
+class Ending(Protocol):
+    """What ends a run that no main's return ends."""
+
+    def hold(self) -> None:
+        """Leave its end to a `with` block."""
+        ...
+
+    def end(self, failure: BaseException | None) -> None:
+        """End it, by what was raised; a second time do nothing."""
+        ...
 
 
 class Run:
@@ -45,17 +68,19 @@ class Run:
         dir: A folder of its own, for whatever main writes.
         declared: The recorded names of the inputs that this process declared.
         stopping: Whether the run is to stop before its end.
+        config: What `anew.start` was given, with what a re-run has put into it; None for a run of a main.
+        ending: What ends it, where `anew.start` began it.
     """
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: recording.Recorder,
         *,
         number: int | None,
         seed: int,
-        objects: ObjectStore,
-        places: Places,
-        inputs: InputSettings,
+        objects: contents.ObjectStore,
+        places: places.Places,
+        inputs: settings.InputSettings,
     ) -> None:
         self.uid = recorder.uid
         self.id = number
@@ -67,7 +92,9 @@ class Run:
         self._places = places
         self._inputs = inputs
         self._steps: dict[str, int] = {}
-        self.stopping = Stopping(recorder)
+        self.stopping = stopping.Stopping(recorder)
+        self.config: Any = None
+        self.ending: Ending | None = None
 
     def __repr__(self) -> str:
         return f"Run(id={self.id}, uid={self.uid!r}, dir={str(self.dir)!r})"
@@ -109,7 +136,7 @@ class Run:
                 circles, or the name is not a relative path without "..".
             StoreError: The content or its record could not be written, and the run has a hole (`anew.on_loss`).
         """
-        for label, keep in _media().files_of(Path(path), name, self.dir, self._objects):
+        for label, keep in media.files_of(pathlib.Path(path), name, self.dir, self._objects):
             self._keep(label, keep)
         self._recorder.sync()
 
@@ -199,7 +226,7 @@ class Run:
         Raises:
             ValueRefusedError: No values or no numbers, or these are no name and step.
         """
-        media, call = _media(), "log_histogram"
+        call = "log_histogram"
         label, at = media.series_name(name, call), media.step_of(step, call)
         found = {label: media.histogram(values, bins)}
         if at is None:
@@ -209,7 +236,7 @@ class Run:
         self._recorder.name_strays(at, media.unfinite(found))
 
     def _log_piece(self, kind: str, given: Any, name: str, step: int | None) -> None:
-        media, call = _media(), f"log_{kind}"
+        call = f"log_{kind}"
         label, at = media.series_name(name, call), media.step_of(step, call)
         piece: Piece = getattr(media, kind)(given)
         path = media.path_of(label, at, piece.ending)
@@ -227,11 +254,9 @@ class Run:
         Raises:
             ArtifactError: There is no such file or folder, or it cannot be read.
         """
-        from anew.runner.capture.inputs import declare_inputs
-
-        result = self._places.here(Path(path))
+        result = self._places.here(pathlib.Path(path))
         with self._losing(f"input {str(path)!r}"):
-            for reference in declare_inputs(result, self._places, self._objects, self._inputs.keep_bytes):
+            for reference in inputs.declare_inputs(result, self._places, self._objects, self._inputs.keep_bytes):
                 self.declared.add(reference.path)
                 self._recorder.add(ev.InputUsed, input=reference)
         return result
@@ -260,7 +285,7 @@ class Run:
             )
         for key, value in values.items():
             try:
-                encode(value, f"info.{key}")
+                formats.encode(value, f"info.{key}")
                 self._recorder.add(ev.InfoSet, values={str(key): value})
             except ValueRefusedError as error:
                 self._recorder.warn_once(f"info:{key}", str(error))
@@ -271,15 +296,19 @@ class Run:
     def tag(self, *names: str) -> None:
         """Add tags. An empty one is left out, said on stderr and kept in the record's warnings."""
         given = tuple(str(name) for name in names)
-        kept = tuple(name for name in given if not flaw_of_tags([name]))
+        kept = tuple(name for name in given if not formats.flaw_of_tags([name]))
         if kept:
             self._recorder.add(ev.TagsChanged, added=kept)
-        if flaw := flaw_of_tags(given):
+        if flaw := formats.flaw_of_tags(given):
             self._recorder.warn_once("tag:", f"run.tag({', '.join(map(repr, given))}): {flaw}")
 
     def note(self, text: str) -> None:
         """Set the run's note, in place of the one before."""
         self._recorder.add(ev.NoteSet, text=str(text))
+
+    def warn(self, text: str) -> None:
+        """Say on stderr, once, what is not as it should be, and put it on record, beside the run's other warnings."""
+        self._recorder.warn_once(text, text)
 
     def report(self, value: float, step: int) -> None:
         """
@@ -304,6 +333,33 @@ class Run:
         """
         return self.stopping.should_stop()
 
+    def finish(self) -> None:
+        """
+        End a run that `anew.start` began, as COMPLETED; of one that has ended already, or in a child process, nothing.
+
+        As a context manager, `with anew.start(...) as run:`, it ends with the block: COMPLETED, FAILED by what is
+        raised in it, or INTERRUPTED. To be called in the thread that began it.
+
+        Raises:
+            RunStateError: It ends when its main returns.
+            UnkeptError: Something of it is not on record.
+        """
+        self._finish(None)
+
+    def __enter__(self) -> Run:
+        if self.ending is not None:
+            self.ending.hold()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._finish(error)
+
+    def _finish(self, error: BaseException | None) -> None:
+        if self.ending is not None:
+            self.ending.end(error)
+        elif here.run is self:
+            raise RunStateError("This run ends when its main returns; run.finish() is for one that anew.start began.")
+
     def rng(self, name: str) -> np.random.Generator:
         """
         Return a numpy Generator of its own for *name*, derived from the root seed and the name alone.
@@ -319,16 +375,7 @@ class Run:
                 f"run.rng({_shown(name)}) has no name: a generator is called by a text, such as run.rng('shuffle') or "
                 f"run.rng(f'worker{{n}}')."
             )
-        from anew.runner.capture.seeds import rng
-
-        return rng(self.seed, name)
-
-
-def _media() -> ModuleType:
-    """Return the module that makes files of what is logged; not at the top, or `from anew import Run` is not light."""
-    from anew.runner.run import media
-
-    return media
+        return seeds.rng(self.seed, name)
 
 
 def _shown(value: object) -> str:
@@ -399,10 +446,10 @@ def _unpickle(folder: str) -> Run:
 
 
 def _attach(folder: str) -> Run:
-    recorder = attach(Path(folder))
+    recorder = recording.attach(pathlib.Path(folder))
     record = serial.record_from_start(serial.unseal(recorder.layout.record.read_bytes()))
     try:
-        objects = ObjectStore(recorder.layout.folder.parent / "objects")
+        objects = contents.ObjectStore(recorder.layout.folder.parent / "objects")
     except OSError as error:
         raise AnewError(f"The store of {folder!r} cannot be opened: {error}") from error
     return Run(
@@ -410,6 +457,6 @@ def _attach(folder: str) -> Run:
         number=int(recorder.layout.folder.name),
         seed=record.seed,
         objects=objects,
-        places=Places(Path(record.source.root or record.command.cwd)),
-        inputs=InputSettings(),
+        places=places.Places(pathlib.Path(record.source.root or record.command.cwd)),
+        inputs=settings.InputSettings(),
     )

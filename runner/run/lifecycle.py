@@ -18,6 +18,7 @@ from anew.runner.run.beginning import Beginning, capture_beginning
 from anew.runner.run.children import Children
 from anew.runner.run.conclusion import Outcome
 from anew.runner.run.handle import RUN_VARIABLE, Run
+from anew.runner.run.matched import MatchedArtifacts
 from anew.runner.run.noticing import NoticedInputs
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.parts import (
@@ -45,13 +46,15 @@ from anew.runner.wording import say
 if TYPE_CHECKING:
     from anew.runner.dispatch.follow import Followers
 
+TellEnd = Callable[[RunEnded | None, Told | None], object]
+
 
 def execute(
     job: ComposedJob,
     claim: Claim,
     origin: Origin,
     call: Callable[[Run], Any],
-    tell_end: Callable[[RunEnded | None, Told | None], object] = lambda ended, told: None,
+    tell_end: TellEnd = lambda ended, told: None,
 ) -> Any:
     """
     Record *call* as one run and return what it returns.
@@ -87,15 +90,60 @@ def execute(
     finally:
         # a forked child that falls out of main is not the run, and must not end it
         if os.getpid() == process:
-            try:
-                _end(life)
-            finally:
-                # what a Ctrl-C broke off that came before the end, or between the ends of two parts; else nothing
-                _end(life)
-                tell_end(course.ended, life.told if life is not None else None)
-                # gives the number back, where no record came to be
-                if not course.called:
-                    claim.store.abandon(claim.number)
+            _conclude(life, course, claim, tell_end)
+
+
+class Begun:
+    """
+    A run whose main is no function: what comes between its making and `end`, in the thread that does both.
+
+    Args:
+        job, claim, origin: As for `execute`; the job's call is not used.
+
+    Raises:
+        Exception: As `execute` before main is called.
+    """
+
+    def __init__(self, job: ComposedJob, claim: Claim, origin: Origin, tell_end: TellEnd) -> None:
+        self._claim = claim
+        self._tell_end = tell_end
+        self._course = Course()
+        self._life: Life | None = None
+        try:
+            self._life = Life(capture_beginning(job, claim, origin), self._course)
+            self._life.start()
+            self._course.called = True
+            self.run = self._life.run
+        except BaseException as error:
+            self._course.failure = error
+            self.end(error)
+            raise
+
+    def end(self, failure: BaseException | None) -> None:
+        """
+        End it, as `execute` does when main raised *failure*, or returned.
+
+        Raises:
+            UnkeptError: As for `execute`.
+        """
+        self._course.failure = failure
+        if failure is not None and self._course.called and ended_itself(failure):
+            self.run.stopping.give_up()
+            self._course.failure = None
+        _conclude(self._life, self._course, self._claim, self._tell_end)
+
+
+def _conclude(life: Life | None, course: Course, claim: Claim, tell_end: TellEnd) -> None:
+    """Stop what was started, and tell how it ended."""
+    try:
+        _end(life)
+    finally:
+        # what a Ctrl-C broke off that came before the end, or between the ends of two parts; else nothing
+        _end(life)
+        tell_end(course.ended, life.told if life is not None else None)
+        # gives the number back, where no record came to be
+        if not course.called:
+            claim.store.abandon(claim.number)
 
 
 def _end(life: Life | None) -> None:
@@ -200,6 +248,7 @@ class Life:
             capture,
             AddedSource(beginning, recorder),
             Imports(recorder),
+            *self._list_matched(),
             SameResults(beginning, recorder),
             Seeding(beginning, recorder),
             *([noticed] if noticed is not None else []),
@@ -216,6 +265,11 @@ class Life:
         if not claim.settings.output.metrics:
             return []
         return [PrintedMetrics(self._recorder, claim.layout.output, claim.settings.output)]
+
+    def _list_matched(self) -> list[Part]:
+        """Return what has files become artifacts, where that is wanted."""
+        patterns = self._beginning.claim.settings.artifacts
+        return [MatchedArtifacts(patterns, self.run)] if patterns else []
 
     def _variables_of_children(self) -> dict[str, str]:
         beginning = self._beginning

@@ -12,7 +12,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.format import ids
 from anew.runner.guard.orders import Orders
 from anew.runner.places import Places
-from anew.runner.records import CommandFacts, RerunOf, SourceFacts, SweepMembership
+from anew.runner.records import CommandFacts, RerunOf, SourceFacts, SweepMembership, WhyMembership
 from anew.runner.settings import Settings
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
@@ -59,6 +59,7 @@ class Origin:
         made: Source that lies in no file, such as cells: the path in the project that it is kept as -> text.
         cache: A folder for what only saves time.
         rerun_of: The run that is repeated.
+        why: The search that they are trials of.
         within: The run that they are started in.
         seed: The root seed of a configuration without one; None to draw it.
         torch_threads: What torch's thread count is to be; None to leave it.
@@ -73,6 +74,7 @@ class Origin:
     source: SourceFacts | None = None
     made: Mapping[str, str] = field(default_factory=dict)
     rerun_of: RerunOf | None = None
+    why: WhyMembership | None = None
     within: Enclosing | None = None
     seed: int | None = None
     torch_threads: int | None = None

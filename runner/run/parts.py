@@ -18,21 +18,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner import events as ev
+from anew.runner.capture.cells import all_cells
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.elsewhere import modules_elsewhere, repositories_of
 from anew.runner.capture.environment import imported_modules, loaded_libraries
 from anew.runner.capture.output import is_within_a_line
-from anew.runner.capture.source import added_modules
+from anew.runner.capture.source import added_modules, added_text
 from anew.runner.dataclass import dataclass
 from anew.runner.dispatch.apart import log_of
 from anew.runner.errors import AnewError, StoreError
 from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
-from anew.runner.records import state_of
+from anew.runner.records import ContentRef, state_of
 from anew.runner.run.beginning import Beginning, without_secrets, without_source
 from anew.runner.run.handle import Run, here
 from anew.runner.run.outcome import message
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
+from anew.runner.settings import SourceSettings
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import duration, say
 
@@ -274,12 +276,22 @@ class AddedSource:
             return
         source, root = self._beginning.record.source, self._beginning.origin.places.project
         files = added_modules(source, root, claim.store.objects, settings, exclude=(claim.store.root,))
+        files = (*files, *self._cells(settings))
         known = frozenset(file.path for file in source.files)
         elsewhere = modules_elsewhere(self._beginning.origin.places, claim.store.objects, settings, known=known)
         found = repositories_of(elsewhere, settings, known=source.repositories)
         repositories = {folder: without_secrets(facts, self._recorder.redactor) for folder, facts in found.items()}
         if files or elsewhere:
             self._recorder.add(ev.SourceAdded, files=(*files, *elsewhere), repositories=repositories)
+
+    def _cells(self, settings: SourceSettings) -> tuple[ContentRef, ...]:
+        """Keep the cells that ran, where the run goes on in further ones than that which began it."""
+        made = self._beginning.origin.made
+        text = all_cells() if made and self._beginning.record.command.entry == "start" else None
+        if text is None:
+            return ()
+        root, objects = self._beginning.origin.places.project, self._beginning.claim.store.objects
+        return tuple(each for path in made for each in added_text(path, text, root, objects, settings))
 
 
 class Imports:

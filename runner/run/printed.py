@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections import Counter
 from pathlib import Path
@@ -11,13 +10,14 @@ from pathlib import Path
 from anew.runner.format.metric_lines import metrics_in, pattern_of
 from anew.runner.guard.output_log import SEARCHED_BYTES
 from anew.runner.guard.terminal_text import KEEP_ROWS
+from anew.runner.lazy.patterns import regexp
 from anew.runner.run.recorder import Recorder
 from anew.runner.settings import OutputSettings
 from anew.runner.store.files import open_regular
 
 _EVERY_S = 0.5
 _MOST_AT_ONCE = 1 << 20
-_LEFT_OUT = re.compile(rb"\[\.\.\. +(\d+) bytes (?:left out|could not be written)")
+_LEFT_OUT = regexp(rb"\[\.\.\. +(\d+) bytes (?:left out|could not be written)")
 
 
 class PrintedMetrics:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format import serial
+from anew.runner.lazy.modules import later
+
+if TYPE_CHECKING:
+    import tempfile
+else:
+    tempfile = later("tempfile")
 
 
 @dataclass(frozen=True, slots=True)

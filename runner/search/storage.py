@@ -17,6 +17,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format.redact import REDACTED, Redactor, redact_text
 from anew.runner.format.secret_forms import secret_forms
+from anew.runner.lazy.patterns import regexp
 from anew.runner.search.extra import need
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 JOURNAL = "search/journal.log"
 STUDY = "search"
-_VARIABLE = re.compile(r"\$\{oc\.env:(?P<name>[A-Za-z_]\w*)(?:,(?P<default>[^{}]*))?\}")
+_VARIABLE = regexp(r"\$\{oc\.env:(?P<name>[A-Za-z_]\w*)(?:,(?P<default>[^{}]*))?\}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

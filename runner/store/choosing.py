@@ -9,6 +9,7 @@ from typing import Protocol
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, FilterError, RefSyntaxError, RunNotFoundError
 from anew.runner.format import ids
+from anew.runner.lazy.patterns import regexp
 from anew.runner.query.columns import strangers
 from anew.runner.query.filters import parse_filter
 from anew.runner.records import RunRecord
@@ -17,13 +18,13 @@ from anew.runner.store.sweep_refs import is_of_sweep, one_sweep
 Test = Callable[[RunRecord], bool]
 
 _NUMBER = r"[1-9][0-9]{0,14}"
-_RANGE = re.compile(rf"({_NUMBER})-({_NUMBER})")
-_SWEEP = re.compile(r"sweep:([0-9A-Za-z]+)")
-_TAG = re.compile(r"tag:(.+)", re.DOTALL)
+_RANGE = regexp(rf"({_NUMBER})-({_NUMBER})")
+_SWEEP = regexp(r"sweep:([0-9A-Za-z]+)")
+_TAG = regexp(r"tag:(.+)", re.DOTALL)
 # no filter is without one of these
-_OF_FILTERS = re.compile(r"[<>=~\s]")
-_COMPARING = re.compile(r"==|!=|[<>~]|\sin\s|^@|^has\(")
-_HAS = re.compile(r"has\(")
+_OF_FILTERS = regexp(r"[<>=~\s]")
+_COMPARING = regexp(r"==|!=|[<>~]|\sin\s|^@|^has\(")
+_HAS = regexp(r"has\(")
 
 
 class Choosable(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from anew.runner.errors import AnewError, RunNotFoundError, RunStateError, Store
 from anew.runner.format import ids
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.format.values import flaw_of_tags
+from anew.runner.lazy.modules import later
 from anew.runner.query.filters import parse_filter
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
@@ -28,7 +28,11 @@ from anew.runner.store.sweep_refs import job_of
 from anew.runner.wording import some
 
 if TYPE_CHECKING:
+    import shutil
+
     from anew.runner.store.run_folders import RunFolders
+else:
+    shutil = later("shutil")
 
 GRACE_S = 3600.0
 

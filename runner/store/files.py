@@ -5,14 +5,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from anew.runner.errors import StoreError
 from anew.runner.format import ids
+from anew.runner.lazy.modules import later
+
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = later("shutil")
 
 _BLOCK = 1 << 20
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.errors import StoreError
@@ -18,12 +17,14 @@ from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
 from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
+from anew.runner.lazy.modules import later
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.names import value_of
 from anew.runner.query.tree import EVERYTHING
 from anew.runner.records import FORMAT, ParentRun, RerunOf, RunRecord, SweepMembership
 from anew.runner.store import afterwards
-from anew.runner.store.columns import column
+from anew.runner.store.cells import Blocks, Column
+from anew.runner.store.columns import blocks, column
 from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
 from anew.runner.store.further import Progress, read_further
@@ -37,11 +38,16 @@ from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
 from anew.runner.store.reading import check_format
 from anew.runner.store.related import Related
 from anew.runner.store.run_folders import RunFolders
-from anew.runner.store.stored import Column, StoredRun
+from anew.runner.store.stored import StoredRun
 from anew.runner.store.sweep_copy import Brought, bring
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
 from anew.runner.store.views import view_bytes
+
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = later("shutil")
 
 
 class FolderStore(RunFolders):
@@ -390,6 +396,10 @@ class FolderStore(RunFolders):
     def column(self, number: int, name: str) -> Column | None:
         """Return a metric's points out of the index."""
         return column(self._index.file, number, self.layout.run(number), name)
+
+    def blocks(self, number: int, name: str) -> Blocks | None:
+        """Return what is needed of a metric's points, out of the index."""
+        return blocks(self._index.file, number, self.layout.run(number), name)
 
     def present(self, number: int) -> RunLayout:
         """Return a run's folder, where all of it is."""

@@ -15,11 +15,12 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.format import light
 from anew.runner.format.ids import is_number
+from anew.runner.lazy.modules import later
 from anew.runner.records import CommandFacts, RunRecord, Status
 from anew.runner.store import stamps
 from anew.runner.store.further import Progress
@@ -28,6 +29,12 @@ from anew.runner.store.index_look import Look, Row
 from anew.runner.store.stamps import NEVER, Stamp
 from anew.runner.store.stored import StoredRun
 
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    sqlite3 = later("sqlite3")
+
+_FIRST, _AT_A_TIME = 64, 512
 # of so many runs the rows are held in memory, some 5 KB each
 _MOST_HELD = 1_000
 # some file systems count whole seconds

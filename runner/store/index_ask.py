@@ -10,14 +10,14 @@ the like.
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from anew.runner.lazy.modules import later
 from anew.runner.query.names import MISSING, More, Place, Version, of_points
 from anew.runner.query.sorting import sort_records
 from anew.runner.query.tree import Tree, passes
@@ -29,6 +29,11 @@ from anew.runner.store.index_look import AT_A_TIME, Look, Row
 from anew.runner.store.index_sql import Here, Question, derived, partial_mask
 from anew.runner.store.marker import read_marker
 from anew.runner.store.stamps import Stamp
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    sqlite3 = later("sqlite3")
 
 # of so many runs each is looked at
 FEW = 1_000

@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import sqlite3
 import stat
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zlib import crc32
 
-_VERSION = 6
+from anew.runner.lazy.modules import later
+from anew.runner.lazy.patterns import regexp
+from anew.runner.places import cache_folder
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    sqlite3 = later("sqlite3")
+
+_VERSION = 7
+_PAGE_BYTES = 1 << 14
 _TABLES = {
-    "columns": "run INTEGER, writer TEXT, part INTEGER, data BLOB, crc INTEGER",
+    "columns": "run INTEGER, writer TEXT, part INTEGER, data BLOB, crc INTEGER, PRIMARY KEY (run, writer, part)",
     "facts": "name INTEGER, run INTEGER, seq INTEGER, kind TEXT, value, low TEXT, PRIMARY KEY (name, run, seq)",
     "known": "run INTEGER PRIMARY KEY, settled INTEGER, partial INTEGER, environment TEXT",
     "metrics": "name INTEGER, run INTEGER, last, min, max, count INTEGER, step INTEGER, PRIMARY KEY (name, run)",
@@ -31,9 +39,8 @@ _TABLES = {
     "runs": "id INTEGER PRIMARY KEY, uid TEXT, stamp TEXT, record TEXT, follow TEXT, crc INTEGER",
     "state": "name TEXT PRIMARY KEY, value TEXT",
 }
-_BY_KEY = ("facts", "metrics", "packages", "state")
+_BY_KEY = ("columns", "facts", "metrics", "packages", "state")
 _INDEXES = {
-    "columns_of": "CREATE UNIQUE INDEX columns_of ON columns (run, writer, part)",
     "names_of": "CREATE UNIQUE INDEX names_of ON names (part, name)",
     "runs_of": "CREATE INDEX runs_of ON runs (uid)",
 }
@@ -56,7 +63,7 @@ _REMOTE = frozenset((
     "fuse.sshfs", "fuse.ceph", "orangefs", "pvfs2", "9p", "ncpfs", "panfs",
 ))
 # fmt: on
-_OCTAL = re.compile(r"\\([0-7]{3})")
+_OCTAL = regexp(r"\\([0-7]{3})")
 # what SQLite may raise on account of a file that is not what it wrote
 ODD = (sqlite3.Error, MemoryError, ValueError, OverflowError, TypeError)
 
@@ -78,12 +85,10 @@ class IndexFile:
         folder = self._in_store.parent
         if os.access(folder, os.W_OK) and not self._is_remote:
             return self._in_store
-        from platformdirs import user_cache_path
-
         # a home may be on a network, too: no two hosts share a file
         whose = b"" if not self._is_remote else os.fsencode(os.uname().nodename)
         name = blake2b(os.fsencode(folder) + whose, digest_size=16).hexdigest()
-        return user_cache_path("anew") / "index" / f"{name}.sqlite"
+        return cache_folder() / "index" / f"{name}.sqlite"
 
     @cached_property
     def _is_remote(self) -> bool:
@@ -157,11 +162,7 @@ def is_remote(folder: Path, mounts: str = "/proc/self/mounts") -> bool:
         path = os.path.realpath(folder)
     except OSError:
         return False
-    kinds = {
-        re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line[1]): line[2]
-        for line in lines
-        if len(line) > 2
-    }
+    kinds = {_OCTAL.sub(lambda found: chr(int(found[1], 8)), line[1]): line[2] for line in lines if len(line) > 2}
     above = [place for place in kinds if path == place or path.startswith(f"{place.rstrip('/')}/")]
     return bool(above) and kinds[max(above, key=len)] in _REMOTE
 
@@ -202,6 +203,8 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
     if not _is_ours(database):
         if database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
             raise sqlite3.DatabaseError("another version's, or somebody else's")
+        # what is long lies in fewer pieces
+        database.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         with database:
             database.execute("BEGIN IMMEDIATE")
             if not _is_ours(database):  # else somebody else was quicker

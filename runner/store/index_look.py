@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.modules import later
 from anew.runner.records import RunRecord
 from anew.runner.store.index_facts import facts_of
 from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
 from anew.runner.store.stamps import Stamp
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    sqlite3 = later("sqlite3")
 
 _FIRST, AT_A_TIME = 64, 512
 _COLUMNS = "id, uid, stamp, record, follow, crc"

@@ -6,13 +6,13 @@ What SQL finds is what `tree.passes` says of the records. Where it cannot tell, 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
+from anew.runner.lazy.modules import later
 from anew.runner.query.literals import Literal
 from anew.runner.query.names import HERE, LISTS, SUMMARIES, TREES, Place, places
 from anew.runner.query.tree import (
@@ -31,6 +31,11 @@ from anew.runner.query.tree import (
     leaves,
 )
 from anew.runner.store.index_facts import PARTS, microseconds, moment_of
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    sqlite3 = later("sqlite3")
 
 _NO, _YES = "0", "1"
 _NUMBERS = "('n', 'b')"

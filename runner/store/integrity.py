@@ -9,14 +9,17 @@ from contextlib import suppress
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError
+from anew.runner.format import serial
+from anew.runner.format.serial import DamagedError
 from anew.runner.records import FORMAT, Damage, RunRecord, Severity, Status
 from anew.runner.store.curate import contents
+from anew.runner.store.files import read_regular
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.inventory import changed_marks, strangers
 from anew.runner.store.output_sums import output_damage
 from anew.runner.store.paths import PURGING, RunLayout
 from anew.runner.store.position import observer_damage
-from anew.runner.store.reading import read_outcome, read_run
+from anew.runner.store.reading import MOST_RECORD_BYTES, read_outcome, read_run
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.store.views import changed_files, view_damage
@@ -56,6 +59,8 @@ def check_store(store: RunFolders, *, deep: bool = False) -> Iterator[Finding]:
         yield from _check_run(store, store.layout.trashed(number), f"deleted run {number}", number, deep, damaged)
     for number in store.sweep_numbers():
         yield from _check_sweep(store, number, deep)
+    for number in store.why_numbers():
+        yield from _check_why(store, number)
     if deep:
         yield from _check_unreferred(store, damaged)
         if isinstance(store, FolderStore):
@@ -134,6 +139,19 @@ def _check_sweep(store: RunFolders, number: int, deep: bool) -> Iterator[Finding
     for warning in sweep.warnings:
         mend = f"{as_typed(f'anew sweep resume {number}', store.url)} writes anew what runs tell"
         yield Finding(Severity.ERROR, warning, f"sweep {number}", mend)
+
+
+def _check_why(store: RunFolders, number: int) -> Iterator[Finding]:
+    layout = store.layout.why(number)
+    for path in (layout.record, layout.answer):
+        try:
+            serial.unseal(read_regular(path, MOST_RECORD_BYTES))
+        except FileNotFoundError:
+            if path == layout.record and layout.answer.exists():
+                yield Finding(Severity.ERROR, f"the record of search {number} is missing", str(path), "anew why, anew")
+        except (OSError, DamagedError) as error:
+            what = f"{path.name} of search {number} is damaged: {error}"
+            yield Finding(Severity.ERROR, what, str(path), f"its trials are whole: anew list 'why == {number}'")
 
 
 def _check_contents(

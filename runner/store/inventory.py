@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from anew.runner.format.serial import DamagedError, unseal
+from anew.runner.lazy.patterns import regexp
 from anew.runner.store.files import cannot, names_in, read_regular
 from anew.runner.store.marker import path_of
 from anew.runner.store.paths import StoreLayout
@@ -20,7 +21,7 @@ _MOST_BYTES = 1 << 16
 _RUN = r"(?:trash/)?[1-9][0-9]*"
 _SWEEP = r"sweeps/[1-9][0-9]*"
 # all that is written, by its path in the store; the readers of each say what is wrong with it
-_KNOWN = re.compile(
+_KNOWN = regexp(
     "|".join(
         (
             r"FORMAT|\.gitignore|changed|index\.sqlite(?:-journal|-wal|-shm)?",
@@ -31,6 +32,7 @@ _KNOWN = re.compile(
             rf"{_SWEEP}/(?:sweep\.json|jobs\.jsonl|stop|multirun\.yaml|optimization_results\.yaml)",
             rf"{_SWEEP}/taken/[0-9]+\.[0-9]+\.(?:json|death|deleted|stop)",
             rf"{_SWEEP}/conductors/[0-9]+(?:\.ended)?\.json",
+            r"whys/[1-9][0-9]*/(?:why|answer)\.json",
             r"objects/sha256/[0-9a-f]{2}/[0-9a-f]{62}|objects/tmp/[^/]+",
             r"trash/retired-[0-9]+|views/[A-Za-z][A-Za-z0-9_-]*\.json",
         )
@@ -38,11 +40,10 @@ _KNOWN = re.compile(
     re.DOTALL,
 ).fullmatch
 # folders of others: what main writes, what jobs and workers of a sweep print, what is being removed
-_THEIRS = re.compile(
-    rf"{_RUN}/files|{_SWEEP}/(?:search|workers|slurm|dask|logs|[0-9]+)|trash/\.purging-[^/]*"
-).fullmatch
-_FOLDERS = re.compile(
-    rf"{_RUN}(?:/events|/observers)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|views|objects/tmp|trash"
+_THEIRS = regexp(rf"{_RUN}/files|{_SWEEP}/(?:search|workers|slurm|dask|logs|[0-9]+)|trash/\.purging-[^/]*").fullmatch
+_FOLDERS = regexp(
+    rf"{_RUN}(?:/events|/observers)?|whys(?:/[1-9][0-9]*)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|objects/tmp"
+    r"|views|trash"
     r"|objects/sha256(?:/[0-9a-f]{2})?"
 ).fullmatch
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.sealed_lines import is_sealed, unseal_lines
 from anew.runner.format.serial import DamagedError
+from anew.runner.lazy.patterns import regexp
 from anew.runner.store.files import next_data, open_regular
 
 MAX_LINE = 64 * 2**20
@@ -25,7 +25,7 @@ _THREAD = ev.keys(ev.MetricsLogged)["thread"]
 _CHUNK = 1 << 20
 _BATCH = 1 << 15
 # between the seal of one line and the number of the next stands a newline, or what has become of it
-_JOINT = re.compile(rb'(?<="\})[^\n]?(?=\{"q":)')
+_JOINT = regexp(rb'(?<="\})[^\n]?(?=\{"q":)')
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from anew.runner.format.serial import dumps
+from anew.runner.places import state_folder
 from anew.runner.store.files import create_whole
 
 _KEY_BYTES = 32
-
-
-def state_folder() -> Path:
-    """Return the folder for what is to outlive a cache."""
-    from platformdirs import user_state_path
-
-    return user_state_path("anew")
 
 
 def mark(start: Mapping[str, Any]) -> str:

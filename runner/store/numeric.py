@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from anew.runner.lazy.modules import later
+
+if TYPE_CHECKING:
+    import decimal
+else:
+    decimal = later("decimal")
 
 LEAST_STEP, GREATEST_STEP = -(2**63), 2**63 - 1
 _MAX_DEPTH = 20
@@ -87,7 +93,7 @@ def _scalar(value: Any) -> int | float:
         number = value if item is None else item()
         if isinstance(number, (float, int)):
             return number
-        if isinstance(number, (Real, Decimal)):
+        if isinstance(number, (Real, decimal.Decimal)):
             return float(number)
     except Exception as error:
         array = _array(value)

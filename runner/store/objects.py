@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ from typing import BinaryIO
 from anew.runner.errors import ArtifactError, ContentDamagedError, ObjectNotFoundError, StoreError
 from anew.runner.format import ids
 from anew.runner.kernel.door import share_blocks
+from anew.runner.lazy.patterns import regexp
 from anew.runner.store.durability import sync_file, sync_later
 from anew.runner.store.files import cannot, digest_of, names_in, open_regular, sync_folder, write_all, write_new
 
@@ -28,7 +28,7 @@ _SMALL = 1 << 20
 _BLOCK = 1 << 20
 _ATTEMPTS = 3
 _LEVELS = 4  # of folders with names that lead to content, up to the store's own
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST = regexp(r"[0-9a-f]{64}")
 
 
 class ObjectStore:

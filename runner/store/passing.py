@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anew.runner.errors import StoreError
+from anew.runner.lazy.modules import later
 from anew.runner.store.files import cannot
 from anew.runner.store.folder import FolderStore
+
+if TYPE_CHECKING:
+    import shutil
+    import tempfile
+else:
+    shutil = later("shutil")
+    tempfile = later("tempfile")
 
 _PREFIX = "anew-unrecorded-"
 

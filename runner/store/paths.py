@@ -164,6 +164,23 @@ class SweepLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class WhyLayout:
+    """The folder of one search for a cause."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """`why.json`: written once, before the first trial."""
+        return self.folder / "why.json"
+
+    @property
+    def answer(self) -> Path:
+        """`answer.json`: what it came to, so far."""
+        return self.folder / "answer.json"
+
+
+@dataclass(frozen=True, slots=True)
 class StoreLayout:
     """The folder of a store."""
 
@@ -202,6 +219,15 @@ class StoreLayout:
     def sweeps(self) -> Path:
         """One folder per sweep."""
         return self.root / "sweeps"
+
+    @property
+    def whys(self) -> Path:
+        """One folder per search for a cause."""
+        return self.root / "whys"
+
+    def why(self, number: int) -> WhyLayout:
+        """The folder of one of those."""
+        return WhyLayout(self.whys / str(number))
 
     def sweep(self, number: int) -> SweepLayout:
         """The folder of a sweep."""

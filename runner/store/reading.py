@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -14,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from heapq import merge
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
 from anew.runner.errors import StoreFormatError
@@ -22,6 +21,8 @@ from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.format.serial import DamagedError
 from anew.runner.guard.journal_ends import seal_of
+from anew.runner.lazy.modules import later
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import CommandFacts, Damage, Part, RunRecord, Status
 from anew.runner.store.curated import read_curated
 from anew.runner.store.files import names_in, read_regular
@@ -30,12 +31,17 @@ from anew.runner.store.liveness import process_alive
 from anew.runner.store.logged import Told
 from anew.runner.store.paths import RunLayout
 
+if TYPE_CHECKING:
+    import tempfile
+else:
+    tempfile = later("tempfile")
+
 SILENT_S = 120.0
 # far more than any record has; what is longer is none of ours, or will not fit into memory
 MOST_RECORD_BYTES = 256 * 2**20
 _MOST_PIECES = 20
 _MOST_FORMAT_BYTES = 1000
-_IS_FORMAT = re.compile(r"[1-9][0-9]{0,8}").fullmatch
+_IS_FORMAT = regexp(r"[1-9][0-9]{0,8}").fullmatch
 _IS_LINK = "is a link, which is not followed: what it leads to is not part of the store"
 _MEND_FORMAT = "Of a store of runs it holds the number 1 and a newline; if that was lost, write it again."
 _MEND = "copy the file back from a backup; what is intact is shown"
@@ -46,7 +52,7 @@ _PARTS = {
     "output.log": Part.OUTPUT,
     "events": Part.JOURNAL,
 }
-_IS_JOURNAL = re.compile(r"[^.].*\.jsonl", re.DOTALL).fullmatch
+_IS_JOURNAL = regexp(r"[^.].*\.jsonl", re.DOTALL).fullmatch
 
 
 def read_run(layout: RunLayout, number: int, told: Told | None = None) -> RunRecord | None:

@@ -254,6 +254,13 @@ class RunFolders(StoredRuns):
         """Return the sweeps whose uid begins so: number -> uid, ascending."""
         return self.sweep_names.of_uid(prefix)
 
+    def why_numbers(self) -> list[int]:
+        """Return the searches for a cause that were begun here, ascending. Raises StoreError."""
+        try:
+            return sorted(int(name) for name in names_in(self.layout.whys) if is_number(name))
+        except OSError as error:
+            raise cannot("read", self.layout.whys, error) from error
+
     def bring_sweep(self, sweep: SweepFolder, store: RunFolders) -> tuple[int, Brought]:
         """
         Bring a sweep here, or what is new of it, once its runs are here; return its number, and what came of it.

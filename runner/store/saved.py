@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
+from anew.runner.lazy.patterns import regexp
 from anew.runner.store.files import cannot, make_folders, names_in, read_regular, replace_whole
 from anew.runner.wording import closest
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_NAME = regexp(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _MOST_BYTES = 1 << 20
 
 

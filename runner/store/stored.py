@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from anew.runner.contracts import MetricSeries
+from anew.runner.contracts import MetricSeries, SeriesBuckets
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RefSyntaxError, RunNotFoundError, StoreError
 from anew.runner.format import ids
@@ -19,6 +19,8 @@ from anew.runner.query.sorting import sort_records
 from anew.runner.query.tabular import Points, made, of_points, of_runs
 from anew.runner.query.tree import EVERYTHING, Tree, passes
 from anew.runner.records import RunRecord
+from anew.runner.store.buckets import bucketed, refuse_odd
+from anew.runner.store.cells import Blocks, Column, as_float
 from anew.runner.store.contents import artifact_of, bind, intact
 from anew.runner.store.more import Beside
 from anew.runner.store.related import Related
@@ -29,22 +31,6 @@ from anew.runner.wording import closest, printable, some
 
 Point = tuple[float, int, "float | int"]
 """Seconds since the start, step, value as it was logged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """
-    Points of one metric, in the order in which they were logged; arrays where all numbers of them are of one kind.
-
-    Attributes:
-        times: In seconds since the run started.
-        steps: Of 64 bits.
-        values: As they were logged.
-    """
-
-    times: Sequence[float]
-    steps: Sequence[int]
-    values: Sequence[float | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +90,10 @@ class StoredRuns(ABC):
 
     def column(self, number: int, name: str) -> Column | None:
         """Return the points of `points` as columns, where that is quicker, of no points where it has none."""
+        return None
+
+    def blocks(self, number: int, name: str) -> Blocks | None:
+        """Return what is needed of the points of `points`, where that is less than all; no rows where it has none."""
         return None
 
     def numbers(self) -> list[int]:
@@ -250,19 +240,70 @@ class StoredRuns(ABC):
         import numpy as np
 
         number = self.resolve(ref)
-        found = self.column(number, name)
-        if found is None and (points := list(self.points(number, name))):
-            found = Column(*zip(*points, strict=True))
+        found = self._column(number, name)
         if found is None or not len(found.times):
             raise self._no_metric(number, name)
         values = found.values
         return MetricSeries(
             name=name,
             steps=np.asarray(found.steps, dtype=np.int64),
-            values=np.asarray(values if isinstance(values, array) else [*map(_as_float, values)], dtype=np.float64),
+            values=np.asarray(values if isinstance(values, array) else [*map(as_float, values)], dtype=np.float64),
             times=np.asarray(found.times, dtype=np.float64),
             exact=tuple(values),
         )
+
+    def series(
+        self,
+        refs: str | int | Sequence[str | int],
+        names: str | Sequence[str],
+        *,
+        buckets: int = 500,
+        by: str = "step",
+    ) -> list[SeriesBuckets]:
+        """
+        Return series of several runs in few buckets, each with the least, the greatest and the mean of its points.
+
+        They come by name, and of each name by run in the order given; of a run without a metric there is none. Buckets
+        are equally wide, and the same for all runs that have a metric.
+
+        Args:
+            refs: The runs, or one.
+            names: The metrics, or one.
+            buckets: How many at most.
+            by: What they are equally wide in: "step" or "time".
+
+        Raises:
+            RunNotFoundError, AmbiguousRefError, RefSyntaxError: As `resolve`.
+            MetricNotFoundError: None of the runs has a metric; the message lists those that the first one has.
+            FilterError: That is no number of buckets, or nothing to have them by.
+        """
+        refuse_odd(buckets, by)
+        # a text is a sequence, too
+        numbers = [*dict.fromkeys(map(self.resolve, [refs] if isinstance(refs, (str, int)) else refs))]
+        found: list[SeriesBuckets] = []
+        for name in dict.fromkeys([names] if isinstance(names, str) else names):
+            try:
+                some = bucketed({number: self._blocks(number, name) for number in numbers}, name, buckets, by)
+            except LookupError:  # somebody else has joined what was to be read with what came behind it
+                some = bucketed({number: self._whole(number, name) for number in numbers}, name, buckets, by)
+            if not some and numbers:
+                raise self._no_metric(numbers[0], name)
+            found += some
+        return found
+
+    def _blocks(self, number: int, name: str) -> Blocks:
+        found = self.blocks(number, name)
+        return self._whole(number, name) if found is None else found
+
+    def _whole(self, number: int, name: str) -> Blocks:
+        column = self._column(number, name)
+        return Blocks.of([] if column is None else [column])
+
+    def _column(self, number: int, name: str) -> Column | None:
+        found = self.column(number, name)
+        if found is None and (points := list(self.points(number, name))):
+            found = Column(*zip(*points, strict=True))
+        return found
 
     def _no_metric(self, number: int, name: str) -> MetricNotFoundError:
         known = sorted(self.get(number).metrics)
@@ -368,10 +409,3 @@ class StoredRuns(ABC):
 def _may_be_foreign(ref: ids.Ref) -> bool:
     """Whether what was read as a reference may be another program's word as well; a whole uid is none."""
     return isinstance(ref, ids.ByNumber) or (isinstance(ref, ids.ByUid) and len(ref.prefix) < ids.UID_LENGTH)
-
-
-def _as_float(value: float | int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")

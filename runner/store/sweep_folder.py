@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -24,6 +23,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.serial import DamagedError, from_json, to_json
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import FORMAT
 from anew.runner.store import marks
 from anew.runner.store.files import cannot, create_whole, read_regular, replace_whole, sync_folder, write_new
@@ -38,9 +38,9 @@ BEAT_S = 5.0
 _SILENT_CONDUCTOR_S = 30.0
 _CAUSE = "cause"
 _MOST_BYTES = 1 << 30  # far more than a plan of a million jobs
-_CLAIM = re.compile(r"([0-9]{1,9})\.([1-9][0-9]{0,3})\.json")  # of attempts there are few, and each is looked at
-_HALT = re.compile(r"([0-9]{1,9})\.([1-9][0-9]{0,3})\.stop")
-_NUMBER = re.compile(r"([1-9][0-9]{0,8})\.json")
+_CLAIM = regexp(r"([0-9]{1,9})\.([1-9][0-9]{0,3})\.json")  # of attempts there are few, and each is looked at
+_HALT = regexp(r"([0-9]{1,9})\.([1-9][0-9]{0,3})\.stop")
+_NUMBER = regexp(r"([1-9][0-9]{0,8})\.json")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

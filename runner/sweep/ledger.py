@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
+from anew.runner.across.costs import budget
 from anew.runner.config.main import Due, Undue
 from anew.runner.errors import EXIT_SIGINT, JobTakenError, StoreError, SweepStoppedError
 from anew.runner.guard.orders import Orders
@@ -76,6 +77,8 @@ class Ledger:
         self._due_again: set[int] = set()
         self._failed: int | None = None
         self._started_s = time.monotonic()
+        self._budget = None if settings.max_cpu_s is None else budget(store, settings.max_cpu_s)
+        self._is_spent = False
         self._beaten_s = 0.0
 
     # --- the jobs -------------------------------------------------------------------------------------------------
@@ -201,6 +204,8 @@ class Ledger:
             self.folder.vouch_for(job.index, job.attempts)
         if job.status in (Status.FAILED, Status.LOST):
             self._failed = job.index
+        if self._budget is not None and job.run is not None:
+            self._is_spent = self._budget(job.run)
         if self.progress is not None:
             self.progress.end(job)
 
@@ -240,6 +245,12 @@ class Ledger:
                 return None
             return SweepStoppedError(
                 f"{settings.max_jobs} jobs were begun (anew.sweep.max_jobs). {resume}", reason="budget", exit_code=0
+            )
+        if self._is_spent:
+            return SweepStoppedError(
+                f"{settings.max_cpu} of processors are used (anew.sweep.max_cpu). {resume}",
+                reason="budget",
+                exit_code=0,
             )
         if settings.max_time_s is not None and time.monotonic() - self._started_s >= settings.max_time_s:
             return SweepStoppedError(

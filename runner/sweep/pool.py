@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import re
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -22,13 +21,14 @@ from loky.backend import get_context
 from anew.runner.config.main import Ticket
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import EXIT_SIGNAL
+from anew.runner.lazy.patterns import regexp
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.paths import SweepLayout
 from anew.runner.sweep.engine import EngineSetup, Fate, JobEnd, read_options
 from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.worker import SIGNALS, Setup, leave_when_orphaned, let_go_of_pools, work
 
-_EXIT_CODE = re.compile(r"\{([^}]*)\}")
+_EXIT_CODE = regexp(r"\{([^}]*)\}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ from anew.runner.dispatch.spool import is_spool, remove_delivered_sweep
 from anew.runner.errors import RerunError
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.format.redact import REDACTED
+from anew.runner.places import cache_folder
 from anew.runner.records import SourceFacts, Status
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import digest, lay_out_source
@@ -254,11 +255,9 @@ def _changed(start: SweepStart, store: RunFolders, changes: Sequence[str]) -> tu
 
 def changed_files(source: SourceFacts) -> list[str]:
     """Return the recorded files that are gone, or are neither what they were nor what a run left there."""
-    from platformdirs import user_cache_path
-
     root = Path(source.root or "")
     changed = [file.path for file in source.files if file.link is None and digest(root / file.path) != file.sha256]
-    written = WrittenFiles(user_cache_path("anew"), root)
+    written = WrittenFiles(cache_folder(), root)
     return [path for path in changed if not written.has(path)]
 
 

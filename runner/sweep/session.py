@@ -20,6 +20,7 @@ from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, SourceFacts, Status
+from anew.runner.relaunch.pythons import as_recorded
 from anew.runner.settings import Settings
 from anew.runner.store.files import replace_whole
 from anew.runner.store.folder import FolderStore
@@ -207,11 +208,14 @@ class SweepSession:
         source = start.source if start else self._source()
         places = self._places or Places(Path(source.root or ""))
         elsewhere = modules_elsewhere(places, self._store.objects, settings.source) if source.files else ()
+        environment = capture_environment(settings.environment, self._cache / "environment.json")
+        variables = places.as_recorded(as_recorded(environment.variables, places))
         work = Work(
             experiment=self._experiment,
             command=self._command,
             source=replace(source, files=(*source.files, *elsewhere)),
-            environment=capture_environment(settings.environment, self._cache / "environment.json"),
+            # where files are laid out is no part of what a run is given
+            environment=replace(environment, variables=variables),
             seed=settings.seed,
         )
         why = work.unknown() or ("" if settings.inputs.notice else "inputs are not noticed (anew.inputs.notice=false)")

@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     from anew.runner.rerun.report import RerunResult
     from anew.runner.run.handle import Run, current_run
     from anew.runner.run.watching import watch
+    from anew.runner.started.start import start
     from anew.runner.store.locate import open_store
     from anew.runner.sweep_records import SweepRecord
+    from anew.runner.why.asked import why
+    from anew.runner.why.explanation import Explanation
 
 _HOMES = {
     "AnewError": "errors",
     "Experiment": "experiment",
+    "Explanation": "why.explanation",
     "Observer": "contracts",
     "RerunResult": "rerun.report",
     "Run": "run.handle",
@@ -41,14 +45,18 @@ _HOMES = {
     "RunStore": "contracts",
     "SweepRecord": "sweep_records",
     "current_run": "run.handle",
+    "load_ipython_extension": "started.magic",
     "open_store": "store.locate",
     "rerun": "rerun.asked",
+    "start": "started.start",
     "watch": "run.watching",
+    "why": "why.asked",
 }
 
 __all__ = [
     "AnewError",
     "Experiment",
+    "Explanation",
     "Observer",
     "RerunResult",
     "Run",
@@ -58,7 +66,9 @@ __all__ = [
     "current_run",
     "open_store",
     "rerun",
+    "start",
     "watch",
+    "why",
 ]
 
 

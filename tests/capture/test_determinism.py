@@ -18,7 +18,7 @@ import pytest
 
 from anew.runner.capture import determinism
 from anew.runner.capture.determinism import Determinism
-from anew.runner.capture.importing import ImportWatch
+from anew.runner.kernel.importing import ImportWatch
 from tests.helpers.needs import marked
 
 TORCH = """\

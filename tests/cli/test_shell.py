@@ -77,7 +77,11 @@ def test_programs_get_one_json_value_and_nothing_else(store: FolderStore) -> Non
         ["logs", "1"],
         ["logs", "2", "-f"],
         ["metrics", "1"],
+        ["metrics", "1", "--buckets", "5"],
+        ["lineage", "1"],
+        ["usage", "--compute"],
         ["plot", "1", "2", "loss"],
+        ["plot", "--x", "seed", "--y", "loss"],
         ["check"],
         ["check", "--source"],
     ):
@@ -165,7 +169,7 @@ def test_an_interrupt_exits_with_130_and_without_a_traceback(store: FolderStore)
 
 
 def test_commands_options_runs_and_metrics_are_completed(store: FolderStore) -> None:
-    assert completed("anew l") == ["log", "list", "logs"]
+    assert completed("anew l") == ["log", "list", "logs", "lineage"]
     assert completed("anew list --so") == ["--sort"]
     assert completed("anew show ") == ["last", "2", "1"]
     assert completed("anew show 2") == ["2"]

@@ -235,6 +235,7 @@ def test_a_killed_process_beside_the_run_is_started_again(trial: Project) -> Non
 def test_an_event_that_cannot_be_taken_is_set_aside_and_the_rest_arrives(trial: Project) -> None:
     done = trial.run(TARGET, "anew.observers.mine.poison=OutputCaptured")
     assert "could not take 1 events" in done.stderr
+    assert "1 events were none that the observer 'mine' could take" in anew(trial, "check").stdout
     assert points(seen(trial)) == expected(100)
     [line] = (trial.folder / "runs/1/observers/mine.aside.jsonl").read_text().splitlines()
     assert serial.unseal(line.encode()) == {

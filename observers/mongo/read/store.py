@@ -32,6 +32,7 @@ from anew.runner.errors import StoreError, SweepNotFoundError
 from anew.runner.format import ids
 from anew.runner.format.replay import fold
 from anew.runner.format.serial import DamagedError
+from anew.runner.places import cache_folder
 from anew.runner.query.tree import Tree
 from anew.runner.records import MetricSummary, RunRecord
 from anew.runner.store.folder import FolderStore
@@ -70,14 +71,12 @@ def open_url(url: str, *, create: bool = False) -> MongoStore:
         ConfigError: The URL cannot be understood.
         StoreError: The server cannot be reached, or does not let us in.
     """
-    from platformdirs import user_cache_path
-
     database = durable(connect(url))
     name = hashlib.sha256(place(database).encode()).hexdigest()[:20]
     try:
         with reading(database):
             database.client.admin.command("ping")
-        return MongoStore(url, database, user_cache_path("anew") / "mongodb" / name)
+        return MongoStore(url, database, cache_folder() / "mongodb" / name)
     except BaseException:
         database.client.close()
         raise
@@ -357,9 +356,7 @@ class MongoStore(RunFolders):
 
     def recording(self) -> FolderStore:
         """Return the spool in the user's cache: a run is sent on from there."""
-        from platformdirs import user_cache_path
-
-        return FolderStore.open(user_cache_path("anew") / "spool", create=True)
+        return FolderStore.open(cache_folder() / "spool", create=True)
 
     def observer(self, *, keep_number: bool = False) -> MongoObserver:
         """Return an observer that writes here; with *keep_number* runs have their own numbers where these are free."""

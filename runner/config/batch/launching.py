@@ -8,7 +8,7 @@ from typing import Any
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
 
-from anew.runner.config.compose.jobs import Typed
+from anew.runner.config.direct.called import Typed
 from anew.runner.config.hooks import Launching
 from anew.runner.config.private.sweeps import BASIC_LAUNCHER, is_basic
 

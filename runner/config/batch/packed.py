@@ -19,7 +19,7 @@ from typing import Any
 import cloudpickle
 from omegaconf import DictConfig, OmegaConf
 
-from anew.runner.config.compose.jobs import Typed
+from anew.runner.config.direct.called import Typed
 from anew.runner.config.private.nodes import declared_by, resolvers, undeclare
 from anew.runner.dataclass import dataclass
 

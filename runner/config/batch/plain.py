@@ -17,19 +17,15 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import AnyNode, BooleanNode, DictConfig, FloatNode, IntegerNode, OmegaConf, StringNode
 
+from anew.runner.config.direct.words import KEY, Value, read
 from anew.runner.config.private import nodes
 from anew.runner.config.private.sweeps import OverrideType
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.dataclass import dataclass
+from anew.runner.lazy.patterns import regexp
 
-_KEY = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
-_WORD = re.compile(rf"(?P<sign>\+{{0,2}})(?P<key>{_KEY})=(?P<value>.*)", re.DOTALL)
-_INT = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)")
-_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_NO_TEXT = frozenset(("true", "false", "null", "nan", "inf"))
 # a reference to another place in the configuration, or to a variable of the environment, which no job changes
-_REFERENCE = re.compile(rf"\$\{{(?:(?P<key>{_KEY})|oc\.env:[A-Za-z_]\w*(?:,[\w./-]*)?)\}}")
+_REFERENCE = regexp(rf"\$\{{(?:(?P<key>{KEY})|oc\.env:[A-Za-z_]\w*(?:,[\w./-]*)?)\}}")
 _SIGNS = {OverrideType.CHANGE: "", OverrideType.ADD: "+", OverrideType.FORCE_ADD: "++"}
 # what each kind of node takes as it is
 _TAKES: dict[type, tuple[type, ...]] = {
@@ -39,20 +35,6 @@ _TAKES: dict[type, tuple[type, ...]] = {
     FloatNode: (int, float),
     StringNode: (str,),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """An override that sets a plain value: how it sets it, where, and what."""
-
-    sign: str
-    key: str
-    value: Any
-
-    @property
-    def shape(self) -> tuple[str, str, str]:
-        """What it has in common with others that only set another value."""
-        return self.sign, self.key, type(self.value).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +83,21 @@ class Templates:
         if values and shape not in self._kept:
             self._kept[shape] = self._template(values, cfg, config)
 
-    def _taken_apart(self, words: Sequence[str]) -> tuple[list[_Value], tuple[Any, ...]]:
+    def _taken_apart(self, words: Sequence[str]) -> tuple[list[Value], tuple[Any, ...]]:
         """Return the values that overrides set, and the rest, with where these values stand in it."""
-        values: list[_Value] = []
+        values: list[Value] = []
         shape: list[Any] = []
         for word in words:
             value = _value_of(word)
             if value is None or not self._is_value(value.key):
                 shape.append(word)
             else:
-                shape.append(value.shape)
+                # what it has in common with others that only set another value
+                shape.append((value.sign, value.key, type(value.value).__name__))
                 values.append(value)
         return values, tuple(shape)
 
-    def _template(self, values: Sequence[_Value], cfg: DictConfig, config: Mapping[str, Any]) -> _Template | None:
+    def _template(self, values: Sequence[Value], cfg: DictConfig, config: Mapping[str, Any]) -> _Template | None:
         keys = [each.key for each in values]
         if any(_related(one, other) for place, one in enumerate(keys) for other in keys[:place]):
             return None
@@ -159,28 +142,15 @@ def _changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 
 
 @lru_cache(maxsize=4096)
-def _value_of(word: str) -> _Value | None:
+def _value_of(word: str) -> Value | None:
     """Return what an override sets, where that is a plain value; most are read without Hydra, which takes 1 ms."""
-    found = _WORD.fullmatch(word)
+    found = read(word)
     if found is None:
-        return None
-    text = found["value"]
-    value: Any
-    if _INT.fullmatch(text):
-        value = int(text) if len(text) < 19 else None
-    elif _FLOAT.fullmatch(text):
-        value = float(text)
-    elif text in ("true", "false"):
-        value = text == "true"
-    elif _TEXT.fullmatch(text) and text.lower() not in _NO_TEXT:
-        value = text
-    else:
         return _parsed(word)
-    is_usable = value is not None and not (isinstance(value, float) and not math.isfinite(value))
-    return _Value(found["sign"], found["key"], value) if is_usable else None
+    return None if found.value is None or isinstance(found.value, list) else found
 
 
-def _parsed(word: str) -> _Value | None:
+def _parsed(word: str) -> Value | None:
     """Return what an override sets by Hydra's own reading; what is wrong with it is said where it is composed."""
     try:
         override = OverridesParser.create().parse_override(word)
@@ -189,11 +159,11 @@ def _parsed(word: str) -> _Value | None:
         return None
     is_plain = override.type in _SIGNS and override.package is None and not override.is_sweep_override()
     key = override.key_or_group
-    if not is_plain or not re.fullmatch(_KEY, key) or type(value) not in (bool, int, float, str):
+    if not is_plain or not re.fullmatch(KEY, key) or type(value) not in (bool, int, float, str):
         return None
     if (isinstance(value, float) and not math.isfinite(value)) or (isinstance(value, str) and not _is_inert(value)):
         return None
-    return _Value(_SIGNS[override.type], key, value)
+    return Value(_SIGNS[override.type], key, value)
 
 
 def _is_inert(text: str) -> bool:

@@ -17,6 +17,7 @@ from anew.runner.config.private import nodes
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.redact import redact_text
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import RunRecord
 from anew.runner.search.settings import WHERE, flat
 from anew.runner.search.spaces import Parameter, Plain, Reals, samples, value_in
@@ -25,8 +26,8 @@ from anew.runner.sweep_records import Aim, SweepJob
 
 _MOST_LEAVES = 200
 _MOST_SAMPLES = 50
-_KEPT = re.compile(r"\$\{oc\.env:[A-Za-z_]\w*(?:,[^{}]*)?\}")
-_REFERENCE = re.compile(r"\$\{([\w.\[\]]+)\}")
+_KEPT = regexp(r"\$\{oc\.env:[A-Za-z_]\w*(?:,[^{}]*)?\}")
+_REFERENCE = regexp(r"\$\{([\w.\[\]]+)\}")
 
 Items = tuple[str | Parameter, ...]
 Leaf = Mapping[str, str | None]

@@ -11,7 +11,6 @@ import copy
 import itertools
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -32,10 +31,10 @@ from anew.runner.config.batch.queue import Tickets
 from anew.runner.config.batch.searching import Ground, refuse_direction
 from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, number, run_job
 from anew.runner.config.compose.inprocess import shown_hydra
-from anew.runner.config.compose.jobs import HookFailedError, Typed, hooked
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault
 from anew.runner.config.compose.quick import Bases
+from anew.runner.config.direct.called import HookFailedError, Typed, hooked
 from anew.runner.config.hooks import Due, JobHooks, SweepHooks, Ticket, Undue
 from anew.runner.config.private.nodes import written_below
 from anew.runner.config.private.sweeps import LAUNCHER_LOG, batches, empty_sweeps, is_basic
@@ -44,11 +43,12 @@ from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import EXIT_FAILED, AnewError, ConfigError, SweepStoppedError
 from anew.runner.format import serial
 from anew.runner.format.values import encode
+from anew.runner.lazy.patterns import regexp
 from anew.runner.records import Status
 from anew.runner.sweep_records import PlannedJob, SweepRecord
 from anew.runner.wording import without_noise
 
-_ESCAPED = re.compile(r"\\([\\()\[\]{}:=, \t])")
+_ESCAPED = regexp(r"\\([\\()\[\]{}:=, \t])")
 _log = logging.getLogger(LAUNCHER_LOG)
 
 

@@ -15,9 +15,11 @@ from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from anew.runner.config.batch.packed import unpack, unpack_shared
 from anew.runner.config.batch.searching import storage_of
 from anew.runner.config.compose.inprocess import run_here, shown_hydra
-from anew.runner.config.compose.jobs import HookFailedError, Jobs, Typed
+from anew.runner.config.compose.jobs import Jobs
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR
-from anew.runner.config.compose.state import hydra_kept, logging_kept, resolve_job_dir
+from anew.runner.config.compose.state import hydra_kept, resolve_job_dir
+from anew.runner.config.direct.called import HookFailedError, Typed
+from anew.runner.config.direct.logs import logging_kept
 from anew.runner.config.hooks import JobHooks, Recorded, Ticket
 from anew.runner.config.private.loading import register_resolvers, set_job_name, set_version_base
 from anew.runner.config.private.nodes import written_below

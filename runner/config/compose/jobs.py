@@ -5,66 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from anew.runner.config.compose.yamltext import dump, to_yaml
+from anew.runner.config.direct.called import Called, Typed
 from anew.runner.config.hooks import ComposedJob, JobHooks
 from anew.runner.config.settled import asks_resolvers, settle
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import arguments as arguments_of
 from anew.runner.config.signature.values import recorded, refuse_missing
-from anew.runner.dataclass import dataclass
-from anew.runner.errors import UnkeptError
 from anew.runner.records import Provenance
 
-R = TypeVar("R")
 
-
-class HookFailedError(BaseException):
-    """Carries what a hook raised past Hydra, which would take it for main's failure and go on with the next job."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """A command line: overrides, those of the `anew` node, and Hydra's flags that choose the configuration."""
-
-    overrides: tuple[str, ...]
-    ours: tuple[str, ...]
-    flags: tuple[str, ...]
-
-
-class Jobs:
+class Jobs(Called):
     """
     The jobs of one command: places claimed for them, and main called for each through the hooks.
 
     Attributes:
-        settings: Gives the `anew` node that was composed with the job at hand.
-        raised: What main raised, job by job.
         returned: What main returned, job by job.
-        executed: Whether a job was given to the hooks.
         notes: What of a recorded configuration could not be had again.
     """
 
     def __init__(
         self, spec: TaskSpec, hooks: JobHooks, typed: Typed, settings: Callable[[], Mapping[str, Any]]
     ) -> None:
-        self.spec = spec
-        self.settings = settings
-        self.raised: list[BaseException] = []
+        super().__init__(spec, hooks, settings)
         self.returned: list[Any] = []
-        self.executed = False
-        self._hooks = hooks
         self._typed = typed
-        self._folders: dict[int | None, Path] = {}
-        self._pending = False
         self._texts: Mapping[str, str] | None = None
         self.notes: tuple[str, ...] = ()
 
@@ -74,26 +45,9 @@ class Jobs:
             refuse_missing(self.spec, cfg)
             arguments_of(self.spec, cfg)
 
-    def claim(self, num: int | None = None) -> Path:
-        """Return the folder of a job, claimed when it is first asked for; *num* is its index in a sweep."""
-        if num not in self._folders:
-            self._folders[num] = hooked(self._hooks.claim, self.settings(), num is not None, num)
-            self._pending = True
-        return self._folders[num]
-
     def job_dir(self, num: int) -> str:
         """Return the output folder of a sweep's job, for the resolver of that name."""
         return str(self.claim(num))
-
-    def abandon(self) -> None:
-        """Give up the place that was claimed for a job which will not be executed, if there is one."""
-        if self._pending:
-            self._pending = False
-            self._hooks.abandon()
-
-    def forget(self) -> None:
-        """Forget the places of jobs that were executed: the same job may be run again."""
-        self._folders.clear()
 
     def have_texts(self, texts: Mapping[str, str]) -> None:
         """Take the texts of Hydra's three files of the next job, so that they need not be read or made again."""
@@ -110,7 +64,7 @@ class Jobs:
             if num is None:
                 raise
             return self.fail(cfg, error)
-        result = self._executed(job)
+        result = self.hand_over(job)
         self.returned.append(result)
         return result
 
@@ -123,19 +77,7 @@ class Jobs:
             self.raised.append(error)
             raise error
 
-        return self._executed(self._described(cfg, hydra, num, {}, self.claim(num), call))
-
-    def _executed(self, job: ComposedJob) -> Any:
-        self._pending = False
-        self.executed = True
-        try:
-            return hooked(self._hooks.execute, job, expected=self.raised)
-        except HookFailedError as failed:
-            if not (job.multirun and isinstance(failed.error, UnkeptError)):
-                raise
-            # main was called and its run has ended: that is this job's failure, and none of the sweep's
-            self.raised.append(failed.error)
-            raise failed.error from None
+        return self.hand_over(self._described(cfg, hydra, num, {}, self.claim(num), call))
 
     def _composed(self, cfg: DictConfig, hydra: Any, num: int | None) -> ComposedJob:
         texts = self._texts or _texts(cfg, hydra)
@@ -145,7 +87,7 @@ class Jobs:
         arguments = arguments_of(self.spec, cfg)
         folder = Path(hydra.runtime.output_dir)
         return replace(
-            self._described(cfg, hydra, num, texts, folder, self._call(arguments)),
+            self._described(cfg, hydra, num, texts, folder, self.call_with(arguments)),
             arguments=arguments,
             hydra_files=_files(folder, hydra, texts),
         )
@@ -182,16 +124,6 @@ class Jobs:
             job_num=num,
         )
 
-    def _call(self, arguments: Mapping[str, Any]) -> Callable[[Any], Any]:
-        def call(run: Any) -> Any:
-            try:
-                return self.spec.call(arguments, run)
-            except BaseException as error:
-                self.raised.append(error)
-                raise
-
-        return call
-
     def _overrides(self, hydra: Any, num: int | None) -> tuple[str, ...]:
         """Outside a sweep as typed; a job of a sweep has Hydra's, less the mode that Hydra itself appended."""
         typed = self._typed.overrides
@@ -201,16 +133,6 @@ class Jobs:
         written: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
         hydras = [each for each in written["hydra"] if not each.startswith("hydra.mode=") or each in typed]
         return (*hydras, *written["task"])
-
-
-def hooked(hook: Callable[..., R], *args: Any, expected: list[BaseException] | None = None) -> R:
-    """Call a hook; what it raises, but for what is *expected*, is carried past Hydra. Raises HookFailedError."""
-    try:
-        return hook(*args)
-    except Exception as error:
-        if any(error is each for each in expected or ()):
-            raise
-        raise HookFailedError(error) from error
 
 
 def _number(hydra: Any) -> int | None:

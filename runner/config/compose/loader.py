@@ -34,6 +34,7 @@ from anew.runner.config.private.loading import (
 )
 from anew.runner.errors import ConfigError
 from anew.runner.format.override_text import key_of
+from anew.runner.lazy.patterns import regexp
 from anew.runner.settings import WRITTEN
 
 PROVIDER = "anew"
@@ -45,9 +46,9 @@ _BRINGER = "hydra/env/default"
 _OBSERVERS = "anew/observers/"
 _SEED = "anew.seed"
 
-_OURS = re.compile(r"[+~]*anew(?:[./@=].*|$)", re.DOTALL)
-_BARE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'$\\{}]+")
-_OUR_VALUE = re.compile(r"\+{0,2}(anew\..*)", re.DOTALL)
+_OURS = regexp(r"[+~]*anew(?:[./@=].*|$)", re.DOTALL)
+_BARE_URL = regexp(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'$\\{}]+")
+_OUR_VALUE = regexp(r"\+{0,2}(anew\..*)", re.DOTALL)
 
 
 def is_ours(override: str) -> bool:

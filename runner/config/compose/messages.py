@@ -26,6 +26,7 @@ from anew.runner.config.signature.values import declared
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError, refusal
 from anew.runner.format.redact import redact_text
+from anew.runner.lazy.patterns import regexp
 from anew.runner.search.settings import unknown_option
 from anew.runner.settings import places_of
 from anew.runner.wording import nearest
@@ -34,14 +35,14 @@ if TYPE_CHECKING:
     from anew.runner.config.compose.loader import Loader
 
 _SWEEPERS = "hydra.sweeper."
-_FULL_KEY = re.compile(r"full_key: (\S+)")
-_NO_KEY = re.compile(r"Could not override '([^']+)'\.\n(To append to your config use .*)", re.DOTALL)
-_NO_GROUP = re.compile(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list")
-_NO_OPTION = re.compile(r"Could not find '([^']+)'")
-_NO_OBSERVER = re.compile(r"Could not load 'anew/observers/([^']+)'")
+_FULL_KEY = regexp(r"full_key: (\S+)")
+_NO_KEY = regexp(r"Could not override '([^']+)'\.\n(To append to your config use .*)", re.DOTALL)
+_NO_GROUP = regexp(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list")
+_NO_OPTION = regexp(r"Could not find '([^']+)'")
+_NO_OBSERVER = regexp(r"Could not load 'anew/observers/([^']+)'")
 # what Hydra reads nowhere but in quotes
-_ODD = re.compile(r"[^A-Za-z0-9_/\-\\+.$%*@?|:,=\[\]{}() \t]")
-_NO_VALUE = re.compile(r"Error merging override (.*)", re.DOTALL)
+_ODD = regexp(r"[^A-Za-z0-9_/\-\\+.$%*@?|:,=\[\]{}() \t]")
+_NO_VALUE = regexp(r"Error merging override (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

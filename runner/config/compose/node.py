@@ -1,8 +1,8 @@
-"""The `anew` node alone, composed for whoever has no experiment at hand."""
+"""The `anew` node alone, composed for whoever has no main at hand; and recorded values with changes on top."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from anew.runner.config.compose.loader import Loader, is_ours, search_path
 from anew.runner.config.compose.messages import explained_node
 from anew.runner.config.compose.state import hydra_kept
+from anew.runner.config.hooks import Recorded
+from anew.runner.config.replayed import overlaid
+from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import ConfigError
 
 
@@ -44,3 +47,19 @@ def compose_node(settings: Sequence[str], config_dir: str | None) -> dict[str, A
         except (HydraException, OmegaConfBaseException) as error:
             raise explained_node(error, loader) from error
     return loader.settings
+
+
+def changed_values(was: Recorded) -> Mapping[str, Any]:
+    """
+    Return recorded values with the changes on top, as plain values.
+
+    Raises:
+        ConfigError: A change cannot be applied, or a secret is not on record, and nothing gives it.
+    """
+    with hydra_kept():
+        loader = Loader(search_path(None), (), schema=None, check=lambda cfg: None)
+        try:
+            cfg = overlaid(was, lambda overrides: loader.load_configuration(None, [], RunMode.RUN), loader.apply)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explained_node(error, loader) from error
+        return recorded(users_part(cfg))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -54,21 +53,6 @@ def configs_noted(note: Callable[[Mapping[str, Any]], object]) -> Iterator[None]
         yield
     finally:
         HydraConfig.set_config = original  # type: ignore[method-assign]  # as it was
-
-
-@contextmanager
-def logging_kept() -> Iterator[None]:
-    """Put the root logger's handlers and level back: a notebook goes on after a run."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    try:
-        yield
-    finally:
-        for handler in root.handlers:
-            if handler not in handlers:
-                handler.close()
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ A library is waited for and never imported, so that a program that does without 
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.machinery
 import sys
 import threading
@@ -17,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 
-class ImportWatch(importlib.abc.MetaPathFinder):
+class ImportWatch:
     """
     Tells when modules are imported: at once of those that are already, of the others when their import has finished.
 
@@ -70,7 +69,8 @@ class ImportWatch(importlib.abc.MetaPathFinder):
         finally:
             self._finding.discard(here)
         if spec is not None and hasattr(spec.loader, "exec_module"):
-            spec.loader = _TellingLoader(spec.loader, partial(self._tell, fullname))
+            watched: Any = _TellingLoader(spec.loader, partial(self._tell, fullname))
+            spec.loader = watched
         return spec
 
     def _tell(self, name: str, module: ModuleType) -> None:
@@ -97,7 +97,7 @@ def _find(
     return None
 
 
-class _TellingLoader(importlib.abc.Loader):
+class _TellingLoader:
     """Loads as the original does, leaves the original in its place, and then tells."""
 
     def __init__(self, original: Any, tell: Callable[[ModuleType], None]) -> None:

@@ -1,0 +1,52 @@
+"""Python's logging, set as Hydra's default for jobs sets it: to stdout, and to a file named after the app."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
+
+
+def set_logging(file: Path) -> None:
+    """Log to stdout and to a file; what logged before is closed, as `logging.config.dictConfig` does."""
+    root = logging.getLogger()
+    logging.shutdown()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
+    root.setLevel(logging.INFO)
+    handlers: tuple[tuple[str, logging.Handler], ...] = (
+        ("console", logging.StreamHandler(sys.stdout)),
+        ("file", logging.FileHandler(file)),
+    )
+    for name, each in handlers:
+        each.set_name(name)
+        each.setFormatter(logging.Formatter(_FORMAT))
+        root.addHandler(each)
+
+
+def flush() -> None:
+    """Write out what was logged."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
+@contextmanager
+def logging_kept() -> Iterator[None]:
+    """Put the root logger's handlers and level back: a notebook goes on after a run."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            if handler not in handlers:
+                handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)

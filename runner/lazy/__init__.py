@@ -1,0 +1,1 @@
+"""What is made when it is first used, since most starts do without most of it."""

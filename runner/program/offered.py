@@ -1,0 +1,140 @@
+"""What a program of any language is offered while it runs: `$ANEW_METRICS` to write into, `$ANEW_RUN_DIR` for files."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from anew.runner.errors import ArtifactError, ValueRefusedError
+from anew.runner.format.metric_lines import written_in
+from anew.runner.run.handle import Run
+from anew.runner.wording import say
+
+METRICS_VARIABLE = "ANEW_METRICS"
+RUN_DIR_VARIABLE = "ANEW_RUN_DIR"
+_MOST_AT_ONCE = 1 << 16
+_LONGEST_LINE = 1 << 14
+
+
+@contextmanager
+def offered(run: Run) -> Iterator[None]:
+    """
+    Offer both to a program while it runs, and to all that it starts.
+
+    Lines that it writes into `$ANEW_METRICS` are logged; files that it leaves in `$ANEW_RUN_DIR` become artifacts.
+    """
+    folder = run.dir
+    folder.mkdir(parents=True, exist_ok=True)
+    before, process = set(_files(folder)), os.getpid()
+    os.environ[RUN_DIR_VARIABLE] = str(folder.absolute())
+    try:
+        with metrics_taken(run):
+            yield
+    finally:
+        os.environ.pop(RUN_DIR_VARIABLE, None)
+        if os.getpid() == process:
+            for path in sorted(set(_files(folder)) - before):
+                _keep(run, path, path.relative_to(folder).as_posix())
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and ".hydra" not in path.relative_to(folder).parts]
+
+
+def _keep(run: Run, path: Path, name: str) -> None:
+    try:
+        run.log_artifact(path, name)
+    except ArtifactError as error:
+        run.warn(str(error))
+
+
+@contextmanager
+def metrics_taken(run: Run) -> Iterator[None]:
+    """
+    Have `$ANEW_METRICS` name a pipe, while a program runs, whose lines are logged into the run.
+
+    A pipe and no file: what is written is taken at once, whoever writes, with `>` as with `>>`; nobody ever waits for a
+    reader. Where no pipe can be made the variable is not set, which is said.
+    """
+    before = os.environ.pop(METRICS_VARIABLE, None)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="anew-metrics-"))
+    except OSError as error:
+        say(f"{METRICS_VARIABLE} is not set: {error}")
+        yield
+        return
+    try:
+        pipe = _Pipe(folder / "metrics", run)
+        os.environ[METRICS_VARIABLE] = str(pipe.path)
+        try:
+            yield
+        finally:
+            os.environ.pop(METRICS_VARIABLE, None)
+            pipe.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if before is not None:
+            os.environ[METRICS_VARIABLE] = before
+
+
+class _Pipe:
+    """A named pipe, and the thread that reads it."""
+
+    def __init__(self, path: Path, run: Run) -> None:
+        self.path = path
+        self._run = run
+        self._rest = b""
+        self._pid = os.getpid()
+        os.mkfifo(path, 0o600)
+        # for writing too: it has no end, and whoever opens it does not wait
+        self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell, self._rope = os.pipe()
+        self._thread = threading.Thread(target=self._follow, name="anew-written", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Read what is there, and no more."""
+        if os.getpid() != self._pid:
+            return
+        os.write(self._rope, b".")
+        self._thread.join()
+        if self._rest:
+            self._log(self._rest)
+        for descriptor in (self._descriptor, self._bell, self._rope):
+            os.close(descriptor)
+
+    def _follow(self) -> None:
+        is_over = False
+        while not is_over:
+            is_over = self._bell in select.select([self._descriptor, self._bell], [], [])[0]
+            while data := self._read():
+                *lines, self._rest = (self._rest + data).split(b"\n")
+                for line in lines:
+                    self._log(line)
+                if len(self._rest) > _LONGEST_LINE:
+                    self._log(self._rest)
+                    self._rest = b""
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._descriptor, _MOST_AT_ONCE)
+        except BlockingIOError:
+            return b""
+
+    def _log(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace").strip()
+        if not text or text.startswith("#"):
+            return
+        found = written_in(text)
+        try:
+            if found is None:
+                raise ValueRefusedError('it takes lines such as: loss=0.2 step=3, or {"loss": 0.2, "step": 3}')
+            self._run.log(*found)
+        except Exception as error:  # whatever is written must not end the thread that writers rely on
+            self._run.warn(f"{METRICS_VARIABLE}: {text[:80]!r} was not logged: {error}")

@@ -1,0 +1,73 @@
+"""Runs that did already what a trial is to do: those of earlier searches."""
+
+from __future__ import annotations
+
+import hashlib
+
+from anew.runner.format import serial
+from anew.runner.format.values import encode
+from anew.runner.records import RunRecord, Status
+from anew.runner.store.folder import FolderStore
+
+
+class Earlier:
+    """
+    The trials of earlier searches of one experiment, by what they were given. Read once, when first asked.
+
+    Args:
+        store: Where they are.
+        experiment: Its name.
+        uid: The search that is under way, whose own trials are known.
+    """
+
+    def __init__(self, store: FolderStore, experiment: str, uid: str) -> None:
+        self._store, self._experiment, self._uid = store, experiment, uid
+        self._known: dict[str, list[RunRecord]] | None = None
+
+    def same_as(self, mixture: RunRecord, around: RunRecord) -> RunRecord | None:
+        """
+        Return a run that had the same configuration, source, seed and inputs, in the same surroundings; None for none.
+
+        Args:
+            mixture: What a trial is to be run from.
+            around: A run of today's, which tells in what surroundings that would be.
+        """
+        if self._known is None:
+            self._known = self._collect()
+        inputs = {file.path: file.sha256 for file in mixture.inputs}
+        for run in self._known.get(_given(mixture), ()):
+            read = all(inputs.get(file.path) == file.sha256 for file in run.inputs)
+            if read and _hash_seed(mixture) in (None, _hash_seed(run)) and _around(run) == _around(around):
+                return run
+        return None
+
+    def _collect(self) -> dict[str, list[RunRecord]]:
+        found: dict[str, list[RunRecord]] = {}
+        for light in self._store.find(f"experiment == {self._experiment!r} and why != none"):
+            if light.why is None or light.why.uid == self._uid or light.status not in (Status.COMPLETED, Status.FAILED):
+                continue
+            run = self._store.get(light.uid)
+            if not run.damage and not run.losses:
+                found.setdefault(_given(run), []).append(run)
+        return found
+
+
+def _given(record: RunRecord) -> str:
+    files = sorted((file.path, file.sha256) for file in record.source.files)
+    command = [record.command.entry, record.command.function, record.command.options, record.command.target]
+    given = [command, files, encode(record.config), record.seed]
+    return hashlib.sha256(serial.dumps(given).encode()).hexdigest()
+
+
+def _around(record: RunRecord) -> object:
+    facts = record.environment
+    if facts is None:
+        return None
+    variables = {name: value for name, value in facts.variables.items() if name != "PYTHONHASHSEED"}
+    return facts.implementation, facts.python, facts.packages, variables, facts.threads
+
+
+def _hash_seed(record: RunRecord) -> str | None:
+    """Return the hash seed that somebody gave; one that was drawn is another each time."""
+    known = record.seeds.hash_randomization if record.seeds is not None else ""
+    return known if known.isdigit() else None

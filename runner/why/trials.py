@@ -1,0 +1,258 @@
+"""Mixtures of two records, run: each is a run like any other, and none is run twice."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from statistics import fmean
+from typing import Any
+
+from anew.runner.dataclass import dataclass
+from anew.runner.errors import EXIT_SIGNAL, AnewError, StoreError
+from anew.runner.records import RunRecord, Status, WhyMembership
+from anew.runner.relaunch.sandbox import sandbox
+from anew.runner.rerun.again import Again
+from anew.runner.rerun.options import RerunOptions
+from anew.runner.store.folder import FolderStore
+from anew.runner.why.deltas import Delta
+from anew.runner.why.draft import Draft
+from anew.runner.why.isolate import Deltas, Outcome
+from anew.runner.why.measure import Scale, Yardstick, is_number
+from anew.runner.why.reuse import Earlier
+from anew.runner.wording import in_a_line, short
+
+
+class BudgetSpentError(Exception):
+    """As many runs as were allowed have been started."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """
+    What came of a mixture.
+
+    Attributes:
+        taken: Which differences it had of the bad run.
+        runs: The numbers of its runs, one for each seed.
+        values: What each came to.
+        ended_well: Whether all of them completed.
+        value: Of numbers the mean; of anything else that of the first run.
+        why_not: Why it did not run, in a sentence; empty when it did.
+    """
+
+    taken: Deltas
+    runs: tuple[int, ...] = ()
+    values: tuple[Any, ...] = ()
+    ended_well: bool = False
+    value: Any = None
+    why_not: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """
+    How trials are run.
+
+    Attributes:
+        env: "recorded" where packages or the Python are among the differences; else "current".
+        seeds: The root seeds that each mixture is run with; none for the one on record.
+        timeout_s: After how long a trial is cut off; None for never.
+        most: How many runs may be started; None for no end.
+        at_once: How many at a time.
+    """
+
+    env: str = "current"
+    seeds: tuple[int, ...] = ()
+    timeout_s: float | None = None
+    most: int | None = None
+    at_once: int = 1
+
+
+class Trials:
+    """
+    Runs mixtures and remembers what came of them. To be asked in one thread; it runs several at once in others.
+
+    Attributes:
+        scale: By what outcomes are told; another one as soon as the ends, or a first cause, are known.
+        known: What was tried.
+        started: How many runs were.
+        left: The differences that were last in question.
+    """
+
+    def __init__(
+        self,
+        store: FolderStore,
+        ends: tuple[RunRecord, RunRecord],
+        deltas: Sequence[Delta],
+        yardstick: Yardstick,
+        scale: Scale,
+        setting: Setting,
+        membership: tuple[int, str],
+        tell: Callable[[str], object],
+    ) -> None:
+        self.scale, self.known, self.started = scale, dict[Deltas, Tried](), 0
+        self.at_once = setting.at_once
+        self.left: Deltas = frozenset(delta.n for delta in deltas)
+        self._store, self._ends, self._yardstick = store, ends, yardstick
+        self._deltas = {delta.n: delta for delta in deltas}
+        self._setting, self._membership, self._tell = setting, membership, tell
+        self._earlier = Earlier(store, ends[0].experiment, membership[1])
+        # a trial of today's: in such surroundings others would run, too
+        self._around: RunRecord | None = None
+        self._lock = threading.Lock()
+
+    # --- what is asked --------------------------------------------------------------------------------------------
+
+    def outcome(self, taken: Deltas) -> Outcome:
+        """Return what comes of the good run with these differences. Raises as `tried`."""
+        tried = self.tried(taken)
+        return self.scale.outcome(tried.ended_well, tried.value)
+
+    def tried(self, taken: Deltas) -> Tried:
+        """
+        Return what came of a mixture; it is run if it was not.
+
+        Raises:
+            BudgetSpentError: No run may be started any more.
+            StoreError: It cannot be laid out or recorded.
+            KeyboardInterrupt, SystemExit: It was stopped by a signal that this process got.
+        """
+        if taken not in self.known:
+            self.remember(self._tried(taken))
+        return self.known[taken]
+
+    def try_all(self, several: Sequence[Deltas]) -> None:
+        """Try mixtures at once; with one at a time they wait until they are asked for."""
+        new = list(dict.fromkeys(each for each in several if each not in self.known))
+        if self.at_once == 1 or len(new) < 2:
+            return
+        with ThreadPoolExecutor(self.at_once) as pool:
+            for tried in pool.map(self._tried, new):
+                self.remember(tried)
+
+    def narrowed(self, left: Deltas) -> None:
+        """Keep in mind which differences are in question, and say how many."""
+        if left != self.left:
+            self.left = left
+            most = (len(left) - 1).bit_length()
+            self._tell(f"{len(left)} differences are left; at most {most} more trials where one of them is guilty")
+
+    def remember(self, tried: Tried) -> None:
+        """Take note of what came of a mixture."""
+        self.known[tried.taken] = tried
+
+    def take_up(self, records: Iterable[RunRecord]) -> None:
+        """Remember runs that an earlier attempt at the same search has left."""
+        found: dict[Deltas, list[RunRecord]] = {}
+        for record in records:
+            if record.why is not None and record.status is not Status.INTERRUPTED and record.status.final:
+                found.setdefault(frozenset(record.why.deltas), []).append(record)
+        wanted = max(len(self._setting.seeds), 1)
+        for taken, runs in found.items():
+            ordered = sorted(runs, key=lambda run: run.id or 0)[:wanted]
+            if len(ordered) == wanted:
+                self.remember(self._judged(taken, ordered))
+
+    # --- one mixture ----------------------------------------------------------------------------------------------
+
+    def _tried(self, taken: Deltas) -> Tried:
+        changes: list[tuple[str, ...]] = [(f"anew.seed={seed}",) for seed in self._setting.seeds] or [()]
+        runs: list[RunRecord] = []
+        for change in changes:
+            run = self._run(taken, change)
+            if isinstance(run, str):
+                tried = Tried(taken=taken, runs=tuple(each.id or 0 for each in runs), why_not=run)
+                self._tell(f"{self.described(taken)}: could not be run: {run}")
+                return tried
+            runs.append(run)
+        tried = self._judged(taken, runs)
+        self._say(tried)
+        return tried
+
+    def _judged(self, taken: Deltas, runs: Sequence[RunRecord]) -> Tried:
+        values = tuple(self._yardstick.of(run) for run in runs)
+        numbers = [float(value) for value in values if is_number(value)]
+        return Tried(
+            taken=taken,
+            runs=tuple(run.id or 0 for run in runs),
+            values=values,
+            ended_well=all(run.status is Status.COMPLETED for run in runs),
+            value=fmean(numbers) if len(values) > 1 and len(numbers) == len(values) else values[0],
+        )
+
+    def _run(self, taken: Deltas, changes: tuple[str, ...]) -> RunRecord | str:
+        """Run a mixture; return its record, or why there is none."""
+        good, bad = self._ends
+        draft = Draft(good, bad)
+        for number in sorted(taken):
+            self._deltas[number].apply(draft)
+        mixture = draft.record(self._store.objects.put_bytes)
+        if not changes and self._around is not None and (run := self._earlier.same_as(mixture, self._around)):
+            return run
+        self._spend()
+        number, uid = self._membership
+        again = Again(
+            self._store,
+            mixture,
+            changes,
+            RerunOptions(env=self._setting.env),
+            _silent,
+            WhyMembership(id=number, uid=uid, deltas=tuple(sorted(taken))),
+        )
+        try:
+            with sandbox(False, _silent) as place:
+                again.prepare(place.folder)
+                report = again.run(place, subprocess.DEVNULL, subprocess.DEVNULL, self._setting.timeout_s)
+                new = again.wait_for_end(report.number)
+                again.keep_written(new)
+        except StoreError:
+            raise  # no mixture would fare better
+        except AnewError as error:
+            return in_a_line(error)
+        if again.stopped == "SIGINT":
+            raise KeyboardInterrupt
+        if again.stopped is not None:
+            raise SystemExit(EXIT_SIGNAL + signal.Signals[again.stopped])
+        if self._setting.env == "current":
+            self._around = new
+        return new
+
+    def _spend(self) -> None:
+        with self._lock:
+            if self._setting.most is not None and self.started >= self._setting.most:
+                raise BudgetSpentError
+            self.started += 1
+
+    def _say(self, tried: Tried) -> None:
+        outcome = self.scale.outcome(tried.ended_well, tried.value)
+        runs = ", ".join(map(str, tried.runs))
+        self._tell(f"{self.described(tried.taken)}: {outcome} ({shown(tried.value)}), run {runs}")
+
+    def described(self, taken: Deltas) -> str:
+        """Return a mixture in words: "42 with config.lr and models.py:40 of 57"."""
+        good, bad = self._ends
+        return mixture_in_words(
+            good.id or 0, bad.id or 0, [self._deltas[each].what for each in sorted(taken)], len(self._deltas)
+        )
+
+
+def mixture_in_words(good: int, bad: int, names: Sequence[str], of: int) -> str:
+    """Return what a trial is made of."""
+    if not names:
+        return f"{good} as it was"
+    if len(names) == of:
+        return f"{good} with all {of} differences of {bad}"
+    some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{good} with {some} of {bad}"
+
+
+def shown(value: Any) -> str:
+    """Return what a run came to."""
+    return short(value) if value is not None else "nothing"
+
+
+def _silent(text: str) -> None:
+    """Say nothing: a trial's own output is on record."""
