@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from anew.runner.attached.aims import direction_of
-from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
+from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json, saved_filter
 from anew.runner.cli.list import chosen, print_runs
 from anew.runner.cli.render import remark, remark_damage, say
-from anew.runner.cli.views import saved_filter
 from anew.runner.errors import FilterError
 from anew.runner.format.serial import record_to_json
 from anew.runner.query.doubts import doubtful_names

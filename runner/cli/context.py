@@ -90,6 +90,22 @@ def command(name: str, kind: type[click.Command] = click.Command) -> Callable[[C
     return decorate
 
 
+def names_of(text: str | None) -> list[str]:
+    """Return the names in a list as it is typed: `loss, config.lr`."""
+    return [name.strip() for name in text.split(",") if name.strip()] if text else []
+
+
+def how_of(as_json: bool, as_csv: bool, as_markdown: bool) -> str:
+    """Return in which form a table is printed; "" for people."""
+    return "json" if as_json else "csv" if as_csv else "markdown" if as_markdown else ""
+
+
+def saved_filter(store: RunStore) -> Callable[[str], str] | None:
+    """Return what gives the filter that a name stands for in a store; None where it keeps none."""
+    found: Callable[[str], str] | None = getattr(store, "saved_filter", None)
+    return found
+
+
 def print_json(value: Any) -> None:
     """Print one strict JSON value, as a line of ASCII."""
     sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
-from anew.runner.cli.list_groups import print_groups
+from anew.runner.cli.context import (
+    WholeNumber,
+    Workbench,
+    command,
+    how_of,
+    json_option,
+    names_of,
+    print_json,
+    saved_filter,
+)
 from anew.runner.cli.render import (
     VERDICT_STYLES,
     csv_rows,
@@ -22,9 +30,9 @@ from anew.runner.cli.render import (
     styled,
     table,
 )
-from anew.runner.cli.views import as_saved, how_of, names_of, save_view, saved_filter
 from anew.runner.contracts import RunStore
 from anew.runner.format.serial import record_to_json
+from anew.runner.lazy.modules import later
 from anew.runner.query.branches import branches
 from anew.runner.query.columns import MOST_INPUTS, MOST_METRICS, cells_of, shared_metrics, varying_inputs
 from anew.runner.query.doubts import doubtful_names, doubtful_values
@@ -33,6 +41,13 @@ from anew.runner.records import RunRecord
 from anew.runner.store.more import Beside
 from anew.runner.store.saved import View
 from anew.runner.wording import ago, duration
+
+if TYPE_CHECKING:
+    from anew.runner.cli import list_groups, views
+else:
+    # for those who ask for groups, or by a name
+    list_groups = later("anew.runner.cli.list_groups")
+    views = later("anew.runner.cli.views")
 
 _NEWEST = 50
 _FIRST_INPUTS = 4
@@ -87,13 +102,13 @@ def list_command(
     """
     text = " ".join(where)
     store = workbench.store
-    saved = as_saved(store, text) or View()
+    saved = (views.as_saved(store, text) if text.strip().startswith("@") else None) or View()
     sort, columns, by = sort or saved.sort or None, columns or ",".join(saved.columns) or None, by or saved.by or None
     if save is not None:
-        save_view(store, save, View(filter=text, sort=sort or "", by=by or "", columns=tuple(names_of(columns))))
+        views.save_view(store, save, View(filter=text, sort=sort or "", by=by or "", columns=tuple(names_of(columns))))
     question = parse_filter(text, saved_filter(store))
     if by is not None:
-        print_groups(store, text, sort, names_of(by), names_of(columns), how_of(as_json, as_csv, as_markdown))
+        list_groups.print_groups(store, text, sort, names_of(by), names_of(columns), how_of(as_json, as_csv, as_markdown))
         return
     most = limit if limit is not None else None if everything or as_json or as_csv or as_markdown else _NEWEST
     # one more than is shown tells whether there are more

@@ -14,22 +14,6 @@ from anew.runner.store.saved import View, Views
 _NAME = regexp(r"@([\w-]+)")
 
 
-def names_of(text: str | None) -> list[str]:
-    """Return the names in a list as it is typed: `loss, config.lr`."""
-    return [name.strip() for name in text.split(",") if name.strip()] if text else []
-
-
-def how_of(as_json: bool, as_csv: bool, as_markdown: bool) -> str:
-    """Return in which form a table is printed; "" for people."""
-    return "json" if as_json else "csv" if as_csv else "markdown" if as_markdown else ""
-
-
-def saved_filter(store: RunStore) -> Callable[[str], str] | None:
-    """Return what gives the filter that a name stands for in a store; None where it keeps none."""
-    found: Callable[[str], str] | None = getattr(store, "saved_filter", None)
-    return found
-
-
 def as_saved(store: RunStore, text: str) -> View | None:
     """Return what was saved, where a question is nothing but a name. Raises FilterError for a name that is none."""
     found = _NAME.fullmatch(text.strip())
