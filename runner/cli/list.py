@@ -108,7 +108,9 @@ def list_command(
         views.save_view(store, save, View(filter=text, sort=sort or "", by=by or "", columns=tuple(names_of(columns))))
     question = parse_filter(text, saved_filter(store))
     if by is not None:
-        list_groups.print_groups(store, text, sort, names_of(by), names_of(columns), how_of(as_json, as_csv, as_markdown))
+        list_groups.print_groups(
+            store, text, sort, names_of(by), names_of(columns), how_of(as_json, as_csv, as_markdown)
+        )
         return
     most = limit if limit is not None else None if everything or as_json or as_csv or as_markdown else _NEWEST
     # one more than is shown tells whether there are more
