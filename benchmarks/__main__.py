@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("startup", "log_call", "runs", "listing", "reading", "capture", "rerun", "observers", "sweeps")
+BENCHMARKS = ("startup", "log_call", "runs", "listing", "finding", "reading", "capture", "rerun", "observers", "sweeps")
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """
 Make a store of many finished runs, to measure or to try things on.
 
-    python -m benchmarks.filled_store FOLDER 10000
+    python -m benchmarks.filled_store FOLDER 10000 [--small]
 
 One run is really run; the others are that one with other parameters, written through the store as any run is. Nothing
 is synced: only reading is measured.
@@ -20,6 +20,7 @@ from unittest import mock
 from anew import Experiment, Run
 from anew.runner import events
 from anew.runner.format import ids
+from anew.runner.records import SourceFacts
 from anew.runner.store.folder import FolderStore
 
 experiment = Experiment("curve")
@@ -34,10 +35,12 @@ def curve(lr: float = 0.1, layers: int = 2, epochs: int = 20, *, run: Run) -> fl
     return (1 - lr) ** epochs / layers
 
 
-def fill(root: Path, count: int) -> None:
-    """Make *count* runs in a new store at *root*."""
+def fill(root: Path, count: int, *, small: bool = False) -> None:
+    """Make *count* runs in a new store at *root*; *small* ones have no source on record, as those of a lone script."""
     with tempfile.TemporaryDirectory() as place, mock.patch.object(os, "fsync"), mock.patch.object(os, "fdatasync"):
         record = curve.run("anew.source.exclude=[tests/*]", store=place)
+        if small:
+            record = replace(record, source=SourceFacts(root=record.source.root))
         first = FolderStore.open(Path(place))
         ended = next(event for event in first.events(1) if isinstance(event, events.RunEnded))
         journal = first.layout.run(1).journal("main")
@@ -52,4 +55,4 @@ def fill(root: Path, count: int) -> None:
 
 
 if __name__ == "__main__":
-    fill(Path(sys.argv[1]), int(sys.argv[2]))
+    fill(Path(sys.argv[1]), int(sys.argv[2]), small="--small" in sys.argv)

@@ -199,6 +199,19 @@ class RunStore(Protocol):
 class CuratedStore(RunStore, Protocol):
     """What `open_store` gives: runs to read, to get things back from and to curate. See `StoredRuns` for each."""
 
+    def table(
+        self,
+        where: str = "",
+        *,
+        sort: str | None = None,
+        limit: int | None = None,
+        columns: Sequence[str] | None = None,
+        points: Sequence[str] | None = None,
+        kind: str = "pandas",
+    ) -> Any:
+        """Return the runs as a table of pandas, Polars or Arrow, a row for each, or for each point of *points*."""
+        ...
+
     def artifact(self, ref: str | int, name: str) -> Path | bytes:
         """Return an artifact: a file where the store is a folder, else its content."""
         ...

@@ -185,6 +185,7 @@ def _program(store: Path) -> Path:
 
 
 SHOWN: dict[str, Callable[[Path], list[str]]] = {
+    "best": lambda store: ["best", "loss"],
     "check": lambda store: ["check"],
     "comment": lambda store: ["comment", "1", "why"],
     "compare": lambda store: ["compare", "1", "3"],

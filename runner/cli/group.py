@@ -18,6 +18,7 @@ _SECTIONS = {
     "Look": {
         "list": ("list", "Runs, newest first, with the keys that vary"),
         "show": ("show", "Everything known of a run"),
+        "best": ("best", "The runs with the best value of a metric"),
         "compare": ("compare", "Several runs side by side"),
         "diff": ("diff", "What differs between two runs"),
         "why": ("why", "Which difference made the difference"),

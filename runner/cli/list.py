@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from typing import Any
 
 import click
 
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
+from anew.runner.cli.list_groups import print_groups
 from anew.runner.cli.render import (
     VERDICT_STYLES,
     csv_rows,
+    markdown,
     plain_cell,
     remark,
     remark_damage,
@@ -19,6 +22,7 @@ from anew.runner.cli.render import (
     styled,
     table,
 )
+from anew.runner.cli.views import as_saved, how_of, names_of, save_view, saved_filter
 from anew.runner.contracts import RunStore
 from anew.runner.format.serial import record_to_json
 from anew.runner.query.branches import branches
@@ -26,10 +30,13 @@ from anew.runner.query.columns import MOST_INPUTS, MOST_METRICS, cells_of, share
 from anew.runner.query.doubts import doubtful_names, doubtful_values
 from anew.runner.query.filters import Filter, parse_filter, value_of
 from anew.runner.records import RunRecord
+from anew.runner.store.more import Beside
+from anew.runner.store.saved import View
 from anew.runner.wording import ago, duration
 
 _NEWEST = 50
 _FIRST_INPUTS = 4
+_TELLING = 1_000
 _SHOWN_ANYWAY = frozenset(
     {"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag", "verdict", "parent"}
 )
@@ -46,7 +53,10 @@ _SHOWN_ANYWAY = frozenset(
 )
 @click.option("--all", "everything", is_flag=True, help="All runs.")
 @click.option("--top", is_flag=True, help="Without the runs that were started in another one.")
+@click.option("--by", metavar="A,B", help="A row for each group of runs that are alike in these: mean, std, min, max.")
+@click.option("--save", metavar="NAME", help="Keep this question: it is asked again by @NAME.")
 @click.option("--csv", "as_csv", is_flag=True, help="All runs as CSV, values in full; columns as filters name them.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="As a table in Markdown.")
 @json_option
 def list_command(
     workbench: Workbench,
@@ -56,7 +66,10 @@ def list_command(
     limit: int | None,
     everything: bool,
     top: bool,
+    by: str | None,
+    save: str | None,
     as_csv: bool,
+    as_markdown: bool,
     as_json: bool,
 ) -> None:
     r"""
@@ -66,14 +79,23 @@ def list_command(
     FILTER compares names with values, such as
       anew list 'loss < 0.1 and config.model.name == mlp'
       anew list 'status == FAILED and started > 2d'
-    Names: a metric, config.KEY, status, experiment, tag, started, duration, result, id, note, host, seed, sweep,
-    parent (the run that it was started in), and of re-runs rerun_of and verdict.
-    Comparisons: < <= > >= == != ~ in, joined by and, or, not and parentheses.
+      anew list 'pkg.torch >= 2.1 and not has(config.dropout)' --by config.model
+    Names: a metric (loss, loss.min, loss.at(100)), config.KEY, status, experiment, tag, started, duration, result, id,
+    note, host, gpu, git.commit, pkg.NAME, input, artifact, seed, sweep, parent (the run that it was started in), and
+    of re-runs rerun_of and verdict.
+    Comparisons: < <= > >= == != ~ in, has(NAME), joined by and, or, not and parentheses.
     """
     text = " ".join(where)
-    question = parse_filter(text)
-    most = limit if limit is not None else None if everything or as_json or as_csv else _NEWEST
     store = workbench.store
+    saved = as_saved(store, text) or View()
+    sort, columns, by = sort or saved.sort or None, columns or ",".join(saved.columns) or None, by or saved.by or None
+    if save is not None:
+        save_view(store, save, View(filter=text, sort=sort or "", by=by or "", columns=tuple(names_of(columns))))
+    question = parse_filter(text, saved_filter(store))
+    if by is not None:
+        print_groups(store, text, sort, names_of(by), names_of(columns), how_of(as_json, as_csv, as_markdown))
+        return
+    most = limit if limit is not None else None if everything or as_json or as_csv or as_markdown else _NEWEST
     # one more than is shown tells whether there are more
     found = store.find(text, sort=sort, limit=None if most is None or top else most + 1)
     if top:
@@ -81,24 +103,27 @@ def list_command(
     records = found if most is None else found[:most]
     remark_damage(records, store.url)
     sorted_by = [sort.lstrip("-").strip()] if sort else []
-    wanted = [name.strip() for name in columns.split(",") if name.strip()] if columns else []
+    wanted = names_of(columns)
     if as_json:
         print_json([record_to_json(record, full=False) for record in records])
     elif as_csv:
-        _print_csv(records, wanted or _chosen(records, (*sorted_by, *question.names), in_full=True))
+        csv_rows(*_in_full(store, records, wanted or chosen(records, (*sorted_by, *question.names), in_full=True)))
+    elif as_markdown:
+        markdown(*_in_full(store, records, wanted or chosen(records, (*sorted_by, *question.names))))
     elif records:
-        _print(records, wanted or _chosen(records, (*sorted_by, *question.names)), is_tree=sort is None)
+        print_runs(store, records, wanted or chosen(records, (*sorted_by, *question.names)), is_tree=sort is None)
     elif not found:
         say(f"No runs{' that match' if text else ''} in {store.url}.")
-    if len(found) > len(records) and not (as_json or as_csv):
+    if len(found) > len(records) and not (as_json or as_csv or as_markdown):
         shown = f"The {'first' if sort else 'newest'} {len(records)}" if records else "There are runs, none is shown"
         say(styled(f"{shown}. For more: --limit N or --all", "dim"))
     _doubt(store, found, question, (*sorted_by, *wanted))
 
 
 def _doubt(store: RunStore, found: Sequence[RunRecord], question: Filter, names: Sequence[str]) -> None:
-    """Say what of a question is most likely mistyped, by the runs that it found; if none, by all there are."""
-    records = found or store.find()
+    """Say what of a question is most likely mistyped, by the runs that it found; if none, by the newest there are."""
+    # the newest tell what there is; of all of them one need not know
+    records = found or store.find(limit=_TELLING)
     ordered = [each for each in question.comparisons if each.operator != "=="]
     asked = question.names if not found else ()
     for doubt in doubtful_names(records, (*asked, *names)) if records else ():
@@ -107,10 +132,14 @@ def _doubt(store: RunStore, found: Sequence[RunRecord], question: Filter, names:
         remark(doubt)
 
 
-def _print_csv(records: Sequence[RunRecord], chosen: Sequence[str]) -> None:
+def _in_full(
+    store: RunStore, records: Sequence[RunRecord], columns: Sequence[str]
+) -> tuple[list[str], Iterator[list[Any]]]:
+    """Return a header and rows with all that is asked for, each value in full."""
     within = ["parent"] if any(record.parent for record in records) else []
-    names = [*dict.fromkeys(("id", *within, "started", "experiment", "status", "duration", *chosen))]
-    csv_rows(names, ([plain_cell(value_of(record, name)) for name in names] for record in records))
+    names = [*dict.fromkeys(("id", *within, "started", "experiment", "status", "duration", *columns))]
+    more = Beside(store)
+    return names, ([plain_cell(value_of(record, name, more)) for name in names] for record in records)
 
 
 def _without_children(store: RunStore, found: Sequence[RunRecord]) -> list[RunRecord]:
@@ -121,7 +150,8 @@ def _without_children(store: RunStore, found: Sequence[RunRecord]) -> list[RunRe
     return [record for record in found if record.parent is None or record.parent.uid not in there]
 
 
-def _print(records: Sequence[RunRecord], chosen: Sequence[str], *, is_tree: bool) -> None:
+def print_runs(store: RunStore, records: Sequence[RunRecord], columns: Sequence[str], *, is_tree: bool) -> None:
+    """Print a line for each run; as a tree, each below the run that it was started in."""
     rows_of = branches(records) if is_tree else [("", record) for record in records]
     names = [f"{branch}{record.id}" for branch, record in rows_of]
     records = [record for _, record in rows_of]
@@ -131,7 +161,7 @@ def _print(records: Sequence[RunRecord], chosen: Sequence[str], *, is_tree: bool
     several = len({record.experiment for record in records}) > 1
     repeated = any(record.rerun_of is not None for record in records)
     again = ["again"] if repeated else []
-    within = ["in"] if any(strays) and "parent" not in chosen else []
+    within = ["in"] if any(strays) and "parent" not in columns else []
     header = [
         "run",
         *within,
@@ -140,10 +170,11 @@ def _print(records: Sequence[RunRecord], chosen: Sequence[str], *, is_tree: bool
         *again,
         "status",
         "took",
-        *map(_heading, chosen),
+        *map(_heading, columns),
     ]
     rows, styles = [], []
-    columns = [cells_of(records, name) for name in chosen]
+    more = Beside(store)
+    texts = [cells_of(records, name, more) for name in columns]
     for number, record in enumerate(records):
         took = duration(
             record.duration_s if record.duration_s is not None else max((now - record.started_at).total_seconds(), 0)
@@ -155,10 +186,10 @@ def _print(records: Sequence[RunRecord], chosen: Sequence[str], *, is_tree: bool
             *([record.experiment] if several else []),
         ]
         row += [*([_again(record)] if repeated else []), record.state, took]
-        row += [column[number] for column in columns]
+        row += [column[number] for column in texts]
         rows.append(row)
         styles.append([_style(record, text) for text in row])
-    table(header, rows, keep=len(header) - len(chosen), widest=30, styles=styles)
+    table(header, rows, keep=len(header) - len(columns), widest=30, styles=styles)
 
 
 def _parent(record: RunRecord) -> str:
@@ -184,7 +215,7 @@ def _style(record: RunRecord, text: str) -> str | None:
     return None
 
 
-def _chosen(records: Sequence[RunRecord], asked: Sequence[str], *, in_full: bool = False) -> list[str]:
+def chosen(records: Sequence[RunRecord], asked: Sequence[str], *, in_full: bool = False) -> list[str]:
     """Return what was asked about, and the columns that tell these runs apart, the most telling first."""
     inputs = varying_inputs(records, None if in_full else MOST_INPUTS)
     metrics = shared_metrics(records, None if in_full else MOST_METRICS)

@@ -26,6 +26,7 @@ from anew.runner.wording import exact, printable
 if TYPE_CHECKING:
     import csv
     import shutil
+    from re import Match
 else:
     csv = later("csv")
     shutil = later("shutil")
@@ -58,6 +59,7 @@ _STYLE = regexp(rf"{_MARK}(\d+);")
 # what a spreadsheet takes for the beginning of a formula
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MOST_DAMAGED = 5
+_MARKUP = regexp(r"[\\|`*_<>\[\]]")
 
 
 def on_terminal() -> bool:
@@ -127,6 +129,17 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return printable(f"'{value}" if value.startswith(_FORMULA) else value)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table in Markdown; what would end a cell or begin a tag is escaped."""
+    for line in (header, ["---"] * len(header), *rows):
+        texts = ("" if value is None else printable(str(value)) for value in line)
+        say(f"| {' | '.join(_MARKUP.sub(_escaped, text) for text in texts)} |")
+
+
+def _escaped(found: Match[str]) -> str:
+    return f"\\{found[0]}"
 
 
 def plain_cell(value: Any) -> Any:

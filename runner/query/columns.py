@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from anew.runner.format.values import exact_form
-from anew.runner.query.names import FIELD_NAMES, value_of
+from anew.runner.query.names import FIELD_NAMES, More, places, value_of
 from anew.runner.query.tabular import flatten
 from anew.runner.records import RunRecord
 from anew.runner.wording import closest, exact, short
@@ -53,13 +53,13 @@ def _differs(values: Iterable[Any]) -> bool:
     return len({exact_form(value) for value in values}) > 1
 
 
-def cells_of(records: Sequence[RunRecord], name: str) -> list[str]:
+def cells_of(records: Sequence[RunRecord], name: str, more: More | None = None) -> list[str]:
     """
     Return what *name* is for each of *records*, in little space.
 
     Of what was put in, values that differ have texts that differ: in full, where they would be the same for want of it.
     """
-    values = [value_of(record, name) for record in records]
+    values = [value_of(record, name, more) for record in records]
     return apart(values) if name.startswith(("config.", "choices.")) else [short(value) for value in values]
 
 
@@ -86,9 +86,14 @@ def shared_metrics(records: Iterable[RunRecord], most: int | None = MOST_METRICS
     return sorted(counts, key=lambda name: -counts[name])[:most]
 
 
+def _is_beside(name: str) -> bool:
+    """Whether a name means what records do not tell."""
+    return all(each.part in ("package", "field") for each in places(name)[-1:])
+
+
 def strangers(records: Sequence[RunRecord], names: Iterable[str]) -> dict[str, str | None]:
     """Return those of *names* that none of *records* has, each with the name most like it that one has."""
-    asked = [name for name in dict.fromkeys(names) if name not in FIELD_NAMES]
+    asked = [name for name in dict.fromkeys(names) if name not in FIELD_NAMES and not _is_beside(name)]
     unknown = [name for name in asked if all(value_of(record, name) is None for record in records)]
     if not unknown:
         return {}

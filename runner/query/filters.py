@@ -5,8 +5,8 @@ Names: a metric's name (its last value; `loss.min`, `loss.at(100)` and the like)
 else one of what `names` lists; `config.KEY`, `metric.NAME`, `run.NAME` where one could be taken for the other.
 Comparisons: `< <= > >= == != ~ in`, `not in`, `has(NAME)`; `~` searches a regular expression, without regard to case.
 Words: `and`, `or`, `not`, parentheses. Values: numbers, `true`, `false`, `none`, quoted or bare words, lists `[a, b]`.
-For times: dates such as `2026-11-01`, local unless they say otherwise, `today`, and ages such as `2h` (two hours ago; s,
-m, h, d, w). For durations: seconds, or `2h` again.
+For times: dates such as `2026-11-01`, local unless they say otherwise, `today`, and ages such as `2h` (two hours ago;
+s, m, h, d, w). For durations: seconds, or `2h` again.
 
 A value is read as the kind of thing it is compared with; texts are equal without regard to case, and a quoted value is
 always a text. A list, such as the tags, equals each of its items, and a list with the same items. What a run lacks, or
@@ -17,6 +17,7 @@ cannot be compared, matches nothing but `!=` and `not in`. Nothing is ever evalu
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from anew.runner.dataclass import dataclass
@@ -42,7 +43,7 @@ from anew.runner.query.tree import (
     passes,
 )
 from anew.runner.records import PRUNED, RunRecord, Status
-from anew.runner.wording import closest
+from anew.runner.wording import closest, in_a_line
 
 if TYPE_CHECKING:
     import difflib
@@ -57,6 +58,8 @@ _OPERATORS = ("<", "<=", ">", ">=", "==", "!=", "~", "in", "not in")
 _DEEPEST = 50
 _LONGEST = 50_000
 _LONGEST_PATTERN = 1000
+_MOST_WITHIN = 8
+Saved = Callable[[str], str]
 # names whose values are among few words; TIMEOUT is Sacred's, and another word of another program is quoted
 _WORDS = {
     "status": (*Status.__members__, PRUNED, "TIMEOUT"),
@@ -85,9 +88,14 @@ class Filter:
         return tuple(each.name for each in self.comparisons)
 
 
-def parse_filter(text: str) -> Filter:
+def parse_filter(text: str, saved: Saved | None = None, *, within: tuple[str, ...] = ()) -> Filter:
     """
     Read a filter; the empty one matches every run.
+
+    Args:
+        text: As typed.
+        saved: Gives the filter that was saved under a name, which `@name` stands for; raises FilterError.
+        within: The names that it is part of.
 
     Raises:
         FilterError: The text is no filter; the message shows where and says what would be right.
@@ -96,7 +104,7 @@ def parse_filter(text: str) -> Filter:
         return Filter(text, EVERYTHING)
     if len(text) > _LONGEST:
         raise FilterError(f"The filter has {len(text):,} letters; {_LONGEST:,} are read. To name many runs, tag them.")
-    parser = _Parser(text)
+    parser = _Parser(text, saved, within)
     tree = parser.alternatives()
     if parser.kind != "end":
         raise parser.error("expected 'and', 'or' or the end")
@@ -106,8 +114,10 @@ def parse_filter(text: str) -> Filter:
 class _Parser:
     """Recursive descent; one token ahead."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, saved: Saved | None, within: tuple[str, ...]) -> None:
         self._text = text
+        self._saved = saved
+        self._within = within
         self._at = 0
         self._start = 0
         self._depth = 0
@@ -172,6 +182,8 @@ class _Parser:
         return tree
 
     def _comparison(self) -> Tree:
+        if self.kind == "word" and self.token.startswith("@"):
+            return self._named()
         asks_has = self.kind == "word" and self.token.lower() == "has" and self._text[self._at :].lstrip()[:1] == "("
         if asks_has:
             self._advance()
@@ -194,6 +206,21 @@ class _Parser:
         self._check_value(name)
         literal = self._literal(name, operator)
         return Not(Compare(name, "==", literal)) if operator == "!=" else Compare(name, operator, literal)
+
+    def _named(self) -> Tree:
+        """Read what stands for a filter that has a name."""
+        name = self.token[1:]
+        if self._saved is None:
+            raise self.error("nothing is saved under a name here; write out what it stands for")
+        if name in self._within or len(self._within) >= _MOST_WITHIN:
+            raise self.error(f"@{name} is part of itself, or of too many others")
+        try:
+            found = parse_filter(self._saved(name), self._saved, within=(*self._within, name))
+        except FilterError as error:
+            raise self.error(in_a_line(error, 300)) from None
+        self.comparisons += found.comparisons
+        self._advance()
+        return found.tree
 
     def _name(self) -> str:
         if self.kind not in ("word", "quoted") or self._is("and", "or", "in"):
@@ -249,7 +276,8 @@ class _Parser:
         text = self._value()
         if name in TIMES and text.lower() not in ("none", "null") and moment(text) is None:
             raise self.error(
-                "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30', today, or 2h for two hours ago"
+                "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30', today, or 2h for two "
+                "hours ago"
             )
         if self.kind != "quoted" and text.lower() not in map(str.lower, _WORDS.get(name, (text,))):
             raise self.error(f"there is no {name} {text!r}; there are: {', '.join(_WORDS[name])}")

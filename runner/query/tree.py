@@ -126,8 +126,8 @@ class AnyOf:
     parts: tuple[Tree, ...]
 
 
-Leaf = Union[Compare, Search, SameList, Has]
-Tree = Union[Leaf, Not, All, AnyOf]
+Leaf = Union[Compare, Search, SameList, Has]  # noqa: UP007  # read as it is by Python 3.10
+Tree = Union[Leaf, Not, All, AnyOf]  # noqa: UP007
 EVERYTHING = All()
 
 

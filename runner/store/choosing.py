@@ -23,7 +23,8 @@ _SWEEP = regexp(r"sweep:([0-9A-Za-z]+)")
 _TAG = regexp(r"tag:(.+)", re.DOTALL)
 # no filter is without one of these
 _OF_FILTERS = regexp(r"[<>=~\s]")
-_COMPARING = regexp(r"==|!=|[<>~]|\sin\s")
+_COMPARING = regexp(r"==|!=|[<>~]|\sin\s|^@|^has\(")
+_HAS = regexp(r"has\(")
 
 
 class Choosable(Protocol):
@@ -144,7 +145,19 @@ def _test(store: Choosable, given: str) -> Test | None:
     if (sweep := _sweep(word)) is not None:
         called = _newest_sweep(store) if sweep == "last" else sweep
         return lambda record: called is not None and is_of_sweep(record, called)
-    return parse_filter(word).matches if _reference(given) is None and _OF_FILTERS.search(word) else None
+    if _reference(given) is not None or not _is_filter(word):
+        return None
+    return parse_filter(word, _saved(store)).matches
+
+
+def _is_filter(word: str) -> bool:
+    return _OF_FILTERS.search(word) is not None or word.startswith("@") or _HAS.match(word) is not None
+
+
+def _saved(store: Choosable) -> Callable[[str], str] | None:
+    """Return what gives the filter that was saved under a name, where some are."""
+    found: Callable[[str], str] | None = getattr(store, "saved_filter", None)
+    return found
 
 
 def _sweep(word: str) -> int | str | None:
@@ -180,12 +193,11 @@ def _called(store: Choosable, word: str) -> list[int]:
 
 def _several(store: Choosable, word: str, test: Test, among: Test | None) -> list[int]:
     """Return the runs that pass, ascending. Raises RunNotFoundError; FilterError for names that no run has."""
-    records = store.find()
-    if _OF_FILTERS.search(word.strip()) and not _TAG.fullmatch(word.strip()):
-        # `statu != FAILED` would be true of every run
-        for name, near in strangers(records, parse_filter(word).names).items() if records else ():
-            hint = f" Did you mean {near!r}?" if near else ""
-            raise FilterError(f"No run in {store.url} has {name!r}, which {word!r} asks for.{hint}", name=name)
+    is_filter = _is_filter(word.strip()) and not _TAG.fullmatch(word.strip())
+    records = store.find(word) if is_filter else store.find()
+    if is_filter:
+        _refuse_strangers(store, word, records)
+        test = _any
     if _RANGE.fullmatch(word.strip()):
         among = None  # each of its numbers is meant
     meant = [record for record in records if test(record) and (among is None or among(record))]
@@ -195,6 +207,21 @@ def _several(store: Choosable, word: str, test: Test, among: Test | None) -> lis
     if not found:
         raise RunNotFoundError(_none(store.url, word.strip()), ref=word, store=store.url)
     return found
+
+
+def _any(record: RunRecord) -> bool:
+    return True
+
+
+def _refuse_strangers(store: Choosable, word: str, found: Sequence[RunRecord]) -> None:
+    """Raise FilterError for names that no run has: `statu != FAILED` would be true of every run."""
+    names = parse_filter(word, _saved(store)).names
+    if found and not strangers(found, names):
+        return
+    records = store.find()
+    for name, near in strangers(records, names).items() if records else ():
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise FilterError(f"No run in {store.url} has {name!r}, which {word!r} asks for.{hint}", name=name)
 
 
 def _none(url: str, word: str) -> str:

@@ -348,8 +348,8 @@ class FolderStore(RunFolders):
 
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
         """Return the runs that match, out of the index where there are many."""
-        tree = parse_filter(where).tree
-        if (tree == EVERYTHING and sort is None) or len(os.listdir(self.root)) <= FEW:
+        tree = parse_filter(where, self.saved_filter).tree
+        if (tree == EVERYTHING and sort is None) or len(self._index.present()) <= FEW:
             return super()._found(where, sort, limit)
         related, more = Related(self), Beside(self)
         asked = Asked(

@@ -9,13 +9,15 @@ what it has written since is read. Every row has its checksum: what is odd is re
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.format import light
 from anew.runner.format.ids import is_number
 from anew.runner.lazy.modules import later
@@ -35,7 +37,30 @@ else:
 _FIRST, _AT_A_TIME = 64, 512
 # of so many runs the rows are held in memory, some 5 KB each
 _MOST_HELD = 1_000
+# some file systems count whole seconds
+_YOUNG_NS = 2 * 10**9
+_NONE: Mapping[int, Row] = {}
 Reader = Callable[[int, "Progress | None"], "tuple[RunRecord | None, Progress | None]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """
+    What was known after a look at all runs, so that the next one has hardly to look.
+
+    Attributes:
+        numbers: What there was.
+        marker: What the store's marker said.
+        file: Which file the index was.
+        unsettled: The runs that may still be written to.
+        sampled_at: When some others were looked at, by the clock that only goes forward.
+    """
+
+    numbers: frozenset[int]
+    marker: str
+    file: str
+    unsettled: tuple[int, ...]
+    sampled_at: float
 
 
 class Index:
@@ -48,12 +73,18 @@ class Index:
     Args:
         path: The file.
         runs: The folder that the runs' folders are in.
+
+    Attributes:
+        file: The file.
+        seen: What was known after the last look at all runs.
     """
 
     def __init__(self, path: Path, runs: Path) -> None:
         self.file = IndexFile(path)
         self._runs = runs
         self._held: dict[int, Row] = {}
+        self._present: tuple[int, frozenset[int]] = (0, frozenset())
+        self.seen: Seen | None = None
 
     def numbers(self) -> list[int]:
         """Return the numbers of all run folders, newest first."""
@@ -61,6 +92,15 @@ class Index:
             return sorted(
                 (int(entry.name) for entry in entries if is_number(entry.name) and _is_folder(entry)), reverse=True
             )
+
+    def present(self) -> frozenset[int]:
+        """Return the numbers of all that may be a run folder; listed anew when the folder that they are in changes."""
+        changed = os.stat(self._runs).st_mtime_ns
+        before = self._present
+        if before[0] != changed or changed > time.time_ns() - _YOUNG_NS:
+            before = changed, frozenset(int(name) for name in os.listdir(self._runs) if is_number(name))
+            self._present = before
+        return before[1]
 
     def runs(self, numbers: Iterable[int], read: Reader) -> Generator[StoredRun, None, None]:
         """
@@ -72,15 +112,17 @@ class Index:
         """
         wanted = list(numbers)
         with closing(Look(self.file)) as look:
-            for number, found in self.rows(look, wanted, read):
+            for number, found in self.rows(look, wanted, read, self._held):
                 yield StoredRun(number, found.record if isinstance(found, Row) else found)
 
-    def rows(self, look: Look, wanted: Sequence[int], read: Reader) -> Iterator[tuple[int, Row | RunRecord]]:
-        """Yield what `runs` does; in place of a record that is in the index its row."""
+    def rows(
+        self, look: Look, wanted: Sequence[int], read: Reader, held: Mapping[int, Row] = _NONE
+    ) -> Iterator[tuple[int, Row | RunRecord]]:
+        """Yield what `runs` does; in place of a record that is in the file, or *held*, its row."""
         for position, number in enumerate(wanted):
-            row: Row | RunRecord | None = self._held.get(number)
+            row: Row | RunRecord | None = held.get(number)
             if not isinstance(row, Row) or not row.stamp.holds(f"{self._runs}/{number}"):
-                row = self._read(number, look.row(wanted, position, self._held), read, look)
+                row = self._read(number, look.row(wanted, position, held), read, look)
             if row is not None:
                 yield number, row
 

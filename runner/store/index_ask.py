@@ -9,20 +9,20 @@ the like.
 
 from __future__ import annotations
 
-import os
 import random
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from anew.runner.format.ids import is_number
 from anew.runner.query.names import MISSING, More, Place, Version, of_points
 from anew.runner.query.sorting import sort_records
 from anew.runner.query.tree import Tree, passes
 from anew.runner.records import RunRecord
-from anew.runner.store.index import Index, Reader
+from anew.runner.store.index import Index, Reader, Seen
 from anew.runner.store.index_facts import PARTS
 from anew.runner.store.index_file import ODD
 from anew.runner.store.index_look import AT_A_TIME, Look, Row
@@ -32,7 +32,7 @@ from anew.runner.store.stamps import Stamp
 
 # of so many runs each is looked at
 FEW = 1_000
-_SAMPLE = 100
+_SAMPLE, _SAMPLED_S = 100, 1.0
 _MARKER = "changed"
 
 
@@ -77,11 +77,13 @@ class Asked:
             with closing(Look(self._index.file)) as look:
                 found = self._answered(look, tree, sort, limit)
                 return None if look.doubted else found
-        except ODD:
+        except ODD as error:
+            if not isinstance(error, (sqlite3.OperationalError, sqlite3.NotSupportedError)):
+                self._index.forget()  # it is damaged, and not only too busy, or asked too much
             return None
 
     def _answered(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> list[RunRecord] | None:
-        numbers = {int(name) for name in os.listdir(self._folder) if is_number(name)}
+        numbers = self._index.present()
         others = dict(self._brought_up_to_date(look, numbers))
         self._derive(look, derived(tree, sort))
         question = Question(look.database, self._here)
@@ -107,36 +109,44 @@ class Asked:
 
     # --- what is new ------------------------------------------------------------------------------------------------
 
-    def _brought_up_to_date(self, look: Look, numbers: set[int]) -> Iterator[tuple[int, RunRecord]]:
+    def _brought_up_to_date(self, look: Look, numbers: frozenset[int]) -> Iterator[tuple[int, RunRecord]]:
         """Have the index know all that has ended; yield what is not in there: runs that go on, or cannot be written."""
         database = look.database
-        marker = read_marker(self._folder)
-        before = database.execute("SELECT value FROM state WHERE name = ?", (_MARKER,)).fetchone()
-        known: dict[int, int] = dict(database.execute("SELECT run, settled FROM known").fetchall())
-        suspects = [number for number in numbers if not known.get(number)]
-        if before is None or before[0] != marker:
-            suspects = self._changed(look, numbers, known)
-        elif len(known) > _SAMPLE:
+        marker, seen = read_marker(self._folder), self._index.seen
+        [(file,)] = database.execute("SELECT value FROM state WHERE name = 'file'")
+        if seen is not None and (seen.numbers, seen.marker, seen.file) == (numbers, marker, file):
+            known: Mapping[int, int] = dict.fromkeys(seen.unsettled, 0)
+            suspects, gone, is_marked, sampled_at = [*seen.unsettled], set[int](), True, seen.sampled_at
+        else:
+            before = database.execute("SELECT value FROM state WHERE name = ?", (_MARKER,)).fetchone()
+            is_marked, sampled_at = before is not None and before[0] == marker, 0.0
+            known = dict(database.execute("SELECT run, settled FROM known").fetchall())
+            unknown = [number for number in numbers if not known.get(number)]
+            suspects, gone = unknown if is_marked else self._changed(look, numbers, known), known.keys() - numbers
+        if is_marked and time.monotonic() - sampled_at > _SAMPLED_S:
             # what was done to a run by others than us shows sooner or later
-            first = random.randrange(len(known))
-            suspects += [*known][first : first + _SAMPLE]
-        suspects = sorted({number for number in suspects if number in numbers}, reverse=True)
-        for number, row in self._index.rows(look, suspects, self._read):
+            sampled_at = time.monotonic()
+            suspects += random.sample([*numbers], min(_SAMPLE, len(numbers)))
+        unsettled = {*suspects} & numbers  # a number that is claimed is no run yet, and soon may be one
+        for number, row in self._index.rows(look, sorted(unsettled, reverse=True), self._read):
             if not isinstance(row, Row):
                 yield number, row
-            elif known.get(number) == 0 and row.stamp.is_settled:
-                look.note(row)
+            elif row.stamp.is_settled:
+                unsettled.discard(number)
+                if known.get(number) == 0:
+                    look.note(row)
         look.write()
         yield from ((row.number, row.record) for row in look.unwritten)
-        gone = known.keys() - numbers
-        with suppress(*ODD), database:
-            if gone or before is None or before[0] != marker:
+        if gone or not is_marked:
+            with suppress(*ODD), database:
                 database.execute("BEGIN IMMEDIATE")
                 look.forget_facts(gone)
                 if not look.unwritten:
                     database.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (_MARKER, marker))
+        is_whole = not (look.doubted or look.unwritten)
+        self._index.seen = Seen(numbers, marker, file, tuple(unsettled), sampled_at) if is_whole else None
 
-    def _changed(self, look: Look, numbers: set[int], known: Mapping[int, int]) -> list[int]:
+    def _changed(self, look: Look, numbers: frozenset[int], known: Mapping[int, int]) -> list[int]:
         """Return the runs that are not as they were when the index read them."""
         suspects = [number for number in numbers if number not in known]
         there = sorted(known.keys() & numbers)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, Union
+from typing import Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.query.names import FIELDS, HERE, LATE, TREES, Digest, Version
@@ -32,7 +32,7 @@ _INT64 = 2**63
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
-Value = Union[int, float, str, None]
+Value = Any
 Row = tuple[str, str, int, str, Value, str | None]
 """Part, name, number (0, or that of an item), kind, value, and the value in small letters where that is another."""
 
@@ -53,7 +53,7 @@ class Facts:
     """
 
     rows: list[Row]
-    metrics: list[tuple[str, Value, Value, Value, int, int]]
+    metrics: list[tuple[Any, ...]]
     partial: int
 
 
@@ -80,7 +80,7 @@ def facts_of(record: RunRecord) -> Facts:
             metrics.append((_sound(name), *numbers, _whole(each.count), _whole(each.step)))
         except _OddError:
             partial |= PARTS["metric"]
-    return Facts(rows, metrics, partial)  # type: ignore[arg-type]  # there are three numbers
+    return Facts(rows, metrics, partial)
 
 
 def _fields(record: RunRecord) -> Iterator[Row]:

@@ -1,16 +1,18 @@
 """
 The file of the index: SQLite, whose every table is derived from the runs' folders and made anew whenever in doubt.
 
-It lies in the store, or in the user's cache where the store cannot be written.
+It lies in the store, or in the user's cache where the store cannot be written, or is on a network.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,13 @@ _SCHEMA = tuple(
     )
 )
 _SUFFIXES = ("", "-journal", "-wal", "-shm")
+# fmt: off
+_REMOTE = frozenset((
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "lustre", "beegfs", "gpfs", "ceph", "glusterfs", "fuse.glusterfs",
+    "fuse.sshfs", "fuse.ceph", "orangefs", "pvfs2", "9p", "ncpfs", "panfs",
+))
+# fmt: on
+_OCTAL = re.compile(r"\\([0-7]{3})")
 # what SQLite may raise on account of a file that is not what it wrote
 ODD = (sqlite3.Error, MemoryError, ValueError, OverflowError, TypeError)
 
@@ -74,10 +83,16 @@ class IndexFile:
     def path(self) -> Path:
         """Where it lies."""
         folder = self._in_store.parent
-        if os.access(folder, os.W_OK):
+        if os.access(folder, os.W_OK) and not self._is_remote:
             return self._in_store
-        name = blake2b(os.fsencode(folder), digest_size=16).hexdigest()
+        # a home may be on a network, too: no two hosts share a file
+        whose = b"" if not self._is_remote else os.fsencode(os.uname().nodename)
+        name = blake2b(os.fsencode(folder) + whose, digest_size=16).hexdigest()
         return cache_folder() / "index" / f"{name}.sqlite"
+
+    @cached_property
+    def _is_remote(self) -> bool:
+        return is_remote(self._in_store.parent)
 
     def open(self) -> sqlite3.Connection:
         """Open it; damaged, of another version, or not to be written, it is made anew, or in memory. Never raises."""
@@ -133,6 +148,29 @@ class IndexFile:
         return f"is damaged: {wrong} of its rows are not what was written" if wrong else ""
 
 
+def is_remote(folder: Path, mounts: str = "/proc/self/mounts") -> bool:
+    """
+    Whether a folder is on a network file system, where SQLite's locks are not to be relied on. Never raises.
+
+    Args:
+        folder: The folder.
+        mounts: Where the system says what is mounted; where it does not, no file system is known to be one.
+    """
+    try:
+        with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.split() for line in file]
+        path = os.path.realpath(folder)
+    except OSError:
+        return False
+    kinds = {
+        re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line[1]): line[2]
+        for line in lines
+        if len(line) > 2
+    }
+    above = [place for place in kinds if path == place or path.startswith(f"{place.rstrip('/')}/")]
+    return bool(above) and kinds[max(above, key=len)] in _REMOTE
+
+
 def sealed(*values: Any) -> tuple[Any, ...]:
     """Return the values of a row, texts, whole numbers and bytes, and the checksum of them all behind them."""
     return *values, _crc(values)
@@ -176,6 +214,8 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
             if not _is_ours(database):  # else somebody else was quicker
                 for _, _, text in sorted(_SCHEMA, reverse=True):  # tables, then what is on them
                     database.execute(text)
+                # by which it is told from another one in its place
+                database.execute("INSERT INTO state VALUES ('file', hex(randomblob(16)))")
                 database.execute(f"PRAGMA user_version = {_VERSION}")
     return database
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from anew.runner.format.serial import DamagedError, unseal
 from anew.runner.lazy.patterns import regexp
-from anew.runner.store.files import cannot, read_regular
+from anew.runner.store.files import cannot, names_in, read_regular
+from anew.runner.store.marker import path_of
 from anew.runner.store.paths import StoreLayout
 
 _LEFT_S = 3600.0
@@ -32,7 +34,7 @@ _KNOWN = regexp(
             rf"{_SWEEP}/conductors/[0-9]+(?:\.ended)?\.json",
             r"whys/[1-9][0-9]*/(?:why|answer)\.json",
             r"objects/sha256/[0-9a-f]{2}/[0-9a-f]{62}|objects/tmp/[^/]+",
-            r"trash/retired-[0-9]+",
+            r"trash/retired-[0-9]+|views/[A-Za-z][A-Za-z0-9_-]*\.json",
         )
     ),
     re.DOTALL,
@@ -40,7 +42,7 @@ _KNOWN = regexp(
 # folders of others: what main writes, what jobs and workers of a sweep print, what is being removed
 _THEIRS = regexp(rf"{_RUN}/files|{_SWEEP}/(?:search|workers|slurm|dask|logs|[0-9]+)|trash/\.purging-[^/]*").fullmatch
 _FOLDERS = regexp(
-    rf"{_RUN}(?:/events|/observers)?|whys(?:/[1-9][0-9]*)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|objects/tmp|trash"
+    rf"{_RUN}(?:/events|/observers)?|whys(?:/[1-9][0-9]*)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|views|objects/tmp|trash"
     r"|objects/sha256(?:/[0-9a-f]{2})?"
 ).fullmatch
 
@@ -98,7 +100,14 @@ def _kind(mode: int) -> str:
 
 
 def changed_marks(layout: StoreLayout, newest: int) -> Iterator[tuple[Path, str]]:
-    """Yield which of FORMAT and .gitignore are not as they were written, and what they hold. Never raises."""
+    """Yield which of FORMAT, .gitignore, `changed` and saved questions were changed, and what they hold."""
+    for path in (path_of(layout.root), *(layout.views / name for name in names_in(layout.views))):
+        with suppress(OSError):
+            data = read_regular(path, _MOST_BYTES)
+            try:
+                unseal(data)
+            except DamagedError:
+                yield path, f"was changed: it holds {data[:20]!r}"
     written = {layout.format: [b"%d\n" % number for number in range(1, newest + 1)], layout.gitignore: [b"*\n"]}
     for path, texts in written.items():
         with suppress(OSError):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from anew.runner.errors import StoreError
 from anew.runner.format import ids
+from anew.runner.format.serial import seal
 from anew.runner.store.files import read_regular, replace_whole
 
 _MOST_BYTES = 1 << 10
@@ -33,7 +34,7 @@ def read_marker(folder: Path) -> str:
 def move_marker(folder: Path) -> None:
     """Say that a run was changed, once it was. Never raises: without the file every run is looked at."""
     try:
-        replace_whole(path_of(folder), f"{ids.new_uid()}\n".encode(), sync=False)
+        replace_whole(path_of(folder), seal({"changed": ids.new_uid()}))
     except (OSError, StoreError):
         with suppress(OSError):
             os.unlink(path_of(folder))

@@ -211,6 +211,11 @@ class StoreLayout:
         return self.root / "index.sqlite"
 
     @property
+    def views(self) -> Path:
+        """Questions that have names, a file each."""
+        return self.root / "views"
+
+    @property
     def sweeps(self) -> Path:
         """One folder per sweep."""
         return self.root / "sweeps"

@@ -28,6 +28,7 @@ from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RunLayout, StoreLayout
 from anew.runner.store.reading import has_begun, is_alive, journals, leads_out, read_events, read_run
+from anew.runner.store.saved import Views
 from anew.runner.store.stored import Point, StoredRun, StoredRuns
 from anew.runner.store.sweep_copy import Brought, Numbers
 from anew.runner.store.sweep_folder import SweepFolder
@@ -96,6 +97,10 @@ class RunFolders(StoredRuns):
 
     def retire(self, number: int) -> None:
         """Have a number never given again; nothing to do for a store that gives none. Raises StoreError."""
+
+    def views(self) -> Views:
+        """Return the questions that have names."""
+        return Views(self.layout.views)
 
     # --- what follows from it -----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from anew.runner.format import ids
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.found import Found
 from anew.runner.query.sorting import sort_records
-from anew.runner.query.tabular import as_table
+from anew.runner.query.tabular import Points, made, of_points, of_runs
 from anew.runner.query.tree import EVERYTHING, Tree, passes
 from anew.runner.records import RunRecord
 from anew.runner.store.buckets import bucketed, refuse_odd
@@ -24,6 +24,7 @@ from anew.runner.store.cells import Blocks, Column, as_float
 from anew.runner.store.contents import artifact_of, bind, intact
 from anew.runner.store.more import Beside
 from anew.runner.store.related import Related
+from anew.runner.store.saved import Views
 from anew.runner.store.sweep_refs import job_of
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import closest, printable, some
@@ -214,13 +215,21 @@ class StoredRuns(ABC):
         return Found(bind(record, self.open_object) for record in self._found(where, sort, limit))
 
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
-        tree = parse_filter(where).tree
+        tree = parse_filter(where, self.saved_filter).tree
         placed = Related(self).placed
         if tree == EVERYTHING and sort is None and limit is not None:
             return [placed(run.record) for run in self.newest(limit)]
         more = Beside(self)
         found = [record for record in map(placed, self.likely(tree)) if passes(tree, record, more)]
         return (found if sort is None else sort_records(found, sort, more))[:limit]
+
+    def views(self) -> Views:
+        """Return the questions that have names. Raises StoreError where none are kept."""
+        raise StoreError(f"{self.url} keeps no questions by name. For that name a folder: --store FOLDER")
+
+    def saved_filter(self, name: str) -> str:
+        """Return what `@name` stands for in a filter. Raises FilterError, StoreError."""
+        return self.views().get(name).filter
 
     def likely(self, tree: Tree) -> Iterator[RunRecord]:
         """Yield the light records of all runs that may pass a filter, newest first; where nobody can tell, of all."""
@@ -363,9 +372,38 @@ class StoredRuns(ABC):
             f"Runs in {self.url} can be looked at, and not be changed. For that name a folder: --store FOLDER"
         )
 
-    def table(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> Any:
-        """Return runs as a pandas DataFrame, a row each; see `tabular.as_table`. Raises MissingExtraError."""
-        return as_table(self.find(where, sort=sort, limit=limit))
+    def table(
+        self,
+        where: str = "",
+        *,
+        sort: str | None = None,
+        limit: int | None = None,
+        columns: Sequence[str] | None = None,
+        points: Sequence[str] | None = None,
+        kind: str = "pandas",
+    ) -> Any:
+        """
+        Return runs as a table, a row each; see `tabular`. Raises FilterError, MissingExtraError.
+
+        Args:
+            where: Which runs, as `find` takes it.
+            sort: In which order.
+            limit: How many at most.
+            columns: Names of the filter language, in place of those that are chosen.
+            points: Metrics of which each point gets a row: its step, time_s and value, and what *columns* name.
+            kind: "pandas", "polars" or "arrow".
+        """
+        records = self.find(where, sort=sort, limit=limit)
+        if points is None:
+            return made(of_runs(records, columns, Beside(self)), kind)
+        return made(of_points(self._series(records, points), columns, Beside(self)), kind)
+
+    def _series(self, records: Iterable[RunRecord], names: Sequence[str]) -> Iterator[Points]:
+        for record in records:
+            for name in names:
+                if name in record.metrics:
+                    found = self.metrics(record.uid or record.id or 0, name)
+                    yield record, name, zip(found.steps.tolist(), found.times.tolist(), found.exact, strict=True)
 
 
 def _may_be_foreign(ref: ids.Ref) -> bool:

@@ -64,7 +64,7 @@ def add_run(
         config=config or {},
         seed=1,
         seeds=SeedFacts(root=1),
-        source=SourceFacts(root="/project", files=files),
+        source=SourceFacts(root="/project", files=files, git=changes.pop("git", None)),
         environment=EnvironmentFacts(python="3.11.7", packages=packages or {"numpy": "2.0"}),
         hardware=HardwareFacts(hostname="host", os="Linux"),
         process=liveness.process_facts(),

@@ -2,137 +2,31 @@
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Iterator
-from typing import Any
+import shutil
+import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anew.runner.query.filters import parse_filter
-from anew.runner.query.sorting import sort_records
-from anew.runner.query.tree import passes
-from anew.runner.records import (
-    GitFacts,
-    ParentRun,
-    RerunOf,
-    RunRecord,
-    Status,
-    SweepMembership,
-)
+from anew.runner.records import RunRecord, Status
 from anew.runner.store import folder
+from anew.runner.store.curate import delete, restore, tag
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.more import Beside
+from anew.runner.store.stored import StoredRuns
+from tests.helpers.questions import QUERY, SORT, one_by_one, some_runs
 from tests.helpers.stores import add_run, make_store
 
-VALUES: list[Any] = [
-    *(0.1, 0.01, 1, 0, -3, 2**70, 10**30, 2**53 + 1, math.nan, math.inf, -0.0, True, False, None),
-    *("mlp", "MLP", "Straße", "İx", "1", "true", "", "2h", "a\0b", "\ud800", "K"),
-    *([1, 2], [], ["a", "B"], [[1], 2], [None], {"deep": 1}, {}, {"x": [1, {"y": "mlp"}]}, [64, 32]),
-]
-KEYS = ["lr", "model", "a.b", "loss", "seed", "gpu", "n"]
-NAMES = [
-    *("lr", "loss", "config.lr", "config.model", "config.model.deep", "model.x.1.y", "config.a.b", "loss.min", "n"),
-    *("loss.max", "loss.count", "loss.first", "loss.mean", "loss.at(1)", "metric.acc", "acc.best", "result", "seed"),
-    *("result.k", "status", "tag", "note", "experiment", "started", "ended", "duration", "sweep", "sweep.uid", "id"),
-    *("rerun_of", "parent", "commit", "branch", "dirty", "gpu", "host", "pkg.torch", "pkg.Num_Py", "python", "verdict"),
-    *("artifact", "artifact.sha256", "error", "config.gpu", "choices.m", "info.z", "uid", "missing", "run.gpu"),
-]
-LITERALS = [
-    *(
-        "0.1",
-        "1",
-        "0",
-        "-3",
-        "1e-2",
-        "true",
-        "false",
-        "none",
-        "nan",
-        "inf",
-        "mlp",
-        "'MLP'",
-        "'1'",
-        "''",
-        "2h",
-        "Straße",
-    ),
-    *("1180591620717411303424", "64", "deep", "2.1", "2.1.0", "2.*", "today", "a"),
-    *(
-        "2020-01-01",
-        "3",
-        "7",
-        "paper",
-        "abcd",
-        "abcdef12",
-        "main",
-        "ValueError",
-        "digits",
-        "host",
-        "9007199254740992",
-        "k",
-    ),
-]
-
-
-def _some_runs(store: FolderStore, count: int) -> None:
-    chance = random.Random(11)
-
-    def any_value() -> Any:
-        return chance.choice(VALUES)
-
-    uids: list[str] = []
-    for number in range(count):
-        config = {key: any_value() for key in KEYS if chance.random() < 0.6}
-        finite = [value for value in VALUES if isinstance(value, (int, float)) and not isinstance(value, bool)]
-        metrics = {
-            name: [chance.choice(finite) for _ in range(chance.randrange(1, 4))]
-            for name in ("loss", "acc", "n", "loss.min")
-            if chance.random() < 0.5
-        }
-        git = GitFacts(commit=chance.choice(["abcdef1234", "abcd99", None]), branch="main", dirty=chance.random() < 0.5)
-        changes: dict[str, Any] = {}
-        if chance.random() < 0.3:
-            changes["sweep"] = SweepMembership(id=chance.choice([3, 7, None]), index=0, uid="01sweep" + str(number % 3))
-        if uids and chance.random() < 0.3:
-            changes["rerun_of"] = RerunOf(id=chance.choice([1, 99, None]), uid=chance.choice([*uids, "01gone"]))
-        if uids and chance.random() < 0.3:
-            changes["parent"] = ParentRun(id=1, uid=chance.choice(uids))
-        made = add_run(
-            store,
-            config=config,
-            metrics=metrics,
-            status=chance.choice([Status.COMPLETED, Status.FAILED, Status.COMPLETED, None]),
-            result=any_value() if chance.random() < 0.5 else {"k": any_value()},
-            artifacts={"model.pt": b"x"} if chance.random() < 0.3 else None,
-            packages={"torch": chance.choice(["2.1.0+cu121", "2.0", "1.13", "odd"]), "num-py": "1"},
-            tags=[name for name in ("paper", "Ä", "b") if chance.random() < 0.3],
-            minutes_ago=chance.choice([1.0, 100.0, 100_000.0]),
-            choices={"m": chance.choice(["small", "big"])},
-            info={"z": any_value()} if chance.random() < 0.4 else {},
-            note=chance.choice([None, "a fine run"]),
-            pruned=chance.random() < 0.1,
-            **changes,
-        )
-        uids.append(store.get(made).uid)
+QUESTIONS = ["config.lr < 1 and not tag == paper", "has(loss) or status == FAILED", "model == mlp", "pkg.torch >= 2.1"]
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> FolderStore:
     store = make_store(tmp_path_factory.mktemp("many") / "runs")
-    _some_runs(store, 60)
+    some_runs(store, 60)
     return store
-
-
-@pytest.fixture(autouse=True, scope="module")
-def asks_the_index() -> Iterator[None]:
-    """However few the runs are."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folder, "FEW", 0)
-        patch.setattr(FolderStore, "records", None)  # an answer that is not the index's would need these
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -141,49 +35,109 @@ def records(store: FolderStore) -> list[RunRecord]:
     return [store.get(number) for number in store.numbers()]
 
 
-def one_by_one(
-    store: FolderStore, records: list[RunRecord], where: str, sort: str | None, limit: int | None = None
-) -> list[int | None]:
-    """What the question means, asked of whole records."""
-    more = Beside(store)
-    tree = parse_filter(where).tree
-    found = [record for record in records if passes(tree, record, more)]
-    return [record.id for record in (found if sort is None else sort_records(found, sort, more))][:limit]
-
-
-NAME = st.sampled_from(NAMES)
-LITERAL = st.sampled_from(LITERALS)
-LEAF = st.one_of(
-    st.builds("{} {} {}".format, NAME, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), LITERAL),
-    st.builds("{} in [{}, {}]".format, NAME, LITERAL, LITERAL),
-    st.builds("{} not in [{}]".format, NAME, LITERAL),
-    st.builds("{} == [{}, {}]".format, NAME, LITERAL, LITERAL),
-    st.builds("{} ~ '{}'".format, NAME, st.sampled_from(["^m", "a|b", "1", "True", "S", ".", "^$"])),
-    st.builds("has({})".format, NAME),
-)
-QUERY = st.recursive(
-    LEAF,
-    lambda inner: st.one_of(
-        st.builds("not ({})".format, inner),
-        st.builds("({}) and ({})".format, inner, inner),
-        st.builds("({}) or ({})".format, inner, inner),
-    ),
-    max_leaves=5,
-)
-
-
-def _is_one(text: str) -> bool:
-    try:
-        parse_filter(text)
-    except ValueError:
-        return False
-    return True
+@pytest.fixture(autouse=True)
+def asks_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few the runs are; an answer that is not the index's fails."""
+    monkeypatch.setattr(folder, "FEW", 0)
+    monkeypatch.setattr(FolderStore, "records", None)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(where=QUERY.filter(_is_one), sort=st.none() | NAME | NAME.map("-{}".format), limit=st.sampled_from([None, 3]))
+@given(where=QUERY, sort=SORT, limit=st.sampled_from([None, 3]))
 def test_the_index_and_the_records_answer_alike(
     store: FolderStore, records: list[RunRecord], where: str, sort: str | None, limit: int | None
 ) -> None:
     found = FolderStore.open(store.root).find(where, sort=sort, limit=limit)
-    assert [record.id for record in found] == one_by_one(store, records, where, sort, limit)
+    assert [record.uid for record in found] == one_by_one(records, Beside(store), where, sort, limit)
+
+
+def answers(store: FolderStore) -> list[list[int | None]]:
+    return [[record.id for record in store.find(question)] for question in QUESTIONS]
+
+
+@pytest.fixture
+def copy(store: FolderStore, tmp_path: Path) -> FolderStore:
+    shutil.copytree(store.root, tmp_path / "runs", symlinks=True)
+    return FolderStore.open(tmp_path / "runs")
+
+
+def test_the_answers_are_the_same_whatever_becomes_of_the_index(copy: FolderStore, records: list[RunRecord]) -> None:
+    whole = answers(copy)
+    assert any(whole)
+    index = copy.layout.index
+    index.unlink()
+    assert answers(copy) == whole
+    assert answers(FolderStore.open(copy.root)) == whole
+    with pytest.MonkeyPatch.context() as patch:
+        # what is damaged may have to be asked of the records, once
+        patch.setattr(FolderStore, "records", StoredRuns.records)
+        for harm in (b"", b"rubbish" * 1000, index.read_bytes()[:8000], b"SQLite format 3\0" + bytes(4000)):
+            index.write_bytes(harm)
+            assert answers(copy) == whole
+            assert answers(FolderStore.open(copy.root)) == whole
+    assert answers(copy) == whole
+
+
+def test_what_is_done_to_runs_later_is_found_at_once(copy: FolderStore) -> None:
+    reader = FolderStore.open(copy.root)
+    before = [record.id for record in reader.find("tag == late")]
+    tag(copy, 5, ["late"])
+    assert before == []
+    assert [record.id for record in reader.find("tag == late")] == [5]
+    delete(copy, 5, force=True)
+    assert reader.find("tag == late") == []
+    restore(copy, 5)
+    assert [record.id for record in reader.find("tag == late")] == [5]
+    number = add_run(copy, tags=["late"], status=None)
+    assert [record.id for record in reader.find("tag == late and status == RUNNING")] == [number]
+    copy.layout.run(number).outcome.write_bytes(b"torn")
+    assert [record.id for record in reader.find("tag == late", sort="-id")] == [number, 5]
+
+
+def test_a_store_that_cannot_be_written_is_asked_all_the_same(
+    copy: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its index lies in the user's cache; permissions would not keep root from writing."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    whole = answers(copy)
+    copy.layout.index.unlink()
+    monkeypatch.setattr("os.access", lambda path, mode: path != copy.root)
+    reader = FolderStore.open(copy.root)
+    assert answers(reader) == whole
+    assert not copy.layout.index.exists()
+    assert [*(tmp_path / "cache").rglob("*.sqlite")]
+
+
+def test_readers_and_writers_at_the_same_time(copy: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FolderStore, "records", StoredRuns.records)  # while the index is written to, it may be busy
+    wrong: list[object] = []
+    done = threading.Event()
+
+    def write(number: int) -> None:
+        try:
+            made = add_run(copy, config={"lr": 0.5}, tags=["crowd"], status=Status.COMPLETED)
+            tag(copy, made, [f"of{number}"])
+            if [record.id for record in copy.find(f"tag == of{number}")] != [made]:
+                wrong.append(number)
+        except Exception as error:
+            wrong.append(error)
+
+    def look() -> None:
+        reader, least = FolderStore.open(copy.root), 0
+        while not done.is_set():
+            found = len(reader.find("tag == crowd and config.lr == 0.5"))
+            if found < least:
+                wrong.append((found, least))
+            least = found
+
+    readers = [threading.Thread(target=look) for _ in range(2)]
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(20)]
+    for thread in (*readers, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    for thread in readers:
+        thread.join()
+    assert not wrong
+    assert len(FolderStore.open(copy.root).find("tag == crowd")) == 20

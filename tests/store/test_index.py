@@ -14,6 +14,7 @@ from anew.runner.records import Status
 from anew.runner.store import folder
 from anew.runner.store.curate import delete, note, restore, tag
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.index_file import is_remote
 from tests.helpers.stores import add_run, make_store
 
 
@@ -143,3 +144,15 @@ def test_a_journal_that_was_cut_short_is_read_afresh(store: FolderStore) -> None
     os.truncate(store.layout.run(2).journal("main"), 3)
 
     assert [record.metrics.keys() for record in FolderStore.open(store.root).find()] == [{"loss"}, set(), {"loss"}]
+
+
+def test_a_network_file_system_is_told_from_a_disk(tmp_path: Path) -> None:
+    """There the index lies in the user's cache, a file for each host."""
+    (inner := tmp_path / "in side" / "runs").mkdir(parents=True)
+    mounts = tmp_path / "mounts"
+    escaped = str(tmp_path / "in side").replace(" ", "\\040")
+    mounts.write_text(f"/dev/a / ext4 rw 0 0\nserver:/x {escaped} nfs4 rw 0 0\n")
+
+    assert is_remote(inner, str(mounts))
+    assert not is_remote(tmp_path, str(mounts))
+    assert not is_remote(inner, str(tmp_path / "none"))

@@ -68,8 +68,13 @@ class Documents:
                 return None
             return self._database["runs"].find_one({"_id": {"$eq": identity}})
 
-    def all(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
-        """Yield each run's number and document, newest first; where that cannot be decoded, a sentence that says so."""
+    def all(self, query: Mapping[str, Any] | None = None) -> Iterator[tuple[int, dict[str, Any] | str]]:
+        """
+        Yield each run's number and document, newest first; where that cannot be decoded, a sentence that says so.
+
+        Args:
+            query: What those match whose `_id` is a number.
+        """
         with reading(self._database):
             names = iter(self._odd.read().items())
             while some := dict(islice(names, AT_A_TIME)):
@@ -77,7 +82,7 @@ class Documents:
                 found = {_same(each["_id"]): each for each in self._decoded(asked) if isinstance(each, dict)}
                 for odd, identity in some.items():
                     yield odd, found.get(_same(identity)) or f"{text_of_id(identity)!r}: its document cannot be decoded"
-        yield from self.of({})
+        yield from self.of(query or {})
 
     def of(self, query: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any] | str]]:
         """Yield what `all` does, of runs whose `_id` is a number, and that match a query."""

@@ -18,6 +18,7 @@ from anew.observers.mongo.content import Content
 from anew.observers.mongo.fold import unpack
 from anew.observers.mongo.observer import MongoObserver
 from anew.observers.mongo.read import sacred as mongo_sacred
+from anew.observers.mongo.read.asked import likely_query
 from anew.observers.mongo.read.copy import Copy
 from anew.observers.mongo.read.documents import AT_A_TIME, Documents, reading
 from anew.observers.mongo.read.naming import MADE_UP, meant_by, number_of, started_at, text_of_id
@@ -32,10 +33,12 @@ from anew.runner.format import ids
 from anew.runner.format.replay import fold
 from anew.runner.format.serial import DamagedError
 from anew.runner.places import cache_folder
+from anew.runner.query.tree import Tree
 from anew.runner.records import MetricSummary, RunRecord
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.saved import Views
 from anew.runner.store.stored import StoredRun
 from anew.runner.store.sweep_copy import Brought
 from anew.runner.store.sweep_folder import SweepFolder
@@ -121,6 +124,17 @@ class MongoStore(RunFolders):
     def all_runs(self) -> Iterator[StoredRun]:
         """Yield all runs, newest first, their records light, from what the database says of them in short."""
         return (found for found in self._read_in_short(self._documents.all()) if isinstance(found, StoredRun))
+
+    def likely(self, tree: Tree) -> Iterator[RunRecord]:
+        """Yield the light records of runs that may pass a filter, newest first, as far as the database can tell."""
+        found = self._read_in_short(self._documents.all(likely_query(tree)))
+        return (each.record for each in found if isinstance(each, StoredRun))
+
+    def views(self) -> Views:
+        """Return the questions that have names: this user's, in a folder of his."""
+        from platformdirs import user_data_path
+
+        return Views(user_data_path("anew") / "views" / self.layout.root.name)
 
     def left_out(self) -> Iterator[str]:
         """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""

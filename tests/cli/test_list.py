@@ -1,0 +1,151 @@
+"""`anew list` in groups, in other forms and under a name, and `anew best`."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+
+import anew
+from anew.runner import events as ev
+from anew.runner.cli import main
+from anew.runner.errors import AnewError, FilterError, MissingExtraError
+from anew.runner.store.folder import FolderStore
+from tests.helpers.stores import add_run, make_store
+
+LOSSES = {"mlp": [0.5, 0.3, 0.4], "cnn": [0.2, math.nan]}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "pyproject.toml").touch()
+    store = make_store(folder / "runs")
+    for model, losses in LOSSES.items():
+        for seed, loss in enumerate(losses):
+            config = {"model": model, "seed": seed, "lr": 0.1}
+            add_run(store, config=config, metrics={"loss": [1.0, loss], "acc": [1 - loss]}, result=loss, note="a|b <i>")
+    add_run(
+        store, config={"model": "cnn", "seed": 2, "lr": 0.1}, metrics={"loss": [0.01]}, info={"text": f"{'a' * 60}!"}
+    )
+    store.add_event(store.look_up(6), ev.ToldToStop, asked=1)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _inside(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+
+
+def said(capfd: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
+    assert main([*words]) == code
+    captured = capfd.readouterr()
+    return captured.out if code == 0 else captured.err
+
+
+def test_groups_have_the_mean_and_the_spread_of_their_metrics(capfd: pytest.CaptureFixture[str]) -> None:
+    groups = json.loads(said(capfd, "list", "not status == PRUNED", "--by", "config.model", "--json"))
+    assert [group["by"] for group in groups] == [{"config.model": "cnn"}, {"config.model": "mlp"}]
+    cnn, mlp = groups
+    assert mlp["n"] == 3
+    assert mlp["metrics"]["loss"] == pytest.approx(
+        {"mean": 0.4, "std": statistics.stdev(LOSSES["mlp"]), "min": 0.3, "max": 0.5}
+    )
+    assert cnn["metrics"]["loss"] == {"mean": "NaN", "std": "NaN", "min": 0.2, "max": 0.2}
+    assert mlp["metrics"]["result"]["mean"] == pytest.approx(0.4)
+
+    alone = json.loads(said(capfd, "list", "--by", "model,config.seed", "--json", "--columns", "loss.min"))
+    assert [group["n"] for group in alone] == [1] * 6
+    assert alone[-1]["metrics"] == {"loss.min": {"mean": 0.5, "std": None, "min": 0.5, "max": 0.5}}
+
+    shown = said(capfd, "list", "model == mlp", "--by", "config.model").splitlines()
+    assert shown[0].split()[:6] == ["config.model", "n", "loss", "std", "min", "max"]
+    assert shown[1].split()[:6] == ["mlp", "3", "0.4", "0.1", "0.3", "0.5"]
+    rows = said(capfd, "list", "--by", "model", "--csv", "--sort", "loss").splitlines()
+    assert rows[0].startswith("model,n,loss mean,loss std,loss min,loss max,")
+    assert [row.split(",")[0] for row in rows[1:]] == ["mlp", "cnn"]  # a mean that is NaN comes last
+
+
+def test_a_table_in_markdown_is_one_whatever_stands_in_a_cell(capfd: pytest.CaptureFixture[str]) -> None:
+    lines = said(capfd, "list", "id <= 2", "--markdown", "--columns", "loss,note").splitlines()
+    assert lines[0] == "| id | started | experiment | status | duration | loss | note |"
+    assert lines[1] == "|" + " --- |" * 7
+    assert lines[2].endswith(r"| 0.3 | a\|b \<i\> |")
+    assert said(capfd, "list", "--by", "model", "--markdown").startswith("| model | n | loss mean |")
+
+
+def test_a_question_is_asked_again_by_its_name(capfd: pytest.CaptureFixture[str]) -> None:
+    first = said(capfd, "list", "loss < 0.45", "--sort=-loss", "--columns", "id,loss", "--save", "good")
+    assert said(capfd, "list", "@good") == first
+    assert said(capfd, "list", "@good", "--sort", "loss") != first
+    ids = [run["id"] for run in json.loads(said(capfd, "list", "@good and model == mlp", "--json"))]
+    assert ids == [3, 2]
+    assert [run.id for run in anew.open_store().find("not @good", sort="id")] == [1, 5]
+    said(capfd, "list", "@good and model == cnn", "--save", "better")
+    assert [run["id"] for run in json.loads(said(capfd, "list", "@better", "--json"))] == [6, 4]
+    assert "side by side" not in said(capfd, "compare", "@better")
+    assert "is part of itself" in said(capfd, "list", "@better", "--save", "better", code=2)
+    assert "Did you mean @good?" in said(capfd, "list", "@god", code=2)
+    assert "is no name for a question" in said(capfd, "list", "--save", "../x", code=2)
+    assert said(capfd, "check", "--deep")  # what is saved is one of the store's files
+
+    path = FolderStore.open(Path("runs")).layout.views / "good.json"
+    path.write_bytes(path.read_bytes().replace(b"0.45", b"0.46"))
+    assert "cannot be read" in said(capfd, "list", "@good", code=2)
+    main(["check", "--deep"])
+    assert "good.json" in capfd.readouterr().out
+    path.unlink()
+
+
+def test_the_best_runs_come_first_and_what_was_stopped_is_none(capfd: pytest.CaptureFixture[str]) -> None:
+    assert [run["id"] for run in json.loads(said(capfd, "best", "loss", "--json"))] == [4, 2, 3, 1]
+    assert [run["id"] for run in json.loads(said(capfd, "best", "acc", "--json", "--limit", "1"))] == [4]
+    assert [run["id"] for run in json.loads(said(capfd, "best", "loss", "model == mlp", "--max", "--json"))] == [
+        1,
+        3,
+        2,
+    ]
+    assert json.loads(said(capfd, "best", "loss", "status == PRUNED", "--json"))[0]["id"] == 6
+    assert said(capfd, "best", "loss").splitlines()[1].startswith("4 ")
+    assert "Say it: anew best result --max, or --min" in said(capfd, "best", "result", code=2)
+    assert "have a los" in said(capfd, "best", "los", "--min")
+
+
+def test_a_table_has_columns_of_one_kind_each() -> None:
+    store = anew.open_store()
+    frame = store.table("loss < 9", sort="id", columns=["id", "config.model", "loss", "started"])
+    assert list(frame.columns) == ["id", "config.model", "loss", "started"]
+    assert [str(kind) for kind in frame.dtypes][2] == "float64"
+    assert str(frame["started"].dtype).endswith("UTC]")
+
+    polars = pytest.importorskip("polars")
+    table = store.table(sort="id", kind="polars")
+    assert table.schema["id"] == polars.Int64
+    assert table.schema["config.lr"] == polars.Float64
+    assert table.schema["tags"] == polars.List(polars.String)
+    assert table["loss"].to_list()[:2] == [0.5, 0.3]
+
+    arrow = store.table(sort="id", kind="arrow", points=["loss"], columns=["config.model"])
+    assert arrow.column_names == ["id", "uid", "experiment", "metric", "step", "time_s", "value", "config.model"]
+    assert arrow.column("value").to_pylist()[:4] == [1.0, 0.5, 1.0, 0.3]
+    assert arrow.column("step").to_pylist()[:4] == [0, 1, 0, 1]
+    assert str(arrow.schema.field("step").type) == "int64"
+    with pytest.raises(AnewError, match=r"There is no table of kind 'panda'.*Did you mean 'pandas'"):
+        store.table(kind="panda")
+
+
+def test_without_a_library_a_table_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "polars", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'anew\[polars\]'"):
+        anew.open_store().table(kind="polars")
+
+
+def test_a_pattern_without_end_is_refused_before_it_takes_a_second() -> None:
+    began = time.process_time()
+    with pytest.raises(FilterError, match=r"takes longer than 0\.3 s over the value 'aaaa"):
+        anew.open_store().find("info.text ~ '(a|a)*$'")
+    assert time.process_time() - began < 2
