@@ -6,8 +6,8 @@ import functools
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from anew.runner.format import typed_values
     from anew.runner.records import RunRecord
     from anew.runner.relaunch import plan
+    from anew.runner.run import debugging
     from anew.runner.run.handle import Run
     from anew.runner.session import Session
     from anew.runner.sweep.reference import Attachment
@@ -36,6 +37,7 @@ else:
     inspect, pathlib, traceback = later("inspect"), later("pathlib"), later("traceback")
     records, settings = later("anew.runner.records"), later("anew.runner.settings")
     sweep_records, typed_values = later("anew.runner.sweep_records"), later("anew.runner.format.typed_values")
+    debugging = later("anew.runner.run.debugging")
     plan, configs = later("anew.runner.relaunch.plan"), later("anew.runner.config.main")
     # not before main is called: all that a run needs comes with it, ten times as much as decorating needs
     conducting = later("anew.runner.session")
@@ -311,11 +313,11 @@ class Main:
             options, rest = _own_options(argv)
             debugs = options.pop("pdb", False)
             if debugs:
-                _refuse_debugging(rest)
+                debugging.refuse_debugging(rest)
             session = self._new_session(call=call, options=options, entry=self.entry)
             if not _ASKING & set(rest):
                 session.start_guard()
-            with _post_mortem(session) if debugs else nullcontext():
+            with debugging.post_mortem(lambda: session.failure) if debugs else nullcontext():
                 done = session.run(rest, interactive=False)
             _leave_as_sweep(done)
             if session.stopped_with is not None and not isinstance(done, sweep_records.SweepRecord):
@@ -334,7 +336,7 @@ class Main:
                 _leave(error)
             if refused := errors.refusal(error):
                 _leave(AnewError(refused))
-            if _is_for_debugger(error):
+            if debugging.is_for_debugger(error):
                 raise
             _report_fault()
 
@@ -437,43 +439,12 @@ def _own_options(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     return options, rest
 
 
-def _refuse_debugging(words: Sequence[str]) -> None:
-    """Raise ConfigError where nobody could debug."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("--pdb debugs in a terminal, and there is none. Leave it out, or start this in a terminal.")
-    if {"-m", "--multirun"} & set(words):
-        raise ConfigError("--pdb debugs one run, and -m starts many. Leave out one of the two.")
-
-
-@contextmanager
-def _post_mortem(session: Session) -> Iterator[None]:
-    """Debug what main raised, once it is on record and was told, in the frame where it was raised."""
-    try:
-        yield
-    except SystemExit:
-        failure = session.failure
-        if failure is not None and failure.__traceback__ is not None:
-            import pdb
-
-            sys.stderr.write(f"\nanew: {type(failure).__name__}, where it was raised. To leave: q; for more: help\n")
-            pdb.post_mortem(failure.__traceback__)
-        raise
-
-
 def _leave(error: AnewError) -> NoReturn:
     errand = plan.assignment.errand
     # a re-run's files are laid out somewhere that is gone afterwards; whoever reads this knows the project's
     text = str(error) if errand is None else errand.places.as_recorded(str(error))
     sys.stderr.write(f"anew: {text}\n")
     sys.exit(error.exit_code)
-
-
-def _is_for_debugger(error: Exception) -> bool:
-    """Whether main raised it, which only a debugger is given, or the debugger itself, in order to end."""
-    return type(error).__module__ == "bdb" or any(
-        frame.f_code.co_name == "call" and frame.f_globals.get("__name__") == "anew.runner.config.signature.spec"
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-    )
 
 
 def _report_fault() -> NoReturn:

@@ -35,6 +35,11 @@ def test_a_pattern_is_compiled_when_it_is_used_and_does_what_it_would_do(monkeyp
     assert len(made) == 1
     monkeypatch.undo()
     assert pickle.loads(pickle.dumps(lazy)) == eager
+    found = lazy.fullmatch("1b")
+    assert found is not None
+    assert found.re in (lazy,)
+    assert found.re in {lazy}
+    assert lazy == regexp(r"(?P<a>\d)b", re.IGNORECASE) != regexp(r"(?P<a>\d)b")
     assert copy.deepcopy(lazy).fullmatch("1b")
     with pytest.raises(AttributeError):
         getattr(lazy, "nothing")  # noqa: B009  # no pattern has it

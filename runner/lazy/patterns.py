@@ -22,12 +22,24 @@ class _Later:
     def __init__(self, text: Any, flags: int) -> None:
         self._given = text, flags
 
+    def _compiled(self) -> re.Pattern[Any]:
+        # `re` keeps it, or makes one that is equal
+        made: re.Pattern[Any] = re.compile(*self._given)
+        return made
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        made = re.compile(*self._given)
+        made = self._compiled()
         self.__dict__.update((each, getattr(made, each)) for each in dir(made) if not each.startswith("_"))
         return getattr(made, name)
+
+    def __eq__(self, other: object) -> bool:
+        # a match names the pattern that was compiled
+        return self is other or self._compiled() == (other._compiled() if isinstance(other, _Later) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._compiled())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return re.compile, self._given

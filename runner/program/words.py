@@ -65,6 +65,11 @@ def asked(words: Sequence[str]) -> Asked:
         elif word.startswith("--name="):
             name = word.partition("=")[2]
         elif word == "-m" and rest:
+            if rest[0].startswith("-"):
+                raise ConfigError(
+                    f"-m takes a module's name, not {rest[0]!r}: anew run -m pkg.train lr=0.1. "
+                    "To see how: anew run --help"
+                )
             is_module = True
             break
         else:

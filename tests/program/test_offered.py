@@ -92,3 +92,8 @@ def test_artifacts_takes_a_pattern(tmp_path: Path) -> None:
     assert asked(["--artifacts", "a/*", "t.py", "x=1"]).overrides == ("x=1", "anew.artifacts=['a/*']")
     with pytest.raises(ConfigError, match="--artifacts takes a pattern"):
         asked(["--artifacts"])
+
+
+def test_a_flag_is_no_module() -> None:
+    with pytest.raises(ConfigError, match="anew run --help"):
+        asked(["-m", "--help"])
