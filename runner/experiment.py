@@ -6,8 +6,8 @@ import functools
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from anew.runner.format import typed_values
     from anew.runner.records import RunRecord
     from anew.runner.relaunch import plan
+    from anew.runner.run import debugging
     from anew.runner.run.handle import Run
     from anew.runner.session import Session
     from anew.runner.sweep.reference import Attachment
@@ -38,7 +39,7 @@ else:
     sweep_records, typed_values = later("anew.runner.sweep_records"), later("anew.runner.format.typed_values")
     plan, configs = later("anew.runner.relaunch.plan"), later("anew.runner.config.main")
     # not before main is called: all that a run needs comes with it, ten times as much as decorating needs
-    conducting = later("anew.runner.session")
+    conducting, debugging = later("anew.runner.session"), later("anew.runner.run.debugging")
 
 # what a script reads on its way to main is an input as well
 hook.install()
@@ -311,11 +312,11 @@ class Main:
             options, rest = _own_options(argv)
             debugs = options.pop("pdb", False)
             if debugs:
-                _refuse_debugging(rest)
+                debugging.refuse_debugging(rest)
             session = self._new_session(call=call, options=options, entry=self.entry)
             if not _ASKING & set(rest):
                 session.start_guard()
-            with _post_mortem(session) if debugs else nullcontext():
+            with debugging.post_mortem(lambda: session.failure) if debugs else nullcontext():
                 done = session.run(rest, interactive=False)
             _leave_as_sweep(done)
             if session.stopped_with is not None and not isinstance(done, sweep_records.SweepRecord):
@@ -435,29 +436,6 @@ def _own_options(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
         else:
             rest.append(word)
     return options, rest
-
-
-def _refuse_debugging(words: Sequence[str]) -> None:
-    """Raise ConfigError where nobody could debug."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("--pdb debugs in a terminal, and there is none. Leave it out, or start this in a terminal.")
-    if {"-m", "--multirun"} & set(words):
-        raise ConfigError("--pdb debugs one run, and -m starts many. Leave out one of the two.")
-
-
-@contextmanager
-def _post_mortem(session: Session) -> Iterator[None]:
-    """Debug what main raised, once it is on record and was told, in the frame where it was raised."""
-    try:
-        yield
-    except SystemExit:
-        failure = session.failure
-        if failure is not None and failure.__traceback__ is not None:
-            import pdb
-
-            sys.stderr.write(f"\nanew: {type(failure).__name__}, where it was raised. To leave: q; for more: help\n")
-            pdb.post_mortem(failure.__traceback__)
-        raise
 
 
 def _leave(error: AnewError) -> NoReturn:
