@@ -37,9 +37,10 @@ else:
     inspect, pathlib, traceback = later("inspect"), later("pathlib"), later("traceback")
     records, settings = later("anew.runner.records"), later("anew.runner.settings")
     sweep_records, typed_values = later("anew.runner.sweep_records"), later("anew.runner.format.typed_values")
+    debugging = later("anew.runner.run.debugging")
     plan, configs = later("anew.runner.relaunch.plan"), later("anew.runner.config.main")
     # not before main is called: all that a run needs comes with it, ten times as much as decorating needs
-    conducting, debugging = later("anew.runner.session"), later("anew.runner.run.debugging")
+    conducting = later("anew.runner.session")
 
 # what a script reads on its way to main is an input as well
 hook.install()
@@ -335,7 +336,7 @@ class Main:
                 _leave(error)
             if refused := errors.refusal(error):
                 _leave(AnewError(refused))
-            if _is_for_debugger(error):
+            if debugging.is_for_debugger(error):
                 raise
             _report_fault()
 
@@ -444,14 +445,6 @@ def _leave(error: AnewError) -> NoReturn:
     text = str(error) if errand is None else errand.places.as_recorded(str(error))
     sys.stderr.write(f"anew: {text}\n")
     sys.exit(error.exit_code)
-
-
-def _is_for_debugger(error: Exception) -> bool:
-    """Whether main raised it, which only a debugger is given, or the debugger itself, in order to end."""
-    return type(error).__module__ == "bdb" or any(
-        frame.f_code.co_name == "call" and frame.f_globals.get("__name__") == "anew.runner.config.signature.spec"
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-    )
 
 
 def _report_fault() -> NoReturn:

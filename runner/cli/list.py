@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
-from anew.runner.cli.list_groups import print_groups
 from anew.runner.cli.render import (
     VERDICT_STYLES,
     csv_rows,
@@ -25,6 +24,7 @@ from anew.runner.cli.render import (
 from anew.runner.cli.views import as_saved, how_of, names_of, save_view, saved_filter
 from anew.runner.contracts import RunStore
 from anew.runner.format.serial import record_to_json
+from anew.runner.lazy.modules import later
 from anew.runner.query.branches import branches
 from anew.runner.query.columns import MOST_INPUTS, MOST_METRICS, cells_of, shared_metrics, varying_inputs
 from anew.runner.query.doubts import doubtful_names, doubtful_values
@@ -33,6 +33,11 @@ from anew.runner.records import RunRecord
 from anew.runner.store.more import Beside
 from anew.runner.store.saved import View
 from anew.runner.wording import ago, duration
+
+if TYPE_CHECKING:
+    from anew.runner.cli import list_groups
+else:
+    list_groups = later("anew.runner.cli.list_groups")
 
 _NEWEST = 50
 _FIRST_INPUTS = 4
@@ -93,7 +98,9 @@ def list_command(
         save_view(store, save, View(filter=text, sort=sort or "", by=by or "", columns=tuple(names_of(columns))))
     question = parse_filter(text, saved_filter(store))
     if by is not None:
-        print_groups(store, text, sort, names_of(by), names_of(columns), how_of(as_json, as_csv, as_markdown))
+        list_groups.print_groups(
+            store, text, sort, names_of(by), names_of(columns), how_of(as_json, as_csv, as_markdown)
+        )
         return
     most = limit if limit is not None else None if everything or as_json or as_csv or as_markdown else _NEWEST
     # one more than is shown tells whether there are more

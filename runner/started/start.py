@@ -7,13 +7,14 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType, FunctionType, ModuleType
-from typing import Any, NoReturn
+from types import FrameType, FunctionType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from anew.runner.config.main import ComposedJob, Recorded, task_spec
 from anew.runner.config.private.versions import supported
 from anew.runner.errors import AnewError, ConfigError, RunStateError
 from anew.runner.format.override_text import key_of
+from anew.runner.lazy.modules import later
 from anew.runner.records import Provenance
 from anew.runner.relaunch.plan import LeftOff, Rerun, assignment
 from anew.runner.run.handle import Run, current_run
@@ -22,6 +23,12 @@ from anew.runner.settings import KEPT, observers_by_name
 from anew.runner.started.given import put, values_of
 from anew.runner.started.open_runs import OpenRun, open_runs
 from anew.runner.wording import nearest
+
+if TYPE_CHECKING:
+    from anew.runner.config.compose import node as composing
+else:
+    # Hydra comes with it, which a run without settings and changes does without
+    composing = later("anew.runner.config.compose.node")
 
 # (experiment, module) -> how many runs of that name were begun in it, in this process
 _calls: Counter[tuple[str, str]] = Counter()
@@ -125,7 +132,8 @@ class _Start:
         if errand.changes:
             _refuse_unknown(errand.changes, wanted, ref)
             was = Recorded(ref=ref, config=wanted, overrides=errand.overrides, changes=errand.changes)
-            wanted = _composing().changed_values(was)
+            with supported():
+                wanted = composing.changed_values(was)
         if self._config is None:
             self._values = dict(wanted)
         else:
@@ -154,7 +162,8 @@ class _Start:
     def _composed(self, settings: Sequence[str], overrides: Sequence[str] = ()) -> ComposedJob:
         node: Mapping[str, Any] = {}
         if settings:
-            node = _composing().compose_node(settings, None)
+            with supported():
+                node = composing.compose_node(settings, None)
         return ComposedJob(
             call=lambda run: None,
             config=self._values,
@@ -177,13 +186,6 @@ class _Start:
         begun.run.ending, begun.run.config = run, self._values if self._config is None else self._config
         open_runs.add(run)
         return begun.run
-
-
-def _composing() -> ModuleType:
-    """Return what composes settings and changes. Hydra comes with it, which a run without either does without."""
-    with supported():
-        from anew.runner.config.compose import node
-    return node
 
 
 def _no_reference(**how: Any) -> NoReturn:

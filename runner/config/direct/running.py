@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.config.direct.called import Called, HookFailedError
 from anew.runner.config.direct.command import Plain
@@ -16,7 +16,13 @@ from anew.runner.config.hooks import ComposedJob, JobHooks
 from anew.runner.config.private.versions import supported
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.kernel.importing import ImportWatch
+from anew.runner.lazy.modules import later
 from anew.runner.records import Provenance
+
+if TYPE_CHECKING:
+    from anew.runner.config.compose import messages
+else:
+    messages = later("anew.runner.config.compose.messages")
 
 
 def run(spec: TaskSpec, plain: Plain, hooks: JobHooks, *, interactive: bool) -> Any:
@@ -37,8 +43,7 @@ def run(spec: TaskSpec, plain: Plain, hooks: JobHooks, *, interactive: bool) -> 
     if not interactive and any(stopped is each for each in called.raised):
         sys.stderr.write(f"Error executing job with overrides: {list(plain.overrides)}\n")
         with supported():
-            from anew.runner.config.compose.messages import report_failure
-        report_failure(stopped)
+            messages.report_failure(stopped)
     raise stopped
 
 
