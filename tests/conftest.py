@@ -20,8 +20,8 @@ settings.load_profile("anew")
 FOREIGN_PREFIXES = ("ANEW_", "GIT_", "HYDRA_", "XDG_")
 OWN = ("ANEW_POSIX_ONLY",)  # how the tests are run
 # without its compiled files each of some thousand processes would compile the whole package again
-FOREIGN = ("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONPATH")
-FOREIGN += ("PYTHONWARNINGS",)
+COMPILED = "PYTHONDONTWRITEBYTECODE"
+FOREIGN = ("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS", COMPILED)
 GIT_CONFIG = """\
 [user]
     name = Nobody
