@@ -206,7 +206,7 @@ def test_a_command_loads_only_what_it_needs(store: FolderStore) -> None:
         "print(sorted(loaded), 'rich' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "['context', 'group', 'list', 'render', 'views'] False"
+    assert done.stdout.splitlines()[-1] == "['context', 'group', 'list', 'render'] False"
 
 
 def test_long_values_that_differ_are_never_cut(project: Path) -> None:
