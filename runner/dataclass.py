@@ -66,7 +66,8 @@ def _initializer(cls: Any) -> Any:
     names |= {f"_default_{each.name}": each.default for each in fields}
     names |= {f"_make_{each.name}": each.default_factory for each in fields}
     source = f"def __init__(self, {', '.join(parameters)}):\n" + "\n".join(lines or ["  pass"])
-    exec(source, names)
+    # compiled first: to be given a text, `exec` takes the mark away by which a Ctrl-C ends the program with its signal
+    exec(compile(source, "<dataclass>", "exec"), names)
     made: Any = names["__init__"]
     made.__qualname__ = f"{cls.__qualname__}.__init__"
     made.__module__ = cls.__module__

@@ -332,6 +332,10 @@ class Main:
         except Exception as error:
             if errors.was_interrupted(error):
                 sys.exit(errors.EXIT_SIGINT)
+            if _ASKING & set(argv) and BrokenPipeError in map(type, (error, error.__cause__, error.__context__)):
+                # whoever read what was asked for has had enough of it
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                return
             if isinstance(error, AnewError):
                 _leave(error)
             if refused := errors.refusal(error):

@@ -100,14 +100,20 @@ def without_seeds(config: Any) -> Any:
 
 def repetitions(store: RunStore, record: RunRecord) -> list[RunRecord]:
     """Return the completed runs that differ from a run in the seed alone, itself among them, oldest first."""
-    same = exact_form(without_seeds(record.config))
-    return [
-        each
+    same, source = exact_form(without_seeds(record.config)), _source(record)
+    alike = [
+        store.get(each.uid)
         for each in reversed(store.find())
         if each.experiment == record.experiment
         and each.state == Status.COMPLETED.value
         and exact_form(without_seeds(each.config)) == same
     ]
+    # the same configuration of other code is another experiment
+    return [each for each in alike if _source(each) == source]
+
+
+def _source(record: RunRecord) -> frozenset[tuple[str, str]]:
+    return frozenset((file.path, file.sha256) for file in record.source.files)
 
 
 def group_of(store: RunStore, word: str) -> Group:

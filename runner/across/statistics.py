@@ -175,14 +175,14 @@ def sentence(first: str, second: str, a: Sample, b: Sample, found: Difference, d
         word = "better" if (sign > 0) == (direction == "maximize") else "worse"
     counts = f"n = {a.n} + {b.n}"
     if found.interval is None:
-        few = f"{second[:1].upper()}{second[1:]} is {word} by {_short(abs(found.value))} points ({counts})"
+        few = f"{second} is {word} by {_short(abs(found.value))} points ({counts})"
         return f"{few}; of one run a side nobody can tell whether that is chance."
     low, high = sorted(sign * each for each in found.interval)
     size, low_text, high_text = _alike(abs(found.value), low, high)
     around = f"(95 % {low_text} to {high_text}, {counts})"
     if not found.is_shown:
         return f"No difference between {first} and {second} is shown: {second} is {word} by {size} points {around}."
-    return f"{second[:1].upper()}{second[1:]} is {word} by {size} points {around}."
+    return f"{second} is {word} by {size} points {around}."
 
 
 def _short(number: float) -> str:

@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     import click
 
+    _open_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if argv is None:
@@ -62,6 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _leave(refused, errors.EXIT_USAGE)
         return _report()
     return code
+
+
+def _open_closed() -> None:
+    """Have streams that lead nowhere in place of those that are closed, as daemons have them; children get them too."""
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            # the lowest descriptor that is free: that one
+            opened = os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+            if opened == number:
+                os.set_inheritable(opened, True)
+            setattr(sys, name, os.fdopen(opened, "r" if number == 0 else "w", closefd=False))
 
 
 def _run(words: list[str]) -> int:

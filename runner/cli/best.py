@@ -14,7 +14,6 @@ from anew.runner.format.serial import record_to_json
 from anew.runner.query.doubts import doubtful_names
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.names import value_of
-from anew.runner.records import PRUNED
 from anew.runner.store.more import Beside
 
 _FIRST = 5
@@ -46,8 +45,8 @@ def best_command(
       anew best test/acc.max 'config.model == mlp and started > 7d'
       anew best result.score --max --limit 1 --json
     Whether much or little is good is told by its name (loss, err, acc, f1, ...), or by --max or --min. METRIC may be
-    any name of a filter. Runs that were told to stop before their end are left out, unless the filter asks for a
-    status.
+    any name of a filter. Runs that failed or were stopped are left out, unless the filter asks for a status, and
+    so are re-runs.
     """
     if largest and smallest:
         raise click.UsageError("Of --max and --min one can be meant.")
@@ -56,7 +55,9 @@ def best_command(
     question = parse_filter(text, saved_filter(store))
     known = f"has({_quoted(metric)})"
     parts = [known, *([f"({text})"] if text.strip() else [])]
-    parts += [] if "status" in question.names else [f"status != {PRUNED}"]
+    parts += [] if "status" in question.names else ["status in [COMPLETED, RUNNING]"]
+    # what was run once more, or to find a cause, is not one more run
+    parts += [f"{name} == none" for name in ("rerun_of", "why") if name not in question.names]
     more = Beside(store)
     is_small = smallest or (not largest and _is_small(metric, store))
     found = store.find(" and ".join(parts), sort=metric if is_small else f"-{metric}", limit=limit)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anew.runner.cli.context import print_json
+from anew.runner.cli.context import print_json, saved_filter
 from anew.runner.cli.render import csv_rows, markdown, plain_cell, remark_damage, say, table
 from anew.runner.contracts import RunStore
 from anew.runner.errors import FilterError
 from anew.runner.format.values import number_to_json, plain
 from anew.runner.query.columns import shared_metrics
+from anew.runner.query.filters import parse_filter
 from anew.runner.query.grouped import Group, Spread, grouped
 from anew.runner.store.more import Beside
 from anew.runner.wording import short
@@ -37,7 +38,10 @@ def print_groups(
     Raises:
         FilterError: Groups are sorted by what is not told of them.
     """
-    records = store.find(where)
+    asked = parse_filter(where, saved_filter(store)).names
+    # what was run once more, or to find a cause, is not one more run of a group
+    rest = [f"{name} == none" for name in ("rerun_of", "why") if name not in (*asked, *by)]
+    records = store.find(" and ".join([*([f"({where})"] if where.strip() else []), *rest]))
     remark_damage(records, store.url)
     names = [*columns] or [*shared_metrics(records, None if how else _LEAST_METRICS), "result"]
     key = sort.lstrip("-").strip() if sort else ""

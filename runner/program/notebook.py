@@ -88,7 +88,14 @@ def read_notebook(target: str) -> Notebook:
         raise ConfigError(f"{target!r} is no notebook: it is no JSON.") from None
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list) or content.get("nbformat") != 4:
         raise ConfigError(f"{target!r} is no notebook of format 4. To convert it: jupyter nbconvert --to notebook")
+    for number, cell in enumerate(content["cells"], start=1):
+        if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str) or not _is_text(cell.get("source")):
+            raise ConfigError(f"{target!r} is no whole notebook: cell {number} has no type, or no text as its source.")
     return Notebook(file, _found(content, target), None, content)
+
+
+def _is_text(source: Any) -> bool:
+    return isinstance(source, str) or (isinstance(source, list) and all(isinstance(each, str) for each in source))
 
 
 def _found(content: Mapping[str, Any], target: str) -> Found:

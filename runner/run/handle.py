@@ -136,6 +136,8 @@ class Run:
                 circles, or the name is not a relative path without "..".
             StoreError: The content or its record could not be written, and the run has a hole (`anew.on_loss`).
         """
+        if doubt := media.two_of(pathlib.Path(path), self.dir):
+            self.warn(doubt)
         for label, keep in media.files_of(pathlib.Path(path), name, self.dir, self._objects):
             self._keep(label, keep)
         self._recorder.sync()

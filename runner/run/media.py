@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,17 @@ def files_of(
 ) -> list[tuple[str, Callable[[], ContentRef]]]:
     """Return the names of an artifact's files, each with what keeps its content. Raises as `Run.log_artifact`."""
     return [(file.name, partial(_kept_file, file, objects)) for file in artifact_files(path, name, base=base)]
+
+
+def two_of(path: Path, base: Path) -> str:
+    """Return, in sentences, that a path leads to a file in the working directory and to one of the run; else ""."""
+    own = base / path
+    if path.is_absolute() or not (path.exists() and own.exists()) or os.path.samefile(path, own):
+        return ""
+    return (
+        f"There is a {str(path)!r} in the working directory, which is kept, and another one in run.dir. To keep that: "
+        f"run.log_artifact(run.dir / {str(path)!r})"
+    )
 
 
 def _kept_file(file: ArtifactFile, objects: ObjectStore) -> ContentRef:

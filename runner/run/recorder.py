@@ -231,7 +231,8 @@ class Recorder:
             self._reason = str(error)
         if "write" not in self._warned:
             self._warned.add("write")
-            say(f"{sentence(str(error))} The run goes on; what cannot be written is counted and reported at the end.")
+            rest = "The run goes on; what cannot be written is counted and reported at the end."
+            say(f"{sentence(str(error))} {'What is logged now is lost.' if not self.is_open else rest}")
 
     def stop(self) -> None:
         """

@@ -218,3 +218,12 @@ def test_long_values_that_differ_are_never_cut(project: Path) -> None:
         assert "/" + "x" * 300 + end in out
         assert "path=" + "y" * 300 + end in out
     assert ["lr", "a", "b"] in [line.split() for line in out.splitlines()]
+
+
+def test_streams_that_are_closed_lead_nowhere(project: Path) -> None:
+    """As cron jobs and daemons have them: the command runs, is on record, and what is printed is nobody's."""
+    for words, code in ((["run", "--", "echo", "hi"], 0), (["list"], 0), (["show", "1", "--json"], 0)):
+        typed = shlex.join([*ANEW, *words])
+        done = subprocess.run(["sh", "-c", f"{typed} <&- >&- 2>&-"], cwd=project, check=False)
+        assert done.returncode == code, words
+    assert FolderStore.open(project / "runs").get(1).status is Status.COMPLETED
