@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from anew.runner.records import Status
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import ANEW
 from tests.helpers.stores import add_run, make_store

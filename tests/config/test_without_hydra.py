@@ -179,3 +179,26 @@ def test_the_time_on_record_is_the_time_that_main_was_given(project: Project, ki
     project.run(name="times.py", env={"HYDRA_FULL_ERROR": before} if before else {})
     record = project.record()
     assert record.result == [record.config["first"], record.config["second"]]
+
+
+COMPOSING = """
+from hydra import compose
+from anew import Experiment
+experiment = Experiment("composing")
+@experiment.main(config_path="composed", config_name="config", version_base=None)
+def main(cfg):
+    return dict(compose("other", overrides=[f"b={cfg.a}"]))
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_main_may_compose_in_a_run_and_in_a_job_of_a_sweep(project: Project) -> None:
+    (project.folder / "composed").mkdir()
+    (project.folder / "composed/config.yaml").write_text("a: 1\n")
+    (project.folder / "composed/other.yaml").write_text("b: 0\n")
+    (project.folder / "composing.py").write_text(COMPOSING)
+    project.run(name="composing.py")
+    project.run("-m", "a=2,3", name="composing.py")
+    numbers = project.store.numbers()[:3]
+    assert [project.record(each).result for each in reversed(numbers)] == [{"b": 1}, {"b": 2}, {"b": 3}]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from anew.runner.config.batch.packed import unpack, unpack_shared
@@ -81,7 +82,11 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | 
         with flag_override(cfg, ["struct", "readonly"], [False, False]):
             cfg.hydra.sweep.dir = str(shared.sweep_dir)
     jobs = Jobs(spec, hooks, shared.typed, lambda: settings)
+    conducting = GlobalHydra.instance().hydra
     with hydra_kept(), logging_kept():
+        if conducting is not None:
+            # in the process that hands the jobs out, as in Hydra's own sweeps: main may compose with it
+            GlobalHydra.instance().initialize(conducting)
         set_version_base(spec.version_base)
         register_resolvers()
         resolve_job_dir(jobs.job_dir)
