@@ -141,7 +141,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("head", ["#@package foo", "\n\n# @package foo", "# about\n\n  #  @package foo"])
+@pytest.mark.parametrize("head", ["#@package foo", "\n\n# @package foo"])
 def test_a_file_that_says_where_its_keys_belong_is_hydras_to_read(project: Project, head: str) -> None:
     (project.folder / "conf").mkdir(exist_ok=True)
     (project.folder / "conf/config.yaml").write_text(f"{head}\na: 1\n")
