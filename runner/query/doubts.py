@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from anew.runner.lazy.patterns import regexp
 from anew.runner.query.columns import strangers
 from anew.runner.query.literals import Comparison
 from anew.runner.query.names import value_of
 from anew.runner.records import RunRecord
 from anew.runner.wording import closest, in_a_line, some
 
+_OF_SERIES = regexp(r"(?<=.)\.(?:first|mean|best|at\([^)]*\))$")
 _ORDERED = ("<", "<=", ">", ">=")
 _MOST_VALUES = 5
 _LONGEST = 40
@@ -18,8 +20,11 @@ _LONGEST = 40
 
 def doubtful_names(records: Sequence[RunRecord], names: Iterable[str]) -> Iterator[str]:
     """Yield a sentence for each name that means nothing to any of these runs."""
-    for name, near in strangers(records, names).items():
-        yield f"None of these runs has {name!r}.{_meant(near)}"
+    # of what is read out of a series the metric itself tells whether it is there
+    metrics = {_OF_SERIES.sub("", name): name for name in names}
+    for metric, near in strangers(records, metrics).items():
+        name = metrics[metric]
+        yield f"None of these runs has {name!r}.{_meant(near and near + name.removeprefix(metric))}"
 
 
 def doubtful_values(records: Sequence[RunRecord], comparisons: Iterable[Comparison]) -> Iterator[str]:
