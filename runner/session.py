@@ -38,12 +38,14 @@ if TYPE_CHECKING:
     from anew.runner.dispatch import possible, spool
     from anew.runner.store import passing
     from anew.runner.sweep import ledger
+    from anew.runner.sweep import session as sweeps
     from anew.runner.sweep.session import SweepSession
 else:
     # a run that is none of a sweep, goes to a folder and is repeated by nobody does without them
     elsewhere, kept = later("anew.runner.capture.elsewhere"), later("anew.runner.capture.kept")
     possible, spool = later("anew.runner.dispatch.possible"), later("anew.runner.dispatch.spool")
     passing, ledger = later("anew.runner.store.passing"), later("anew.runner.sweep.ledger")
+    sweeps = later("anew.runner.sweep.session")
 
 __all__ = ["Session", "reference_to"]
 
@@ -222,13 +224,10 @@ class Session:
 
     def sweep(self, settings: Mapping[str, Any]) -> tuple[Path, SweepHooks]:
         """Take a sweep number; return the sweep's folder, and what conducts it."""
-        # not at the top: a run that is none of a sweep, most of them, does without what hands out jobs, some 5 ms
-        from anew.runner.sweep.session import SweepSession
-
         checked = self._able(settings)
         store = self._store(checked)
         resumed = self._errand if isinstance(self._errand, Resume) else None
-        session = SweepSession(
+        session = sweeps.SweepSession(
             store,
             checked,
             experiment=self._origin.experiment,

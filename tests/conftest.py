@@ -19,7 +19,9 @@ settings.load_profile("anew")
 
 FOREIGN_PREFIXES = ("ANEW_", "GIT_", "HYDRA_", "XDG_")
 OWN = ("ANEW_POSIX_ONLY",)  # how the tests are run
-FOREIGN = ("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS")
+# without its compiled files each of some thousand processes would compile the whole package again
+COMPILED = "PYTHONDONTWRITEBYTECODE"
+FOREIGN = ("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS", COMPILED)
 GIT_CONFIG = """\
 [user]
     name = Nobody

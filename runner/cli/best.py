@@ -8,6 +8,7 @@ from anew.runner.attached.aims import direction_of
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json, saved_filter
 from anew.runner.cli.list import chosen, print_runs
 from anew.runner.cli.render import remark, remark_damage, say
+from anew.runner.contracts import RunStore
 from anew.runner.errors import FilterError
 from anew.runner.format.serial import record_to_json
 from anew.runner.query.doubts import doubtful_names
@@ -56,8 +57,8 @@ def best_command(
     known = f"has({_quoted(metric)})"
     parts = [known, *([f"({text})"] if text.strip() else [])]
     parts += [] if "status" in question.names else [f"status != {PRUNED}"]
-    is_small = smallest or (not largest and _is_small(metric))
     more = Beside(store)
+    is_small = smallest or (not largest and _is_small(metric, store))
     found = store.find(" and ".join(parts), sort=metric if is_small else f"-{metric}", limit=limit)
     records = [record for record in found if (value := value_of(record, metric, more)) == value]
     remark_damage(records, store.url)
@@ -66,7 +67,7 @@ def best_command(
     elif records:
         print_runs(store, records, chosen(records, (metric, *question.names)), is_tree=False)
     else:
-        say(f"No runs{' that match' if text else ''} in {store.url} have a {metric}.")
+        say(f"No run{' that matches' if text else ''} in {store.url} has {metric!r}.")
         for doubt in doubtful_names(store.find(limit=1_000), [metric]):
             remark(doubt)
 
@@ -76,12 +77,14 @@ def _quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
-def _is_small(metric: str) -> bool:
+def _is_small(metric: str, store: RunStore) -> bool:
     """Whether little of a metric is good. Raises FilterError where its name does not tell."""
     base, _, what = metric.rpartition(".")
     if what in ("min", "max") and base and direction_of(base) is None:
         return what == "min"
     direction = direction_of(metric)
+    if direction is None and not store.find(f"has({_quoted(metric)})", limit=1):
+        return True  # there is nothing to sort
     if direction is None:
         raise FilterError(
             f"Whether much or little of {metric!r} is good cannot be told by its name. Say it: anew best {metric} "

@@ -155,7 +155,8 @@ class _Execution:
             run.warn(f"There is no kernel {named!r} here, which the notebook names; this Python's ran it ({kernel}).")
         self._name = notebook.file.name
         self._run = run
-        self._content = nbformat.from_dict(content)
+        # read, not made of the values: in files the lines of a cell are a list
+        self._content = nbformat.reads(json.dumps(content), as_version=4)
         self._write = nbformat.write
         self._client = client(
             self._content,

@@ -16,11 +16,14 @@ from typing import Any, NoReturn
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import EXIT_SIGNAL
 from anew.runner.relaunch.plan import Errand
+from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox
 
 # started by path: the interpreter may be one whose packages are being found by that path alone
 CHILD = Path(__file__).parent / "child.py"
 _PATIENCE_S = 10.0
+# what is said of this process and its own runs
+_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS", "ANEW_LAID_OUT")
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -97,6 +100,32 @@ def run_errand(
         os.close(held)
         # secrets that were given again are in it, and the folder may be kept
         path.unlink(missing_ok=True)
+
+
+def run_where_it_was(errand: Errand, place: Sandbox, *, import_paths: str | None = None) -> Ended:
+    """
+    Do an errand as `run_errand` does, where its command was started: in the laid-out project where that is laid out.
+
+    Args:
+        errand: What is to be done; what it needs is laid out.
+        place: The folder that it is told in.
+        import_paths: `PYTHONPATH` as on record.
+
+    Raises:
+        OSError: It cannot be told, or not be started.
+    """
+    places, recorded = errand.places, Path(errand.command.cwd)
+    cwd = recorded
+    if places.moved and cwd.is_relative_to(places.root):
+        cwd = places.mirrored(cwd)
+        cwd.mkdir(parents=True, exist_ok=True)
+    if not cwd.is_dir():
+        cwd = places.project if places.project.is_dir() else place.folder
+    variables = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
+    if places.moved:
+        variables["GIT_CEILING_DIRECTORIES"] = str(place.folder)
+    variables = with_paths(variables, import_paths, recorded, places)
+    return run_errand(errand, place, cwd=cwd, variables=variables, stdin=subprocess.DEVNULL)
 
 
 def _waited_for(process: subprocess.Popen[bytes], timeout_s: float | None) -> int:

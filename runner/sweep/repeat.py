@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from anew.runner.errors import RerunError
@@ -16,16 +14,15 @@ from anew.runner.records import RunRecord
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import lay_out_beside, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import SACRED, Repeat
-from anew.runner.relaunch.pythons import VARIABLE, with_paths
+from anew.runner.relaunch.pythons import VARIABLE
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
-from anew.runner.relaunch.supervise import run_errand
+from anew.runner.relaunch.supervise import run_where_it_was
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import some
 
 _SEEDS = 2**32
-_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS", "ANEW_LAID_OUT")
 # what one run was called, where it went, and what came of it are its own
 _OF_THE_RUN = ("anew.store", "anew.tags", "anew.note", "anew.quiet", "anew.seed", "anew.sweep")
 _OF_THE_JOB = (
@@ -173,20 +170,10 @@ def _asks_the_world(written: Any) -> bool:
 
 def _run(errand: Repeat, record: RunRecord, place: Sandbox, store: RunFolders) -> int:
     places = errand.places
-    cwd = Path(errand.command.cwd)
     if errand.source is not None:
         again = as_typed(f"anew repeat {record.id} --code current", store.url)
         lay_out_source(errand.source, places, store.objects, ref=record.id, again=again)
         restore_inputs(record.inputs, places, store.objects)
         lay_out_beside(record.source, record.inputs, places)
-        if cwd.is_relative_to(places.root):
-            cwd = places.mirrored(cwd)
-            cwd.mkdir(parents=True, exist_ok=True)
-    if not cwd.is_dir():
-        cwd = places.project if places.project.is_dir() else place.folder
-    variables = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
-    if places.moved:
-        variables["GIT_CEILING_DIRECTORIES"] = str(place.folder)
     recorded = record.environment.variables.get(VARIABLE) if record.environment else None
-    variables = with_paths(variables, recorded, Path(record.command.cwd), places)
-    return run_errand(errand, place, cwd=cwd, variables=variables, stdin=subprocess.DEVNULL).exit_code
+    return run_where_it_was(errand, place, import_paths=recorded).exit_code

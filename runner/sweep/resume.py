@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,8 @@ from anew.runner.records import SourceFacts, Status
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import digest, lay_out_source
 from anew.runner.relaunch.plan import Add, OneJob, Resume
-from anew.runner.relaunch.pythons import with_paths
 from anew.runner.relaunch.sandbox import Sandbox, sandbox
-from anew.runner.relaunch.supervise import run_errand
+from anew.runner.relaunch.supervise import run_where_it_was
 from anew.runner.search.record import read_record
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
@@ -32,7 +30,6 @@ from anew.runner.wording import nearest, some
 
 CHANGEABLE = ("hydra.sweeper.n_trials", "hydra.sweeper.max_failure_rate", "hydra.sweeper.patience")
 _NAMED = 3
-_NOT_HANDED_ON = ("ANEW_RUN", "ANEW_STORE", "ANEW_SECRETS", "ANEW_LAID_OUT")
 
 
 def resume(
@@ -310,18 +307,7 @@ def _basis(store: RunFolders, start: SweepStart, place: Sandbox, code: str, sett
 
 
 def _run(errand: Resume | OneJob, place: Sandbox, store: RunFolders) -> int:
-    places = errand.places
-    cwd = Path(errand.command.cwd)
     if errand.source is not None:
         again = as_typed(f"anew sweep resume {errand.sweep} --code current", store.url)
-        lay_out_source(errand.source, places, store.objects, again=again, what="sweep", ref=errand.sweep)
-        if cwd.is_relative_to(places.root):
-            cwd = places.mirrored(cwd)
-            cwd.mkdir(parents=True, exist_ok=True)
-    if not cwd.is_dir():
-        cwd = places.project if places.project.is_dir() else place.folder
-    variables = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
-    if places.moved:
-        variables["GIT_CEILING_DIRECTORIES"] = str(place.folder)
-    variables = with_paths(variables, None, cwd, places)
-    return run_errand(errand, place, cwd=cwd, variables=variables, stdin=subprocess.DEVNULL).exit_code
+        lay_out_source(errand.source, errand.places, store.objects, again=again, what="sweep", ref=errand.sweep)
+    return run_where_it_was(errand, place).exit_code

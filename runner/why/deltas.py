@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError
 from anew.runner.format.redact import REDACTED
-from anew.runner.format.values import exact_form
+from anew.runner.format.values import exact_form, plain
 from anew.runner.records import ContentRef, RunRecord
 from anew.runner.why.draft import ABSENT, Draft, KeyPath, at
 from anew.runner.why.hunks import Change, Hunk, changed, moves
@@ -78,7 +78,7 @@ class Delta:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as `--json` shows it."""
-        return {name: getattr(self, name) for name in ("n", "kind", "what", "was", "now")}
+        return {name: plain(getattr(self, name)) for name in ("n", "kind", "what", "was", "now")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from anew.runner import errors
 from anew.runner.dataclass import dataclass
+from anew.runner.format.values import plain
 from anew.runner.why.deltas import Delta
 from anew.runner.wording import short
 
@@ -86,7 +87,7 @@ class Explanation:
             "causes": list(self.causes),
             "shares": {str(number): share for number, share in self.shares.items()},
             "trials": [
-                {"run": each.run, "deltas": list(each.deltas), "outcome": each.outcome, "value": each.value}
+                {"run": each.run, "deltas": list(each.deltas), "outcome": each.outcome, "value": plain(each.value)}
                 for each in self.trials
             ],
             "sentence": self.sentence,

@@ -26,6 +26,10 @@ _MOST_SPLITS = 20_000
 _FRAME = re.compile(r'^ +File "(?P<file>[^"]+)", line \d+, in (?P<name>.+)$', re.MULTILINE)
 
 
+NOTHING: Any = object()
+"""What a run came to that did not come so far; None is what it may have returned."""
+
+
 @dataclass(frozen=True, slots=True)
 class Yardstick:
     """
@@ -43,10 +47,15 @@ class Yardstick:
         return self.name == FAILURE
 
     def of(self, record: RunRecord) -> Any:
-        """Return what a run came to; None where it did not come to it."""
+        """Return what a run came to; of failures None for one that went well, else NOTHING where there is none."""
         if self.is_failure:
             return failure_of(record)
-        return value_of(record, self.name) if record.status is Status.COMPLETED else None
+        if record.status is not Status.COMPLETED:
+            return NOTHING
+        if self.name == RESULT:
+            return record.result
+        found = value_of(record, self.name)
+        return NOTHING if found is None else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class Scale:
         if self.is_failure:
             good = record_ended_well if self.good is None else value == self.good
             return Outcome.BAD if value == self.bad else Outcome.GOOD if good else Outcome.UNRESOLVED
-        if value is None:
+        if value is NOTHING:
             return Outcome.UNRESOLVED
         if self.is_number and is_number(value):
             return self._nearer(float(value))
@@ -145,18 +154,23 @@ def yardstick(good: RunRecord, bad: RunRecord, metric: str | None, result: bool)
 
 
 def _in_result(good: Any, bad: Any) -> str:
-    """Return the one number in two results that differs, by its name; else the results as they are."""
-    if not (isinstance(good, Mapping) and isinstance(bad, Mapping) and set(good) == set(bad)):
+    """Return the one number in two results that differs, by its name; else the results. Raises RerunError."""
+    if not (isinstance(good, Mapping) and isinstance(bad, Mapping)):
         return RESULT
-    differing = [key for key in good if exact_form(good[key]) != exact_form(bad[key])]
-    is_one = len(differing) == 1 and is_number(good[differing[0]]) and is_number(bad[differing[0]])
-    return f"{RESULT}.{differing[0]}" if is_one else RESULT
+    both = [key for key in good if key in bad and exact_form(good[key]) != exact_form(bad[key])]
+    numbers = [key for key in both if is_number(good[key]) and is_number(bad[key])]
+    if len(numbers) > 1:
+        raise RerunError(
+            f"What the two runs returned differs in {len(numbers)} numbers ({some(numbers, 6)}). Which is it? "
+            f"--metric {RESULT}.{numbers[0]}"
+        )
+    return f"{RESULT}.{numbers[0]}" if numbers else RESULT
 
 
 def _asked(good: RunRecord, bad: RunRecord, name: str) -> Yardstick:
     found = Yardstick(name)
     for run in (good, bad):
-        if found.of(run) is None:
+        if found.of(run) is NOTHING:
             why = "did not complete" if run.status is not Status.COMPLETED else f"has no {name!r}"
             raise RerunError(f"Run {run.id} {why}, by which the two were to be told apart.{_near(name, run)}")
     if exact_form(found.of(good)) == exact_form(found.of(bad)):

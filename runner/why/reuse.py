@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
+from anew.runner.capture.environment import capture_environment
 from anew.runner.format import serial
 from anew.runner.format.values import encode
-from anew.runner.records import RunRecord, Status
+from anew.runner.places import cache_folder
+from anew.runner.records import EnvironmentFacts, RunRecord, Status
+from anew.runner.settings import EnvironmentSettings
 from anew.runner.store.folder import FolderStore
 
 
@@ -24,30 +27,30 @@ class Earlier:
         self._store, self._experiment, self._uid = store, experiment, uid
         self._known: dict[str, list[RunRecord]] | None = None
 
-    def same_as(self, mixture: RunRecord, around: RunRecord) -> RunRecord | None:
+    def same_as(self, mixture: RunRecord) -> RunRecord | None:
         """
-        Return a run that had the same configuration, source, seed and inputs, in the same surroundings; None for none.
+        Return a run that had the same configuration, source, seed and inputs, on today's software; None for none.
 
         Args:
             mixture: What a trial is to be run from.
-            around: A run of today's, which tells in what surroundings that would be.
         """
         if self._known is None:
             self._known = self._collect()
         inputs = {file.path: file.sha256 for file in mixture.inputs}
         for run in self._known.get(_given(mixture), ()):
             read = all(inputs.get(file.path) == file.sha256 for file in run.inputs)
-            if read and _hash_seed(mixture) in (None, _hash_seed(run)) and _around(run) == _around(around):
+            if read and _hash_seed(mixture) in (None, _hash_seed(run)):
                 return run
         return None
 
     def _collect(self) -> dict[str, list[RunRecord]]:
         found: dict[str, list[RunRecord]] = {}
+        today = capture_environment(EnvironmentSettings(), cache_folder() / "environment.json")
         for light in self._store.find(f"experiment == {self._experiment!r} and why != none"):
             if light.why is None or light.why.uid == self._uid or light.status not in (Status.COMPLETED, Status.FAILED):
                 continue
             run = self._store.get(light.uid)
-            if not run.damage and not run.losses:
+            if not run.damage and not run.losses and _software(run.environment) == _software(today):
                 found.setdefault(_given(run), []).append(run)
         return found
 
@@ -59,12 +62,8 @@ def _given(record: RunRecord) -> str:
     return hashlib.sha256(serial.dumps(given).encode()).hexdigest()
 
 
-def _around(record: RunRecord) -> object:
-    facts = record.environment
-    if facts is None:
-        return None
-    variables = {name: value for name, value in facts.variables.items() if name != "PYTHONHASHSEED"}
-    return facts.implementation, facts.python, facts.packages, variables, facts.threads
+def _software(facts: EnvironmentFacts | None) -> object:
+    return facts and (facts.implementation, facts.python, facts.packages)
 
 
 def _hash_seed(record: RunRecord) -> str | None:

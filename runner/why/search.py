@@ -18,7 +18,7 @@ from anew.runner.why import kept
 from anew.runner.why.deltas import KINDS, differences
 from anew.runner.why.explanation import Explanation, Trial
 from anew.runner.why.isolate import NONE, Deltas, Outcome, causes
-from anew.runner.why.measure import Scale, is_more_than_chance, yardstick
+from anew.runner.why.measure import NOTHING, Scale, is_more_than_chance, is_number, yardstick
 from anew.runner.why.options import FEWEST_REPEATS, REBUILDING, Options, runnable
 from anew.runner.why.trials import BudgetSpentError, Setting, Trials, Tried, shown
 from anew.runner.wording import duration
@@ -39,10 +39,12 @@ class Search:
         self._deltas, self._left_out = found.deltas, found.left_out
         self._notes: list[str] = []
         if not self._deltas:
+            among = f" among {', '.join(options.only)}" if options.only else ""
             raise RerunError(
-                f"Runs {good.id} and {bad.id} came out differently, and nothing that could be taken over differs "
-                f"between them{_because(self._left_out)}. Whether run {good.id} comes out the same each time: "
-                f"{as_typed(f'anew rerun {good.id} --twice', store.url)}"
+                f"Runs {good.id} and {bad.id} came out differently, and nothing{among} that could be taken over "
+                f"differs between them{_because(self._left_out)}. To see what differs: "
+                f"{as_typed(f'anew diff {good.id} {bad.id}', store.url)}; whether run {good.id} comes out the same "
+                f"each time: {as_typed(f'anew rerun {good.id} --twice', store.url)}"
             )
         self._number: int | None = None
 
@@ -165,7 +167,7 @@ class Search:
 
     def _weighed(self, first: Tried, last: Tried) -> Explanation | None:
         """Return an answer where two groups of runs differ by no more than chance."""
-        lists = [[float(value) for value in each.values if value is not None] for each in (first, last)]
+        lists = [[float(value) for value in each.values if is_number(value)] for each in (first, last)]
         if any(len(each) < self._options.repeat for each in lists):
             return self._explained(words.UNRESOLVED, "Not all runs with other seeds came to a number.")
         real, p = is_more_than_chance(*lists)
@@ -283,7 +285,7 @@ class Search:
             return [Trial(run=None, deltas=deltas, outcome=outcome)]
         values = tried.values or (None,) * len(tried.runs)
         return [
-            Trial(run=run, deltas=deltas, outcome=outcome, value=value)
+            Trial(run=run, deltas=deltas, outcome=outcome, value=None if value is NOTHING else value)
             for run, value in zip(tried.runs, values, strict=False)
         ]
 

@@ -20,7 +20,7 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.why.deltas import Delta
 from anew.runner.why.draft import Draft
 from anew.runner.why.isolate import Deltas, Outcome
-from anew.runner.why.measure import Scale, Yardstick, is_number
+from anew.runner.why.measure import NOTHING, Scale, Yardstick, is_number
 from anew.runner.why.reuse import Earlier
 from anew.runner.wording import in_a_line, short
 
@@ -47,7 +47,7 @@ class Tried:
     runs: tuple[int, ...] = ()
     values: tuple[Any, ...] = ()
     ended_well: bool = False
-    value: Any = None
+    value: Any = NOTHING
     why_not: str = ""
 
 
@@ -100,8 +100,8 @@ class Trials:
         self._deltas = {delta.n: delta for delta in deltas}
         self._setting, self._membership, self._tell = setting, membership, tell
         self._earlier = Earlier(store, ends[0].experiment, membership[1])
-        # a trial of today's: in such surroundings others would run, too
-        self._around: RunRecord | None = None
+        # what is told apart by variables alone, or by packages, is not told apart by what a trial was given
+        self._reuses = setting.env == "current" and all(delta.group != "variables" for delta in deltas)
         self._lock = threading.Lock()
 
     # --- what is asked --------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class Trials:
         for number in sorted(taken):
             self._deltas[number].apply(draft)
         mixture = draft.record(self._store.objects.put_bytes)
-        if not changes and self._around is not None and (run := self._earlier.same_as(mixture, self._around)):
+        if not changes and self._reuses and (run := self._earlier.same_as(mixture)) is not None:
             return run
         self._spend()
         number, uid = self._membership
@@ -216,8 +216,6 @@ class Trials:
             raise KeyboardInterrupt
         if again.stopped is not None:
             raise SystemExit(EXIT_SIGNAL + signal.Signals[again.stopped])
-        if self._setting.env == "current":
-            self._around = new
         return new
 
     def _spend(self) -> None:
@@ -251,7 +249,9 @@ def mixture_in_words(good: int, bad: int, names: Sequence[str], of: int) -> str:
 
 def shown(value: Any) -> str:
     """Return what a run came to."""
-    return short(value) if value is not None else "nothing"
+    if value is NOTHING:
+        return "it did not come so far"
+    return short(value) if value is not None else "none"
 
 
 def _silent(text: str) -> None:

@@ -128,3 +128,54 @@ def test_to_import_the_names_alone_loads_little(project: Project) -> None:
         "assert not heavy & new, sorted(heavy & new)\n"
     )
     project.run(name="names.py")
+
+
+HEADED = """
+from anew import Experiment
+experiment = Experiment("headed")
+@experiment.main(config_path="conf", config_name="config", version_base=None)
+def main(cfg):
+    return dict(cfg)
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("head", ["#@package foo", "\n\n# @package foo", "# about\n\n  #  @package foo"])
+def test_a_file_that_says_where_its_keys_belong_is_hydras_to_read(project: Project, head: str) -> None:
+    (project.folder / "conf").mkdir(exist_ok=True)
+    (project.folder / "conf/config.yaml").write_text(f"{head}\na: 1\n")
+    (project.folder / "headed.py").write_text(HEADED)
+    project.run(name="headed.py")
+    assert project.record().result == {"foo": {"a": 1}}
+
+
+TIMES = """
+from dataclasses import dataclass
+from anew import Experiment
+experiment = Experiment("times")
+@dataclass
+class Times:
+    first: str = "${{now:%H%M%S%f}}"
+    second: str = "${{now:%f}}"
+{main}
+if __name__ == "__main__":
+    main()
+"""
+MAINS = {
+    "schema": "@experiment.main(config=Times)\ndef main(cfg: Times):\n    return [cfg.first, cfg.second]",
+    "parameters": (
+        "@experiment.main\ndef main(first: str = '${now:%H%M%S%f}', second: str = '${now:%f}'):\n"
+        "    return [first, second]"
+    ),
+}
+
+
+@pytest.mark.parametrize("before", ["", "1"])
+@pytest.mark.parametrize("kind", MAINS)
+def test_the_time_on_record_is_the_time_that_main_was_given(project: Project, kind: str, before: str) -> None:
+    (project.folder / "times.py").write_text(TIMES.format(main=MAINS[kind]))
+    # a variable of Hydra's has it compose
+    project.run(name="times.py", env={"HYDRA_FULL_ERROR": before} if before else {})
+    record = project.record()
+    assert record.result == [record.config["first"], record.config["second"]]

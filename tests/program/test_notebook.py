@@ -39,7 +39,7 @@ def _cell(source: str, *tags: str) -> dict[str, Any]:
         "id": f"cell-{len(source)}",
         "metadata": {"tags": list(tags)},
         "outputs": [],
-        "source": source,
+        "source": source.splitlines(keepends=True),
     }
 
 

@@ -170,7 +170,9 @@ def test_one_of_two_inputs_is_named_and_an_earlier_search_is_made_use_of(trial: 
     before = trial.store.numbers()[0]
     again = asked(trial)
     assert (again.id, names(again)) == (2, ["a.csv"])
-    assert trial.store.numbers()[0] == before + 1, "only the run that tells today's surroundings is new"
+    assert trial.store.numbers()[0] == before, "what an earlier search has run was run again"
+    assert names(resume(2, store=trial.folder / "runs")) == ["a.csv"]
+    assert trial.store.numbers()[0] == before
 
 
 FAILING = """
@@ -197,6 +199,25 @@ def test_a_failure_is_explained_by_what_makes_it_fail_in_the_same_place(trial: P
         "Of 3 differences, config.depth (2 -> 5) and config.width (3 -> 5) together, and none of them alone, make it "
         "fail: ValueError in build of train.py."
     )
+
+
+ODD = """
+@experiment.main
+def main(lr: float = 0.1, odd: str = ""):
+    return {"nan": float("nan"), "none": None, "": 1.0}[odd]
+"""
+
+
+@pytest.mark.parametrize("odd", ["nan", "none"])
+def test_a_result_that_is_no_number_is_explained_both_ways(trial: Project, odd: str) -> None:
+    trial.write(ODD)
+    trial.run("anew.seed=1")
+    trial.run("anew.seed=1", "lr=0.2", f"odd={odd}")
+    for refs in (("1", "2"), ("2", "1")):
+        found = json.loads(anew(trial, "why", *refs, "--json").stdout)
+        assert (found["status"], found["causes"]) == ("found", [2])
+        kept_answer = json.loads(anew(trial, "why", "--show", str(found["id"]), "--json").stdout)
+        assert kept_answer["sentence"] == found["sentence"]
 
 
 NOISY = """

@@ -82,8 +82,8 @@ class Jobs(Called):
     def _composed(self, cfg: DictConfig, hydra: Any, num: int | None) -> ComposedJob:
         texts = self._texts or _texts(cfg, hydra)
         self._texts = None
-        if asks_resolvers(texts["config.yaml"]):
-            settle(cfg)
+        if asks_resolvers(texts["config.yaml"], copied=self.spec.typed):
+            settle(cfg, copied=self.spec.typed)
         arguments = arguments_of(self.spec, cfg)
         folder = Path(hydra.runtime.output_dir)
         return replace(

@@ -12,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from anew.runner.config.compose.yamltext import dump, to_yaml
 from anew.runner.config.direct.words import NotPlainError, Value
-from anew.runner.config.settled import asks_resolvers
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import arguments, declared, recorded, refuse_missing
 from anew.runner.lazy.patterns import regexp
@@ -21,7 +20,8 @@ _RESOLVER = regexp(r"\$\{(?!oc\.)[\w.-]+:")
 # keys of a file that mean something to Hydra, or to us
 _MEANT = ("hydra", "anew", "defaults")
 _HYDRAS = ("hydra", "now", "python_version")
-_HEADER_BYTES = 512
+# where a file says where its keys belong: Hydra reads that of the lines before the first key, blank ones among them
+_PACKAGE = regexp(r"(?m)^\s*#\s*@")
 
 
 def by_nodes(spec: TaskSpec, overrides: Sequence[Value]) -> dict[str, Any]:
@@ -64,8 +64,7 @@ def composed(spec: TaskSpec, overrides: Sequence[Value], folder: Path | None) ->
     OmegaConf.set_struct(cfg, True)
     for each in overrides:
         OmegaConf.update(cfg, each.key, each.value, merge=True)
-    text = OmegaConf.to_yaml(cfg) if folder is not None else ""
-    if _RESOLVER.search(text) or asks_resolvers(text):
+    if _RESOLVER.search(OmegaConf.to_yaml(cfg)):
         raise NotPlainError
     return cfg
 
@@ -77,7 +76,7 @@ def _loaded(folder: Path, name: str, overrides: Sequence[Value]) -> DictConfig:
         raise NotPlainError
     path = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
     text = path.read_text("utf-8")
-    if "@" in text[:_HEADER_BYTES].partition("\n\n")[0] and "# @" in text[:_HEADER_BYTES]:
+    if _PACKAGE.search(text):
         raise NotPlainError
     loaded = OmegaConf.load(path)
     if not isinstance(loaded, DictConfig) or any(each in loaded for each in _MEANT):
