@@ -112,7 +112,7 @@ def test_the_best_runs_come_first_and_what_was_stopped_is_none(capfd: pytest.Cap
     assert json.loads(said(capfd, "best", "loss", "status == PRUNED", "--json"))[0]["id"] == 6
     assert said(capfd, "best", "loss").splitlines()[1].startswith("4 ")
     assert "Say it: anew best result --max, or --min" in said(capfd, "best", "result", code=2)
-    assert "have a los" in said(capfd, "best", "los", "--min")
+    assert "has 'los'" in said(capfd, "best", "los", "--min")
 
 
 def test_a_table_has_columns_of_one_kind_each() -> None:
