@@ -173,16 +173,18 @@ def sentence(first: str, second: str, a: Sample, b: Sample, found: Difference, d
         word = "greater" if sign > 0 else "smaller"
     else:
         word = "better" if (sign > 0) == (direction == "maximize") else "worse"
+    # a filter is no word that a sentence could begin with
+    subject = second.capitalize() if second.startswith("run ") else second
     counts = f"n = {a.n} + {b.n}"
     if found.interval is None:
-        few = f"{second} is {word} by {_short(abs(found.value))} points ({counts})"
+        few = f"{subject} is {word} by {_short(abs(found.value))} points ({counts})"
         return f"{few}; of one run a side nobody can tell whether that is chance."
     low, high = sorted(sign * each for each in found.interval)
     size, low_text, high_text = _alike(abs(found.value), low, high)
     around = f"(95 % {low_text} to {high_text}, {counts})"
     if not found.is_shown:
         return f"No difference between {first} and {second} is shown: {second} is {word} by {size} points {around}."
-    return f"{second} is {word} by {size} points {around}."
+    return f"{subject} is {word} by {size} points {around}."
 
 
 def _short(number: float) -> str:

@@ -263,8 +263,12 @@ def test_a_search_that_is_stopped_or_has_no_more_runs_is_gone_on_with(trial: Pro
     assert names(found) == ["config.k17"]
     assert trial.store.numbers()[0] - before <= 4, "what was known was run again"
 
+    # of another seed, so that nothing of it was run
+    trial.run("anew.seed=2")
+    good = trial.store.numbers()[0]
+    trial.run("anew.seed=2", *(f"k{number}={number + 1}" for number in range(29)))
     process = subprocess.Popen(
-        [*ANEW, "why", "1", "2", "--only", "config,seed"],
+        [*ANEW, "why", str(good), str(good + 1)],
         cwd=trial.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
