@@ -29,7 +29,12 @@ _MOST_CHANGES = 20
 
 
 def require_run(
-    record: RunRecord, layout: RunLayout, *, given: bool, tell: Callable[[str], object] = lambda text: None
+    record: RunRecord,
+    layout: RunLayout,
+    *,
+    given: bool,
+    tell: Callable[[str], object] = lambda text: None,
+    again: str = "",
 ) -> None:
     """
     Return if this user's key vouches for all that a re-run runs, or they trusted just that; with *given*, trust it.
@@ -39,6 +44,7 @@ def require_run(
         layout: The folder in which the record is as it was marked.
         given: The user's word.
         tell: Called with each line of what is another than what was vouched for, or trusted before.
+        again: The command to type with --trust, where that is not the re-run.
 
     Raises:
         RefusedError: It came from elsewhere, or was changed since; the message shows what would be run, and what is
@@ -53,7 +59,7 @@ def require_run(
         basis.vouched_run(layout),
         record.uid,
         [*shown],
-        as_typed(f"anew rerun {record.id}", layout.folder.parent),
+        as_typed(again or f"anew rerun {record.id}", layout.folder.parent),
         given,
         tell,
     )

@@ -80,12 +80,13 @@ def why(
         timeout_s=timeout,
     )
     folders = _in_folder(store)
-    ended = _fit(folders, folders.get(bad), trust_source, tell)
+    again = f"anew why {bad}" if good is None else f"anew why {good} {bad}"
+    ended = _fit(folders, folders.get(bad), trust_source, tell, again)
     begun = _nearest_good(folders, ended, options) if good is None else folders.get(good)
     say = tell or _silent
     if good is None:
         say(f"run {begun.id} is taken for the good one: earlier, completed, and with the fewest differences")
-    search = Search(folders, _fit(folders, begun, trust_source, tell), ended, options, say)
+    search = Search(folders, _fit(folders, begun, trust_source, tell, again), ended, options, say)
     return search.planned() if dry_run else search.begun().answer()
 
 
@@ -117,7 +118,10 @@ def resume(
     start = kept.begun(folders, number)
     known = {name: value for name, value in start.options.items() if value is not None}
     known.update(only=tuple(known.get("only", ())), max_runs=max_runs, workers=workers)
-    good, bad = (_fit(folders, folders.get(uid), trust_source, tell) for uid in (start.good, start.bad))
+    good, bad = (
+        _fit(folders, folders.get(uid), trust_source, tell, f"anew why --resume {number}")
+        for uid in (start.good, start.bad)
+    )
     return Search(folders, good, bad, Options(**known), tell or _silent).again(start).answer()
 
 
@@ -134,10 +138,10 @@ def _in_folder(store: str | os.PathLike[str] | RunFolders | None) -> FolderStore
     return opened
 
 
-def _fit(store: FolderStore, record: RunRecord, trusted: bool, tell: Tell | None) -> RunRecord:
+def _fit(store: FolderStore, record: RunRecord, trusted: bool, tell: Tell | None, again: str) -> RunRecord:
     """Return a run that can be mixed. Raises RerunError, RefusedError."""
     refuse_unfit(record, "recorded", store.url)
-    trust.require_run(record, store.present(record.id or 0), given=trusted, tell=tell or _silent)
+    trust.require_run(record, store.present(record.id or 0), given=trusted, tell=tell or _silent, again=again)
     return record
 
 
