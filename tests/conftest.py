@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import fcntl
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import anew
 from tests.helpers.filled import filled_store
 
 # the time that an example takes is the machine's, and says nothing of what is tested
@@ -19,9 +21,7 @@ settings.load_profile("anew")
 
 FOREIGN_PREFIXES = ("ANEW_", "GIT_", "HYDRA_", "XDG_")
 OWN = ("ANEW_POSIX_ONLY",)  # how the tests are run
-# without its compiled files each of some thousand processes would compile the whole package again
-COMPILED = "PYTHONDONTWRITEBYTECODE"
-FOREIGN = ("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS", COMPILED)
+FOREIGN = ("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS")
 GIT_CONFIG = """\
 [user]
     name = Nobody
@@ -43,6 +43,25 @@ def machine() -> Iterator[None]:
     """Leave the machine as it was: a test that is run by root can take `/dev/null` from everybody else."""
     yield
     assert os.stat(os.devnull).st_mode & 0o666 == 0o666, "this test, or one beside it, changed who may use /dev/null"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> Iterator[None]:
+    """
+    Compile the package once, and have no process of a test keep what it compiles itself.
+
+    Some thousand processes would each compile all of it else; and of a module that a test changes within a second, to
+    one as long, Python would take the compiled one for it.
+    """
+    compileall.compile_dir(Path(anew.__file__).parents[1] if is_ours() else Path(anew.__file__).parent, quiet=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        yield
+
+
+def is_ours() -> bool:
+    """Whether the package lies in a folder of its own, and not among all that is installed."""
+    return Path(anew.__file__).parents[1].name != "site-packages"
 
 
 @pytest.fixture(scope="session", autouse=True)

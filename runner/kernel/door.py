@@ -17,6 +17,7 @@ CLOSED = not sys.platform.startswith("linux") or bool(os.environ.get("ANEW_POSIX
 # not told apart by sys.platform alone, so that type checkers hold both to the same signatures
 if CLOSED:
     from anew.runner.kernel.posix import (
+        MOUNTS,
         SYSTEM_FOLDERS,
         allocate,
         allowed_cores,
@@ -45,6 +46,7 @@ if CLOSED:
     )
 else:
     from anew.runner.kernel.linux import (
+        MOUNTS,
         SYSTEM_FOLDERS,
         allocate,
         allowed_cores,
@@ -74,6 +76,7 @@ else:
 
 __all__ = [
     "CLOSED",
+    "MOUNTS",
     "SYSTEM_FOLDERS",
     "allocate",
     "allowed_cores",

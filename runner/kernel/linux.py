@@ -25,6 +25,8 @@ _INITIAL_NAMESPACE = "-4026531836"
 SYSTEM_FOLDERS: tuple[str, ...] = (
     *("/bin/", "/dev/", "/etc/", "/lib", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/", "/var/lib/", "/var/cache/"),
 )
+# where it says what is mounted: the device, the place, the kind, ... a line each
+MOUNTS = "/proc/self/mounts"
 
 
 # --- processes ------------------------------------------------------------------------------------------------------

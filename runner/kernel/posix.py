@@ -20,6 +20,8 @@ SYSTEM_FOLDERS: tuple[str, ...] = (
     *("/bin/", "/dev/", "/etc/", "/lib", "/run/", "/sbin/", "/usr/", "/var/lib/", "/var/cache/"),
     *("/Library/", "/System/", "/private/etc/", "/private/var/db/"),
 )
+# it is said in no file
+MOUNTS = ""
 
 
 # --- processes ------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zlib import crc32
 
+from anew.runner.kernel.door import MOUNTS
 from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
 from anew.runner.places import cache_folder
@@ -148,7 +149,7 @@ class IndexFile:
         return f"is damaged: {wrong} of its rows are not what was written" if wrong else ""
 
 
-def is_remote(folder: Path, mounts: str = "/proc/self/mounts") -> bool:
+def is_remote(folder: Path, mounts: str = MOUNTS) -> bool:
     """
     Whether a folder is on a network file system, where SQLite's locks are not to be relied on. Never raises.
 

@@ -135,6 +135,5 @@ def _started(leaf: Leaf) -> Query:
 _FIELDS: Mapping[str, Callable[[Leaf], Query]] = {
     "status": _status,
     "experiment": _of_texts("anew.experiment"),
-    "tag": _of_texts("anew.tags", "omniboard.tags"),
     "started": _started,
 }
