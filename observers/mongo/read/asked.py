@@ -57,18 +57,21 @@ def _either(parts: list[Query]) -> Query:
 def _at(leaf: Leaf, place: Place) -> Query:
     if place.part in SUMMARIES or place.part in ("first", "mean") or place.part.startswith("at "):
         return {"info.metrics.name": short_name(clean(place.name))}
-    if place.part == "config" and (path := _path("config", place.name)):
-        return _value(leaf, path)
+    if place.part == "config" and (paths := _paths("config", place.name)):
+        return _either([_value(leaf, path) for path in paths])
     if place.part == "field":
         return _FIELDS[place.name](leaf) if place.name in _FIELDS else _ALL
     return _ALL
 
 
-def _path(tree: str, name: str) -> str:
-    """Return where a key stands in a document; nothing for one that has another name there."""
+def _paths(tree: str, name: str) -> list[str]:
+    """Return where a key may stand in a document, a dot in it or before it; nothing where no path leads to all such."""
     keys = name.split(".")
     is_plain = all(key and key[0] not in "\"'" and escape_key(key, top=True) == key for key in keys)
-    return f"{tree}.{name}" if is_plain and name.isascii() else ""
+    # further below a dot in a key is written as it is, and there no path leads
+    if not (is_plain and name.isascii() and len(keys) <= 2):
+        return []
+    return list(dict.fromkeys((f"{tree}.{name}", f"{tree}.{escape_key(name, top=True)}")))
 
 
 def _value(leaf: Leaf, path: str) -> Query:
