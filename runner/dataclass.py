@@ -43,12 +43,12 @@ else:
 class _LaterInit:
     """`__init__` of a class, written and compiled when it is first asked for, and then in the place of this."""
 
-    def __init__(self, cls: type) -> None:
+    def __init__(self, cls: Any) -> None:
         self._cls = cls
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         made = _initializer(self._cls)
-        self._cls.__init__ = made  # type: ignore[misc]  # it is this class's own
+        self._cls.__init__ = made
         return made.__get__(instance, owner)
 
 

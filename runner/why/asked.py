@@ -150,8 +150,11 @@ def _nearest_good(store: FolderStore, bad: RunRecord, options: Options) -> RunRe
     found: list[tuple[int, int, RunRecord]] = []
     candidates = (
         each
-        for each in store.find(f"experiment == {bad.experiment!r} and status == COMPLETED")
-        if each.started_at < bad.started_at and each.why is None and each.uid != bad.uid
+        for each in store.find("status == COMPLETED")
+        if each.experiment == bad.experiment
+        and each.started_at < bad.started_at
+        and each.why is None
+        and each.uid != bad.uid
     )
     for number, light in enumerate(candidates):
         if number >= _MOST_CANDIDATES:

@@ -106,6 +106,7 @@ def differences(good: RunRecord, bad: RunRecord, objects: Contents, only: Collec
         only: The kinds that are wanted, of `KINDS`.
     """
     cut = _Cut(good, bad, objects)
+    cut.compare_commands()
     found = [delta for kind in KINDS if kind in only for delta in cut.of(kind)]
     numbered = (replace(delta, n=number) for number, delta in enumerate(found, start=1))
     return Differences(tuple(numbered), tuple(cut.left_out))
@@ -137,6 +138,13 @@ class _Cut:
             "python": self._of_python,
         }
         yield from cutters[kind]()
+
+    def compare_commands(self) -> None:
+        """Leave out, and say, that another main was started: trials start the good run's."""
+        was, now = ((run.command.target, run.command.function, run.command.options) for run in (self._good, self._bad))
+        if was != now:
+            told = [" ".join(filter(None, (*options, target, function))) for target, function, options in (was, now)]
+            self.left_out.append(f"What was started differs ({told[0]} and {told[1]}); trials start the first.")
 
     # --- configuration --------------------------------------------------------------------------------------------
 

@@ -46,7 +46,9 @@ class Earlier:
     def _collect(self) -> dict[str, list[RunRecord]]:
         found: dict[str, list[RunRecord]] = {}
         today = capture_environment(EnvironmentSettings(), cache_folder() / "environment.json")
-        for light in self._store.find(f"experiment == {self._experiment!r} and why != none"):
+        for light in self._store.find("why != none"):
+            if light.experiment != self._experiment:
+                continue
             if light.why is None or light.why.uid == self._uid or light.status not in (Status.COMPLETED, Status.FAILED):
                 continue
             run = self._store.get(light.uid)

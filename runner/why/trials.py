@@ -102,6 +102,8 @@ class Trials:
         self._earlier = Earlier(store, ends[0].experiment, membership[1])
         # what is told apart by variables alone, or by packages, is not told apart by what a trial was given
         self._reuses = setting.env == "current" and all(delta.group != "variables" for delta in deltas)
+        # runs of an earlier attempt: what they had of the bad run, and with which of several seeds
+        self._left_over: dict[tuple[Deltas, int | None], RunRecord] = {}
         self._lock = threading.Lock()
 
     # --- what is asked --------------------------------------------------------------------------------------------
@@ -130,8 +132,7 @@ class Trials:
         if self.at_once == 1 or len(new) < 2:
             return
         with ThreadPoolExecutor(self.at_once) as pool:
-            for tried in pool.map(self._tried, new):
-                self.remember(tried)
+            list(pool.map(self.tried, new))  # remembered one by one, should another one be the last that is allowed
 
     def narrowed(self, left: Deltas) -> None:
         """Keep in mind which differences are in question, and say how many."""
@@ -146,23 +147,21 @@ class Trials:
 
     def take_up(self, records: Iterable[RunRecord]) -> None:
         """Remember runs that an earlier attempt at the same search has left."""
-        found: dict[Deltas, list[RunRecord]] = {}
         for record in records:
             if record.why is not None and record.status is not Status.INTERRUPTED and record.status.final:
-                found.setdefault(frozenset(record.why.deltas), []).append(record)
-        wanted = max(len(self._setting.seeds), 1)
-        for taken, runs in found.items():
-            ordered = sorted(runs, key=lambda run: run.id or 0)[:wanted]
-            if len(ordered) == wanted:
-                self.remember(self._judged(taken, ordered))
+                seed = record.seed if self._setting.seeds else None
+                self._left_over[frozenset(record.why.deltas), seed] = record
+        for taken in {taken for taken, _ in self._left_over}:
+            runs = [self._left_over.get((taken, seed)) for seed in self._setting.seeds or (None,)]
+            if all(runs):
+                self.remember(self._judged(taken, [run for run in runs if run is not None]))
 
     # --- one mixture ----------------------------------------------------------------------------------------------
 
     def _tried(self, taken: Deltas) -> Tried:
-        changes: list[tuple[str, ...]] = [(f"anew.seed={seed}",) for seed in self._setting.seeds] or [()]
         runs: list[RunRecord] = []
-        for change in changes:
-            run = self._run(taken, change)
+        for seed in self._setting.seeds or (None,):
+            run = self._left_over.get((taken, seed)) or self._run(taken, seed)
             if isinstance(run, str):
                 tried = Tried(taken=taken, runs=tuple(each.id or 0 for each in runs), why_not=run)
                 self._tell(f"{self.described(taken)}: could not be run: {run}")
@@ -183,21 +182,21 @@ class Trials:
             value=fmean(numbers) if len(values) > 1 and len(numbers) == len(values) else values[0],
         )
 
-    def _run(self, taken: Deltas, changes: tuple[str, ...]) -> RunRecord | str:
-        """Run a mixture; return its record, or why there is none."""
+    def _run(self, taken: Deltas, seed: int | None) -> RunRecord | str:
+        """Run a mixture, with another seed or the one on record; return its record, or why there is none."""
         good, bad = self._ends
         draft = Draft(good, bad)
         for number in sorted(taken):
             self._deltas[number].apply(draft)
         mixture = draft.record(self._store.objects.put_bytes)
-        if not changes and self._reuses and (run := self._earlier.same_as(mixture)) is not None:
+        if seed is None and self._reuses and (run := self._earlier.same_as(mixture)) is not None:
             return run
         self._spend()
         number, uid = self._membership
         again = Again(
             self._store,
             mixture,
-            changes,
+            () if seed is None else (f"anew.seed={seed}",),
             RerunOptions(env=self._setting.env),
             _silent,
             WhyMembership(id=number, uid=uid, deltas=tuple(sorted(taken))),

@@ -52,7 +52,7 @@ class Config:
     inner: Inner = dataclasses.field(default_factory=Inner)
 
 
-def by_signature(  # type: ignore[no-untyped-def]  # as users have it
+def by_signature(  # type: ignore[no-untyped-def]  # one parameter has no type, as users have it
     n: int = 1,
     lr: float = 1e-05,
     text: str = "word",

@@ -165,9 +165,10 @@ def test_what_there_is_not_and_what_makes_no_sense_is_said(store: FolderStore) -
     assert [each.run for each in store.series([2, 1], "loss")] == [1]
     with pytest.raises(MetricNotFoundError, match="no metric 'lass'"):
         store.series([1, 2], ["lass"])
-    for wrong in (0, -1, 2.5, True, 10**9):
+    several: tuple[Any, ...] = (0, -1, 2.5, True, 10**9)
+    for wrong in several:
         with pytest.raises(FilterError, match="buckets=500"):
-            store.series(1, "loss", buckets=wrong)  # type: ignore[arg-type]
+            store.series(1, "loss", buckets=wrong)
     with pytest.raises(FilterError, match="'time'"):
         store.series(1, "loss", by="epoch")
     assert store.series([], "loss") == []

@@ -96,11 +96,15 @@ def _values(schema: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _is_frozen(cls: Any) -> bool:
+    return bool(cls.__dataclass_params__.frozen)
+
+
 def _is_plain_class(cls: type) -> bool:
     """Whether a class is a dataclass that OmegaConf takes as any other, and neither as frozen nor as a mapping."""
     return (
         dataclasses.is_dataclass(cls)
-        and not cls.__dataclass_params__.frozen  # type: ignore[attr-defined]  # a dataclass has it
+        and not _is_frozen(cls)
         and not issubclass(cls, (dict, list))
         and all(each.init and not each.metadata and is_simple(each.name) for each in dataclasses.fields(cls))
         and not any(
