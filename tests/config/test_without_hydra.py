@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.releases import HYDRA_1_4
-from tests.helpers.scripts import Project
+from tests.helpers.scripts import Project, anew
 
 pytestmark = pytest.mark.skipif(HYDRA_1_4, reason="Hydra 1.4 composes each time")
 
@@ -202,3 +202,36 @@ def test_main_may_compose_in_a_run_and_in_a_job_of_a_sweep(project: Project) -> 
     project.run("-m", "a=2,3", name="composing.py")
     numbers = project.store.numbers()[:3]
     assert [project.record(each).result for each in reversed(numbers)] == [{"b": 1}, {"b": 2}, {"b": 3}]
+
+
+MAKING = """
+from dataclasses import dataclass, field
+from anew import Experiment
+experiment = Experiment("making")
+@dataclass
+class Inner:
+    k: int = 3
+    def __post_init__(self): self.k += 1
+@dataclass
+class Config:
+    n: int = 1
+    inner: Inner = field(default_factory=Inner)
+    def __post_init__(self): self.n *= 2
+@experiment.main
+def main(cfg: Config):
+    return [cfg.n, cfg.inner.k]
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("words", [[], ["n=5", "inner.k=7"]])
+def test_what_a_class_makes_of_its_values_is_made_of_those_on_record_again(project: Project, words: list[str]) -> None:
+    (project.folder / "making.py").write_text(MAKING)
+    records = []
+    for before in ({}, {"HYDRA_FULL_ERROR": "1"}):
+        project.run(*words, name="making.py", env=before)
+        records.append(project.record())
+    assert records[0].config == records[1].config
+    assert records[0].result == records[1].result
+    assert "identical" in anew(project, "rerun", str(records[0].id)).stdout

@@ -36,14 +36,15 @@ def read_fields(spec: TaskSpec, overrides: Sequence[Value]) -> tuple[dict[str, A
         return {}, {}
     try:
         if spec.schema_kind is not None:
-            made = _instance(spec.schema, changes)
+            node = _node(spec.schema, changes)
             assert spec.roles.config is not None
-            return _recorded(made), {spec.roles.config: spec.schema_kind.restore(made, "config")}
+            return _recorded(node), {spec.roles.config: spec.schema_kind.restore(_made(node), "config")}
         values = _values(spec.schema, changes)
         config = {name: _recorded(value) for name, value in values.items()}
         kinds = {each.name: each.kind for each in spec.roles.fields}
         return config, {
-            name: value if kinds[name].plain else kinds[name].restore(value, name) for name, value in values.items()
+            name: _made(value) if kinds[name].plain else kinds[name].restore(_made(value), name)
+            for name, value in values.items()
         }
     except WrongValueError:
         raise NotPlainError from None
@@ -74,10 +75,28 @@ class _Leaf:
         self.value = value
 
 
-def _instance(schema: Any, changes: Mapping[str, Any]) -> Any:
-    """Return an instance of a dataclass, as `OmegaConf.to_object` makes it."""
-    cls = schema if isinstance(schema, type) else type(schema)
-    return cls(**_values(schema, changes))
+class _Node:
+    """
+    A dataclass and its values, of which no instance is made yet.
+
+    What is on record are these: `__post_init__` may make others of them, and would do so once more in a re-run.
+    """
+
+    __slots__ = ("cls", "values")
+
+    def __init__(self, cls: Any, values: Mapping[str, Any]) -> None:
+        self.cls, self.values = cls, values
+
+
+def _node(schema: Any, changes: Mapping[str, Any]) -> _Node:
+    return _Node(schema if isinstance(schema, type) else type(schema), _values(schema, changes))
+
+
+def _made(value: Any) -> Any:
+    """Return a value as main is given it; an instance of a dataclass as `OmegaConf.to_object` makes it."""
+    if isinstance(value, _Node):
+        return value.cls(**{name: _made(each) for name, each in value.values.items()})
+    return value
 
 
 def _values(schema: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +155,7 @@ def _changed(hint: Any, default: Callable[[], Any], change: Any) -> Any:
         # of a class that is derived from the field's another one would be made
         if isinstance(change, _Leaf) or type(value) is not hint:
             raise NotPlainError
-        return _instance(value, change)
+        return _node(value, change)
     if isinstance(change, _Leaf):
         # a default that does not fit is refused before any value is set
         _fitted(hint, value) if value != "???" else None
@@ -205,6 +224,6 @@ def _recorded(value: Any) -> Any:
         return {key: _recorded(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_recorded(each) for each in value]
-    if dataclasses.is_dataclass(value):
-        return {each.name: _recorded(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, _Node):
+        return {name: _recorded(each) for name, each in value.values.items()}
     return value
