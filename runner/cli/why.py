@@ -15,8 +15,8 @@ from anew.runner.errors import EXIT_OK
 from anew.runner.why import kept
 from anew.runner.why.asked import resume, why
 from anew.runner.why.deltas import KINDS
-from anew.runner.why.explanation import FOUND, PLANNED, Explanation, hunk_lines, markdown
-from anew.runner.wording import printable, short
+from anew.runner.why.explanation import FOUND, PLANNED, Explanation, hunk_lines, markdown, side_text
+from anew.runner.wording import printable
 
 _CELL = 40
 _ONE = "Name the run itself: anew list {ref}"
@@ -122,7 +122,7 @@ def _print_deltas(answer: Mapping[str, Any], deltas: list[dict[str, Any]]) -> No
     rows = []
     for delta in deltas:
         share = answer["shares"].get(str(delta["n"]))
-        sides = ["", ""] if delta["kind"] == "hunk" else [_short(delta["was"]), _short(delta["now"])]
+        sides = ["", ""] if delta["kind"] == "hunk" else [_side(delta, side) for side in ("was", "now")]
         part = "" if share is None else f"{share:.0%}"
         rows.append([str(delta["n"]), delta["kind"], printable(delta["what"]), *sides, part])
     parts = "of it" if answer["shares"] else ""
@@ -130,5 +130,5 @@ def _print_deltas(answer: Mapping[str, Any], deltas: list[dict[str, Any]]) -> No
     table(header, rows, keep=3, widest=_CELL, styles=[["dim", "dim", None, "red", "green", None]] * len(rows))
 
 
-def _short(value: Any) -> str:
-    return printable(short(value)) if value is not None else "-"
+def _side(delta: Mapping[str, Any], side: str) -> str:
+    return printable(side_text(delta["kind"], delta[side])) if delta[side] is not None else "-"

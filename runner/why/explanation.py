@@ -10,10 +10,12 @@ from anew.runner import errors
 from anew.runner.dataclass import dataclass
 from anew.runner.format.values import plain
 from anew.runner.why.deltas import Delta
-from anew.runner.wording import short
+from anew.runner.wording import in_a_line, short
 
 FOUND, SAME, NOISE, BUDGET, UNRESOLVED, PLANNED = "found", "same", "noise", "budget", "unresolved", "planned"
 _LONGEST = 40
+# kinds whose sides are texts that no one writes in quotes
+_TEXTS = ("package", "python", "variable")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +109,8 @@ def markdown(answer: Mapping[str, Any]) -> str:
         if delta["kind"] == "hunk":
             lines += ["", "  ```diff", *(f"  {line}" for line in hunk_lines(delta)), "  ```"]
         else:
-            lines.append(f"  was `{short(delta['was'])}`, is `{short(delta['now'])}`")
+            was, now = (side_text(delta["kind"], delta[side]) for side in ("was", "now"))
+            lines.append(f"  was `{was}`, is `{now}`")
     lines += ["", f"Run {answer['good']} was taken for good, {answer['bad']} for bad; {len(answer['trials'])} trials."]
     lines += [f"- {text}" for text in (*answer["left_out"], *answer["notes"])]
     return "\n".join(lines) + "\n"
@@ -132,12 +135,22 @@ def described(delta: Delta) -> str:
     if delta.kind in ("file", "input"):
         word = "added" if delta.was is None else "removed" if delta.now is None else "its content"
         return f"{delta.what} ({word})"
-    was, now = (_short(each) for each in (delta.was, delta.now))
+    was, now = (_cut(side_text(delta.kind, each)) for each in (delta.was, delta.now))
     return f"{delta.what} ({was} -> {now})"
 
 
+def side_text(kind: str, value: Any) -> str:
+    """Return one side of a difference in a line; versions and variables are texts, whatever they look like."""
+    if value is None:
+        return "none"
+    return in_a_line(value) if kind in _TEXTS and isinstance(value, str) else short(value) or "none"
+
+
 def _short(value: Any) -> str:
-    text = short(value) or "none"
+    return _cut(short(value) or "none")
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -14,16 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import anew
-from anew.runner.records import EnvironmentFacts
-from anew.runner.rerun.rebuilt import rebuilt
 from tests.helpers.needs import needs
-from tests.helpers.places import PROJECTS
+from tests.helpers.projects import copy_project, environments_with
 from tests.helpers.scripts import ANEW
-from tests.helpers.wheelhouse import tiny_wheel, wheelhouse
 
 
 class Recorded:
@@ -33,9 +26,7 @@ class Recorded:
         self.folder = where / name
         self.runs = where / "runs"
         self.python = python
-        shutil.copytree(PROJECTS / name, self.folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (self.folder / "pyproject.toml").touch()
-        _make_data(self.folder)
+        copy_project(name, self.folder)
         self.environment = {**os.environ, "ANEW_STORE": str(self.runs), "LABEL": "then"}
         subprocess.run([python, script, "-q"], cwd=self.folder, check=True, timeout=120, env=self.environment)
         self.was = anew.open_store(self.runs).get(1)
@@ -64,18 +55,6 @@ class Recorded:
         for name in names:
             old, new = store.metrics(1, name), store.metrics(number, name)
             assert (list(old.exact), old.steps.tolist()) == (list(new.exact), new.steps.tolist())
-
-
-def _make_data(folder: Path) -> None:
-    if folder.name == "digits":
-        from sklearn.datasets import load_digits
-
-        digits = load_digits()
-        (folder / "data").mkdir(exist_ok=True)
-        np.savetxt(folder / "data" / "pixels.csv", digits.data[:300], delimiter=",", fmt="%d")
-        np.savetxt(folder / "data" / "labels.csv", digits.target[:300], fmt="%d")
-    if folder.name == "net":
-        np.save(folder / "rows.npy", np.random.default_rng(0).normal(size=(64, 9)).astype(np.float32))
 
 
 def edit_sources(project: Recorded) -> dict[str, str]:
@@ -144,54 +123,11 @@ def test_whatever_is_changed_around_it_a_run_comes_out_identical(
             assert list(shown["differences"]["inputs"]) == inputs
 
 
-NEEDED = ("hydra-core", "omegaconf", "numpy", "platformdirs", "psutil", "rich", "click", "plotext")
-
-
-def _with_what_they_need(names: tuple[str, ...]) -> dict[str, str]:
-    """Return versions of distributions and of all that they need here."""
-    found: dict[str, str] = {}
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        distribution = importlib.metadata.distribution(name)
-        if distribution.name in found:
-            continue
-        found[distribution.name] = distribution.version
-        for requirement in distribution.requires or ():
-            if "extra ==" in requirement:
-                continue
-            needed = re.split(r"[\s<>=!~;\[(]", requirement)[0]
-            try:
-                importlib.metadata.distribution(needed)
-            except importlib.metadata.PackageNotFoundError:
-                continue
-            waiting.append(needed)
-    return found
-
-
 def test_another_version_of_a_package_is_named_and_the_recorded_ones_give_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Real environments, built by uv from wheels of what is installed here, without a network."""
-    packages = _with_what_they_need(NEEDED)
-    wheels = wheelhouse(tmp_path / "wheels", packages)
-    tiny_wheel(wheels, "pull", "1.0", "PULL = 1.0\n")
-    tiny_wheel(wheels, "pull", "2.0", "PULL = 1.5\n")
-    monkeypatch.setenv("UV_OFFLINE", "1")
-    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    cache = Path(os.environ["XDG_CACHE_HOME"], "anew")
-    pythons = [
-        str(
-            rebuilt(
-                EnvironmentFacts(python=platform.python_version(), packages={**packages, "pull": version}),
-                cache,
-                say=print,
-            ).python
-        )
-        for version in ("1.0", "2.0")
-    ]
+    pythons = environments_with("pull", {"1.0": "PULL = 1.0\n", "2.0": "PULL = 1.5\n"}, tmp_path, monkeypatch)
     project = Recorded("orbit", "orbit.py", tmp_path, pythons[0])
     assert project.again()["verdict"] == "identical"
     shown = project.again(python=pythons[1], code=3)
