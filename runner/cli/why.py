@@ -23,7 +23,7 @@ _ONE = "Name the run itself: anew list {ref}"
 
 
 @command("why")
-@click.argument("refs", metavar="[GOOD] BAD", nargs=-1, shell_complete=offers.runs)
+@click.argument("refs", metavar="[GOOD] BAD [hydra/launcher=NAME]", nargs=-1, shell_complete=offers.runs)
 @click.option("--metric", metavar="NAME", help="By which metric they are told apart; or config, result, info.KEY ...")
 @click.option("--result", is_flag=True, help="By what main returned.")
 @click.option("--only", metavar="KINDS", help=f"Which differences are in question: {','.join(KINDS)}.")
@@ -55,6 +55,7 @@ def why_command(
       anew why 42 57                     a config key, a hunk, a file, a package, the seed ...
       anew why 57                        beside the earlier run that is most like it
       anew why 42 57 --metric test/acc --only config,source
+      anew why 42 57 hydra/launcher=anew_slurm --workers 4
       anew why --show 3 --markdown       what search 3 came to
 
     Each trial is a run (anew list 'why == 3'). Exits with 1 when no cause is found.
@@ -82,15 +83,20 @@ def _asked(
 ) -> Explanation:
     store = workbench.folders
     shared: dict[str, Any] = {"store": store, "tell": lambda text: remark(f"anew: {text}")}
+    launcher = tuple(each for each in refs if "=" in each)
+    refs = tuple(each for each in refs if "=" not in each)
     if going_on is not None:
         _refuse_with(refs, "--resume")
         wanted = {name: chosen[name] for name in ("max_runs", "workers", "trust_source")}
+        wanted["launcher"] = launcher or None
         return resume(going_on, **wanted, **shared)
     if not 1 <= len(refs) <= 2:
         raise click.UsageError(f"anew why GOOD BAD, or BAD alone; {len(refs)} runs were given.")
     numbers = [one_of(store, ref, _ONE.format(ref=ref)) for ref in refs]
     kinds = tuple(filter(None, (each.strip() for each in (only or "").split(","))))
-    return why(numbers[0] if len(numbers) == 2 else None, numbers[-1], only=kinds, **chosen, **shared)
+    return why(
+        numbers[0] if len(numbers) == 2 else None, numbers[-1], only=kinds, launcher=launcher, **chosen, **shared
+    )
 
 
 def _refuse_with(refs: tuple[str, ...], option: str) -> None:

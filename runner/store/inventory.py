@@ -20,6 +20,7 @@ _LEFT_S = 3600.0
 _MOST_BYTES = 1 << 16
 _RUN = r"(?:trash/)?[1-9][0-9]*"
 _SWEEP = r"sweeps/[1-9][0-9]*"
+_WHY = r"whys/[1-9][0-9]*"
 # all that is written, by its path in the store; the readers of each say what is wrong with it
 _KNOWN = regexp(
     "|".join(
@@ -32,7 +33,7 @@ _KNOWN = regexp(
             rf"{_SWEEP}/(?:sweep\.json|jobs\.jsonl|stop|multirun\.yaml|optimization_results\.yaml)",
             rf"{_SWEEP}/taken/[0-9]+\.[0-9]+\.(?:json|death|deleted|stop)",
             rf"{_SWEEP}/conductors/[0-9]+(?:\.ended)?\.json",
-            r"whys/[1-9][0-9]*/(?:why|answer)\.json",
+            rf"{_WHY}/(?:why|answer)\.json|{_WHY}/trials/[0-9]+/(?:order\.json|begun|end\.json)",
             r"objects/sha256/[0-9a-f]{2}/[0-9a-f]{62}|objects/tmp/[^/]+",
             r"trash/retired-[0-9]+|views/[A-Za-z][A-Za-z0-9_-]*\.json",
         )
@@ -40,9 +41,11 @@ _KNOWN = regexp(
     re.DOTALL,
 ).fullmatch
 # folders of others: what main writes, what jobs and workers of a sweep print, what is being removed
-_THEIRS = regexp(rf"{_RUN}/files|{_SWEEP}/(?:search|workers|slurm|dask|logs|[0-9]+)|trash/\.purging-[^/]*").fullmatch
+_THEIRS = regexp(
+    rf"{_RUN}/files|{_SWEEP}/(?:search|workers|slurm|dask|logs|[0-9]+)|{_WHY}/(?:slurm|dask)|trash/\.purging-[^/]*"
+).fullmatch
 _FOLDERS = regexp(
-    rf"{_RUN}(?:/events|/observers)?|whys(?:/[1-9][0-9]*)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|objects/tmp"
+    rf"{_RUN}(?:/events|/observers)?|whys|{_WHY}(?:/trials(?:/[0-9]+)?)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|objects/tmp"
     r"|views|trash"
     r"|objects/sha256(?:/[0-9a-f]{2})?"
 ).fullmatch

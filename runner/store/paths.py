@@ -179,6 +179,36 @@ class WhyLayout:
         """`answer.json`: what it came to, so far."""
         return self.folder / "answer.json"
 
+    def trial(self, number: int) -> TrialLayout:
+        """The folder of a trial that is run elsewhere, until what came of it is known."""
+        return TrialLayout(self.folder / "trials" / str(number))
+
+    def engine(self, name: str) -> Path:
+        """What an engine keeps, as `SweepLayout.engine`."""
+        return self.folder / name
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLayout:
+    """The folder of one trial of a search, which another machine runs."""
+
+    folder: Path
+
+    @property
+    def order(self) -> Path:
+        """`order.json`: what is to be run."""
+        return self.folder / "order.json"
+
+    @property
+    def begun(self) -> Path:
+        """`begun`: there once a process has taken it."""
+        return self.folder / "begun"
+
+    @property
+    def end(self) -> Path:
+        """`end.json`: the run that came of it, or why there is none."""
+        return self.folder / "end.json"
+
 
 @dataclass(frozen=True, slots=True)
 class StoreLayout:

@@ -25,9 +25,8 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import SweepStoppedError
 from anew.runner.sweep import dask_task
 from anew.runner.sweep.dask_connection import ANSWER_S, Connection, DaskOptions
-from anew.runner.sweep.elsewhere import end_of, job_command
-from anew.runner.sweep.engine import EngineSetup, Fate, JobEnd
-from anew.runner.sweep.reference import Attachment
+from anew.runner.sweep.elsewhere import end_of
+from anew.runner.sweep.engine import Batch, EngineSetup, Fate, JobEnd
 from anew.runner.wording import say
 
 _LOOK_S = 0.5
@@ -106,7 +105,7 @@ class _Crew:
 def make_engine(setup: EngineSetup) -> DaskEngine:
     """Return what has Dask's workers run the jobs of a sweep. Raises ConfigError, MissingExtraError."""
     options = DaskOptions.read(setup.options, setup.launcher)
-    return DaskEngine(setup.attachment, options=options, workers=setup.settings.workers)
+    return DaskEngine(setup.batch, options=options, workers=setup.most)
 
 
 class DaskEngine:
@@ -114,7 +113,7 @@ class DaskEngine:
     Satisfies `engine.Engine`. To be used in one thread; it has threads of its own, which settle the futures.
 
     Args:
-        attachment: The sweep.
+        batch: What the jobs belong to.
         options: How to reach the scheduler.
         workers: At most so many jobs at a time; None for as many as the workers have threads.
 
@@ -125,8 +124,8 @@ class DaskEngine:
 
     is_remote = True
 
-    def __init__(self, attachment: Attachment, *, options: DaskOptions, workers: int | None = None) -> None:
-        self._attachment = attachment
+    def __init__(self, batch: Batch, *, options: DaskOptions, workers: int | None = None) -> None:
+        self._batch = batch
         self._options = options
         self._most = workers
         self._token = uuid.uuid4().hex
@@ -194,14 +193,14 @@ class DaskEngine:
         address = self._connection.address
         if self._connection.is_lost:
             raise SweepStoppedError(
-                f"The Dask scheduler at {address} is gone. When it is back: {self._attachment.resumption}",
+                f"The Dask scheduler at {address} is gone. When it is back: {self._batch.resumption}",
                 reason="failed",
                 exit_code=2,
             )
         if limit_s is not None and self._unmanned_s > limit_s:
             raise SweepStoppedError(
                 f"No Dask worker at {address} for {limit_s:g} s (hydra.launcher.wait_for_workers_s). Start one: dask "
-                f"worker {address}, and go on: {self._attachment.resumption}",
+                f"worker {address}, and go on: {self._batch.resumption}",
                 reason="failed",
                 exit_code=2,
             )
@@ -218,7 +217,7 @@ class DaskEngine:
                 job.handle = self._connection.submit(
                     self._run,
                     self._token,
-                    job_command(self._attachment, job.ticket, self._options.settings),
+                    self._batch.words(job.ticket, self._options.settings),
                     self._options.interpreter,
                     # one of its own each time: Dask takes what has a key that it knows for done
                     key=f"anew-{self._token}-{job.ticket.index}-{job.ticket.attempt}-{next(self._submissions)}",
@@ -256,13 +255,13 @@ class DaskEngine:
                 self._crew.shun(job.worker)
                 self._note_lost(job, problem)
             else:
-                job.future.set_result(end_of(self._attachment, job.ticket, *answer))
+                job.future.set_result(end_of(self._batch, job.ticket, *answer))
             with suppress(Exception):
                 self._hand_out()
 
     def _note_lost(self, job: _Job, problem: str) -> None:
         """Have a job begun elsewhere whose worker was lost, when nobody has begun it; else the store will tell."""
-        if self._attachment.has_begun(job.ticket) or job.tries >= _MOST_TRIES or self._ending:
+        if self._batch.has_begun(job.ticket) or job.tries >= _MOST_TRIES or self._ending:
             job.future.set_result(JobEnd(Fate.DIED, problem))
             return
         job.handle = None

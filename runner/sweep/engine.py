@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import fields
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from anew.runner.dataclass import dataclass
@@ -51,6 +52,38 @@ class JobEnd:
     code: int | None = None
 
 
+class Batch(Protocol):
+    """
+    What an engine's jobs belong to: a sweep, or a search for a cause. What became of each is in the store.
+
+    Attributes:
+        name: As lists of others show it, such as Slurm's.
+        resumption: The command that goes on with it.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def resumption(self) -> str: ...
+
+    def words(self, ticket: Ticket, settings: Sequence[str]) -> list[str]:
+        """
+        Return what follows the interpreter where a job is run, on any machine that shares the store's folder.
+
+        That process takes the job's claim, sees to its record, and ends with its stdin.
+        """
+        ...
+
+    def has_begun(self, ticket: Ticket) -> bool:
+        """Whether a job was taken."""
+        ...
+
+    def has_ended(self, ticket: Ticket) -> bool:
+        """Whether it is on record how a job ended."""
+        ...
+
+
 class Engine(Protocol):
     """
     Runs jobs beside each other.
@@ -82,6 +115,24 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Workers:
+    """
+    What processes on this machine need that run the jobs of a sweep.
+
+    Attributes:
+        settings: What `anew.sweep` says.
+        main: Where main is found by another process of this machine.
+        attachment: The sweep, as other processes are told of it.
+        layout: The sweep's folder.
+    """
+
+    settings: SweepSettings
+    main: MainReference
+    attachment: Attachment
+    layout: SweepLayout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EngineSetup:
     """
     What an engine is made for.
@@ -89,18 +140,18 @@ class EngineSetup:
     Attributes:
         launcher: The launcher's name, as it is chosen and as messages have it.
         options: What `hydra.launcher` says, plain values.
-        settings: What `anew.sweep` says.
-        main: Where main is found by another process of this machine.
-        attachment: The sweep, as other processes are told of it.
-        layout: The sweep's folder.
+        most: How many jobs at a time; None for as many as the engine can.
+        batch: What they belong to.
+        folder: Where the engine keeps what it needs beside, in a folder of its own.
+        workers: For an engine whose processes have main imported; None where there is none such.
     """
 
     launcher: str
     options: Mapping[str, Any]
-    settings: SweepSettings
-    main: MainReference
-    attachment: Attachment
-    layout: SweepLayout
+    most: int | None
+    batch: Batch
+    folder: Path
+    workers: Workers | None = None
 
 
 def read_options(kind: type[_Options], options: Mapping[str, Any], launcher: str) -> _Options:

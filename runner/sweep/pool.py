@@ -39,12 +39,14 @@ class PoolOptions:
 def make_engine(setup: EngineSetup) -> Pool:
     """Return the workers of a sweep. Raises ConfigError."""
     read_options(PoolOptions, setup.options, setup.launcher)
+    given = setup.workers
+    assert given is not None, "only a sweep asks for it, and says what its workers need"
     return Pool(
-        setup.main,
-        setup.attachment,
-        workers=setup.settings.workers or 1,
-        layout=setup.layout,
-        devices=visible_devices() if setup.settings.gpus == "auto" else [],
+        given.main,
+        given.attachment,
+        workers=setup.most or 1,
+        layout=given.layout,
+        devices=visible_devices() if given.settings.gpus == "auto" else [],
     )
 
 

@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
         sys.stderr.write(f"{__doc__}\n")
         return errors.EXIT_USAGE
     if LIFELINE in words:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        end_with_stdin()
     try:
         code = _run(Path(root), *numbers, settings, expected)
     except AnewError as error:
@@ -54,13 +54,18 @@ def _run(root: Path, sweep: int, index: int, attempt: int, settings: Sequence[st
     return run_job(store, sweep, planned[index], attempt, settings=settings, expected=expected)
 
 
-def _end_with_stdin() -> None:
-    try:
-        while os.read(0, 4096):
+def end_with_stdin() -> None:
+    """Have this process terminated when its stdin comes to its end, from now on."""
+
+    def watch() -> None:
+        try:
+            while os.read(0, 4096):
+                pass
+        except OSError:
             pass
-    except OSError:
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from anew.runner.store.related import Enclosing
 from anew.runner.store.sweep_folder import SweepFolder, marked
 from anew.runner.store.sweep_state import read_sweep, restore_claims
 from anew.runner.sweep import vouching
-from anew.runner.sweep.engine import Engine, EngineSetup
+from anew.runner.sweep.elsewhere import SweepJobs
+from anew.runner.sweep.engine import Engine, EngineSetup, Workers
 from anew.runner.sweep.engines import make_engine
 from anew.runner.sweep.followed import JobsFollowed
 from anew.runner.sweep.handout import TICK_S, HandOut, raise_on_sigterm
@@ -384,15 +385,16 @@ class SweepSession:
         )
 
     def _engine(self) -> Engine:
+        attachment, settings, name = self.attachment(), self._settings.sweep, self._launching.engine
         setup = EngineSetup(
             launcher=self._launching.option,
             options=self._launching.options,
-            settings=self._settings.sweep,
-            main=self._main(),
-            attachment=self.attachment(),
-            layout=self.folder.layout,
+            most=settings.workers,
+            batch=SweepJobs(attachment),
+            folder=self.folder.layout.engine(name or ""),
+            workers=Workers(settings=settings, main=self._main(), attachment=attachment, layout=self.folder.layout),
         )
-        return make_engine(self._launching.engine, setup)
+        return make_engine(name, setup)
 
     def _one_by_one(
         self,

@@ -22,12 +22,9 @@ from typing import Any
 from anew.runner.config.main import Ticket
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError, MissingExtraError, SweepStoppedError
-from anew.runner.store.folder import FolderStore
-from anew.runner.store.sweep_state import job_state
 from anew.runner.sweep import slurm_task
-from anew.runner.sweep.elsewhere import end_of, job_command
-from anew.runner.sweep.engine import EngineSetup, Fate, JobEnd, read_options
-from anew.runner.sweep.reference import Attachment
+from anew.runner.sweep.elsewhere import end_of
+from anew.runner.sweep.engine import Batch, EngineSetup, Fate, JobEnd, read_options
 
 _CANCEL_S = 30.0
 _PATIENCE_S = 12.0
@@ -99,8 +96,7 @@ class SlurmOptions:
 def make_engine(setup: EngineSetup) -> SlurmEngine:
     """Return what has Slurm run the jobs of a sweep. Raises ConfigError, MissingExtraError."""
     options = SlurmOptions.read(setup.options, setup.launcher)
-    folder = setup.layout.engine("slurm")
-    return SlurmEngine(setup.attachment, options=options, workers=setup.settings.workers, folder=folder)
+    return SlurmEngine(setup.batch, options=options, workers=setup.most, folder=setup.folder)
 
 
 class SlurmEngine:
@@ -108,7 +104,7 @@ class SlurmEngine:
     Satisfies `engine.Engine`. To be used in one thread; it has a thread of its own, which settles the futures.
 
     Args:
-        attachment: The sweep.
+        batch: What the jobs belong to.
         options: What Slurm is asked for.
         workers: At most so many jobs at a time; None for as many as the options say.
         folder: Where submitit keeps its files; nodes and this machine share it.
@@ -120,13 +116,11 @@ class SlurmEngine:
 
     is_remote = True
 
-    def __init__(
-        self, attachment: Attachment, *, options: SlurmOptions, workers: int | None = None, folder: Path
-    ) -> None:
-        self._attachment = attachment
+    def __init__(self, batch: Batch, *, options: SlurmOptions, workers: int | None = None, folder: Path) -> None:
+        self._batch = batch
         self._options = options
         self._slots = workers or options.max_submitted
-        self._executor = _executor(options, folder, f"anew-{attachment.sweep}")
+        self._executor = _executor(options, folder, batch.name)
         self._lock = threading.Lock()
         self._jobs: dict[Future[JobEnd], tuple[Ticket, Any]] = {}
         self._closing = threading.Event()
@@ -143,13 +137,13 @@ class SlurmEngine:
         future: Future[JobEnd] = Future()
         future.set_running_or_notify_cancel()
         interpreter = self._options.interpreter or sys.executable
-        command = [interpreter, *job_command(self._attachment, ticket, self._options.settings)]
+        command = [interpreter, *self._batch.words(ticket, self._options.settings)]
         try:
             job = self._executor.submit(slurm_task.run, command)
         except Exception as error:
             said = str(getattr(error, "output", "") or error).strip().splitlines()[-1:]
             raise SweepStoppedError(
-                f"Slurm did not take job {ticket.index}: {' '.join(said)}. When it does: {self._attachment.resumption}",
+                f"Slurm did not take job {ticket.index}: {' '.join(said)}. When it does: {self._batch.resumption}",
                 reason="failed",
                 exit_code=2,
             ) from error
@@ -180,12 +174,11 @@ class SlurmEngine:
 
     def _wait_for_end(self, future: Future[JobEnd], ticket: Ticket) -> None:
         """Settle the future of a cancelled job once its run has ended, or at once when it never began."""
-        store, folder = FolderStore(Path(self._attachment.root)), self._attachment.folder
 
         def wait() -> None:
             end = time.monotonic() + _PATIENCE_S
-            while self._attachment.has_begun(ticket) and time.monotonic() < end:
-                if job_state(folder, ticket.index, ticket.overrides, store).status.final:
+            while self._batch.has_begun(ticket) and time.monotonic() < end:
+                if self._batch.has_ended(ticket):
                     break
                 time.sleep(_ANSWER_S)
             future.set_result(JobEnd(Fate.ENDED))
@@ -229,7 +222,7 @@ class SlurmEngine:
             return
         with self._lock:
             if self._jobs.pop(future, None) is not None:
-                future.set_result(end_of(self._attachment, ticket, code, said))
+                future.set_result(end_of(self._batch, ticket, code, said))
 
     def _settle(self, future: Future[JobEnd], end: JobEnd) -> None:
         with self._lock:

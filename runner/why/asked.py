@@ -34,6 +34,7 @@ def why(
     repeat: int = 1,
     tolerance: float | None = None,
     timeout: float | None = None,
+    launcher: Sequence[str] = (),
     dry_run: bool = False,
     trust_source: bool = False,
     store: str | os.PathLike[str] | RunFolders | None = None,
@@ -58,6 +59,8 @@ def why(
             chance.
         tolerance: How near the bad run's number is near enough; a tenth of the difference by default.
         timeout: Seconds after which a trial is cut off, which counts as how it fails.
+        launcher: Overrides that say which engine of sweeps runs the trials, on other machines that share the store's
+            folder, such as ("hydra/launcher=anew_slurm", "hydra.launcher.partition=gpu"); none for this machine.
         dry_run: Run nothing; return the differences.
         trust_source: Trust the source of records that came from elsewhere, from now on.
         store: The store's folder, or the store; None for the default.
@@ -78,6 +81,7 @@ def why(
         repeat=repeat,
         tolerance=tolerance,
         timeout_s=timeout,
+        launcher=tuple(launcher),
     )
     folders = _in_folder(store)
     again = f"anew why {bad}" if good is None else f"anew why {good} {bad}"
@@ -95,6 +99,7 @@ def resume(
     *,
     max_runs: int | None = None,
     workers: int = 1,
+    launcher: Sequence[str] | None = None,
     trust_source: bool = False,
     store: str | os.PathLike[str] | RunFolders | None = None,
     tell: Tell | None = None,
@@ -106,6 +111,7 @@ def resume(
         number: The search, as `anew why` called it.
         max_runs: How many runs may be started now.
         workers: How many at a time.
+        launcher: As for `why`; None for the one that it was begun with.
         trust_source: As for `why`.
         store: As for `why`.
         tell: As for `why`.
@@ -117,7 +123,11 @@ def resume(
     folders = _in_folder(store)
     start = kept.begun(folders, number)
     known = {name: value for name, value in start.options.items() if value is not None}
-    known.update(only=tuple(known.get("only", ())), max_runs=max_runs, workers=workers)
+    known.update(
+        {name: tuple(known.get(name, ())) for name in ("only", "launcher")}, max_runs=max_runs, workers=workers
+    )
+    if launcher is not None:
+        known["launcher"] = tuple(launcher)
     good, bad = (
         _fit(folders, folders.get(uid), trust_source, tell, f"anew why --resume {number}")
         for uid in (start.good, start.bad)

@@ -30,6 +30,8 @@ class Options:
         repeat: With how many seeds each mixture is run; 1 for the one on record.
         tolerance: How far from the bad run's number is near enough; None for a tenth of the difference.
         timeout_s: After how many seconds a trial is cut off.
+        launcher: The engine that runs trials on other machines, as overrides of `hydra/launcher` and `hydra.launcher`;
+            none for this machine.
 
     Raises:
         RerunError: A value is none of those.
@@ -43,6 +45,7 @@ class Options:
     repeat: int = 1
     tolerance: float | None = None
     timeout_s: float | None = None
+    launcher: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for kind in self.only:

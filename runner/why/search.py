@@ -16,10 +16,12 @@ from anew.runner.store.typed import as_typed
 from anew.runner.why import explanation as words
 from anew.runner.why import kept
 from anew.runner.why.deltas import KINDS, differences
+from anew.runner.why.elsewhere import Elsewhere, chosen
 from anew.runner.why.explanation import Explanation, Trial
 from anew.runner.why.isolate import NONE, Deltas, Outcome, causes
 from anew.runner.why.measure import NOTHING, Scale, is_more_than_chance, is_number, yardstick
 from anew.runner.why.options import FEWEST_REPEATS, REBUILDING, Options, runnable
+from anew.runner.why.order import Crew, Here
 from anew.runner.why.trials import BudgetSpentError, Setting, Trials, Tried, shown
 from anew.runner.wording import duration
 
@@ -38,6 +40,7 @@ class Search:
         found = runnable(differences(good, bad, store.objects, options.only or KINDS), options)
         self._deltas, self._left_out = found.deltas, found.left_out
         self._notes: list[str] = []
+        self._engine = chosen(options.launcher) if options.launcher else None
         if not self._deltas:
             among = f" among {', '.join(options.only)}" if options.only else ""
             raise RerunError(
@@ -91,6 +94,8 @@ class Search:
             at_once=options.workers,
         )
         self._all: Deltas = frozenset(delta.n for delta in self._deltas)
+        store, engine = self._store, self._engine
+        self._crew: Crew = Here(store) if engine is None else Elsewhere(store, start.id, engine, options.workers)
         self._trials = Trials(
             self._store,
             (self._good, self._bad),
@@ -100,6 +105,7 @@ class Search:
             setting,
             (start.id, start.uid),
             self._tell,
+            self._crew,
         )
         return self
 
@@ -108,13 +114,26 @@ class Search:
     def answer(self) -> Explanation:
         """Find it, and put it on record. Raises as `why`."""
         try:
-            found = self._ends() or self._isolated()
-        except BudgetSpentError:
-            found = self._spent()
+            found = self._found()
         except (KeyboardInterrupt, SystemExit):
             self._tell(f"stopped; to go on: {as_typed(f'anew why --resume {self._number}', self._store.url)}")
             raise
         kept.put_answer(self._store, self._number or 0, found.to_json())
+        return found
+
+    def _found(self) -> Explanation:
+        is_over = False
+        try:
+            found = self._ends() or self._isolated()
+            is_over = True
+        except BudgetSpentError:
+            found = self._spent()
+            is_over = True
+        except (KeyboardInterrupt, SystemExit):
+            self._crew.stop()
+            raise
+        finally:
+            self._crew.close(kill=not is_over)
         return found
 
     def _ends(self) -> Explanation | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,18 +9,15 @@ from statistics import fmean
 from typing import Any
 
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import EXIT_SIGNAL, AnewError, StoreError
 from anew.runner.records import RunRecord, Status, WhyMembership
-from anew.runner.relaunch.sandbox import sandbox
-from anew.runner.rerun.again import Again
-from anew.runner.rerun.options import RerunOptions
 from anew.runner.store.folder import FolderStore
 from anew.runner.why.deltas import Delta
 from anew.runner.why.draft import Draft
 from anew.runner.why.isolate import Deltas, Outcome
 from anew.runner.why.measure import NOTHING, Scale, Yardstick, is_number
+from anew.runner.why.order import Crew, Order
 from anew.runner.why.reuse import Earlier
-from anew.runner.wording import in_a_line, short
+from anew.runner.wording import short
 
 
 class BudgetSpentError(Exception):
@@ -92,13 +87,14 @@ class Trials:
         setting: Setting,
         membership: tuple[int, str],
         tell: Callable[[str], object],
+        crew: Crew,
     ) -> None:
         self.scale, self.known, self.started = scale, dict[Deltas, Tried](), 0
         self.at_once = setting.at_once
         self.left: Deltas = frozenset(delta.n for delta in deltas)
         self._store, self._ends, self._yardstick = store, ends, yardstick
         self._deltas = {delta.n: delta for delta in deltas}
-        self._setting, self._membership, self._tell = setting, membership, tell
+        self._setting, self._membership, self._tell, self._crew = setting, membership, tell, crew
         self._earlier = Earlier(store, ends[0].experiment, membership[1])
         # what is told apart by variables alone, or by packages, is not told apart by what a trial was given
         self._reuses = setting.env == "current" and all(delta.group != "variables" for delta in deltas)
@@ -132,7 +128,12 @@ class Trials:
         if self.at_once == 1 or len(new) < 2:
             return
         with ThreadPoolExecutor(self.at_once) as pool:
-            list(pool.map(self.tried, new))  # remembered one by one, should another one be the last that is allowed
+            try:
+                # remembered one by one, should another one be the last that is allowed
+                list(pool.map(self.tried, new))
+            except (KeyboardInterrupt, SystemExit):
+                self._crew.stop()  # the pool waits for what it has begun
+                raise
 
     def narrowed(self, left: Deltas) -> None:
         """Keep in mind which differences are in question, and say how many."""
@@ -193,29 +194,15 @@ class Trials:
             return run
         self._spend()
         number, uid = self._membership
-        again = Again(
-            self._store,
-            mixture,
-            () if seed is None else (f"anew.seed={seed}",),
-            RerunOptions(env=self._setting.env),
-            _silent,
-            WhyMembership(id=number, uid=uid, deltas=tuple(sorted(taken))),
+        return self._crew.done(
+            Order(
+                mixture=mixture,
+                changes=() if seed is None else (f"anew.seed={seed}",),
+                env=self._setting.env,
+                why=WhyMembership(id=number, uid=uid, deltas=tuple(sorted(taken))),
+                timeout_s=self._setting.timeout_s,
+            )
         )
-        try:
-            with sandbox(False, _silent) as place:
-                again.prepare(place.folder)
-                report = again.run(place, subprocess.DEVNULL, subprocess.DEVNULL, self._setting.timeout_s)
-                new = again.wait_for_end(report.number)
-                again.keep_written(new)
-        except StoreError:
-            raise  # no mixture would fare better
-        except AnewError as error:
-            return in_a_line(error)
-        if again.stopped == "SIGINT":
-            raise KeyboardInterrupt
-        if again.stopped is not None:
-            raise SystemExit(EXIT_SIGNAL + signal.Signals[again.stopped])
-        return new
 
     def _spend(self) -> None:
         with self._lock:
@@ -251,7 +238,3 @@ def shown(value: Any) -> str:
     if value is NOTHING:
         return "it did not come so far"
     return short(value) if value is not None else "none"
-
-
-def _silent(text: str) -> None:
-    """Say nothing: a trial's own output is on record."""

@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.errors import HydraException
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from anew.runner.config.compose.loader import Loader, is_ours, search_path
@@ -47,6 +48,38 @@ def compose_node(settings: Sequence[str], config_dir: str | None) -> dict[str, A
         except (HydraException, OmegaConfBaseException) as error:
             raise explained_node(error, loader) from error
     return loader.settings
+
+
+def compose_launcher(words: Sequence[str]) -> tuple[str, str, dict[str, Any]]:
+    """
+    Return the engine, the launcher's name, and what else `hydra.launcher` says, for whoever has no sweep at hand.
+
+    Args:
+        words: Overrides of `hydra/launcher` and what is in `hydra.launcher`, as typed.
+
+    Raises:
+        ConfigError: An override is about something else, it cannot be composed, or the launcher is none of anew's.
+    """
+    for each in words:
+        if not each.lstrip("+~").startswith(("hydra/launcher=", "hydra.launcher.")):
+            raise ConfigError(f"{each!r} says nothing of the launcher, as hydra/launcher=anew_slurm does.", key=each)
+    with hydra_kept():
+        loader = Loader(search_path(None), (), schema=None, check=lambda cfg: None)
+        try:
+            cfg = loader.load_configuration(None, list(words), RunMode.MULTIRUN)
+            option = str(cfg.hydra.runtime.choices.get("hydra/launcher", ""))
+            said: Any = OmegaConf.to_container(cfg.hydra.launcher, resolve=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explained_node(error, loader) from error
+    known = {key: value for key, value in said.items() if key not in ("_target_", "_convert_")}
+    engine = known.pop("engine", None)
+    if not isinstance(engine, str):
+        raise ConfigError(
+            f"hydra/launcher={option} is Hydra's own; here one of anew's is needed: hydra/launcher=anew_dask or "
+            "hydra/launcher=anew_slurm",
+            key="hydra/launcher",
+        )
+    return engine, option, known
 
 
 def changed_values(was: Recorded) -> Mapping[str, Any]:
