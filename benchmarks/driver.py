@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 Sample = Mapping[str, float]
-"""One measurement: quantity to value. The quantity's name ends in its unit: `_s`, `_bytes` or `_per_s`."""
+"""One measurement: quantity to value. The quantity's name ends in its unit: `_s`, `_bytes`, `_files` or `_per_s`."""
 
 Contestants = Mapping[str, Callable[[], Sample]]
 """Name to what measures it once. The first one is the floor that the others are compared with."""
@@ -215,6 +215,8 @@ def in_units(quantity: str, value: float, *, sign: str = "") -> str:
     if quantity.endswith("_per_s"):
         return f"{value:{sign},.0f}/s"
     if quantity.endswith("_bytes"):
-        return f"{value / 1e6:{sign}.1f} MB"
+        return f"{value / 1e6:{sign}.1f} MB" if abs(value) >= 1e5 else f"{value / 1e3:{sign}.1f} kB"
+    if quantity.endswith("_files"):
+        return f"{value:{sign}.0f}"
     scale, unit = (1.0, "s") if abs(value) >= 10 else (1e3, "ms") if abs(value) >= 1e-3 else (1e6, "us")
     return f"{value * scale:{sign}.{1 if unit == 'ms' else 2}f} {unit}"

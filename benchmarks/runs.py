@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import anew
 from benchmarks.driver import Aim, Comparison, Sample, compete, main, workshop
 from benchmarks.startup import bare, project
 
@@ -25,7 +26,13 @@ experiment = Experiment("many")
 def tiny(x: float = 1.0) -> float:
     return x * x
 """
-AIM = Aim(contestant="main.run()", quantity="runs_per_s", limit=200, least=True)
+CALLED, STARTED = "main.run()", "anew.start()"
+AIMS = [
+    Aim(contestant=CALLED, quantity="runs_per_s", limit=300, least=True),
+    Aim(contestant=STARTED, quantity="runs_per_s", limit=500, least=True),
+    *(Aim(contestant=each, quantity="run_files", limit=5) for each in (CALLED, STARTED)),
+    *(Aim(contestant=each, quantity="size_bytes", limit=8 * 1024) for each in (CALLED, STARTED)),
+]
 
 
 def comparisons(rounds: int | None) -> Iterator[Comparison]:
@@ -46,31 +53,47 @@ def imported(folder: Path, name: str) -> Any:
 
 def compare(where: str, tiny: Any, store: Path, floor: Path, rounds: int) -> Comparison:
     """Compare batches of runs with batches of the same three files."""
-    tiny.run("x=2", store=store)
-    contents = {name: (store / "1" / name).read_bytes() for name in FILES}
+    number = tiny.run("x=2", store=store).id
+    contents = {name: (store / str(number) / name).read_bytes() for name in FILES}
+
+    def called(number: int) -> Path:
+        return store / str(tiny.run(f"x={number}", store=store).id)
+
+    def started(number: int) -> Path:
+        with anew.start("many", {"x": float(number)}, store=store, quiet=True) as run:
+            pass
+        return store / str(run.id)
+
     contestants = {
         "three files, synced": batch(lambda number: write_synced(floor / str(number), contents)),
-        "main.run()": batch(lambda number: tiny.run(f"x={number}", store=store)),
+        CALLED: batch(called),
+        STARTED: batch(started),
     }
     title = f"start and finish of runs {where}, {BATCH} a round"
-    return compete(title, contestants, rounds=rounds, aims=[AIM])
+    return compete(title, contestants, rounds=rounds, aims=AIMS)
 
 
-def batch(start: Callable[[int], object]) -> Callable[[], Sample]:
-    """Return what measures a batch; every number is given once."""
+def batch(start: Callable[[int], Path]) -> Callable[[], Sample]:
+    """Return what measures a batch, given what makes one of it and returns its folder; every number is given once."""
     numbers = iter(range(10**9))
 
     def measure() -> Sample:
-        started = time.perf_counter()
-        for _ in range(BATCH):
-            start(next(numbers))
-        elapsed = time.perf_counter() - started
-        return {"runs_per_s": BATCH / elapsed, "each_s": elapsed / BATCH}
+        began, began_cpu = time.perf_counter(), time.process_time()
+        folders = [start(next(numbers)) for _ in range(BATCH)]
+        elapsed, elapsed_cpu = time.perf_counter() - began, time.process_time() - began_cpu
+        files = [path for path in folders[-1].rglob("*") if path.is_file()]
+        return {
+            "runs_per_s": BATCH / elapsed,
+            "each_s": elapsed / BATCH,
+            "cpu_s": elapsed_cpu / BATCH,
+            "run_files": len(files),
+            "size_bytes": sum(path.stat().st_size for path in files),
+        }
 
     return measure
 
 
-def write_synced(folder: Path, contents: Mapping[str, bytes]) -> None:
+def write_synced(folder: Path, contents: Mapping[str, bytes]) -> Path:
     """Write the files of a run in the plainest way that keeps a promise: synced, and their folder too."""
     (folder / "events").mkdir(parents=True)
     (folder / "files").mkdir()
@@ -82,6 +105,7 @@ def write_synced(folder: Path, contents: Mapping[str, bytes]) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
+    return folder
 
 
 if __name__ == "__main__":

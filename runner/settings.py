@@ -20,6 +20,9 @@ from anew.runner.lazy.patterns import regexp
 from anew.runner.wording import nearest
 
 S = TypeVar("S")
+# read once for each class: many runs of a process read their settings
+_hints_of: dict[type[Any], dict[str, Any]] = {}
+_names_of: dict[type[Any], list[str]] = {}
 KEPT = "files"
 WRITTEN = "_written_"
 COMMON = ("required", "host", WRITTEN)
@@ -286,7 +289,7 @@ def _check_metrics(output: OutputSettings) -> None:
 
 def places_of(name: str, cls: type[Any] = Settings, where: str = "anew") -> list[str]:
     """Return the settings of that name, in full: `anew.sweep.workers` for "workers"."""
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     found = [f"{where}.{name}"] if name in _names(cls) else []
     for key in _names(cls):
         if is_dataclass(hints[key]):
@@ -354,7 +357,7 @@ def _observer(name: str, spec: Mapping[str, Any]) -> ObserverSettings:
 def _build(cls: type[S], values: Any, where: str) -> S:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where} is {values!r}; it holds keys: {', '.join(_names(cls))}.", key=where)
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     read: dict[str, Any] = {}
     for key, value in values.items():
         if key not in hints or key not in _names(cls):
@@ -363,8 +366,16 @@ def _build(cls: type[S], values: Any, where: str) -> S:
     return cls(**read)
 
 
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    if cls not in _hints_of:
+        _hints_of[cls] = typing.get_type_hints(cls)
+    return _hints_of[cls]
+
+
 def _names(cls: type[Any]) -> list[str]:
-    return [item.name for item in fields(cls) if (cls, item.name) != (Settings, "keep")]
+    if cls not in _names_of:
+        _names_of[cls] = [item.name for item in fields(cls) if (cls, item.name) != (Settings, "keep")]
+    return _names_of[cls]
 
 
 def _unknown(cls: type[Any], key: str, where: str) -> str:

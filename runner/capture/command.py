@@ -6,13 +6,14 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from anew.runner.attached.comments import user_name
+from anew.runner.capture.loaded import derived
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.lazy.patterns import regexp
 from anew.runner.places import STARTED_IN
@@ -182,9 +183,14 @@ def _import_paths(root: Path) -> tuple[str, ...]:
     # an empty or relative one stands for where the process is: of `python -c`, of IPython and notebooks it is the first
     folders = [os.path.abspath(path) for path in sys.path if isinstance(path, str)]
     inside = [path for path in folders if path == str(root) or path.startswith(prefix)]
-    for name, module in list(sys.modules.items()):
-        # true modules only: libraries put objects there that make attributes when they are asked for them
-        paths = vars(module).get("__path__") if "." not in name and type(module) is ModuleType else None
+    # true modules only: libraries put objects there that make attributes when they are asked for them
+    for name in derived("first names", _first_names):
+        module = sys.modules.get(name)
+        paths = vars(module).get("__path__") if type(module) is ModuleType else None
         if isinstance(paths, list) and paths and str(paths[0]).startswith(prefix):
             inside.append(os.path.dirname(paths[0]))
     return tuple(path for path in dict.fromkeys(inside) if "site-packages" not in path)
+
+
+def _first_names(modules: Iterable[tuple[str, Any, bool]]) -> tuple[str, ...]:
+    return tuple(name for name, _, is_module in modules if is_module and "." not in name)

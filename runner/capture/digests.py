@@ -15,6 +15,8 @@ from anew.runner.dataclass import dataclass
 from anew.runner.store.files import replace_whole
 
 _GRANULE_NS = 50_000_000
+# what was read last of a file, and its state then: each time it is another file, put in the place of the one before
+_read: dict[Path, tuple[tuple[int, ...], dict[str, list[Any]]]] = {}
 
 
 class Unkept:
@@ -46,10 +48,15 @@ class DigestCache:
     def load(cls, path: Path) -> DigestCache:
         """Return what a file remembers; nothing when it is missing or damaged."""
         try:
-            entries = json.loads(path.read_bytes())
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                if path not in _read or _read[path][0] != state:
+                    entries = json.loads(file.read())
+                    _read[path] = state, entries if isinstance(entries, dict) else {}
         except (OSError, ValueError):
             return cls()
-        return cls(entries=entries if isinstance(entries, dict) else {})
+        return cls(entries=_read[path][1])
 
     @staticmethod
     def _key(status: os.stat_result) -> list[int]:

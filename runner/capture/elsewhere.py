@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from anew.runner.capture.beside import is_left_out
 from anew.runner.capture.digests import Unkept
 from anew.runner.capture.git import GitError, query, without_left_out
+from anew.runner.capture.loaded import derived
 from anew.runner.places import Places
 from anew.runner.records import ContentRef, GitFacts, SourceFacts
 from anew.runner.settings import SourceSettings
@@ -106,12 +106,16 @@ def _is_left_out(folder: str, settings: SourceSettings, path: str) -> bool:
     return settings.keep == "digest" or is_left_out(f"{folder}/{path}", settings)
 
 
-def _imported(places: Places) -> Iterator[str]:
-    own = tuple(f"{path}{os.sep}" for path in {sys.prefix, sys.base_prefix, str(places.project), str(places.root)})
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in _PASSED_OVER or type(module) is not ModuleType:
+def _imported(places: Places) -> tuple[str, ...]:
+    folders = sorted({sys.prefix, sys.base_prefix, str(places.project), str(places.root)})
+    own = tuple(f"{path}{os.sep}" for path in folders)
+    return derived(("elsewhere", own), lambda modules: tuple(_outside(own, modules)))
+
+
+def _outside(own: tuple[str, ...], modules: Iterable[tuple[str, Any, bool]]) -> Iterator[str]:
+    for name, file, is_module in modules:
+        if name.partition(".")[0] in _PASSED_OVER or not is_module:
             continue
-        file = vars(module).get("__file__")
         if not isinstance(file, str) or not os.path.isabs(file) or not file.endswith(".py"):
             continue
         path = os.path.normpath(file)

@@ -7,16 +7,17 @@ import json
 import os
 import platform
 import re
+import stat
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import anew
+from anew.runner.capture.loaded import derived
 from anew.runner.format.redact import redact_name_value, redact_text
 from anew.runner.lazy.patterns import regexp
 from anew.runner.records import EnvironmentFacts
@@ -116,13 +117,12 @@ def capture_environment(settings: EnvironmentSettings, memory: Path) -> Environm
 
 def imported_modules() -> tuple[str, ...]:
     """Return the modules of distributions that this process has imported, by their first names."""
-    found = []
-    for name, module in list(sys.modules.items()):
-        # a look at a module's own names: asking a lazy one for an attribute would load it
-        file = vars(module).get("__file__") if "." not in name and type(module) is ModuleType else None
-        if isinstance(file, str) and _is_installed(file):
-            found.append(name)
-    return tuple(sorted(found))
+    return derived("installed", _names_installed)
+
+
+def _names_installed(modules: Iterable[tuple[str, Any, bool]]) -> tuple[str, ...]:
+    firsts = ((name, file) for name, file, is_module in modules if is_module and "." not in name)
+    return tuple(sorted(name for name, file in firsts if isinstance(file, str) and _is_installed(file)))
 
 
 def _is_installed(file: str) -> bool:
@@ -184,14 +184,21 @@ def _locale() -> str:
 # --- distributions ----------------------------------------------------------------------------------------------
 
 
-def _distributions(memory: Path) -> tuple[dict[str, str], dict[str, str]]:
+_Found = tuple[dict[str, str], dict[str, str]]
+# what was found last, by the file that remembers it, and for which states of folders
+_latest: dict[Path, tuple[list[tuple[str, list[int] | None]], _Found]] = {}
+
+
+def _distributions(memory: Path) -> _Found:
     """Return what is installed on `sys.path`; folders that did not change since the last time are not read again."""
+    states = [(path, _state(path)) for path in dict.fromkeys(entry or os.getcwd() for entry in sys.path)]
+    if memory in _latest and _latest[memory][0] == states:
+        return _latest[memory][1]
     remembered = _load(memory)
+    is_settled = True
     scanned: dict[str, dict[str, Any]] = {}
     found: list[list[Any]] = []
-    for entry in dict.fromkeys(sys.path):
-        path = entry or os.getcwd()
-        state = _state(path)
+    for path, state in states:
         if state is None:
             continue
         known = remembered.get(path)
@@ -201,6 +208,8 @@ def _distributions(memory: Path) -> tuple[dict[str, str], dict[str, str]]:
             # what is installed within the same tick of the clock would not change the state
             if now_ns - state[0] > _TICK_NS:
                 scanned[path] = known
+            else:
+                is_settled = False
         found += known["found"]
     if scanned:
         _save(memory, {path: known for path, known in remembered.items() if os.path.isdir(path)} | scanned)
@@ -214,7 +223,11 @@ def _distributions(memory: Path) -> tuple[dict[str, str], dict[str, str]]:
             packages[name] = version
             if origin:
                 origins[name] = origin
-    return dict(sorted(packages.items(), key=lambda item: item[0].lower())), origins
+    answer = dict(sorted(packages.items(), key=lambda item: item[0].lower())), origins
+    _latest.pop(memory, None)
+    if is_settled:
+        _latest[memory] = (states, answer)
+    return answer
 
 
 def _normal(name: str) -> str:
@@ -227,7 +240,7 @@ def _state(path: str) -> list[int] | None:
         status = os.stat(path)
     except OSError:
         return None
-    return [status.st_mtime_ns, status.st_ino] if os.path.isdir(path) else None
+    return [status.st_mtime_ns, status.st_ino] if stat.S_ISDIR(status.st_mode) else None
 
 
 def _scan(path: str) -> list[list[str | None]]:

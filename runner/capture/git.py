@@ -99,9 +99,12 @@ def query(folder: Path) -> Listing | None:
     Raises:
         GitError: There is a repository, but git cannot or must not answer.
     """
-    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
-        return None
-    return _query(folder, "")
+    return _query(folder, "") if is_in_repository(folder) else None
+
+
+def is_in_repository(folder: Path) -> bool:
+    """Whether a folder, or one above it, is a repository."""
+    return any(os.path.exists(f"{parent}{os.sep}.git") for parent in (folder, *folder.parents))
 
 
 def _query(folder: Path, prefix: str) -> Listing:

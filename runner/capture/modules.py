@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from anew.runner.capture.loaded import derived
 
 _places: dict[tuple[str, str], str | None] = {}
 
 
-def imported_files(root: Path) -> Iterator[str]:
-    """Yield the files of imported modules below *root*, relative to it, without installed packages."""
+def imported_files(root: Path) -> tuple[str, ...]:
+    """Return the files of imported modules below *root*, relative to it, without installed packages."""
     letters = str(root)
-    for module in list(sys.modules.values()):
-        file = _file_of(module)
+    return derived(("below", letters), lambda modules: tuple(_below(letters, (file for _, file, _ in modules))))
+
+
+def _below(root: str, files: Iterable[Any]) -> Iterator[str]:
+    for file in files:
         if not isinstance(file, str) or file.endswith(".pyc"):
             continue
-        key = letters, file
+        key = root, file
         if key not in _places:
-            _places[key] = place_of(letters, file)
+            _places[key] = place_of(root, file)
         place = _places[key]
         if place is not None:
             yield place
@@ -38,11 +42,3 @@ def place_of(root: str, file: str) -> str | None:
         if path.startswith(start):
             return path[len(start) :].replace(os.sep, "/")
     return None
-
-
-def _file_of(module: Any) -> Any:
-    """Return a module's file without waking one that is loaded at the first look at it."""
-    try:
-        return object.__getattribute__(module, "__dict__").get("__file__")
-    except AttributeError:
-        return None

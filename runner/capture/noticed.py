@@ -8,11 +8,11 @@ import sys
 from collections.abc import Collection, Iterator
 from dataclasses import field
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.inputs import input_digest
+from anew.runner.capture.loaded import derived
 from anew.runner.capture.opened import Noted, OpenedFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ArtifactError
@@ -88,7 +88,7 @@ class _Noticed:
     before: dict[str, int] = field(default_factory=dict)
     # files that were read and then written anew -> what they were at the first of that
     replaced: dict[str, Noted] = field(default_factory=dict)
-    modules: set[str] = field(default_factory=lambda: _module_files())
+    modules: frozenset[str] = field(default_factory=lambda: _module_files())
     own: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     changed: list[str] = field(default_factory=list)
@@ -226,13 +226,14 @@ class _Allowance:
         return True
 
 
-def _module_files() -> set[str]:
+def _module_files() -> frozenset[str]:
     """Return the files of loaded modules: they are source."""
-    found = set()
-    for module in list(sys.modules.values()):
-        if type(module) is ModuleType and isinstance(file := vars(module).get("__file__"), str):
-            found.add(os.path.abspath(file))
-    return found
+    return derived(
+        ("whole", os.getcwd()),
+        lambda modules: frozenset(
+            os.path.abspath(file) for _, file, is_module in modules if is_module and isinstance(file, str)
+        ),
+    )
 
 
 def _in_venv(path: str) -> bool:

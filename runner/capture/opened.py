@@ -16,19 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from anew.runner.capture.unseen import STARTING, Unseen, isolated, may_open, starts_processes
 from anew.runner.dataclass import dataclass
-from anew.runner.kernel.door import SYSTEM_FOLDERS
+from anew.runner.kernel.door import SYSTEM_FOLDERS, unnamed_file
 from anew.runner.kernel.hook import hook
-from anew.runner.lazy.modules import later
-
-if TYPE_CHECKING:
-    import tempfile
-else:
-    tempfile = later("tempfile")
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _READ, _REPLACED, _CHANGED, _APPENDED = range(4)
@@ -128,8 +122,8 @@ class OpenedFiles:
 
     def start(self, passes: Callable[[str], bool] = bool) -> None:
         """Begin to note files, with those that were read on the way here; but for what *passes*: configuration."""
-        # unlinked, and inherited by forked children, whose writes append to it as ours do
-        self._begin(tempfile.TemporaryFile("a+b", buffering=0))  # closed in `close`
+        # inherited by forked children, whose writes append to it as ours do; closed in `close`
+        self._begin(unnamed_file())
         if hook.is_early:
             # once: what is source for the first run was read for its record, and may be a result of the next
             hook.is_early = False

@@ -28,7 +28,7 @@ from typing import Protocol
 
 from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_left_out
 from anew.runner.capture.digests import DigestCache, Unkept
-from anew.runner.capture.git import GitError, Listing, query, without_left_out
+from anew.runner.capture.git import GitError, Listing, is_in_repository, query, without_left_out
 from anew.runner.capture.modules import imported_files, place_of
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
@@ -99,15 +99,17 @@ class SourceScan:
         self._listing: Listing | None = None
         self._note: str | None = None
         self._reused = False
+        asked_at, listing = _recent.get(root, (0.0, None))
+        self._reused = listing is not None and time.monotonic() - asked_at < _RECENT_S
+        self._thread: threading.Thread | None = None
+        if self._reused:
+            self._listing = listing
+        if self._reused or not is_in_repository(root):
+            return
         self._thread = threading.Thread(target=self._ask, name="anew-git", daemon=True)
         self._thread.start()
 
     def _ask(self) -> None:
-        asked_at, listing = _recent.get(self._root, (0.0, None))
-        self._reused = listing is not None and time.monotonic() - asked_at < _RECENT_S
-        if self._reused:
-            self._listing = listing
-            return
         asked_at = time.monotonic()
         try:
             self._listing = query(self._root)
@@ -127,10 +129,11 @@ class SourceScan:
         Raises:
             StoreError: The content cannot be written.
         """
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         keeper = self._kept(objects, settings, exclude)
         if self._reused and keeper.has_read:
-            _recent.pop(self._root, None)
+            self._reused = False
             self._ask()
             keeper = self._kept(objects, settings, exclude)
         listing = self._listing

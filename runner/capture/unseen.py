@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
-from types import ModuleType
 from typing import Any
 
+from anew.runner.capture.loaded import derived
 from anew.runner.dataclass import dataclass
 from anew.runner.kernel.door import first_uses, mapped_files, open_watch, watch_first_use
 
@@ -65,11 +64,8 @@ class Unseen:
 
     def begin_where_needed(self) -> None:
         """Begin when a module that is loaded may open files unseen."""
-        for name, module in list(sys.modules.items()):
-            file = vars(module).get("__file__") if type(module) is ModuleType else None
-            if isinstance(file, str) and (may_open(name, file) or starts_processes(name)):
-                self.begin()
-                return
+        if derived("unseen", _any_unseen):
+            self.begin()
 
     def begin(self) -> None:
         """Watch from now on; does nothing the second time."""
@@ -120,6 +116,13 @@ class Unseen:
             if self._watch is not None:
                 os.close(self._watch)
                 self._watch = None
+
+
+def _any_unseen(modules: Iterable[tuple[str, Any, bool]]) -> bool:
+    return any(
+        is_module and isinstance(file, str) and (may_open(name, file) or starts_processes(name))
+        for name, file, is_module in modules
+    )
 
 
 def may_open(name: str, file: Any) -> bool:

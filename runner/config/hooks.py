@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from anew.runner.config.output import Output
 from anew.runner.dataclass import dataclass
 from anew.runner.places import OwnPlaces, Places
 from anew.runner.records import Provenance, RunRecord
@@ -35,6 +36,7 @@ class ComposedJob:
         multirun: Whether the job is part of a sweep.
         job_num: Its index in the sweep, from 0; None outside one.
         hydra_files: The files that Hydra wrote for it, with all that was composed in them.
+        output: Its folder, where that is made when somebody asks for it; None where it is there.
         is_plain: Whether the views hold nothing beside `config`, `overrides` and what Hydra has for every run.
     """
 
@@ -51,6 +53,7 @@ class ComposedJob:
     multirun: bool = False
     job_num: int | None = None
     hydra_files: tuple[Path, ...] = ()
+    output: Output | None = None
     is_plain: bool = False
 
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.config.compose.turns import Turns
 from anew.runner.config.direct.base import keep_base, kept_base
-from anew.runner.config.direct.command import could_be_plain, understood
+from anew.runner.config.direct.command import Plain, could_be_plain, understood
 from anew.runner.config.direct.running import run as run_plain
 from anew.runner.config.hooks import ComposedJob, Due, JobHooks, Launching, Recorded, SweepHooks, Ticket, Undue
 from anew.runner.config.private.versions import supported
 from anew.runner.config.signature.spec import UNSET, Form, TaskSpec, task_spec
+from anew.runner.lazy.modules import later
+
+if TYPE_CHECKING:
+    from anew.runner.config.direct import apart
+else:
+    # the first call of an installation has use for it
+    apart = later("anew.runner.config.direct.apart")
 
 __all__ = [
     "UNSET",
@@ -69,7 +76,7 @@ def run_app(
     with _turns.turn():
         # where Hydra is there, its store may hold what nobody sees from outside, and most of its price is paid
         is_first = "hydra" not in sys.modules and recorded is None
-        if is_first and cache is not None and (plain := understood(spec, argv, cache)) is not None:
+        if is_first and cache is not None and (plain := _plain(spec, argv, cache, interactive)) is not None:
             return run_plain(spec, plain, hooks, interactive=interactive)
         with supported():
             # Hydra comes with it, which a main that is only decorated, or whose configuration is plain, does without
@@ -77,6 +84,14 @@ def run_app(
         if is_first and cache is not None and could_be_plain(spec, argv):
             _keep_base(cache, spec.version_base)
         return run(spec, argv, hooks, interactive=interactive, recorded=recorded)
+
+
+def _plain(spec: TaskSpec, argv: Sequence[str], cache: Path, interactive: bool) -> Plain | None:
+    """Return what a command line comes to without Hydra; None where that is for Hydra to say."""
+    plain = understood(spec, argv, cache)
+    if plain is None and interactive and could_be_plain(spec, argv) and apart.has_kept_apart(cache, spec.version_base):
+        return understood(spec, argv, cache)
+    return plain
 
 
 def _keep_base(cache: Path, version_base: str | None) -> None:

@@ -287,8 +287,7 @@ def _free(target: FolderStore, number: int | None) -> RunLayout:
             layout.folder.mkdir()
             return layout
     _, layout = target.claim()
-    for folder in (layout.events, layout.files):
-        folder.rmdir()
+    layout.events.rmdir()
     return layout
 
 

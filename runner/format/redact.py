@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from anew.runner.format.override_text import Spot, key_of, spots
@@ -33,6 +34,9 @@ __all__ = ["REDACTED", "Redactor", "is_secret_name", "redact_name_value", "redac
 
 _SHORTEST_SECRET = 6
 _LONG_WORD = 8
+_REMEMBERED = 256
+_MOST_REMEMBERED = 4096
+_MOST_DOCUMENTS = 16
 _NO_VALUE = regexp(r"(?i)null|true|false|[+-]?[0-9]*\.[0-9]+(?:e[+-]?[0-9]+)?")
 # what is no secret although it stands below `credentials:`
 _BESIDE = frozenset(
@@ -61,7 +65,7 @@ def secrets_in(value: Any, name: str = "") -> Iterator[str]:
         if (is_number or isinstance(item, str)) and _is_hidden(names, item) and _is_hunted(names, str(item)):
             yield str(item)
         if isinstance(item, str):
-            yield from secret_forms(item)
+            yield from _found_forms(item)
 
 
 def _is_hunted(names: Sequence[str], secret: str) -> bool:
@@ -96,6 +100,35 @@ def _below(names: tuple[str, ...], key: str, value: Mapping[Any, Any]) -> tuple[
 
 def _is_hidden(names: Sequence[str], value: Any) -> bool:
     """Whether a value is a secret by the names above it: its own, or that of what it is a part of."""
+    if type(value) is str and len(value) <= _REMEMBERED:
+        return _is_hidden_text(tuple(names), value)
+    return _is_under_secret(names, value)
+
+
+# Runs of one process are alike: most of their texts, and those of Hydra's own part, have been looked at before.
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _is_hidden_text(names: tuple[str, ...], value: str) -> bool:
+    return _is_under_secret(names, value)
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _forms_in(text: str) -> tuple[str, ...]:
+    return tuple(secret_forms(text))
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _without_forms(text: str) -> str:
+    return redact_text(text)
+
+
+def _found_forms(text: str) -> Iterable[str]:
+    """Return the secrets that `redact_text` takes out."""
+    return _forms_in(text) if len(text) <= _REMEMBERED else secret_forms(text)
+
+
+def _is_under_secret(names: Sequence[str], value: Any) -> bool:
     if not names or value in ("", b"", "???") or isinstance(value, bool) or not isinstance(value, (str, int, bytes)):
         return False
     if isinstance(value, str) and (REFERENCE.fullmatch(value) or value == REDACTED):
@@ -136,6 +169,8 @@ class Redactor:
         self._words: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
         self._digest = digest
+        self._documents: dict[str, str] = {}
+        self._learnt = 0
         self.clean: set[str] = set()
         self.learn(secrets)
 
@@ -178,15 +213,21 @@ class Redactor:
 
     def _compile(self) -> None:
         self.clean.clear()
+        self._documents.clear()
+        self._learnt += 1
         known = sorted({*self._secrets, *self._words}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_literal, known)))
 
     def text(self, text: str) -> str:
         """Return *text* with every known secret replaced."""
-        return self._replaced(text, lambda secret: REDACTED)
+        return self._without_known(
+            _without_forms(text) if len(text) <= _REMEMBERED else redact_text(text), lambda secret: REDACTED
+        )
 
     def _replaced(self, text: str, show: Callable[[str], str]) -> str:
-        text = redact_text(text, show)
+        return self._without_known(redact_text(text, show), show)
+
+    def _without_known(self, text: str, show: Callable[[str], str]) -> str:
         if self._pattern is None:
             return text
         return self._pattern.sub(lambda match: self._words.get(match[0]) or show(match[0]), text)
@@ -247,10 +288,20 @@ class Redactor:
 
         References stay. Of what is no YAML nothing is kept.
         """
+        if (known := self._documents.get(text)) is not None:
+            return known
+        before = self._learnt
         try:
-            return replaced(text, self._scalar)
+            found = replaced(text, self._scalar)
         except NoYamlError:
             return f"# left out: it cannot be read, and may hold secrets\n{REDACTED!r}\n"
+        if len(self._documents) >= _MOST_DOCUMENTS:
+            self._documents.clear()
+        # Hydra writes each of its files twice; where nothing was learnt from one, it comes out the same
+        self._documents[text] = found
+        if self._learnt != before:
+            self._documents.pop(text, None)
+        return found
 
     def _scalar(self, names: tuple[str, ...], value: str, is_item: bool) -> str:
         if _is_hidden(names, value):
@@ -258,12 +309,12 @@ class Redactor:
             return REDACTED
         if is_item and key_of(value):
             return self.argument(value)
-        self.learn(secret_forms(value))
+        self.learn(_found_forms(value))
         return self.text(value)
 
     def argument(self, argument: str) -> str:
         """Return a word such as `db.password=x`, `users=[{password:x}]` or `--token=x` as it may be stored."""
-        self.learn(secret_forms(argument))
+        self.learn(_found_forms(argument))
         key, _, rest = argument.partition("=")
         names = tuple(part for part in re.split(r"[./@]", key_of(argument).lstrip("-")) if part)
         if names and rest and not _NO_VALUE.fullmatch(rest) and _is_hidden(names, rest):

@@ -13,7 +13,7 @@ import select
 import signal
 import struct
 from functools import cache
-from typing import Any
+from typing import Any, BinaryIO
 
 _FICLONE = 0x40049409
 _DEAD = frozenset("ZXx")
@@ -198,6 +198,18 @@ def share_blocks(source: int, target: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def unnamed_file() -> BinaryIO:
+    """Return a file without a name, open to be added to and read, that forked children share. Raises OSError."""
+    try:
+        descriptor = os.memfd_create("anew", os.MFD_CLOEXEC)
+    except OSError:  # some containers allow none
+        import tempfile
+
+        return tempfile.TemporaryFile("a+b", buffering=0)  # closed by whoever asks
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_APPEND)
+    return os.fdopen(descriptor, "a+b", buffering=0)
 
 
 # of inotify(7): read, written, closed; and each is told of once

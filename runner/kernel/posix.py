@@ -13,6 +13,7 @@ import socket
 import threading
 from contextlib import suppress
 from functools import cache
+from typing import BinaryIO
 from zlib import crc32
 
 # what lies below is the system's, and no input of anybody's
@@ -166,6 +167,13 @@ def names_of(descriptor: int) -> tuple[str, ...]:
 def share_blocks(source: int, target: int) -> bool:
     """Return False: what is to be kept is copied."""
     return False
+
+
+def unnamed_file() -> BinaryIO:
+    """Return a file without a name, open to be added to and read, that forked children share. Raises OSError."""
+    import tempfile
+
+    return tempfile.TemporaryFile("a+b", buffering=0)  # closed by whoever asks
 
 
 def open_watch() -> int | None:

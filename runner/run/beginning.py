@@ -17,10 +17,11 @@ from anew.runner.capture.environment import capture_environment
 from anew.runner.capture.hardware import capture_hardware
 from anew.runner.capture.seeds import Seeder, derive_seed, draw_seed, seed_from_config
 from anew.runner.config.main import ComposedJob
+from anew.runner.config.output import Output
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.format.redact import Redactor, secrets_in
-from anew.runner.format.serial import start_to_json
+from anew.runner.format.serial import seal, start_to_json
 from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, GitFacts, ParentRun, RunRecord, SourceFacts
@@ -40,23 +41,27 @@ class Beginning:
         claim: Its place.
         origin: What started it.
         record: What will be written of it, without secrets.
+        data: The same as it is written.
         views: File name -> text, for people, without secrets.
         began_s: When it begins, on the monotonic clock.
         redactor: Knows the secrets that were met.
         handed_down: The same, for the environment of children.
         seeder: Will seed what is random.
         news: What of its secrets could not be kept out, in sentences.
+        output: Its folder for output, where that is made when somebody asks for it.
     """
 
     claim: Claim
     origin: Origin
     record: RunRecord
+    data: bytes
     views: Mapping[str, str]
     began_s: float
     redactor: Redactor
     handed_down: str
     seeder: Seeder
     news: tuple[str, ...] = ()
+    output: Output | None = None
 
     def elapsed_s(self) -> float:
         """Return the seconds since the run began."""
@@ -84,17 +89,21 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     redactor.learn([handed_down])
     record = _record(job, command, claim, origin, _source(origin, claim, redactor), seeder)
     record = _in_its_texts(record, redactor)
-    record = replace(record, origin_mark=marks.mark(start_to_json(record)))
+    told = start_to_json(record)
+    told["origin_mark"] = marks.mark(told)
+    record = replace(record, origin_mark=told["origin_mark"])
     return Beginning(
         claim=claim,
         origin=origin,
         record=record,
+        data=seal(told),
         views=job.views,
         began_s=record.process.monotonic_s if record.process else time.monotonic(),
         redactor=redactor,
         handed_down=handed_down,
         seeder=seeder,
         news=news,
+        output=job.output,
     )
 
 
@@ -259,7 +268,11 @@ def _in_its_texts(record: RunRecord, redactor: Redactor) -> RunRecord:
 def _redact_files(job: ComposedJob, claim: Claim, redactor: Redactor) -> None:
     """Take secrets out of what Hydra wrote, wherever its output goes."""
     if job.is_plain:
-        return  # its views were written there, and hold none
+        if job.output is not None:
+            job.output.hide = redactor.text
+        return  # else its views were written there, and hold none
+    if job.output is not None:
+        job.output.make()
     paths = {*job.hydra_files, *claim.layout.hydra.glob("*.yaml")}
     if claim.sweep is not None and claim.sweep.id is not None:
         paths.add(claim.store.layout.sweep(claim.sweep.id).multirun)

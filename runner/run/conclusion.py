@@ -8,7 +8,6 @@ from dataclasses import replace
 from anew.runner import events as ev
 from anew.runner.capture.output import OutputCapture
 from anew.runner.errors import StoreError, UnkeptError
-from anew.runner.format import serial
 from anew.runner.guard.watch import Watch
 from anew.runner.records import Status
 from anew.runner.run.beginning import Beginning
@@ -70,7 +69,7 @@ class Outcome:
         # the source of a re-run was kept by another run, and perhaps in another store
         kept = self._beginning.record.source.files if self._beginning.origin.source is None else ()
         try:
-            claim.store.settle(claim.number)
+            claim.store.settle(claim.number, self._recorder.told)
         except StoreError as error:
             losses.append(str(error))
         contents = {**{file.sha256: file.path for file in kept if file.kept}, **self._recorder.contents}
@@ -83,9 +82,9 @@ class Outcome:
         if not record.exists():
             losses.append(f"{str(record)!r} was removed while the run went on")
             with suppress(StoreError):
-                claim.store.start(claim.number, self._beginning.record)
+                claim.store.start_written(claim.number, self._beginning.data)
             return
-        written = serial.seal(serial.start_to_json(self._beginning.record))
+        written = self._beginning.data
         try:
             # one byte more, to tell what was added
             with open_regular(record) as file:

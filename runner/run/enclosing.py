@@ -19,7 +19,7 @@ from anew.runner.store.related import Enclosing
 
 def enclosing() -> Enclosing | None:
     """Return the innermost run that this process is in, or is a child process of; None for none that stays."""
-    folder = here.run.dir.parent if here.run is not None else Path(os.environ.get(RUN_VARIABLE) or os.devnull)
+    folder = here.run.folder.of_run if here.run is not None else Path(os.environ.get(RUN_VARIABLE) or os.devnull)
     if not is_number(folder.name) or is_passing(folder.parent):
         return None
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anew.runner.errors import AnewError, RunStateError, StoreError, ValueRefusedError
@@ -65,7 +65,7 @@ class Run:
         uid: The run's name everywhere.
         id: Its number in the store.
         seed: Root seed in [0, 2**32).
-        dir: A folder of its own, for whatever main writes.
+        folder: The same, not made by being looked at.
         declared: The recorded names of the inputs that this process declared.
         stopping: Whether the run is to stop before its end.
         config: What `anew.start` was given, with what a re-run has put into it; None for a run of a main.
@@ -85,7 +85,7 @@ class Run:
         self.uid = recorder.uid
         self.id = number
         self.seed = seed
-        self.dir = recorder.layout.files
+        self.folder = recorder.folder
         self.declared: set[str] = set()
         self._recorder = recorder
         self._objects = objects
@@ -97,9 +97,16 @@ class Run:
         self.ending: Ending | None = None
 
     def __repr__(self) -> str:
-        return f"Run(id={self.id}, uid={self.uid!r}, dir={str(self.dir)!r})"
+        return f"Run(id={self.id}, uid={self.uid!r}, dir={str(self.folder.path)!r})"
+
+    @property
+    def dir(self) -> Path:
+        """A folder of its own, for whatever main writes; made when it is first asked for. Raises StoreError."""
+        return self.folder.made()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        with suppress(StoreError):
+            self.folder.made()  # with what its children could not write there
         return _unpickle, (str(self._recorder.layout.folder),)
 
     def log(self, values: Mapping[str, Any], step: int | None = None) -> None:
@@ -136,9 +143,9 @@ class Run:
                 circles, or the name is not a relative path without "..".
             StoreError: The content or its record could not be written, and the run has a hole (`anew.on_loss`).
         """
-        if doubt := media.two_of(pathlib.Path(path), self.dir):
+        if doubt := media.two_of(pathlib.Path(path), self.folder.path):
             self.warn(doubt)
-        for label, keep in media.files_of(pathlib.Path(path), name, self.dir, self._objects):
+        for label, keep in media.files_of(pathlib.Path(path), name, self.folder.path, self._objects):
             self._keep(label, keep)
         self._recorder.sync()
 
@@ -405,7 +412,7 @@ class CurrentRun:
         if run is None:
             os.environ.pop(RUN_VARIABLE, None)
         else:
-            os.environ[RUN_VARIABLE] = str(run.dir.parent)
+            os.environ[RUN_VARIABLE] = str(run.folder.of_run)
 
     def begin(self, run: Run) -> int:
         """Count what main of a run starts in this process, from 1."""
@@ -414,7 +421,7 @@ class CurrentRun:
 
     def attached(self, folder: str) -> Run:
         """Return the run in *folder*, attached to once per process."""
-        if self.run is not None and str(self.run.dir.parent) == folder:
+        if self.run is not None and str(self.run.folder.of_run) == folder:
             return self.run
         if self._attached is None or self._attached[0] != folder:
             self._attached = (folder, _attach(folder))

@@ -182,6 +182,7 @@ class Life:
             started=beginning.elapsed_s,
             durability_ms=settings.durability_ms,
             redactor=redactor,
+            make_folder=beginning.output.make if beginning.output is not None else None,
         )
         self._followers = self._make_followers()
         self.run = Run(
@@ -312,7 +313,7 @@ class Life:
             self._recorder,
             heartbeat_s=settings.heartbeat_s,
             is_needed=lambda: not self._watch.has_guard,
-            sample=SystemSampler().sample if settings.system.enabled else None,
+            sampler=SystemSampler if settings.system.enabled else None,
             interval_s=settings.system.interval_s,
             every_tick=self._watch.check_handlers,
         )

@@ -145,7 +145,7 @@ class Record:
     def start(self) -> None:
         """Write it. Raises StoreError."""
         claim = self._beginning.claim
-        claim.store.start(claim.number, self._beginning.record, views=self._beginning.views)
+        claim.store.start_written(claim.number, self._beginning.data, views=self._beginning.views)
 
     def stop(self) -> None:
         """It stays."""

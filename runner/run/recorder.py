@@ -22,6 +22,7 @@ from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.redact import Redactor
 from anew.runner.records import ContentRef
+from anew.runner.run.folder import RunFolder
 from anew.runner.store import marks
 from anew.runner.store.durability import forget_others, keep_others_synced
 from anew.runner.store.journal import JournalWriter
@@ -52,8 +53,10 @@ class Recorder:
         durability_ms: As for `JournalWriter`.
         redactor: Knows the secrets.
         writer: What the journal is called; nobody else writes under this name.
+        make_folder: As for `RunFolder`.
 
     Attributes:
+        folder: The run's folders.
         told: What this process's journal holds, once it is closed; None where that is not known for certain.
     """
 
@@ -66,8 +69,10 @@ class Recorder:
         durability_ms: int,
         redactor: Redactor,
         writer: str = ev.MAIN_WRITER,
+        make_folder: Callable[[], None] | None = None,
     ) -> None:
         self.layout = layout
+        self.folder = RunFolder(layout, make_folder)
         self.uid = uid
         self.redactor = redactor
         self._clean = redactor.clean

@@ -15,26 +15,35 @@ from anew.runner.store.durability import settle as settle_writers
 from anew.runner.store.durability import sync_file
 from anew.runner.store.files import cannot, sync_folder
 from anew.runner.store.journal import JournalWriter
+from anew.runner.store.logged import Told
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import journals
+from anew.runner.store.reading import journals, size_of
 
 
-def settle(layout: RunLayout) -> None:
+def settle(layout: RunLayout, told: Told | None = None) -> None:
     """
     Make what was written of a run survive a power cut, by children and the guard too, before it has an outcome.
+
+    Args:
+        layout: The run.
+        told: What the journal holds that its writer has closed, and so synced with its name; None for none.
 
     Raises:
         StoreError: The disk reports a fault.
     """
     settle_writers()
-    for path in (*journals(layout), layout.output, layout.output_sums):
+    written = journals(layout)
+    is_alone = told is not None and written == [told.path] and told.is_so()
+    # nothing was printed: there is nothing to be lost, and whether the name is there says nothing
+    printed = [path for path in (layout.output, layout.output_sums) if size_of(path) != 0]
+    for path in (*([] if is_alone else written), *printed):
         try:
             sync_file(path)
         except FileNotFoundError:
             continue
         except OSError as error:
             raise cannot("sync", path, error) from error
-    for folder in (layout.events, layout.folder):
+    for folder in (*([] if is_alone else [layout.events]), *([layout.folder] if any(map(size_of, printed)) else [])):
         with suppress(FileNotFoundError):
             sync_folder(folder)
 

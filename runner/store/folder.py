@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -32,6 +31,7 @@ from anew.runner.store.index import Index, gone
 from anew.runner.store.index_ask import FEW, Asked
 from anew.runner.store.logged import Told
 from anew.runner.store.more import Beside
+from anew.runner.store.numbering import last_claimed
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
@@ -66,8 +66,6 @@ class FolderStore(RunFolders):
         self.layout = StoreLayout(root)
         self.objects = ObjectStore(self.layout.objects)
         self._index = Index(self.layout.index, root)
-        self._hint = 0
-        self._hint_lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"FolderStore({self.url!r})"
@@ -123,14 +121,12 @@ class FolderStore(RunFolders):
         Raises:
             StoreError: The store cannot be written.
         """
-        with self._hint_lock:
-            number = max(self._hint, self._greatest()) + 1
+        number = self._greatest() + 1
         while True:
             layout = self.layout.run(number)
             try:
                 layout.folder.mkdir()
                 layout.events.mkdir()
-                layout.files.mkdir()
             except FileExistsError:
                 number += 1
                 continue
@@ -144,14 +140,14 @@ class FolderStore(RunFolders):
                 self._take_away(layout)
                 number = retired + 1
                 continue
-            with self._hint_lock:
-                self._hint = max(self._hint, number)
+            last_claimed.note(self.layout.format, number)
             return number, layout
 
     def _greatest(self) -> int:
         """Return the greatest number in use or used before."""
-        if self._hint and not self.layout.run(self._hint + 1).folder.exists():
-            return self._hint
+        last = last_claimed.of(self.layout.format)
+        if last and not self.layout.run(last + 1).folder.exists() and self.layout.run(last).folder.exists():
+            return last
         return max(self._greatest_retired(), *self._index.numbers()[:1], 0)
 
     def _greatest_retired(self) -> int:
@@ -233,6 +229,10 @@ class FolderStore(RunFolders):
         Raises:
             StoreError: It cannot be written, or there is a record already.
         """
+        self.start_written(number, serial.seal(serial.start_to_json(record)), views=views)
+
+    def start_written(self, number: int, data: bytes, *, views: Mapping[str, str] | None = None) -> None:
+        """Write a record as `start` does, given as it is to be written."""
         layout = self.layout.run(number)
         for name, text in (views or {}).items():
             try:
@@ -243,7 +243,7 @@ class FolderStore(RunFolders):
             reserve.set_aside(str(layout.folder))
         except OSError as error:
             raise cannot("write", layout.folder, error) from error
-        if not create_whole(layout.record, serial.seal(serial.start_to_json(record))):
+        if not create_whole(layout.record, data):
             raise StoreError(f"Run {number} in {self.url!r} has started already.")
         try:
             sync_folder(self.root)
@@ -268,7 +268,7 @@ class FolderStore(RunFolders):
         """
         Write how a run ended, and what there is of it, so that readers know what is missing; synced.
 
-        On a full disk it takes the space that was set aside at the start, some 16 KB.
+        It takes the file that was set aside at the start, some 16 KB; where that is gone or too short, a new one.
 
         Returns:
             False when that is on record already.
@@ -284,23 +284,24 @@ class FolderStore(RunFolders):
         whole = replace(ended, writers=ends, seals=journal_seals(str(layout.events), ends))
         data = serial.seal(serial.outcome_to_json(whole))
         try:
+            is_ours = reserve.create_from_reserve(str(layout.outcome), data)
+        except OSError:
             is_ours = create_whole(layout.outcome, data)
-        except StoreError as refused:
-            try:
-                is_ours = reserve.create_from_reserve(str(layout.outcome), data)
-            except OSError:
-                raise refused from None
         reserve.give_up(str(layout.folder))
         return is_ours
 
-    def settle(self, number: int) -> None:
+    def settle(self, number: int, told: Told | None = None) -> None:
         """
         Make what was written of a run survive a power cut, by children and the guard too, before it has an outcome.
+
+        Args:
+            number: The run.
+            told: What its writer knows of its journal, that is synced; None where that is not known.
 
         Raises:
             StoreError: The disk reports a fault.
         """
-        afterwards.settle(self.layout.run(number))
+        afterwards.settle(self.layout.run(number), told)
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""

@@ -13,13 +13,20 @@ import time
 from anew.runner.kernel.door import boot_id, state_of, was_rebooted
 from anew.runner.records import ProcessFacts
 
+# this process -> its start, in ticks
+_started: dict[int, float] = {}
+
 
 def process_facts() -> ProcessFacts:
     """Return this process in the terms that `process_alive` needs."""
-    state = state_of(os.getpid())
+    pid = os.getpid()
+    if pid not in _started:
+        state = state_of(pid)
+        _started.clear()  # what a forked child has of its parent
+        _started[pid] = state[1] if state else 0.0
     return ProcessFacts(
-        pid=os.getpid(),
-        started_ticks=state[1] if state else 0.0,
+        pid=pid,
+        started_ticks=_started[pid],
         boot_id=boot_id(),
         hostname=socket.gethostname(),
         monotonic_s=time.monotonic(),

@@ -21,10 +21,16 @@ _MEND = "copy the file back from a backup; what is intact is shown"
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """What a file of checksums says, how many of its lines are damaged, and how far it goes without a gap."""
+    """
+    What a file of checksums says, how many of its lines are damaged, and how far it goes without a gap.
+
+    Attributes:
+        is_torn: Whether the damaged one is the last, and has no end: whoever was writing it was cut off.
+    """
 
     stretches: tuple[Stretch, ...] = ()
     damaged: int = 0
+    is_torn: bool = False
 
     @property
     def reach(self) -> int:
@@ -49,8 +55,10 @@ def output_damage(layout: RunLayout, ended: ev.RunEnded | None) -> list[Damage]:
         sums = _Sums()
     except OSError as error:
         return [_of_sums(layout, f"cannot be read: {error.strerror}")]
-    found = [_of_sums(layout, f"has {sums.damaged} damaged lines")] if sums.damaged else []
     expected = ended.output_sealed if ended is not None else None
+    # what a child printed may be sealed after the outcome, and a power cut come then
+    is_late = sums.is_torn and expected is not None and sums.reach >= expected
+    found = [_of_sums(layout, f"has {sums.damaged} damaged lines")] if sums.damaged and not is_late else []
     if expected and sums.reach < expected and not sums.damaged:
         what = "is cut short" if sums.stretches else "is missing"
         found.append(_of_sums(layout, f"{what}: it covers {sums.reach} bytes of the output, and covered {expected}"))
@@ -58,9 +66,11 @@ def output_damage(layout: RunLayout, ended: ev.RunEnded | None) -> list[Damage]:
 
 
 def _read(layout: RunLayout) -> _Sums:
-    lines = list(stretches_in(read_regular(layout.output_sums, _MOST_BYTES)))
+    data = read_regular(layout.output_sums, _MOST_BYTES)
+    lines = list(stretches_in(data))
     intact = tuple(line for line in lines if line is not None)
-    return _Sums(intact, len(lines) - len(intact))
+    damaged = len(lines) - len(intact)
+    return _Sums(intact, damaged, is_torn=damaged == 1 and lines[-1] is None and not data.endswith(b"\n"))
 
 
 def _of_log(layout: RunLayout, sums: _Sums, known_bytes: int) -> list[Damage]:

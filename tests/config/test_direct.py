@@ -147,8 +147,15 @@ def job_of(root: Path, run: Any) -> Any:
         result = run(hooks)
     except Exception as error:
         return type(error).__name__
-    job = dataclasses.asdict(dataclasses.replace(hooks.job, call=len, is_plain=False, arguments={}))
-    files = {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*.*")) if path.is_file()}
+    made, output = hooks.job, hooks.job.output
+    if output is not None:
+        output.make()
+        made = dataclasses.replace(made, views={**output.texts(), "config.yaml": dump(dict(made.config))})
+    made = dataclasses.replace(made, call=len, is_plain=False, arguments={}, hydra_files=(), output=None)
+    job = dataclasses.asdict(made)
+    # the log of one that logs nothing is Hydra's alone
+    left = [path for path in sorted(root.rglob("*.*")) if path.is_file() and path.stat().st_size]
+    files = {str(path.relative_to(root)): path.read_text() for path in left}
     for path in root.rglob("*.*"):
         if path.is_file():
             path.unlink()

@@ -103,6 +103,7 @@ def test_a_journal_that_is_added_later_is_no_link_either(source: FolderStore, tm
 
 def test_links_that_main_made_in_its_own_folder_stay_links(source: FolderStore, tmp_path: Path) -> None:
     files = source.layout.run(1).files
+    files.mkdir()
     (files / "epoch3").write_text("3")
     (files / "latest").symlink_to("epoch3")
     sync(tmp_path / "from", tmp_path / "to")

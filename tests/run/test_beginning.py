@@ -41,7 +41,7 @@ def test_a_secret_that_one_place_gives_away_is_in_none_of_the_others(
     store = make_store(tmp_path / "runs")
     number, layout = store.claim()
     hydra = layout.files / ".hydra"
-    hydra.mkdir()
+    hydra.mkdir(parents=True)
     (hydra / "overrides.yaml").write_text(f"- text={bare} {TYPED}\n")
 
     beginning = capture_beginning(

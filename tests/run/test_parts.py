@@ -36,7 +36,7 @@ seen = []
 experiment = Experiment("notebook", observers=[seen.append])
 SETTINGS = ("anew.deterministic=true", "anew.inputs.notice=true", "anew.output.mode=fd")
 # these live as long as the process, one of each: the lines to its helpers, and what syncs its files
-LASTING = {"anew-guard", "anew-sync", "anew-observers"}
+LASTING = {"anew-guard", "anew-sync", "anew-observers", "anew-pulse"}
 
 @experiment.main
 def main(lr: float = 0.1):
@@ -257,7 +257,7 @@ if __name__ == "__main__":
                  "anew.observers.mine.required=true")
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
-    lasting = {"anew-guard", "anew-sync", "anew-observers"}
+    lasting = {"anew-guard", "anew-sync", "anew-observers", "anew-pulse"}
     deadline = time.monotonic() + 5
     while (left := {each.name for each in threading.enumerate()} - before - lasting) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -340,6 +340,7 @@ def test_a_view_that_was_edited_is_said_by_a_deep_check_and_read_by_no_re_run(
 def test_a_file_in_run_dir_that_is_not_what_was_logged_is_noted(store: FolderStore) -> None:
     number = add_run(store, artifacts={"model.bin": b"weights"})
     path = store.layout.run(number).files / "model.bin"
+    path.parent.mkdir()
     path.write_bytes(b"weights")
     assert list(check_store(store, deep=True)) == []
     path.write_bytes(b"weightz")

@@ -241,6 +241,7 @@ def test_of_many_who_end_a_run_one_wins(store: FolderStore) -> None:
 def test_an_abandoned_claim_leaves_nothing_to_read_and_a_run_is_not_abandoned(store: FolderStore) -> None:
     number, layout = store.claim()
     (layout.folder / "config.yaml").write_text("x: 1\n")
+    layout.files.mkdir()
     (layout.files / "dangling").symlink_to("nowhere")
     store.abandon(number)
     assert store.find() == []

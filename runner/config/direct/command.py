@@ -62,8 +62,8 @@ class Plain:
         first, *others = self.base.sources
         return (first, f"main: file://{self.folder}", *others)
 
-    def texts(self, folder: Path) -> dict[str, str]:
-        """Return Hydra's three files of a job."""
+    def texts(self, folder: Path, cwd: str) -> dict[str, str]:
+        """Return Hydra's three files of a job whose output goes to a folder, of a process that began it in *cwd*."""
         return {
             "config.yaml": self.unresolved,
             "hydra.yaml": self.base.filled(
@@ -73,7 +73,7 @@ class Plain:
                 dir=str(folder),
                 name=self.name,
                 config=self.config_name,
-                cwd=os.getcwd(),
+                cwd=cwd,
             ),
             "overrides.yaml": written(list(self.overrides)),
         }

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
 
 
-def set_logging(file: Path) -> None:
-    """Log to stdout and to a file; what logged before is closed, as `logging.config.dictConfig` does."""
+class _LaterFile(logging.FileHandler):
+    """A file that is made, in a folder that is made, when something is logged."""
+
+    def __init__(self, file: Path, make: Callable[[], object]) -> None:
+        self._make = make
+        super().__init__(file, delay=True)
+
+    def _open(self) -> Any:
+        self._make()
+        return super()._open()
+
+
+def set_logging(file: Path, make: Callable[[], object] | None = None) -> None:
+    """
+    Log to stdout and to a file; what logged before is closed, as `logging.config.dictConfig` does.
+
+    Args:
+        file: The file.
+        make: Makes its folder, when something is logged; None where the file is to be there from the start, as Hydra's.
+    """
     root = logging.getLogger()
     logging.shutdown()
     for handler in list(root.handlers):
@@ -23,7 +42,7 @@ def set_logging(file: Path) -> None:
     root.setLevel(logging.INFO)
     handlers: tuple[tuple[str, logging.Handler], ...] = (
         ("console", logging.StreamHandler(sys.stdout)),
-        ("file", logging.FileHandler(file)),
+        ("file", logging.FileHandler(file) if make is None else _LaterFile(file, make)),
     )
     for name, each in handlers:
         each.set_name(name)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from anew.runner.config.direct.called import Called, HookFailedError
 from anew.runner.config.direct.command import Plain
 from anew.runner.config.direct.logs import flush, logging_kept, set_logging
 from anew.runner.config.hooks import ComposedJob, JobHooks
+from anew.runner.config.output import Output
 from anew.runner.config.private.versions import supported
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.kernel.importing import ImportWatch
@@ -33,7 +35,7 @@ def run(spec: TaskSpec, plain: Plain, hooks: JobHooks, *, interactive: bool) -> 
         with ExitStack() as stack:
             if interactive:
                 stack.enter_context(logging_kept())
-            return _run(called, plain, hooks)
+            return _run(called, plain, hooks, interactive)
     except HookFailedError as error:
         stopped = error.error
     except Exception as error:
@@ -47,35 +49,34 @@ def run(spec: TaskSpec, plain: Plain, hooks: JobHooks, *, interactive: bool) -> 
     raise stopped
 
 
-def _run(called: Called, plain: Plain, hooks: JobHooks) -> Any:
+def _run(called: Called, plain: Plain, hooks: JobHooks, interactive: bool) -> Any:
     folder = called.claim()
-    texts = plain.texts(folder)
-    beside = folder / ".hydra"
-    beside.mkdir(parents=True, exist_ok=True)
-    set_logging(folder / f"{plain.name}.log")
-    for name, text in texts.items():
-        (beside / name).write_text(text, "utf-8")
+    output = Output(folder, partial(plain.texts, folder, os.getcwd()))
+    if not interactive:
+        output.make()
+    set_logging(folder / f"{plain.name}.log", output.make if interactive else None)
     job = ComposedJob(
         call=called.call_with(plain.arguments),
         arguments=plain.arguments,
         config=plain.config,
-        unresolved=texts["config.yaml"],
+        unresolved=plain.unresolved,
         overrides=plain.overrides,
         choices={},
         settings=plain.settings,
         provenance=Provenance(
             config_name=plain.config_name,
             sources=plain.sources,
-            unresolved=texts["config.yaml"],
+            unresolved=plain.unresolved,
             hydra_dir=str(folder),
             flags=(),
             settings=plain.ours,
         ),
-        views={**texts, "config.yaml": plain.view},
-        hydra_files=tuple(beside / name for name in texts),
+        views={} if interactive else {**output.texts(), "config.yaml": plain.view},
+        hydra_files=output.files,
+        output=output if interactive else None,
         is_plain=True,
     )
-    with _hydra_when_asked(called.spec, plain.overrides, hooks, folder):
+    with _hydra_when_asked(called.spec, plain.overrides, hooks, output):
         try:
             return called.hand_over(job)
         finally:
@@ -83,14 +84,15 @@ def _run(called: Called, plain: Plain, hooks: JobHooks) -> Any:
 
 
 @contextmanager
-def _hydra_when_asked(spec: TaskSpec, overrides: Sequence[str], hooks: JobHooks, folder: Path) -> Iterator[None]:
+def _hydra_when_asked(spec: TaskSpec, overrides: Sequence[str], hooks: JobHooks, output: Output) -> Iterator[None]:
     """Have Hydra show the job's configuration, from when it is imported to the job's end."""
     with ExitStack() as stack:
 
         def show(name: str, module: ModuleType) -> None:
             with supported():
                 from anew.runner.config.app import shown
-            stack.enter_context(shown(spec, overrides, hooks, folder))
+            output.make()
+            stack.enter_context(shown(spec, overrides, hooks, output.path))
 
         watch = ImportWatch(("hydra",), show)
         watch.start()

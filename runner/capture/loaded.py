@@ -1,0 +1,84 @@
+"""
+The files that loaded modules come from, looked at again only where something has changed.
+
+Of a process that begins many runs, the same thousand modules are asked about several times in each. What is made of
+them is kept until a module has come, gone or taken another's place, or says that it comes from another file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Hashable
+from dataclasses import field
+from operator import is_
+from types import ModuleType
+from typing import Any, TypeVar
+
+from anew.runner.dataclass import dataclass
+
+T = TypeVar("T")
+# what is kept of one state of modules: more keys than there are folders that runs of one process ask about
+_MOST = 64
+
+
+@dataclass(slots=True)
+class _State:
+    """Modules as they were at one moment, what they said of themselves, and what was made of that."""
+
+    names: list[str]
+    modules: list[Any]
+    spaces: list[dict[str, Any]] = field(default_factory=list)
+    said: list[Any] = field(default_factory=list)
+    kinds: list[type[Any]] = field(default_factory=list)
+    made: dict[Hashable, Any] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Ask each module, without waking one that is loaded at the first look at it."""
+        self.spaces = [_space(module) for module in self.modules]
+        self.said = [space.get("__file__") for space in self.spaces]
+        self.kinds = list(map(type, self.modules))
+
+    def holds(self, names: list[str], modules: list[Any]) -> bool:
+        """Whether these are the same modules, and say the same; a lazy one becomes another kind when it is loaded."""
+        return (
+            names == self.names
+            and all(map(is_, modules, self.modules))
+            and [space.get("__file__") for space in self.spaces] == self.said
+            and all(map(is_, map(type, modules), self.kinds))
+        )
+
+
+_latest = [_State([], [])]
+
+
+def _space(module: Any) -> dict[str, Any]:
+    try:
+        found = object.__getattribute__(module, "__dict__")
+    except AttributeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def derived(key: Hashable, make: Callable[[tuple[tuple[str, Any, bool], ...]], T]) -> T:
+    """
+    Return what *make* makes of the loaded modules, made anew where they have changed. Safe between threads.
+
+    Args:
+        key: What tells it from what others make, with all that it depends on beside the modules.
+        make: Given of each module its name, what it says its file is, and whether it is a true module: libraries put
+            objects in their place that make attributes when they are asked for them. What it returns is shared.
+    """
+    state, items = _latest[0], list(sys.modules.items())
+    names, modules = [name for name, _ in items], [module for _, module in items]
+    if not state.holds(names, modules):
+        state = _State(names, modules)
+        state.look()
+        _latest[0] = state
+    if key not in state.made:
+        if len(state.made) >= _MOST:
+            state.made.clear()
+        state.made[key] = make(
+            tuple(zip(state.names, state.said, (kind is ModuleType for kind in state.kinds), strict=True))
+        )
+    found: T = state.made[key]
+    return found
