@@ -155,10 +155,8 @@ ALL = [
     Protection(
         "a number that two runs take",
         STORE + "folder",
-        "                layout.folder.mkdir()\n"
-        "                layout.events.mkdir()\n"
-        "                layout.files.mkdir()",
-        "                for folder in (layout.folder, layout.events, layout.files):\n"
+        "                layout.folder.mkdir()\n                layout.events.mkdir()",
+        "                for folder in (layout.folder, layout.events):\n"
         "                    folder.mkdir(exist_ok=True)",
         "tests/store/test_folder.py::test_of_two_who_think_a_number_free_one_gets_it",
     ),

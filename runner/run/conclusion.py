@@ -82,7 +82,7 @@ class Outcome:
         if not record.exists():
             losses.append(f"{str(record)!r} was removed while the run went on")
             with suppress(StoreError):
-                claim.store.start_written(claim.number, self._beginning.data)
+                claim.store.start(claim.number, self._beginning.record, data=self._beginning.data)
             return
         written = self._beginning.data
         try:

@@ -145,7 +145,8 @@ class Record:
     def start(self) -> None:
         """Write it. Raises StoreError."""
         claim = self._beginning.claim
-        claim.store.start_written(claim.number, self._beginning.data, views=self._beginning.views)
+        beginning = self._beginning
+        claim.store.start(claim.number, beginning.record, views=beginning.views, data=beginning.data)
 
     def stop(self) -> None:
         """It stays."""

@@ -217,7 +217,9 @@ class FolderStore(RunFolders):
             return self.claim_sweep()[0]
         return wanted
 
-    def start(self, number: int, record: RunRecord, *, views: Mapping[str, str] | None = None) -> None:
+    def start(
+        self, number: int, record: RunRecord, *, views: Mapping[str, str] | None = None, data: bytes | None = None
+    ) -> None:
         """
         Write the record of a claimed run, complete and synced, before user code starts, with space for its outcome.
 
@@ -225,15 +227,13 @@ class FolderStore(RunFolders):
             number: What `claim` gave.
             record: The run's record.
             views: File name -> text, for people.
+            data: The record as it is written, where that is known.
 
         Raises:
             StoreError: It cannot be written, or there is a record already.
         """
-        self.start_written(number, serial.seal(serial.start_to_json(record)), views=views)
-
-    def start_written(self, number: int, data: bytes, *, views: Mapping[str, str] | None = None) -> None:
-        """Write a record as `start` does, given as it is to be written."""
         layout = self.layout.run(number)
+        data = serial.seal(serial.start_to_json(record)) if data is None else data
         for name, text in (views or {}).items():
             try:
                 (layout.folder / name).write_bytes(view_bytes(text))

@@ -53,8 +53,8 @@ def test_a_signal_that_comes_with_the_record_of_a_job_leaves_an_outcome(trial: P
 def test_a_signal_that_comes_while_a_job_ends_waits_for_its_outcome(trial: Project) -> None:
     trial.write(
         "import signal\nfrom anew.runner.store.folder import FolderStore\nreal = FolderStore.settle\n"
-        "def settle(self, number):\n"
-        "    real(self, number)\n    if number == 2: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "def settle(self, number, told=None):\n"
+        "    real(self, number, told)\n    if number == 2: os.kill(os.getpid(), signal.SIGTERM)\n"
         "FolderStore.settle = settle\n"
         "@experiment.main\ndef main(lr: float = 0.1, *, run: Run):\n    return lr\n"
     )
