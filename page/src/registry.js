@@ -17,6 +17,11 @@
 /** @type {View[]} */
 export const VIEWS = [
   { path: "runs", title: "Runs", tab: "Runs", also: ["run", "compare"], load: () => import("./runs.js") },
+  { path: "run", title: "Run", load: () => import("../views/run.js") },
+  { path: "compare", title: "Compare", load: () => import("../views/compare.js") },
+  { path: "sweeps", title: "Sweeps", tab: "Sweeps", also: ["sweep"], load: () => import("../views/sweeps.js") },
+  { path: "sweep", title: "Sweep", load: () => import("../views/sweep.js") },
+  { path: "new", title: "New run", load: () => import("../views/form.js") },
 ];
 
 /** @param {string} path */
