@@ -80,29 +80,33 @@ async function answered(url, options) {
  * @property {(data: any) => void} [points] Points that came: {series: [{run, name, x, y}]}.
  * @property {(data: any) => void} [output] A run's output grew: {run, size}.
  * @property {(data: any) => void} [indexing] {done, total}.
+ * @property {(cursor: string) => void} [cursor] Where the stream is now.
  * @property {(up: boolean) => void} [state] The stream was connected, or was lost and is tried again.
  */
 
 /**
- * Listen from *cursor* on; returns what ends it. While nobody looks at the tab it is closed, since a browser allows six
+ * Listen from where answers ended, which their *cursors* say together; returns what ends it. While nobody looks at the tab it is closed, since a browser allows six
  * connections to a server for all tabs together; it goes on from where it was.
- * @param {string | null} cursor @param {{runs?: (string | number)[], names?: string[]}} what @param {Live} handlers
+ * @param {string[]} cursors @param {{runs?: (string | number)[], names?: string[]}} what @param {Live} handlers
  * @returns {() => void}
  */
-export function live(cursor, what, handlers) {
+export function live(cursors, what, handlers) {
   /** @type {EventSource | null} */
   let source = null;
-  let last = cursor;
+  let here = cursors;
   const kinds = /** @type {const} */ (["rows", "points", "output", "indexing"]);
   function open() {
-    source = new EventSource(address("live", { cursor: last, ...what }));
+    source = new EventSource(address("live", { cursor: here, ...what }));
     source.onopen = () => handlers.state?.(true);
     source.onerror = () => handlers.state?.(false);
     for (const kind of kinds) source.addEventListener(kind, (event) => take(kind, event));
   }
   /** @param {typeof kinds[number]} kind @param {MessageEvent} event */
   function take(kind, event) {
-    if (event.lastEventId) last = event.lastEventId;
+    if (event.lastEventId) {
+      here = [event.lastEventId];
+      handlers.cursor?.(event.lastEventId);
+    }
     handlers[kind]?.(JSON.parse(event.data));
   }
   function close() {

@@ -185,12 +185,13 @@ export function Menu({ label, title, name, kind, align = "left", children }) {
 /**
  * Ask the server while a view is shown, again when *path* or *params* change.
  * @param {string | null} path null asks nothing @param {import("./api.js").Params} [params]
+ * @param {number} [version] when this changes, too
  * @returns {{data: any, error: any, loading: boolean, again: () => void}} `data` is the last answer, until the next is there.
  */
-export function useAnswer(path, params = {}) {
+export function useAnswer(path, params = {}, version = 0) {
   const [held, setHeld] = useState(/** @type {{data: any, error: any, of: string}} */ ({ data: null, error: null, of: "" }));
   const [round, setRound] = useState(0);
-  const key = JSON.stringify([path, params, round]);
+  const key = JSON.stringify([path, params, round, version]);
   useEffect(() => {
     if (path === null) return undefined;
     const stop = new AbortController();
