@@ -21,8 +21,8 @@ function Artifacts({ id, files }) {
   const [sought, setSought] = useState("");
   const asked = param("artifact");
   const shown = files.filter((file) => nameOf(file).toLowerCase().includes(sought.toLowerCase()));
-  const chosen = files.find((file) => nameOf(file) === asked) ?? shown[0];
   const images = shown.filter((file) => file.preview === "image" && file.sha256);
+  const chosen = files.find((file) => nameOf(file) === asked) ?? images[0] ?? shown[0];
   const total = files.reduce((sum, file) => sum + (file.size ?? 0), 0);
   const title = `Artifacts${files.length ? ` (${count(files.length, "file")}, ${bytes(total)})` : ""}`;
   if (!files.length) return html`<${Panel} title="Artifacts"><p class="dim">It left none. In main: <code>run.log_artifact("model.pt")</code></p><//>`;

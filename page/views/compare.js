@@ -4,7 +4,7 @@ import { html, useState } from "../src/lib.js";
 import { set } from "../src/state.js";
 import { Button, Command, Empty, Panel, useAnswer } from "../src/ui.js";
 import { Value } from "./config.js";
-import { CurvesHere } from "./curves-here.js";
+import { CurvesHere } from "./charts-here.js";
 import { Answer, RunLink, same } from "./parts.js";
 import { Why } from "./run-summary.js";
 import { DiffFiles } from "./source.js";

@@ -63,7 +63,7 @@ export function Tree({ tree, differences = null, tools, label = "configuration" 
     setClosed(now);
   };
   const n = differences?.length ?? 0;
-  return html`<div class="tree">
+  return html`<div class="tree panel">
     <div class="bar">
       <input type="search" placeholder="Search" aria-label=${`Search ${label}`} value=${sought}
         onInput=${(/** @type {any} */ event) => setSought(event.target.value)} />

@@ -2,7 +2,7 @@
 import { bytes } from "../src/format.js";
 import { html, useState } from "../src/lib.js";
 import { Panel, Table } from "../src/ui.js";
-import { CurvesHere } from "./curves-here.js";
+import { CurvesHere } from "./charts-here.js";
 import { Facts } from "./parts.js";
 
 /** @param {import("./run.js").Shown} props */

@@ -5,7 +5,7 @@ import { post } from "../src/api.js";
 import { link, say, writable } from "../src/state.js";
 import { Button, Command, Panel, Status, Table, Tag } from "../src/ui.js";
 import { Value } from "./config.js";
-import { CurvesHere } from "./curves-here.js";
+import { CurvesHere } from "./charts-here.js";
 import { Facts, RunLink, Verdict } from "./parts.js";
 
 /** @param {import("./run.js").Shown} props */
@@ -13,8 +13,9 @@ export function Summary({ id, record, page, again }) {
   return html`<div class="columns">
     <div>
       <${Result} record=${record} />
-      <${Metrics} id=${id} metrics=${record.metrics ?? {}} />
       <${VerdictPanel} record=${record} />
+      <${Metrics} id=${id} metrics=${record.metrics ?? {}} />
+      <${Curves} id=${id} metrics=${record.metrics ?? {}} />
       <${Warnings} warnings=${[...(record.warnings ?? []), ...(record.losses ?? []).map(asText)]} />
     </div>
     <div>
@@ -61,13 +62,23 @@ function shownNumber(value) {
   return typeof found === "number" ? number(found) : asText(found);
 }
 
+/** The curves that a first look is for: of a few metrics, since a run may have hundreds. @param {{id: string, metrics: any}} props */
+function Curves({ id, metrics }) {
+  const names = Object.keys(metrics).filter((name) => metrics[name].count > 1);
+  if (!names.length) return null;
+  const first = names.slice(0, 4);
+  const title = first.length < names.length ? `Curves of ${first.length} of ${names.length} metrics` : "Curves";
+  return html`<${Panel} title=${title} actions=${html`<a href=${link(`run/${id}/curves`)}>all</a>`}>
+    <${CurvesHere} runs=${[Number(id)]} names=${first} /><//>`;
+}
+
 /** What a re-run came to, where it first differs, and why. @param {{record: any}} props */
 function VerdictPanel({ record }) {
   const { verdict, rerun_of: of } = record;
   if (!verdict) return null;
   const first = verdict.first_difference;
   return html`<${Panel} title="Did it come out the same?">
-    <p><${Verdict} verdict=${verdict.verdict} /> ${of && html`${" to "}<${RunLink} id=${of.id ?? of.uid} />`}
+    <p><${Verdict} verdict=${verdict.verdict} /> ${of && html`${verdict.verdict === "different" ? " from " : " to "}<${RunLink} id=${of.id ?? of.uid} />`}
       ${verdict.overrides?.length > 0 && html`<span class="dim"> with ${verdict.overrides.join(" ")}</span>`}</p>
     ${first && html`<${Facts} rows=${[
       ["first difference", [first.what, first.name, first.step !== undefined && first.step !== null ? `step ${first.step}` : ""].filter(Boolean).join(" ")],

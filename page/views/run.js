@@ -70,7 +70,7 @@ function useChanges(record, again) {
     setSize(null);
     if (!going || !cursor) return undefined;
     const mine = (/** @type {any} */ row) => String(row.id) === String(record.id);
-    return live(cursor, { runs: [record.id] }, {
+    return live([cursor], { runs: [record.id] }, {
       rows: (/** @type {any} */ data) => data.rows.some(mine) && again(),
       output: (/** @type {any} */ data) => String(data.run) === String(record.id) && setSize(data.size),
     });

@@ -4,7 +4,7 @@ import { ago, duration, number, value as asText } from "../src/format.js";
 import { html, useEffect, useState } from "../src/lib.js";
 import { link, say, store, writable } from "../src/state.js";
 import { Button, Command, Panel, Status, Table, useAnswer } from "../src/ui.js";
-import { CurvesHere } from "./curves-here.js";
+import { CurvesHere, ParallelHere } from "./charts-here.js";
 import { Answer, Facts, RunLink } from "./parts.js";
 import { Importance, Learning, Pareto } from "./sweep-charts.js";
 import { aims, sweptValues, valueOf, varying } from "./sweep-facts.js";
@@ -43,6 +43,7 @@ function Sweep({ sweep, again }) {
       ${sought.length > 1 && html`<${Panel} title="What no other job beats"><${Pareto} jobs=${jobs} aims=${sought}
         best=${(sweep.search?.best ?? []).map((/** @type {any} */ each) => each.index)} /><//>`}
     </div>
+    <${Coordinates} sweep=${sweep} jobs=${jobs} sought=${sought} swept=${swept} />
     <${Jobs} jobs=${jobs} sought=${sought} swept=${swept} />
     <${JobCurves} jobs=${jobs} />
     <${Terminal} sweep=${sweep} />
@@ -116,8 +117,7 @@ function reasonOf(job) {
 
 /** @param {{sweep: any, jobs: Job[], sought: any[], swept: string[]}} props */
 function Best({ sweep, jobs, sought, swept }) {
-  if (sought.length > 1) return html`<${Panel} title="Best"><p>There are ${sought.length} aims, so no one job is best;
-    ${sweep.search?.best?.length ?? 0} are beaten by none.</p><//>`;
+  if (sought.length > 1) return html`<${Panel} title="Best"><p>${`There are ${sought.length} aims, so no one job is best; ${sweep.search?.best?.length ?? 0} are beaten by none.`}</p><//>`;
   const index = typeof sweep.best === "object" ? sweep.best?.index : sweep.best;
   const job = jobs.find((each) => each.index === index);
   if (!job) return null;
@@ -125,7 +125,7 @@ function Best({ sweep, jobs, sought, swept }) {
   return html`<${Panel} title="Best">
     <p><${RunLink} id=${job.run ?? ""} /> <span class="dim">job ${job.index}</span></p>
     <dl class="facts large">${sought.map((aim) => html`<div><dt>${aim.name}, ${aim.maximize ? "largest" : "smallest"}</dt><dd>${number(valueOf(job, aim))}</dd></div>`)}</dl>
-    <${Facts} rows=${swept.map((key, at) => [key, values[at]])} />
+    <${Facts} rows=${swept.map((key, at) => [key, shortened(values[at] ?? "")])} />
   <//>`;
 }
 
@@ -147,13 +147,18 @@ function Jobs({ jobs, sought, swept }) {
     { name: "index", title: head("job", "job"), number: true },
     { name: "run", title: "run", show: (/** @type {any} */ row) => (row.run ? html`<${RunLink} id=${row.run} />` : "") },
     { name: "status", title: head("status", "status"), show: (/** @type {any} */ row) => html`<${Status} status=${row.pruned ? "PRUNED" : row.status} />` },
-    ...swept.map((name, at) => ({ name, title: head(`swept ${at}`, name), show: (/** @type {any} */ row) => row.swept[at] })),
+    ...swept.map((name, at) => ({ name, title: head(`swept ${at}`, name), show: (/** @type {any} */ row) => shortened(row.swept[at]) })),
     ...sought.map((aim, at) => ({ name: aim.name, number: true, title: head(`aim ${at}`, aim.name),
       show: (/** @type {any} */ row) => (Number.isNaN(row.values[at]) ? "" : number(row.values[at])) })),
     ...(sought.length ? [] : [{ name: "result", show: (/** @type {any} */ row) => asText(row.result) }]),
     { name: "took", title: head("took", "took"), number: true, show: (/** @type {any} */ row) => duration(row.duration_s) },
   ]} />
   ${shown.length < rows.length && html`<${Button} onClick=${() => setAll(true)}>Show all ${rows.length}<//>`}<//>`;
+}
+
+/** A number that was drawn has sixteen digits, of which six tell it. @param {string} text */
+function shortened(text) {
+  return /^-?[\d.]{9,}(e[-+]?\d+)?$/i.test(text) ? html`<span title=${text}>${number(Number(text))}</span>` : text;
 }
 
 /** @param {any} row @param {string} column @param {string[]} swept @param {any[]} sought @returns {any} */
@@ -171,6 +176,19 @@ function ordered(one, other) {
   const rank = (/** @type {any} */ value) => (value === null || value === undefined || Number.isNaN(value) ? 2 : typeof value === "number" ? 0 : 1);
   if (rank(one) !== rank(other)) return rank(one) - rank(other);
   return rank(one) === 2 ? 0 : one < other ? -1 : one > other ? 1 : 0;
+}
+
+/**
+ * What was swept and what came of it, a line for each job.
+ * @param {{sweep: any, jobs: Job[], sought: any[], swept: string[]}} props
+ */
+function Coordinates({ sweep, jobs, sought, swept }) {
+  const named = sought.map((aim) => aim.key).filter((key) => key !== null);
+  const came = named.length ? named : sought.length ? ["result"] : Object.keys(jobs.find((job) => job.status === "COMPLETED")?.metrics ?? {}).slice(0, 2);
+  const columns = [...swept.map((key) => `config.${key}`), ...came];
+  const version = jobs.filter((job) => job.status !== "RUNNING" && job.status !== "QUEUED").length;
+  if (columns.length < 2 || version < 2) return null;
+  return html`<${Panel} title="What came of which values"><${ParallelHere} q=${`sweep == ${sweep.id}`} columns=${columns} version=${version} /><//>`;
 }
 
 /** @param {{jobs: Job[]}} props */
