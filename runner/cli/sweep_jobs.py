@@ -62,16 +62,6 @@ def _values(spread: Spread) -> list[Any]:
     return [getattr(spread, name) for name in _SPREAD]
 
 
-def group_to_json(group: Group) -> dict[str, Any]:
-    """Return a group as `--json` shows it."""
-    return {
-        "overrides": list(group.overrides),
-        "jobs": list(group.jobs),
-        "result": None if group.result is None else group.result.to_json(),
-        "metrics": {name: spread.to_json() for name, spread in group.metrics.items()},
-    }
-
-
 def print_csv(jobs: Sequence[SweepJob], groups: Sequence[Group], by: str | None) -> None:
     """Print jobs as CSV, in the order given; each with the spread of its group, where there are groups."""
     keys = list(dict.fromkeys(key for job in jobs for key in pairs_of(job)))
