@@ -13,9 +13,9 @@ const [SIDE, TOP, BELOW] = [52, 34, 14];
 /** @typedef {{ids: number[], columns: {name: string, type: string, values: any[]}[], axes: import("./axes.js").Axis[]}} Plan */
 /** Chosen parts of axes, from 0 to 1, by column. @typedef {Record<string, [number, number]>} Brushes */
 
-/** @param {{columns: string[], version: number, height?: number, actions?: any}} props */
-export function Parallel({ columns, version, height = 260, actions }) {
-  const { data, error } = useAnswer(columns.length ? "table" : null, { q: query.value, columns }, version);
+/** @param {{columns: string[], version: number, height?: number, actions?: any, q?: string}} props *q*: of which runs; else those of the view. */
+export function Parallel({ columns, version, height = 260, actions, q = query.value }) {
+  const { data, error } = useAnswer(columns.length ? "table" : null, { q, columns }, version);
   const [brushes, setBrushes] = useState(/** @type {Brushes} */ ({}));
   const title = columns.map(titleOf).join(" · ");
   if (error) return html`<figure class="chart wide"><figcaption>${title}<span class="actions">${actions}</span></figcaption><${ErrorBox} error=${error} /></figure>`;
