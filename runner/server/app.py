@@ -42,7 +42,7 @@ def application(site: Site, doors: Doors, files: PageFiles) -> ASGIApp:
 
     routes = [
         *(route(way, site) for way in WAYS),
-        *(Route(path, files, methods=["GET"]) for path in files.files),
+        *(Route(path, files.answer, methods=["GET"]) for path in files.files),
     ]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _nothing, 405: _nothing})
     app.router.redirect_slashes = False

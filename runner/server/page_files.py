@@ -68,7 +68,7 @@ class PageFiles:
         """Return the first page."""
         return self.files["/"].read_bytes()
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """Answer a request for a file."""
         path = self.files.get(request.url.path)
         if path is None:
