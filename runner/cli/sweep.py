@@ -13,7 +13,7 @@ import click
 
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
-from anew.runner.cli.sweep_jobs import pairs_of, print_csv, print_groups, varying
+from anew.runner.cli.sweep_jobs import print_csv, print_groups
 from anew.runner.cli.sweep_search import print_search
 from anew.runner.errors import StoreError
 from anew.runner.records import Status
@@ -21,7 +21,7 @@ from anew.runner.store.sweep_state import Runs, ScannedOnce, job_state, read_swe
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.groups import groups_of
 from anew.runner.sweep.report import ranking
-from anew.runner.sweep.told import group_to_json, search_to_json, sweep_to_json
+from anew.runner.sweep.told import group_to_json, pairs_of, search_to_json, sweep_to_json, varying
 from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_met
 from anew.runner.wording import ago, duration, printable, short
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,15 +37,29 @@ class Job:
         words: What was typed, in a terminal.
     """
 
-    def __init__(self, number: int, words: Sequence[str], folder: Path, argv: Sequence[str]) -> None:
+    def __init__(
+        self,
+        number: int,
+        words: Sequence[str],
+        place: Path,
+        argv: Sequence[str],
+        folder: str | None,
+        variables: Mapping[str, str],
+    ) -> None:
         self.number = number
         self.words = tuple(words)
-        self._said = folder / f"{number}.said"
-        self._answer = folder / f"{number}.answer"
+        self._said = place / f"{number}.said"
+        self._answer = place / f"{number}.answer"
         with self._said.open("wb") as said, self._answer.open("wb") as answer:
             # a session of its own: a Ctrl-C at the page's terminal is for the page
             self._process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=answer, stderr=said, start_new_session=True
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=answer,
+                stderr=said,
+                start_new_session=True,
+                cwd=folder,
+                env={**os.environ, **variables},
             )
 
     @property
@@ -85,8 +99,26 @@ class Jobs:
         self._made = 0
         self._place: tempfile.TemporaryDirectory[str] | None = None
 
-    def start(self, words: Sequence[str], argv: Sequence[str]) -> Job:
-        """Start a process. Raises Refused where so many run already, or it cannot be started."""
+    def start(
+        self,
+        words: Sequence[str],
+        argv: Sequence[str],
+        *,
+        folder: str | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Job:
+        """
+        Start a process.
+
+        Args:
+            words: What would be typed for it.
+            argv: What it is.
+            folder: Where it runs; None for the working directory.
+            variables: What it finds in its environment beside what is there.
+
+        Raises:
+            Refused: So many run already, or it cannot be started.
+        """
         with self._lock:
             if sum(job.exit is None for job in self._jobs.values()) >= _MOST_RUNNING:
                 raise Refused(409, f"{_MOST_RUNNING} runs that were started here go on; wait for one of them.")
@@ -94,7 +126,7 @@ class Jobs:
                 self._place = tempfile.TemporaryDirectory(prefix="anew-ui-", ignore_cleanup_errors=True)
             self._made += 1
             try:
-                job = Job(self._made, words, Path(self._place.name), argv)
+                job = Job(self._made, words, Path(self._place.name), argv, folder, variables or {})
             except OSError as error:
                 raise Refused(
                     409, f"It cannot be started: {error.strerror or os.strerror(error.errno or 0)}."

@@ -75,9 +75,9 @@ def route(way: Way, site: Site) -> Route:
         # made in the loop that it belongs to
         limiter[:] = limiter or [anyio.CapacityLimiter(_THREADS)]
         try:
-            values = _in_address(request, kind)
+            values = in_address(request, kind)
+            _refuse_closed(way, site)
             if way.method == "POST":
-                _refuse_closed(way, site)
                 values.update(await _body(request, kind))
             asked = msgspec.convert(values, kind, strict=False)
             found = await anyio.to_thread.run_sync(way.handler, site, asked, limiter=limiter[0])
@@ -95,7 +95,7 @@ def _refuse_closed(way: Way, site: Site) -> None:
         raise Refused(403, "Runs are not started from here.", "To allow it, start the page anew: anew ui --allow-rerun")
 
 
-def _in_address(request: Request, kind: type[Asked]) -> dict[str, Any]:
+def in_address(request: Request, kind: type[Asked]) -> dict[str, Any]:
     """Return what path and query say. Raises Refused for what is said twice."""
     values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():

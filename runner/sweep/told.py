@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,29 @@ def _job_to_json(job: SweepJob) -> dict[str, Any]:
         "deleted": job.deleted,
         "metrics": {name: plain(value) for name, value in job.metrics.items()},
     }
+
+
+def pairs_of(job: SweepJob) -> dict[str, str]:
+    """Return what was typed for each key."""
+    return pairs_of_words(job.overrides)
+
+
+def pairs_of_words(words: Sequence[str]) -> dict[str, str]:
+    """Return the values of overrides, by their keys."""
+    pairs = (each.partition("=") for each in words)
+    return {key.lstrip("+~"): value for key, _, value in pairs}
+
+
+def varying(sweep: SweepRecord) -> list[str]:
+    """Return the keys whose values are not the same in all jobs."""
+    found: dict[str, set[str]] = {}
+    jobs = [pairs_of(job) for job in sweep.jobs]
+    for each in jobs:
+        for key in each:
+            found.setdefault(key, set())
+    for key, values in found.items():
+        values.update(each.get(key, "") for each in jobs)
+    return [key for key, values in found.items() if len(values) > 1]
 
 
 def group_to_json(group: Group) -> dict[str, Any]:
