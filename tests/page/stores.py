@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ SCRIPTED_HTML = """\
   fetch("/api/store").then(() => { document.title = "read"; });
 </script>
 """
-TRAIN = '''
+TRAIN = """
 import math, os, random, struct, sys, time, wave, zlib
 from pathlib import Path
 from enum import Enum
@@ -119,12 +120,23 @@ def main(lr: float = 0.1, width: int = 16, steps: int = 30, kind: Kind = Kind.SG
 
 if __name__ == "__main__":
     main()
-'''
+"""
 HELPER = "def miss(loss, lr):\n    return loss * (1 - lr)\n"
 HELPER_LATER = "def miss(loss, lr):\n    # slower, and steadier\n    return loss * (1 - lr / 2)\n"
-SPACE = ["hydra/sweeper=optuna", "lr=tag(log, interval(0.01, 0.5))", "width=range(4, 64)", "steps=6"]
-ONE_AIM = ["hydra.sweeper.value=loss", "hydra.sweeper.n_trials=8"]
-TWO_AIMS = ["hydra.sweeper.value=[loss,size]", "hydra.sweeper.direction=[minimize,minimize]", "hydra.sweeper.n_trials=6"]
+# What many processes would take long for; from Python, too.
+FILL = """
+import os, sys
+from train import main
+
+main.run({"name": os.environ["HOSTILE"]}, steps=5)
+main.run(lr=0.9, steps=2)
+main.sweep("lr=0.05,0.1,0.2", "width=8,16", "fail=false,true", "steps=12")
+space = ["hydra/sweeper=optuna", "lr=tag(log, interval(0.01, 0.5))", "width=range(4, 64)", "steps=6"]
+if "searches" in sys.argv:
+    main.sweep(*space, "hydra.sweeper.value=loss", "hydra.sweeper.n_trials=8")
+    aims = ["hydra.sweeper.value=[loss,size]", "hydra.sweeper.direction=[minimize,minimize]"]
+    main.sweep(*space, *aims, "hydra.sweeper.n_trials=6")
+"""
 
 
 @dataclass(frozen=True)
@@ -138,9 +150,10 @@ class Kinds:
     lost: int
     interrupted: int
     other: int
-    hostile: int
+    noisy: int
     identical: int
     different: int
+    hostile: int
     trash: int
     grid: int
     search: int | None
@@ -158,18 +171,19 @@ def make(folder: Path, *, searches: bool = True) -> Kinds:
     end_by(project, signal.SIGINT)
     (folder / "helper.py").write_text(HELPER_LATER)
     project.run("lr=0.2", "kind=ADAM", "layers=[128]", env=environment)
-    project.run("steps=5", f'name="{HOSTILE}"', env=environment)
-    anew(project, "rerun", "5", **environment)
     project.run("noise=true", "steps=10", env=environment)
-    anew(project, "rerun", "8", code=3, **environment)
-    project.run("lr=0.9", "steps=2", env=environment)
-    grid = ["-m", "lr=0.05,0.1,0.2", "width=8,16", "fail=false,true", "steps=12", "anew.sweep.workers=2"]
-    project.run(*grid, code=1, env=environment)
-    if searches:
-        project.run("-m", *SPACE, *ONE_AIM, env=environment)
-        project.run("-m", *SPACE, *TWO_AIMS, env=environment)
-    curated(project.store)
-    return Kinds(folder, folder / "runs", 1, 2, 3, 4, 5, 6, 7, 9, 10, 1, *((2, 3) if searches else (None, None)))
+    again(project, 5)
+    again(project, 6, code=3)
+    (folder / "fill.py").write_text(FILL)
+    project.run(*(["searches"] if searches else []), name="fill.py", env=environment)
+    kinds = Kinds(folder, folder / "runs", *range(1, 11), 1, *((2, 3) if searches else (None, None)))
+    curated(project.store, kinds)
+    return kinds
+
+
+def again(project: Project, number: int, code: int = 0) -> None:
+    """Run a run again."""
+    anew(project, "rerun", str(number), code=code, **variables())
 
 
 def begin(project: Project) -> None:
@@ -182,7 +196,9 @@ def begin(project: Project) -> None:
     (folder / "helper.py").write_text(HELPER)
     (folder / "train.py").write_text(TRAIN)
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
-        subprocess.run(["git", "-c", "user.name=N", "-c", "user.email=n@example.invalid", *words], cwd=folder, check=True)
+        subprocess.run(
+            ["git", "-c", "user.name=N", "-c", "user.email=n@example.invalid", *words], cwd=folder, check=True
+        )
 
 
 def variables() -> dict[str, str]:
@@ -190,13 +206,18 @@ def variables() -> dict[str, str]:
     return {"CLIP": str(CLIP), "HTML": SCRIPTED_HTML, "HOSTILE": HOSTILE}
 
 
-def curated(store: FolderStore) -> None:
+def curated(store: FolderStore, kinds: Kinds) -> None:
     """Give runs what people give them: tags, notes, a place in the trash."""
-    tag(store, 1, ["paper", "best of all"])
-    note(store, 1, "The first that holds.\nSee the picture.")
-    tag(store, 6, [HOSTILE])
-    note(store, 6, HOSTILE)
-    delete(store, 10)
+    tag(store, kinds.full, ["paper", "best of all"])
+    note(store, kinds.full, "The first that holds.\nSee the picture.")
+    tag(store, kinds.hostile, [HOSTILE])
+    note(store, kinds.hostile, HOSTILE)
+    delete(store, kinds.trash)
+
+
+def has_optuna() -> bool:
+    """Whether searches can be made here."""
+    return find_spec("optuna") is not None
 
 
 def end_by(project: Project, number: int) -> None:
