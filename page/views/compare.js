@@ -18,9 +18,13 @@ const TITLES = /** @type {Record<string, string>} */ ({
   inputs: "Inputs",
   results: "Results",
   environment: "Environment",
+  artifacts: "Artifacts",
+  run: "Run",
 });
+/** Of these the values are digests. */
+const CONTENTS = new Set(["source", "inputs", "artifacts"]);
 /** What came out is asked for first; then what may be why. */
-const ORDER = ["results", "config", "source", "inputs", "packages", "environment"];
+const ORDER = ["results", "config", "source", "inputs", "packages", "environment", "run", "artifacts"];
 
 /** @param {{params: URLSearchParams}} props *params*: `runs`, apart by commas. */
 export default function ComparePage({ params }) {
@@ -88,8 +92,7 @@ function Section({ section, runs }) {
 /** @param {{value: any, section: string}} props */
 function Cell({ value, section }) {
   if (value === null || value === undefined) return html`<span class="dim" aria-label="none">–</span>`;
-  const digest = typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
-  if (digest) return html`<code class="dim" title=${value}>${value.slice(0, 8)}</code>`;
+  if (CONTENTS.has(section)) return html`<code class="dim" title="the beginning of its SHA-256">${asText(value).slice(0, 12)}</code>`;
   if (section === "packages") return asText(value);
   return html`<${Value} value=${value} />`;
 }

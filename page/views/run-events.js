@@ -42,16 +42,15 @@ function Events({ id }) {
     </div>`}<//><//>`;
 }
 
-const APART = new Set(["kind", "type", "event", "at", "time", "uid", "run"]);
+const APART = new Set(["kind", "uid", "t", "q", "writer"]);
 
 /** @param {{event: any}} props */
 function One({ event }) {
-  const kind = event.kind ?? event.type ?? event.event ?? "";
   const rest = Object.entries(event).filter(([name]) => !APART.has(name));
-  const short = rest.map(([name, value]) => `${name}=${asText(value)}`).join("  ");
-  return html`<li><time>${String(event.at ?? event.time ?? "").replace("T", " ").replace("Z", "")}</time>
-    <strong>${kind}</strong>
-    ${short.length > 160
-      ? html`<details><summary><code>${short.slice(0, 160)}…</code></summary><pre class="code">${JSON.stringify(event, null, 2)}</pre></details>`
+  const short = rest.map(([name, value]) => `${name} ${asText(value)}`).join("   ");
+  return html`<li><time title=${`writer ${event.writer}, number ${event.q}`}>${typeof event.t === "number" ? `${event.t.toFixed(3)} s` : ""}</time>
+    <strong>${event.kind}</strong>
+    ${short.length > 140
+      ? html`<details><summary><code>${short.slice(0, 140)}…</code></summary><pre class="code">${JSON.stringify(event, null, 2)}</pre></details>`
       : html`<code>${short}</code>`}</li>`;
 }

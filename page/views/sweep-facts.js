@@ -3,24 +3,49 @@ import { asNumber, plain } from "../src/format.js";
 
 /** @typedef {{index: number, status: string, run: number | null, overrides: string[], result: any, metrics?: Record<string, any>}} Job */
 
-/** What a search minimizes or maximizes, by name; without a name it is what main returned. @param {any} sweep */
+/**
+ * What a search minimizes or maximizes, by name; without a name it is what main returned.
+ * @param {any} sweep
+ * @returns {{name: string, key: string | null, at: number, several: boolean, maximize: boolean}[]}
+ */
 export function aims(sweep) {
-  const given = (sweep.overrides ?? []).map((/** @type {string} */ word) => /^hydra\.sweeper\.value=(.*)$/.exec(word)?.[1]).find(Boolean);
-  const named = sweep.objective?.names ?? (sweep.objective?.name ? [sweep.objective.name] : null);
-  const names = named ?? (given ? given.replace(/^\[|\]$/g, "").split(",").map((/** @type {string} */ each) => each.trim()) : []);
   const directions = sweep.search?.directions ?? (sweep.direction ? [sweep.direction] : []);
-  return directions.map((/** @type {string} */ direction, /** @type {number} */ at) => ({
-    name: names[at] ?? (directions.length > 1 ? `value ${at + 1}` : "result"),
-    key: names[at] ?? null,
-    at,
-    several: directions.length > 1,
-    maximize: String(direction).toLowerCase().startsWith("max"),
-  }));
+  const typed = namesTyped(sweep.overrides ?? []);
+  return directions.map((/** @type {string} */ direction, /** @type {number} */ at) => {
+    const key = typed[at] ?? nameByValue(sweep, at);
+    return {
+      name: key ?? (directions.length > 1 ? `value ${at + 1}` : "result"),
+      key,
+      at,
+      several: directions.length > 1,
+      maximize: String(direction).toLowerCase().startsWith("max"),
+    };
+  });
+}
+
+/** The names in `hydra.sweeper.value=[loss,size]`. @param {string[]} overrides @returns {string[]} */
+function namesTyped(overrides) {
+  const given = overrides.map((word) => /^hydra\.sweeper\.value=(.*)$/.exec(word)?.[1]).find(Boolean);
+  return given ? given.replace(/^\[|\]$/g, "").split(",").map((each) => each.trim().replace(/^(['"])(.*)\1$/, "$2")) : [];
+}
+
+/**
+ * The name may stand in the configuration only: then it is that of what the best job came to.
+ * @param {any} sweep @param {number} at @returns {string | null}
+ */
+function nameByValue(sweep, at) {
+  const best = sweep.search?.best?.[0];
+  const job = best && sweep.jobs?.find((/** @type {Job} */ each) => each.index === best.index);
+  if (!job) return null;
+  const result = plain(job.result);
+  const among = { ...job.metrics, ...(result !== null && typeof result === "object" && !Array.isArray(result) ? result : {}) };
+  return Object.keys(among).find((name) => asNumber(among[name]) === asNumber(best.values?.[at])) ?? null;
 }
 
 /**
  * What a job came to in one aim; NaN if it came to nothing.
  * @param {Job} job @param {{key: string | null, at: number, several: boolean}} aim
+ * @returns {number}
  */
 export function valueOf(job, { key, at, several }) {
   const result = plain(job.result);

@@ -5,12 +5,13 @@ import { html, useEffect, useState } from "../src/lib.js";
 import { link, say, store, writable } from "../src/state.js";
 import { Button, Command, Panel, Status, Table, useAnswer } from "../src/ui.js";
 import { CurvesHere, ParallelHere } from "./charts-here.js";
+import { Job } from "./job.js";
 import { Answer, Facts, RunLink } from "./parts.js";
 import { Importance, Learning, Pareto } from "./sweep-charts.js";
 import { aims, sweptValues, valueOf, varying } from "./sweep-facts.js";
 import { Progress, took } from "./sweeps.js";
 
-/** @typedef {import("./sweep-facts.js").Job} Job */
+/** @typedef {import("./sweep-facts.js").Job} OfSweep A job of the sweep, as against one that this page started. */
 
 const ASK_MS = 2000;
 const CURVES = 50;
@@ -29,7 +30,7 @@ export default function SweepPage({ args: [id = ""] }) {
 
 /** @param {{sweep: any, again: () => void}} props */
 function Sweep({ sweep, again }) {
-  const jobs = /** @type {Job[]} */ (sweep.jobs);
+  const jobs = /** @type {OfSweep[]} */ (sweep.jobs);
   const sought = aims(sweep);
   const swept = /** @type {string[]} */ (sweep.swept?.length ? sweep.swept.map((/** @type {string} */ key) => key.replace(/^config\./, "")) : varying(jobs));
   const importance = importanceOf(sweep);
@@ -59,10 +60,11 @@ function importanceOf(sweep) {
 /** @param {{sweep: any, again: () => void}} props */
 function Head({ sweep, again }) {
   const [busy, setBusy] = useState(false);
+  const [job, setJob] = useState(/** @type {string | number | null} */ (null));
   const write = (/** @type {string} */ what, /** @type {string} */ done) => {
     setBusy(true);
     post(`sweeps/${sweep.id}/${what}`)
-      .then(() => (say(done), again()), (error) => say(`${error.message} ${error.hint ?? ""}`, { error: true }))
+      .then((answer) => (say(done), setJob(answer?.job ?? null), again()), (error) => say(`${error.message} ${error.hint ?? ""}`, { error: true }))
       .finally(() => setBusy(false));
   };
   const going = sweep.status === "RUNNING";
@@ -80,7 +82,8 @@ function Head({ sweep, again }) {
     <p class="overrides"><code>${sweep.overrides.join(" ")}</code></p>
     <${Progress} counts=${sweep.counts} wanted=${sweep.search?.wanted} />
     ${sweep.warnings?.map((/** @type {any} */ text) => html`<p class="warn">${asText(text)}</p>`)}
-  </header>`;
+  </header>
+  ${job !== null && html`<${Job} job=${job} ended=${again} />`}`;
 }
 
 /** @param {any} sweep */
@@ -115,7 +118,7 @@ function reasonOf(job) {
   return [error.type, error.message].filter(Boolean).join(": ");
 }
 
-/** @param {{sweep: any, jobs: Job[], sought: any[], swept: string[]}} props */
+/** @param {{sweep: any, jobs: OfSweep[], sought: any[], swept: string[]}} props */
 function Best({ sweep, jobs, sought, swept }) {
   if (sought.length > 1) return html`<${Panel} title="Best"><p>${`There are ${sought.length} aims, so no one job is best; ${sweep.search?.best?.length ?? 0} are beaten by none.`}</p><//>`;
   const index = typeof sweep.best === "object" ? sweep.best?.index : sweep.best;
@@ -180,7 +183,7 @@ function ordered(one, other) {
 
 /**
  * What was swept and what came of it, a line for each job.
- * @param {{sweep: any, jobs: Job[], sought: any[], swept: string[]}} props
+ * @param {{sweep: any, jobs: OfSweep[], sought: any[], swept: string[]}} props
  */
 function Coordinates({ sweep, jobs, sought, swept }) {
   const named = sought.map((aim) => aim.key).filter((key) => key !== null);
@@ -191,7 +194,7 @@ function Coordinates({ sweep, jobs, sought, swept }) {
   return html`<${Panel} title="What came of which values"><${ParallelHere} q=${`sweep == ${sweep.id}`} columns=${columns} version=${version} /><//>`;
 }
 
-/** @param {{jobs: Job[]}} props */
+/** @param {{jobs: OfSweep[]}} props */
 function JobCurves({ jobs }) {
   const runs = jobs.map((job) => job.run).filter((run) => run !== null).slice(-CURVES);
   if (!runs.length) return null;
