@@ -17,9 +17,8 @@ from anew.runner.server.failures import answer
 from anew.runner.server.gate import Doors, Gate, script_digests
 from anew.runner.server.openapi import openapi
 from anew.runner.server.page_files import PageFiles
-from anew.runner.server.routes import Way, route
+from anew.runner.server.routes import Way, route, written
 from anew.runner.server.site import Site
-from anew.runner.server.wire import encoded
 
 WAYS: Sequence[Way] = (
     Way("GET", "/api/store", asking.store),
@@ -82,7 +81,7 @@ def application(site: Site, doors: Doors, page: PageFiles) -> ASGIApp:
 
 async def _described(request: Request) -> Response:
     what = "What changes, from a cursor on."
-    return Response(encoded(openapi(WAYS, [(LIVE, live.LiveAsked, what)])), media_type="application/json")
+    return await written(openapi(WAYS, [(LIVE, live.LiveAsked, what)]), request)
 
 
 async def _nothing(request: Request, error: Exception) -> Response:

@@ -81,7 +81,7 @@ def route(way: Way, site: Site) -> Route:
                 values.update(await _body(request, kind))
             asked = msgspec.convert(values, kind, strict=False)
             found = await anyio.to_thread.run_sync(way.handler, site, asked, limiter=limiter[0])
-            return found if isinstance(found, Response) else await _written(found, request)
+            return found if isinstance(found, Response) else await written(found, request)
         except Exception as error:
             return failures.answered(error)
 
@@ -133,7 +133,8 @@ async def _body(request: Request, kind: type[Asked]) -> dict[str, Any]:
     return values
 
 
-async def _written(found: Any, request: Request) -> Response:
+async def written(found: Any, request: Request) -> Response:
+    """Return an answer as a response, packed where it is large."""
     data = encoded(found)
     headers = {}
     if len(data) >= _LEAST_ZIPPED and "gzip" in request.headers.get("accept-encoding", ""):
