@@ -23,7 +23,7 @@ export function Start({ errand, label, started }) {
   const ask = (given, dry, then) => {
     setBusy(true);
     setError(null);
-    post("rerun", { sweep: false, ...given, dry })
+    post("rerun", { sweep: false, ...given, run: String(given.run), dry })
       .then(then, (refused) => (setPlan(null), setError(refused)))
       .finally(() => setBusy(false));
   };

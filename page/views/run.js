@@ -1,7 +1,7 @@
 /** The page of one run. One that failed or was lost says why, first. */
 import { live } from "../src/api.js";
 import { ago, duration, time } from "../src/format.js";
-import { html, useEffect, useState } from "../src/lib.js";
+import { html, useEffect, useRef, useState } from "../src/lib.js";
 import { link, store } from "../src/state.js";
 import { ErrorBox, Panel, Spinner, Status, useAnswer } from "../src/ui.js";
 import { FilesView } from "./artifacts.js";
@@ -29,6 +29,10 @@ const PARTS = [
   { part: "events", title: "Events", view: (shown) => html`<${EventsView} ...${shown} />` },
   { part: "rerun", title: "Re-run", when: () => canRerun(), view: ({ id, record }) => html`<${RerunView} key=${id} id=${id} record=${record} />` },
 ];
+
+const ENDED = new Set(["COMPLETED", "FAILED", "LOST", "INTERRUPTED"]);
+/** A live run's numbers are asked for no more often than this. */
+const ASK_MS = 2500;
 
 /** Whether this page may start processes. */
 function canRerun() {
@@ -59,19 +63,29 @@ export default function RunPage({ args: [id = "", part = ""], params }) {
 }
 
 /**
- * Ask again when the live stream says that the run changed; the size of its output, as that says it.
+ * Ask again when the live stream says that the run changed: at once for what it is, now and then for its numbers.
+ * Returns the size of its output, as the stream says it.
  * @param {any} record @param {() => void} again
  */
 function useChanges(record, again) {
   const [size, setSize] = useState(/** @type {number | null} */ (null));
-  const going = record?.status === "RUNNING" || record?.status === "STARTING";
+  const asking = useRef(again);
+  asking.current = again;
+  const going = Boolean(record) && !ENDED.has(record.status);
   const cursor = store.value?.cursor;
   useEffect(() => {
     setSize(null);
     if (!going || !cursor) return undefined;
-    const mine = (/** @type {any} */ row) => String(row.id) === String(record.id);
+    let [known, asked] = ["", 0];
+    /** @param {any} row */
+    const changed = (row) => {
+      const facts = JSON.stringify([row.status, row.tags, row.note, row.verdict, row.deleted]);
+      if (facts === known && Date.now() - asked < ASK_MS) return;
+      [known, asked] = [facts, Date.now()];
+      asking.current();
+    };
     return live([cursor], { runs: [record.id] }, {
-      rows: (/** @type {any} */ data) => data.rows.some(mine) && again(),
+      rows: (/** @type {any} */ data) => data.rows.filter((/** @type {any} */ row) => row.uid === record.uid).forEach(changed),
       output: (/** @type {any} */ data) => String(data.run) === String(record.id) && setSize(data.size),
     });
   }, [record?.uid, going, Boolean(cursor)]);
@@ -108,7 +122,7 @@ function beside(record) {
 function Trouble({ record, why, id }) {
   const { error, status } = record;
   const said = error ? `${error.type}: ${error.message}` : null;
-  const bad = ["FAILED", "LOST", "INTERRUPTED", "TIMEOUT"].includes(status);
+  const bad = ["FAILED", "LOST", "INTERRUPTED", "UNKNOWN"].includes(status);
   if (!bad && !record.damage?.length) return null;
   const first = why ?? said ?? (bad ? `It is ${status}.` : null);
   return html`<${Panel} title=${`Why it is ${bad ? status : "damaged"}`} class=${`trouble ${status.toLowerCase()}`}>

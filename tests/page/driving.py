@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tests.helpers.browser import PATIENCE_S, PageError
 from tests.helpers.scripts import ANEW
 
 if TYPE_CHECKING:
@@ -38,19 +40,29 @@ class Served:
         page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         page.call("Emulation.setEmulatedMedia", features=[scheme])
-        page.go(f"{self.origin}/?{self.token}#/{path}")
-        view = View(page, self)
-        view.wait_for("main h1")
-        page.settle()
+        page.call("Page.navigate", url=f"{self.origin}/?{self.token}#/{path}")
+        view = View(page)
+        view.arrive()
         return view
 
 
 class View:
     """What a page shows, and what is done to it. *css* is a selector; texts are as they are read, in one line."""
 
-    def __init__(self, page: Page, served: Served) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
-        self._served = served
+
+    def arrive(self) -> None:
+        """Wait until the page is there; till then it goes from the address with the token to that without."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                if self.page.evaluate("!location.search && !!document.querySelector('main h1')"):
+                    return self.page.settle()
+            except PageError:
+                pass  # asked in the midst of going there
+            assert time.monotonic() < until, f"the page did not come: {self.page.exceptions}"
+            time.sleep(0.03)
 
     def go(self, path: str) -> None:
         """Go to another place of the page."""

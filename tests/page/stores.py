@@ -111,7 +111,7 @@ def main(lr: float = 0.1, width: int = 16, steps: int = 30, kind: Kind = Kind.SG
     if fail:
         print("about to fail", file=sys.stderr, flush=True)
         raise ValueError(f"width {width} does not fit " + os.environ["HOSTILE"])
-    while end == "wait":
+    while end == "wait" and not Path("enough").exists():
         time.sleep(0.1)
         step += 1
         run.log({"loss": loss}, step=step)
@@ -139,7 +139,14 @@ if "searches" in sys.argv:
 """
 
 
-@dataclass(frozen=True)
+# In this order they are run.
+RUNS = (
+    *("full", "failed", "lost", "interrupted", "other", "noisy", "identical", "different"),
+    *("hostile", "trash"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kinds:
     """What is in the store: the number of a run or of a sweep of each kind; a folder; runs that still go on."""
 
@@ -176,7 +183,9 @@ def make(folder: Path, *, searches: bool = True) -> Kinds:
     again(project, 6, code=3)
     (folder / "fill.py").write_text(FILL)
     project.run(*(["searches"] if searches else []), name="fill.py", env=environment)
-    kinds = Kinds(folder, folder / "runs", *range(1, 11), 1, *((2, 3) if searches else (None, None)))
+    numbers = dict(zip(RUNS, range(1, 11), strict=True))
+    search, pareto = (2, 3) if searches else (None, None)
+    kinds = Kinds(folder=folder, store=folder / "runs", **numbers, grid=1, search=search, pareto=pareto)
     curated(project.store, kinds)
     return kinds
 

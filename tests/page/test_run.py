@@ -235,7 +235,7 @@ def test_environment_events_and_observers_are_shown(look: Look, kinds: Kinds) ->
     view.go(f"run/{kinds.full}/events")
     view.wait_for(".events li")
     assert "export" in view.text()
-    assert view.count(".events li") > 20
+    assert view.count(".events li") > 10
 
 
 def test_tags_and_notes_are_edited_in_place(look: Look, kinds: Kinds) -> None:

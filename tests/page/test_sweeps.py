@@ -44,7 +44,7 @@ def test_the_jobs_of_a_grid_are_sorted_by_what_was_swept(look: Look, kinds: Kind
     assert view.count(jobs) == 12
     view.click("sort by lr")
     view.click("sort by lr")
-    assert [text.split()[4] for text in view.texts(jobs)][:4] == ["0.2"] * 4
+    assert [text.split()[5] for text in view.texts(jobs)][:4] == ["0.2"] * 4
 
 
 def test_a_search_shows_its_best_what_mattered_and_how_it_learned(look: Look, kinds: Kinds) -> None:
@@ -86,8 +86,14 @@ def test_a_sweep_is_stopped_and_resumed_from_its_page(kinds: Kinds, browser: Bro
             process.communicate(timeout=60)
             view.wait_for_text("Resume", ".run-actions")
             assert "Stop" not in view.texts(".run-actions button")
+            (kinds.folder / "enough").touch()
+            view.click("Resume")
+            view.wait_for_text("It ended.", ".job-state")
+            view.wait_for_text("completed", ".run-facts")
+            assert {job.status for job in project.store.sweep(number).jobs} == {"COMPLETED"}
             view.close()
     finally:
+        (kinds.folder / "enough").unlink(missing_ok=True)
         process.kill()
         process.communicate()
 
