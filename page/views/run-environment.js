@@ -6,7 +6,7 @@ import { CurvesHere } from "./charts-here.js";
 import { Facts } from "./parts.js";
 
 /** @param {import("./run.js").Shown} props */
-export function EnvironmentView({ id, record, page }) {
+export function EnvironmentView({ record, page }) {
   const names = page?.system_metrics ?? [];
   return html`<div class="columns">
     <div>
@@ -18,7 +18,7 @@ export function EnvironmentView({ id, record, page }) {
       <${Variables} environment=${record.environment ?? {}} />
     </div>
   </div>
-  ${names.length > 0 && html`<${Panel} title="Use of the machine"><${CurvesHere} runs=${[Number(id)]} names=${names} /><//>`}`;
+  ${names.length > 0 && html`<${Panel} title="Use of the machine"><${CurvesHere} runs=${[record.id]} names=${names} /><//>`}`;
 }
 
 /** @param {{hardware: any}} props */
@@ -68,7 +68,7 @@ function Packages({ environment }) {
   return html`<${Panel} title=${`Packages (${packages.length})`}>
     <div class="bar"><input type="search" placeholder="Search" aria-label="Search packages" value=${sought}
       onInput=${(/** @type {any} */ event) => setSought(event.target.value)} /></div>
-    <${Table} caption="Packages" rows=${shown} empty="No package is called so." columns=${[
+    <${Table} caption="Installed packages" rows=${shown} empty="No package is called so." columns=${[
       { name: "name" },
       { name: "version" },
       { name: "used", title: "imported", show: (/** @type {any} */ row) => (row.used ? "yes" : "") },

@@ -1,5 +1,5 @@
 /** What happened in a run, in the order in which it was written down; and who was told of it. */
-import { value as asText } from "../src/format.js";
+import { bytes, value as asText } from "../src/format.js";
 import { html, useState } from "../src/lib.js";
 import { Button, Command, Panel, Table, useAnswer } from "../src/ui.js";
 import { Answer } from "./parts.js";
@@ -18,7 +18,7 @@ function Observers({ id, observers }) {
     : Object.entries(observers).map(([name, of]) => ({ name, .../** @type {any} */ (of) }));
   if (!rows.length) return null;
   return html`<${Panel} title="Observers">
-    <${Table} caption="Observers" rows=${rows} columns=${[
+    <${Table} caption="State of observers" rows=${rows} columns=${[
       { name: "name" },
       { name: "state" },
       { name: "behind", title: "events behind", number: true },
@@ -42,12 +42,17 @@ function Events({ id }) {
     </div>`}<//><//>`;
 }
 
-const APART = new Set(["kind", "uid", "t", "q", "writer"]);
+/** Of a file its path; of all else what it is. @param {any} value */
+function told(value) {
+  return typeof value?.path === "string" ? `${value.path}${value.size === undefined ? "" : `, ${bytes(value.size)}`}` : asText(value);
+}
+
+const APART = new Set(["kind", "uid", "t", "q", "writer", "origin_mark"]);
 
 /** @param {{event: any}} props */
 function One({ event }) {
   const rest = Object.entries(event).filter(([name]) => !APART.has(name));
-  const short = rest.map(([name, value]) => `${name} ${asText(value)}`).join("   ");
+  const short = rest.map(([name, value]) => `${name} ${told(value)}`).join("   ");
   return html`<li><time title=${`writer ${event.writer}, number ${event.q}`}>${typeof event.t === "number" ? `${event.t.toFixed(3)} s` : ""}</time>
     <strong>${event.kind}</strong>
     ${short.length > 140

@@ -15,7 +15,7 @@ export function Summary({ id, record, page, again }) {
       <${Result} record=${record} />
       <${VerdictPanel} record=${record} />
       <${Metrics} id=${id} metrics=${record.metrics ?? {}} />
-      <${Curves} id=${id} metrics=${record.metrics ?? {}} />
+      <${Curves} id=${record.id} metrics=${record.metrics ?? {}} />
       <${Warnings} warnings=${[...(record.warnings ?? []), ...(record.losses ?? []).map(asText)]} />
     </div>
     <div>
@@ -43,11 +43,11 @@ function Result({ record }) {
 
 /** @param {{id: string, metrics: Record<string, any>}} props */
 function Metrics({ id, metrics }) {
-  const rows = Object.entries(metrics).map(([name, of]) => ({ name, ...of }));
+  const rows = Object.entries(metrics).filter(([name]) => isOwn(name)).map(([name, of]) => ({ name, ...of }));
   const show = (/** @type {string} */ key) => (/** @type {any} */ row) => shownNumber(row[key]);
   if (!rows.length) return null;
   return html`<${Panel} title="Metrics" actions=${html`<a href=${link(`run/${id}/curves`)}>curves</a>`}>
-    <${Table} caption="Metrics" rows=${rows} columns=${[
+    <${Table} caption="Values of metrics" rows=${rows} columns=${[
       { name: "name" },
       ...["last", "min", "max"].map((key) => ({ name: key, number: true, show: show(key) })),
       { name: "count", title: "points", number: true },
@@ -62,14 +62,14 @@ function shownNumber(value) {
   return typeof found === "number" ? number(found) : asText(found);
 }
 
-/** The curves that a first look is for: of a few metrics, since a run may have hundreds. @param {{id: string, metrics: any}} props */
+/** The curves that a first look is for: of a few metrics, since a run may have hundreds. @param {{id: number, metrics: any}} props */
 function Curves({ id, metrics }) {
-  const names = Object.keys(metrics).filter((name) => metrics[name].count > 1);
+  const names = Object.keys(metrics).filter((name) => isOwn(name) && metrics[name].count > 1);
   if (!names.length) return null;
   const first = names.slice(0, 4);
   const title = first.length < names.length ? `Curves of ${first.length} of ${names.length} metrics` : "Curves";
   return html`<${Panel} title=${title} actions=${html`<a href=${link(`run/${id}/curves`)}>all</a>`}>
-    <${CurvesHere} runs=${[Number(id)]} names=${first} /><//>`;
+    <${CurvesHere} runs=${[id]} names=${first} /><//>`;
 }
 
 /** What a re-run came to, where it first differs, and why. @param {{record: any}} props */
@@ -189,7 +189,14 @@ export function Commands({ commands }) {
   )}<//>`;
 }
 
-/** @param {{id: string}} props */
-export function RunCurves({ id }) {
-  return html`<${CurvesHere} runs=${[Number(id)]} />`;
+/** All curves of a run but those of its machine, which stand with the environment. @param {{record: any}} props */
+export function RunCurves({ record }) {
+  const names = Object.keys(record.metrics ?? {}).filter(isOwn);
+  if (!names.length) return html`<p class="dim">No metric was logged.</p>`;
+  return html`<${CurvesHere} runs=${[record.id]} names=${names} />`;
+}
+
+/** Whether a metric was logged by main, and not by who looks at the machine. @param {string} name */
+function isOwn(name) {
+  return !name.startsWith("system/");
 }

@@ -1,9 +1,9 @@
 /** The page of one run. One that failed or was lost says why, first. */
-import { live } from "../src/api.js";
+import { live, post } from "../src/api.js";
 import { ago, duration, time } from "../src/format.js";
 import { html, useEffect, useRef, useState } from "../src/lib.js";
-import { link, store } from "../src/state.js";
-import { ErrorBox, Panel, Spinner, Status, useAnswer } from "../src/ui.js";
+import { link, say, store, writable } from "../src/state.js";
+import { Button, ErrorBox, Panel, Spinner, Status, useAnswer } from "../src/ui.js";
 import { FilesView } from "./artifacts.js";
 import { ConfigView } from "./config.js";
 import { EnvironmentView } from "./run-environment.js";
@@ -21,7 +21,7 @@ import { SourceView } from "./source.js";
 const PARTS = [
   { part: "", title: "Summary", view: (shown) => html`<${Summary} ...${shown} />` },
   { part: "config", title: "Configuration", view: ({ id, params }) => html`<${ConfigView} id=${id} params=${params} />` },
-  { part: "curves", title: "Curves", view: ({ id }) => html`<${RunCurves} id=${id} />` },
+  { part: "curves", title: "Curves", view: ({ record }) => html`<${RunCurves} record=${record} />` },
   { part: "output", title: "Output", view: ({ id, size }) => html`<${OutputView} key=${id} id=${id} size=${size} />` },
   { part: "source", title: "Source", view: ({ id, params }) => html`<${SourceView} id=${id} params=${params} />` },
   { part: "files", title: "Files", view: ({ id }) => html`<${FilesView} id=${id} />` },
@@ -93,7 +93,15 @@ function useChanges(record, again) {
 }
 
 /** @param {Shown} props */
-function Head({ id, record, page }) {
+function Head({ id, record, page, again }) {
+  const deleted = page?.deleted || record.deleted;
+  const move = (/** @type {"delete" | "restore"} */ what) =>
+    post(`runs/${what}`, { runs: [record.id] }).then(
+      () => (say(what === "delete" ? `Run ${record.id} is in the trash.` : `Run ${record.id} is back.`, {
+        undo: what === "delete" ? () => move("restore") : undefined,
+      }), again()),
+      (error) => say(`${error.message} ${error.hint ?? ""}`, { error: true }),
+    );
   const started = Date.parse(record.started_at) / 1000;
   return html`<header class="run-head">
     <h1>Run ${id} <span class="dim">of</span> <a href=${link("runs", { q: `experiment == ${JSON.stringify(record.experiment)}` })}>${record.experiment}</a></h1>
@@ -102,12 +110,13 @@ function Head({ id, record, page }) {
       ${record.verdict && html`<${Verdict} verdict=${record.verdict.verdict} />`}
       <span title=${time(started)}>${ago(started)}</span>
       ${record.duration_s !== null && html`<span>took ${duration(record.duration_s)}</span>`}
-      ${page?.deleted || record.deleted ? html`<span class="badge">in the trash</span>` : null}
+      ${deleted ? html`<span class="badge">in the trash</span>` : null}
     </div>
     <nav class="run-actions" aria-label="Do">
       <a class="button" href=${link("compare", { runs: beside(record) })}>Compare</a>
       ${canRerun() && html`<a class="button" href=${link(runPath(id, "rerun"))}>Re-run</a>
         <a class="button" href=${link(`new/${id}`)}>New run</a>`}
+      ${writable.value && ENDED.has(record.status) && html`<${Button} onClick=${() => move(deleted ? "restore" : "delete")}>${deleted ? "Restore" : "Delete"}<//>`}
     </nav>
   </header>`;
 }

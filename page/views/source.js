@@ -52,7 +52,7 @@ function File({ id, file }) {
   const text = file.text !== false;
   const answer = useAnswer(text ? `runs/${encodeURIComponent(id)}/source/file` : null, { path: file.path });
   if (!text) return html`<p class="dim">${file.path} is not text.</p>`;
-  return html`<div class="file"><h3><bdi>${file.path}</bdi></h3>
+  return html`<div class="file"><h2><bdi>${file.path}</bdi></h2>
     <${Answer} of=${answer} what=${file.path}>${(/** @type {any} */ data) =>
       data.text === "" ? html`<p class="dim">The file is empty.</p>`
         : html`<${CodeText} text=${visible(data.text)} label=${file.path} numbered=${true} />`}<//>

@@ -146,7 +146,7 @@ function Jobs({ jobs, sought, swept }) {
   const head = (/** @type {string} */ column, /** @type {string} */ text) => html`<button type="button" class="sort"
     aria-label=${`sort by ${text}`} onClick=${() => setBy({ column, down: by.column === column && !by.down })}>${text}${by.column === column ? (by.down ? " ↓" : " ↑") : ""}</button>`;
   const shown = all ? rows : rows.slice(0, 200);
-  return html`<${Panel} title=${`Jobs (${jobs.length})`}><${Table} caption="Jobs" rows=${shown} columns=${[
+  return html`<${Panel} title=${`Jobs (${jobs.length})`}><${Table} caption="Jobs of the sweep" rows=${shown} columns=${[
     { name: "index", title: head("job", "job"), number: true },
     { name: "run", title: "run", show: (/** @type {any} */ row) => (row.run ? html`<${RunLink} id=${row.run} />` : "") },
     { name: "status", title: head("status", "status"), show: (/** @type {any} */ row) => html`<${Status} status=${row.pruned ? "PRUNED" : row.status} />` },
@@ -186,8 +186,9 @@ function ordered(one, other) {
  * @param {{sweep: any, jobs: OfSweep[], sought: any[], swept: string[]}} props
  */
 function Coordinates({ sweep, jobs, sought, swept }) {
+  const done = jobs.find((job) => job.status === "COMPLETED");
   const named = sought.map((aim) => aim.key).filter((key) => key !== null);
-  const came = named.length ? named : sought.length ? ["result"] : Object.keys(jobs.find((job) => job.status === "COMPLETED")?.metrics ?? {}).slice(0, 2);
+  const came = named.length ? named.map((key) => (key in (done?.metrics ?? {}) ? key : `result.${key}`)) : sought.length ? ["result"] : Object.keys(done?.metrics ?? {}).slice(0, 2);
   const columns = [...swept.map((key) => `config.${key}`), ...came];
   const version = jobs.filter((job) => job.status !== "RUNNING" && job.status !== "QUEUED").length;
   if (columns.length < 2 || version < 2) return null;

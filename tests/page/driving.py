@@ -7,17 +7,22 @@ import os
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.helpers.browser import PATIENCE_S, PageError
 from tests.helpers.scripts import ANEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from tests.helpers.browser import Browser, Page
+    import pytest
 
+from tests.helpers.browser import Browser, Page
+
+AXE = Path(__file__).resolve().parents[2] / "page" / "node_modules" / "axe-core" / "axe.min.js"
 # What a page of ours must never do: be stopped by its own policy, or ask another host.
 WATCH = """
 window.__violations = [];
@@ -129,6 +134,17 @@ class View:
     def run(self, module: str, expression: str) -> Any:
         """Return what a function gives when it is called with a module of the page, such as "views/ansi.js"."""
         return self.page.evaluate(f"import('/page/{module}').then({expression})")
+
+    def axe(self) -> list[str]:
+        """What axe finds that keeps people out, in short."""
+        if not AXE.is_file():
+            pytest.skip("no axe: page/node_modules has no axe-core; make page")
+        self.page.evaluate(f"{AXE.read_text()}\n;0")
+        self.page.wait_for("!document.querySelector('.spinner')", "end of what is on its way")
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)")
+        return [
+            f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")
+        ]
 
     def check(self) -> None:
         """Nothing was thrown, nothing was against the page's policy, and nothing hostile took effect."""

@@ -172,7 +172,8 @@ def make(folder: Path, *, searches: bool = True) -> Kinds:
     project = Project(folder)
     begin(project)
     environment = variables()
-    project.run("full=true", "anew/observers=[files,export]", "anew.observers.export.dir=exported", env=environment)
+    settings = ["anew/observers=[files,export]", "anew.observers.export.dir=exported", "anew.system.interval_s=0.05"]
+    project.run("full=true", *settings, env=environment)
     project.run("fail=true", "width=8", code=1, env=environment)
     end_by(project, signal.SIGKILL)
     end_by(project, signal.SIGINT)

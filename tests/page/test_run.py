@@ -82,6 +82,17 @@ def test_a_run_in_the_trash_is_shown_as_that(look: Look, kinds: Kinds) -> None:
     view.wait_for_text("in the trash")
 
 
+def test_a_run_is_deleted_and_restored(look: Look, kinds: Kinds) -> None:
+    view = look(f"run/{kinds.interrupted}")
+    view.wait_for_text("Delete", ".run-actions")
+    view.click("Delete")
+    view.wait_for_text("in the trash", ".run-facts")
+    assert kinds.interrupted not in {record.id for record in FolderStore.open(kinds.store).find()}
+    view.click("Restore")
+    view.wait_for_text("Delete", ".run-actions")
+    assert kinds.interrupted in {record.id for record in FolderStore.open(kinds.store).find()}
+
+
 def test_a_run_that_is_not_there_says_what_is(served: Served) -> None:
     view = served.open("sweeps")
     view.go("run/999")
@@ -104,7 +115,7 @@ def test_the_configuration_is_searched_and_compared(look: Look, kinds: Kinds) ->
     assert sorted(view.texts(".tree-rows th")) == ["full", "kind", "layers", "lr"]
 
 
-def test_output_is_shown_with_colours_and_without_what_acts(look: Look, kinds: Kinds) -> None:
+def test_output_is_shown_without_what_acts(look: Look, kinds: Kinds) -> None:
     view = look(f"run/{kinds.full}/output")
     view.wait_for(".text-lines .line")
     view.page.evaluate("document.querySelector('.text-lines').scrollTop = 0")
@@ -230,6 +241,7 @@ def test_inputs_are_looked_into(look: Look, kinds: Kinds) -> None:
 def test_environment_events_and_observers_are_shown(look: Look, kinds: Kinds) -> None:
     view = look(f"run/{kinds.full}/environment")
     view.wait_for_text("CPython")
+    view.wait_for_text("Use of the machine")
     view.fill("Search packages", "hydra-co")
     assert view.texts("table.small tbody tr td:first-child") == ["hydra-core"]
     view.go(f"run/{kinds.full}/events")
