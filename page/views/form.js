@@ -52,7 +52,7 @@ export default function FormPage({ args: [id = ""] }) {
   return html`<${Answer} of=${answer} what="the parameters">${(/** @type {any} */ data) => html`<${Form} key=${id} id=${id} data=${data} />`}<//>`;
 }
 
-/** @param {{id: string, data: {experiment: string, parameters: Parameter[]}}} props */
+/** @param {{id: string, data: {experiment: string, allowed?: boolean, parameters: Parameter[]}}} props */
 function Form({ id, data }) {
   const [given, setGiven] = useState(/** @type {Record<string, string>} */ ({}));
   const [sweep, setSweep] = useState(false);
@@ -67,7 +67,11 @@ function Form({ id, data }) {
   }
   return html`<h1>New run <span class="dim">of</span> ${data.experiment}</h1>
     <${Panel} title="Parameters">
-      <p>Values are those of <${RunLink} id=${id} />, whose source is run. What is changed goes onto the command line.</p>
+      <p>Values are those of <${RunLink} id=${id} />. ${sweep
+        ? "A sweep runs the program as it is today, with the other values of that run."
+        : "Its recorded source is run; what is changed here goes onto the command line."}</p>
+      ${data.allowed === false && html`<p class="warn">It was not recorded by you on this machine, so it is not started from here; in a terminal
+        you can look at what it would run: <code>anew rerun ${id}</code></p>`}
       <form onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
         <label><input type="checkbox" checked=${sweep} onChange=${(/** @type {any} */ event) => setSweep(event.target.checked)} />
           a sweep: several values of a parameter apart by commas, a run of each combination</label>

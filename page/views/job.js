@@ -36,8 +36,7 @@ export function Start({ errand, label, started }) {
     ${error && html`<${ErrorBox} error=${error} />`}
     ${plan && html`<${Dialog} title="This will run" close=${() => setPlan(null)}
       actions=${html`<${Button} onClick=${() => setPlan(null)}>Cancel<//><${Button} kind="main" busy=${busy} onClick=${go}>Run it<//>`}>
-      <${Command} command=${plan.command.map(quoted).join(" ")} />
-      ${plan.text && html`<pre class="plan">${plan.text}</pre>`}
+      <${Command} command=${plan.text ?? plan.command.map(quoted).join(" ")} />
       <p class="dim">It runs on the machine of the server, as the user who started it, with what is on record.</p>
     <//>`}`;
 }
