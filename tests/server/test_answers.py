@@ -182,7 +182,7 @@ def test_output_comes_in_parts(page: Page) -> None:
 
 
 def test_a_configuration_is_compared(page: Page) -> None:
-    told = page.get("runs/2/config", **{"with": "1"})
+    told = page.get("runs/2/config?with=1")
 
     assert told["tree"] == {"lr": 0.2, "model": {"name": "mlp"}}
     assert told["differences"] == [{"key": "lr", "was": 0.1, "now": 0.2, "only": None}]
@@ -190,7 +190,7 @@ def test_a_configuration_is_compared(page: Page) -> None:
 
 def test_source_is_listed_read_and_compared(page: Page) -> None:
     files = {each["path"] for each in page.get("runs/1/source")["files"]}
-    [changed] = page.get("runs/2/source/diff", **{"with": "1"})["files"]
+    [changed] = page.get("runs/2/source/diff?with=1")["files"]
 
     assert files == {"train.py", "same.py"}
     assert page.get("runs/1/source/file?path=train.py")["text"] == "lr = 0.1\n"

@@ -257,7 +257,7 @@ def test_a_request_for_another_protocol_is_not_answered(page: Page) -> None:
         "Sec_WebSocket_Version": "13",
     }
 
-    assert asked(page, path="/api/live", **upgrade)[0] in (400, 401, 403)
+    assert asked(page, "GET", "/api/live", None, **upgrade)[0] in (400, 401, 403)
 
 
 def test_a_browser_has_what_it_got_already(page: Page) -> None:
