@@ -15,7 +15,7 @@ export function Summary({ id, record, page, again }) {
       <${Result} record=${record} />
       <${VerdictPanel} record=${record} />
       <${Metrics} id=${id} metrics=${record.metrics ?? {}} />
-      <${Curves} id=${record.id} metrics=${record.metrics ?? {}} />
+      ${!record.deleted && html`<${Curves} id=${record.id} metrics=${record.metrics ?? {}} />`}
       <${Warnings} warnings=${[...(record.warnings ?? []), ...(record.losses ?? []).map(asText)]} />
     </div>
     <div>

@@ -21,13 +21,13 @@ import { SourceView } from "./source.js";
 const PARTS = [
   { part: "", title: "Summary", view: (shown) => html`<${Summary} ...${shown} />` },
   { part: "config", title: "Configuration", view: ({ id, params }) => html`<${ConfigView} id=${id} params=${params} />` },
-  { part: "curves", title: "Curves", view: ({ record }) => html`<${RunCurves} record=${record} />` },
+  { part: "curves", title: "Curves", when: ({ record }) => !record.deleted, view: ({ record }) => html`<${RunCurves} record=${record} />` },
   { part: "output", title: "Output", view: ({ id, size }) => html`<${OutputView} key=${id} id=${id} size=${size} />` },
   { part: "source", title: "Source", view: ({ id, params }) => html`<${SourceView} id=${id} params=${params} />` },
   { part: "files", title: "Files", view: ({ id }) => html`<${FilesView} id=${id} />` },
   { part: "environment", title: "Environment", view: (shown) => html`<${EnvironmentView} ...${shown} />` },
   { part: "events", title: "Events", view: (shown) => html`<${EventsView} ...${shown} />` },
-  { part: "rerun", title: "Re-run", when: () => canRerun(), view: ({ id, record }) => html`<${RerunView} key=${id} id=${id} record=${record} />` },
+  { part: "rerun", title: "Re-run", when: ({ record }) => canRerun() && !record.deleted, view: ({ id, record }) => html`<${RerunView} key=${id} id=${id} record=${record} />` },
 ];
 
 const ENDED = new Set(["COMPLETED", "FAILED", "LOST", "INTERRUPTED"]);
@@ -113,8 +113,8 @@ function Head({ id, record, page, again }) {
       ${deleted ? html`<span class="badge">in the trash</span>` : null}
     </div>
     <nav class="run-actions" aria-label="Do">
-      <a class="button" href=${link("compare", { runs: beside(record) })}>Compare</a>
-      ${canRerun() && html`<a class="button" href=${link(runPath(id, "rerun"))}>Re-run</a>
+      ${!deleted && html`<a class="button" href=${link("compare", { runs: beside(record) })}>Compare</a>`}
+      ${!deleted && canRerun() && html`<a class="button" href=${link(runPath(id, "rerun"))}>Re-run</a>
         <a class="button" href=${link(`new/${id}`)}>New run</a>`}
       ${writable.value && ENDED.has(record.status) && html`<${Button} onClick=${() => move(deleted ? "restore" : "delete")}>${deleted ? "Restore" : "Delete"}<//>`}
     </nav>

@@ -101,7 +101,7 @@ export function TextLines({ lines, version, first = 1, sought = "", at = null, f
   const start = Math.max(0, Math.floor(seen.top / LINE) - MARGIN);
   const end = Math.min(lines.length, Math.ceil((seen.top + seen.height) / LINE) + MARGIN);
   const digits = String(first + lines.length).length;
-  return html`<div class="text-lines" ref=${box} onScroll=${look} tabindex="0" role="region" aria-label=${label}>
+  return html`<div class="text-lines" ref=${box} style=${{ height: `min(${lines.length * LINE + 24}px, var(--tallest))` }} onScroll=${look} tabindex="0" role="region" aria-label=${label}>
     <div class="text-all" style=${{ height: `${lines.length * LINE}px`, "--digits": digits }}>
       <div class="text-seen" style=${{ transform: `translateY(${start * LINE}px)` }}>
         ${lines.slice(start, end).map((line, n) => {

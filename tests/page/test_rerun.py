@@ -26,6 +26,8 @@ def test_a_run_is_run_again_after_it_was_shown_what_will_run(look: Look, kinds: 
     view.wait_for("dialog[open]")
     view.click("Run it", "dialog button")
     view.wait_for_text("identical", ".job-state")
+    assert view.text(".job .sgr-bold") == "start"
+    assert view.text(".job .sgr-fg-2") == "lr=0.2"
     (number,) = set(store.numbers()) - before
     assert f"run {number}" in view.text(".job-state")
     record = store.get(number)
