@@ -24,7 +24,10 @@ HOMES = {
 }
 KINDS = (".py", ".yaml", ".typed")
 # what a browser loads: the page's own modules, and what make page fetches for it
-PAGE = ("*.html", "*.css", "src/*.js", "views/*.js", "vendor/*.js", "vendor/*.css", "vendor/*.txt", "vendor/*.json")
+PAGE = (
+    *("*.html", "*.css", "src/*.js", "src/*.css", "views/*.js", "views/*.css"),
+    *("vendor/*.js", "vendor/*.css", "vendor/*.txt", "vendor/*.json"),
+)
 ENTRIES = ("anew.observers", "anew.stores", "console_scripts")
 
 
