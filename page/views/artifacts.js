@@ -3,6 +3,7 @@ import { bytes, count } from "../src/format.js";
 import { html, useState } from "../src/lib.js";
 import { param, set } from "../src/state.js";
 import { Command, Panel, useAnswer } from "../src/ui.js";
+import { FileList } from "./file-list.js";
 import { Answer, quoted } from "./parts.js";
 import { contentUrl, nameOf, Preview } from "./previews.js";
 
@@ -18,25 +19,18 @@ export function FilesView({ id }) {
 
 /** @param {{id: string | number, files: File[]}} props */
 function Artifacts({ id, files }) {
-  const [sought, setSought] = useState("");
   const asked = param("artifact");
-  const shown = files.filter((file) => nameOf(file).toLowerCase().includes(sought.toLowerCase()));
-  const images = shown.filter((file) => file.preview === "image" && file.sha256);
-  const chosen = files.find((file) => nameOf(file) === asked) ?? images[0] ?? shown[0];
+  const images = files.filter((file) => file.preview === "image" && file.sha256);
+  const chosen = files.find((file) => nameOf(file) === asked) ?? images[0] ?? files[0];
   const total = files.reduce((sum, file) => sum + (file.size ?? 0), 0);
   const title = `Artifacts${files.length ? ` (${count(files.length, "file")}, ${bytes(total)})` : ""}`;
   if (!files.length) return html`<${Panel} title="Artifacts"><p class="dim">It left none. In main: <code>run.log_artifact("model.pt")</code></p><//>`;
   return html`<${Panel} title=${title}>
-    ${files.length > 8 && html`<div class="bar"><input type="search" placeholder="Search" aria-label="Search artifacts" value=${sought}
-      onInput=${(/** @type {any} */ event) => setSought(event.target.value)} /></div>`}
     ${images.length > 1 && html`<${Gallery} id=${id} images=${images} />`}
     <div class="split">
-      <nav aria-label="Artifacts"><ul class="files">${shown.map(
-        (file) => html`<li key=${nameOf(file)}><button type="button" aria-current=${file === chosen ? "true" : undefined}
-          title=${nameOf(file)} onClick=${() => set({ artifact: nameOf(file) }, { replace: true })}>
-          <bdi>${nameOf(file)}</bdi> <span class="dim">${bytes(file.size)}</span></button></li>`,
-      )}</ul></nav>
-      ${chosen ? html`<${One} key=${chosen.sha256 + nameOf(chosen)} id=${id} file=${chosen} />` : html`<p class="dim">Nothing like this.</p>`}
+      <${FileList} label="artifacts" files=${files.map((file) => ({ name: nameOf(file), size: file.size }))}
+        chosen=${chosen ? nameOf(chosen) : null} choose=${(/** @type {string} */ name) => set({ artifact: name }, { replace: true })} />
+      ${chosen && html`<${One} key=${chosen.sha256 + nameOf(chosen)} id=${id} file=${chosen} />`}
     </div>
     <${Command} command=${`anew get ${id}`} what="all of them, as files" />
   <//>`;

@@ -8,6 +8,8 @@ import { rows } from "./tree.js";
 
 /** @typedef {import("./tree.js").Row} Row */
 
+/** So many rows are drawn; a JSON file may have any number. */
+const MOST = 2000;
 const SIGNS = /** @type {Record<string, [string, string]>} */ ({
   added: ["+", "only here"],
   removed: ["−", "only there"],
@@ -73,9 +75,10 @@ export function Tree({ tree, differences = null, tools, label = "configuration" 
     </div>
     ${shown.length === 0
       ? html`<p class="dim">${sought ? "Nothing like this." : only ? "Nothing differs." : "It has no keys."}</p>`
-      : html`<table class="tree-rows"><caption class="unseen">${label}</caption><tbody>${shown.map(
+      : html`<table class="tree-rows"><caption class="unseen">${label}</caption><tbody>${shown.slice(0, MOST).map(
           (row) => html`<${TreeRow} key=${row.key + (row.change ?? "")} row=${row} toggle=${toggle} />`,
         )}</tbody></table>`}
+    ${shown.length > MOST && html`<p class="dim">${shown.length - MOST} more rows; search for them, or close branches.</p>`}
   </div>`;
 }
 

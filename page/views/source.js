@@ -1,9 +1,9 @@
 /** A run's source files as they were recorded, and what differs: from another run, from its commit, from today's files. */
-import { bytes } from "../src/format.js";
 import { html } from "../src/lib.js";
 import { param, set } from "../src/state.js";
 import { CodeText, Diff, useAnswer } from "../src/ui.js";
 import { Beside } from "./config.js";
+import { FileList } from "./file-list.js";
 import { Answer } from "./parts.js";
 
 /** @param {{id: string | number, params: URLSearchParams}} props */
@@ -31,11 +31,8 @@ function Files({ id, files }) {
   if (!files.length) return html`<p class="dim">No source files were recorded.</p>`;
   const path = files.some((file) => file.path === chosen) ? chosen : firstOf(files);
   return html`<div class="split">
-    <nav aria-label="Source files"><ul class="files">${files.map(
-      (file) => html`<li><button type="button" aria-current=${file.path === path ? "true" : undefined}
-        title=${`${file.path}, ${bytes(file.size)}`} onClick=${() => set({ file: file.path }, { replace: true })}>
-        <bdi>${file.path}</bdi> <span class="dim">${bytes(file.size)}</span></button></li>`,
-    )}</ul></nav>
+    <${FileList} label="source files" files=${files.map((file) => ({ name: file.path, size: file.size }))} chosen=${path}
+      choose=${(/** @type {string} */ name) => set({ file: name }, { replace: true })} />
     <${File} id=${id} file=${files.find((file) => file.path === path)} />
   </div>`;
 }
