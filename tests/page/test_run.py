@@ -296,10 +296,9 @@ def test_nothing_is_written_where_all_is_read_only(kinds: Kinds, browser: Browse
         view.close()
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_a_run_fits_a_phone(look: Look, kinds: Kinds, dark: bool) -> None:
+def test_a_run_fits_a_phone(look: Look, kinds: Kinds) -> None:
     """What is wider than the window is found by the check at the end."""
-    view = look(f"run/{kinds.full}", width=390, height=844, dark=dark)
+    view = look(f"run/{kinds.full}", width=390, height=844)
     for part in ("", "config", "output", "source", "files", "environment", "events"):
         view.go(f"run/{kinds.full}/{part}")
         view.check()
