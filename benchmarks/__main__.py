@@ -5,7 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("startup", "log_call", "runs", "listing", "finding", "reading", "capture", "rerun", "observers", "sweeps")
+BENCHMARKS = (
+    "startup",
+    "log_call",
+    "runs",
+    "listing",
+    "finding",
+    "reading",
+    "capture",
+    "rerun",
+    "observers",
+    "sweeps",
+    "page",
+)
 
 
 def main() -> int:
