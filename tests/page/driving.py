@@ -148,7 +148,7 @@ class View:
 
     def check(self) -> None:
         """Nothing was thrown, nothing was against the page's policy, and nothing hostile took effect."""
-        assert self.page.exceptions == []
+        assert not self.page.exceptions, "\n".join(self.page.exceptions)
         assert self.page.evaluate("__violations") == []
         assert "taken" not in self.page.evaluate("document.title")
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -172,7 +172,7 @@ def make(folder: Path, *, searches: bool = True) -> Kinds:
     project = Project(folder)
     begin(project)
     environment = variables()
-    settings = ["anew/observers=[files,export]", "anew.observers.export.dir=exported", "anew.system.interval_s=0.05"]
+    settings = ["anew/observers=[files,export]", "anew.observers.export.dir=exported"]
     project.run("full=true", *settings, env=environment)
     project.run("fail=true", "width=8", code=1, env=environment)
     end_by(project, signal.SIGKILL)

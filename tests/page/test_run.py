@@ -241,7 +241,6 @@ def test_inputs_are_looked_into(look: Look, kinds: Kinds) -> None:
 def test_environment_events_and_observers_are_shown(look: Look, kinds: Kinds) -> None:
     view = look(f"run/{kinds.full}/environment")
     view.wait_for_text("CPython")
-    view.wait_for_text("Use of the machine")
     view.fill("Search packages", "hydra-co")
     assert view.texts("table.small tbody tr td:first-child") == ["hydra-core"]
     view.go(f"run/{kinds.full}/events")
