@@ -67,6 +67,7 @@ class Rows:
         self._store = store
         self.changes = Changes(store)
         self._answers: OrderedDict[tuple[str, str], tuple[int, float, Sequence[int]]] = OrderedDict()
+        self._chosen: tuple[tuple[str, str, int], list[str]] | None = None
         self._told: tuple[tuple[str, int], list[RunRecord]] | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -190,7 +191,14 @@ class Rows:
         """Return the columns that tell apart the runs that match."""
         parsed = parse_filter(where, getattr(self._store, "saved_filter", None))
         asked = [*([sort.lstrip("-").strip()] if sort else []), *parsed.names]
-        return [name for name in chosen(self.telling(where), asked) if name not in _SHOWN_ANYWAY]
+        found = self.found(where)
+        key = (where, sort, found.version)
+        # what tells a thousand runs apart takes longer to find than a window of them to read
+        if self._chosen is not None and self._chosen[0] == key and not found.partial:
+            return self._chosen[1]
+        names = [name for name in chosen(self.telling(where), asked) if name not in _SHOWN_ANYWAY]
+        self._chosen = (key, names)
+        return names
 
     def rows(self, records: Mapping[int, RunRecord], columns: Sequence[str], *, deleted: bool = False) -> list[Row]:
         """Return a row for each run. Raises FilterError for a column that means nothing."""
