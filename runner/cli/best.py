@@ -6,11 +6,12 @@ import click
 
 from anew.runner.attached.aims import direction_of
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json, saved_filter
-from anew.runner.cli.list import chosen, print_runs
+from anew.runner.cli.list import print_runs
 from anew.runner.cli.render import remark, remark_damage, say
 from anew.runner.contracts import RunStore
 from anew.runner.errors import FilterError
 from anew.runner.format.serial import record_to_json
+from anew.runner.query.columns import chosen
 from anew.runner.query.doubts import doubtful_names
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.names import value_of

@@ -34,7 +34,7 @@ from anew.runner.contracts import RunStore
 from anew.runner.format.serial import record_to_json
 from anew.runner.lazy.modules import later
 from anew.runner.query.branches import branches
-from anew.runner.query.columns import MOST_INPUTS, MOST_METRICS, cells_of, shared_metrics, varying_inputs
+from anew.runner.query.columns import cells_of, chosen, heading_of
 from anew.runner.query.doubts import doubtful_names, doubtful_values
 from anew.runner.query.filters import Filter, parse_filter, value_of
 from anew.runner.records import RunRecord
@@ -50,11 +50,7 @@ else:
     views = later("anew.runner.cli.views")
 
 _NEWEST = 50
-_FIRST_INPUTS = 4
 _TELLING = 1_000
-_SHOWN_ANYWAY = frozenset(
-    {"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag", "verdict", "parent"}
-)
 
 
 @command("list")
@@ -187,7 +183,7 @@ def print_runs(store: RunStore, records: Sequence[RunRecord], columns: Sequence[
         *again,
         "status",
         "took",
-        *map(_heading, columns),
+        *map(heading_of, columns),
     ]
     rows, styles = [], []
     more = Beside(store)
@@ -230,34 +226,3 @@ def _style(record: RunRecord, text: str) -> str | None:
     if record.verdict is not None and text == _again(record):
         return VERDICT_STYLES.get(record.verdict.verdict)
     return None
-
-
-def chosen(records: Sequence[RunRecord], asked: Sequence[str], *, in_full: bool = False) -> list[str]:
-    """Return what was asked about, and the columns that tell these runs apart, the most telling first."""
-    inputs = varying_inputs(records, None if in_full else MOST_INPUTS)
-    metrics = shared_metrics(records, None if in_full else MOST_METRICS)
-    has_result = any(isinstance(record.result, (int, float, str)) for record in records)
-    # a note may be long, and is last: into a pipe it goes in full
-    tags, note = ([name] if any(getattr(record, name) for record in records) else [] for name in ("tags", "note"))
-    first = len(inputs) if in_full else _FIRST_INPUTS
-    telling = [
-        *_foreign_ids(records),
-        *inputs[:first],
-        *(["result"] if has_result else []),
-        *metrics,
-        *tags,
-        *inputs[first:],
-        *note,
-    ]
-    named = [name for name in dict.fromkeys(asked) if name not in _SHOWN_ANYWAY]
-    return [*named, *(name for name in telling if name not in named and _heading(name) not in named)]
-
-
-def _foreign_ids(records: Sequence[RunRecord]) -> list[str]:
-    """Return the column of what another program calls the runs, where that is not their numbers."""
-    called = (record.foreign.id != str(record.id) for record in records if record.foreign is not None)
-    return ["_id"] if any(called) else []
-
-
-def _heading(column: str) -> str:
-    return column.removeprefix("config.").removeprefix("choices.")

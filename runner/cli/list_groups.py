@@ -12,7 +12,7 @@ from anew.runner.errors import FilterError
 from anew.runner.format.values import number_to_json, plain
 from anew.runner.query.columns import shared_metrics
 from anew.runner.query.filters import parse_filter
-from anew.runner.query.grouped import Group, Spread, grouped
+from anew.runner.query.grouped import Group, Spread, grouped, without_repeats
 from anew.runner.store.more import Beside
 from anew.runner.wording import short
 
@@ -39,9 +39,7 @@ def print_groups(
         FilterError: Groups are sorted by what is not told of them.
     """
     asked = parse_filter(where, saved_filter(store)).names
-    # what was run once more, or to find a cause, is not one more run of a group
-    rest = [f"{name} == none" for name in ("rerun_of", "why") if name not in (*asked, *by)]
-    records = store.find(" and ".join([*([f"({where})"] if where.strip() else []), *rest]))
+    records = store.find(without_repeats(where, (*asked, *by)))
     remark_damage(records, store.url)
     names = [*columns] or [*shared_metrics(records, None if how else _LEAST_METRICS), "result"]
     key = sort.lstrip("-").strip() if sort else ""

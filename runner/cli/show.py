@@ -19,7 +19,6 @@ from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, remark_damage
 from anew.runner.contracts import RunStore
 from anew.runner.dispatch.observer_log import printers
 from anew.runner.errors import AnewError
-from anew.runner.format.serial import record_to_json
 from anew.runner.query.branches import branches
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
@@ -29,6 +28,7 @@ from anew.runner.store.paths import TRANSFER
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.reuse import work_key
+from anew.runner.sweep.told import nested, run_to_json
 from anew.runner.why.kept import begun
 from anew.runner.wording import ago, duration, exact, short, size, some, typed
 
@@ -47,10 +47,7 @@ def show_command(workbench: Workbench, refs: tuple[str, ...], full: bool, as_jso
     records = [store.get(number) for number in chosen.numbers]
     remark_damage(records, store.url)
     if as_json:
-        shown = [
-            {**record_to_json(record), "key": work_key(record), "children": _children(record, store)}
-            for record in records
-        ]
+        shown = [run_to_json(record, store) for record in records]
         if shown or not chosen.is_one:
             print_json(shown[0] if chosen.is_one else shown)
         return say_refused(chosen)
@@ -124,18 +121,9 @@ def _parent(record: RunRecord) -> str:
     return "" if record.parent is None else f"run {record.parent.id or record.parent.uid}"
 
 
-def _nested(store: RunStore) -> list[RunRecord]:
-    """Return the runs that were started in another one, oldest first."""
-    return list(reversed(store.find("parent != none")))
-
-
-def _children(record: RunRecord, store: RunStore) -> list[int | None]:
-    return [each.id for each in _nested(store) if each.parent is not None and each.parent.uid == record.uid]
-
-
 def _runs_in_it(record: RunRecord, store: RunStore) -> None:
     """Show what was started in a run, as a tree."""
-    tree = branches([replace(record, parent=None), *(each for each in _nested(store) if each.uid != record.uid)])
+    tree = branches([replace(record, parent=None), *(each for each in nested(store) if each.uid != record.uid)])
     below = list(takewhile(lambda branch: branch[0], tree[1:]))
     if not below:
         return

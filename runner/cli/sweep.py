@@ -7,21 +7,21 @@ import sys
 import time
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
-from anew.runner.cli.sweep_jobs import group_to_json, pairs_of, print_csv, print_groups, varying
-from anew.runner.cli.sweep_search import print_search, search_to_json
+from anew.runner.cli.sweep_jobs import print_csv, print_groups
+from anew.runner.cli.sweep_search import print_search
 from anew.runner.errors import StoreError
-from anew.runner.format.values import iso, plain
 from anew.runner.records import Status
 from anew.runner.store.sweep_state import Runs, ScannedOnce, job_state, read_sweep
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.groups import groups_of
 from anew.runner.sweep.report import ranking
+from anew.runner.sweep.told import group_to_json, pairs_of, search_to_json, sweep_to_json, varying
 from anew.runner.sweep_records import Aim, SweepJob, SweepRecord, aim_of, best_of, is_met
 from anew.runner.wording import ago, duration, printable, short
 
@@ -56,7 +56,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
     sweeps.sort(key=lambda sweep: (sweep.start.started_at, sweep.id), reverse=True)
     remark_damage(_runs_of(sweeps, store), store.url)
     if as_json:
-        print_json([_to_json(sweep, jobs=False) for sweep in sweeps])
+        print_json([sweep_to_json(sweep, jobs=False) for sweep in sweeps])
         return
     if not sweeps:
         remark(f"No sweeps in {store.url}. To make one: python train.py -m KEY=VALUE,VALUE")
@@ -113,7 +113,7 @@ def show_command(
             for warning in (*sweep.warnings, *flaws):
                 remark(f"warning: {printable(warning)}")
             told = [group_to_json(group) for group in groups]
-            print_json({**_to_json(sweep, jobs=True), "groups": told, "search": search_to_json(folder, trust)})
+            print_json({**sweep_to_json(sweep, jobs=True), "groups": told, "search": search_to_json(folder, trust)})
         elif as_csv:
             remark_damage(_runs_of([sweep], store), store.url)
             print_csv(jobs, groups, by)
@@ -388,42 +388,3 @@ def _metrics(jobs: Sequence[SweepJob]) -> list[str]:
             if not name.startswith(("system/", "time/")):
                 names[name] = names.get(name, 0) + 1
     return sorted(names, key=lambda name: (-names[name], name))[:_MOST_METRICS]
-
-
-def _to_json(sweep: SweepRecord, *, jobs: bool) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "id": sweep.id,
-        "uid": sweep.start.uid,
-        "experiment": sweep.experiment,
-        "status": sweep.status.value,
-        "started_at": iso(sweep.start.started_at),
-        "ended_at": iso(sweep.ended_at) if sweep.ended_at else None,
-        "reason": sweep.reason,
-        "warnings": list(sweep.warnings),
-        "overrides": list(sweep.overrides),
-        "sweeper": sweep.start.sweeper,
-        "launcher": sweep.start.launcher,
-        "direction": aim_of(sweep.jobs, sweep.start.aim).direction,
-        "best": sweep.best.index if sweep.best else None,
-        "counts": {status.value: count for status, count in sweep.counts().items()},
-    }
-    if jobs:
-        data["jobs"] = [_job_to_json(job) for job in sweep.jobs]
-    return data
-
-
-def _job_to_json(job: SweepJob) -> dict[str, Any]:
-    return {
-        "index": job.index,
-        "status": job.status.value,
-        "overrides": list(job.overrides),
-        "run": job.run,
-        "runs": list(job.runs),
-        "result": plain(job.result),
-        "error": job.error,
-        "duration_s": job.duration_s,
-        "reused": job.reused,
-        "pruned": job.pruned,
-        "deleted": job.deleted,
-        "metrics": {name: plain(value) for name, value in job.metrics.items()},
-    }

@@ -8,33 +8,11 @@ from typing import Any
 from anew.runner.cli.render import csv_rows, say, styled, table
 from anew.runner.format.values import plain
 from anew.runner.sweep.groups import Group, Spread, is_seed
+from anew.runner.sweep.told import pairs_of, pairs_of_words, varying
 from anew.runner.sweep_records import SweepJob, SweepRecord
 from anew.runner.wording import exact, printable, short
 
 _SPREAD = ("n", "mean", "std", "min", "max")
-
-
-def pairs_of(job: SweepJob) -> dict[str, str]:
-    """Return what was typed for each key."""
-    return pairs_of_words(job.overrides)
-
-
-def pairs_of_words(words: Sequence[str]) -> dict[str, str]:
-    """Return the values of overrides, by their keys."""
-    pairs = (each.partition("=") for each in words)
-    return {key.lstrip("+~"): value for key, _, value in pairs}
-
-
-def varying(sweep: SweepRecord) -> list[str]:
-    """Return the keys whose values are not the same in all jobs."""
-    found: dict[str, set[str]] = {}
-    jobs = [pairs_of(job) for job in sweep.jobs]
-    for each in jobs:
-        for key in each:
-            found.setdefault(key, set())
-    for key, values in found.items():
-        values.update(each.get(key, "") for each in jobs)
-    return [key for key, values in found.items() if len(values) > 1]
 
 
 def print_groups(sweep: SweepRecord, groups: Sequence[Group], by: str | None) -> None:
@@ -60,16 +38,6 @@ def _shown(spread: Spread | None) -> list[str]:
 
 def _values(spread: Spread) -> list[Any]:
     return [getattr(spread, name) for name in _SPREAD]
-
-
-def group_to_json(group: Group) -> dict[str, Any]:
-    """Return a group as `--json` shows it."""
-    return {
-        "overrides": list(group.overrides),
-        "jobs": list(group.jobs),
-        "result": None if group.result is None else group.result.to_json(),
-        "metrics": {name: spread.to_json() for name, spread in group.metrics.items()},
-    }
 
 
 def print_csv(jobs: Sequence[SweepJob], groups: Sequence[Group], by: str | None) -> None:

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from anew.runner.cli.render import remark, say
 from anew.runner.errors import MissingExtraError, StoreError
-from anew.runner.format.values import plain
 from anew.runner.store.typed import as_typed
+from anew.runner.sweep.told import search_in
 from anew.runner.sweep_records import SweepRecord
 from anew.runner.wording import printable, short
-
-if TYPE_CHECKING:
-    from anew.runner.search.summary import SearchSummary
 
 _EXACT = 1e6
 _MOST_BEST = 5
 
 
-def _search_in(folder: Path, trusted: bool) -> SearchSummary | None:
-    """Return what a search has found so far; None for a sweep that is none."""
-    if not folder.exists():
-        return None
-    # most sweeps are no searches
-    from anew.runner.search.summary import summary
-
-    return summary(folder.parent, trusted=trusted)
-
-
 def print_search(sweep: SweepRecord, folder: Path, trusted: bool) -> None:
     """Print how the search of a sweep stands; nothing for a sweep that is none."""
     try:
-        found = _search_in(folder, trusted)
+        found = search_in(folder, trusted)
     except (MissingExtraError, StoreError) as error:
         remark(str(error))
         return
@@ -58,26 +44,3 @@ def print_search(sweep: SweepRecord, folder: Path, trusted: bool) -> None:
 def _objective(value: float) -> str:
     """Return a number as it was most likely given: the search has all of them as floats."""
     return short(int(value) if value.is_integer() and abs(value) < _EXACT else value)
-
-
-def search_to_json(folder: Path, trusted: bool) -> dict[str, Any] | None:
-    """Return the search of a sweep as `--json` shows it; None for a sweep that is none."""
-    try:
-        found = _search_in(folder, trusted)
-    except (MissingExtraError, StoreError) as error:
-        return {"error": str(error)}
-    if found is None:
-        return None
-    return {
-        "directions": list(found.directions),
-        "sampler": found.sampler,
-        "seed": found.seed,
-        "wanted": found.wanted,
-        "trials": dict(found.n_trials),
-        "best": [
-            {"index": each.index, "values": [plain(value) for value in each.values], "params": plain(dict(each.params))}
-            for each in found.best
-        ],
-        "importance": dict(found.importance),
-        "unopened": found.unopened or None,
-    }

@@ -14,6 +14,10 @@ from anew.runner.wording import closest, exact, short
 MOST_INPUTS = 12
 MOST_METRICS = 8
 UNINTERESTING = ("system/", "time/")
+_FIRST_INPUTS = 4
+_SHOWN_ANYWAY = frozenset(
+    {"id", "uid", "status", "experiment", "started", "duration", "duration_s", "tag", "verdict", "parent"}
+)
 
 
 def varying_inputs(records: Sequence[RunRecord], most: int | None = MOST_INPUTS) -> list[str]:
@@ -103,3 +107,35 @@ def strangers(records: Sequence[RunRecord], names: Iterable[str]) -> dict[str, s
         known.update(dict.fromkeys(f"config.{key}" for key in flatten(record.config)))
         known.update(dict.fromkeys(f"choices.{key}" for key in record.choices))
     return {name: closest(name, known) for name in unknown}
+
+
+def chosen(records: Sequence[RunRecord], asked: Sequence[str], *, in_full: bool = False) -> list[str]:
+    """Return what was asked about, and the columns that tell these runs apart, the most telling first."""
+    inputs = varying_inputs(records, None if in_full else MOST_INPUTS)
+    metrics = shared_metrics(records, None if in_full else MOST_METRICS)
+    has_result = any(isinstance(record.result, (int, float, str)) for record in records)
+    # a note may be long, and is last: into a pipe it goes in full
+    tags, note = ([name] if any(getattr(record, name) for record in records) else [] for name in ("tags", "note"))
+    first = len(inputs) if in_full else _FIRST_INPUTS
+    telling = [
+        *_foreign_ids(records),
+        *inputs[:first],
+        *(["result"] if has_result else []),
+        *metrics,
+        *tags,
+        *inputs[first:],
+        *note,
+    ]
+    named = [name for name in dict.fromkeys(asked) if name not in _SHOWN_ANYWAY]
+    return [*named, *(name for name in telling if name not in named and heading_of(name) not in named)]
+
+
+def _foreign_ids(records: Sequence[RunRecord]) -> list[str]:
+    """Return the column of what another program calls the runs, where that is not their numbers."""
+    called = (record.foreign.id != str(record.id) for record in records if record.foreign is not None)
+    return ["_id"] if any(called) else []
+
+
+def heading_of(column: str) -> str:
+    """Return what stands above a column of a name."""
+    return column.removeprefix("config.").removeprefix("choices.")

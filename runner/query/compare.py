@@ -64,7 +64,7 @@ def compare(
         "overrides": _single(first["overrides"], second["overrides"]),
         "seed": _single(a.seed, b.seed),
         "status": _single(a.state, b.state, show),
-        "source": _contents(a.source.files, b.source.files, lambda x, y: _text_diff(x, y, store, tell)),
+        "source": source_differences(a, b, store, tell),
         "packages": _mapping(_packages(first), _packages(second), show),
         "variables": _mapping(
             _part(first, "environment", "variables"), _part(second, "environment", "variables"), show
@@ -76,6 +76,18 @@ def compare(
         "metrics": _metrics(a, b, store),
         "histograms": _histograms(a, b, store),
     }
+
+
+def source_differences(
+    a: RunRecord, b: RunRecord, store: Source, tell: Callable[[str], object] = lambda _: None
+) -> Section:
+    """Return the source files in which two runs differ, each with its digests and a unified diff; see `compare`."""
+    return _contents(a.source.files, b.source.files, lambda x, y: _text_diff(x, y, store, tell))
+
+
+def content_differences(a: Sequence[ContentRef], b: Sequence[ContentRef]) -> Section:
+    """Return the files that are not the same, each with its digests."""
+    return _contents(a, b)
 
 
 def _single(a: Any, b: Any, show: Callable[[Any, Any], tuple[Any, Any]] = told_apart) -> Section:

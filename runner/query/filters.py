@@ -54,14 +54,14 @@ _TOKEN = regexp(
     r"\s*(?:(?P<op><=|>=|==|!=|<|>|~|=)|(?P<mark>[()\[\],])|(?P<quoted>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
     r"|(?P<word>[^\s()\[\],<>=!~\"']+(?:(?<=\.at)\(-?\d+\))?)|(?P<end>$))"
 )
-_OPERATORS = ("<", "<=", ">", ">=", "==", "!=", "~", "in", "not in")
+OPERATORS = ("<", "<=", ">", ">=", "==", "!=", "~", "in", "not in")
 _DEEPEST = 50
 _LONGEST = 50_000
 _LONGEST_PATTERN = 1000
 _MOST_WITHIN = 8
 Saved = Callable[[str], str]
 # names whose values are among few words; TIMEOUT is Sacred's, and another word of another program is quoted
-_WORDS = {
+WORDS = {
     "status": (*Status.__members__, PRUNED, "TIMEOUT"),
     "verdict": ("identical", "close", "different", "stopped", "none"),
 }
@@ -111,6 +111,20 @@ def parse_filter(text: str, saved: Saved | None = None, *, within: tuple[str, ..
     return Filter(text, tree, tuple(parser.comparisons))
 
 
+def tokens(text: str) -> list[tuple[int, int, str]]:
+    """Return where each token of a filter begins and ends, and the token, as far as the text can be read."""
+    found: list[tuple[int, int, str]] = []
+    at = 0
+    while (match := _TOKEN.match(text, at)) is not None and match.lastgroup not in (None, "end"):
+        kind = str(match.lastgroup)
+        found.append((match.start(kind), match.end(), match[kind]))
+        at = match.end()
+    # a text whose end is not written yet
+    if rest := text[at:].strip():
+        found.append((len(text) - len(text[at:].lstrip()), len(text), rest))
+    return found
+
+
 class _Parser:
     """Recursive descent; one token ahead."""
 
@@ -144,6 +158,7 @@ class _Parser:
             "A filter looks like: loss < 0.1 and config.lr == 0.01 and not tag == broken",
             filter=self._text,
             position=self._start,
+            end=max(self._at, self._start + 1),
         )
 
     def _is(self, *words: str) -> bool:
@@ -241,8 +256,8 @@ class _Parser:
         if operator == "not":
             self._advance()
             operator = f"not {self.token.lower()}"
-        if operator not in _OPERATORS:
-            raise self.error(f"expected a comparison after {name!r}: {', '.join(_OPERATORS)}")
+        if operator not in OPERATORS:
+            raise self.error(f"expected a comparison after {name!r}: {', '.join(OPERATORS)}")
         self._advance()
         return operator
 
@@ -279,8 +294,8 @@ class _Parser:
                 "expected a time in the years 1 to 9999, such as 2026-11-01, '2026-11-01 18:30', today, or 2h for two "
                 "hours ago"
             )
-        if self.kind != "quoted" and text.lower() not in map(str.lower, _WORDS.get(name, (text,))):
-            raise self.error(f"there is no {name} {text!r}; there are: {', '.join(_WORDS[name])}")
+        if self.kind != "quoted" and text.lower() not in map(str.lower, WORDS.get(name, (text,))):
+            raise self.error(f"there is no {name} {text!r}; there are: {', '.join(WORDS[name])}")
 
     def _literal(self, name: str, operator: str) -> Literal:
         literal = Literal(self._value(), self.kind == "quoted")

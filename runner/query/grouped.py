@@ -38,11 +38,13 @@ class Group:
         by: Name -> what it is for all of them; None where they lack it.
         n: How many they are.
         metrics: Name -> what it comes to, of those that one of them has a number of.
+        records: The runs, in the order in which they came.
     """
 
     by: Mapping[str, Any]
     n: int
     metrics: Mapping[str, Spread]
+    records: tuple[RunRecord, ...] = ()
 
 
 def grouped(
@@ -62,9 +64,20 @@ def grouped(
         key = {name: value_of(record, name, more) for name in by}
         groups.setdefault(tuple(map(exact_form, key.values())), (key, []))[1].append(record)
     return [
-        Group(key, len(members), {name: found for name in names if (found := _spread(members, name, more)) is not None})
+        Group(
+            key,
+            len(members),
+            {name: found for name in names if (found := _spread(members, name, more)) is not None},
+            tuple(members),
+        )
         for key, members in groups.values()
     ]
+
+
+def without_repeats(where: str, names: Iterable[str]) -> str:
+    """Return a filter without what was run once more, or to find a cause: no samples, unless *names* are of that."""
+    rest = [f"{name} == none" for name in ("rerun_of", "why") if name not in names]
+    return " and ".join([*([f"({where})"] if where.strip() else []), *rest])
 
 
 def _spread(records: Sequence[RunRecord], name: str, more: More | None) -> Spread | None:

@@ -61,12 +61,18 @@ def column(file: IndexFile, number: int, layout: RunLayout, name: str) -> Column
         layout: Its folder.
         name: The metric.
     """
+    found = by_writer(file, number, layout, name)
+    return None if found is None else _in_order([*found.values()])
+
+
+def by_writer(file: IndexFile, number: int, layout: RunLayout, name: str) -> dict[str, Column] | None:
+    """Return the points of a metric by the writers that have some, each in order. Args and returns as `column`."""
     try:
         with closing(_Kept(file, number, layout)) as kept:
-            parts = [_of_journal(kept, path, name, kept.read) for path in journals(layout)]
+            parts = {path.stem: _of_journal(kept, path, name, kept.read) for path in journals(layout)}
     except (OddError, OSError):
         return None
-    return _in_order([each for old, new in parts if (each := _joined([*old, *new])).times])
+    return {writer: each for writer, (old, new) in parts.items() if (each := _joined([*old, *new])).times}
 
 
 def blocks(file: IndexFile, number: int, layout: RunLayout, name: str) -> Blocks | None:

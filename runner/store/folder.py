@@ -23,7 +23,7 @@ from anew.runner.query.tree import EVERYTHING
 from anew.runner.records import FORMAT, ParentRun, RerunOf, RunRecord, SweepMembership
 from anew.runner.store import afterwards
 from anew.runner.store.cells import Blocks, Column
-from anew.runner.store.columns import blocks, column
+from anew.runner.store.columns import blocks, by_writer, column
 from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
 from anew.runner.store.further import Progress, read_further
@@ -333,6 +333,14 @@ class FolderStore(RunFolders):
         """Return the numbers of all runs, newest first; claimed ones that never started are among them."""
         return self._index.numbers()
 
+    def folders(self) -> frozenset[int]:
+        """Return the numbers of all that may be a run; listed anew only when the store's folder changes."""
+        return self._index.present()
+
+    def unread(self) -> list[int]:
+        """Return the numbers of runs that the index does not know yet, newest first; reading them has it know them."""
+        return self._index.lacking()
+
     def all_runs(self) -> Iterator[StoredRun]:
         """Yield all runs, newest first, their records light."""
         return map(self._named, self._index.runs(self.numbers(), self._read))
@@ -352,17 +360,29 @@ class FolderStore(RunFolders):
         tree = parse_filter(where, self.saved_filter).tree
         if (tree == EVERYTHING and sort is None) or len(self._index.present()) <= FEW:
             return super()._found(where, sort, limit)
-        related, more = Related(self), Beside(self)
-        asked = Asked(
+        asked = self._asked()
+        found = asked.runs(tree, sort, limit)
+        return super()._found(where, sort, limit) if found is None else found
+
+    def _asked(self) -> Asked:
+        """Return what puts one question to the index."""
+        related = Related(self)
+        return Asked(
             self._index,
             self.root,
             self._read,
             named=lambda number, record: related.placed(self._named(StoredRun(number, record)).record),
-            more=more,
+            more=Beside(self),
             here=lambda name, uid, number: self._called(related, name, uid, number),
         )
-        found = asked.runs(tree, sort, limit)
-        return super()._found(where, sort, limit) if found is None else found
+
+    def matching(self, where: str = "", *, sort: str | None = None) -> list[int]:
+        """Return the numbers of runs that match, without reading them where there are many; see `StoredRuns`."""
+        if len(self._index.present()) > FEW:
+            found = self._asked().numbers(parse_filter(where, self.saved_filter).tree, sort)
+            if found is not None:
+                return found
+        return super().matching(where, sort=sort)
 
     def _called(self, related: Related, name: str, uid: str, number: int | None) -> Any:
         """Return what another run, or a sweep, that a record names is called here."""
@@ -397,6 +417,11 @@ class FolderStore(RunFolders):
     def column(self, number: int, name: str) -> Column | None:
         """Return a metric's points out of the index."""
         return column(self._index.file, number, self.layout.run(number), name)
+
+    def by_writer(self, number: int, name: str) -> dict[str, Column]:
+        """Return a metric's points by who wrote them, out of the index."""
+        found = by_writer(self._index.file, number, self.layout.run(number), name)
+        return super().by_writer(number, name) if found is None else found
 
     def blocks(self, number: int, name: str) -> Blocks | None:
         """Return what is needed of a metric's points, out of the index."""

@@ -24,7 +24,7 @@ from anew.runner.lazy.modules import later
 from anew.runner.records import CommandFacts, RunRecord, Status
 from anew.runner.store import stamps
 from anew.runner.store.further import Progress
-from anew.runner.store.index_file import IndexFile
+from anew.runner.store.index_file import ODD, IndexFile
 from anew.runner.store.index_look import Look, Row
 from anew.runner.store.stamps import NEVER, Stamp
 from anew.runner.store.stored import StoredRun
@@ -158,6 +158,15 @@ class Index:
         number, uid, stamp, text, follow = values
         record = light.of_text(text, lambda: read(number, None)[0] or gone(number))
         return Row(number, uid, Stamp.of_text(stamp), text, follow, record)
+
+    def lacking(self) -> list[int]:
+        """Return the numbers of all that may be a run folder and is not in the file, newest first. Never raises."""
+        with closing(Look(self.file)) as look:
+            try:
+                known = {number for (number,) in look.database.execute("SELECT id FROM runs")}
+            except ODD:
+                look.doubted, known = True, set()
+        return sorted(self.present() - known, reverse=True)
 
     def find_uid(self, prefix: str) -> list[int]:
         """Return the numbers of indexed runs whose uid begins so; the answer may be out of date."""

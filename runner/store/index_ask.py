@@ -17,6 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anew.runner.dataclass import dataclass
 from anew.runner.lazy.modules import later
 from anew.runner.query.names import MISSING, More, Place, Version, of_points
 from anew.runner.query.sorting import sort_records
@@ -38,7 +39,27 @@ else:
 # of so many runs each is looked at
 FEW = 1_000
 _SAMPLE, _SAMPLED_S = 100, 1.0
+# so many runs that go on are put in their places among those that have ended
+_MOST_PLACED = 64
 _MARKER = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """
+    What the index says to a question at first.
+
+    Attributes:
+        question: As it was put to the index.
+        found: The runs that have ended and pass, in order; None for an order that SQL does not know.
+        partial: Runs that it does not know all of.
+        others: Runs that are not in there.
+    """
+
+    question: Question
+    found: list[int] | None
+    partial: list[int]
+    others: dict[int, RunRecord]
 
 
 class Asked:
@@ -87,18 +108,64 @@ class Asked:
                 self._index.forget()  # it is damaged, and not only too busy, or asked too much
             return None
 
-    def _answered(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> list[RunRecord] | None:
-        numbers = self._index.present()
-        others = dict(self._brought_up_to_date(look, numbers))
+    def numbers(self, tree: Tree, sort: str | None) -> list[int] | None:
+        """
+        Return the numbers of the runs that pass, in order, without reading their records; None where SQL cannot tell.
+
+        Raises:
+            FilterError: A pattern takes too long.
+        """
+        try:
+            with closing(Look(self._index.file)) as look:
+                found = self._in_order(look, tree, sort)
+                return None if look.doubted else found
+        except ODD:
+            return None
+
+    def _in_order(self, look: Look, tree: Tree, sort: str | None) -> list[int] | None:
+        first = self._first(look, tree, sort, None)
+        if first.found is None or first.partial or not first.question.is_exact or len(first.others) > _MOST_PLACED:
+            return None
+        there = self._index.present()
+        found = [number for number in first.found if number not in first.others and number in there]
+        for number, record in first.others.items():
+            named = self._named(number, record)
+            if passes(tree, named, self._more):
+                found.insert(self._place(found, number, named, sort), number)
+        return found
+
+    def _place(self, numbers: Sequence[int], number: int, record: RunRecord, sort: str | None) -> int:
+        """Return where a run belongs among others that are in order, of which some are read."""
+        low, high = 0, len(numbers)
+        while low < high:
+            middle = (low + high) // 2
+            other = numbers[middle]
+            is_first = number > other
+            if sort is not None:
+                pair = [(number, record), (other, self._named(other, self._numbered(other)))]
+                pair.sort(key=lambda each: -each[0])
+                is_first = sort_records([each for _, each in pair], sort, self._more)[0] is record
+            low, high = (low, middle) if is_first else (middle + 1, high)
+        return low
+
+    def _first(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> _First:
+        """Have the index know all that has ended, and ask it."""
+        others = dict(self._brought_up_to_date(look, self._index.present()))
         self._derive(look, derived(tree, sort))
         question = Question(look.database, self._here)
         found = question.runs(tree, sort, limit)
+        mask = partial_mask(tree, sort)
+        partial = [run for (run,) in look.database.execute("SELECT run FROM known WHERE partial & ?", (mask,))]
+        return _First(question, found, partial, others)
+
+    def _answered(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> list[RunRecord] | None:
+        numbers = self._index.present()
+        first = self._first(look, tree, sort, limit)
+        question, found, partial, others = first.question, first.found, first.partial, first.others
         if found is None:
             # in an order that SQL does not know
             found = Question(look.database, self._here).runs(tree, None, None)
             assert found is not None, "without a sort there is always an answer"
-        mask = partial_mask(tree, sort)
-        partial = [run for (run,) in look.database.execute("SELECT run FROM known WHERE partial & ?", (mask,))]
         records = {number: self._named(number, record) for number, record in others.items()}
         records = {number: record for number, record in records.items() if passes(tree, record, self._more)}
         look.begin()

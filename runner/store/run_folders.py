@@ -20,6 +20,7 @@ from anew.runner.format.ids import is_number, is_uid
 from anew.runner.format.serial import DamagedError, event_from_entry
 from anew.runner.records import RunRecord
 from anew.runner.store import curate
+from anew.runner.store.cells import Column
 from anew.runner.store.contents import artifact_of, intact
 from anew.runner.store.files import cannot, names_in, next_data, open_regular
 from anew.runner.store.lines import read_entries, read_points, read_threads
@@ -137,6 +138,11 @@ class RunFolders(StoredRuns):
                 for thread, point in read_threads(path, name):
                     found.setdefault((path.stem, thread), []).append(point)
         return found
+
+    def by_writer(self, number: int, name: str) -> dict[str, Column]:
+        """Return a metric's points by who wrote them; see `StoredRuns.by_writer`."""
+        found = ((path.stem, [*_points(path, name)]) for path in journals(self.present(number)))
+        return {writer: Column(*zip(*points, strict=True)) for writer, points in found if points}
 
     def histograms(self, number: int, names: Container[str]) -> Iterator[ev.HistogramsLogged]:
         """Yield the events with histograms of these names, each writer's in order; what cannot be read has none."""

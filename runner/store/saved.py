@@ -24,12 +24,14 @@ class View:
     Attributes:
         filter, sort, by: As they are typed; empty for none.
         columns: Names of the filter language; empty for those that tell the runs apart.
+        page: What the page of `anew ui` keeps of it, as JSON text of its own; empty where it was saved elsewhere.
     """
 
     filter: str = ""
     sort: str = ""
     by: str = ""
     columns: tuple[str, ...] = ()
+    page: str = ""
 
 
 class Views:
@@ -60,10 +62,39 @@ class Views:
             make_folders(self._folder)
         except OSError as error:
             raise cannot("write", self._folder, error) from error
-        replace_whole(self._folder / f"{name}.json", serial.seal(serial.to_json(view)))
+        replace_whole(self._path(name), serial.seal(serial.to_json(view)))
+
+    def remove(self, name: str) -> None:
+        """Take the name from a question. Raises FilterError where there is none, StoreError where it cannot be."""
+        self._known(name)
+        try:
+            self._path(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot("remove", self._path(name), error) from error
+
+    def saved_at(self, name: str) -> float | None:
+        """Return when a question was given its name, in seconds since 1970; None where that cannot be told."""
+        try:
+            return self._path(name).lstat().st_mtime
+        except OSError:
+            return None
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
 
     def get(self, name: str) -> View:
         """Return the question of a name. Raises FilterError where there is none, or it is damaged."""
+        self._known(name)
+        try:
+            return serial.from_json(View, serial.unseal(read_regular(self._path(name), _MOST_BYTES)))
+        except (OSError, DamagedError) as error:
+            raise FilterError(
+                f"What was saved as @{name} cannot be read ({error}). To save it anew: anew list FILTER --save {name}",
+                name=name,
+            ) from error
+
+    def _known(self, name: str) -> None:
+        """Raise FilterError where nothing is saved under a name."""
         names = self.names()
         if name not in names:
             near = closest(name, names)
@@ -73,10 +104,3 @@ class Views:
                 f"No question is saved as @{name}; {there}.{hint} To save one: anew list FILTER --save {name}",
                 name=name,
             )
-        try:
-            return serial.from_json(View, serial.unseal(read_regular(self._folder / f"{name}.json", _MOST_BYTES)))
-        except (OSError, DamagedError) as error:
-            raise FilterError(
-                f"What was saved as @{name} cannot be read ({error}). To save it anew: anew list FILTER --save {name}",
-                name=name,
-            ) from error

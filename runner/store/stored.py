@@ -96,6 +96,11 @@ class StoredRuns(ABC):
         """Return what is needed of the points of `points`, where that is less than all; no rows where it has none."""
         return None
 
+    def by_writer(self, number: int, name: str) -> dict[str, Column]:
+        """Return a metric's points by who wrote them, each in order; a writer only ever adds to its own."""
+        found = self._column(number, name)
+        return {} if found is None else {"": found}
+
     def numbers(self) -> list[int]:
         """Return the numbers of all runs, newest first."""
         return [run.number for run in self.all_runs()]
@@ -223,6 +228,10 @@ class StoredRuns(ABC):
         found = [record for record in map(placed, self.likely(tree)) if passes(tree, record, more)]
         return (found if sort is None else sort_records(found, sort, more))[:limit]
 
+    def matching(self, where: str = "", *, sort: str | None = None) -> list[int]:
+        """Return the numbers of the runs that match, newest first unless *sort* says otherwise. Raises FilterError."""
+        return [record.id for record in self._found(where, sort, None) if record.id is not None]
+
     def views(self) -> Views:
         """Return the questions that have names. Raises StoreError where none are kept."""
         raise StoreError(f"{self.url} keeps no questions by name. For that name a folder: --store FOLDER")
@@ -283,19 +292,21 @@ class StoredRuns(ABC):
         found: list[SeriesBuckets] = []
         for name in dict.fromkeys([names] if isinstance(names, str) else names):
             try:
-                some = bucketed({number: self._blocks(number, name) for number in numbers}, name, buckets, by)
+                some = bucketed({number: self.blocks_of(number, name) for number in numbers}, name, buckets, by)
             except LookupError:  # somebody else has joined what was to be read with what came behind it
-                some = bucketed({number: self._whole(number, name) for number in numbers}, name, buckets, by)
+                some = bucketed({number: self.whole_of(number, name) for number in numbers}, name, buckets, by)
             if not some and numbers:
                 raise self._no_metric(numbers[0], name)
             found += some
         return found
 
-    def _blocks(self, number: int, name: str) -> Blocks:
+    def blocks_of(self, number: int, name: str) -> Blocks:
+        """Return a metric's points, or what is needed of them; of no rows where the run has none."""
         found = self.blocks(number, name)
-        return self._whole(number, name) if found is None else found
+        return self.whole_of(number, name) if found is None else found
 
-    def _whole(self, number: int, name: str) -> Blocks:
+    def whole_of(self, number: int, name: str) -> Blocks:
+        """Return a metric's points, all of them in memory; of no rows where the run has none."""
         column = self._column(number, name)
         return Blocks.of([] if column is None else [column])
 

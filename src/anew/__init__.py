@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from anew.runner.rerun.report import RerunResult
     from anew.runner.run.handle import Run, current_run
     from anew.runner.run.watching import watch
+    from anew.runner.server.notebook import ui
     from anew.runner.started.start import start
     from anew.runner.store.locate import open_store
     from anew.runner.sweep_records import SweepRecord
@@ -49,6 +50,7 @@ _HOMES = {
     "open_store": "store.locate",
     "rerun": "rerun.asked",
     "start": "started.start",
+    "ui": "server.notebook",
     "watch": "run.watching",
     "why": "why.asked",
 }
@@ -67,6 +69,7 @@ __all__ = [
     "open_store",
     "rerun",
     "start",
+    "ui",
     "watch",
     "why",
 ]

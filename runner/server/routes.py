@@ -1,0 +1,143 @@
+"""
+What is asked at which address: a table by which requests are checked and answered, and the OpenAPI is made.
+
+A handler takes the site and a struct of what was asked (from the path, the query and the body), and returns a struct, a
+dict, or a response of its own. It is called in a thread; it may raise whatever `failures` knows.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+import anyio
+import anyio.to_thread
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from anew.runner.server import failures
+from anew.runner.server.failures import Refused
+from anew.runner.server.site import Site
+from anew.runner.server.wire import encoded
+
+MOST_BODY = 1 << 20
+BODY_S = 10.0
+_LEAST_ZIPPED = 1 << 13
+_THREADS = 8
+Handler = Callable[[Site, Any], Any]
+
+
+class Asked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a request may say; its subclasses say more."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """
+    One thing that can be asked.
+
+    Attributes:
+        method: "GET" or "POST".
+        path: With names in braces.
+        handler: What answers.
+        writes: Whether it changes the store: then it is refused where nothing is written.
+        starts: Whether it runs what is recorded: then it is refused unless that was allowed.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    writes: bool = False
+    starts: bool = False
+
+    @property
+    def asked(self) -> type[Asked]:
+        """The struct of what is asked."""
+        found: type[Asked] = get_type_hints(self.handler)["asked"]
+        return found
+
+    @property
+    def answer(self) -> Any:
+        """The type of what is answered."""
+        return get_type_hints(self.handler)["return"]
+
+
+def route(way: Way, site: Site) -> Route:
+    """Return the route of one way."""
+    kind = way.asked
+    limiter: list[anyio.CapacityLimiter] = []
+
+    async def endpoint(request: Request) -> Response:
+        # made in the loop that it belongs to
+        limiter[:] = limiter or [anyio.CapacityLimiter(_THREADS)]
+        try:
+            values = in_address(request, kind)
+            _refuse_closed(way, site)
+            if way.method == "POST":
+                values.update(await _body(request, kind))
+            asked = msgspec.convert(values, kind, strict=False)
+            found = await anyio.to_thread.run_sync(way.handler, site, asked, limiter=limiter[0])
+            return found if isinstance(found, Response) else await written(found, request)
+        except Exception as error:
+            return failures.answered(error)
+
+    return Route(way.path, endpoint, methods=[way.method])
+
+
+def _refuse_closed(way: Way, site: Site) -> None:
+    if way.writes and site.read_only:
+        raise Refused(403, "Nothing is written here: it was started with --read-only.")
+    if way.starts and (site.read_only or not site.allow_rerun):
+        raise Refused(403, "Runs are not started from here.", "To allow it, start the page anew: anew ui --allow-rerun")
+
+
+def in_address(request: Request, kind: type[Asked]) -> dict[str, Any]:
+    """Return what path and query say. Raises Refused for what is said twice."""
+    values: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in values or name in request.path_params:
+            raise Refused(400, f"{name!r} is given twice.", "A list is given once, its items separated by commas.")
+        values[name] = value
+    own = {field.encode_name for field in msgspec.structs.fields(kind)}
+    if odd := sorted(values.keys() - own):
+        known = ", ".join(sorted(own - request.path_params.keys())) or "nothing"
+        raise Refused(400, f"There is no parameter {odd[0]!r} here; what can be given: {known}.")
+    return {**values, **request.path_params}
+
+
+async def _body(request: Request, kind: type[Asked]) -> dict[str, Any]:
+    """Return what the body says: one object. Raises Refused for one that is none, too large, or too slow."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise Refused(415, "What is written is sent as application/json.")
+    data = bytearray()
+    try:
+        with anyio.fail_after(BODY_S):
+            async for block in request.stream():
+                data += block
+                if len(data) > MOST_BODY:
+                    raise Refused(413, f"More than {MOST_BODY:,} bytes are not read.")
+    except TimeoutError:
+        raise Refused(408, f"It was not all there after {BODY_S:g} s.") from None
+    except ClientDisconnect:
+        raise Refused(400, "It was not all sent.") from None
+    values = msgspec.json.decode(bytes(data) or b"{}")
+    if not isinstance(values, dict):
+        raise Refused(400, "An object is sent, such as {}.")
+    if same := sorted(values.keys() & request.path_params.keys()):
+        raise Refused(400, f"{same[0]!r} stands in the address.")
+    return values
+
+
+async def written(found: Any, request: Request) -> Response:
+    """Return an answer as a response, packed where it is large."""
+    data = encoded(found)
+    headers = {}
+    if len(data) >= _LEAST_ZIPPED and "gzip" in request.headers.get("accept-encoding", ""):
+        data = await anyio.to_thread.run_sync(lambda: gzip.compress(data, 1))
+        headers = {"content-encoding": "gzip", "vary": "accept-encoding"}
+    return Response(data, headers=headers, media_type="application/json")

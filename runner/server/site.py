@@ -1,0 +1,50 @@
+"""What every answer is made of: the store, what may be done with it, and what is known of it already."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from anew.runner.contracts import CuratedStore
+from anew.runner.query.filters import Saved
+from anew.runner.server.jobs import Jobs
+from anew.runner.server.rows import Rows
+from anew.runner.store.locate import as_run_folders
+
+if TYPE_CHECKING:
+    from anew.runner.store.run_folders import RunFolders
+
+
+@dataclass(frozen=True)
+class Site:
+    """
+    One store, as the page shows it. Safe between threads.
+
+    Attributes:
+        store: The store.
+        rows: Its runs as rows, and what has changed of them.
+        jobs: The processes that were started from the page.
+        read_only: Whether nothing is written.
+        allow_rerun: Whether runs are started.
+        stopping: Set once the server ends, so that what has no end of its own does, too.
+    """
+
+    store: CuratedStore
+    rows: Rows
+    jobs: Jobs
+    read_only: bool = False
+    allow_rerun: bool = False
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @cached_property
+    def folders(self) -> RunFolders:
+        """The store, for what needs whole runs. Raises StoreError for one that does not give those."""
+        return as_run_folders(self.store)
+
+    @property
+    def saved(self) -> Saved | None:
+        """What gives the filter that a name stands for; None for a store that keeps none."""
+        found: Saved | None = getattr(self.store, "saved_filter", None)
+        return found

@@ -1,0 +1,79 @@
+"""What runs made and read is handed over so that nothing in it runs as a part of the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.helpers.serving import Page
+
+
+def content(page: Page, run: int, name: str, **params: Any) -> Any:
+    """Return the answer for an artifact, by its digest."""
+    found = {each["path"]: each for each in page.get(f"runs/{run}/artifacts")["artifacts"]}[name]
+    return page.client.get(f"/api/runs/{run}/content/{found['sha256']}", params={"name": name, **params})
+
+
+def test_a_page_among_artifacts_is_sandboxed(page: Page) -> None:
+    answer = content(page, 1, "page.html")
+
+    assert answer.content == b"<script>alert(1)</script>"
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert "allow-scripts" not in answer.headers["content-security-policy"]
+    assert "allow-same-origin" not in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+
+
+def test_a_picture_is_shown_and_what_nobody_knows_is_a_download(page: Page) -> None:
+    picture, model = content(page, 1, "picture.png"), content(page, 1, "model.bin")
+
+    assert picture.headers["content-type"] == "image/png"
+    assert "content-disposition" not in picture.headers
+    assert model.headers["content-type"] == "application/octet-stream"
+    assert model.headers["content-disposition"] == "attachment; filename*=UTF-8''model.bin"
+
+
+def test_what_is_to_be_downloaded_is(page: Page) -> None:
+    assert content(page, 1, "page.html", download="true").headers["content-type"] == "application/octet-stream"
+
+
+def test_hostile_names_are_names_and_no_paths(page: Page) -> None:
+    markup, up = (
+        content(page, 5, "<img src=x onerror=alert(1)>.html", download="true"),
+        content(page, 5, "../../up.txt"),
+    )
+
+    assert "<" not in markup.headers["content-disposition"]
+    assert up.text == "text"
+    assert up.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "name", ["x.html", "x.svg", "x.xhtml", "x.xml", "x.js", "x.pdf", "x", "x.png\r\nSet-Cookie: a=b"]
+)
+def test_a_name_that_is_given_changes_no_safety(page: Page, name: str) -> None:
+    found = page.get("runs/1/artifacts")["artifacts"][0]
+
+    answer = page.client.get(f"/api/runs/1/content/{found['sha256']}", params={"name": name})
+
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["content-type"].partition(";")[0] in (
+        "text/html", "image/svg+xml", "text/plain", "application/pdf", "application/octet-stream",
+    )  # fmt: skip
+    assert "set-cookie" not in answer.headers
+
+
+def test_artifacts_say_how_they_can_be_shown(page: Page) -> None:
+    found = {each["path"]: each["preview"] for each in page.get("runs/1/artifacts")["artifacts"]}
+
+    assert found == {"page.html": "html", "picture.png": "image", "model.bin": None}
+
+
+def test_content_of_another_run_is_not_had_by_this_one(page: Page) -> None:
+    [other] = [each for each in page.get("runs/5/artifacts")["artifacts"] if each["path"].startswith("<")]
+
+    assert page.client.get(f"/api/runs/1/content/{other['sha256']}").status_code == 404
