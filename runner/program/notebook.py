@@ -91,7 +91,7 @@ def read_notebook(target: str) -> Notebook:
     for number, cell in enumerate(content["cells"], start=1):
         if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str) or not _is_text(cell.get("source")):
             raise ConfigError(f"{target!r} is no whole notebook: cell {number} has no type, or no text as its source.")
-    return Notebook(file, _found(content, target), None, content)
+    return Notebook(file, _found(content, target), content=content)
 
 
 def _is_text(source: Any) -> bool:
