@@ -172,6 +172,8 @@ class _Execution:
             record_timing=False,
             resources={"metadata": {"path": str(notebook.file.parent)}},
             prepare=_PREPARE.format(seed=run.seed) if _is_python(content) else "",
+            # what it warns of is of servers that others reach, and would stand among what the notebook prints
+            extra_arguments=["--log-level=ERROR"] if _is_python(content) else [],
         )
         self._error: BaseException | None = None
         self._is_over = threading.Event()

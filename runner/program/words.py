@@ -49,7 +49,7 @@ def asked(words: Sequence[str]) -> Asked:
     Read `[--name NAME] (FILE | -m MODULE) [KEY=VALUE ...] [-- WORD ...]`, or `[KEY=VALUE ...] -- COMMAND [WORD ...]`.
 
     Options before either are `--name NAME` and `--config FILE`, and `--metric NAME=PATTERN`, `--artifacts PATTERN` (any
-    number of them) and `--metrics auto`, which become overrides.
+    number of them), `--metrics auto` and `--autolog[=LIBRARY,...]`, which become overrides.
 
     Raises:
         ConfigError: It names no program and no command, or there is an option that is none.
@@ -142,7 +142,9 @@ def _without_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
     while left and (left[0].startswith("-") or "=" in left[0]) and left[0] != "--":
         word = left.pop(0)
         option, mark, value = word.partition("=")
-        if option in _SETTING:
+        if option == "--autolog":
+            found.setdefault("anew.autolog", []).extend(value.split(",") if mark else ["all"])
+        elif option in _SETTING:
             takes, setting = _SETTING[option]
             if not mark and not left:
                 raise ConfigError(f"{option} takes {takes}")
