@@ -273,7 +273,8 @@ if args.lr > 1:
 """
 
 
-def test_in_a_program_that_is_run_it_ends_with_that_and_is_run_again_alone(trial: Project) -> None:
+def test_in_a_program_that_is_run_it_ends_with_that_and_is_run_again_alone(project: Path) -> None:
+    trial = Project(project)
     (trial.folder / "tune.py").write_text(INNER)
     anew(trial, "run", "tune.py", "-m", "lr=0.2,3", code=1)
     runs = [trial.record(number) for number in (1, 2, 3, 4)]
@@ -285,11 +286,12 @@ def test_in_a_program_that_is_run_it_ends_with_that_and_is_run_again_alone(trial
     )
     assert runs[1].parent == ParentRun(id=1, uid=runs[0].uid)
     assert "identical" in anew(trial, "rerun", "2").stdout
-    changed = anew(trial, "rerun", "2", "lr=0.4", code=3)
+    changed = anew(trial, "rerun", "2", "lr=0.4")
     assert "metric loss at step 0: 0.2 -> 0.4" in changed.stdout
 
 
-def test_one_in_a_main_that_fails_has_what_that_raised(trial: Project) -> None:
+def test_one_in_a_main_that_fails_has_what_that_raised(project: Path) -> None:
+    trial = Project(project)
     (trial.folder / "own.py").write_text(
         "import anew\n"
         "@anew.Experiment('outer').main\n"
@@ -303,7 +305,8 @@ def test_one_in_a_main_that_fails_has_what_that_raised(trial: Project) -> None:
     assert [trial.record(each).error.type for each in (1, 2)] == ["KeyError"] * 2  # type: ignore[union-attr]
 
 
-def test_a_hang_up_ends_it(trial: Project) -> None:
+def test_a_hang_up_ends_it(project: Path) -> None:
+    trial = Project(project)
     (trial.folder / "hang.py").write_text(
         "import anew, os, signal, time\nrun = anew.start('hang')\nos.kill(os.getpid(), signal.SIGHUP)\ntime.sleep(60)\n"
     )
