@@ -218,12 +218,12 @@ class Settings:
     quiet: bool = False
     tags: tuple[str, ...] = ()
     note: str | None = None
-    autolog: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
     durability_ms: int = 500
     heartbeat_s: float = 10.0
     seed: int | None = None
     deterministic: bool = False
+    autolog: tuple[str, ...] = ()
     drain_s: float = 10.0
     on_loss: Literal["fail", "warn"] = "fail"
     record: bool = True
