@@ -105,16 +105,17 @@ class Patches:
         @functools.wraps(original)
         def wrapper(*given: Any, **named: Any) -> Any:
             depth = self.depth(kind)
-            if not self.is_here or depth > at_most:
+            if not self.is_here:
                 return original(*given, **named)
-            if before is not None:
+            is_outer = depth <= at_most
+            if before is not None and is_outer:
                 given, named = self.tried(lambda: before(given, named)) or (given, named)
             setattr(self._depths, kind, depth + 1)
             try:
                 result = original(*given, **named)
             finally:
                 setattr(self._depths, kind, depth)
-            if after is not None:
+            if after is not None and is_outer:
                 self.tried(lambda: after(original, given, named, result))
             return result
 
