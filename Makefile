@@ -7,7 +7,7 @@ TRIALS ?= 5000
 CUTS ?= 2000
 FAULTS ?= 400
 BIN := .venv/bin
-SOURCES := src runner observers configs tests benchmarks examples scripts
+SOURCES := src runner observers integrations configs tests benchmarks examples scripts
 
 # tests of a module in the process itself, and little else: no server, hardly a process
 QUICK := tests/format tests/query tests/store tests/test_rooms.py tests/test_settings.py tests/test_wording.py \

@@ -26,6 +26,8 @@ _names_of: dict[type[Any], list[str]] = {}
 KEPT = "files"
 WRITTEN = "_written_"
 COMMON = ("required", "host", WRITTEN)
+# what `anew.autolog` takes: libraries, all of them, and that what was fitted becomes an artifact
+AUTOLOG = ("all", "sklearn", "xgboost", "lightgbm", "keras", "torch", "models")
 _TIME = regexp(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _NAME = regexp(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
@@ -201,6 +203,7 @@ class Settings:
         store: A folder or URL; None for the default.
         quiet: Whether the run's own two lines on stderr are left out.
         tags, note: Given to the run at its start.
+        autolog: Libraries whose fits and trainings are noticed, as `AUTOLOG`; none: nothing is.
         artifacts: Patterns of files, relative to where it is started, that become artifacts where it writes them.
         durability_ms: A power cut costs at most so many milliseconds of points; 0 syncs in every call.
         heartbeat_s: Seconds between signs of life, for readers on other hosts.
@@ -223,6 +226,7 @@ class Settings:
     heartbeat_s: float = 10.0
     seed: int | None = None
     deterministic: bool = False
+    autolog: tuple[str, ...] = ()
     drain_s: float = 10.0
     on_loss: Literal["fail", "warn"] = "fail"
     record: bool = True
@@ -242,6 +246,7 @@ class Settings:
             self,
             keep=True,
             observers=(),
+            autolog=(),
             output=replace(self.output, mode="off", metrics=()),
             system=replace(self.system, enabled=False),
             source=replace(self.source, enabled=False),
@@ -271,9 +276,21 @@ class Settings:
         built = replace(_build(cls, rest, "anew"), keep=keep, observers=observers)
         built.sweep.check()
         _check_metrics(built.output)
+        check_autolog(built.autolog, "anew.autolog")
         if flaw := flaw_of_tags(built.tags):
             raise ConfigError(f"anew.tags is {list(built.tags)!r}: {flaw}", key="anew.tags")
         return built
+
+
+def check_autolog(wanted: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return what is to be noticed of libraries. Raises ConfigError for what is none of `AUTOLOG`."""
+    for each in wanted:
+        if each not in AUTOLOG:
+            raise ConfigError(
+                f"{where} has {each!r}.{nearest(str(each), AUTOLOG)} It takes: {', '.join(AUTOLOG)}.",
+                key="anew.autolog",
+            )
+    return tuple(wanted)
 
 
 def _check_metrics(output: OutputSettings) -> None:

@@ -19,6 +19,7 @@ HOMES = {
     "runner/hydra_plugin": "hydra_plugins/anew",
     "runner": "anew/runner",
     "observers": "anew/observers",
+    "integrations": "anew/integrations",
     "configs": "anew/configs",
     "page": "anew/runner/server/page",
 }

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE_FOLDERS = ("src", "runner", "observers", "configs")
+PACKAGE_FOLDERS = ("src", "runner", "observers", "integrations", "configs")
 OLDEST_PYTHON = (3, 10)
 STATE = ".anew-environment.json"
 

@@ -18,6 +18,7 @@ HOMES = {
     "runner/hydra_plugin": "hydra_plugins.anew",
     "runner": "anew.runner",
     "observers": "anew.observers",
+    "integrations": "anew.integrations",
     "configs": "anew.configs",
     "src/anew": "anew",
 }
@@ -29,7 +30,7 @@ LINE = (
         "foreign",
     ),
     ("server",),
-    ("program", "why"),
+    ("integrations", "program", "why"),
     ("experiment",),
     ("started",),
     ("session",),
@@ -40,6 +41,7 @@ LINE = (
     ),
     (
         "across",
+        "autolog",
         "capture",
         "dispatch",
         "observers",
@@ -244,7 +246,7 @@ def test_rooms_take_nothing_but_the_version_from_the_face() -> None:
                 )
             if isinstance(node, ast.ImportFrom) and node.module == "anew":
                 names = {alias.name for alias in node.names}
-                assert names <= {"__version__", "runner", "observers", "configs"}, (
+                assert names <= {"__version__", "runner", "observers", "integrations", "configs"}, (
                     f"{module}, line {node.lineno}: {names}"
                 )
 

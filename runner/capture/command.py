@@ -48,6 +48,9 @@ def capture_command(
         argv = tuple(words[1:])  # what follows the module of ours that runs it
     elif _is_it(flag, words, kind, target):
         argv = (program if kind == "module" else words[0], *words[1:])
+    elif words[:1] == ["anew.runner.program"]:
+        # in a program that has no main: what it was given, and not what it was run by
+        options, argv = [], (target or program, *sys.argv[1:])
     elif outer := _outer(function, flag, words, root):
         kind, target, argv = outer
     else:

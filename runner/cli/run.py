@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,12 +13,18 @@ from anew.runner.capture.seeds import draw_seed
 from anew.runner.cli.context import Workbench, command, print_json
 from anew.runner.cli.render import remark, say, table
 from anew.runner.errors import ConfigError
+from anew.runner.lazy.modules import later
 from anew.runner.program.notebook import Notebook
-from anew.runner.program.parameters import MISSING, Assigned, Parameter
+from anew.runner.program.parameters import MISSING, Assigned, InFile, Parameter
 from anew.runner.program.program import Program
 from anew.runner.program.reading import read_target
 from anew.runner.program.template import template_of
 from anew.runner.program.words import Asked, asked
+
+if TYPE_CHECKING:
+    from anew.runner.program.configured import file as configured
+else:
+    configured = later("anew.runner.program.configured.file")
 
 _PROGRAMS = "anew.runner.program"
 
@@ -76,23 +83,25 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     Whatever runs may write metrics into $ANEW_METRICS, as lines loss=0.2 step=3; files that it leaves in $ANEW_RUN_DIR
     become artifacts.
 
-    Before either, --artifacts 'out/*.png' has what it writes there become artifacts, too, and
+    Before either, --config params.yaml (YAML, JSON, TOML, INI) has the keys of a file be parameters: the program finds
+    a copy with a run's values at that path. --artifacts 'out/*.png' has what it writes there become artifacts, too, and
     --metric 'acc=accuracy: (\S+)' has what is printed become a metric, both any number of times; --metrics auto takes
-    lines such as "step: 3 loss: 0.2", and lines that are an object of JSON with numbers alone.
+    lines such as "step: 3 loss: 0.2", and lines that are an object of JSON with numbers alone. --autolog has fits and
+    trainings of scikit-learn, XGBoost, LightGBM, Keras and torch be noticed; --autolog=sklearn,models names some.
 
     Before the program: --name NAME files its runs under another name than the program's. After it: -q, --store URL,
     --unrecorded and settings of anew, as with any main.
     """
     wanted = asked(words)
     if wanted.command is not None and (only_params or as_json or _asks_for_help(wanted)):
-        _print_names(template_of(wanted.overrides, wanted.command, is_partial=True).names, as_json)
+        _print_names(wanted, as_json)
         return 0
     if only_params or as_json:
-        _print(read_target(wanted.target, is_module=wanted.is_module), as_json)
+        _print(read_target(wanted.target, is_module=wanted.is_module, config=wanted.config), as_json)
         return 0
     store = [f"--store={workbench.url}"] if workbench.url else []
     if wanted.command is None:
-        program = read_target(wanted.target, is_module=wanted.is_module)
+        program = read_target(wanted.target, is_module=wanted.is_module, config=wanted.config)
         if program.found.main == "anew":
             _become_main(wanted, store)
         if program.found.main is None and _asks_for_help(wanted):
@@ -128,6 +137,8 @@ def _print_help(program: Program, wanted: Asked) -> None:
 
 def _before(wanted: Asked) -> list[str]:
     name = [] if wanted.name is None else [f"--name={wanted.name}"]
+    # two words, since a file that is a word is source
+    name += [] if wanted.config is None else ["--config", wanted.config]
     return [*name, *(["-m"] if wanted.is_module else []), *([wanted.target] if wanted.command is None else [])]
 
 
@@ -146,14 +157,33 @@ def _become(words: list[str]) -> None:
     os.execv(sys.executable, [sys.executable, *words])
 
 
-def _print_names(names: tuple[str, ...], as_json: bool) -> None:
+def _print_names(wanted: Asked, as_json: bool) -> None:
     """List the parameters of a command."""
+    file = None if wanted.config is None else configured.read_config_file(wanted.config)
+    in_file = None if file is None else file.parameters
+    template = template_of(wanted.overrides, wanted.command or (), in_file, is_partial=True)
+    parameters = template.parameters
     if as_json:
-        print_json([{"name": each, "type": "any", "default": None, "choices": None, "where": None} for each in names])
-    elif names:
-        table(["name"], [[each] for each in names])
+        print_json([{**each.as_json(""), "where": _where(each)} for each in parameters])
+    elif file is not None:
+        table(
+            ["name", "type", "default", "where"],
+            [[each.name, each.type, _default(each), _where(each) or ""] for each in parameters],
+        )
+        _remark_left(file)
+    elif parameters:
+        table(["name"], [[each.name] for each in parameters])
     else:
         say("The command has no parameters; one is written {name}.")
+
+
+def _where(parameter: Parameter) -> str | None:
+    return parameter.where("") if isinstance(parameter.way, InFile) else None
+
+
+def _remark_left(file: configured.ConfigFile) -> None:
+    for name, why in file.left:
+        remark(f"{name} stays as it is in {os.path.relpath(file.path)}: {why}.")
 
 
 def _print(program: Program, as_json: bool) -> None:
@@ -165,14 +195,14 @@ def _print(program: Program, as_json: bool) -> None:
     if not found.parameters:
         say(f"No parameters were found in {file}.")
     else:
-        rows = [
-            [each.name, each.type, _default(each), _choices(each), f"{file}:{each.line}"] for each in found.parameters
-        ]
+        rows = [[each.name, each.type, _default(each), _choices(each), each.where(file)] for each in found.parameters]
         table(["name", "type", "default", "choices", "where"], rows)
     if found.is_partial:
         remark(
             f"Some options have names that only the program can tell. To give them: anew run {file} -- --option value"
         )
+    if program.config_file is not None:
+        _remark_left(program.config_file)
     for each in found.unnamed:
         how = "stands in the file alone" if isinstance(each.way, Assigned) else "is given as a word after --"
         remark(f"{each.name} {how}: the name is one that Python, Hydra or anew keeps for itself.")

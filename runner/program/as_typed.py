@@ -8,7 +8,7 @@ from typing import Any
 
 from anew.runner.errors import ConfigError
 from anew.runner.program.found import Found
-from anew.runner.program.parameters import Assigned, Flag, Parameter, Positional
+from anew.runner.program.parameters import Flag, Parameter, Positional
 
 _UNREADABLE: Any = object()
 _SWEEPERS = "hydra.sweeper.params."
@@ -53,9 +53,7 @@ def values_in(words: Sequence[str], found: Found, typed: Sequence[str]) -> dict[
 
 def unsaid(found: Found, typed: Sequence[str]) -> frozenset[str]:
     """Return the names of parameters of whose values nothing can be said, where words are given as they are."""
-    return frozenset(
-        each.name for each in found.parameters if not isinstance(each.way, Assigned) and not is_typed(each, typed)
-    )
+    return frozenset(each.name for each in found.parameters if each.is_typed and not is_typed(each, typed))
 
 
 def refuse_twice(words: Sequence[str], parameters: Iterable[Parameter], typed: Sequence[str]) -> None:

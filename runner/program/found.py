@@ -50,7 +50,7 @@ class Found:
     @property
     def has_command_line(self) -> bool:
         """Whether it reads options or places."""
-        return any(not isinstance(each.way, Assigned) for each in (*self.parameters, *self.unnamed))
+        return any(each.is_typed for each in (*self.parameters, *self.unnamed))
 
 
 def find_parameters(source: str, file: str = "program.py") -> Found:

@@ -91,7 +91,7 @@ def read_notebook(target: str) -> Notebook:
     for number, cell in enumerate(content["cells"], start=1):
         if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str) or not _is_text(cell.get("source")):
             raise ConfigError(f"{target!r} is no whole notebook: cell {number} has no type, or no text as its source.")
-    return Notebook(file, _found(content, target), None, content)
+    return Notebook(file, _found(content, target), content=content)
 
 
 def _is_text(source: Any) -> bool:
@@ -172,6 +172,8 @@ class _Execution:
             record_timing=False,
             resources={"metadata": {"path": str(notebook.file.parent)}},
             prepare=_PREPARE.format(seed=run.seed) if _is_python(content) else "",
+            # what it warns of is of servers that others reach, and would stand among what the notebook prints
+            extra_arguments=["--log-level=ERROR"] if _is_python(content) else [],
         )
         self._error: BaseException | None = None
         self._is_over = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -104,10 +105,27 @@ class _Pipe:
             return
         os.write(self._rope, b".")
         self._thread.join()
+        self._say_if_replaced()
         if self._rest:
             self._log(self._rest)
         for descriptor in (self._descriptor, self._bell, self._rope):
             os.close(descriptor)
+
+    def _say_if_replaced(self) -> None:
+        """Say it where the pipe is none any more: what was written there then is on no record."""
+        try:
+            there: os.stat_result | None = os.lstat(self.path)
+        except OSError:
+            there = None
+        own = os.fstat(self._descriptor)
+        if there is not None and (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino):
+            return
+        what = (
+            "was removed"
+            if there is None
+            else f"was replaced by a {'folder' if stat.S_ISDIR(there.st_mode) else 'file'}"
+        )
+        self._run.warn(f"{METRICS_VARIABLE} {what}: what was written there since is not on record.")
 
     def _follow(self) -> None:
         is_over = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -69,7 +70,21 @@ class InWords:
     """What stands among the words of a command, or is in its environment alone."""
 
 
-Way = Flag | Positional | Assigned | InWords
+@dataclass(frozen=True, slots=True)
+class InFile:
+    """
+    A key of the program's configuration file, which it is given a copy of.
+
+    Attributes:
+        path: The keys that lead to it.
+        file: The file, absolute.
+    """
+
+    path: tuple[str, ...]
+    file: str
+
+
+Way = Flag | Positional | Assigned | InWords | InFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,15 @@ class Parameter:
     only: tuple[str, ...] = ()
     help: str | None = None
 
+    @property
+    def is_typed(self) -> bool:
+        """Whether the program is given it on its command line."""
+        return isinstance(self.way, (Flag, Positional))
+
+    def where(self, file: str) -> str:
+        """Return where it stands, as file and line; *file* is the program's name."""
+        return f"{os.path.relpath(self.way.file) if isinstance(self.way, InFile) else file}:{self.line}"
+
     def as_json(self, file: str) -> dict[str, Any]:
         """Return what `--params --json` gives of it; *file* is the program's name."""
         default = None if self.default is MISSING else self.default
@@ -111,7 +135,7 @@ class Parameter:
             "type": self.type,
             "default": default,
             "choices": list(self.choices) or None,
-            "where": f"{file}:{self.line}",
+            "where": self.where(file),
         }
 
 

@@ -7,25 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from anew.runner.errors import EXIT_SIGNAL
 from anew.runner.kernel.door import end_other_with
+from anew.runner.run.hang_ups import CODE, HangUps
 
 if TYPE_CHECKING:
     import psutil
 
 _PATIENCE_S = 10.0
-
-
-class _HungUp(SystemExit):
-    """Raised in the main thread by SIGHUP."""
-
-    def __init__(self) -> None:
-        super().__init__(EXIT_SIGNAL + signal.SIGHUP)
 
 
 def run_process(words: Sequence[str], variables: Mapping[str, str]) -> int:
@@ -44,19 +37,21 @@ def run_process(words: Sequence[str], variables: Mapping[str, str]) -> int:
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()
     lifeline, held = os.pipe()
+    hang_ups = HangUps()
     try:
-        with _hang_ups():
-            start = _Start(words, variables, lifeline)
-            try:
-                process = start.finished()
-                with suppress(OSError):
-                    end_other_with(lifeline, process.pid)
-                code = process.wait()
-            except BaseException as error:
-                if (begun := start.settled()) is not None:
-                    _end(begun, error)
-                raise
+        hang_ups.start()
+        start = _Start(words, variables, lifeline)
+        try:
+            process = start.finished()
+            with suppress(OSError):
+                end_other_with(lifeline, process.pid)
+            code = process.wait()
+        except BaseException as error:
+            if (begun := start.settled()) is not None:
+                _end(begun, error)
+            raise
     finally:
+        hang_ups.stop()
         os.close(lifeline)
         os.close(held)
     return code if code >= 0 else EXIT_SIGNAL - code
@@ -117,7 +112,8 @@ def _end(process: subprocess.Popen[bytes], why: BaseException) -> None:
             if not _is_in_foreground():
                 _send(process, signal.SIGINT)
         else:
-            _send(process, signal.SIGHUP if isinstance(why, _HungUp) else signal.SIGTERM)
+            is_hung_up = isinstance(why, SystemExit) and why.code == CODE
+            _send(process, signal.SIGHUP if is_hung_up else signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_PATIENCE_S)
     finally:
@@ -157,21 +153,3 @@ def _is_in_foreground() -> bool:
         return False
     finally:
         os.close(terminal)
-
-
-@contextmanager
-def _hang_ups() -> Iterator[None]:
-    """Have SIGHUP raise, where it would end this process and nobody handles it."""
-    is_ours = threading.current_thread() is threading.main_thread()
-    is_ours = is_ours and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
-    if is_ours:
-        signal.signal(signal.SIGHUP, _hang_up)
-    try:
-        yield
-    finally:
-        if is_ours:
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
-def _hang_up(number: int, frame: FrameType | None) -> None:
-    raise _HungUp

@@ -14,11 +14,12 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import decode_source, find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.config.compose.state import hydra_kept
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
+from anew.runner.lazy.modules import later
 from anew.runner.program.found import Found, find_parameters
 from anew.runner.program.imported import as_changed
 from anew.runner.program.modules import module_file
@@ -28,6 +29,12 @@ from anew.runner.program.rewritten import code_of
 from anew.runner.program.schema import WORDS, values_of
 from anew.runner.program.understood import PARSED, understood
 from anew.runner.run.handle import current_run
+
+if TYPE_CHECKING:
+    from anew.runner.program.configured import copied
+    from anew.runner.program.configured.file import ConfigFile
+else:
+    copied = later("anew.runner.program.configured.copied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +46,13 @@ class Program:
         file: Where it is, absolute.
         found: Its parameters.
         module: Its name, where it is run as a module of a package.
+        config_file: The file that it is configured by, whose keys are among the parameters.
     """
 
     file: Path
     found: Found
     module: str | None = None
+    config_file: ConfigFile | None = None
 
     @property
     def name(self) -> str:
@@ -58,7 +67,7 @@ class Program:
             BaseException: Whatever it raises; SystemExit among others, as it leaves.
         """
         values = values_of(config, self.found.parameters)
-        options = [each for each in self.found.parameters if not isinstance(each.way, Assigned)]
+        options = [each for each in self.found.parameters if each.is_typed]
         words = [*command_line(options, values), *getattr(config, WORDS, ())]
         module = ModuleType("__main__")
         spec = None if self.module is None else find_spec(self.module)
@@ -73,7 +82,9 @@ class Program:
         # what composed the configuration is Hydra too, and the program has that to itself
         changed = self._changed(values)
         kept = understood(_keep, self.found.imports)
-        with offered(current_run()), hydra_kept(), kept, as_changed(self.file, package, changed):
+        file = self.config_file
+        copy = None if file is None else copied.Copied.of(file, values, current_run())
+        with offered(current_run()), hydra_kept(), kept, as_changed(self.file, package, changed, copy):
             exec(code_of(self.file, changed), vars(module))
 
     def _changed(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,22 +9,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anew.runner.config.private.running import made_parser
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.experiment import Experiment, Main
 from anew.runner.format.typed_values import overrides_of
+from anew.runner.lazy.modules import later
 from anew.runner.program.as_typed import refuse_twice, unsaid, values_in
 from anew.runner.program.command import Command, command_of
 from anew.runner.program.modules import lead_to
 from anew.runner.program.notebook import Notebook, kernel_of
-from anew.runner.program.parameters import Assigned, Flag, command_line
+from anew.runner.program.parameters import Flag, command_line
 from anew.runner.program.program import Program
 from anew.runner.program.reading import read_target
 from anew.runner.program.schema import WORDS, schema_of
 from anew.runner.program.words import Asked, asked
 from anew.runner.relaunch.plan import Rerun, assignment
+
+if TYPE_CHECKING:
+    from anew.runner.program.configured import file as configured
+else:
+    configured = later("anew.runner.program.configured.file")
 
 
 def main_of(program: Program, name: str | None, words: Sequence[str], typed: Sequence[str] = ()) -> Main:
@@ -92,6 +98,8 @@ def _as_on_record(wanted: Asked) -> Asked:
     errand = assignment.errand
     if errand is None:
         return wanted
+    if wanted.config is not None and os.path.isabs(wanted.config):
+        wanted = replace(wanted, config=str(errand.places.here(Path(wanted.config))))
     if wanted.command is not None:
         words = [str(errand.places.here(Path(word))) if os.path.isabs(word) else word for word in wanted.command]
         return replace(wanted, command=tuple(words), name=errand.experiment)
@@ -102,12 +110,13 @@ def _as_on_record(wanted: Asked) -> Asked:
 def _main(wanted: Asked) -> Main:
     """Return what is asked for, and have `sys.argv` and the import path be its own. Raises AnewError."""
     if wanted.command is not None:
-        command = command_of(wanted.overrides, wanted.command)
+        file = None if wanted.config is None else configured.read_config_file(wanted.config)
+        command = command_of(wanted.overrides, wanted.command, file)
         _refuse_blind_search(command.template.overrides)
         sys.argv = [command.file, *command.template.overrides]
         return main_of_command(command, wanted.name)
     lead_to(os.getcwd() if wanted.is_module else str(Path(wanted.target).absolute().parent))
-    program = read_target(wanted.target, is_module=wanted.is_module)
+    program = read_target(wanted.target, is_module=wanted.is_module, config=wanted.config)
     if isinstance(program, Notebook):
         _refuse_unfit_for_notebook(wanted, program)
     if program.found.main == "hydra":
@@ -178,7 +187,7 @@ def _refuse_unnamed(wanted: Asked, program: Program) -> None:
         if mark and key in unnamed:
             each = unnamed[key]
             how = "in the file itself"
-            if not isinstance(each.way, Assigned):
+            if each.is_typed:
                 how = f"anew run {_typed_target(program)} -- {shlex.join(command_line([each], {key: value}))}"
             raise ConfigError(f"{key} is a name that Python, Hydra or anew keeps for itself. To give it: {how}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from anew.runner.dataclass import dataclass
@@ -19,6 +19,8 @@ _NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _KEY = regexp(rf"\{{\{{({_NAME})\}}\}}|(?<!\$)\{{({_NAME})\}}", re.ASCII)
 _GIVEN = regexp(rf"[+~]*({_NAME})=", re.ASCII)
 _SETTINGS = ("anew", "hydra")
+# what stands in a command's words for the copy of its configuration file
+CONFIG = "config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,20 @@ class Template:
         words: Its words; `{name}` in them stands for a parameter.
         overrides: What gives the parameters values, and flags as of any main.
         names: The parameters: those in the words, then those that are given and stand in none of them.
+        in_file: Those of a configuration file; those of them that stand in words are among the names, too.
     """
 
     words: tuple[str, ...]
     overrides: tuple[str, ...]
     names: tuple[str, ...]
+    in_file: tuple[Parameter, ...] = ()
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The same, as what a configuration is made of; each has to be given."""
-        return tuple(Parameter(name, "any", 1, InWords(), is_required=True) for name in self.names)
+        """The same, as what a configuration is made of; each that is in no file has to be given."""
+        known = {each.name for each in self.in_file}
+        own = [Parameter(name, "any", 1, InWords(), is_required=True) for name in self.names if name not in known]
+        return (*own, *self.in_file)
 
     def filled(self, values: Mapping[str, Any]) -> list[str]:
         """Return the words with the parameters' values in place of their names."""
@@ -50,9 +56,13 @@ class Template:
         return [_KEY.sub(put, word) for word in self.words]
 
 
-def template_of(before: Sequence[str], words: Sequence[str], *, is_partial: bool = False) -> Template:
+def template_of(
+    before: Sequence[str], words: Sequence[str], in_file: Sequence[Parameter] | None = None, *, is_partial: bool = False
+) -> Template:
     """
     Return what `BEFORE -- WORDS` means: the last words may be values of parameters, too; *is_partial*: some may lack.
+
+    Of a command with a configuration file *in_file* has the parameters in that, and `{config}` stands for its copy.
 
     Raises:
         ConfigError: There is no command, or a parameter has no value, or a name that none can have.
@@ -60,19 +70,29 @@ def template_of(before: Sequence[str], words: Sequence[str], *, is_partial: bool
     rest = list(words)
     given = [_name_of(word) for word in before]
     before_names = [name for name in given if name and name.partition(".")[0] not in _SETTINGS]
-    names = dict.fromkeys([*_keys_in(rest), *before_names])
+    known = {each.name for each in in_file or ()}
+    keys = [each for each in _keys_in(rest) if in_file is None or each != CONFIG]
+    names = dict.fromkeys([*keys, *(name for name in before_names if name not in known)])
+    _refuse_mistyped([name for name in names if name not in keys], known)
     after: list[str] = []
-    while len(rest) > 1 and not _keys_in(rest[-1:]) and _is_given(rest[-1], names):
+    while len(rest) > 1 and not _keys_in(rest[-1:]) and _is_given(rest[-1], {*names, *known}):
         after.insert(0, rest.pop())
     if not rest:
         raise ConfigError("anew run -- needs a command: anew run -- Rscript fit.R --rate {rate} rate=0.1")
     if not is_partial:
-        _check(names, {*before_names, *map(_name_of, after)}, rest)
+        _check(names, {*before_names, *known, *map(_name_of, after)}, rest)
     # Hydra takes flags before overrides, or between, but not both
     is_flag = [each.startswith("-") or "=" not in each for each in before]
     flags = [each for each, is_one in zip(before, is_flag, strict=True) if is_one]
     values = [each for each, is_one in zip(before, is_flag, strict=True) if not is_one]
-    return Template(tuple(rest), (*flags, *values, *after), tuple(names))
+    return Template(tuple(rest), (*flags, *values, *after), tuple(names), tuple(in_file or ()))
+
+
+def _refuse_mistyped(names: Sequence[str], known: Collection[str]) -> None:
+    """Raise ConfigError for what is given, stands in none of the words, and is nearly a key of the file."""
+    for name in names:
+        if hint := nearest(name, known):
+            raise ConfigError(f"{name} is no key of the configuration file, and stands in none of the words.{hint}")
 
 
 def _name_of(word: str) -> str | None:
@@ -80,7 +100,7 @@ def _name_of(word: str) -> str | None:
     return found[1] if found else None
 
 
-def _is_given(word: str, names: Mapping[str, Any]) -> bool:
+def _is_given(word: str, names: Collection[str]) -> bool:
     """Whether a word at the end of a command is meant for us: a parameter's value, or a setting of the run's."""
     name = _name_of(word) or ""
     return name in names or name.startswith(tuple(f"{each}." for each in _SETTINGS))

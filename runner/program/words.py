@@ -9,7 +9,7 @@ from anew.runner.errors import ConfigError
 from anew.runner.format.typed_values import overrides_of
 
 # options that a word follows
-_TAKING = ("--name", "--store")
+_TAKING = ("--name", "--store", "--config")
 # options before the program that are settings: what each takes, and which one it is
 _SETTING = {
     "--metric": ("a name and a pattern, such as 'acc=accuracy: (\\S+)'", "anew.output.metrics"),
@@ -31,6 +31,7 @@ class Asked:
         words: What follows `--`, which the program is given as it is.
         after: All that follows the target, as it was typed.
         command: The words of a command that is run in place of a program; *target* is empty then.
+        config: A configuration file, whose keys are parameters.
     """
 
     target: str = ""
@@ -40,14 +41,15 @@ class Asked:
     words: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     command: tuple[str, ...] | None = None
+    config: str | None = None
 
 
 def asked(words: Sequence[str]) -> Asked:
     """
     Read `[--name NAME] (FILE | -m MODULE) [KEY=VALUE ...] [-- WORD ...]`, or `[KEY=VALUE ...] -- COMMAND [WORD ...]`.
 
-    Options before either are `--name NAME`, and `--metric NAME=PATTERN`, `--artifacts PATTERN` (any number of them) and
-    `--metrics auto`, which become overrides.
+    Options before either are `--name NAME` and `--config FILE`, and `--metric NAME=PATTERN`, `--artifacts PATTERN` (any
+    number of them), `--metrics auto` and `--autolog[=LIBRARY,...]`, which become overrides.
 
     Raises:
         ConfigError: It names no program and no command, or there is an option that is none.
@@ -55,25 +57,16 @@ def asked(words: Sequence[str]) -> Asked:
     words, settings = _without_settings(words)
     if (at := _before_command(words)) is not None:
         return _asked_command([*words[:at], *settings], words[at + 1 :])
-    rest = list(words)
-    name = None
-    is_module = False
-    while rest and rest[0].startswith("-"):
-        word = rest.pop(0)
-        if word == "--name" and rest:
-            name = rest.pop(0)
-        elif word.startswith("--name="):
-            name = word.partition("=")[2]
-        elif word == "-m" and rest:
-            if rest[0].startswith("-"):
-                raise ConfigError(
-                    f"-m takes a module's name, not {rest[0]!r}: anew run -m pkg.train lr=0.1. "
-                    "To see how: anew run --help"
-                )
-            is_module = True
-            break
-        else:
-            raise ConfigError(f"anew run takes no option {word!r} before the program. To see how: anew run --help")
+    named, rest = _without_named(words, is_ahead=True)
+    is_module = rest[:1] == ["-m"] and len(rest) > 1
+    if is_module:
+        del rest[0]
+        if rest[0].startswith("-"):
+            raise ConfigError(
+                f"-m takes a module's name, not {rest[0]!r}: anew run -m pkg.train lr=0.1. To see how: anew run --help"
+            )
+    elif rest and rest[0].startswith("-"):
+        raise ConfigError(f"anew run takes no option {rest[0]!r} before the program. To see how: anew run --help")
     if not rest:
         raise ConfigError("anew run needs a program: anew run train.py lr=0.1")
     target, *rest = rest
@@ -81,7 +74,15 @@ def asked(words: Sequence[str]) -> Asked:
     # last, since flags have to come before overrides
     rest[at:at] = settings
     at += len(settings)
-    return Asked(target, is_module, name, tuple(rest[:at]), tuple(rest[at + 1 :]), tuple(rest))
+    return Asked(
+        target,
+        is_module,
+        named.get("--name"),
+        tuple(rest[:at]),
+        tuple(rest[at + 1 :]),
+        tuple(rest),
+        config=named.get("--config"),
+    )
 
 
 def _before_command(words: Sequence[str]) -> int | None:
@@ -102,17 +103,35 @@ def _before_command(words: Sequence[str]) -> int | None:
 
 
 def _asked_command(before: Sequence[str], command: Sequence[str]) -> Asked:
-    name = None
+    named, rest = _without_named(before)
+    return Asked(
+        name=named.get("--name"),
+        overrides=tuple(rest),
+        after=(*rest, "--", *command),
+        command=tuple(command),
+        config=named.get("--config"),
+    )
+
+
+def _without_named(words: Sequence[str], *, is_ahead: bool = False) -> tuple[dict[str, str], list[str]]:
+    """Return what `--name` and `--config` give, and the other words; with *is_ahead* they stand before all others."""
+    found: dict[str, str] = {}
     rest: list[str] = []
-    words = iter(before)
-    for word in words:
-        if word == "--name":
-            name = next(words, None)
-        elif word.startswith("--name="):
-            name = word.partition("=")[2]
-        else:
-            rest.append(word)
-    return Asked(name=name, overrides=tuple(rest), after=(*rest, "--", *command), command=tuple(command))
+    left = list(words)
+    while left:
+        option, mark, value = left[0].partition("=")
+        if option not in ("--name", "--config"):
+            if is_ahead:
+                return found, left
+            rest.append(left.pop(0))
+            continue
+        del left[0]
+        if not mark and not left:
+            raise ConfigError(f"{option} takes {'a name' if option == '--name' else 'a file, such as params.yaml'}")
+        if option in found and option == "--config":
+            raise ConfigError("--config takes one file; what a program reads beside that is recorded as its source.")
+        found[option] = value if mark else left.pop(0)
+    return found, rest
 
 
 def _without_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -123,7 +142,9 @@ def _without_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
     while left and (left[0].startswith("-") or "=" in left[0]) and left[0] != "--":
         word = left.pop(0)
         option, mark, value = word.partition("=")
-        if option in _SETTING:
+        if option == "--autolog":
+            found.setdefault("anew.autolog", []).extend(value.split(",") if mark else ["all"])
+        elif option in _SETTING:
             takes, setting = _SETTING[option]
             if not mark and not left:
                 raise ConfigError(f"{option} takes {takes}")

@@ -320,7 +320,7 @@ def _link_anew(environment: Path) -> None:
 def _links() -> dict[str, str]:
     """Return what anew consists of, wherever it is installed: its place in the folder of links -> where it is."""
     found = {f"anew/{path.name}": str(path) for path in sorted(_folder("anew").iterdir()) if path.name != "__pycache__"}
-    for part in ("runner", "observers", "configs"):
+    for part in ("runner", "observers", "integrations", "configs"):
         found[f"anew/{part}"] = str(_folder(f"anew.{part}"))
     with suppress(ModuleNotFoundError):
         found["hydra_plugins/anew"] = str(_folder("hydra_plugins.anew"))

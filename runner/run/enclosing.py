@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from anew.runner.capture.seeds import derive_seed
@@ -15,6 +16,26 @@ from anew.runner.store.passing import is_passing
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import MOST_RECORD_BYTES
 from anew.runner.store.related import Enclosing
+
+
+class Inner:
+    """
+    Runs of this process that no main's return ends, and that were begun in another's main: they end with that.
+
+    Attributes:
+        ends: What ends them, by what main raised; the innermost last.
+    """
+
+    def __init__(self) -> None:
+        self.ends: list[Callable[[BaseException | None], object]] = []
+
+    def end_since(self, count: int, failure: BaseException | None) -> None:
+        """End those that were begun since there were *count*, the innermost first."""
+        while len(self.ends) > count:
+            self.ends.pop()(failure)
+
+
+inner = Inner()
 
 
 def enclosing() -> Enclosing | None:

@@ -14,9 +14,11 @@ from anew.runner.events import RunEnded
 from anew.runner.guard import reserve
 from anew.runner.guard.watch import Guard, Watch
 from anew.runner.records import FORMAT
+from anew.runner.run.autologged import Autologged
 from anew.runner.run.beginning import Beginning, capture_beginning
 from anew.runner.run.children import Children
 from anew.runner.run.conclusion import Outcome
+from anew.runner.run.enclosing import inner
 from anew.runner.run.handle import RUN_VARIABLE, Run
 from anew.runner.run.matched import MatchedArtifacts
 from anew.runner.run.noticing import NoticedInputs
@@ -76,7 +78,7 @@ def execute(
         life = Life(capture_beginning(job, claim, origin), course)
         life.start()
         course.called = True
-        course.result = call(life.run)
+        course.result = _called(call, life.run)
         return course.result
     except BaseException as error:
         if life is None or not (course.called and ended_itself(error)) or os.getpid() != process:
@@ -91,6 +93,22 @@ def execute(
         # a forked child that falls out of main is not the run, and must not end it
         if os.getpid() == process:
             _conclude(life, course, claim, tell_end)
+
+
+def _called(call: Callable[[Run], Any], run: Run) -> Any:
+    """Call main; what it has begun and not ended ends with it, by what it raised."""
+    count, process = len(inner.ends), os.getpid()
+    failure: BaseException | None = None
+    try:
+        return call(run)
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        if os.getpid() == process:
+            inner.end_since(count, failure)
+        # its traceback leads here
+        del failure
 
 
 class Begun:
@@ -255,6 +273,7 @@ class Life:
             *([noticed] if noticed is not None else []),
             self._make_pulse(),
             ThreadFailures(recorder),
+            Autologged(beginning.claim.settings.autolog, self.run),
             Presence(self.run, beginning.handed_down),
             Children(self._variables_of_children(), noticed.opened if noticed is not None else None),
         ]

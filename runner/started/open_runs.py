@@ -17,6 +17,8 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from anew.runner.errors import AnewError, RunStateError
+from anew.runner.run.enclosing import inner
+from anew.runner.run.hang_ups import HangUps
 from anew.runner.run.lifecycle import Begun
 from anew.runner.wording import say
 
@@ -73,9 +75,16 @@ class OpenRun:
         try:
             self.begun.end(failure)
         finally:
-            if self in open_runs.runs:
-                open_runs.runs.remove(self)
+            open_runs.remove(self)
             self._on_end()
+
+    def end_with_main(self, failure: BaseException | None) -> None:
+        """End it with the main that it was begun in, which has raised, or returned; say what is not on record."""
+        if self.is_here and self.is_mine and self in open_runs.runs:
+            try:
+                self.end_alone(failure)
+            except AnewError as error:
+                say(str(error))
 
 
 class OpenRuns:
@@ -83,6 +92,7 @@ class OpenRuns:
 
     def __init__(self) -> None:
         self.runs: list[OpenRun] = []
+        self._hang_ups = HangUps()
         self._process = 0
         self._last: BaseException | None = None
         self._program: FrameType | None = None
@@ -92,9 +102,20 @@ class OpenRuns:
     def add(self, run: OpenRun) -> None:
         """Take a run, and be told of what ends it."""
         self.runs.append(run)
+        inner.ends.append(run.end_with_main)
+        self._hang_ups.start()
         if self._process != os.getpid():
             self._process = os.getpid()
             self._listen()
+
+    def remove(self, run: OpenRun) -> None:
+        """Forget a run that has ended."""
+        if run in self.runs:
+            self.runs.remove(run)
+        if run.end_with_main in inner.ends:
+            inner.ends.remove(run.end_with_main)
+        if not self.runs:
+            self._hang_ups.stop()
 
     def leave_off(self) -> None:
         """

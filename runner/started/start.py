@@ -92,6 +92,13 @@ def begin_at(
     )
 
 
+def begin_for(experiment: str, config: Any = None) -> Run:
+    """Begin a run as `start` does, of the program itself, which has called a library that calls this."""
+    main = sys.modules["__main__"]
+    file = str(getattr(main, "__file__", None) or "<cell>")
+    return begin_at(_standing_at(file, 1, vars(main)), experiment, config, ())
+
+
 class _Start:
     """One call of `start`."""
 
@@ -202,12 +209,15 @@ def _caller() -> FrameType:
 
 def _standing_for(frame: FrameType) -> FunctionType:
     """Return a function that stands where the code of a frame does, as a run's main is one."""
+    return _standing_at(frame.f_code.co_filename, frame.f_lineno, frame.f_globals)
 
+
+def _standing_at(file: str, line: int, names: dict[str, Any]) -> FunctionType:
     def start() -> None: ...
 
-    code = start.__code__.replace(co_filename=frame.f_code.co_filename, co_firstlineno=frame.f_lineno)
-    function = FunctionType(code, frame.f_globals, "start")
-    function.__module__, function.__qualname__ = str(frame.f_globals.get("__name__", "__main__")), "start"
+    code = start.__code__.replace(co_filename=file, co_firstlineno=line)
+    function = FunctionType(code, names, "start")
+    function.__module__, function.__qualname__ = str(names.get("__name__", "__main__")), "start"
     return function
 
 

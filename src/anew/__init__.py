@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from anew.runner.records import RunRecord
     from anew.runner.rerun.asked import rerun
     from anew.runner.rerun.report import RerunResult
+    from anew.runner.run.autologged import autolog
     from anew.runner.run.handle import Run, current_run
     from anew.runner.run.watching import watch
     from anew.runner.server.notebook import ui
@@ -45,6 +46,7 @@ _HOMES = {
     "RunRecord": "records",
     "RunStore": "contracts",
     "SweepRecord": "sweep_records",
+    "autolog": "run.autologged",
     "current_run": "run.handle",
     "load_ipython_extension": "started.magic",
     "open_store": "store.locate",
@@ -65,6 +67,7 @@ __all__ = [
     "RunRecord",
     "RunStore",
     "SweepRecord",
+    "autolog",
     "current_run",
     "open_store",
     "rerun",

@@ -37,7 +37,7 @@ from tests.helpers.releases import HYDRA_1_4
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOM = ROOT / "runner/config/private"
-SOURCES = ("src", "runner", "observers", "configs", "benchmarks", "examples", "scripts", "tests")
+SOURCES = ("src", "runner", "observers", "integrations", "configs", "benchmarks", "examples", "scripts", "tests")
 # A callback, as users write them, that shows what a job raised without raising it.
 USERS = {"tests/apps/callbacks/my_app.py"}
 # Where their objects are at hand, every private attribute is looked at.

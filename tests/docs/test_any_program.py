@@ -15,7 +15,9 @@ PAGE, _, WITHIN = (ROOT / "docs" / "any-program.md").read_text().partition("## A
 
 
 def test_its_commands_run(project: Path) -> None:
-    (project / "train.py").write_text(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0])
+    # a file begins with its name
+    for text, name in re.findall(r"^```\w+\n(# (\S+\.\w+)\n.*?)^```", PAGE, re.DOTALL | re.MULTILINE):
+        (project / name).write_text(text)
     shown = []
     for line in re.findall(r"^\$ anew (.*)$", PAGE, re.MULTILINE):
         words = [*ANEW, *shlex.split(line, comments=True)]

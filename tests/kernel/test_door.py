@@ -48,7 +48,7 @@ def names_in(tree: ast.AST) -> Iterator[str]:
 def test_what_only_some_systems_have_is_behind_the_door() -> None:
     found = {
         f"{path.relative_to(ROOT)}: {name}"
-        for folder in ("src", "runner", "observers")
+        for folder in ("src", "runner", "observers", "integrations")
         for path in (ROOT / folder).rglob("*.py")
         if path.parent != ROOT / "runner" / "kernel"
         for name in names_in(ast.parse(path.read_text()))

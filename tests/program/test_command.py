@@ -182,6 +182,7 @@ def test_a_signal_reaches_it_and_all_below_it_ends(trial: Project, number: signa
     record = trial.record()
     assert record.exit_code == 128 + number
     assert record.status is (Status.FAILED if number == signal.SIGHUP else Status.INTERRUPTED)
+    assert number != signal.SIGHUP or (record.error is not None and record.error.type == "SystemExit")
 
 
 def test_a_signal_that_comes_while_it_is_started_ends_it_too(tmp_path: Path) -> None:

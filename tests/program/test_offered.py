@@ -97,3 +97,16 @@ def test_artifacts_takes_a_pattern(tmp_path: Path) -> None:
 def test_a_flag_is_no_module() -> None:
     with pytest.raises(ConfigError, match="anew run --help"):
         asked(["-m", "--help"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("rm", "was removed"),
+        ("rm $M && mkdir", "was replaced by a folder"),
+        ("rm $M && touch", "was replaced by a file"),
+    ],
+)
+def test_a_pipe_that_is_none_any_more_is_said(trial: Project, words: str, said: str) -> None:
+    anew(trial, "run", "--", "sh", "-c", f'M="$ANEW_METRICS"; {words} "$M"')
+    assert any(f"ANEW_METRICS {said}" in each for each in trial.record().warnings)

@@ -257,3 +257,61 @@ def test_in_a_notebook_it_ends_by_what_is_called_and_interrupted(
     assert "identical" in anew(trial, "rerun", "2").stdout
     anew(trial, "rerun", "2", "lr=1")
     assert trial.record().config == {"lr": 1, "how": "big"}
+
+
+INNER = """\
+import argparse
+import anew
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.1)
+args = parser.parse_args()
+run = anew.start("inner", args)
+run.log({"loss": run.config.lr})
+if args.lr > 1:
+    raise ValueError("too much")
+"""
+
+
+def test_in_a_program_that_is_run_it_ends_with_that_and_is_run_again_alone(project: Path) -> None:
+    trial = Project(project)
+    (trial.folder / "tune.py").write_text(INNER)
+    anew(trial, "run", "tune.py", "-m", "lr=0.2,3", code=1)
+    runs = [trial.record(number) for number in (1, 2, 3, 4)]
+    assert [each.experiment for each in runs] == ["tune", "inner"] * 2
+    assert [each.status for each in runs] == [Status.COMPLETED] * 2 + [Status.FAILED] * 2
+    assert [each.error and each.error.type for each in runs] == [None, None, "ValueError", "ValueError"]
+    assert all(
+        one.ended_at and other.ended_at and one.ended_at <= other.ended_at for one, other in [runs[1::-1], runs[:1:-1]]
+    )
+    assert runs[1].parent == ParentRun(id=1, uid=runs[0].uid)
+    assert "identical" in anew(trial, "rerun", "2").stdout
+    changed = anew(trial, "rerun", "2", "lr=0.4")
+    assert "metric loss at step 0: 0.2 -> 0.4" in changed.stdout
+
+
+def test_one_in_a_main_that_fails_has_what_that_raised(project: Path) -> None:
+    trial = Project(project)
+    (trial.folder / "own.py").write_text(
+        "import anew\n"
+        "@anew.Experiment('outer').main\n"
+        "def main(x: int = 1):\n"
+        "    anew.start('inner', {'x': x})\n"
+        "    raise KeyError(x)\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "own.py"], cwd=trial.folder, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert [trial.record(each).error.type for each in (1, 2)] == ["KeyError"] * 2  # type: ignore[union-attr]
+
+
+def test_a_hang_up_ends_it(project: Path) -> None:
+    trial = Project(project)
+    (trial.folder / "hang.py").write_text(
+        "import anew, os, signal, time\nrun = anew.start('hang')\nos.kill(os.getpid(), signal.SIGHUP)\ntime.sleep(60)\n"
+    )
+    done = subprocess.run([sys.executable, "hang.py"], cwd=trial.folder, capture_output=True, check=False)
+    record = trial.record()
+    assert (done.returncode, record.status) == (129, Status.FAILED)
+    assert record.error is not None
+    assert record.error.type == "SystemExit"
