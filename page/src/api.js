@@ -68,7 +68,11 @@ async function answered(url, options) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError("The server does not answer.", { hint: "Is `anew ui` still running in its terminal?" });
   }
-  const body = await response.json().catch(() => null);
+  const body = await response.json().catch((error) => {
+    // given up while the answer was on its way: that is no answer
+    if (error.name === "AbortError") throw error;
+    return null;
+  });
   if (response.ok) return body;
   const said = body?.error ?? {};
   throw new ApiError(said.message ?? `The server answered ${response.status}.`, { ...said, status: response.status });
