@@ -179,7 +179,7 @@ class Life:
         self._recorder = Recorder(
             claim.layout,
             record.uid,
-            started=beginning.elapsed_s,
+            began_s=beginning.began_s,
             durability_ms=settings.durability_ms,
             redactor=redactor,
         )
