@@ -197,7 +197,7 @@ class Life:
         self._recorder = Recorder(
             claim.layout,
             record.uid,
-            started=beginning.elapsed_s,
+            began_s=beginning.began_s,
             durability_ms=settings.durability_ms,
             redactor=redactor,
             make_folder=beginning.output.make if beginning.output is not None else None,

@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Recorder:
     Args:
         layout: The run's folder.
         uid: The run.
-        started: Gives the seconds since the run began.
+        began_s: What `time.monotonic` said when the run began.
         durability_ms: As for `JournalWriter`.
         redactor: Knows the secrets.
         writer: What the journal is called; nobody else writes under this name.
@@ -65,7 +65,7 @@ class Recorder:
         layout: RunLayout,
         uid: str,
         *,
-        started: Callable[[], float],
+        began_s: float,
         durability_ms: int,
         redactor: Redactor,
         writer: str = ev.MAIN_WRITER,
@@ -76,7 +76,7 @@ class Recorder:
         self.uid = uid
         self.redactor = redactor
         self._clean = redactor.clean
-        self._clock = started
+        self._began_s = began_s
         self._durability_ms = durability_ms
         self._lock = threading.Lock()
         self._warned: set[str] = set()
@@ -100,7 +100,9 @@ class Recorder:
             self._roll.open(self._durability_ms)
             keep_others_synced(self.layout.events)
         try:
-            self._journal = JournalWriter(path, clock=self._clock, durability_ms=self._durability_ms)
+            self._journal = JournalWriter(
+                path, clock=time.monotonic, origin=self._began_s, durability_ms=self._durability_ms
+            )
         except StoreError:
             self._roll.lose()
             raise
@@ -116,7 +118,7 @@ class Recorder:
     @property
     def elapsed_s(self) -> float:
         """Seconds since the run started."""
-        return self._clock()
+        return time.monotonic() - self._began_s
 
     def _current(self) -> JournalWriter:
         """Return this process's journal, begun anew in a forked child."""
@@ -142,7 +144,9 @@ class Recorder:
         if not self._clean.issuperset(values):
             values = self.redactor.named(self._without_nameless(values))
         try:
-            journal = self._current() if self._journal.forked else self._journal
+            journal = self._journal
+            if journal.forked:
+                journal = self._current()
             refused = journal.log(values, step)
         except StoreError as error:
             self._give_up(error)
@@ -321,7 +325,7 @@ def attach(folder: Path) -> Recorder:
     recorder = Recorder(
         layout,
         record.uid,
-        started=lambda: time.monotonic() - origin,
+        began_s=origin,
         durability_ms=Roll(layout.events).durability_ms,
         redactor=handed_down(),
         writer=child_writer(),

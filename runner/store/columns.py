@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
+from anew.runner.format.sealed_lines import Rows
 from anew.runner.format.values import number_from_json, number_to_json
 from anew.runner.lazy.modules import later
 from anew.runner.store.cells import Blocks, Column, cells_of, unpacked
@@ -138,9 +139,12 @@ def _grown(following: Following) -> dict[str, list[Column]]:
     """Return the points that are behind a place, by metric, in columns of limited length. Raises OddError, OSError."""
     growing: dict[str, _Lists] = {}
     done: dict[str, list[Column]] = {}
-    for batch in following.batches():
+    for batch in following.rows():
         try:
-            _take(growing, [entry for entry in batch if entry.get(ev.KIND_KEY) == ev.MetricsLogged.kind])
+            if isinstance(batch, Rows):
+                _add(growing, batch)
+            else:
+                _take(growing, [entry for entry in batch if entry.get(ev.KIND_KEY) == ev.MetricsLogged.kind])
         except (LookupError, AttributeError, TypeError) as error:
             raise OddError from error
         for name in [name for name, lists in growing.items() if len(lists[0]) >= _MOST_POINTS]:
@@ -160,11 +164,16 @@ def _take(growing: dict[str, _Lists], entries: Sequence[dict[str, Any]]) -> None
     for some, names in [(entries, values[0])] if alike else [([entry], entry[_VALUES_KEY]) for entry in entries]:
         times = [entry[serial.TIME_KEY] for entry in some]
         steps = [entry[_STEP_KEY] for entry in some]
-        for name in names:
-            lists = growing.setdefault(name, ([], [], []))
-            lists[0].extend(times)
-            lists[1].extend(steps)
-            lists[2].extend([entry[_VALUES_KEY][name] for entry in some])
+        _add(growing, Rows((), times, steps, {name: [entry[_VALUES_KEY][name] for entry in some] for name in names}))
+
+
+def _add(growing: dict[str, _Lists], rows: Rows) -> None:
+    """Add the points of lines that have the same names."""
+    for name, values in rows.values.items():
+        lists = growing.setdefault(name, ([], [], []))
+        lists[0].extend(rows.times)
+        lists[1].extend(rows.steps)
+        lists[2].extend(values)
 
 
 def _packed(times: Sequence[float], steps: Sequence[int], values: Sequence[Any]) -> Column:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 from zlib import crc32
 
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
+from anew.runner.format.sealed_lines import Rows, unseal_rows
+from anew.runner.format.serial import DamagedError
 from anew.runner.store.files import open_regular
 from anew.runner.store.lines import intact, is_whole
 
@@ -53,10 +55,29 @@ class Following:
         """
         Yield what stands behind the place, some hundreds of entries at a time; an unfinished last line is left out.
 
+        Raises as `rows`.
+        """
+        for data in self._whole():
+            yield self._taken(data)
+
+    def rows(self) -> Iterator[Rows | list[dict[str, Any]]]:
+        """
+        Yield the same, and where all of it are metrics of the same names, which is quicker, that.
+
         Raises:
             OddError: What stood before the place is not there any more, or something behind it is damaged or missing.
             OSError: It cannot be read.
         """
+        for data in self._whole():
+            found = unseal_rows(data)
+            if found is None:
+                yield self._taken(data)
+            else:
+                self._pass(data, found.numbers, found.times)
+                yield found
+
+    def _whole(self) -> Iterator[bytes]:
+        """Yield whole lines from the place on, many at a time. Raises as `rows`."""
         with open_regular(self._path) as file:
             _refuse_another(file, self.place)
             rest = b""
@@ -67,21 +88,31 @@ class Following:
                 if len(rest) > _BLOCK:  # a hole, which may be of any length, or else a line that takes its time
                     raise OddError
                 if end:
-                    yield self._taken(data[:end])
+                    yield data[:end]
             # a whole line that lacks its newline was written, and zeros are what a power cut leaves
             if rest and (b"\0" in rest or is_whole(rest)):
                 raise OddError
 
     def _taken(self, data: bytes) -> list[dict[str, Any]]:
         entries = intact(data.split(b"\n")[:-1])
-        place = self.place
         if entries is None:
             raise OddError
-        end = place.number + len(entries)
-        if [entry[serial.NUMBER_KEY] for entry in entries] != [*range(place.number + 1, end + 1)]:
-            raise OddError
-        self.place = Place(place.offset + len(data), crc32(data, place.crc), end)
+        times = [entry[serial.TIME_KEY] for entry in entries]
+        self._pass(data, [entry[serial.NUMBER_KEY] for entry in entries], times)
         return entries
+
+    def _pass(self, data: bytes, numbers: Sequence[Any], times: Sequence[Any]) -> None:
+        """Move the place behind lines, given their numbers and times. Raises OddError where they do not follow."""
+        place = self.place
+        end = place.number + len(numbers)
+        if set(map(type, numbers)) != {int} or [*numbers] != [*range(place.number + 1, end + 1)]:
+            raise OddError
+        try:
+            for number, time in ((end, min(times)), (end, max(times))):
+                serial.check_place({serial.NUMBER_KEY: number, serial.TIME_KEY: time})
+        except DamagedError as error:
+            raise OddError from error
+        self.place = Place(place.offset + len(data), crc32(data, place.crc), end)
 
 
 def _refuse_another(file: BinaryIO, place: Place) -> None:

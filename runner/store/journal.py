@@ -14,19 +14,20 @@ import threading
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
+from zlib import crc32
 
 from anew.runner import events as ev
 from anew.runner.format import serial
 from anew.runner.store.durability import forget, keep_synced
 from anew.runner.store.files import cannot
 from anew.runner.store.journal_file import JournalFile
-from anew.runner.store.logged import Metric, Metrics, Points, Told
+from anew.runner.store.logged import QUICK, VALUES, Known, Metric, Metrics, Points, Told
 from anew.runner.store.numeric import GREATEST_STEP, LEAST_STEP, NotANumberError, whole_step
 
 _KEYS = ev.keys(ev.MetricsLogged)
@@ -36,15 +37,17 @@ _KIND = f',"{ev.KIND_KEY}":"'
 _TIME = f'","{_KEYS["t"]}":'
 _METRICS = f"{_KIND}{ev.MetricsLogged.kind}{_TIME}"
 _STEP = f',"{_KEYS["step"]}":'
-_VALUES = f',"{_KEYS["values"]}":{{'
 _THREAD = f',"{_KEYS["thread"]}":'
 # steps below this are compared at once, as most are
 _SMALL = 2**30
-# the last three digits of a time
+# the last three digits of a time, and the same with what comes behind them
 _MICROSECONDS = tuple(map("%03d".__mod__, range(1000)))
+_BEFORE_STEP = tuple(f"{digits}{_STEP}" for digits in _MICROSECONDS)
 # after how many lines the numbers in them are looked at
 _SETTLED_AFTER = 512
 _LEAST_WAIT_S = 2e-5
+# a checksum above this has eight digits without being told to, which most have, and formatting is quicker so
+_SEVEN_DIGITS = 0xFFFFFFF
 _get_ident = threading.get_ident
 # without a lock of the interpreter, no thread can tell by a mere look what others are doing
 _HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -59,7 +62,8 @@ class JournalWriter(JournalFile):
 
     Args:
         path: A file that does not exist.
-        clock: Seconds since the run started.
+        clock: Seconds, from any moment on.
+        origin: What the clock said when the run started.
         durability_ms: How long a line may be without being synced to disk; 0 syncs in every call.
 
     Attributes:
@@ -81,15 +85,16 @@ class JournalWriter(JournalFile):
         "_first_thread",
         "_inside",
         "_is_quick",
-        "_known",
         "_later",
         "_lock",
         "_metrics",
         "_millisecond",
+        "_origin",
         "_pass_on_at",
         "_quick_thread",
         "_seconds",
         "_settled",
+        "_short",
         "_t",
         "_tally",
         "_threads",
@@ -97,19 +102,22 @@ class JournalWriter(JournalFile):
         "strays",
     )
 
-    def __init__(self, path: Path, *, clock: Callable[[], float], durability_ms: int = 500) -> None:
+    def __init__(
+        self, path: Path, *, clock: Callable[[], float], origin: float = 0.0, durability_ms: int = 500
+    ) -> None:
         super().__init__(path, syncs=not durability_ms)
         self._clock = clock
+        self._origin = origin
         self._durability_ms = durability_ms
         self._lock = threading.RLock()
         # whether a call is in its turn, and whether that is one of the first thread's that came in without the lock
         self._inside = self._is_quick = False
         self._later: deque[Callable[[], None]] = deque()
-        # the latest time, the millisecond that it lies in, and what stands in a line up to that
-        self._t = self._millisecond = 0.0
+        # the latest time and the millisecond that it lies in, as the clock has it, and what stands in a line up to that
+        self._t = self._millisecond = origin
         self._seconds, self._time = "0.000", f"{_METRICS}0.000"
         self._metrics = Metrics()
-        self._known, self.strays = self._metrics.known, self._metrics.strays
+        self._short, self.strays = self._metrics.short, self._metrics.strays
         self._apart = array("q")
         self._tally: memoryview | None = None
         # up to which line numbers were looked at, and the next one that something is to be done after
@@ -123,7 +131,7 @@ class JournalWriter(JournalFile):
 
     def successor(self, path: Path) -> JournalWriter:
         """Return a journal for this process that goes on counting steps where this one stood at the fork."""
-        writer = JournalWriter(path, clock=self._clock, durability_ms=self._durability_ms)
+        writer = JournalWriter(path, clock=self._clock, origin=self._origin, durability_ms=self._durability_ms)
         writer._metrics.go_on_from(self._metrics)
         return writer
 
@@ -167,28 +175,29 @@ class JournalWriter(JournalFile):
         Raises:
             StoreError: As for `append`.
         """
-        if (
-            type(step) is int
-            and -1 < step < _SMALL
-            and type(values) is dict
-            and len(values) == 1
-            and _get_ident() == self._quick_thread
-            and not self._is_quick
-        ):
-            ((name, number),) = values.items()
-            if type(number) is float and number - number == 0.0 and name in self._known:
+        is_first = type(values) is dict and _get_ident() == self._quick_thread and not self._is_quick
+        if is_first and len(values) == 1 and (step is None or (type(step) is int and -1 < step < _SMALL)):
+            [name] = values
+            number = values[name]
+            kind = type(number)
+            is_plain = (kind is float and number - number == 0.0) or (kind is int and -QUICK < number < QUICK)
+            if is_plain and name in self._short:
                 self._is_quick = True
                 try:
                     # who is inside has seen, or will see, that this thread is quick, and waits; or this one does, below
                     is_alone = not self._inside
                     if is_alone:
-                        self._write_one(self._known[name], number, step)
+                        self._write_one(self._short[name], number, step)
                 finally:
                     self._is_quick = False
                 if is_alone:
                     if self._later:
                         self._in_turn(None)
                     return None
+        elif is_first and (step is None or (type(step) is int and LEAST_STEP <= step <= GREATEST_STEP)):
+            found = self._metrics.as_known(values)
+            if found is not None and self._write_first(found, step):
+                return None
         points, refused = self._metrics.take(values)
         if step is not None and not (type(step) is int and LEAST_STEP <= step <= GREATEST_STEP):
             try:
@@ -247,23 +256,47 @@ class JournalWriter(JournalFile):
             finally:
                 self._inside = False
 
-    def _write_one(self, metric: Metric, number: float, step: int) -> None:
-        """Do as `_write_points`, and `_now`, for one finite number and the first thread: most lines are of these."""
+    def _write_first(self, known: Known, step: int | None) -> bool:
+        """Do as `_write_points` for the first thread, without the lock; return whether nobody else was inside."""
+        self._is_quick = True
+        try:
+            is_alone = not self._inside
+            if is_alone:
+                self._write_metrics(*known, step)
+        finally:
+            self._is_quick = False
+        if is_alone and self._later:
+            self._in_turn(None)
+        return is_alone
+
+    def _write_one(self, metric: Metric, number: float, step: int | None) -> None:
+        """Do as `_write_metrics`, `_now` and `_put`, for one finite number and the first thread, as in most lines."""
         done = self._done
-        if done is not self._tried:
-            self._settle()
-            done = self._done
+        if done is not self._tried or self._torn:
+            self._write_metrics(f"{metric.key}{number!r}", (metric,), (number,), step)
+            return
+        if step is None:
+            step = min(metric.step + 1, GREATEST_STEP)
         t = self._clock()
         if t > self._t:
             self._t = t
-        place = int((self._t - self._millisecond) * 1e6 + 0.5)
+        else:
+            t = self._t
+        place = int((t - self._millisecond) * 1e6 + 0.5)
         if place > 999:
             place = self._begin_millisecond()
-        line = done[0] + 1
-        tried = self._put(
-            f"{_NUMBER}{line}{self._time}{_MICROSECONDS[place]}{_STEP}{step}{_VALUES}{metric.key}{number!r}}}".encode(),
-            line,
-        )
+        line, length = done
+        line += 1
+        head = f"{_NUMBER}{line}{self._time}{_BEFORE_STEP[place]}{step}{metric.opening}{number!r}}}".encode()
+        checksum = crc32(head)
+        written = (b'%b,"c":"%x"}\n' if checksum > _SEVEN_DIGITS else b'%b,"c":"%08x"}\n') % (head, checksum)
+        self._tried = tried = (line, length + len(written))
+        try:
+            taken = os.write(self.descriptor, written)
+        except OSError as error:
+            taken = self._write_again(written, error)
+        if taken != len(written):
+            self._write_rest(written[taken:])
         metric.add(number)
         metric.step = step
         self._done = tried
@@ -271,22 +304,31 @@ class JournalWriter(JournalFile):
             self._pass_on()
 
     def _write_points(self, points: Points, step: int | None) -> None:
-        """Write a line of metrics."""
+        """Write a line of metrics, and take note of what is odd in it."""
+        step = self._write_metrics(points.text, points.metrics, points.numbers, step)
+        if points.has_odd:
+            self._metrics.note_strays(points, step)
+
+    def _write_metrics(
+        self, text: str, metrics: Sequence[Metric], numbers: Sequence[float | int], step: int | None
+    ) -> int:
+        """Write a line of metrics; return their step."""
         if self._done is not self._tried:
             self._settle()
         if step is None:
-            step = min(max([metric.step for metric in points.metrics]) + 1, GREATEST_STEP)
+            step = min(max([metric.step for metric in metrics]) + 1, GREATEST_STEP)
         ident = _get_ident()
         thread = "" if ident == self._first_thread else self._thread(ident)
         line = self._done[0] + 1
-        head = f"{_NUMBER}{line}{_METRICS}{self._now()}{_STEP}{step}{_VALUES}{points.text}}}{thread}"
+        head = f"{_NUMBER}{line}{_METRICS}{self._now()}{_STEP}{step}{VALUES}{text}}}{thread}"
         tried = self._put(head.encode("ascii"), line)
-        self._metrics.note(points, step)
+        for metric, number in zip(metrics, numbers):  # noqa: B905 (they are as many, and this is quicker)
+            metric.add(number)
+            metric.step = step
         self._done = tried
-        if points.has_odd:
-            self._metrics.note_strays(points, step)
         if line >= self._pass_on_at:
             self._pass_on()
+        return step
 
     def _write_apart(self, kind: str, tail: str) -> None:
         """Write a line that is none of metrics."""
@@ -336,10 +378,10 @@ class JournalWriter(JournalFile):
 
     def _begin_millisecond(self) -> int:
         """Have the text of the time ready up to its millisecond, which many lines share; return the microseconds."""
-        whole = round(self._t * 1e6) // 1000
+        whole = round((self._t - self._origin) * 1e6) // 1000
         self._seconds = f"{whole // 1000}.{whole % 1000:03d}"
         self._time = f"{_METRICS}{self._seconds}"
-        self._millisecond = whole / 1000
+        self._millisecond = self._origin + whole / 1000
         return min(int((self._t - self._millisecond) * 1e6 + 0.5), 999)
 
     def _disown(self) -> None:

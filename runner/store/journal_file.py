@@ -125,12 +125,8 @@ class JournalFile:
             written = os.write(self.descriptor, line)
         except OSError as error:
             written = self._write_again(line, error)
-        try:
-            if written != length:
-                write_all(self.descriptor, line[written:])
-        except OSError as error:
-            self._take_back()
-            raise cannot("write", self.path, error) from error
+        if written != length:
+            self._write_rest(line[written:])
         # From here on nothing is called: an exception out of a signal handler cannot come between.
         self._torn = False
         return tried
@@ -148,6 +144,14 @@ class JournalFile:
             if isinstance(again, StoreError):
                 raise
             raise cannot("write", self.path, again) from again
+
+    def _write_rest(self, rest: bytes) -> None:
+        """Write what the kernel has not taken of a line. Raises StoreError; nothing of the line is there then."""
+        try:
+            write_all(self.descriptor, rest)
+        except OSError as error:
+            self._take_back()
+            raise cannot("write", self.path, error) from error
 
     def _settle(self) -> None:
         """Find out what became of a write that was interrupted by an exception out of a signal handler."""

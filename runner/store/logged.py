@@ -14,6 +14,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
+from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.records import MetricSummary
@@ -21,9 +22,12 @@ from anew.runner.store.files import open_regular
 from anew.runner.store.numeric import NotANumberError, flattened, number_text, real_number
 
 _BUFFER = 1 << 16
-_QUICK = 2**63
-_FLOATS = {float}
-_NAN = float("nan")
+_FLOATS, _NUMBERS = {float}, {float, int}
+_SHORT = 1 << 16
+QUICK = 2**63
+"""Integers below it, and above its negative, are taken without a closer look."""
+VALUES = f',"{ev.keys(ev.MetricsLogged)["values"]}":{{'
+"""What stands in a line before the numbers of its metrics."""
 # for how many sets of names it is kept how they stand in a line
 _MOST_SETS = 64
 
@@ -37,16 +41,18 @@ class Metric:
     Attributes:
         name: As it was given.
         key: Its name as it stands in a line, and a colon.
+        opening: What stands in a line of this one alone before its number.
         step: Of the latest point; -1 when there is none.
         add: Takes the number of a further point.
         is_odd: Whether some numbers may be NaN, which take no part in min and max.
     """
 
-    __slots__ = ("_count", "_greatest", "_last", "_least", "_new", "add", "is_odd", "key", "name", "step")
+    __slots__ = ("_count", "_greatest", "_last", "_least", "_new", "add", "is_odd", "key", "name", "opening", "step")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.key = f"{quoted(name)}:"
+        self.opening = f"{VALUES}{self.key}"
         self.step = -1
         self.is_odd = False
         self._new: list[float | int] = []
@@ -80,6 +86,10 @@ class Metric:
         return MetricSummary(last=self._last, min=self._least, max=self._greatest, count=self._count, step=self.step)
 
 
+# the inner part of a line's values, of which metrics they are, and the number of each
+Known = tuple[str, Sequence[Metric], Sequence[float | int]]
+
+
 @dataclass(slots=True)
 class Points:
     """
@@ -100,15 +110,17 @@ class Points:
 
 class Metrics:
     """
-    The metrics of one journal. Safe in threads, but for `note`, which is for the turn of the journal.
+    The metrics of one journal. Safe in threads.
 
     Attributes:
         known: Name -> metric, of those that there are.
+        short: The same, of those of which a line with a single number is never too long.
         strays: The steps at which metrics were NaN or infinite for the first time, each with their names and values.
     """
 
     def __init__(self) -> None:
         self.known: dict[str, Metric] = {}
+        self.short: dict[str, Metric] = {}
         self.strays: deque[tuple[int, dict[str, str]]] = deque()
         self._strayed: set[str] = set()
         self._sets: dict[tuple[str, ...], tuple[str, tuple[Metric, ...]]] = {}
@@ -121,11 +133,8 @@ class Metrics:
 
     def take(self, values: Mapping[Any, Any]) -> tuple[Points, dict[str, str] | None]:
         """Return the points that there are in *values*, and what is left out: name -> reason, None for nothing."""
-        if type(values) is dict and (found := self._sets.get(tuple(values))) is not None:
-            given = tuple(values.values())
-            total = sum(given) if {*map(type, given)} == _FLOATS else _NAN
-            if total - total == 0.0:  # so that all are finite
-                return Points(found[0] % given, found[1], given), None
+        if type(values) is dict and (known := self.as_known(values)) is not None:
+            return Points(*known), None
         texts: list[str] = []
         metrics: list[Metric] = []
         numbers: list[float | int] = []
@@ -133,7 +142,7 @@ class Metrics:
         for name, value in values.items():
             metric, kind = self.known.get(name), type(value)
             if metric is not None and (
-                (kind is float and value - value == 0.0) or (kind is int and -_QUICK < value < _QUICK)
+                (kind is float and value - value == 0.0) or (kind is int and -QUICK < value < QUICK)
             ):
                 texts.append(f"{metric.key}{value!r}")
                 metrics.append(metric)
@@ -141,9 +150,23 @@ class Metrics:
             else:
                 odd[name] = value
         refused = self._take_odd(odd, texts, metrics, numbers) if odd else None
-        if not odd:
+        if metrics and not odd and type(values) is dict and tuple(values) not in self._sets:
             self._keep_set(metrics)
         return Points(",".join(texts), metrics, numbers, bool(odd)), refused
+
+    def as_known(self, values: Mapping[Any, Any]) -> Known | None:
+        """Return how finite numbers stand in a line, where their names came together before; else None."""
+        found = self._sets.get(tuple(values))
+        if found is None:
+            return None
+        given = tuple(values.values())
+        kinds = {*map(type, given)}
+        if kinds != _FLOATS and not (kinds <= _NUMBERS and max(map(abs, given)) < QUICK):
+            return None
+        total = sum(given)
+        if total - total != 0:  # so that one of them may not be finite
+            return None
+        return found[0] % given, found[1], given
 
     def _keep_set(self, metrics: Sequence[Metric]) -> None:
         """Have the way ready in which these stand in a line together: they are most likely to come again."""
@@ -182,13 +205,11 @@ class Metrics:
     def _metric(self, name: str) -> Metric:
         found = self.known.get(name)
         # of two threads that come with a new name at once, both get the same
-        return self.known.setdefault(name, Metric(name)) if found is None else found
-
-    def note(self, points: Points, step: int) -> None:
-        """Take points that are in the journal."""
-        for metric, number in zip(points.metrics, points.numbers, strict=True):
-            metric.add(number)
-            metric.step = step
+        if found is None:
+            found = self.known.setdefault(name, Metric(name))
+            if len(found.key) < _SHORT:
+                self.short[name] = found
+        return found
 
     def note_strays(self, points: Points, step: int) -> None:
         """Take note of metrics that are not finite for the first time, together where they came together."""

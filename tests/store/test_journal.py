@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -248,6 +249,53 @@ def test_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
     times = [entry["t"] for entry in found]
     assert times == sorted(times)
     assert [value for t, s, value in read_points(tmp_path / "a.jsonl", "t3")] == [float(i) for i in range(10_000)]
+
+
+@pytest.mark.parametrize("step", [None, 3, 2**40, -5, np.int64(7)])
+def test_what_is_written_quickly_is_what_another_thread_writes(tmp_path: Path, step: Any) -> None:
+    """The first thread has ways of its own for names that have come before."""
+    points: list[dict[Any, Any]] = [
+        *(
+            {"a": each}
+            for each in (1 / 7, 1e300, -0.0, 5, 2**62, 2**63, -(2**70), True, math.nan, math.inf, np.float32(2))
+        ),
+        *({"a": 1 / 7, "b": each} for each in (2.5, 5, -(2**62), 2**63, False, math.nan, -math.inf, Fraction(1, 4))),
+        {"a": 1.0, "b": "x"},
+        {},
+        {"a": 1e308, "b": 1e308},
+        {"%r": 0.5, "{a}": 1},
+        {"b": {"c": 1.0}},
+        {"x" * 70_000: 0.5},
+    ]
+    points += points
+
+    def log(path: Path) -> list[Any]:
+        journal = JournalWriter(path, clock=lambda: 7.25, origin=1.0)
+        said = [journal.log(point, step) for point in points]
+        journal.close()
+        told = journal.told()
+        assert told is not None
+        return [said, repr(told.metrics)]
+
+    ours = log(tmp_path / "a.jsonl")
+    with ThreadPoolExecutor(1) as pool:
+        journal = JournalWriter(tmp_path / "b.jsonl", clock=lambda: 7.25, origin=1.0)
+        journal.log({"first": 0})
+
+        def others() -> list[Any]:
+            return [journal.log(point, step) for point in points]
+
+        said = pool.submit(others).result()
+    journal.close()
+    told = journal.told()
+    assert told is not None
+    assert ours == [said, repr({name: each for name, each in told.metrics.items() if name != "first"})]
+
+    def shown(path: Path) -> list[Any]:
+        return [(entry["t"], entry["s"], repr(entry["m"])) for entry in entries(path)]
+
+    assert shown(tmp_path / "a.jsonl") == shown(tmp_path / "b.jsonl")[1:]
+    assert {t for t, _, _ in shown(tmp_path / "a.jsonl")} == {6.25}
 
 
 def test_a_forked_child_goes_on_in_a_journal_of_its_own(tmp_path: Path) -> None:
