@@ -44,6 +44,8 @@ _SECTIONS = {
     },
     "Keep in order": {
         "sync": ("sync", "Deliver what observers lack; copy runs between stores"),
+        "pack": ("pack", "Put many runs that have ended into one file"),
+        "unpack": ("pack", "Give packed runs their folders back"),
         "usage": ("usage", "What runs cost: hours of wall, CPU and GPU"),
         "check": ("check", "Is all well? What is not, and how to mend it"),
         "completion": ("completion", "Completion for bash, zsh or fish"),
@@ -99,6 +101,8 @@ _ELSEWHERE = {
     "pull": "sync",
     "copy": "sync",
     "cp": "sync",
+    "archive": "pack",
+    "zip": "pack",
     "help": "--help",
     "version": "--version",
 }

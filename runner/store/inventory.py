@@ -34,6 +34,7 @@ _KNOWN = regexp(
             rf"{_SWEEP}/conductors/[0-9]+(?:\.ended)?\.json",
             r"whys/[1-9][0-9]*/(?:why|answer)\.json",
             r"objects/sha256/[0-9a-f]{2}/[0-9a-f]{62}|objects/tmp/[^/]+",
+            r"packs/[^/.][^/]*\.sqlar|packs/[^/]+\.out/[1-9][0-9]*",
             r"trash/retired-[0-9]+|views/[A-Za-z][A-Za-z0-9_-]*\.json",
         )
     ),
@@ -43,7 +44,7 @@ _KNOWN = regexp(
 _THEIRS = regexp(rf"{_RUN}/files|{_SWEEP}/(?:search|workers|slurm|dask|logs|[0-9]+)|trash/\.purging-[^/]*").fullmatch
 _FOLDERS = regexp(
     rf"{_RUN}(?:/events|/observers)?|whys(?:/[1-9][0-9]*)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|objects/tmp"
-    r"|views|trash"
+    r"|views|trash|packs|packs/[^/]+\.out"
     r"|objects/sha256(?:/[0-9a-f]{2})?"
 ).fullmatch
 

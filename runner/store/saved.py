@@ -62,6 +62,15 @@ class Views:
             raise cannot("write", self._folder, error) from error
         replace_whole(self._folder / f"{name}.json", serial.seal(serial.to_json(view)))
 
+    def forget(self, name: str) -> View:
+        """Remove the question of a name; return what it was. Raises FilterError as `get`, StoreError."""
+        view, path = self.get(name), self._folder / f"{name}.json"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot("remove", path, error) from error
+        return view
+
     def get(self, name: str) -> View:
         """Return the question of a name. Raises FilterError where there is none, or it is damaged."""
         names = self.names()

@@ -130,6 +130,9 @@ COMMANDS = [
     ["restore", EVIL],
     ["restore", "2"],
     ["purge", "--yes"],
+    ["pack", "1-9"],
+    ["pack", f"no{EVIL}"],
+    ["unpack", "1"],
 ]
 
 
