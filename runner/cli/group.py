@@ -46,7 +46,7 @@ _SECTIONS = {
         "sync": ("sync", "Deliver what observers lack; copy runs between stores"),
         "pack": ("pack", "Put many runs that have ended into one file"),
         "unpack": ("pack", "Give packed runs their folders back"),
-        "usage": ("usage", "What runs cost: hours of wall, CPU and GPU"),
+        "usage": ("usage", "What runs take on the disk, or cost: hours of wall, CPU and GPU"),
         "check": ("check", "Is all well? What is not, and how to mend it"),
         "completion": ("completion", "Completion for bash, zsh or fish"),
     },
@@ -103,6 +103,8 @@ _ELSEWHERE = {
     "cp": "sync",
     "archive": "pack",
     "zip": "pack",
+    "du": "usage",
+    "size": "usage",
     "help": "--help",
     "version": "--version",
 }

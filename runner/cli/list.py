@@ -70,6 +70,8 @@ _SHOWN_ANYWAY = frozenset(
 @click.option("--top", is_flag=True, help="Without the runs that were started in another one.")
 @click.option("--by", metavar="A,B", help="A row for each group of runs that are alike in these: mean, std, min, max.")
 @click.option("--save", metavar="NAME", help="Keep this question: it is asked again by @NAME.")
+@click.option("--saved", is_flag=True, help="Which questions were saved.")
+@click.option("--forget", metavar="NAME", help="Remove a saved question.")
 @click.option("--csv", "as_csv", is_flag=True, help="All runs as CSV, values in full; columns as filters name them.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="As a table in Markdown.")
 @json_option
@@ -83,6 +85,8 @@ def list_command(
     top: bool,
     by: str | None,
     save: str | None,
+    saved: bool,
+    forget: str | None,
     as_csv: bool,
     as_markdown: bool,
     as_json: bool,
@@ -102,8 +106,14 @@ def list_command(
     """
     text = " ".join(where)
     store = workbench.store
-    saved = (views.as_saved(store, text) if text.strip().startswith("@") else None) or View()
-    sort, columns, by = sort or saved.sort or None, columns or ",".join(saved.columns) or None, by or saved.by or None
+    if forget is not None:
+        views.forget_view(store, forget)
+        return
+    if saved:
+        views.print_views(store, as_json=as_json)
+        return
+    named = (views.as_saved(store, text) if text.strip().startswith("@") else None) or View()
+    sort, columns, by = sort or named.sort or None, columns or ",".join(named.columns) or None, by or named.by or None
     if save is not None:
         views.save_view(store, save, View(filter=text, sort=sort or "", by=by or "", columns=tuple(names_of(columns))))
     question = parse_filter(text, saved_filter(store))
@@ -249,8 +259,15 @@ def chosen(records: Sequence[RunRecord], asked: Sequence[str], *, in_full: bool 
         *inputs[first:],
         *note,
     ]
-    named = [name for name in dict.fromkeys(asked) if name not in _SHOWN_ANYWAY]
-    return [*named, *(name for name in telling if name not in named and _heading(name) not in named)]
+    named = list({_fact(name): name for name in reversed(asked) if name not in _SHOWN_ANYWAY}.values())[::-1]
+    known = {_fact(name) for name in named}
+    return [*named, *(name for name in telling if _fact(name) not in known)]
+
+
+def _fact(name: str) -> str:
+    """Return what a column shows, however it is named: `metric.loss.last` is loss."""
+    plain = _heading(name).removeprefix("metric.")
+    return plain.removesuffix(".last") or plain
 
 
 def _foreign_ids(records: Sequence[RunRecord]) -> list[str]:

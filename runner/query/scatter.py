@@ -14,6 +14,9 @@ from anew.runner.query.curves import Axis, empty_figure
 _TICKS = 5
 _MARK = "o"
 _EDGE = 1e-3
+_LEAST_HEIGHT = 8
+# of the 256 of terminals: from dark blue to yellow, as viridis
+_SHADES = (54, 61, 31, 36, 41, 112, 184)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,46 @@ def terminal_scatter(x: Scale, y: Scale, *, width: int, height: int, colours: bo
     text = str(figure.build())
     drawn = (text if colours else plotext.uncolorize(text)).splitlines()
     return "\n".join(line.rstrip() for line in drawn)
+
+
+def terminal_parallel(scales: Sequence[Scale], *, width: int, height: int, colours: bool) -> str:
+    """
+    Return runs as lines from axis to axis, as text, by colour of where they end on the last.
+
+    Not thread-safe, as `curves.terminal_plot`. There is one run at least, and two scales.
+    """
+    import plotext
+
+    figure = plotext.figure
+    figure.clear()
+    laid = [scale.laid_out() for scale in scales]
+    last = laid[-1][0]
+    runs = sorted(range(len(last)), key=lambda index: last[index])
+    if colours:
+        shades = [_SHADES[min(int(last[run] * len(_SHADES)), len(_SHADES) - 1)] for run in runs]
+        plotext.add_theme("anew-axes", sequence=shades)
+    figure.theme("anew-axes" if colours else "colorless")
+    below = [
+        f"{at}: {_ends(scale, labels)}" for at, (scale, (*_, labels)) in enumerate(zip(scales, laid, strict=True), 1)
+    ]
+    figure.plot_size(width, max(height - len(below), _LEAST_HEIGHT))
+    across = [at / (len(laid) - 1) for at in range(len(laid))]
+    for run in runs:
+        signal = figure.signal(across, [places[run] for places, *_ in laid], marker="braille")
+        signal.lines()
+        figure.draw(signal)
+    figure.ruler("x").lim(-_EDGE, 1 + _EDGE)
+    figure.ruler("x").ticks(across, [str(at) for at in range(1, len(laid) + 1)])
+    figure.ruler("y").lim(-_EDGE, 1 + _EDGE)
+    figure.ruler("y").ticks([0.0, 1.0], ["low", "high"])
+    text = str(figure.build())
+    drawn = (text if colours else plotext.uncolorize(text)).splitlines()
+    return "\n".join([*(line.rstrip() for line in drawn), *below])
+
+
+def _ends(scale: Scale, labels: Sequence[str]) -> str:
+    """Return what an axis is, and from where to where it goes, up."""
+    return f"{scale.name}, {', '.join(labels) if scale.words else f'{labels[0]} to {labels[-1]}'}"
 
 
 def scatter_picture(x: Scale, y: Scale, path: Path) -> None:

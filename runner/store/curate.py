@@ -288,7 +288,7 @@ def _sweep_objects(store: RunFolders) -> tuple[int, int, str]:
     for path in store.objects.temporaries(GRACE_S):
         with suppress(OSError):
             path.unlink()
-    records = list(_all_records(store))
+    records = list(every_record(store))
     damaged = [str(record.id) for record in records if any(each.hides_content for each in record.damage)]
     if damaged:
         return 0, 0, f"No content was removed, since what the damaged runs {', '.join(damaged)} refer to is not known."
@@ -302,7 +302,7 @@ def _sweep_objects(store: RunFolders) -> tuple[int, int, str]:
     return removed, freed, ""
 
 
-def _all_records(store: RunFolders) -> Iterator[RunRecord]:
+def every_record(store: RunFolders) -> Iterator[RunRecord]:
     """Yield all runs, deleted ones too."""
     for number in store.numbers():
         with store.looked_at(number) as layout:

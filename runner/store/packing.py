@@ -35,6 +35,7 @@ else:
 _DRAFT = ".draft-"
 _LEFT_S = 3600.0
 _MOST_RUNS, _MOST_BYTES, _AT_A_TIME = 10_000, 1 << 30, 512
+_PAGE = 1 << 12
 _Seen = tuple[str, int, int, int, int]
 _FORMATS = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
 _INSERT = "INSERT INTO sqlar VALUES (?, ?, ?, ?, ?)"
@@ -103,7 +104,8 @@ class _Run:
 
     @property
     def bytes(self) -> int:
-        return sum(size for _, mode, size, *_ in self.seen if stat.S_ISREG(mode))
+        """What it takes on most disks."""
+        return _PAGE + sum((length + _PAGE - 1) // _PAGE * _PAGE or _PAGE for _, _, length, *_ in self.seen)
 
 
 def _portions(
@@ -201,7 +203,6 @@ def _written(store: FolderStore, runs: Sequence[_Run]) -> Path:
 
 def _fill(path: Path, runs: Sequence[_Run]) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("PRAGMA page_size = 16384")
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("PRAGMA synchronous = OFF")  # it is synced as a whole
         database.execute("BEGIN")
