@@ -10,6 +10,7 @@ from typing import Any
 from anew.runner.attached.aims import is_number
 from anew.runner.dataclass import dataclass
 from anew.runner.query.curves import Axis, empty_figure
+from anew.runner.wording import printable
 
 _TICKS = 5
 _MARK = "o"
@@ -41,8 +42,10 @@ class Scale:
         """Return values laid out; those that are all numbers as such, any others as words."""
         if all(is_number(value) for value in values):
             return cls(name, tuple(map(_as_float, values)), (), log)
-        words = tuple(sorted({str(value) for value in values}))
-        return cls(name, tuple(float(words.index(str(value))) for value in values), words)
+        texts = [printable(str(value)) for value in values]  # they are a record's, and drawn as they are
+        words = tuple(sorted(set(texts)))
+        places = {word: float(place) for place, word in enumerate(words)}
+        return cls(name, tuple(places[text] for text in texts), words)
 
     def can_draw(self, index: int) -> bool:
         """Whether a run has a place."""

@@ -128,7 +128,8 @@ class Packs:
         """Return the pack that a run is to be read from; None for one with a folder, and where there is none."""
         if os.path.lexists(self._layout.run(number).folder):
             return None
-        return self.runs().get(number)
+        held = [pack for pack in self.all() if number in pack.uids and not (pack.out / str(number)).exists()]
+        return held[-1] if held else None
 
     def lengths(self, pack: Pack) -> dict[int, int]:
         """Return how many bytes each run takes in a pack; nothing of what cannot be read."""

@@ -75,11 +75,13 @@ class Views:
         """Return the question of a name. Raises FilterError where there is none, or it is damaged."""
         names = self.names()
         if name not in names:
+            called = f"@{name}" if _NAME.fullmatch(name) else repr(name)
             near = closest(name, names)
             hint = f" Did you mean @{near}?" if near else ""
             there = f"there are: {', '.join(f'@{each}' for each in names)}" if names else "none is"
             raise FilterError(
-                f"No question is saved as @{name}; {there}.{hint} To save one: anew list FILTER --save {name}",
+                f"No question is saved as {called}; {there}.{hint} To save one: anew list FILTER --save "
+                f"{name if _NAME.fullmatch(name) else 'NAME'}",
                 name=name,
             )
         try:

@@ -108,6 +108,7 @@ COMMANDS = [
     ["list", "--saved"],
     ["list", "--forget", f"no{EVIL}"],
     ["plot", "--parallel", f"seed,host,metric.loss{EVIL}"],
+    ["plot", "--x", "seed", "--y", "host"],
     ["plot", "--x", "seed", "--y", f"metric.loss{EVIL}"],
     ["plot", "1", "2", f"loss{EVIL}", "--band", "--smooth", "0.5"],
     ["repeat", "1"],
