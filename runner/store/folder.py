@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -34,11 +34,12 @@ from anew.runner.store.logged import Told
 from anew.runner.store.more import Beside
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
-from anew.runner.store.packs import STORE_FORMAT, Packs
+from anew.runner.store.packs import STORE_FORMAT, Pack, Packs
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
 from anew.runner.store.reading import check_format, has_begun
 from anew.runner.store.related import Related
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.stamps import SeenFile
 from anew.runner.store.stored import StoredRun
 from anew.runner.store.sweep_copy import Brought, bring
 from anew.runner.store.sweep_folder import SweepFolder
@@ -440,6 +441,10 @@ class FolderStore(RunFolders):
         if self.packs.all():
             packing.take_out(self, number)
         return self.layout.run(number)
+
+    def carry_over(self, pack: Pack, before: Mapping[int, Collection[SeenFile]]) -> None:
+        """Have the index know runs that were put into a pack; see `Index.carry_over`."""
+        self._index.carry_over(before, pack.stamp)
 
     def left_out(self) -> Iterator[str]:
         """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""

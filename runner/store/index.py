@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,10 +24,10 @@ from anew.runner.lazy.modules import later
 from anew.runner.records import CommandFacts, RunRecord, Status
 from anew.runner.store import stamps
 from anew.runner.store.further import Progress
-from anew.runner.store.index_file import IndexFile
+from anew.runner.store.index_file import ODD, IndexFile, sealed
 from anew.runner.store.index_look import Look, Row
 from anew.runner.store.packs import Pack, Packs
-from anew.runner.store.stamps import NEVER, Stamp
+from anew.runner.store.stamps import NEVER, SeenFile, Stamp
 from anew.runner.store.stored import StoredRun
 
 if TYPE_CHECKING:
@@ -181,6 +181,26 @@ class Index:
         number, uid, stamp, text, follow = values
         record = light.of_text(text, lambda: read(number, None)[0] or gone(number))
         return Row(number, uid, Stamp.of_text(stamp), text, follow, record)
+
+    def carry_over(self, before: Mapping[int, Collection[SeenFile]], stamp: Stamp) -> None:
+        """
+        Keep what is known of runs whose files have come to lie elsewhere, and are what they were. Never raises.
+
+        Args:
+            before: Run -> what was seen of its files, none of which has changed.
+            stamp: By what the runs are known from now on.
+        """
+        numbers = list(before)
+        with closing(Look(self.file)) as look, suppress(*ODD):
+            for begin in range(0, len(numbers), _AT_A_TIME):
+                some = numbers[begin : begin + _AT_A_TIME]
+                rows = []
+                for number, uid, known, text, follow in look.sound(f"id IN ({','.join('?' * len(some))})", some):
+                    if not follow and set(Stamp.of_text(known).files) <= set(before[number]):
+                        rows.append((stamp.text, sealed(number, uid, stamp.text, text, follow)[-1], number))
+                with look.database as database:
+                    database.execute("BEGIN IMMEDIATE")
+                    database.executemany("UPDATE runs SET stamp = ?, crc = ? WHERE id = ?", rows)
 
     def find_uid(self, prefix: str) -> list[int]:
         """Return the numbers of indexed runs whose uid begins so; the answer may be out of date."""

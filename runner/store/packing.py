@@ -90,9 +90,18 @@ def pack(store: FolderStore, numbers: Iterable[int], unready: Callable[[RunLayou
                 done.append(each.number)
             else:
                 left[each.number] = f"Run {each.number} was written to meanwhile; it stays in its folder."
+        _carry_over(store, path, [each for each in some if each.number not in left])
         move_marker(store.layout.root)
     after = sum(path.stat().st_size for path in packs)
     return Packed(tuple(done), tuple(str(path) for path in packs), before, after, left)
+
+
+def _carry_over(store: FolderStore, path: Path, runs: Sequence[_Run]) -> None:
+    """Have the index know the runs of a pack without reading each of them."""
+    for each in store.packs.all():
+        if each.path == path:
+            files = {run.number: [(name, length, ctime, ns) for name, _, length, ns, ctime in run.seen] for run in runs}
+            store.carry_over(each, files)
 
 
 @dataclass(frozen=True, slots=True)

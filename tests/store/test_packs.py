@@ -89,6 +89,15 @@ def test_packed_runs_are_what_they_were(store: FolderStore) -> None:
     assert not list(check_store(again(store), deep=True))
 
 
+def test_the_index_knows_packed_runs_without_reading_them(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = again(store).find("loss.min > 0", sort="loss.min")
+    packing.pack(store, NUMBERS)
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderStore, "_read", lambda *_: pytest.fail("a run was read"))
+        assert {run.number for run in again(store).all_runs()} == set(NUMBERS)
+    assert again(store).find("loss.min > 0", sort="loss.min") == before
+
+
 def test_what_is_not_finished_is_left(store: FolderStore) -> None:
     add_run(store, status=None)
     packed = packing.pack(store, [*NUMBERS, 4], lambda layout: "Not yet." if layout.folder.name == "1" else "")
