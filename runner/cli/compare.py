@@ -60,7 +60,7 @@ def compare_command(
         raise click.UsageError("--metric and --direction belong to: anew compare --by seed")
     chosen = choose(store, refs)
     code = say_refused(chosen)
-    if len(chosen.numbers) == 1 and not chosen.refused and not (as_json or as_csv):
+    if len(chosen.numbers) == 1 and not (as_json or as_csv):
         number = chosen.numbers[0]
         raise click.UsageError(
             f"Run {number} alone is compared with nothing. To see it: anew show {number}; beside another: "
