@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 else:
     traceback = later("traceback")
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _COMPLETE_VARIABLE = "_ANEW_COMPLETE"
 _EXTRA = regexp(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
@@ -58,7 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if errors.was_interrupted(error):
             return errors.EXIT_SIGINT
         if refused := errors.refusal(error):
-            # most often it is what stdout leads to
+            if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
+                # of our own files it is said which; what is left is what was printed
+                refused = (
+                    f"What is printed cannot be written ({error.strerror}). Lead it elsewhere than to a full disk."
+                )
             _silence_stdout()
             return _leave(refused, errors.EXIT_USAGE)
         return _report()

@@ -60,6 +60,12 @@ def compare_command(
         raise click.UsageError("--metric and --direction belong to: anew compare --by seed")
     chosen = choose(store, refs)
     code = say_refused(chosen)
+    if len(chosen.numbers) == 1 and not (as_json or as_csv):
+        number = chosen.numbers[0]
+        raise click.UsageError(
+            f"Run {number} alone is compared with nothing. To see it: anew show {number}; beside another: "
+            f"anew compare {number} REF"
+        )
     records = [store.get(number) for number in chosen.numbers]
     remark_damage(records, store.url)
     sections = abreast(records, everything=everything)
@@ -83,8 +89,7 @@ def _print(sections: dict[str, dict[str, list[Any]]], runs: list[str]) -> None:
         cells = [[f"  {name}", *_texts(values, title)] for name, values in rows.items()]
         table(["  ", *(f"run {run}" for run in runs)], cells, keep=2, widest=_WIDEST)
     if not sections:
-        said = f"Runs {', '.join(runs)} are" if len(runs) > 1 else f"Run {runs[0]} is"
-        say(styled(f"{said} the same in all that is compared.", "dim"))
+        say(styled(f"Runs {', '.join(runs)} are the same in all that is compared.", "dim"))
 
 
 def _texts(values: list[Any], title: str) -> list[str]:

@@ -45,7 +45,9 @@ _SECTIONS = {
     },
     "Keep in order": {
         "sync": ("sync", "Deliver what observers lack; copy runs between stores"),
-        "usage": ("usage", "What runs cost: hours of wall, CPU and GPU"),
+        "pack": ("pack", "Put many runs that have ended into one file"),
+        "unpack": ("pack", "Give packed runs their folders back"),
+        "usage": ("usage", "What runs take on the disk, or cost: hours of wall, CPU and GPU"),
         "check": ("check", "Is all well? What is not, and how to mend it"),
         "completion": ("completion", "Completion for bash, zsh or fish"),
     },
@@ -105,6 +107,10 @@ _ELSEWHERE = {
     "pull": "sync",
     "copy": "sync",
     "cp": "sync",
+    "archive": "pack",
+    "zip": "pack",
+    "du": "usage",
+    "size": "usage",
     "help": "--help",
     "version": "--version",
 }

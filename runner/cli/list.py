@@ -66,6 +66,8 @@ _TELLING = 1_000
 @click.option("--top", is_flag=True, help="Without the runs that were started in another one.")
 @click.option("--by", metavar="A,B", help="A row for each group of runs that are alike in these: mean, std, min, max.")
 @click.option("--save", metavar="NAME", help="Keep this question: it is asked again by @NAME.")
+@click.option("--saved", is_flag=True, help="Which questions were saved.")
+@click.option("--forget", metavar="NAME", help="Remove a saved question.")
 @click.option("--csv", "as_csv", is_flag=True, help="All runs as CSV, values in full; columns as filters name them.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="As a table in Markdown.")
 @json_option
@@ -79,6 +81,8 @@ def list_command(
     top: bool,
     by: str | None,
     save: str | None,
+    saved: bool,
+    forget: str | None,
     as_csv: bool,
     as_markdown: bool,
     as_json: bool,
@@ -98,8 +102,14 @@ def list_command(
     """
     text = " ".join(where)
     store = workbench.store
-    saved = (views.as_saved(store, text) if text.strip().startswith("@") else None) or View()
-    sort, columns, by = sort or saved.sort or None, columns or ",".join(saved.columns) or None, by or saved.by or None
+    if forget is not None:
+        views.forget_view(store, forget)
+        return
+    if saved:
+        views.print_views(store, as_json=as_json)
+        return
+    named = (views.as_saved(store, text) if text.strip().startswith("@") else None) or View()
+    sort, columns, by = sort or named.sort or None, columns or ",".join(named.columns) or None, by or named.by or None
     if save is not None:
         views.save_view(store, save, View(filter=text, sort=sort or "", by=by or "", columns=tuple(names_of(columns))))
     question = parse_filter(text, saved_filter(store))

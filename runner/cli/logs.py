@@ -65,7 +65,7 @@ def _of_observer(store: RunFolders, refs: tuple[str, ...], name: str, as_json: b
 
 def _log(store: RunFolders, number: int, name: str) -> str:
     """Return what an observer of a run printed. Raises StoreError."""
-    layout = store.layout.run(number)
+    layout = store.present(number)
     try:
         text, known = printed(layout, name), sorted({*read_specs(layout), *printers(layout)})
     except OSError as error:

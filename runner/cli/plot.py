@@ -63,7 +63,7 @@ Taken = Callable[[SeriesBuckets], MetricSeries] | None
 @click.option("--band", is_flag=True, help="Of runs that differ in the seed alone their mean, in the band they lie in.")
 @click.option("--x", metavar="KEY", help="Runs as points: what they are laid out by across, such as config.lr.")
 @click.option("--y", metavar="NAME", help="And what upwards, such as acc.")
-@click.option("--parallel", metavar="A,B,C", help="Runs as lines from axis to axis, by colour of the last; a picture.")
+@click.option("--parallel", metavar="A,B,C", help="Runs as lines from axis to axis, by colour of the last.")
 @json_option
 def plot_command(
     workbench: Workbench,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
 from anew.runner.cli.chosen import light_of
 from anew.runner.cli.context import print_json
 from anew.runner.cli.render import coloured, drawn, remark, say
@@ -15,7 +13,14 @@ from anew.runner.errors import StoreError
 from anew.runner.format.values import plain
 from anew.runner.query.doubts import doubtful_names
 from anew.runner.query.filters import value_of
-from anew.runner.query.scatter import Scale, drawable, parallel_picture, scatter_picture, terminal_scatter
+from anew.runner.query.scatter import (
+    Scale,
+    drawable,
+    parallel_picture,
+    scatter_picture,
+    terminal_parallel,
+    terminal_scatter,
+)
 from anew.runner.records import RunRecord
 from anew.runner.store.choosing import choose
 from anew.runner.wording import printable
@@ -37,14 +42,13 @@ def plot_runs(
     Args:
         store: Where they are.
         words: Which; all of none.
-        names: Of the filter language: two, or for a picture of lines more.
+        names: Of the filter language: two, or for lines from axis to axis more.
         logs: Of each, whether its scale is logarithmic.
         file: Where the picture goes; None for the terminal.
         size: Columns and lines of the terminal.
         as_json: Whether the values are printed.
 
     Raises:
-        click.UsageError: Lines from axis to axis are drawn in no terminal.
         StoreError: The picture cannot be written.
     """
     records = _records(store, words)
@@ -70,7 +74,7 @@ def plot_runs(
         _write(shown, file)
         say(f"Written: {file}")
     elif len(names) > 2:
-        raise click.UsageError("Lines from axis to axis are drawn as a picture: --png FILE")
+        drawn(terminal_parallel(shown, width=size[0], height=size[1], colours=coloured()))
     else:
         drawn(terminal_scatter(shown[0], shown[1], width=size[0], height=size[1], colours=coloured()))
     if count < len(records):

@@ -24,6 +24,7 @@ from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, ObserverState, RunRecord, Status
 from anew.runner.store.choosing import choose
+from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import TRANSFER
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
@@ -187,13 +188,13 @@ def _observers(record: RunRecord, store: RunStore) -> Iterator[tuple[str, str]]:
     logs: list[str] = []
     if record.observers and record.id is not None and isinstance(store, RunFolders):
         with suppress(OSError):
-            logs = printers(store.layout.run(record.id))
+            logs = printers(store.present(record.id))
     for name, state in record.observers.items():
         told = [state.state]
         if state.behind:
             told.append(f"{state.behind} events {_of_pending(name, state, record, store.url)}")
         if state.aside and isinstance(store, RunFolders) and record.id is not None:
-            told.append(f"{state.aside} set aside, listed in {store.layout.run(record.id).aside(name)}")
+            told.append(f"{state.aside} set aside, listed in {store.present(record.id).aside(name)}")
         if name in logs:
             told.append(
                 f"what it printed: {as_typed(f'anew logs {record.id} --observer {shlex.quote(name)}', store.url)}"
@@ -330,6 +331,8 @@ def _hardware(record: RunRecord) -> None:
 def _next(record: RunRecord, store: RunStore) -> None:
     say()
     folder = f"Its folder: {store.layout.run(record.id or 0).folder}. " if isinstance(store, RunFolders) else ""
+    if isinstance(store, FolderStore) and (pack := store.packs.holding(record.id or 0)) is not None:
+        folder = f"It is in {pack.path}. "
     hints = [as_typed(f"anew logs {record.id}", store.url)]
     if record.metrics:
         name = next((name for name in record.metrics if not name.startswith(UNINTERESTING)), next(iter(record.metrics)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from anew.runner.across.costs import Use, prices_of, used
-from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli import usage_disk
+from anew.runner.cli.context import Workbench, command, how_of, json_option, print_json
 from anew.runner.cli.render import csv_rows, remark, say, styled, table
 from anew.runner.format.values import plain
 from anew.runner.query.doubts import doubtful_names
@@ -16,6 +17,7 @@ _HOUR_S = 3600.0
 
 @command("usage")
 @click.argument("where", metavar="[FILTER]", nargs=-1)
+@click.option("--disk", is_flag=True, help="Space on the disk; what is told unless --compute is given.")
 @click.option("--compute", is_flag=True, help="Hours of wall time, processors and GPUs.")
 @click.option(
     "--by", metavar="A,B", default="experiment", show_default=True, help="Names of the filter language: sweep,host"
@@ -26,6 +28,7 @@ _HOUR_S = 3600.0
 def usage_command(
     workbench: Workbench,
     where: tuple[str, ...],
+    disk: bool,
     compute: bool,
     by: str,
     prices: str | None,
@@ -33,19 +36,24 @@ def usage_command(
     as_json: bool,
 ) -> None:
     """
-    Say what runs used: `anew usage --compute --by experiment,sweep,host`.
+    Say what runs take on the disk, or with --compute which hours they used: anew usage --compute --by sweep,host
+
+    Content counts once, however many runs refer to it: what runs of several rows share has a line of its own.
 
     Processors are taken from the samples of system/cpu_percent, 100 of which are one core; a run without samples counts
     as one core all the time. A GPU counts from start to end of a run that had it, at work or not.
     """
-    if not compute:
-        raise click.UsageError("What is to be told? Hours of wall time, processors and GPUs: anew usage --compute")
+    if disk and compute:
+        raise click.UsageError("Of --disk and --compute one can be told at a time.")
     costs = prices_of(prices)
     store = workbench.store
     names = [name.strip() for name in by.split(",") if name.strip()]
     records = store.find(" ".join(where))
     for doubt in doubtful_names(records, names) if records else ():
         remark(doubt)
+    if not compute:
+        usage_disk.print_disk(store, records, names, how_of(as_json, as_csv, False))
+        return
     found = used(records, store, names)
     if as_json:
         print_json([{"by": plain(values), **use.to_json(costs)} for values, use in found])

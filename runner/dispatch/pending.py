@@ -144,7 +144,7 @@ def deliver_to(
     store: RunFolders, number: int, name: str, build: Callable[[], Observer], *, secrets: tuple[str, ...] = ()
 ) -> Delivered:
     """Deliver to one observer of a run what is there; see `deliver`."""
-    layout = store.layout.run(number)
+    layout = store.present(number)
     if outside := leads_out(layout):
         return Delivered(number=number, observer=name, behind=behind(layout, name), error=outside)
     layout.observers.mkdir(exist_ok=True)

@@ -100,10 +100,10 @@ def to_folder(
         layout = source.present(number)
         there = _same(target, record.uid)
         moved = partial(Moved, number=number, name=run.name)
-        if outside := leads_out(layout) or (leads_out(target.layout.run(there)) if there is not None else ""):
+        if outside := leads_out(layout) or (leads_out(target.present(there)) if there is not None else ""):
             yield moved(to="", what="failed", detail=outside)
         elif there is not None:
-            added = _add_journals(layout, target.layout.run(there))
+            added = _add_journals(layout, _with_space(target, there, layout))
             yield moved(to=str(there), what="updated" if added else "there already")
         elif record.status in _LEFT:
             what, why = _LEFT[record.status]
@@ -282,13 +282,20 @@ def _not_delivery(layout: RunLayout) -> Callable[[str, list[str]], list[str]]:
 
 def _free(target: FolderStore, number: int | None) -> RunLayout:
     """Claim the same number, or else the next; the folder is empty, so that another can take its place."""
-    if number is not None and not (layout := target.layout.run(number)).folder.exists():
+    if number is not None and not target.has(number) and not (layout := target.layout.run(number)).folder.exists():
         with suppress(FileExistsError):
             layout.folder.mkdir()
             return layout
     _, layout = target.claim()
     layout.events.rmdir()
     return layout
+
+
+def _with_space(target: FolderStore, number: int, source: RunLayout) -> RunLayout:
+    """Return the folder of a run of the target; it is in no pack any more where there is something to add."""
+    here = target.present(number)
+    is_behind = any(not (here.events / path.name).exists() for path in source.events.glob("*.jsonl"))
+    return target.writable(number) if is_behind else here
 
 
 def _add_journals(source: RunLayout, target: RunLayout) -> int:

@@ -65,7 +65,7 @@ def configured(settings: Sequence[str], config_dir: str | None) -> tuple[Observe
 def of_newest_run(store: RunFolders, *, trusted: bool = False) -> Iterator[tuple[str, Callable[[], Mapping[str, Any]]]]:
     """Yield for each observer of the newest run its name, and a function that gives what it may be built of."""
     for run in store.newest(1):
-        layout = store.layout.run(run.number)
+        layout = store.present(run.number)
         for name, observer in read_specs(layout).items():
             record = RunSource(layout, run.number).record
             yield name, partial(_permitted, layout, observer, record, trusted)
@@ -82,7 +82,7 @@ def typed(spec: Mapping[str, Any], store: RunFolders | None) -> Mapping[str, Any
     layout, record = None, None
     if store is not None:
         for run in store.newest(1):
-            layout, record = store.layout.run(run.number), run.record
+            layout, record = store.present(run.number), run.record
     find_modules(layout, record, spec)
     return spec
 

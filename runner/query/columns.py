@@ -126,8 +126,15 @@ def chosen(records: Sequence[RunRecord], asked: Sequence[str], *, in_full: bool 
         *inputs[first:],
         *note,
     ]
-    named = [name for name in dict.fromkeys(asked) if name not in _SHOWN_ANYWAY]
-    return [*named, *(name for name in telling if name not in named and heading_of(name) not in named)]
+    named = list({_fact(name): name for name in reversed(asked) if name not in _SHOWN_ANYWAY}.values())[::-1]
+    known = {_fact(name) for name in named}
+    return [*named, *(name for name in telling if _fact(name) not in known)]
+
+
+def _fact(name: str) -> str:
+    """Return what a column shows, however it is named: `metric.loss.last` is loss."""
+    plain = heading_of(name).removeprefix("metric.")
+    return plain.removesuffix(".last") or plain
 
 
 def _foreign_ids(records: Sequence[RunRecord]) -> list[str]:

@@ -10,10 +10,14 @@ from typing import Any
 from anew.runner.attached.aims import is_number
 from anew.runner.dataclass import dataclass
 from anew.runner.query.curves import Axis, empty_figure
+from anew.runner.wording import printable
 
 _TICKS = 5
 _MARK = "o"
 _EDGE = 1e-3
+_LEAST_HEIGHT = 8
+# of the 256 of terminals: from dark blue to yellow, as viridis
+_SHADES = (54, 61, 31, 36, 41, 112, 184)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,10 @@ class Scale:
         """Return values laid out; those that are all numbers as such, any others as words."""
         if all(is_number(value) for value in values):
             return cls(name, tuple(map(_as_float, values)), (), log)
-        words = tuple(sorted({str(value) for value in values}))
-        return cls(name, tuple(float(words.index(str(value))) for value in values), words)
+        texts = [printable(str(value)) for value in values]  # they are a record's, and drawn as they are
+        words = tuple(sorted(set(texts)))
+        places = {word: float(place) for place, word in enumerate(words)}
+        return cls(name, tuple(places[text] for text in texts), words)
 
     def can_draw(self, index: int) -> bool:
         """Whether a run has a place."""
@@ -92,6 +98,46 @@ def terminal_scatter(x: Scale, y: Scale, *, width: int, height: int, colours: bo
     text = str(figure.build())
     drawn = (text if colours else plotext.uncolorize(text)).splitlines()
     return "\n".join(line.rstrip() for line in drawn)
+
+
+def terminal_parallel(scales: Sequence[Scale], *, width: int, height: int, colours: bool) -> str:
+    """
+    Return runs as lines from axis to axis, as text, by colour of where they end on the last.
+
+    Not thread-safe, as `curves.terminal_plot`. There is one run at least, and two scales.
+    """
+    import plotext
+
+    figure = plotext.figure
+    figure.clear()
+    laid = [scale.laid_out() for scale in scales]
+    last = laid[-1][0]
+    runs = sorted(range(len(last)), key=lambda index: last[index])
+    if colours:
+        shades = [_SHADES[min(int(last[run] * len(_SHADES)), len(_SHADES) - 1)] for run in runs]
+        plotext.add_theme("anew-axes", sequence=shades)
+    figure.theme("anew-axes" if colours else "colorless")
+    below = [
+        f"{at}: {_ends(scale, labels)}" for at, (scale, (*_, labels)) in enumerate(zip(scales, laid, strict=True), 1)
+    ]
+    figure.plot_size(width, max(height - len(below), _LEAST_HEIGHT))
+    across = [at / (len(laid) - 1) for at in range(len(laid))]
+    for run in runs:
+        signal = figure.signal(across, [places[run] for places, *_ in laid], marker="braille")
+        signal.lines()
+        figure.draw(signal)
+    figure.ruler("x").lim(-_EDGE, 1 + _EDGE)
+    figure.ruler("x").ticks(across, [str(at) for at in range(1, len(laid) + 1)])
+    figure.ruler("y").lim(-_EDGE, 1 + _EDGE)
+    figure.ruler("y").ticks([0.0, 1.0], ["low", "high"])
+    text = str(figure.build())
+    drawn = (text if colours else plotext.uncolorize(text)).splitlines()
+    return "\n".join([*(line.rstrip() for line in drawn), *below])
+
+
+def _ends(scale: Scale, labels: Sequence[str]) -> str:
+    """Return what an axis is, and from where to where it goes, up."""
+    return f"{scale.name}, {', '.join(labels) if scale.words else f'{labels[0]} to {labels[-1]}'}"
 
 
 def scatter_picture(x: Scale, y: Scale, path: Path) -> None:

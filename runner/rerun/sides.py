@@ -24,7 +24,7 @@ def stops_of(record: RunRecord, store: RunFolders) -> tuple[Stop, ...]:
         return ()
     told = [event for event in store.events(number) if isinstance(event, ev.ToldToStop)]
     if not told:
-        return older.stops_of(store.present(number), record)
+        return older.stops_of(store.layout.run(number), record)
     return tuple(
         Stop(asked=event.asked, step=event.step, thread=event.thread, own=event.writer == ev.MAIN_WRITER)
         for event in told

@@ -120,8 +120,9 @@ def delete(store: RunFolders, ref: str | int, *, force: bool = False) -> int:
     store.refuse_removal()
     run = store.look_up(ref)
     if not force:
-        _refuse_living(store.layout.run(run.number), run.record, "delete")
-    _move(store.layout.run(run.number).folder, store.layout.trashed(run.number).folder)
+        with store.looked_at(run.number) as layout:
+            _refuse_living(layout, run.record, "delete")
+    _move(store.writable(run.number).folder, store.layout.trashed(run.number).folder)
     member = run.record.sweep
     of = None if member is None else member.uid or member.id
     if member is not None and of is not None:
@@ -287,7 +288,7 @@ def _sweep_objects(store: RunFolders) -> tuple[int, int, str]:
     for path in store.objects.temporaries(GRACE_S):
         with suppress(OSError):
             path.unlink()
-    records = list(_all_records(store))
+    records = list(every_record(store))
     damaged = [str(record.id) for record in records if any(each.hides_content for each in record.damage)]
     if damaged:
         return 0, 0, f"No content was removed, since what the damaged runs {', '.join(damaged)} refer to is not known."
@@ -301,12 +302,15 @@ def _sweep_objects(store: RunFolders) -> tuple[int, int, str]:
     return removed, freed, ""
 
 
-def _all_records(store: RunFolders) -> Iterator[RunRecord]:
+def every_record(store: RunFolders) -> Iterator[RunRecord]:
     """Yield all runs, deleted ones too."""
-    layouts = [store.layout.run(number) for number in store.numbers()]
-    layouts += [store.layout.trashed(number) for number in store.trashed_numbers()]
-    for layout in layouts:
-        record = read_run(layout, int(layout.folder.name))
+    for number in store.numbers():
+        with store.looked_at(number) as layout:
+            record = read_run(layout, number)
+        if record is not None:
+            yield record
+    for number in store.trashed_numbers():
+        record = read_run(store.layout.trashed(number), number)
         if record is not None:
             yield record
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from anew.runner.lazy.modules import later
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.names import value_of
 from anew.runner.query.tree import EVERYTHING
-from anew.runner.records import FORMAT, ParentRun, RerunOf, RunRecord, SweepMembership
+from anew.runner.records import ParentRun, RerunOf, RunRecord, SweepMembership
 from anew.runner.store import afterwards
 from anew.runner.store.cells import Blocks, Column
 from anew.runner.store.columns import blocks, by_writer, column
@@ -34,10 +34,12 @@ from anew.runner.store.more import Beside
 from anew.runner.store.numbering import last_claimed
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
+from anew.runner.store.packs import STORE_FORMAT, Pack, Packs
 from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
-from anew.runner.store.reading import check_format
+from anew.runner.store.reading import check_format, has_begun
 from anew.runner.store.related import Related
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.stamps import SeenFile
 from anew.runner.store.stored import StoredRun
 from anew.runner.store.sweep_copy import Brought, bring
 from anew.runner.store.sweep_folder import SweepFolder
@@ -46,8 +48,10 @@ from anew.runner.store.views import view_bytes
 
 if TYPE_CHECKING:
     import shutil
+
+    from anew.runner.store import packing
 else:
-    shutil = later("shutil")
+    shutil, packing = later("shutil"), later("anew.runner.store.packing")
 
 
 class FolderStore(RunFolders):
@@ -58,6 +62,7 @@ class FolderStore(RunFolders):
         root: The folder, absolute.
         url: The same, as text.
         objects: Content by digest.
+        packs: Runs without a folder of their own.
     """
 
     def __init__(self, root: Path) -> None:
@@ -65,7 +70,8 @@ class FolderStore(RunFolders):
         self.url = str(root)
         self.layout = StoreLayout(root)
         self.objects = ObjectStore(self.layout.objects)
-        self._index = Index(self.layout.index, root)
+        self.packs = Packs(self.layout)
+        self._index = Index(self.layout.index, root, self.packs)
 
     def __repr__(self) -> str:
         return f"FolderStore({self.url!r})"
@@ -83,7 +89,7 @@ class FolderStore(RunFolders):
         try:
             if not os.path.lexists(store.layout.format):
                 store._make(create)
-            check_format(root, FORMAT)
+            check_format(root, STORE_FORMAT)
         except OSError as error:
             if isinstance(error, StoreError):
                 raise
@@ -95,7 +101,7 @@ class FolderStore(RunFolders):
             raise StoreError(f"{self.url!r} is a file; a store is a folder. Name another: --store FOLDER")
         if any(is_number(name) and self.layout.run(int(name)).record.exists() for name in names_in(self.root)):
             # there are runs, and nothing that says how they are to be read
-            check_format(self.root, FORMAT)
+            check_format(self.root, STORE_FORMAT)
         if not create:
             raise StoreError(
                 f"There is no store of runs in {self.url!r}. To make one, run an experiment; to use another, name it: "
@@ -110,7 +116,7 @@ class FolderStore(RunFolders):
                 "Name an empty or new folder: --store FOLDER"
             )
         create_whole(self.layout.gitignore, b"*\n", sync=False)
-        create_whole(self.layout.format, b"%d\n" % FORMAT)
+        create_whole(self.layout.format, b"1\n")
 
     # --- recording ----------------------------------------------------------------------------------------------
 
@@ -134,11 +140,11 @@ class FolderStore(RunFolders):
                 with suppress(OSError):
                     layout.folder.rmdir()
                 raise cannot("write", layout.folder, error) from error
-            retired = self._greatest_retired()
-            if number <= retired:
-                # others have used it since, and thrown it away
+            used = max(self._greatest_retired(), number if self.packs.keeps(number) else 0)
+            if number <= used:
+                # others have used it since, and thrown it away, or put it into a pack
                 self._take_away(layout)
-                number = retired + 1
+                number = used + 1
                 continue
             last_claimed.note(self.layout.format, number)
             return number, layout
@@ -305,7 +311,7 @@ class FolderStore(RunFolders):
 
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
-        afterwards.add_event(self.layout.run(run.number), run.record.started_at, kind, values)
+        afterwards.add_event(self.writable(run.number), run.record.started_at, kind, values)
 
     def just_ended(self, number: int, told: Told | None) -> RunRecord:
         """
@@ -352,7 +358,7 @@ class FolderStore(RunFolders):
 
     def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
         """Return the light records of some runs, those that there are, by number."""
-        wanted = [number for number in numbers if self.layout.run(number).folder.exists()]
+        wanted = [number for number in numbers if self._there(number)]
         return {run.number: self._named(run).record for run in self._index.runs(wanted, self._read)}
 
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
@@ -394,7 +400,7 @@ class FolderStore(RunFolders):
 
     def of_uid(self, prefix: str) -> list[int]:
         """Return the numbers, ascending, of the runs whose uid begins so."""
-        found = {number for number in self._index.find_uid(prefix) if self.layout.run(number).record.exists()}
+        found = {number for number in self._index.find_uid(prefix) if self._there(number)}
         if not (len(found) == 1 and len(prefix) == ids.UID_LENGTH):
             found |= {run.number for run in self.all_runs() if run.record.uid.startswith(prefix)}
         return sorted(found)
@@ -416,20 +422,59 @@ class FolderStore(RunFolders):
 
     def column(self, number: int, name: str) -> Column | None:
         """Return a metric's points out of the index."""
-        return column(self._index.file, number, self.layout.run(number), name)
+        return column(self._index.file, number, self.present(number), name)
 
     def by_writer(self, number: int, name: str) -> dict[str, Column]:
         """Return a metric's points by who wrote them, out of the index."""
-        found = by_writer(self._index.file, number, self.layout.run(number), name)
+        found = by_writer(self._index.file, number, self.present(number), name)
         return super().by_writer(number, name) if found is None else found
 
     def blocks(self, number: int, name: str) -> Blocks | None:
         """Return what is needed of a metric's points, out of the index."""
-        return blocks(self._index.file, number, self.layout.run(number), name)
+        return blocks(self._index.file, number, self.present(number), name)
 
     def present(self, number: int) -> RunLayout:
-        """Return a run's folder, where all of it is."""
+        """Return a run's folder, where all of it is; of one in a pack it is laid out in the cache."""
+        pack = self.packs.holding(number)
+        return self.layout.run(number) if pack is None else self.packs.folder(pack, number)
+
+    def _there(self, number: int) -> bool:
+        return self.layout.run(number).folder.exists() or self.packs.holding(number) is not None
+
+    def has(self, number: int) -> bool:
+        """Whether there is a run of this number that started."""
+        return has_begun(self.layout.run(number)) or self.packs.holding(number) is not None
+
+    def read(self, number: int) -> StoredRun | None:
+        """Return a run with its whole record; None when there is none of this number. Raises StoreError."""
+        run, folder = super().read(number), self.layout.run(number).folder
+        # while it was read it may have been put into a pack
+        is_again = not folder.exists() and (run is None or run.record.damage) and self.packs.holding(number)
+        return super().read(number) if is_again else run
+
+    @contextmanager
+    def looked_at(self, number: int) -> Iterator[RunLayout]:
+        """Give a run's folder while it is looked at; see `RunFolders.looked_at`. Nothing of a pack stays behind."""
+        pack = self.packs.holding(number)
+        if pack is None:
+            yield self.layout.run(number)
+        else:
+            with self.packs.looked_at(pack, number) as layout:
+                yield layout
+
+    def writable(self, number: int) -> RunLayout:
+        """Return a run's folder, to write to it; it is in no pack any more. Raises StoreError."""
+        if self.packs.all():
+            packing.take_out(self, number)
         return self.layout.run(number)
+
+    def carry_over(self, pack: Pack, before: Mapping[int, Collection[SeenFile]]) -> None:
+        """Have the index know runs that were put into a pack; see `Index.carry_over`."""
+        self._index.carry_over(before, pack.stamp)
+
+    def left_out(self) -> Iterator[str]:
+        """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
+        return (pack.flaw for pack in self.packs.all() if pack.flaw)
 
     def _named(self, run: StoredRun) -> StoredRun:
         """Return a run as its sweep here tells it; that is none of what the index keeps, since sweeps come later."""
@@ -438,4 +483,8 @@ class FolderStore(RunFolders):
         return StoredRun(run.number, with_stop(self.layout.run(run.number), self.named(run.record)))
 
     def _read(self, number: int, before: Progress | None) -> tuple[RunRecord | None, Progress | None]:
-        return read_further(self.layout.run(number), number, before)
+        found = read_further(self.layout.run(number), number, before)
+        if os.path.lexists(self.layout.run(number).folder) or self.packs.holding(number) is None:
+            return found
+        with self.looked_at(number) as layout:
+            return read_further(layout, number, None)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,9 +24,10 @@ from anew.runner.lazy.modules import later
 from anew.runner.records import CommandFacts, RunRecord, Status
 from anew.runner.store import stamps
 from anew.runner.store.further import Progress
-from anew.runner.store.index_file import ODD, IndexFile
+from anew.runner.store.index_file import ODD, IndexFile, sealed
 from anew.runner.store.index_look import Look, Row
-from anew.runner.store.stamps import NEVER, Stamp
+from anew.runner.store.packs import Pack, Packs
+from anew.runner.store.stamps import NEVER, SeenFile, Stamp
 from anew.runner.store.stored import StoredRun
 
 if TYPE_CHECKING:
@@ -73,34 +74,57 @@ class Index:
     Args:
         path: The file.
         runs: The folder that the runs' folders are in.
+        packs: Those that have none.
 
     Attributes:
         file: The file.
         seen: What was known after the last look at all runs.
     """
 
-    def __init__(self, path: Path, runs: Path) -> None:
+    def __init__(self, path: Path, runs: Path, packs: Packs) -> None:
         self.file = IndexFile(path)
         self._runs = runs
+        self._packs = packs
+        self._packed: dict[int, Pack] = {}
         self._held: dict[int, Row] = {}
         self._present: tuple[int, frozenset[int]] = (0, frozenset())
         self.seen: Seen | None = None
 
     def numbers(self) -> list[int]:
-        """Return the numbers of all run folders, newest first."""
+        """Return the numbers of all runs, newest first."""
+        packed = self._packs.runs()
         with os.scandir(self._runs) as entries:
-            return sorted(
-                (int(entry.name) for entry in entries if is_number(entry.name) and _is_folder(entry)), reverse=True
-            )
+            found = {int(entry.name) for entry in entries if is_number(entry.name) and _is_folder(entry)}
+        # a run that is put into a pack meanwhile is in that before it has no folder, and one that is taken out has
+        # its folder before it is in none
+        self._packed = {**packed, **self._packs.runs()}
+        return sorted(found | self._packed.keys(), reverse=True)
 
     def present(self) -> frozenset[int]:
         """Return the numbers of all that may be a run folder; listed anew when the folder that they are in changes."""
+        packed = self._packs.runs()
         changed = os.stat(self._runs).st_mtime_ns
         before = self._present
         if before[0] != changed or changed > time.time_ns() - _YOUNG_NS:
             before = changed, frozenset(int(name) for name in os.listdir(self._runs) if is_number(name))
             self._present = before
-        return before[1]
+        self._packed = {**packed, **self._packs.runs()}
+        return before[1] | self._packed.keys() if self._packed else before[1]
+
+    def holds(self, number: int, stamp: Stamp) -> bool:
+        """Whether a run is as it was."""
+        if (pack := self._pack(number)) is not None:
+            return stamp == pack.stamp
+        return stamp.holds(f"{self._runs}/{number}")
+
+    def _pack(self, number: int) -> Pack | None:
+        """Return the pack that a run was found in, unless it has a folder."""
+        pack = self._packed.get(number) if self._packed else None
+        return None if pack is None or os.path.lexists(f"{self._runs}/{number}") else pack
+
+    def _stamp(self, number: int) -> Stamp | None:
+        pack = self._pack(number)
+        return stamps.taken(f"{self._runs}/{number}") if pack is None else pack.stamp
 
     def runs(self, numbers: Iterable[int], read: Reader) -> Generator[StoredRun, None, None]:
         """
@@ -121,21 +145,20 @@ class Index:
         """Yield what `runs` does; in place of a record that is in the file, or *held*, its row."""
         for position, number in enumerate(wanted):
             row: Row | RunRecord | None = held.get(number)
-            if not isinstance(row, Row) or not row.stamp.holds(f"{self._runs}/{number}"):
+            if not isinstance(row, Row) or not self.holds(number, row.stamp):
                 row = self._read(number, look.row(wanted, position, held), read, look)
             if row is not None:
                 yield number, row
 
     def _read(self, number: int, known: tuple[Any, ...] | None, read: Reader, look: Look) -> Row | RunRecord | None:
         """Return a run's row, out of the file or made afresh; of a run that may change without a trace its record."""
-        folder = f"{self._runs}/{number}"
         row = known and self._row(known, read)
-        if row and row.stamp.holds(folder):
-            if row.stamp.is_young and (stamp := stamps.taken(folder)) and stamp.seen == row.stamp.seen:
+        if row and self.holds(number, row.stamp):
+            if row.stamp.is_young and (stamp := self._stamp(number)) and stamp.seen == row.stamp.seen:
                 row = replace(row, stamp=stamp)
                 look.note(row)
         else:
-            stamp = stamps.taken(folder)
+            stamp = self._stamp(number)
             before = Progress.of_text(row.record, row.follow) if row else None
             record, progress = read(number, before)
             if record is None or not record.uid:
@@ -167,6 +190,26 @@ class Index:
             except ODD:
                 look.doubted, known = True, set()
         return sorted(self.present() - known, reverse=True)
+
+    def carry_over(self, before: Mapping[int, Collection[SeenFile]], stamp: Stamp) -> None:
+        """
+        Keep what is known of runs whose files have come to lie elsewhere, and are what they were. Never raises.
+
+        Args:
+            before: Run -> what was seen of its files, none of which has changed.
+            stamp: By what the runs are known from now on.
+        """
+        numbers = list(before)
+        with closing(Look(self.file)) as look, suppress(*ODD):
+            for begin in range(0, len(numbers), _AT_A_TIME):
+                some = numbers[begin : begin + _AT_A_TIME]
+                rows = []
+                for number, uid, known, text, follow in look.sound(f"id IN ({','.join('?' * len(some))})", some):
+                    if not follow and set(Stamp.of_text(known).files) <= set(before[number]):
+                        rows.append((stamp.text, sealed(number, uid, stamp.text, text, follow)[-1], number))
+                with look.database as database:
+                    database.execute("BEGIN IMMEDIATE")
+                    database.executemany("UPDATE runs SET stamp = ?, crc = ? WHERE id = ?", rows)
 
     def find_uid(self, prefix: str) -> list[int]:
         """Return the numbers of indexed runs whose uid begins so; the answer may be out of date."""

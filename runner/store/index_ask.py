@@ -233,7 +233,7 @@ class Asked:
         return suspects
 
     def _holds(self, number: int, stamp: str) -> bool:
-        return Stamp.of_text(stamp).holds(f"{self._folder}/{number}")
+        return self._index.holds(number, Stamp.of_text(stamp))
 
     # --- what no record holds -----------------------------------------------------------------------------------------
 

@@ -11,12 +11,13 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
-from anew.runner.records import FORMAT, Damage, RunRecord, Severity, Status
+from anew.runner.records import Damage, RunRecord, Severity, Status
 from anew.runner.store.curate import contents
 from anew.runner.store.files import read_regular
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.inventory import changed_marks, strangers
 from anew.runner.store.output_sums import output_damage
+from anew.runner.store.packs import STORE_FORMAT, flaws
 from anew.runner.store.paths import PURGING, RunLayout
 from anew.runner.store.position import observer_damage
 from anew.runner.store.reading import MOST_RECORD_BYTES, read_outcome, read_run
@@ -54,7 +55,8 @@ def check_store(store: RunFolders, *, deep: bool = False) -> Iterator[Finding]:
         )
     damaged: dict[str, bool] = {}
     for number in store.numbers():
-        yield from _check_run(store, store.present(number), f"run {number}", number, deep, damaged)
+        with store.looked_at(number) as layout:
+            yield from _check_run(store, layout, f"run {number}", number, deep, damaged)
     for number in store.trashed_numbers():
         yield from _check_run(store, store.layout.trashed(number), f"deleted run {number}", number, deep, damaged)
     for number in store.sweep_numbers():
@@ -65,6 +67,8 @@ def check_store(store: RunFolders, *, deep: bool = False) -> Iterator[Finding]:
         yield from _check_unreferred(store, damaged)
         if isinstance(store, FolderStore):
             yield from _check_strangers(store)
+    if isinstance(store, FolderStore):
+        yield from _check_packs(store, deep)
     old, purge = store.objects.temporaries(3600), as_typed("anew purge", store.url)
     if old:
         yield Finding(
@@ -76,6 +80,12 @@ def check_store(store: RunFolders, *, deep: bool = False) -> Iterator[Finding]:
     leftovers = list(store.layout.trash.glob(f"{PURGING}*"))
     if leftovers:
         yield Finding(Severity.NOTE, "a purge was interrupted", str(store.layout.trash), purge)
+
+
+def _check_packs(store: FolderStore, deep: bool) -> Iterator[Finding]:
+    for pack in store.packs.all():
+        for flaw in flaws(pack) if deep else filter(None, [pack.flaw]):
+            yield Finding(Severity.ERROR, flaw, str(pack.path), "copy it back from a backup of packs/")
 
 
 def _its_runs(store: RunFolders, number: int) -> str:
@@ -185,7 +195,7 @@ def _check_unreferred(store: RunFolders, known: Mapping[str, bool]) -> Iterator[
 def _check_strangers(store: FolderStore) -> Iterator[Finding]:
     """Name what is none of ours, and what was changed of the few files that are the same in every store."""
     layout = store.layout
-    for path, what in changed_marks(layout, FORMAT):
+    for path, what in changed_marks(layout, STORE_FORMAT):
         yield Finding(Severity.WARNING, what, str(path), "write it as it was: 1 into FORMAT, * into .gitignore")
     for path, what in strangers(layout):
         yield Finding(Severity.NOTE, what, str(path), "move it elsewhere, or leave it be")

@@ -35,6 +35,7 @@ _KNOWN = regexp(
             rf"{_SWEEP}/conductors/[0-9]+(?:\.ended)?\.json",
             rf"{_WHY}/(?:why|answer)\.json|{_WHY}/trials/[0-9]+/(?:order\.json|begun|end\.json)",
             r"objects/sha256/[0-9a-f]{2}/[0-9a-f]{62}|objects/tmp/[^/]+",
+            r"packs/[^/.][^/]*\.sqlar|packs/[^/]+\.out/[1-9][0-9]*",
             r"trash/retired-[0-9]+|views/[A-Za-z][A-Za-z0-9_-]*\.json",
         )
     ),
@@ -46,7 +47,7 @@ _THEIRS = regexp(
 ).fullmatch
 _FOLDERS = regexp(
     rf"{_RUN}(?:/events|/observers)?|whys|{_WHY}(?:/trials(?:/[0-9]+)?)?|sweeps|{_SWEEP}(?:/taken|/conductors)?|objects|objects/tmp"
-    r"|views|trash"
+    r"|views|trash|packs|packs/[^/]+\.out"
     r"|objects/sha256(?:/[0-9a-f]{2})?"
 ).fullmatch
 

@@ -9,6 +9,7 @@ from anew.runner.dataclass import dataclass
 RETIRED = "retired-"
 PURGING = ".purging-"
 FETCHED = "fetched.json"  # in a mirror of a database: how much of it was fetched
+PACK, OUT = ".sqlar", ".out"
 # what the name of a cursor begins with whose observer is another store, to which whole runs are copied
 TRANSFER = "sync-"
 
@@ -244,6 +245,11 @@ class StoreLayout:
     def views(self) -> Path:
         """Questions that have names, a file each."""
         return self.root / "views"
+
+    @property
+    def packs(self) -> Path:
+        """Finished runs, many in a file."""
+        return self.root / "packs"
 
     @property
     def sweeps(self) -> Path:

@@ -8,7 +8,7 @@ import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -65,6 +65,15 @@ class RunFolders(StoredRuns):
     @abstractmethod
     def present(self, number: int) -> RunLayout:
         """Return a run's folder, with all that is there to be read. Raises StoreError."""
+
+    @contextmanager
+    def looked_at(self, number: int) -> Iterator[RunLayout]:
+        """Give a run's folder while it is looked at, with what anew wrote there. Raises StoreError."""
+        yield self.present(number)
+
+    def writable(self, number: int) -> RunLayout:
+        """Return a run's folder, to write to it. Raises StoreError."""
+        return self.layout.run(number)
 
     @abstractmethod
     def add_event(self, run: StoredRun, kind: type[ev.Event], **values: Any) -> None:
@@ -123,7 +132,7 @@ class RunFolders(StoredRuns):
             return StoredRun(number, record)
         from anew.runner.store.whole import with_the_rest
 
-        return StoredRun(number, with_the_rest(layout, with_stop(layout, record)))
+        return StoredRun(number, with_the_rest(layout, with_stop(self.layout.run(number), record)))
 
     def points(self, number: int, name: str) -> Iterator[Point]:
         """Yield a metric's points of all writers, in order of time."""

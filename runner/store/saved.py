@@ -82,6 +82,15 @@ class Views:
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
+    def forget(self, name: str) -> View:
+        """Remove the question of a name; return what it was. Raises FilterError as `get`, StoreError."""
+        view, path = self.get(name), self._folder / f"{name}.json"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot("remove", path, error) from error
+        return view
+
     def get(self, name: str) -> View:
         """Return the question of a name. Raises FilterError where there is none, or it is damaged."""
         self._known(name)
@@ -97,10 +106,12 @@ class Views:
         """Raise FilterError where nothing is saved under a name."""
         names = self.names()
         if name not in names:
+            called = f"@{name}" if _NAME.fullmatch(name) else repr(name)
             near = closest(name, names)
             hint = f" Did you mean @{near}?" if near else ""
             there = f"there are: {', '.join(f'@{each}' for each in names)}" if names else "none is"
             raise FilterError(
-                f"No question is saved as @{name}; {there}.{hint} To save one: anew list FILTER --save {name}",
+                f"No question is saved as {called}; {there}.{hint} To save one: anew list FILTER --save "
+                f"{name if _NAME.fullmatch(name) else 'NAME'}",
                 name=name,
             )

@@ -13,7 +13,7 @@ from anew.runner.dataclass import dataclass
 _YOUNG_NS = 2 * 10**9
 # a file that was written just now may be written once more, and by another process than main's later, too
 _SETTLED_NS, _SEVERAL_NS = 10 * 10**9, 3600 * 10**9
-_Seen = tuple[str, int, int, int]
+SeenFile = tuple[str, int, int, int]
 _OF_FOLDER = -1
 
 
@@ -28,7 +28,7 @@ class Stamp:
         is_young: Whether a folder had just been changed, so that its time alone does not tell of a further name in it.
     """
 
-    seen: tuple[_Seen, ...]
+    seen: tuple[SeenFile, ...]
     is_young: bool
 
     @property
@@ -38,6 +38,11 @@ class Stamp:
         newest = max((mtime for *_, mtime in self.seen), default=0)
         waits = _SEVERAL_NS if journals > 1 else _SETTLED_NS
         return not self.is_young and bool(self.seen) and newest < time.time_ns() - waits
+
+    @property
+    def files(self) -> tuple[SeenFile, ...]:
+        """What was seen of files, without folders."""
+        return tuple([each for each in self.seen if each[1] != _OF_FOLDER])
 
     @property
     def text(self) -> str:
@@ -77,7 +82,7 @@ NEVER = Stamp((), is_young=True)
 
 def taken(folder: str) -> Stamp | None:
     """Return the stamp of a run's folder; None in doubt, and of a run that has no outcome."""
-    seen: list[_Seen] = []
+    seen: list[SeenFile] = []
     try:
         os.lstat(f"{folder}/outcome.json")
         for name in (".", "events"):
@@ -93,6 +98,6 @@ def taken(folder: str) -> Stamp | None:
     return Stamp(tuple(seen), newest > time.time_ns() - _YOUNG_NS)
 
 
-def _of_file(folder: str, name: str) -> _Seen:
+def _of_file(folder: str, name: str) -> SeenFile:
     status = os.lstat(f"{folder}/{name}")
     return name, status.st_size, status.st_ctime_ns, status.st_mtime_ns

@@ -37,7 +37,7 @@ def test_runs_stand_side_by_side(project: Path, capfd: pytest.CaptureFixture[str
     assert "packages,numpy,2.0,2.0" in rows
 
 
-def test_a_word_that_names_none_is_said_and_the_others_are_shown(
+def test_a_word_that_names_none_is_said_and_that_one_run_is_left(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = make_store(project / "runs")
@@ -45,4 +45,9 @@ def test_a_word_that_names_none_is_said_and_the_others_are_shown(
     assert main(["compare", "1", "9"]) == 2
     said = capfd.readouterr()
     assert "No run '9'" in said.err
-    assert "Run 1 is the same in all that is compared." in said.out
+    assert "Run 1 alone is compared with nothing. To see it: anew show 1" in said.err
+    add_run(store)
+    assert main(["compare", "1", "2", "9"]) == 2
+    said = capfd.readouterr()
+    assert "No run '9'" in said.err
+    assert said.out

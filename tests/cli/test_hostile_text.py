@@ -104,6 +104,11 @@ COMMANDS = [
     ["lineage", "1", "--dot"],
     ["lineage", f"in{EVIL}"],
     ["usage", "--compute", "--by", f"experiment,host,no{EVIL}"],
+    ["usage", "--by", f"experiment,host,no{EVIL}"],
+    ["list", "--saved"],
+    ["list", "--forget", f"no{EVIL}"],
+    ["plot", "--parallel", f"seed,host,metric.loss{EVIL}"],
+    ["plot", "--x", "seed", "--y", "host"],
     ["plot", "--x", "seed", "--y", f"metric.loss{EVIL}"],
     ["plot", "1", "2", f"loss{EVIL}", "--band", "--smooth", "0.5"],
     ["repeat", "1"],
@@ -130,6 +135,9 @@ COMMANDS = [
     ["restore", EVIL],
     ["restore", "2"],
     ["purge", "--yes"],
+    ["pack", "1-9"],
+    ["pack", f"no{EVIL}"],
+    ["unpack", "1"],
 ]
 
 

@@ -149,3 +149,50 @@ def test_a_pattern_without_end_is_refused_before_it_takes_a_second() -> None:
     with pytest.raises(FilterError, match=r"takes longer than 0\.3 s over the value 'aaaa"):
         anew.open_store().find("info.text ~ '(a|a)*$'")
     assert time.process_time() - began < 2
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FolderStore:
+    """A store of one's own, which commands find."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    return make_store(tmp_path / "runs")
+
+
+def test_saved_questions_are_listed_and_removed(alone: FolderStore, capfd: pytest.CaptureFixture[str]) -> None:
+    add_run(alone, metrics={"loss": [0.5]})
+    assert "No questions are saved" in said(capfd, "list", "--saved")
+    said(capfd, "list", "loss < 1", "--sort=-loss", "--save", "good")
+    said(capfd, "list", "@good and tag == x", "--save", "better")
+    listed = said(capfd, "list", "--saved")
+    assert [line.split()[0] for line in listed.splitlines()[1:]] == ["@better", "@good"]
+    [_, good] = json.loads(said(capfd, "list", "--saved", "--json"))
+    assert good == {"name": "good", "filter": "loss < 1", "sort": "-loss", "by": "", "columns": [], "error": None}
+    assert "anew list 'loss < 1' --sort=-loss --save=good" in said(capfd, "list", "--forget", "@good")
+    assert "@better" in said(capfd, "list", "--forget", "good", code=2)
+    assert [each["name"] for each in json.loads(said(capfd, "list", "--saved", "--json"))] == ["better"]
+
+
+def test_a_fact_has_one_column_however_it_is_named(alone: FolderStore, capfd: pytest.CaptureFixture[str]) -> None:
+    for value in (0.5, 0.25):
+        add_run(alone, metrics={"loss": [value]}, config={"lr": value})
+    for name in ("loss", "metric.loss", "loss.last"):
+        header = said(capfd, "best", name, "config.lr > 0").splitlines()[0].split()
+        assert sum("loss" in column for column in header) == 1
+        assert sum("lr" in column for column in header) == 1
+
+
+def test_one_run_is_compared_with_nothing(alone: FolderStore, capfd: pytest.CaptureFixture[str]) -> None:
+    add_run(alone)
+    assert "anew compare 1 REF" in said(capfd, "compare", "1", code=2)
+
+
+def test_lines_from_axis_to_axis_are_drawn_in_the_terminal(
+    alone: FolderStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for value in (0.5, 0.25):
+        add_run(alone, metrics={"loss": [value]}, config={"lr": value, "optimizer": f"o{value}"})
+    lines = said(capfd, "plot", "--parallel", "config.lr,config.optimizer,loss").splitlines()
+    assert lines[-3:] == ["1: config.lr, 0.25 to 0.5", "2: config.optimizer, o0.25, o0.5", "3: loss, 0.25 to 0.5"]
+    drawn = "".join(lines[:-3])
+    assert any("\u2800" < letter <= "\u28ff" for letter in drawn)

@@ -57,7 +57,7 @@ def test_a_full_disk_behind_stdout_is_named_and_no_fault_of_ours(store: FolderSt
     with open("/dev/full", "wb") as full:
         done = subprocess.run([*ANEW, "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
-    assert "No space left on device" in done.stderr
+    assert "What is printed cannot be written (No space left on device)" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
