@@ -27,6 +27,7 @@ _SECTIONS = {
         "metrics": ("metrics", "Series of numbers, as a table or CSV"),
         "lineage": ("lineage", "What a run or a file came from, and what came of it"),
         "plot": ("plot", "Curves in the terminal, or as a picture"),
+        "report": ("report", "One HTML file of Markdown with tables and curves of runs"),
         "ui": ("ui", "Look at runs in a browser, live"),
     },
     "Repeat": {

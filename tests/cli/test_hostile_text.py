@@ -103,6 +103,7 @@ COMMANDS = [
     ["lineage", "1"],
     ["lineage", "1", "--dot"],
     ["lineage", f"in{EVIL}"],
+    ["report", f"no{EVIL}.md"],
     ["usage", "--compute", "--by", f"experiment,host,no{EVIL}"],
     ["usage", "--by", f"experiment,host,no{EVIL}"],
     ["list", "--saved"],
