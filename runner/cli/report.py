@@ -13,10 +13,10 @@ from pathlib import Path
 import click
 
 import anew
+from anew.runner.across.report import COMMANDS, Answer, blocks, filled, markdown_table, page
 from anew.runner.cli.context import Workbench, command
 from anew.runner.cli.render import say
 from anew.runner.errors import ConfigError, StoreError
-from anew.runner.across.report import COMMANDS, Answer, blocks, filled, markdown_table, page
 from anew.runner.store.files import cannot, read_regular, replace_whole
 from anew.runner.wording import printable
 
