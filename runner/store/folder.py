@@ -31,11 +31,11 @@ from anew.runner.store.index import Index, gone
 from anew.runner.store.index_ask import FEW, Asked
 from anew.runner.store.logged import Told
 from anew.runner.store.more import Beside
-from anew.runner.store.numbering import last_claimed
+from anew.runner.store.numbering import claim_sweep, greatest_retired, last_claimed, retire
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.packs import STORE_FORMAT, Pack, Packs
-from anew.runner.store.paths import RETIRED, RunLayout, StoreLayout, SweepLayout
+from anew.runner.store.paths import RunLayout, StoreLayout, SweepLayout
 from anew.runner.store.reading import check_format, has_begun
 from anew.runner.store.related import Related
 from anew.runner.store.run_folders import RunFolders
@@ -140,7 +140,7 @@ class FolderStore(RunFolders):
                 with suppress(OSError):
                     layout.folder.rmdir()
                 raise cannot("write", layout.folder, error) from error
-            used = max(self._greatest_retired(), number if self.packs.keeps(number) else 0)
+            used = max(greatest_retired(self.layout), number if self.packs.keeps(number) else 0)
             if number <= used:
                 # others have used it since, and thrown it away, or put it into a pack
                 self._take_away(layout)
@@ -154,49 +154,15 @@ class FolderStore(RunFolders):
         last = last_claimed.of(self.layout.format)
         if last and not self.layout.run(last + 1).folder.exists() and self.layout.run(last).folder.exists():
             return last
-        return max(self._greatest_retired(), *self._index.numbers()[:1], 0)
-
-    def _greatest_retired(self) -> int:
-        """Return the greatest number that was deleted, purged, or given to a run that never started."""
-        names = (name.removeprefix(RETIRED) for name in names_in(self.layout.trash))
-        return max((int(name) for name in names if is_number(name)), default=0)
+        return max(greatest_retired(self.layout), *self._index.numbers()[:1], 0)
 
     def retire(self, number: int) -> None:
-        """
-        Have a number never given again although no folder will hold it. Safe in a crowd: marks are only ever added,
-        and removed when there is a greater one.
-
-        Raises:
-            StoreError: The store cannot be written.
-        """
-        mark = self.layout.retired(number)
-        try:
-            mark.parent.mkdir(exist_ok=True)
-            mark.touch()
-            for name in names_in(self.layout.trash):
-                older = name.removeprefix(RETIRED)
-                if older != name and is_number(older) and int(older) < number:
-                    (self.layout.trash / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise cannot("write", mark, error) from error
+        """Have a number never given again although no folder will hold it. Safe in a crowd. Raises StoreError."""
+        retire(self.layout, number)
 
     def claim_sweep(self) -> tuple[int, Path]:
         """Take the next sweep number, by making its folder. Raises StoreError."""
-        try:
-            if not self.layout.sweeps.exists():
-                make_folders(self.layout.sweeps)
-            number = max((int(name) for name in names_in(self.layout.sweeps) if is_number(name)), default=0) + 1
-            while True:
-                try:
-                    folder = self.layout.sweeps / str(number)
-                    folder.mkdir()
-                    sync_folder(self.layout.sweeps)
-                    sync_folder(self.root)  # whoever made the folder of sweeps may not have come to it
-                    return number, folder
-                except FileExistsError:
-                    number += 1
-        except OSError as error:
-            raise cannot("write", self.layout.sweeps, error) from error
+        return claim_sweep(self.layout)
 
     def bring_sweep(self, sweep: SweepFolder, store: RunFolders) -> tuple[int, Brought]:
         """Bring a sweep here; see `RunFolders.bring_sweep`. It keeps its number where that is free."""
