@@ -27,6 +27,7 @@ _STATUSES: tuple[tuple[type[BaseException], HTTPStatus], ...] = (
     (errors.StoreFormatError, HTTPStatus.CONFLICT),
     (errors.StoreError, HTTPStatus.CONFLICT),
 )
+_LONGEST = 4_000
 
 
 class Refused(Exception):
@@ -51,7 +52,7 @@ def answered(error: Exception) -> Response:
     if isinstance(error, FilterError) and (place := getattr(error, "position", None)) is not None:
         first, *_, last = str(error).splitlines()
         end = getattr(error, "end", place + 1)
-        return answer(HTTPStatus.BAD_REQUEST, f"{first.rstrip(':')}.", hint=last, start=place, end=end)
+        return answer(HTTPStatus.BAD_REQUEST, f"{_cut(first.rstrip(':'))}.", hint=last, start=place, end=end)
     if isinstance(error, msgspec.ValidationError):
         return answer(HTTPStatus.BAD_REQUEST, f"{str(error)[:500]}.")
     if isinstance(error, msgspec.DecodeError):
@@ -69,4 +70,9 @@ def answered(error: Exception) -> Response:
 
 
 def _lines(text: str) -> str:
-    return "\n".join(printable(line) for line in text.splitlines())
+    return _cut("\n".join(printable(line) for line in text.splitlines()))
+
+
+def _cut(text: str) -> str:
+    """Return a message without the middle of what was sent, where that is long; what is wrong stands at the ends."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"

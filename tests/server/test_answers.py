@@ -74,6 +74,18 @@ def test_a_filter_that_cannot_be_read_says_where(page: Page) -> None:
     assert error["hint"].startswith("A filter looks like")
 
 
+@pytest.mark.parametrize("q", ["x" * 49_000, "lr < 1 " * 5_000, 'note ~ "(' + "b" * 40_000 + '"', "@" + "y" * 40_000])
+def test_what_is_wrong_is_said_shortly_however_long_the_filter_is(page: Page, q: str) -> None:
+    assert len(page.client.get("/api/runs", params={"q": q}).content) < 10_000
+
+
+def test_a_filter_that_would_fill_the_memory_is_refused_with_its_place(page: Page) -> None:
+    error = page.get("runs", status=400, q='lr < 1 and note ~ "a{99999999}"')["error"]
+
+    assert "repeats too much" in error["message"]
+    assert error["start"] == len("lr < 1 and note ~ ")
+
+
 def test_a_filter_that_would_never_end_ends(page: Page, looked_at: FolderStore) -> None:
     note = "a" * 60
     anew(looked_at.root, "note", "1", note, "--store", ".")
