@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.responses import Response
@@ -14,6 +14,9 @@ from anew.runner import errors
 from anew.runner.errors import AnewError, FilterError
 from anew.runner.server.wire import encoded
 from anew.runner.wording import printable
+
+if TYPE_CHECKING:
+    from anew.runner.server.site import Site
 
 _STATUSES: tuple[tuple[type[BaseException], HTTPStatus], ...] = (
     (errors.RunNotFoundError, HTTPStatus.NOT_FOUND),
@@ -45,8 +48,13 @@ def answer(status: int, message: str, **more: Any) -> Response:
     return Response(encoded({"error": {"message": message, **told}}), status, media_type="application/json")
 
 
-def answered(error: Exception) -> Response:
+def answered(error: Exception, site: Site) -> Response:
     """Return the answer to a request that raised; a fault of ours goes to stderr, too, with its traceback."""
+    if isinstance(error, (OSError, AnewError)) and not isinstance(error, FilterError):
+        try:
+            site.refuse_gone()  # while it was read
+        except Refused as refused:
+            error = refused
     if isinstance(error, Refused):
         return answer(error.status, str(error), hint=error.hint)
     if isinstance(error, FilterError) and (place := getattr(error, "position", None)) is not None:
@@ -55,8 +63,13 @@ def answered(error: Exception) -> Response:
         return answer(HTTPStatus.BAD_REQUEST, f"{_cut(first.rstrip(':'))}.", hint=last, start=place, end=end)
     if isinstance(error, msgspec.ValidationError):
         return answer(HTTPStatus.BAD_REQUEST, f"{str(error)[:500]}.")
+    # a text that is no UTF-8 as well
     if isinstance(error, msgspec.DecodeError):
         return answer(HTTPStatus.BAD_REQUEST, f"What was sent is no JSON: {str(error)[:200]}.")
+    if isinstance(error, RecursionError):
+        return answer(HTTPStatus.BAD_REQUEST, "What was sent has too much inside each other to be read.")
+    if isinstance(error, (UnicodeError, OverflowError)):
+        return answer(HTTPStatus.BAD_REQUEST, _lines(f"What was sent cannot be used: {error}."))
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             return answer(status, _lines(str(error)))

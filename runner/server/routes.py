@@ -79,13 +79,20 @@ def route(way: Way, site: Site) -> Route:
             _refuse_closed(way, site)
             if way.method == "POST":
                 values.update(await _body(request, kind))
+                refuse_odd_text(values)
             asked = msgspec.convert(values, kind, strict=False)
-            found = await anyio.to_thread.run_sync(way.handler, site, asked, limiter=limiter[0])
+            found = await anyio.to_thread.run_sync(_handled, way, site, asked, limiter=limiter[0])
             return found if isinstance(found, Response) else await written(found, request)
         except Exception as error:
-            return failures.answered(error)
+            return failures.answered(error, site)
 
     return Route(way.path, endpoint, methods=[way.method])
+
+
+def _handled(way: Way, site: Site, asked: Any) -> Any:
+    # an answer that is remembered would be half of one, and none says why
+    site.refuse_gone()
+    return way.handler(site, asked)
 
 
 def _refuse_closed(way: Way, site: Site) -> None:
@@ -131,6 +138,20 @@ async def _body(request: Request, kind: type[Asked]) -> dict[str, Any]:
     if same := sorted(values.keys() & request.path_params.keys()):
         raise Refused(400, f"{same[0]!r} stands in the address.")
     return values
+
+
+def refuse_odd_text(value: Any) -> None:
+    """Refuse texts that no process can be given, and no file called: it may be what one of them is handed on to."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise Refused(400, f"{value[:100]!r} has a NUL in it, which no text here may have.")
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise Refused(400, f"{value[:100]!r} has half a letter in it (a surrogate), which no text here may have.")
+    elif isinstance(value, dict):
+        refuse_odd_text([*value.keys(), *value.values()])
+    elif isinstance(value, list):
+        for each in value:
+            refuse_odd_text(each)
 
 
 async def written(found: Any, request: Request) -> Response:

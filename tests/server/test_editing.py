@@ -101,3 +101,50 @@ def test_runs_are_not_started_unless_that_was_allowed(page: Page) -> None:
 
 def test_a_sweep_that_there_is_not_is_not_stopped(page: Page) -> None:
     page.post("sweeps/1/stop", status=404)
+
+
+@pytest.mark.parametrize("path", ["runs/1/tags", "runs/1/note", "views", "rerun", "runs/delete"])
+@pytest.mark.parametrize(
+    "body", [b"[" * 200_000, b'{"a":' * 100_000, b'{"x": "\\ud800"}', b'{"x": "\xff"}', b'{"x": 1e999999}', b"nul"]
+)
+def test_a_body_that_is_odd_is_refused_and_no_fault(page: Page, path: str, body: bytes) -> None:
+    told = page.client.post(f"/api/{path}", content=body, headers={"content-type": "application/json"})
+
+    assert told.status_code in (400, 403)
+    assert told.json()["error"]["message"]
+
+
+def test_no_text_with_a_nul_is_taken(page: Page, store: FolderStore) -> None:
+    for path, said in [
+        ("runs/1/tags", {"add": ["\0"]}),
+        ("runs/1/note", {"text": "a\0"}),
+        ("views", {"name": "a", "view": {"deep": [{"er\0": 1}]}}),
+    ]:
+        assert "NUL" in page.post(path, status=400, **said)["error"]["message"]
+    assert (store.get(1).tags, store.get(1).note) == ((), None)
+
+
+def test_a_store_that_is_away_is_said_and_shown_again_when_it_is_back(store: FolderStore) -> None:
+    away = store.root.with_name("away")
+    with served(store.root) as page, page.live() as stream:
+        page.get("runs")
+        store.root.rename(away)
+        for path in (
+            "runs",
+            "store",
+            "runs/1/page",
+            "runs/1",
+            "columns",
+            "table?columns=lr",
+            "series?runs=1&names=loss",
+        ):
+            assert "is not there" in page.get(path, status=503)["error"]["message"]
+        assert "is not there" in page.post("runs/1/tags", status=503, add=["x"])["error"]["message"]
+        assert "is not there" in stream.next("trouble")[0]["message"]
+        assert page.client.get("/api/live", params={"runs": "1"}).status_code == 503
+        away.rename(store.root)
+        assert page.get("runs")["total"] == 2
+        assert page.post("runs/1/tags", add=["x"])["tags"] == ["x"]
+        page.stop()
+        assert page.process.stderr is not None
+        assert page.process.stderr.read() == ""
