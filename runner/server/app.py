@@ -27,7 +27,7 @@ WAYS: Sequence[Way] = (
     Way("GET", "/api/complete", completing.complete),
     Way("GET", "/api/groups", asking.groups),
     Way("GET", "/api/table", asking.table),
-    Way("GET", "/api/series", series.series),
+    Way("GET", "/api/series", series.series, long=True),
     Way("GET", "/api/compare", comparing.compare),
     Way("GET", "/api/sweeps", sweeps.sweeps),
     Way("GET", "/api/sweeps/{sweep}", sweeps.sweep),
