@@ -45,13 +45,25 @@ def ui_command(
             raise click.UsageError(
                 f"--host {host} lets other machines in: whoever has the address with its token sees every run, and can "
                 "change them; what is sent is not encrypted. If that is meant, add --allow-remote; else look from "
-                "there by ssh: ssh -N -L 4949:127.0.0.1:4949 HOST"
+                "there by ssh: "
+                f"ssh -N -L {port or serve.PORT}:127.0.0.1:{port or serve.PORT} HOST"
             )
-        remark(f"anew: other machines can reach this at {host}; it is not encrypted, and the token is all it asks for")
     if allow_rerun and read_only:
         raise click.UsageError("--allow-rerun starts runs, and --read-only changes nothing: give one of them.")
     options = serve.Options(port=port, host=host, read_only=read_only, allow_rerun=allow_rerun)
-    code: Any = serve.serve(store, options, browser=not no_browser, tell=_told)
+
+    def first_told(line: str) -> None:
+        # once it listens: before, the address may turn out to be none of this machine
+        nonlocal is_open
+        if is_open:
+            remark(
+                f"anew: other machines can reach this at {host}; it is not encrypted, and the token is all it asks for"
+            )
+            is_open = False
+        _told(line)
+
+    is_open = host not in serve.OWN_HOSTS
+    code: Any = serve.serve(store, options, browser=not no_browser, tell=first_told)
     return int(code)
 
 

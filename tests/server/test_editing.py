@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,12 @@ def test_tags_are_given_and_taken_away(page: Page, store: FolderStore) -> None:
 
     assert row["tags"] == ["paper", "<b>"]
     assert again["tags"] == ["<b>", "new"] == list(store.get(1).tags)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "a\tb", "\x7f", "\x85"])
+def test_no_tag_has_a_control_character(page: Page, store: FolderStore, name: str) -> None:
+    assert "control character" in page.post("runs/1/tags", status=400, add=["good", name])["error"]["message"]
+    assert store.get(1).tags == ()
 
 
 def test_a_note_is_set_and_shown_at_once(page: Page, store: FolderStore) -> None:
@@ -148,3 +155,20 @@ def test_a_store_that_is_away_is_said_and_shown_again_when_it_is_back(store: Fol
         page.stop()
         assert page.process.stderr is not None
         assert page.process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("view", "status"),
+    [
+        ({"q": "x" * 70_000}, 413),
+        ({"more": ["y" * 1000] * 70}, 413),
+        ({"columns": [{}]}, 400),
+        ({"columns": "lr"}, 400),
+        ({"sort": 5}, 400),
+        ({"by": None}, 400),
+        ({"more": json.loads("[" * 100 + "]" * 100)}, 400),
+    ],
+)
+def test_a_view_that_is_large_or_odd_is_not_kept(page: Page, view: dict[str, object], status: int) -> None:
+    assert page.post("views", status=status, name="odd", view=view)["error"]["message"]
+    assert page.get("views") == {"views": []}
