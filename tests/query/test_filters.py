@@ -210,7 +210,7 @@ def test_a_pattern_that_repeats_too_much_is_refused_before_it_is_compiled(
     monkeypatch.setattr(tree.Pattern, "compiled", lambda _: pytest.fail("it was compiled"))
     with pytest.raises(FilterError) as refused:
         parse_filter(f"lr < 1 and note ~ '{pattern}'")
-    assert refused.value.position == len("lr < 1 and note ~ ")
+    assert getattr(refused.value, "position", None) == len("lr < 1 and note ~ ")
     assert "regular expression" in str(refused.value)
 
 

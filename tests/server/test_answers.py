@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -286,7 +287,12 @@ def test_many_metrics_are_shown_in_part_and_read_in_one_pass(tmp_path: Path, mon
     passes: list[object] = []
     grown, decoded = columns._grown, columns._Head.decoded
     decoded.cache_clear()
-    monkeypatch.setattr(columns, "_grown", lambda following: passes.append(following) or grown(following))
+
+    def counted(following: Any) -> Any:
+        passes.append(following)
+        return grown(following)
+
+    monkeypatch.setattr(columns, "_grown", counted)
     site = Site(store=store, rows=Rows(store), jobs=Jobs())
 
     told = series.series(site, series.SeriesAsked(runs="1,2"))
@@ -311,7 +317,8 @@ def test_what_takes_long_ends_when_whoever_asked_has_left() -> None:
 
     site = Site(store=None, rows=None, jobs=Jobs())  # type: ignore[arg-type]  # it is not looked at
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
-    asyncio.run(route(Way("GET", "/", _endless, long=True), site).app(scope, receive, send))
+    app: Any = route(Way("GET", "/", _endless, long=True), site).app
+    asyncio.run(app(scope, receive, send))
 
     assert sent[:1] == ["http.response.start"]
     assert next(way for way in WAYS if way.path == "/api/series").long

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -122,11 +123,12 @@ def test_a_body_that_is_odd_is_refused_and_no_fault(page: Page, path: str, body:
 
 
 def test_no_text_with_a_nul_is_taken(page: Page, store: FolderStore) -> None:
-    for path, said in [
+    asked: list[tuple[str, dict[str, Any]]] = [
         ("runs/1/tags", {"add": ["\0"]}),
         ("runs/1/note", {"text": "a\0"}),
         ("views", {"name": "a", "view": {"deep": [{"er\0": 1}]}}),
-    ]:
+    ]
+    for path, said in asked:
         assert "NUL" in page.post(path, status=400, **said)["error"]["message"]
     assert (store.get(1).tags, store.get(1).note) == ((), None)
 
