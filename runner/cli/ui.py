@@ -40,18 +40,30 @@ def ui_command(
     """
     store = workbench.store
     serve = server()
-    if host not in serve.OWN_HOSTS:
-        if not allow_remote:
-            raise click.UsageError(
-                f"--host {host} lets other machines in: whoever has the address with its token sees every run, and can "
-                "change them; what is sent is not encrypted. If that is meant, add --allow-remote; else look from "
-                "there by ssh: ssh -N -L 4949:127.0.0.1:4949 HOST"
-            )
-        remark(f"anew: other machines can reach this at {host}; it is not encrypted, and the token is all it asks for")
+    if host not in serve.OWN_HOSTS and not allow_remote:
+        usual = port or serve.PORT
+        raise click.UsageError(
+            f"--host {host} lets other machines in: whoever has the address with its token sees every run, and can "
+            "change them; what is sent is not encrypted. If that is meant, add --allow-remote; else look from "
+            f"there by ssh: ssh -N -L {usual}:127.0.0.1:{usual} HOST"
+        )
     if allow_rerun and read_only:
         raise click.UsageError("--allow-rerun starts runs, and --read-only changes nothing: give one of them.")
     options = serve.Options(port=port, host=host, read_only=read_only, allow_rerun=allow_rerun)
-    code: Any = serve.serve(store, options, browser=not no_browser, tell=_told)
+
+    warnings: list[str] = []
+    if host not in serve.OWN_HOSTS:
+        warnings = [
+            f"anew: other machines can reach this at {host}; it is not encrypted, and the token is all it asks for"
+        ]
+
+    def told(line: str) -> None:
+        # once it listens: before, the address may turn out to be none of this machine
+        while warnings:
+            remark(warnings.pop())
+        _told(line)
+
+    code: Any = serve.serve(store, options, browser=not no_browser, tell=told)
     return int(code)
 
 

@@ -28,6 +28,7 @@ from anew.runner.query.literals import AGE, Comparison, Literal, moment, plain
 from anew.runner.query.names import FIELD_NAMES as FIELD_NAMES
 from anew.runner.query.names import FIELDS, PREFIXES, TIMES, places
 from anew.runner.query.names import value_of as value_of
+from anew.runner.query.patterns import MOST_STEPS, steps_of
 from anew.runner.query.tree import (
     EVERYTHING,
     All,
@@ -57,8 +58,9 @@ _TOKEN = regexp(
 OPERATORS = ("<", "<=", ">", ">=", "==", "!=", "~", "in", "not in")
 _DEEPEST = 50
 _LONGEST = 50_000
-_LONGEST_PATTERN = 1000
 _MOST_WITHIN = 8
+_MOST_TERMS = 2_000
+_MOST_STEPS = 5 * MOST_STEPS
 Saved = Callable[[str], str]
 # names whose values are among few words; TIMEOUT is Sacred's, and another word of another program is quoted
 WORDS = {
@@ -100,11 +102,23 @@ def parse_filter(text: str, saved: Saved | None = None, *, within: tuple[str, ..
     Raises:
         FilterError: The text is no filter; the message shows where and says what would be right.
     """
+    return _parsed(text, saved, within, _Spent())
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What a filter has come to so far, together with those that are part of it by name: twelve letters may be many."""
+
+    terms: int = 0
+    steps: int = 0
+
+
+def _parsed(text: str, saved: Saved | None, within: tuple[str, ...], spent: _Spent) -> Filter:
     if not text.strip():
         return Filter(text, EVERYTHING)
     if len(text) > _LONGEST:
         raise FilterError(f"The filter has {len(text):,} letters; {_LONGEST:,} are read. To name many runs, tag them.")
-    parser = _Parser(text, saved, within)
+    parser = _Parser(text, saved, within, spent)
     tree = parser.alternatives()
     if parser.kind != "end":
         raise parser.error("expected 'and', 'or' or the end")
@@ -128,8 +142,9 @@ def tokens(text: str) -> list[tuple[int, int, str]]:
 class _Parser:
     """Recursive descent; one token ahead."""
 
-    def __init__(self, text: str, saved: Saved | None, within: tuple[str, ...]) -> None:
+    def __init__(self, text: str, saved: Saved | None, within: tuple[str, ...], spent: _Spent) -> None:
         self._text = text
+        self._spent = spent
         self._saved = saved
         self._within = within
         self._at = 0
@@ -197,6 +212,9 @@ class _Parser:
         return tree
 
     def _comparison(self) -> Tree:
+        self._spent.terms += 1
+        if self._spent.terms > _MOST_TERMS:
+            raise self.error(f"it has more than {_MOST_TERMS:,} comparisons; many values of one name: id in [1, 2]")
         if self.kind == "word" and self.token.startswith("@"):
             return self._named()
         asks_has = self.kind == "word" and self.token.lower() == "has" and self._text[self._at :].lstrip()[:1] == "("
@@ -230,7 +248,7 @@ class _Parser:
         if name in self._within or len(self._within) >= _MOST_WITHIN:
             raise self.error(f"@{name} is part of itself, or of too many others")
         try:
-            found = parse_filter(self._saved(name), self._saved, within=(*self._within, name))
+            found = _parsed(self._saved(name), self._saved, (*self._within, name), self._spent)
         except FilterError as error:
             raise self.error(in_a_line(error, 300)) from None
         self.comparisons += found.comparisons
@@ -276,15 +294,17 @@ class _Parser:
         return _unquoted(self.token) if self.kind == "quoted" else self.token
 
     def _check_pattern(self) -> None:
-        import regex
-
         pattern = self._value()
-        if len(pattern) > _LONGEST_PATTERN:
-            raise self.error(f"the regular expression has {len(pattern):,} letters; {_LONGEST_PATTERN:,} are read")
         try:
-            regex.compile(pattern, regex.IGNORECASE)
-        except (regex.error, OverflowError, RecursionError, MemoryError, ValueError) as error:
-            raise self.error(f"{pattern!r} is no regular expression ({error})") from error
+            self._spent.steps += steps_of(pattern)
+        except ValueError as error:
+            raise self.error(str(error)) from None
+        if self._spent.steps > _MOST_STEPS:
+            raise self.error("all of its regular expressions repeat too much together")
+        try:
+            Pattern(pattern).compiled()
+        except FilterError as error:
+            raise self.error(str(error)) from error
 
     def _check_value(self, name: str) -> None:
         """Refuse what the name can never be."""

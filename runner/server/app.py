@@ -27,7 +27,7 @@ WAYS: Sequence[Way] = (
     Way("GET", "/api/complete", completing.complete),
     Way("GET", "/api/groups", asking.groups),
     Way("GET", "/api/table", asking.table),
-    Way("GET", "/api/series", series.series),
+    Way("GET", "/api/series", series.series, long=True),
     Way("GET", "/api/compare", comparing.compare),
     Way("GET", "/api/sweeps", sweeps.sweeps),
     Way("GET", "/api/sweeps/{sweep}", sweeps.sweep),
@@ -86,4 +86,7 @@ async def _described(request: Request) -> Response:
 
 async def _nothing(request: Request, error: Exception) -> Response:
     status = HTTPStatus(getattr(error, "status_code", 404))
+    if status == 404 and request.url.path.startswith("/page/"):
+        message = f"There is nothing at {request.url.path[:200]} in the page that was started."
+        return answer(status, message, hint="If anew was updated since then, start anew ui again.")
     return answer(status, f"There is nothing at {request.url.path[:200]}." if status == 404 else f"{status.phrase}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -33,6 +34,8 @@ from anew.runner.store.more import Beside
 _MOST_ROWS = 2_000
 _MOST_COLUMNS = 200
 _MOST_IN_TABLE = 20_000
+_MOST_VALUES = 100_000
+_MOST_KNOWN = 2
 _TYPES = {"truth": "bool", "whole": "number", "number": "number", "time": "time", "texts": "list"}
 _DURATIONS = ("duration", "duration_s")
 Filter = Annotated[str, Meta(max_length=50_000, description="A filter, as anew list takes it.")]
@@ -130,19 +133,44 @@ def columns(site: Site, asked: ColumnsAsked) -> ColumnList:
     return ColumnList(columns=columns_of(site.rows.telling(asked.q)))
 
 
+_known: list[tuple[list[RunRecord], list[Column]]] = []
+
+
 def columns_of(records: list[RunRecord]) -> list[Column]:
-    """Return the names that runs have, facts first."""
-    found = [_column(name, "fact", records) for name in (*FIELDS, *LATE, "result")]
+    """
+    Return the names that runs have, facts first. Those of the same list, which stays as it is, are remembered.
+
+    Of very many names it is told by fewer of the runs what they are.
+    """
+    for some, known in [*_known]:
+        if some is records:
+            return known
+    found = _found_columns(records)
+    _known[:] = [(records, found), *_known[: _MOST_KNOWN - 1]]
+    return found
+
+
+def _found_columns(records: list[RunRecord]) -> list[Column]:
+    facts = [_column(name, "fact", records) for name in (*FIELDS, *LATE, "result")]
+    own = [*_own_names(records)]
+    # thousands of metrics in each of a thousand runs would take minutes
+    stride = -(-len(own) * len(records) // _MOST_VALUES) or 1
+    some = records[::stride]
+    return facts + [_column(name, kind, some) for name, kind in own]
+
+
+def _own_names(records: list[RunRecord]) -> Iterator[tuple[str, str]]:
+    """Yield the names that runs have of their own, and of what kind each is."""
     keys = dict.fromkeys(key for record in records for key in flatten(record.config))
-    found += [_column(f"config.{key}", "config", records) for key in keys]
+    yield from ((f"config.{key}", "config") for key in keys)
     groups = dict.fromkeys(name for record in records for name in record.choices)
-    found += [_column(f"choices.{name}", "choice", records) for name in groups]
+    yield from ((f"choices.{name}", "choice") for name in groups)
     results = [flatten(record.result) for record in records if isinstance(record.result, dict)]
-    found += [_column(f"result.{key}", "result", records) for key in dict.fromkeys(k for each in results for k in each)]
+    yield from ((f"result.{key}", "result") for key in dict.fromkeys(key for each in results for key in each))
     info = dict.fromkeys(key for record in records for key in flatten(record.info))
-    found += [_column(f"info.{key}", "info", records) for key in info]
+    yield from ((f"info.{key}", "info") for key in info)
     metrics = dict.fromkeys(name for record in records for name in record.metrics)
-    return found + [_column(_as_metric(name), "metric", records) for name in metrics]
+    yield from ((_as_metric(name), "metric") for name in metrics)
 
 
 def _as_metric(name: str) -> str:

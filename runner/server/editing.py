@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -21,6 +22,8 @@ from anew.runner.store.stored import StoredRuns
 _LONGEST_NOTE = 100_000
 _MOST_TAGS = 100
 _MOST_RUNS = 10_000
+_MOST_VIEW = 1 << 16
+_DEEPEST_VIEW = 20
 Tag = Annotated[str, Meta(min_length=1, max_length=500)]
 Name = Annotated[str, Meta(min_length=1, max_length=64, description="A letter, then letters, digits, - or _.")]
 
@@ -61,6 +64,9 @@ class NameAsked(Asked):
 
 def tags(site: Site, asked: TagsAsked) -> Row:
     """Give a run tags, and take some away."""
+    for each in asked.add:
+        if any(unicodedata.category(letter) == "Cc" for letter in each):
+            raise Refused(400, f"{each!r} has a control character in it; a tag is a name in a line.")
     record = site.store.tag(asked.run, *asked.add, remove=asked.remove)
     site.rows.changes.hurry()
     return row_of(record.id or 0, record, [])
@@ -135,20 +141,32 @@ def _shown(view: View) -> dict[str, Any]:
 def save_view(site: Site, asked: ViewAsked) -> dict[str, Any]:
     """Save a view under a name; `anew list @NAME` asks the same."""
     view = asked.view
-    columns = view.get("columns")
+    page = json.dumps(view)
+    if len(page) > _MOST_VIEW:
+        raise Refused(413, f"The view comes to {len(page):,} bytes; {_MOST_VIEW:,} are kept.")
+    for name in ("q", "sort", "by"):
+        if not isinstance(view.get(name, ""), str):
+            raise Refused(400, f"{name!r} of a view is a text.")
+    columns = view.get("columns", [])
+    if not isinstance(columns, list) or not all(isinstance(each, str) for each in columns):
+        raise Refused(400, "'columns' of a view are a list of texts.")
+    if _depth(view) > _DEEPEST_VIEW:
+        raise Refused(400, f"A view has at most {_DEEPEST_VIEW} lists and objects inside each other.")
     kept = View(
-        filter=_text(view.get("q")),
-        sort=_text(view.get("sort")),
-        by=_text(view.get("by")),
-        columns=tuple(map(str, columns)) if isinstance(columns, list) else (),
-        page=json.dumps(view),
+        filter=view.get("q", ""),
+        sort=view.get("sort", ""),
+        by=view.get("by", ""),
+        columns=tuple(columns),
+        page=page,
     )
     _stored(site).views().save(asked.name, kept)
     return {"name": asked.name, "view": _shown(kept)}
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def _depth(value: Any) -> int:
+    """Return how many lists and objects are inside each other; no more than JSON that was read can have."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inside is None else 1 + max(map(_depth, inside), default=0)
 
 
 def delete_view(site: Site, asked: NameAsked) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.responses import Response
@@ -14,6 +14,9 @@ from anew.runner import errors
 from anew.runner.errors import AnewError, FilterError
 from anew.runner.server.wire import encoded
 from anew.runner.wording import printable
+
+if TYPE_CHECKING:
+    from anew.runner.server.site import Site
 
 _STATUSES: tuple[tuple[type[BaseException], HTTPStatus], ...] = (
     (errors.RunNotFoundError, HTTPStatus.NOT_FOUND),
@@ -27,6 +30,7 @@ _STATUSES: tuple[tuple[type[BaseException], HTTPStatus], ...] = (
     (errors.StoreFormatError, HTTPStatus.CONFLICT),
     (errors.StoreError, HTTPStatus.CONFLICT),
 )
+_LONGEST = 4_000
 
 
 class Refused(Exception):
@@ -44,18 +48,28 @@ def answer(status: int, message: str, **more: Any) -> Response:
     return Response(encoded({"error": {"message": message, **told}}), status, media_type="application/json")
 
 
-def answered(error: Exception) -> Response:
+def answered(error: Exception, site: Site) -> Response:
     """Return the answer to a request that raised; a fault of ours goes to stderr, too, with its traceback."""
+    if isinstance(error, (OSError, AnewError)) and not isinstance(error, FilterError):
+        try:
+            site.refuse_gone()  # while it was read
+        except Refused as refused:
+            error = refused
     if isinstance(error, Refused):
         return answer(error.status, str(error), hint=error.hint)
     if isinstance(error, FilterError) and (place := getattr(error, "position", None)) is not None:
         first, *_, last = str(error).splitlines()
         end = getattr(error, "end", place + 1)
-        return answer(HTTPStatus.BAD_REQUEST, f"{first.rstrip(':')}.", hint=last, start=place, end=end)
+        return answer(HTTPStatus.BAD_REQUEST, f"{_cut(first.rstrip(':'))}.", hint=last, start=place, end=end)
     if isinstance(error, msgspec.ValidationError):
         return answer(HTTPStatus.BAD_REQUEST, f"{str(error)[:500]}.")
+    # a text that is no UTF-8 as well
     if isinstance(error, msgspec.DecodeError):
         return answer(HTTPStatus.BAD_REQUEST, f"What was sent is no JSON: {str(error)[:200]}.")
+    if isinstance(error, RecursionError):
+        return answer(HTTPStatus.BAD_REQUEST, "What was sent has too much inside each other to be read.")
+    if isinstance(error, (UnicodeError, OverflowError)):
+        return answer(HTTPStatus.BAD_REQUEST, _lines(f"What was sent cannot be used: {error}."))
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             return answer(status, _lines(str(error)))
@@ -69,4 +83,9 @@ def answered(error: Exception) -> Response:
 
 
 def _lines(text: str) -> str:
-    return "\n".join(printable(line) for line in text.splitlines())
+    return _cut("\n".join(printable(line) for line in text.splitlines()))
+
+
+def _cut(text: str) -> str:
+    """Return a message without the middle of what was sent, where that is long; what is wrong stands at the ends."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"

@@ -21,6 +21,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from anew.runner.server.connections import LET_IN
+
 METHODS = ("GET", "HEAD", "POST")
 ENTER = "/enter.js"
 # Has the address without the token replace the one with it, or asks once more: a cookie that is Strict is not sent with
@@ -120,6 +122,7 @@ class Gate:
         if scope["type"] != "http":
             return
         answer = self._refused(scope) or self._entered(scope)
+        scope[LET_IN] = answer is None
         await (answer or self._app)(scope, receive, self._sending(send))
 
     def _sending(self, send: Send) -> Send:

@@ -25,6 +25,7 @@ from anew.runner.records import RunRecord
 from anew.runner.server import failures
 from anew.runner.server.asking import Filter
 from anew.runner.server.cursors import Counts, Cursor, understood
+from anew.runner.server.failures import Refused
 from anew.runner.server.routes import Asked, in_address
 from anew.runner.server.series import names_of, numbers_of
 from anew.runner.server.site import Site
@@ -95,6 +96,7 @@ class Stream:
         self._asked = asked
         self._names = listed(asked.names)
         self._columns = listed(asked.columns)
+        site.refuse_gone()
         # whoever brings no cursor is told what happens from now on
         version = cursor.version if cursor.version is not None else site.rows.changes.version()
         self._told = _Watched(version, {run: dict(names) for run, names in cursor.points.items()})
@@ -107,7 +109,8 @@ class Stream:
         return Cursor(self._told.version, self._told.points).text
 
     def messages(self) -> list[Message]:
-        """Look, and return what is new. Raises AnewError where the store cannot be read."""
+        """Look, and return what is new. Raises AnewError, OSError, Refused where the store cannot be read."""
+        self._site.refuse_gone()
         return [*self._rows(), *self._points(), *self._outputs(), *self._indexing()]
 
     def _rows(self) -> list[Message]:
@@ -238,7 +241,7 @@ def endpoint(site: Site) -> Callable[[Request], Any]:
             begun = cursor if cursor is not None else Cursor()
             stream = await anyio.to_thread.run_sync(Stream, site, asked, begun, limiter=limiter[0])
         except Exception as error:
-            return failures.answered(error)
+            return failures.answered(error, site)
         events = _events(site, stream, is_lost=cursor is None, limiter=limiter[0])
         return StreamingResponse(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
@@ -253,7 +256,7 @@ async def _events(site: Site, stream: Stream, *, is_lost: bool, limiter: anyio.C
     while not site.stopping.is_set():
         try:
             found = await anyio.to_thread.run_sync(stream.messages, limiter=limiter)
-        except AnewError as error:
+        except (AnewError, OSError, Refused) as error:
             found = [("trouble", {"message": str(error)})]
         # a cursor is of all messages of one look: with the last of them it holds
         for place, (kind, data) in enumerate(found, 1):

@@ -7,8 +7,12 @@ dict, or a response of its own. It is called in a thread; it may raise whatever 
 
 from __future__ import annotations
 
+import asyncio
 import gzip
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
@@ -28,6 +32,9 @@ MOST_BODY = 1 << 20
 BODY_S = 10.0
 _LEAST_ZIPPED = 1 << 13
 _THREADS = 8
+_THREADS_OF_LONG = 2
+_WATCH_S = 0.25
+_LEFT: ContextVar[threading.Event | None] = ContextVar("left", default=None)
 Handler = Callable[[Site, Any], Any]
 
 
@@ -46,6 +53,8 @@ class Way:
         handler: What answers.
         writes: Whether it changes the store: then it is refused where nothing is written.
         starts: Whether it runs what is recorded: then it is refused unless that was allowed.
+        long: Whether it may take long: then few are answered at a time, and the handler calls `refuse_left` now and
+            then, so that it ends where nobody waits for it any more.
     """
 
     method: str
@@ -53,6 +62,7 @@ class Way:
     handler: Handler
     writes: bool = False
     starts: bool = False
+    long: bool = False
 
     @property
     def asked(self) -> type[Asked]:
@@ -73,19 +83,55 @@ def route(way: Way, site: Site) -> Route:
 
     async def endpoint(request: Request) -> Response:
         # made in the loop that it belongs to
-        limiter[:] = limiter or [anyio.CapacityLimiter(_THREADS)]
+        limiter[:] = limiter or [anyio.CapacityLimiter(_THREADS_OF_LONG if way.long else _THREADS)]
         try:
             values = in_address(request, kind)
             _refuse_closed(way, site)
             if way.method == "POST":
                 values.update(await _body(request, kind))
+                refuse_odd_text(values)
             asked = msgspec.convert(values, kind, strict=False)
-            found = await anyio.to_thread.run_sync(way.handler, site, asked, limiter=limiter[0])
+            async with _watched(request, way):
+                found = await anyio.to_thread.run_sync(_handled, way, site, asked, limiter=limiter[0])
             return found if isinstance(found, Response) else await written(found, request)
         except Exception as error:
-            return failures.answered(error)
+            return failures.answered(error, site)
 
     return Route(way.path, endpoint, methods=[way.method])
+
+
+@asynccontextmanager
+async def _watched(request: Request, way: Way) -> AsyncIterator[None]:
+    """Tell the handler of a long way when whoever asked has left."""
+    if not way.long:
+        yield
+        return
+    left = threading.Event()
+    _LEFT.set(left)
+
+    async def watch() -> None:
+        while not await request.is_disconnected():
+            await asyncio.sleep(_WATCH_S)
+        left.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+def refuse_left() -> None:
+    """Raise Refused where whoever asked does not wait for the answer any more."""
+    left = _LEFT.get()
+    if left is not None and left.is_set():
+        raise Refused(400, "Nobody waits for this any more.")
+
+
+def _handled(way: Way, site: Site, asked: Any) -> Any:
+    # an answer that is remembered would be half of one, and none says why
+    site.refuse_gone()
+    return way.handler(site, asked)
 
 
 def _refuse_closed(way: Way, site: Site) -> None:
@@ -131,6 +177,20 @@ async def _body(request: Request, kind: type[Asked]) -> dict[str, Any]:
     if same := sorted(values.keys() & request.path_params.keys()):
         raise Refused(400, f"{same[0]!r} stands in the address.")
     return values
+
+
+def refuse_odd_text(value: Any) -> None:
+    """Refuse texts that no process can be given, and no file called: it may be what one of them is handed on to."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise Refused(400, f"{value[:100]!r} has a NUL in it, which no text here may have.")
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise Refused(400, f"{value[:100]!r} has half a letter in it (a surrogate), which no text here may have.")
+    elif isinstance(value, dict):
+        refuse_odd_text([*value.keys(), *value.values()])
+    elif isinstance(value, list):
+        for each in value:
+            refuse_odd_text(each)
 
 
 async def written(found: Any, request: Request) -> Response:

@@ -14,7 +14,7 @@ from anew.runner.query.columns import shared_metrics
 from anew.runner.records import RunRecord
 from anew.runner.server.cursors import Counts, Cursor
 from anew.runner.server.failures import Refused
-from anew.runner.server.routes import Asked
+from anew.runner.server.routes import Asked, refuse_left
 from anew.runner.server.shapes import Series, SeriesList
 from anew.runner.server.site import Site
 from anew.runner.server.wire import listed, number
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 2_000
 MOST_SHARED = 24
+MOST_NAMES = 50
 WAYS = {"step": "step", "time": "time", "relative": "time"}
 
 
@@ -46,7 +47,9 @@ def series(site: Site, asked: SeriesAsked) -> SeriesList:
     """Metrics of runs: in buckets with least, greatest and mean, or point by point where those are few."""
     store = _stored(site)
     records = {number: record for ref in numbers_of(site, asked.runs) for number, record in [ref]}
-    names = listed(asked.names) or names_of([*records.values()])
+    given = listed(asked.names)
+    known = given or names_of([*records.values()])
+    names = known if given else known[:MOST_NAMES]
     counts: Counts = {}
     found: list[Series] = []
     for name in names:
@@ -54,7 +57,7 @@ def series(site: Site, asked: SeriesAsked) -> SeriesList:
         found += _of_name(store, name, having, asked, counts)
     if records and names and not found and not (asked.begin or asked.end):
         raise MetricNotFoundError(f"None of these runs has a metric {names[0]!r}.")
-    return SeriesList(x=asked.x, series=found, cursor=Cursor(None, counts).text)
+    return SeriesList(x=asked.x, series=found, cursor=Cursor(None, counts).text, more=len(known) - len(names))
 
 
 def _stored(site: Site) -> StoredRuns:
@@ -82,6 +85,7 @@ def _of_name(
     by = WAYS[asked.x]
     found: dict[int, Blocks] = {}
     for run, record in records.items():
+        refuse_left()
         if record.status.final:
             found[run] = store.blocks_of(run, name)
         else:

@@ -23,9 +23,10 @@ from typing import Any
 import uvicorn
 
 from anew.runner.contracts import CuratedStore
-from anew.runner.errors import EXIT_OK, EXIT_SIGTERM, AnewError
+from anew.runner.errors import EXIT_OK, EXIT_SIGNAL, EXIT_SIGTERM, AnewError
 from anew.runner.places import state_folder
 from anew.runner.server.app import application
+from anew.runner.server.connections import MOST, Connection
 from anew.runner.server.gate import Doors
 from anew.runner.server.jobs import Jobs
 from anew.runner.server.page_files import PageFiles
@@ -35,7 +36,6 @@ from anew.runner.server.site import Site
 PORT = 4949
 OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
 _MOST_HEADERS = 1 << 18
-_MOST_CONNECTIONS = 256
 _GRACE_S = 2
 _KEEP_ALIVE_S = 15
 
@@ -98,7 +98,7 @@ class Served:
         self._server = _Server(
             uvicorn.Config(
                 application(self.site, doors, files),
-                http="h11",
+                http=Connection,
                 ws="none",
                 loop="asyncio",
                 lifespan="on",
@@ -106,7 +106,7 @@ class Served:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=_MOST_CONNECTIONS,
+                limit_concurrency=MOST,
                 timeout_keep_alive=_KEEP_ALIVE_S,
                 timeout_graceful_shutdown=_GRACE_S,
                 h11_max_incomplete_event_size=_MOST_HEADERS,
@@ -122,6 +122,8 @@ class Served:
         finally:
             self.site.stopping.set()
             self._socket.close()
+        if self._server.failed is not None:
+            raise self._server.failed
 
     def stop(self) -> None:
         """Have it end, from any thread."""
@@ -136,11 +138,16 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.started_up: Callable[[], object] = lambda: None
         self.stopping: Callable[[], object] = lambda: None
+        self.failed: Exception | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self.started_up()
+            try:
+                self.started_up()
+            except Exception as error:  # such as that the address cannot be printed: raised once all has ended
+                self.failed = error
+                self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.stopping()
@@ -170,15 +177,24 @@ def serve(store: CuratedStore, options: Options, *, browser: bool, tell: Callabl
         elif browser and has_desktop():
             opened.open(served.url)
 
-    before = signal.signal(signal.SIGTERM, _end)
+    def hung_up(number: int, frame: FrameType | None) -> None:
+        codes[:] = [EXIT_SIGNAL + number]
+        served.stop()
+
+    codes: list[int] = []
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _end)}
+    # whoever has it ignored (nohup) goes on
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hung_up)
     try:
         served.run(started)
     except KeyboardInterrupt:
         return EXIT_OK
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         opened.close()
-    return EXIT_OK
+    return codes[0] if codes else EXIT_OK
 
 
 def _end(number: int, frame: FrameType | None) -> None:
@@ -195,7 +211,7 @@ def _listening(options: Options) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((options.host, port))
-            listening.listen(_MOST_CONNECTIONS)
+            listening.listen(MOST)
             return listening
         except (OSError, OverflowError) as error:
             listening.close()

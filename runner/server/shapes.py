@@ -176,8 +176,14 @@ class Series(Shape):
 
 
 class SeriesList(Shape):
-    """Metrics of runs."""
+    """
+    Metrics of runs.
+
+    Attributes:
+        more: How many metrics are left out, since none were named and there are many.
+    """
 
     x: str
     series: list[Series]
     cursor: str
+    more: int = 0

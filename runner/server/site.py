@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from anew.runner.contracts import CuratedStore
 from anew.runner.query.filters import Saved
+from anew.runner.server.failures import Refused
 from anew.runner.server.jobs import Jobs
 from anew.runner.server.rows import Rows
 from anew.runner.store.locate import as_run_folders
+from anew.runner.wording import printable
 
 if TYPE_CHECKING:
     from anew.runner.store.run_folders import RunFolders
@@ -42,6 +45,16 @@ class Site:
     def folders(self) -> RunFolders:
         """The store, for what needs whole runs. Raises StoreError for one that does not give those."""
         return as_run_folders(self.store)
+
+    def refuse_gone(self) -> None:
+        """Raise Refused where the store's folder is not there: the disk that it is on may be away."""
+        root = getattr(self.store, "root", None)
+        if root is not None and not os.path.isdir(root):
+            raise Refused(
+                503,
+                f"The store {printable(str(self.store.url))} is not there: its folder was moved, or its disk is away.",
+                "It is shown again once it is back.",
+            )
 
     @property
     def saved(self) -> Saved | None:

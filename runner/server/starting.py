@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import unicodedata
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta
 
+from anew.runner.format.redact import REDACTED
 from anew.runner.program.parameters import MISSING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import RunRecord
@@ -19,7 +23,7 @@ from anew.runner.server.shown import Offset, Ref, RunAsked
 from anew.runner.server.site import Site
 from anew.runner.server.wire import cell
 from anew.runner.store.typed import STORE_VARIABLE
-from anew.runner.wording import exact
+from anew.runner.wording import exact, some
 
 _MOST_OVERRIDES = 200
 _TYPES = ((bool, "bool"), (int, "int"), (float, "float"), (str, "str"), (list, "list"), (dict, "dict"))
@@ -99,6 +103,7 @@ def rerun(site: Site, asked: RerunAsked) -> dict[str, Any]:
         )
     for each in asked.overrides:
         _refuse_odd(each)
+    _refuse_without_secrets(record, asked.overrides)
     if asked.sweep:
         return _sweep(site, record, asked)
     words = ["rerun", str(record.id), "--json", "--store", site.store.url, "--", *asked.overrides]
@@ -108,10 +113,32 @@ def rerun(site: Site, asked: RerunAsked) -> dict[str, Any]:
 def _refuse_odd(override: str) -> None:
     """Refuse what is no override of the program's own: a flag such as --trust, or what names code to be run."""
     key = _key(override)
-    if override.startswith("-") or ("=" not in override and not override.startswith("~")):
+    is_one = override.startswith("~") or "=" in override
+    if override.startswith("-") or override != override.lstrip() or not is_one or not _is_key(key):
         raise Refused(400, f"{override!r} is no override; one looks like key=value, +key=value or ~key.")
+    if odd := next((letter for letter in override if unicodedata.category(letter) == "Cc"), None):
+        raise Refused(400, f"{override!r} has {odd!r} in it, which no override has.")
+    if REDACTED in override:
+        raise Refused(400, f"The value of {key!r} is {REDACTED}, which stands for a secret. Give the secret itself.")
     if key.partition(".")[0].partition("/")[0] in ("anew", "hydra") or "_target_" in override:
         raise Refused(400, f"{override!r} is not for the program: from here its own parameters are set.")
+
+
+def _is_key(key: str) -> bool:
+    """Whether it could be a key, as Hydra writes them: config.key, group@package, group@a:b."""
+    return re.fullmatch(r"[^\s=,(){}\[\]'\"]+", key) is not None
+
+
+def _refuse_without_secrets(record: RunRecord, overrides: Sequence[str]) -> None:
+    """Refuse to start what would lack a secret, or have the word for one as its value."""
+    given = {_key(each) for each in overrides}
+    hidden = [each for each in (*record.overrides, *record.provenance.settings) if REDACTED in each]
+    if lost := sorted({_key(each) for each in hidden} - given):
+        raise Refused(
+            409,
+            f"Overrides of run {record.id} held secrets, which are not on record: {some(lost)}. Give them again.",
+            f"Such as: {lost[0]}=VALUE",
+        )
 
 
 def _sweep(site: Site, record: RunRecord, asked: RerunAsked) -> dict[str, Any]:

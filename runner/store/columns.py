@@ -16,6 +16,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import field, replace
+from functools import lru_cache
 from heapq import merge
 from itertools import chain
 from pathlib import Path
@@ -114,7 +115,8 @@ def _of_journal(
     """
     status = path.lstat()
     if status.st_size < _LEAST_BYTES:
-        return [], _grown(Following(path, Place())).get(name, ())
+        state = (status.st_size, status.st_ctime_ns, status.st_mtime_ns, status.st_ino)
+        return [], _short(path, state).get(name, ())
     stamp = (status.st_size, status.st_ctime_ns, status.st_mtime_ns, status.st_ino) if kept.has_ended else ()
     head, before = read(path.stem, name)
     if stamp and head.stamp == stamp:
@@ -133,6 +135,12 @@ def _of_journal(
         if head.place == following.place:
             return rows, ()
     return before, new.get(name, ())
+
+
+@lru_cache(maxsize=8)
+def _short(path: Path, state: tuple[int, ...]) -> dict[str, list[Column]]:
+    """Return the points of a short journal in some state: many of its metrics are asked for one behind the other."""
+    return _grown(Following(path, Place()))
 
 
 def _grown(following: Following) -> dict[str, list[Column]]:
@@ -250,6 +258,7 @@ class _Head:
         return json.dumps([sys.byteorder, self.stamp, place, self.parts]).encode()
 
     @classmethod
+    @lru_cache(maxsize=8)  # of a run with thousands of metrics it is large, and is asked for with each of them
     def decoded(cls, data: bytes) -> _Head | None:
         """Return what `encoded` gave; None for anything else, and for what a machine of another kind wrote."""
         with suppress(ValueError, TypeError, AttributeError):

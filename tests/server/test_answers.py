@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
+from anew.runner.server import failures, series
+from anew.runner.server.app import WAYS
+from anew.runner.server.asking import NothingAsked
+from anew.runner.server.jobs import Jobs
+from anew.runner.server.routes import Way, refuse_left, route
+from anew.runner.server.rows import Rows
+from anew.runner.server.site import Site
+from anew.runner.store import columns
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import anew
 from tests.helpers.serving import Page
+from tests.helpers.stores import add_run, make_store
 from tests.server.conftest import HOSTILE
 
 
@@ -72,6 +87,18 @@ def test_a_filter_that_cannot_be_read_says_where(page: Page) -> None:
     assert (error["start"], error["end"]) == (13, 16)
     assert "expected a name" in error["message"]
     assert error["hint"].startswith("A filter looks like")
+
+
+@pytest.mark.parametrize("q", ["x" * 49_000, "lr < 1 " * 5_000, 'note ~ "(' + "b" * 40_000 + '"', "@" + "y" * 40_000])
+def test_what_is_wrong_is_said_shortly_however_long_the_filter_is(page: Page, q: str) -> None:
+    assert len(page.client.get("/api/runs", params={"q": q}).content) < 10_000
+
+
+def test_a_filter_that_would_fill_the_memory_is_refused_with_its_place(page: Page) -> None:
+    error = page.get("runs", status=400, q='lr < 1 and note ~ "a{99999999}"')["error"]
+
+    assert "repeats too much" in error["message"]
+    assert error["start"] == len("lr < 1 and note ~ ")
 
 
 def test_a_filter_that_would_never_end_ends(page: Page, looked_at: FolderStore) -> None:
@@ -251,3 +278,68 @@ def test_what_cannot_be_answered_is_said(page: Page, path: str, status: int) -> 
 
     assert answer.status_code == status, answer.text
     assert len(answer.json()["error"]["message"]) > 20
+
+
+def test_many_metrics_are_shown_in_part_and_read_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path / "runs")
+    for count in (300, 3_000):  # in a short journal, and in one whose columns are kept
+        add_run(store, metrics={f"system/m{each}": [1.0, 2.0] for each in range(count)})
+    passes: list[object] = []
+    grown, decoded = columns._grown, columns._Head.decoded
+    decoded.cache_clear()
+
+    def counted(following: Any) -> Any:
+        passes.append(following)
+        return grown(following)
+
+    monkeypatch.setattr(columns, "_grown", counted)
+    site = Site(store=store, rows=Rows(store), jobs=Jobs())
+
+    told = series.series(site, series.SeriesAsked(runs="1,2"))
+    few = len(passes), decoded.cache_info().misses
+    again = series.series(site, series.SeriesAsked(runs="1,2", names=",".join(f"system/m{n}" for n in range(100))))
+
+    assert (len(told.series), told.more) == (2 * 50, 2_950)
+    assert (len(again.series), again.more) == (2 * 100, 0)
+    assert max(few) < 10
+    assert (len(passes), decoded.cache_info().misses) == few
+
+
+def test_what_takes_long_ends_when_whoever_asked_has_left() -> None:
+    """Else this test has no end."""
+    sent: list[str] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        sent.append(str(message["type"]))
+
+    site = Site(store=None, rows=None, jobs=Jobs())  # type: ignore[arg-type]  # it is not looked at
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    app: Any = route(Way("GET", "/", _endless, long=True), site).app
+    asyncio.run(app(scope, receive, send))
+
+    assert sent[:1] == ["http.response.start"]
+    assert next(way for way in WAYS if way.path == "/api/series").long
+
+
+def _endless(site: Site, asked: NothingAsked) -> None:
+    while True:
+        refuse_left()
+        time.sleep(0.01)
+
+
+def test_curves_are_read_no_further_when_whoever_asked_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(tmp_path / "runs")
+    add_run(store, metrics={f"m{each}": [1.0] for each in range(20)})
+    monkeypatch.setattr(series, "refuse_left", mock.Mock(side_effect=[None, None, failures.Refused(400, "left")]))
+    read = mock.Mock(wraps=store.blocks_of)
+    monkeypatch.setattr(store, "blocks_of", read)
+
+    with pytest.raises(failures.Refused):
+        series.series(Site(store=store, rows=Rows(store), jobs=Jobs()), series.SeriesAsked(runs="1"))
+
+    assert read.call_count == 2

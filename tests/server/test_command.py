@@ -32,7 +32,7 @@ def refused(folder: Path, *words: str, **env: str) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_it_prints_one_address_and_ends_when_it_is_told_to(store: FolderStore, number: int, code: int) -> None:
     with served(store.root) as page:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{32}", page.said[0])
@@ -90,6 +90,24 @@ def test_a_machine_that_is_let_in_is_answered_by_its_name(store: FolderStore) ->
         assert process.wait(30) == 0
         assert "not encrypted" in process.stderr.read()
     assert line.startswith(f"http://{socket.gethostname()}:")
+
+
+def test_an_address_that_cannot_be_printed_ends_it_with_a_sentence(store: FolderStore) -> None:
+    words = [*ANEW, "ui", "--store", str(store.root), "--no-browser", "--port", str(free_port())]
+    with open("/dev/full", "w") as full:  # it is a device
+        done = subprocess.run(words, text=True, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+
+    assert done.returncode == USED
+    assert "Traceback" not in done.stderr
+    assert "What is printed cannot be written" in done.stderr
+
+
+def test_what_is_refused_is_not_said_to_be_open_to_others(store: FolderStore) -> None:
+    said = refused(store.root, "--store", ".", "--host", "nosuch.invalid", "--allow-remote")
+    port = refused(store.root, "--store", ".", "--host", "0.0.0.0", "--port", "5111")
+
+    assert "other machines can reach" not in said
+    assert "ssh -N -L 5111:127.0.0.1:5111" in port
 
 
 def test_starting_runs_and_changing_nothing_do_not_go_together(store: FolderStore) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,12 @@ def test_tags_are_given_and_taken_away(page: Page, store: FolderStore) -> None:
 
     assert row["tags"] == ["paper", "<b>"]
     assert again["tags"] == ["<b>", "new"] == list(store.get(1).tags)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "a\tb", "\x7f", "\x85"])
+def test_no_tag_has_a_control_character(page: Page, store: FolderStore, name: str) -> None:
+    assert "control character" in page.post("runs/1/tags", status=400, add=["good", name])["error"]["message"]
+    assert store.get(1).tags == ()
 
 
 def test_a_note_is_set_and_shown_at_once(page: Page, store: FolderStore) -> None:
@@ -101,3 +109,68 @@ def test_runs_are_not_started_unless_that_was_allowed(page: Page) -> None:
 
 def test_a_sweep_that_there_is_not_is_not_stopped(page: Page) -> None:
     page.post("sweeps/1/stop", status=404)
+
+
+@pytest.mark.parametrize("path", ["runs/1/tags", "runs/1/note", "views", "rerun", "runs/delete"])
+@pytest.mark.parametrize(
+    "body", [b"[" * 200_000, b'{"a":' * 100_000, b'{"x": "\\ud800"}', b'{"x": "\xff"}', b'{"x": 1e999999}', b"nul"]
+)
+def test_a_body_that_is_odd_is_refused_and_no_fault(page: Page, path: str, body: bytes) -> None:
+    told = page.client.post(f"/api/{path}", content=body, headers={"content-type": "application/json"})
+
+    assert told.status_code in (400, 403)
+    assert told.json()["error"]["message"]
+
+
+def test_no_text_with_a_nul_is_taken(page: Page, store: FolderStore) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("runs/1/tags", {"add": ["\0"]}),
+        ("runs/1/note", {"text": "a\0"}),
+        ("views", {"name": "a", "view": {"deep": [{"er\0": 1}]}}),
+    ]
+    for path, said in asked:
+        assert "NUL" in page.post(path, status=400, **said)["error"]["message"]
+    assert (store.get(1).tags, store.get(1).note) == ((), None)
+
+
+def test_a_store_that_is_away_is_said_and_shown_again_when_it_is_back(store: FolderStore) -> None:
+    away = store.root.with_name("away")
+    with served(store.root) as page, page.live() as stream:
+        page.get("runs")
+        store.root.rename(away)
+        for path in (
+            "runs",
+            "store",
+            "runs/1/page",
+            "runs/1",
+            "columns",
+            "table?columns=lr",
+            "series?runs=1&names=loss",
+        ):
+            assert "is not there" in page.get(path, status=503)["error"]["message"]
+        assert "is not there" in page.post("runs/1/tags", status=503, add=["x"])["error"]["message"]
+        assert "is not there" in stream.next("trouble")[0]["message"]
+        assert page.client.get("/api/live", params={"runs": "1"}).status_code == 503
+        away.rename(store.root)
+        assert page.get("runs")["total"] == 2
+        assert page.post("runs/1/tags", add=["x"])["tags"] == ["x"]
+        page.stop()
+        assert page.process.stderr is not None
+        assert page.process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("view", "status"),
+    [
+        ({"q": "x" * 70_000}, 413),
+        ({"more": ["y" * 1000] * 70}, 413),
+        ({"columns": [{}]}, 400),
+        ({"columns": "lr"}, 400),
+        ({"sort": 5}, 400),
+        ({"by": None}, 400),
+        ({"more": json.loads("[" * 100 + "]" * 100)}, 400),
+    ],
+)
+def test_a_view_that_is_large_or_odd_is_not_kept(page: Page, view: dict[str, object], status: int) -> None:
+    assert page.post("views", status=status, name="odd", view=view)["error"]["message"]
+    assert page.get("views") == {"views": []}

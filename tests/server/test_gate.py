@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import socket
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
 import pytest
 
+from anew.runner.server.connections import MOST
 from anew.runner.server.gate import Doors
 from anew.runner.store.folder import FolderStore
 from tests.helpers.serving import Page, served
@@ -279,3 +281,36 @@ def test_the_page_asks_no_other_host(page: Page) -> None:
 
     assert isinstance(page.client, httpx.Client)
     assert "//" not in index.replace("<!doctype", "")
+
+
+def test_strangers_who_only_connect_keep_out_nobody_and_are_sent_away(store: FolderStore) -> None:
+    with served(store.root) as page, ExitStack() as opened:
+
+        def stranger(said: bytes) -> socket.socket:
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", page.port), timeout=60))
+            connection.sendall(said)
+            return connection
+
+        strangers = [stranger(said) for said in (b"GET / HTTP/1.1\r\nX: ", b"") for _ in range(MOST + 14)]
+
+        assert page.get("runs")["total"] == 2
+        assert page.post("runs/1/tags", add=["x"])["tags"] == ["x"]
+        # those that were too many, and those that wait for as long as they like
+        assert [gone(strangers[place]) for place in (0, MOST, -1)] == [True] * 3
+
+
+def test_a_second_request_that_is_sent_in_half_is_not_waited_for(page: Page) -> None:
+    head = f"GET /api/store HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nCookie: {cookie(page)}\r\n".encode()
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as connection:
+        connection.sendall(head + b"\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        connection.sendall(head)
+        assert gone(connection)
+
+
+def gone(connection: socket.socket) -> bool:
+    """Wait until the other side has closed a connection, and return True; it may have answered before."""
+    with suppress(ConnectionError):
+        while connection.recv(1 << 16):
+            pass
+    return True

@@ -105,10 +105,40 @@ def test_a_sweep_is_begun_with_the_recorded_command(page: Page, project: Project
 
 @pytest.mark.parametrize(
     "override",
-    ["--trust", "-h", "lr", "anew.seed=1", "+anew/observers=webhook", "hydra.run.dir=/tmp", "x._target_=os.system"],
+    [
+        *(
+            "--trust",
+            "-h",
+            "lr",
+            "anew.seed=1",
+            "+anew/observers=webhook",
+            "hydra.run.dir=/tmp",
+            "x._target_=os.system",
+        ),
+        *("=", "=x", "+=x", "~", "~=x", " lr=1", " hydra.run.dir=x", "l r=1", "lr=1\nx=2", "lr=\0", "++=", "a,b=1"),
+        *("lr=<redacted>", "+ hydra.run.dir=x"),
+    ],
 )
 def test_what_is_no_parameter_of_the_program_is_refused(page: Page, override: str) -> None:
-    page.post("rerun", status=400, run="1", overrides=[override], dry=False)
+    for dry in (True, False):
+        for sweep in (True, False):
+            page.post("rerun", status=400, run="1", overrides=[override], dry=dry, sweep=sweep)
+
+
+def test_a_run_that_had_a_secret_asks_for_it_before_anything_is_started(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    project = Project(tmp_path)
+    project.write(SCRIPT.replace("steps: int = 2", 'api_token: str = ""'))
+    project.run("lr=0.2", "api_token=hunter2hunter2", "anew.quiet=true")
+
+    with served(project.folder / "runs", "--allow-rerun") as page:
+        for sweep in (True, False):
+            for dry in (True, False):
+                told = page.post("rerun", status=409, run="1", overrides=["lr=0.3"], dry=dry, sweep=sweep)["error"]
+                assert "held secrets" in told["message"]
+                assert "api_token=VALUE" in told["hint"]
+            again = page.post("rerun", run="1", overrides=["api_token=other", "lr=0.3"], sweep=sweep)
+            assert "<redacted>" not in again["text"]
 
 
 def test_a_run_of_somebody_else_is_not_started(page: Page, project: Project) -> None:
