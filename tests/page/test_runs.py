@@ -30,6 +30,23 @@ CUT = """
   }).filter(Boolean);
 })()
 """
+# the curves come when they are let
+HOLD = """
+(() => {
+  const asked = window.fetch;
+  const held = new Promise((done) => (window.__let = () => (window.fetch = asked, done())));
+  const ask = (...rest) => asked(...rest);
+  window.fetch = (...rest) => (String(rest[0]).includes("/api/series") ? held.then(() => ask(...rest)) : ask(...rest));
+})()
+"""
+HOVER = """
+(() => {
+  const over = document.querySelector(".charts .u-over");
+  const { left, top, width, height } = over.getBoundingClientRect();
+  const place = { clientX: left + width / 2, clientY: top + height / 2, bubbles: true };
+  for (const type of ["mouseenter", "mousemove"]) over.dispatchEvent(new MouseEvent(type, place));
+})()
+"""
 BOXES = (
     "[...document.querySelectorAll('CSS')].map((e) => e.getBoundingClientRect()).map((r) => [r.left, r.top, r.width])"
 )
@@ -57,8 +74,22 @@ def test_charts_come_with_a_selection_and_the_edge_beside_them_is_moved(look: Lo
     whole = view.page.evaluate("document.querySelector('.runs').clientWidth")
     assert view.count(".charts") == 0
     assert view.page.evaluate("document.querySelector('.grid').offsetWidth") >= whole - 2
+    view.page.evaluate(HOLD)
     view.click(f"select run {kinds.full}", ".rows input")
+    view.click(f"select run {kinds.other}", ".rows input")
+    view.wait_for_text("Loading", ".charts .chart")
+    assert "no points" not in view.text(".charts")
+    view.page.evaluate("__let()")
     view.wait_for(".charts .chart .legend li")
+    view.page.evaluate(HOVER)
+    view.wait_for(".tip.values")
+    told = view.texts(".tip.values > div")
+    assert told[0].startswith("step ")
+    assert sorted(text.split()[1] for text in told[1:]) == [str(kinds.full), str(kinds.other)]
+    inside = "[...document.querySelectorAll('.tip.values > div:last-child')].every((e) => e.contains(AT))"
+    at = "document.elementFromPoint(e.getBoundingClientRect().left + 3, e.getBoundingClientRect().top + 3)"
+    view.page.evaluate("document.querySelector('.tip.values').style.pointerEvents = 'auto'")
+    assert view.page.evaluate(inside.replace("AT", at)), "the values are hidden by something"
     box = "document.querySelector('.heads input')"
     assert view.page.evaluate(f"[{box}.indeterminate, {box}.checked]") == [True, True]
     table = view.page.evaluate("document.querySelector('.grid').offsetWidth")
@@ -102,3 +133,30 @@ def test_columns_are_chosen_from_a_list_below_its_search(look: Look, kinds: Kind
     view.fill("Find a column", "clip")
     assert any("clip" in text for text in view.texts(".picker ul[aria-label='More columns'] li"))
     assert all("clip" in text for text in view.texts(".picker li"))
+
+
+def test_a_mistake_in_the_filter_is_said_where_it_moves_nothing(look: Look, kinds: Kinds) -> None:
+    view = look("runs")
+    view.wait_for(".rows .row")
+    place = "document.querySelector('.grid').getBoundingClientRect().top"
+    before = view.page.evaluate(place)
+    view.fill("Filter", "lr ==")
+    view.page.press_enter()
+    view.wait_for(".mistake")
+    assert view.text(".mistake").startswith("^")
+    assert view.page.evaluate(place) == before
+    view.click("clear the filter")
+    view.page.wait_for("!document.querySelector('.mistake')", "no mistake")
+
+
+def test_a_part_that_an_update_has_brought_is_told_as_that(look: Look, kinds: Kinds) -> None:
+    """The server knows the files that were there when it started."""
+    view = look("runs")
+    view.run(
+        "src/registry.js",
+        "m => { m.VIEWS.push({path: 'later', title: 'Later', load: () => import('/page/views/later.js')}) }",
+    )
+    view.go("later")
+    view.wait_for_text("anew was updated: start anew ui again.", ".error")
+    view.go("runs")
+    view.wait_for(".rows .row")
