@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlencode
 
 from PIL import Image
 
@@ -23,6 +24,17 @@ from tests.helpers.browser import Browser, find_browser  # noqa: E402
 from tests.page.driving import View, serving  # noqa: E402
 
 WIDE = 1280
+RUNS = "runs?" + urlencode(
+    {
+        "q": "optimizer == adam and test/acc > 0.9",
+        "sort": "-test/acc",
+        "cols": "id*,status,config.lr,config.width,test/loss,test/acc,tag",
+        "sel": "5-10",
+        "charts": "c:test/loss;c:test/acc",
+        "split": "56",
+        "legend": "config.lr,config.width",
+    }
+)
 TRAIN = '''
 """Train a small classifier; the numbers are made up, with the shape that they have."""
 import math
@@ -95,12 +107,12 @@ def made(folder: Path) -> Path:
 
 def shot(view: View, name: str) -> None:
     """Write what is seen to docs/."""
-    view.page.wait_for("!document.querySelector('.spinner')", "end of what is on its way")
+    view.rest()
     view.page.settle()
     path = view.page.screenshot(ROOT / "docs" / name)
     with Image.open(path) as picture:
         # few colours are told apart in it
-        picture.convert("RGB").quantize(96, dither=Image.Dither.NONE).save(path, optimize=True)
+        picture.convert("RGB").quantize(200, dither=Image.Dither.NONE).save(path, optimize=True)
     print(path, path.stat().st_size)
     view.close()
 
@@ -115,7 +127,7 @@ def main() -> None:
     browser = Browser(executable, Path(tempfile.mkdtemp()))
     try:
         with serving(store, browser) as served:
-            shot(served.open("runs?q=sweep+%3D%3D+1&sel=2-10", width=WIDE, height=720), "page-runs.png")
+            shot(served.open(RUNS, width=WIDE, height=720), "page-runs.png")
             shot(served.open("run/12", width=WIDE, height=860), "page-run.png")
             shot(served.open("sweep/2", width=WIDE, height=860), "page-sweep.png")
     finally:

@@ -139,12 +139,18 @@ class View:
         """Return what a function gives when it is called with a module of the page, such as "views/ansi.js"."""
         return self.page.evaluate(f"import('/page/{module}').then({expression})")
 
+    def rest(self) -> None:
+        """Wait until nothing is on its way: nowhere is said so, and no chart in sight waits for its curves."""
+        self.page.settle()
+        awaited = "[...document.querySelectorAll('.awaited')].some(e => e.getBoundingClientRect().top < innerHeight)"
+        self.page.wait_for(f"!document.querySelector('.spinner') && !{awaited}", "end of what is on its way")
+
     def axe(self) -> list[str]:
         """What axe finds that keeps people out, in short."""
         if not AXE.is_file():
             pytest.skip("no axe: page/node_modules has no axe-core; make page")
         self.page.evaluate(f"{AXE.read_text()}\n;0")
-        self.page.wait_for("!document.querySelector('.spinner')", "end of what is on its way")
+        self.rest()
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)")
         return [
             f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")
