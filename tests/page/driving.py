@@ -145,13 +145,15 @@ class View:
         awaited = "[...document.querySelectorAll('.awaited')].some(e => e.getBoundingClientRect().top < innerHeight)"
         self.page.wait_for(f"!document.querySelector('.spinner') && !{awaited}", "end of what is on its way")
 
-    def axe(self) -> list[str]:
-        """What axe finds that keeps people out, in short."""
+    def axe(self, *rules: str) -> list[str]:
+        """What axe finds that keeps people out, in short; by all its rules, or by some."""
         if not AXE.is_file():
             pytest.skip("no axe: page/node_modules has no axe-core; make page")
-        self.page.evaluate(f"{AXE.read_text()}\n;0")
+        if not self.page.evaluate("!!window.axe"):
+            self.page.evaluate(f"{AXE.read_text()}\n;0")
         self.rest()
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)")
+        asked = json.dumps({"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})})
+        found = self.page.evaluate(f"axe.run(document, {asked}).then(found => found.violations)")
         return [
             f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")
         ]
