@@ -2,6 +2,7 @@
 import { get } from "./api.js";
 import { count } from "./format.js";
 import { html, render, useEffect, useState } from "./lib.js";
+import { whyNotLoaded } from "./outdated.js";
 import { VIEWS, viewOf } from "./registry.js";
 import { link, parts, place, said, store } from "./state.js";
 import { ThemeSwitch } from "./theme.js";
@@ -57,18 +58,18 @@ function Current() {
   const [path, ...args] = parts.value;
   const view = viewOf(path);
   const [round, setRound] = useState(0);
-  const [error, setError] = useState(/** @type {any} */ (null));
+  const [error, setError] = useState(/** @type {string | null} */ (null)); // the path of what did not load
   useEffect(() => {
     document.title = view ? `${[view.title, ...args].join(" ")} · Anew` : "Anew";
     if (!view || loaded.has(path)) return;
     setError(null);
     view.load().then(
       (module) => (loaded.set(path, module.default), setRound(round + 1)),
-      () => setError(new Error(`The view ${view.title} did not load.`)),
+      () => setError(path),
     );
   }, [path, args.join("/")]);
   if (!view) return html`<${Nowhere} path=${path} />`;
-  if (error) return html`<${ErrorBox} error=${error} again=${() => location.reload()} />`;
+  if (error === path) return html`<${ErrorBox} error=${whyNotLoaded(`The view ${view.title}`)} again=${() => location.reload()} />`;
   const View = loaded.get(path);
   if (!View) return html`<${Spinner} />`;
   return html`<${View} key=${path} args=${args} params=${place.value.params} />`;

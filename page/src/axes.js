@@ -1,5 +1,5 @@
 /** Axes for the charts that uPlot has none of: numbers, logarithms, texts. */
-import { asNumber, duration, number, time, value as asText } from "./format.js";
+import { asNumber, brief, duration, number, time, value as asText } from "./format.js";
 
 /**
  * @typedef {object} Axis
@@ -59,7 +59,8 @@ function logarithmic(least, greatest, show) {
   const powers = [];
   for (let n = Math.ceil(low); n <= high; n += 1) powers.push(10 ** n);
   const shown = powers.length >= 2 ? powers : [least, greatest];
-  return { at, back: (place) => 10 ** (low + place * (high - low)), numeric: true, ticks: shown.map((value) => ({ at: at(value), text: show(value) })) };
+  const text = show === number ? brief : show;
+  return { at, back: (place) => 10 ** (low + place * (high - low)), numeric: true, ticks: shown.map((value) => ({ at: at(value), text: text(value) })) };
 }
 
 /** @param {any[]} values @returns {Axis} */

@@ -1,10 +1,11 @@
 /** What stands in a cell of the table. */
 import { NoteCell, TagsCell } from "./edit.js";
-import { ago, duration, time, value as asText, plain } from "./format.js";
+import { ago, duration, time, value as asText } from "./format.js";
 import { html } from "./lib.js";
 import { names } from "./rows.js";
 import { link } from "./state.js";
 import { Status } from "./ui.js";
+import { isNumeric } from "./widths.js";
 
 /** @typedef {import("./rows.js").Row} Row */
 
@@ -13,7 +14,7 @@ const FACTS = /** @type {Record<string, (row: Row) => any>} */ ({
   status: (row) => html`<${Status} status=${row.status} />`,
   experiment: (row) => row.experiment && html`<span class="experiment"><i class=${`dot hue${hue(row.experiment)}`}></i>${row.experiment}</span>`,
   started: (row) => html`<span title=${ago(row.started)}>${time(row.started)}</span>`,
-  duration: (row) => duration(row.duration),
+  duration: (row) => html`<span>${duration(row.duration)}</span>`,
   verdict: (row) => row.verdict && html`<span class=${`verdict ${row.verdict}`}>${row.verdict}</span>`,
   tag: (row) => html`<${TagsCell} row=${row} />`,
   note: (row) => html`<${NoteCell} row=${row} />`,
@@ -22,7 +23,7 @@ const FACTS = /** @type {Record<string, (row: Row) => any>} */ ({
 /** @param {Row} row @param {string} name */
 export function show(row, name) {
   if (name in FACTS) return FACTS[name](row);
-  return asText(cell(row, name));
+  return html`<span>${asText(cell(row, name))}</span>`;
 }
 
 /** @param {Row} row @param {string} name */
@@ -34,8 +35,7 @@ export function cell(row, name) {
 /** Numbers stand at the right. @param {Row} row @param {string} name */
 export function isNumber(row, name) {
   if (name in FACTS) return name === "duration";
-  const found = plain(cell(row, name));
-  return typeof found === "number" || (found !== null && typeof found === "object" && "number" in found);
+  return isNumeric(cell(row, name));
 }
 
 /** The text of a cell, for its title where it does not fit. @param {Row} row @param {string} name */

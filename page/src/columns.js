@@ -16,10 +16,10 @@ function Sheet() {
   const { data, error } = useAnswer("columns", { q: query.value });
   const here = new Set(chosen.value.map((c) => c.name));
   const found = others(data?.columns ?? [], here, looked);
-  return html`<div class="columns">
-    <ul class="order" aria-label="Shown columns">${chosen.value.map((c) => html`<${Shown} key=${c.name} column=${c} />`)}</ul>
+  return html`<div class="picker">
     <input type="search" aria-label="Find a column" placeholder="Find a column" value=${looked}
       onInput=${(/** @type {any} */ event) => setLooked(event.currentTarget.value)} />
+    <ul class="order" aria-label="Shown columns">${chosen.value.filter((c) => isLooked(c.name, looked)).map((c) => html`<${Shown} key=${c.name} column=${c} />`)}</ul>
     ${error && html`<${ErrorBox} error=${error} />`}
     ${!data && !error && html`<${Spinner} />`}
     <ul aria-label="More columns">${found.slice(0, SHOWN_MOST).map(
@@ -38,10 +38,14 @@ function Sheet() {
 function others(all, here, looked) {
   const facts = Object.keys(FACTS).map((name) => ({ name, kind: "fact", varying: true }));
   const known = new Set(facts.map((c) => c.name));
-  const text = looked.toLowerCase();
   return [...all.filter((c) => !known.has(c.name)), ...facts]
-    .filter((c) => !here.has(c.name) && c.name.toLowerCase().includes(text))
+    .filter((c) => !here.has(c.name) && isLooked(c.name, looked))
     .sort((a, b) => Number(b.varying) - Number(a.varying));
+}
+
+/** Whether *looked* stands in a column's name, or in what stands above it. @param {string} name @param {string} looked */
+function isLooked(name, looked) {
+  return `${name} ${titleOf(name)}`.toLowerCase().includes(looked.toLowerCase());
 }
 
 /** @param {{column: import("./view.js").Column}} props */

@@ -1,9 +1,9 @@
 /** One chart of curves: uPlot draws the axes and follows the mouse; the curves are drawn by paint.js. */
 import uPlot from "../vendor/uplot.js";
 import { reach, span } from "./curvedata.js";
-import { number, time, duration } from "./format.js";
+import { brief, number, time, duration } from "./format.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
-import { mapping, nearest, paint } from "./paint.js";
+import { mapping, nearest, paint, valuesAt } from "./paint.js";
 import { colours } from "./theme.js";
 
 /** @typedef {import("./curvedata.js").Curve} Curve */
@@ -19,8 +19,11 @@ export const LINES = Array.from({ length: 10 }, (_, at) => `line-${at}`);
  * @typedef {object} Drawing
  * @property {Curve[]} curves @property {Over} over @property {Zoom} zoom @property {boolean} logX @property {boolean} logY
  * @property {[number, number]} xs @property {[number, number]} ys @property {string | null} bright @property {string[]} lines
- * @property {(zoom: Zoom) => void} change @property {(what: {curve: Curve, at: number, left: number, top: number} | null) => void} point
+ * @property {(zoom: Zoom) => void} change @property {(what: Pointed | null) => void} point
  */
+
+/** Where the cursor is, the values there, and the curve that it is near to. */
+/** @typedef {{x: number, all: {curve: Curve, at: number}[], near: string | null, left: number, top: number, wide: number}} Pointed */
 
 /** Over what, in words. @param {Over} over @param {number} value */
 export function placeText(over, value) {
@@ -51,7 +54,9 @@ function plot(d, width, height, into) {
   const look = { stroke: dim, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
   /** @type {(u: any, values: any[]) => string[]} */
   const short = (_, values) => values.map((value) => (value === null ? "" : number(value)));
-  const xAxis = d.over === "time" ? {} : { values: d.over === "relative" ? spans : short };
+  /** @type {(u: any, values: any[]) => string[]} */
+  const powers = (_, values) => values.map((value) => (value === null ? "" : brief(value)));
+  const xAxis = d.over === "time" ? {} : { values: d.over === "relative" ? spans : d.logX ? powers : short };
   return new uPlot(
     {
       width,
@@ -64,7 +69,7 @@ function plot(d, width, height, into) {
       },
       axes: [
         { ...look, ...xAxis, size: 28, space: 60 },
-        { ...look, values: short, size: widest, space: 34 },
+        { ...look, values: d.logY ? powers : short, size: widest, space: 34 },
       ],
       series: [{}, { paths: () => null, points: { show: false } }],
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => () => (d.change(null), null) } },
@@ -114,10 +119,12 @@ function pointed(u, d) {
   if (left === null || left < 0) return d.point(null);
   const box = { left: 0, top: 0, width: u.over.clientWidth, height: u.over.clientHeight };
   const to = mapping(box, { x: d.xs, y: d.ys, logX: d.logX, logY: d.logY });
-  const found = nearest(d.curves, to, left, top, NEAR);
-  if (!found) return d.point(null);
-  const at = { left: to.x(found.curve.x[found.at]), top: to.y(found.curve.y[found.at]) };
-  return d.point({ ...found, left: at.left + u.over.offsetLeft, top: at.top + u.over.offsetTop });
+  const near = nearest(d.curves, to, left, top, NEAR);
+  const all = valuesAt(d.curves, to, left);
+  if (!all.length) return d.point(null);
+  const { curve, at } = near ?? all[0];
+  const place = { left: left + u.over.offsetLeft, top: top + u.over.offsetTop, wide: box.width };
+  return d.point({ x: curve.x[at], all, near: near?.curve.key ?? null, ...place });
 }
 
 /**
@@ -128,8 +135,16 @@ export function Plot({ name, curves, over, zoom, logX, logY, change, bright, bri
   const ref = useRef(/** @type {HTMLDivElement | null} */ (null));
   const u = useRef(/** @type {any} */ (null));
   const drawing = useRef(/** @type {Drawing | null} */ (null));
-  const [tip, setTip] = useState(/** @type {{curve: Curve, at: number, left: number, top: number} | null} */ (null));
-  const point = (/** @type {typeof tip} */ what) => (setTip(what), brighten(what?.curve.key ?? null));
+  const [tip, setTip] = useState(/** @type {Pointed | null} */ (null));
+  const told = useRef("");
+  /** Each drawing tells where the cursor is; what is no news must not make it draw again. @param {Pointed | null} what */
+  const point = (what) => {
+    const news = what ? JSON.stringify([what.left, what.top, what.near, what.all.map(({ curve, at }) => [curve.key, curve.label, curve.y[at]])]) : "";
+    if (news === told.current) return;
+    told.current = news;
+    setTip(what);
+    brighten(what?.near ?? null);
+  };
   const d = (drawing.current ??= /** @type {any} */ ({ lines: [], xs: [0, 1], ys: [0, 1] }));
   Object.assign(d, { curves, over, zoom, logX, logY, bright, change, point });
   range(d);
@@ -184,11 +199,23 @@ function keys(event, d) {
   event.stopPropagation();
 }
 
-/** @param {{tip: {curve: Curve, at: number, left: number, top: number}, over: Over}} props */
-function Tip({ tip, over }) {
-  const { curve, at, left, top } = tip;
-  const spread = curve.low && curve.high && curve.low[at] !== curve.high[at] ? `${number(curve.low[at])} … ${number(curve.high[at])}` : "";
-  return html`<div class=${`tip${left > 180 ? " left" : ""}`} aria-hidden="true" style=${{ left: `${left}px`, top: `${top}px` }}>
-    <b>${number(curve.y[at])}</b> <span class="dim">${placeText(over, curve.x[at])}</span><br /><span>${curve.label}</span>
-    ${spread && html`<br /><span class="dim">${spread}</span>`}</div>`;
+/** Lines of the values at the cursor; more curves than this are told by their number. */
+const TOLD = 10;
+
+/** @param {{tip: Pointed, over: Over}} props */
+function Tip({ tip: { x, all, near, left, top, wide }, over }) {
+  const told = all.slice(0, TOLD);
+  const missing = near !== null && !told.some(({ curve }) => curve.key === near) ? all.find(({ curve }) => curve.key === near) : undefined;
+  if (missing) told[TOLD - 1] = missing;
+  return html`<div class=${`tip values${left > wide / 2 ? " left" : ""}`} aria-hidden="true" style=${{ left: `${left}px`, top: `${top}px` }}>
+    <div class="dim">${placeText(over, x)}</div>
+    ${told.map(({ curve, at }) => html`<div key=${curve.key} class=${curve.key === near ? "near" : ""}><i class=${`swatch line${curve.rank % LINES.length}`}></i>
+      <b>${number(curve.y[at])}</b>${spread(curve, at)}<span>${curve.label}</span></div>`)}
+    ${all.length > told.length && html`<div class="dim">and ${all.length - told.length} more</div>`}</div>`;
+}
+
+/** What a bucket or a group reaches over. @param {Curve} curve @param {number} at */
+function spread({ low, high }, at) {
+  if (!low || !high || low[at] === high[at]) return null;
+  return html`<span class="dim">${number(low[at])} … ${number(high[at])}</span>`;
 }

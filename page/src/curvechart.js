@@ -7,7 +7,7 @@ import { asCsv, save, savePng, saveSvg } from "./download.js";
 import { html, useMemo, useRef, useState } from "./lib.js";
 import { useSeen, useSeries } from "./series.js";
 import { say } from "./state.js";
-import { Button, ErrorBox, Menu } from "./ui.js";
+import { Button, ErrorBox, Menu, Spinner } from "./ui.js";
 
 /** @typedef {import("./curvedata.js").Curve} Curve */
 /** @typedef {import("./series.js").Over} Over */
@@ -48,11 +48,13 @@ export function CurveChart({ name, runs, settings, change, actions, height = HEI
   return html`<figure class="chart" ref=${root} aria-label=${`chart of ${name}`}>
     <figcaption><span class="name" title=${name}>${name}</span>
       <span class="actions">${zoom && html`<${Button} kind="quiet" title="Show all of it" onClick=${() => change(null)}>all<//>`}
-      ${actions}<${Downloads} name=${name} runs=${runs} over=${over} u=${() => made.current} curves=${shown} /></span></figcaption>
+      ${actions}${held.whole !== null && html`<${Downloads} name=${name} runs=${runs} over=${over} u=${() => made.current} curves=${shown} />`}</span></figcaption>
     ${held.error && html`<${ErrorBox} error=${held.error} />`}
-    <${Plot} key=${`${over} ${logX} ${logY}`} name=${name} curves=${shown} over=${over} zoom=${zoom} ...${log} change=${change} bright=${bright} brighten=${setBright}
-      height=${height} made=${(/** @type {any} */ u) => (made.current = u)} />
-    <${Legend} curves=${curves} hidden=${hidden} flip=${flip} bright=${bright} brighten=${setBright} />
+    ${held.whole === null
+      ? html`<div class="awaited" style=${{ minHeight: `${height}px` }}>${seen && html`<${Spinner} />`}</div>`
+      : html`<${Plot} key=${`${over} ${logX} ${logY}`} name=${name} curves=${shown} over=${over} zoom=${zoom} ...${log} change=${change} bright=${bright} brighten=${setBright}
+          height=${height} made=${(/** @type {any} */ u) => (made.current = u)} />
+        <${Legend} curves=${curves} hidden=${hidden} flip=${flip} bright=${bright} brighten=${setBright} />`}
   </figure>`;
 }
 

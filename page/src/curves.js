@@ -3,7 +3,7 @@ import { CurveChart } from "./curvechart.js";
 import { html, useMemo, useState } from "./lib.js";
 import { useMetrics } from "./names.js";
 import { PLAIN, Settings } from "./settings.js";
-import { ErrorBox, Spinner } from "./ui.js";
+import { ErrorBox, Spinner, useNarrowed } from "./ui.js";
 
 /** @param {{runs: (number | string)[], names?: string[], height?: number}} props *names*: all that the runs have, if left out. */
 export function Curves({ runs: given, names, height }) {
@@ -14,11 +14,12 @@ export function Curves({ runs: given, names, height }) {
   const settings = useMemo(() => ({ ...shown, values: new Map(), groups: null }), [shown]);
   /** @param {Partial<typeof shown>} changes */
   const change = (changes) => setShown((was) => ({ ...was, ...changes, zoom: "over" in changes ? null : "zoom" in changes ? changes.zoom ?? null : was.zoom }));
-  if (error) return html`<${ErrorBox} error=${error} />`;
   const all = names ?? found;
+  const { shown: some, field } = useNarrowed(all ?? [], (name) => name, "metric");
+  if (error) return html`<${ErrorBox} error=${error} />`;
   if (!all) return html`<${Spinner} />`;
   if (!all.length) return html`<p class="dim">No metric was logged.</p>`;
-  return html`<${Settings} shown=${shown} change=${change} />
-    <div class="charts-grid">${all.map((name) => html`<${CurveChart} key=${name} name=${name} runs=${runs} settings=${settings} height=${height}
+  return html`<${Settings} shown=${shown} change=${change} />${field}
+    <div class="charts-grid">${some.map((name) => html`<${CurveChart} key=${name} name=${name} runs=${runs} settings=${settings} height=${height}
       change=${(/** @type {any} */ zoom) => change({ zoom })} />`)}</div>`;
 }

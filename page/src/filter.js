@@ -8,6 +8,19 @@ import { query } from "./view.js";
 /** Asked for while one types, after so long a pause. */
 const COMPLETE_MS = 90;
 const APPLY_MS = 450;
+/** A text that is in the midst of being written would only be refused; it is asked after a longer pause. */
+const UNFINISHED_MS = 2000;
+
+/** Whether a text ends where none can: in a name, after an operator, within quotes or brackets. @param {string} text */
+export function isUnfinished(text) {
+  const bare = text.replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g, "0");
+  if (!bare.trim()) return false;
+  if (/["']/.test(bare) || /(?:[<>=!~,([.+*/-]|\b(?:and|or|not|in))\s*$/i.test(bare)) return true;
+  /** @param {RegExp} which */
+  const number = (which) => bare.match(which)?.length ?? 0;
+  if (number(/[([]/g) > number(/[)\]]/g)) return true;
+  return /^[\s(]*(?:not\s+)?[\w./-]+\s*$/i.test(bare.split(/\b(?:and|or)\b/i).at(-1) ?? "");
+}
 
 /** @typedef {{from: number, to: number, options: {text: string, what: string}[]}} Completion */
 
@@ -34,7 +47,7 @@ export function Filter() {
   function typed(next) {
     setText(next);
     clearTimeout(timers.current.apply);
-    timers.current.apply = window.setTimeout(() => apply(next), APPLY_MS);
+    timers.current.apply = window.setTimeout(() => apply(next), isUnfinished(next) ? UNFINISHED_MS : APPLY_MS);
     complete(next);
   }
   /** @param {string} next */
@@ -88,7 +101,7 @@ export function Filter() {
       onInput=${(/** @type {any} */ event) => typed(event.currentTarget.value)} onKeyDown=${keys} onBlur=${() => setTimeout(close, 120)}
       onFocus=${(/** @type {any} */ event) => !event.currentTarget.value && complete("")} />
     ${text && html`<button type="button" class="clear" aria-label="clear the filter" onClick=${() => (setText(""), apply(""))}>×</button>`}
-    <${Mistake} text=${text} scrolled=${ref.current?.scrollLeft ?? 0} />
+    ${!open && html`<${Mistake} text=${text} scrolled=${ref.current?.scrollLeft ?? 0} />`}
     <ul id=${list} class="options" role="listbox" aria-label="Completions" hidden=${!open}>${found?.options.map(
       (option, place) => html`<li id=${`${list}-${place}`} role="option" aria-selected=${String(place === at)}
         onPointerDown=${(/** @type {Event} */ event) => (event.preventDefault(), take(option))}><code>${option.text}</code><span>${option.what}</span></li>`,

@@ -29,6 +29,11 @@ export function number(value) {
   return String(Number(value.toPrecision(6)));
 }
 
+/** Three digits that matter, for the ticks of an axis at any place. @param {number} value */
+export function brief(value) {
+  return Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : number(Number(value.toPrecision(3)));
+}
+
 /** Any value in one line. @param {any} value @returns {string} */
 export function value(value) {
   const found = plain(value);

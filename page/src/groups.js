@@ -26,7 +26,7 @@ function Sheet() {
   const now = group.value;
   const names = data.columns.filter((/** @type {any} */ c) => c.kind !== "metric").map((/** @type {any} */ c) => c.name);
   const metrics = data.columns.filter((/** @type {any} */ c) => c.kind === "metric").map((/** @type {any} */ c) => c.name);
-  return html`<div class="columns">
+  return html`<div class="picker">
     <input type="search" aria-label="Find a key" placeholder="Find a key" value=${looked} onInput=${(/** @type {any} */ event) => setLooked(event.currentTarget.value)} />
     <${Boxes} title="By" names=${[...now, ...names.filter((/** @type {string} */ n) => !now.includes(n))]} chosen=${now} looked=${looked}
       change=${(/** @type {string[]} */ list) => set({ group: writeNames(list) || null })} />

@@ -1,6 +1,8 @@
 /** The head of the table: a click sorts; a drag moves a column, or makes it wider at its edge; the keyboard does both. */
+import { follow } from "./drag.js";
 import { html, signal } from "./lib.js";
-import { change, held, hide, move, NARROWEST, placed, shift, sortBy, sortedBy, wide } from "./layout.js";
+import { change, covered, held, hide, move, NARROWEST, placed, shift, sortBy, sortedBy, wide } from "./layout.js";
+import { total } from "./rows.js";
 import { selected } from "./view.js";
 
 /** The column before which the dragged one would go. */
@@ -9,8 +11,9 @@ const target = signal(/** @type {{name: string, before: string | null} | null} *
 /** @param {{everything: () => void}} props */
 export function Head({ everything }) {
   const some = selected.value.size > 0;
+  const part = some && selected.value.size < (total.value ?? 0);
   return html`<div class="heads" role="rowgroup"><div class="row head" role="row" aria-rowindex="1" style=${{ width: `${wide.value}px` }}>
-    <div class="cell box" role="columnheader" aria-colindex="1"><input type="checkbox" checked=${some} tabindex="-1"
+    <div class="cell box" role="columnheader" aria-colindex="1"><input type="checkbox" checked=${some} indeterminate=${part} tabindex="-1"
       aria-label=${some ? "select none" : "select all"} title=${some ? "Select none" : "Select all that the filter finds"} onClick=${everything} /></div>
     ${placed.value.map((column, place) => html`<${One} key=${column.name} column=${column} place=${place + 2} />`)}
   </div></div>`;
@@ -18,11 +21,11 @@ export function Head({ everything }) {
 
 /** @param {{column: import("./layout.js").Placed, place: number}} props */
 function One({ column, place }) {
-  const { name, title, pinned, width, left } = column;
+  const { name, title, pinned, width, left, numeric } = column;
   const sorted = sortedBy(name);
   const marked = target.value?.before === name ? " target" : "";
-  return html`<div class=${`cell${pinned ? " pinned" : ""}${marked}`} role="columnheader" aria-colindex=${place} aria-sort=${sorted}
-    data-column=${name} style=${{ width: `${width}px`, left: pinned ? `${left}px` : "auto" }}>
+  return html`<div class=${`cell${pinned ? " pinned" : ""}${numeric ? " number" : ""}${marked}`} role="columnheader" aria-colindex=${place} aria-sort=${sorted}
+    data-column=${name} style=${{ width: `${width}px`, left: pinned ? `${left}px` : "auto", paddingLeft: covered(column) }}>
     <button type="button" class="sort" tabindex="-1" title=${`${name}: press to sort, drag to move`} onClick=${() => sortBy(name)}
       onPointerDown=${(/** @type {PointerEvent} */ event) => drag(event, name)} onKeyDown=${(/** @type {KeyboardEvent} */ event) => keys(event, column)}>
       <span class="name">${title}</span>${sorted && html`<span aria-hidden="true">${sorted === "ascending" ? " ↑" : " ↓"}</span>`}</button>
@@ -92,14 +95,4 @@ function under(head, x) {
     if (x < (left + right) / 2) return one.getAttribute("data-column");
   }
   return null;
-}
-
-/** @param {PointerEvent} start @param {(by: number, x: number) => void} going @param {() => void} end */
-function follow(start, going, end) {
-  const stop = new AbortController();
-  const { signal } = stop;
-  addEventListener("pointermove", (event) => going(event.clientX - start.clientX, event.clientX), { signal });
-  const done = () => (stop.abort(), end());
-  addEventListener("pointerup", done, { signal });
-  addEventListener("pointercancel", done, { signal });
 }

@@ -5,9 +5,9 @@ import { helping } from "./help.js";
 import { useEffect } from "./lib.js";
 import { at } from "./layout.js";
 import { row, total } from "./rows.js";
-import { go, set, writable } from "./state.js";
+import { go, writable } from "./state.js";
 import { open, pickUntil } from "./table.js";
-import { beside, select, selection, toggle, trash } from "./view.js";
+import { flipBeside, select, selection, toggle, trash } from "./view.js";
 
 const PAGE = 20;
 
@@ -51,7 +51,7 @@ const KEYS = {
   c: compare,
   t: () => edit(row(at.value), "tags"),
   n: () => edit(row(at.value), "note"),
-  b: () => set({ beside: beside.value ? "no" : null }, { replace: true }),
+  b: flipBeside,
   Delete: () => {
     const runs = concerned();
     if (runs.length && writable.value && !trash.value) leaving.value = runs;

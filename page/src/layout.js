@@ -2,10 +2,11 @@
 import { computed, signal } from "./lib.js";
 import { firstRows, names, version } from "./rows.js";
 import { set, store } from "./state.js";
+import { numeric, PADDING, textWidth } from "./widths.js";
 import { columns, selection, sort, writeColumns } from "./view.js";
 
 /** @typedef {import("./view.js").Column} Column */
-/** @typedef {{name: string, title: string, pinned: boolean, width: number, left: number}} Placed */
+/** @typedef {{name: string, title: string, pinned: boolean, width: number, left: number, numeric: boolean}} Placed */
 
 /** What each row has besides its cells, by the name that filters and sorting use. */
 export const FACTS = /** @type {Record<string, {title: string, width: number}>} */ ({
@@ -21,6 +22,11 @@ export const FACTS = /** @type {Record<string, {title: string, width: number}>} 
 /** The box for selecting. */
 export const BOX = 38;
 export const NARROWEST = 48;
+/** With less room than this, nothing of a cell is shown. */
+const LEGIBLE = 34;
+/** What says how a column is sorted. */
+const ARROW = 16;
+const A_TIME = "0000-00-00 00:00:00";
 /** Without a selection the charts show this many of the first rows. */
 export const CHARTED_AT_FIRST = 10;
 const CHARTED_MOST = 2000;
@@ -47,13 +53,33 @@ export const placed = computed(() => {
   let left = BOX;
   return all.map((c) => {
     const width = held.value?.name === c.name ? held.value.width : c.width ?? usual(c.name);
-    const one = { name: c.name, title: titleOf(c.name), pinned: c.pinned, width, left };
+    const one = { name: c.name, title: titleOf(c.name), pinned: c.pinned, width, left, numeric: isNumberColumn(c.name) };
     left += width;
     return one;
   });
 });
 
 export const wide = computed(() => placed.value.reduce((sum, c) => sum + c.width, BOX));
+
+/** How far the table is scrolled sideways. */
+export const scrolled = signal(0);
+
+/**
+ * The left padding of a column that lies in part under the pinned ones, so that what stands in it is cut at its end and
+ * never at its beginning: a number without its first digits is another number. Undefined for all others.
+ * @param {Placed} column
+ */
+export function covered({ pinned, left, width }) {
+  if (pinned || !scrolled.value) return undefined;
+  const edge = placed.value.reduce((sum, c) => sum + (c.pinned ? c.width : 0), BOX) + scrolled.value;
+  if (edge <= left || left + width <= edge) return undefined;
+  return `${left + width - edge < LEGIBLE ? width : edge - left + 8}px`;
+}
+
+/** Whether a column's values stand at the right, its head over them. @param {string} name */
+function isNumberColumn(name) {
+  return name === "duration" || numeric.value.has(name);
+}
 
 /** @param {string} name @param {boolean} [pinned] @returns {Column} */
 export function plain(name, pinned = false) {
@@ -67,7 +93,9 @@ export function titleOf(name) {
 
 /** @param {string} name */
 function usual(name) {
-  return FACTS[name]?.width ?? Math.min(220, Math.max(84, titleOf(name).length * 8 + 34));
+  const title = textWidth(titleOf(name)) + PADDING + ARROW;
+  if (name === "started") return Math.max(FACTS.started.width, textWidth(A_TIME) + PADDING);
+  return FACTS[name]?.width ?? Math.min(220, Math.max(84, title, numeric.value.get(name) ?? 0));
 }
 
 /** @param {Column[]} list */

@@ -5,6 +5,8 @@
 /** @typedef {{x: [number, number], y: [number, number], logX: boolean, logY: boolean}} Scales */
 /** @typedef {{lines: string[], bright: string | null, ratio: number}} Look `bright` is the key of the one that is pointed at. */
 
+/** So far beside its ends, in pixels, a curve still has a value. */
+const AROUND = 12;
 /** Curves after the tenth have the colours again, in dashes. */
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
 
@@ -136,4 +138,18 @@ function closest(xs, px, to) {
     else high = middle;
   }
   return Math.abs(to.x(xs[low]) - px) <= Math.abs(to.x(xs[high]) - px) ? low : high;
+}
+
+/**
+ * The values that curves have at px, the greatest first; none of curves that end before it or begin after it.
+ * @param {Curve[]} curves @param {Mapping} to @param {number} px
+ */
+export function valuesAt(curves, to, px) {
+  const found = curves.flatMap((curve) => {
+    const at = closest(curve.x, px, to);
+    if (at < 0 || !Number.isFinite(curve.y[at])) return [];
+    const [first, last] = [to.x(curve.x[0]), to.x(curve.x[curve.x.length - 1])];
+    return first - AROUND <= px && px <= last + AROUND ? [{ curve, at }] : [];
+  });
+  return found.sort((a, b) => b.curve.y[b.at] - a.curve.y[a.at]);
 }

@@ -10,10 +10,11 @@ import { compare, useKeys } from "./keys.js";
 import { at, wanted } from "./layout.js";
 import { html, useEffect, useState } from "./lib.js";
 import { ask, connected, listenToRows, refused, row, total } from "./rows.js";
+import { Divider, tableShare } from "./split.js";
 import { set, store, writable } from "./state.js";
 import { RunsTable } from "./table.js";
 import { Button, Command, Empty, ErrorBox, Spinner } from "./ui.js";
-import { beside, group, query, select, selection, sort, trash } from "./view.js";
+import { beside, flipBeside, group, query, select, selection, sort, trash } from "./view.js";
 import { Views } from "./views.js";
 
 export default function Runs() {
@@ -31,9 +32,10 @@ export default function Runs() {
   return html`<h1 class="unseen">Runs</h1>
     <div class="runs">
       <${Bar} />
-      ${nothing ? html`<${Nothing} />` : html`<div class=${`split${beside.value ? "" : " alone"}`}>
+      ${nothing ? html`<${Nothing} />` : html`<div class=${`halves${beside.value ? "" : " alone"}`}
+        style=${{ "--table": `${tableShare()}fr`, "--charts": `${100 - tableShare()}fr` }}>
         <div class="list">${group.value.length ? html`<${Groups} />` : html`<${Listed} />`}<${Chosen} /></div>
-        ${beside.value && html`<${Charts} />`}
+        ${beside.value && html`<${Divider} /><${Charts} />`}
       </div>`}
     </div>
     <${Leaving} /><${Help} />`;
@@ -48,7 +50,7 @@ function Bar() {
     <${GroupBy} />
     <${Columns} />
     <${Button} pressed=${trash.value} title="Runs in the trash" onClick=${() => set({ trash: trash.value ? null : "1", sel: null })}>Trash<//>
-    <${Button} pressed=${beside.value} title="Charts of the selected runs (b)" onClick=${() => set({ beside: beside.value ? "no" : null }, { replace: true })}>Charts<//>
+    <${Button} pressed=${beside.value} title="Charts, of the selected runs if some are (b)" onClick=${flipBeside}>Charts<//>
     <${Button} kind="quiet" label="help" title="Keys and filters (?)" onClick=${() => (helping.value = true)}>?<//>
   </div>`;
 }

@@ -57,7 +57,7 @@ export function Settings({ shown, change, keys = null, more }) {
 function Keys({ keys, chosen, change }) {
   const all = [...chosen, ...keys.filter((key) => !chosen.includes(key))].slice(0, 60);
   if (!all.length) return html`<p class="dim">These runs have no keys.</p>`;
-  return html`<ul class="columns">${all.map((key) => {
+  return html`<ul class="picker">${all.map((key) => {
     const on = chosen.includes(key);
     return html`<li key=${key}><label><input type="checkbox" checked=${on} onChange=${() => change(on ? chosen.filter((one) => one !== key) : [...chosen, key])} /> <span>${key}</span></label></li>`;
   })}</ul>`;

@@ -6,11 +6,11 @@
 import { cell, isNumber, show, titled } from "./cells.js";
 import { Head } from "./head.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
-import { at, placed, rankOf, wide } from "./layout.js";
+import { at, covered, placed, rankOf, scrolled, wide } from "./layout.js";
 import { firstRows, look, row, total, version } from "./rows.js";
 import { get } from "./api.js";
 import { go, say } from "./state.js";
-import { query, select, selected, toggle, trash } from "./view.js";
+import { beside, query, select, selected, toggle, trash } from "./view.js";
 
 /** @typedef {import("./rows.js").Row} Row */
 
@@ -39,6 +39,7 @@ export function RunsTable() {
     const measure = () => setSeen((was) => (was.high === node.clientHeight ? was : { top: node.scrollTop, high: node.clientHeight }));
     const watcher = new ResizeObserver(measure);
     watcher.observe(node);
+    scrolled.value = node.scrollLeft;
     return () => watcher.disconnect();
   }, []);
   useEffect(() => look(from, to), [from, to]);
@@ -48,7 +49,10 @@ export function RunsTable() {
   for (let n = from; n < to; n += 1) drawn.push(html`<${OneRow} key=${row(n)?.uid || n} n=${n} top=${n * ROW + shift} />`);
   return html`<div class="grid" role="grid" aria-label="Runs" aria-rowcount=${rows + 1} aria-colcount=${placed.value.length + 1}
     aria-multiselectable="true" aria-activedescendant=${rows ? `row-${at.value}` : undefined} tabindex="0" ref=${ref}
-    onScroll=${(/** @type {any} */ event) => setSeen({ top: event.currentTarget.scrollTop, high: event.currentTarget.clientHeight })}>
+    onScroll=${(/** @type {any} */ event) => {
+      scrolled.value = event.currentTarget.scrollLeft;
+      setSeen({ top: event.currentTarget.scrollTop, high: event.currentTarget.clientHeight });
+    }}>
     <${Head} everything=${everything} />
     <div class="rows" role="rowgroup" style=${{ height: `${Math.min(rows * ROW, TALLEST)}px`, width: `${wide.value}px` }}>${drawn}</div>
   </div>`;
@@ -92,12 +96,12 @@ function Cell({ row, column, place }) {
   const { name, pinned, width, left } = column;
   const kind = `cell${pinned ? " pinned" : ""}${row && isNumber(row, name) ? " number" : ""}`;
   return html`<div class=${kind} role="gridcell" aria-colindex=${place} title=${row && titled(row, name)}
-    style=${{ width: `${width}px`, left: pinned ? `${left}px` : "auto" }}>${row && show(row, name)}</div>`;
+    style=${{ width: `${width}px`, left: pinned ? `${left}px` : "auto", paddingLeft: covered(column) }}>${row && show(row, name)}</div>`;
 }
 
 /** @param {{row: Row, n: number, chosen: boolean}} props */
 function Box({ row, n, chosen }) {
-  const rank = rankOf(row.id);
+  const rank = beside.value ? rankOf(row.id) : null;
   return html`<input type="checkbox" tabindex="-1" aria-label=${`select run ${row.id}`} checked=${chosen} disabled=${row.id === null}
       onClick=${(/** @type {MouseEvent} */ event) => picked(event, row, n)} />
     <i class=${rank === null ? "swatch none" : `swatch line${rank % 10}`}></i>`;

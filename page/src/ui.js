@@ -1,7 +1,7 @@
 /** Parts that every view uses. Each is a function of its properties; texts in them are shown as texts. */
 import { get } from "./api.js";
 import { html, useEffect, useId, useRef, useState } from "./lib.js";
-import { value as asText } from "./format.js";
+import { count, value as asText } from "./format.js";
 import { say } from "./state.js";
 
 /** @typedef {import("./lib.js").Children} Children */
@@ -202,4 +202,26 @@ export function useAnswer(path, params = {}, version = 0) {
     return () => stop.abort();
   }, [key]);
   return { data: held.data, error: held.error, loading: path !== null && held.of !== key, again: () => setRound(round + 1) };
+}
+
+/** So much of a long list is shown; what is further down is found by its name. */
+const SHOWN_MOST = 50;
+
+/**
+ * The first of many, or of those whose names have what was typed; with the field to type in where there are more.
+ * @template T @param {T[]} all @param {(one: T) => string} nameOf @param {string} what they are, as one of them is called
+ * @returns {{shown: T[], field: Children}}
+ */
+export function useNarrowed(all, nameOf, what) {
+  const [looked, setLooked] = useState("");
+  if (all.length <= SHOWN_MOST) return { shown: all, field: null };
+  const text = looked.toLowerCase();
+  const found = all.filter((one) => nameOf(one).toLowerCase().includes(text));
+  const shown = found.slice(0, SHOWN_MOST);
+  const said = found.length === shown.length ? count(found.length, what) : `the first ${shown.length} of ${count(found.length, what)}`;
+  return {
+    shown,
+    field: html`<div class="narrowing"><input type="search" aria-label=${`Find a ${what}`} placeholder=${`Find a ${what}`} value=${looked}
+      onInput=${(/** @type {any} */ event) => setLooked(event.currentTarget.value)} /><span class="dim" role="status">${said}</span></div>`,
+  };
 }

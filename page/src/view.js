@@ -9,7 +9,7 @@ import { place, set } from "./state.js";
 /** @typedef {{name: string, pinned: boolean, width: number | null}} Column */
 
 /** What of the address makes a view, and so is saved under a name; the selection and the zoom are not of it. */
-export const PARTS = ["q", "sort", "cols", "group", "agg", "beside", "charts", "x", "smooth", "log", "legend", "trash"];
+export const PARTS = ["q", "sort", "cols", "group", "agg", "beside", "split", "charts", "x", "smooth", "log", "legend", "trash"];
 
 /** @param {string} name */
 const parameter = (name, otherwise = "") => computed(() => place.value.params.get(name) ?? otherwise);
@@ -24,8 +24,6 @@ const selectionText = parameter("sel");
 /** Whether the runs in the trash are shown instead. */
 export const trash = computed(() => place.value.params.get("trash") === "1");
 
-/** Whether the charts are shown beside the table. */
-export const beside = computed(() => place.value.params.get("beside") !== "no");
 
 /** The columns that were chosen, in their order; null: those that the server chooses. */
 export const columns = computed(() => (columnsText.value ? columnsText.value.split(",").map(readColumn) : null));
@@ -36,6 +34,18 @@ export const aggregates = computed(() => readNames(aggregatesText.value));
 /** The selected runs, in the order of their numbers. */
 export const selection = computed(() => readIds(selectionText.value));
 export const selected = computed(() => new Set(selection.value));
+
+/** Whether the charts are shown beside the table: as was chosen, or else where there is something to draw. */
+export const beside = computed(() => {
+  const said = place.value.params.get("beside");
+  return said === "no" ? false : said !== null || place.value.params.has("charts") || selection.value.length > 0;
+});
+/** Open or close the charts. */
+export function flipBeside() {
+  set({ beside: beside.value ? "no" : "yes" }, { replace: true });
+}
+/** The part of the width that the table has beside the charts, in percent. */
+export const share = computed(() => Number(place.value.params.get("split")) || 50);
 
 /** @param {string} text @returns {string[]} */
 export function readNames(text) {

@@ -1,5 +1,6 @@
 /** The charts of the runs page, wherever else they are wanted; what draws them is loaded when they are first shown. */
 import { html, useEffect, useState } from "../src/lib.js";
+import { whyNotLoaded } from "../src/outdated.js";
 import { ErrorBox, Spinner } from "../src/ui.js";
 
 /**
@@ -11,7 +12,7 @@ function later(load) {
   let loaded = null;
   return (/** @type {any} */ props) => {
     const [Chart, setChart] = useState(() => loaded);
-    const [error, setError] = useState(/** @type {any} */ (null));
+    const [error, setError] = useState(false);
     useEffect(() => {
       if (loaded) return;
       load().then(
@@ -19,10 +20,10 @@ function later(load) {
           loaded = component;
           setChart(() => component);
         },
-        () => setError(new Error("What draws the curves did not load.")),
+        () => setError(true),
       );
     }, []);
-    if (error) return html`<${ErrorBox} error=${error} />`;
+    if (error) return html`<${ErrorBox} error=${whyNotLoaded("What draws the curves")} />`;
     return Chart ? html`<${Chart} ...${props} />` : html`<${Spinner} what="Loading the chart" />`;
   };
 }

@@ -1,5 +1,5 @@
 /** Two runs or many side by side: only what differs, by sections, and their curves over each other. */
-import { value as asText } from "../src/format.js";
+import { duration, value as asText } from "../src/format.js";
 import { html, useState } from "../src/lib.js";
 import { set } from "../src/state.js";
 import { Button, Command, Empty, Panel, useAnswer } from "../src/ui.js";
@@ -25,6 +25,9 @@ const TITLES = /** @type {Record<string, string>} */ ({
 const CONTENTS = new Set(["source", "inputs", "artifacts"]);
 /** What came out is asked for first; then what may be why. */
 const ORDER = ["results", "config", "source", "inputs", "packages", "environment", "run", "artifacts"];
+
+/** What it is worth to know that it is the same. */
+const ALIKE = ["config", "source", "inputs", "packages", "environment"];
 
 /** @param {{params: URLSearchParams}} props *params*: `runs`, apart by commas. */
 export default function ComparePage({ params }) {
@@ -59,10 +62,12 @@ function Chosen({ ids }) {
 function Compared({ ids, data }) {
   const rank = (/** @type {string} */ name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
   const sections = data.sections.filter((each) => each.rows.length).sort((one, other) => rank(one.name) - rank(other.name));
+  const alike = ALIKE.filter((name) => !sections.some((section) => section.name === name)).map((name) => TITLES[name].toLowerCase());
   const numbers = data.runs.map((run) => Number(run.id ?? run));
   return html`
     ${(data.why?.length ?? 0) > 0 && html`<${Panel} title="Why" class="found"><${Why} why=${data.why} /><//>`}
     ${sections.length === 0 && html`<${Panel} title="Nothing differs"><p>These runs are the same in configuration, source, packages, inputs and results.</p><//>`}
+    ${sections.length > 0 && alike.length > 0 && html`<p class="alike">${`The same in all: ${alike.join(", ")}.`}</p>`}
     ${sections.map((section) => html`<${Section} key=${section.name} section=${section} runs=${numbers} />`)}
     <${Panel} title="Curves"><${CurvesHere} runs=${numbers} /><//>
     <${Panel} title="In a terminal" class="commands">
@@ -81,7 +86,7 @@ function Section({ section, runs }) {
       <caption class="unseen">${TITLES[section.name] ?? section.name}</caption>
       <thead><tr><th scope="col"><span class="unseen">key</span></th>${runs.map((run) => html`<th scope="col"><${RunLink} id=${run} /></th>`)}</tr></thead>
       <tbody>${rows.map((row) => html`<tr key=${row.key}><th scope="row">${row.key}</th>${row.values.map(
-        (value, at) => html`<td class=${at > 0 && !same(value, row.values[0]) ? "other" : ""}><${Cell} value=${value} section=${section.name} /></td>`,
+        (value, at) => html`<td class=${at > 0 && !same(value, row.values[0]) ? "other" : ""}><${Cell} value=${value} section=${section.name} name=${row.key} /></td>`,
       )}</tr>`)}</tbody>
     </table></div>
     ${rows.length < section.rows.length && html`<${Button} onClick=${() => setOpen(true)}>Show all ${section.rows.length}<//>`}
@@ -89,10 +94,11 @@ function Section({ section, runs }) {
   <//>`;
 }
 
-/** @param {{value: any, section: string}} props */
-function Cell({ value, section }) {
+/** @param {{value: any, section: string, name: string}} props */
+function Cell({ value, section, name }) {
   if (value === null || value === undefined) return html`<span class="dim" aria-label="none">–</span>`;
   if (CONTENTS.has(section)) return html`<code class="dim" title="the beginning of its SHA-256">${asText(value).slice(0, 12)}</code>`;
+  if (section === "run" && name === "duration") return duration(value);
   if (section === "packages") return asText(value);
   return html`<${Value} value=${value} />`;
 }

@@ -3,7 +3,7 @@ import { duration, number, plain, time, value as asText } from "../src/format.js
 import { html, useState } from "../src/lib.js";
 import { post } from "../src/api.js";
 import { link, say, writable } from "../src/state.js";
-import { Button, Command, Panel, Status, Table, Tag } from "../src/ui.js";
+import { Button, Command, Panel, Status, Table, Tag, useNarrowed } from "../src/ui.js";
 import { Value } from "./config.js";
 import { CurvesHere } from "./charts-here.js";
 import { Facts, RunLink, Verdict } from "./parts.js";
@@ -44,10 +44,12 @@ function Result({ record }) {
 /** @param {{id: string, metrics: Record<string, any>}} props */
 function Metrics({ id, metrics }) {
   const rows = Object.entries(metrics).filter(([name]) => isOwn(name)).map(([name, of]) => ({ name, ...of }));
+  const { shown, field } = useNarrowed(rows, ({ name }) => name, "metric");
   const show = (/** @type {string} */ key) => (/** @type {any} */ row) => shownNumber(row[key]);
   if (!rows.length) return null;
   return html`<${Panel} title="Metrics" actions=${html`<a href=${link(`run/${id}/curves`)}>curves</a>`}>
-    <${Table} caption="Values of metrics" rows=${rows} columns=${[
+    ${field}
+    <${Table} caption="Values of metrics" rows=${shown} columns=${[
       { name: "name" },
       ...["last", "min", "max"].map((key) => ({ name: key, number: true, show: show(key) })),
       { name: "count", title: "points", number: true },
@@ -113,12 +115,18 @@ function About({ record }) {
       ["by", command.user],
       ["on", record.hardware?.hostname],
       ["seed", record.seed],
-      ["commit", source?.git && `${source.git.commit?.slice(0, 12)} on ${source.git.branch ?? "no branch"}${source.git.dirty ? ", with changes" : ""}`],
+      ["commit", source?.git && committed(source.git)],
       ["exit code", record.exit_code],
       ["signal", record.signal],
       ["uid", record.uid],
     ]} />
   <//>`;
+}
+
+/** A repository may be without any commit. @param {{commit?: string | null, branch?: string | null, dirty?: boolean | null}} git */
+export function committed({ commit, branch, dirty }) {
+  const where = branch ? ` on ${branch}` : commit ? " on no branch" : "";
+  return `${commit ? commit.slice(0, 12) : "none yet"}${where}${commit && dirty ? ", with changes" : ""}`;
 }
 
 /** Tags and note, edited in place. @param {{id: string, record: any, again: () => void}} props */

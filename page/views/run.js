@@ -54,7 +54,7 @@ export default function RunPage({ args: [id = "", part = ""], params }) {
   const current = parts.find((each) => each.part === part) ?? PARTS[0];
   return html`<div class="run">
     <${Head} ...${shown} />
-    <${Trouble} record=${data} why=${page.data?.why ?? null} id=${id} />
+    <${Trouble} key=${current === PARTS[0]} record=${data} why=${page.data?.why ?? null} id=${id} folded=${current !== PARTS[0]} />
     <nav class="tabs" aria-label="Parts of the run">${parts.map(
       (each) => html`<a href=${link(runPath(id, each.part))} aria-current=${each === current ? "page" : undefined}>${each.title}</a>`,
     )}</nav>
@@ -127,19 +127,23 @@ function beside(record) {
   return other ? `${other},${record.id}` : String(record.id);
 }
 
-/** Why a run did not come to its end. @param {{record: any, why: string | null, id: string}} props */
-function Trouble({ record, why, id }) {
+const HOW = /** @type {Record<string, string>} */ ({ FAILED: "failed", LOST: "was lost", INTERRUPTED: "was interrupted", UNKNOWN: "ended nobody knows how" });
+
+/** Why a run did not come to its end; beside other parts than the summary in one line. @param {{record: any, why: string | null, id: string, folded: boolean}} props */
+function Trouble({ record, why, id, folded }) {
   const { error, status } = record;
   const said = error ? `${error.type}: ${error.message}` : null;
-  const bad = ["FAILED", "LOST", "INTERRUPTED", "UNKNOWN"].includes(status);
+  const bad = status in HOW;
   if (!bad && !record.damage?.length) return null;
-  const first = why ?? said ?? (bad ? `It is ${status}.` : null);
-  return html`<${Panel} title=${`Why it is ${bad ? status : "damaged"}`} class=${`trouble ${status.toLowerCase()}`}>
-    ${first && html`<p class="why">${first}</p>`}
+  const first = why ?? said ?? (bad ? `It ${HOW[status]}.` : null);
+  const title = bad ? `Why it ${HOW[status]}` : "What is damaged";
+  const more = html`${first && html`<p class="why">${first}</p>`}
     ${said && why && !why.includes(error.message) && html`<p>${said}</p>`}
     ${error?.traceback && html`<details open=${error.traceback.length < 4000}><summary>Traceback</summary>
       <pre class="code" tabindex="0" role="region" aria-label="Traceback">${error.traceback}</pre></details>`}
     ${record.damage?.map((/** @type {any} */ each) => html`<p>${typeof each === "string" ? each : (each.message ?? JSON.stringify(each))}</p>`)}
-    <p><a href=${link(runPath(id, "output"))}>What it printed last</a></p>
-  <//>`;
+    <p><a href=${link(runPath(id, "output"))}>What it printed last</a></p>`;
+  const kind = `trouble ${status.toLowerCase()}`;
+  if (!folded) return html`<${Panel} title=${title} class=${kind}>${more}<//>`;
+  return html`<details class=${`panel folded ${kind}`}><summary><b>${title}</b> <span>${first?.split("\n")[0]}</span></summary>${more}</details>`;
 }

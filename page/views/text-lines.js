@@ -83,13 +83,17 @@ function clipped(pieces) {
  */
 export function TextLines({ lines, version, first = 1, sought = "", at = null, follow = false, onFollow, label }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const last = useRef(0);
   const [seen, setSeen] = useState({ top: 0, height: 600 });
   const look = () => {
     const it = box.current;
     if (!it) return;
     setSeen({ top: it.scrollTop, height: it.clientHeight });
+    const up = it.scrollTop < last.current;
+    last.current = it.scrollTop;
     const atEnd = it.scrollTop + it.clientHeight >= it.scrollHeight - 2 * LINE;
-    if (follow && !atEnd) onFollow?.(false);
+    // lines that came since the end was gone to are no wish to stay behind
+    if (follow && up && !atEnd) onFollow?.(false);
   };
   useLayoutEffect(() => {
     if (follow && box.current) box.current.scrollTop = box.current.scrollHeight;

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.browser import Browser, find_browser
-from tests.page.driving import Served, View, serving
+from tests.page.driving import Served, View, Window, serving
 from tests.page.stores import Kinds, has_optuna, make
 
 if TYPE_CHECKING:
@@ -47,15 +47,20 @@ def served(kinds: Kinds, browser: Browser) -> Iterator[Served]:
         yield served
 
 
+@pytest.fixture(scope="session")
+def window(served: Served) -> Iterator[Window]:
+    """A window that tests look into one after the other."""
+    window = Window(served)
+    yield window
+    window.close()
+
+
 @pytest.fixture
-def look(served: Served) -> Iterator[Callable[..., View]]:
-    """Open a place of the page; whatever was opened is checked and closed at the end of the test."""
-    opened: list[View] = []
+def look(window: Window) -> Iterator[Callable[..., View]]:
+    """
+    Go to a place of the page, where nothing is left of what was shown before; checked at the end of the test.
 
-    def look(path: str, **options: object) -> View:
-        opened.append(served.open(path, **options))  # type: ignore[arg-type]
-        return opened[-1]
-
-    yield look
-    for view in opened:
-        view.close()
+    It is one window for all tests: to load the page takes longer than what most of them do.
+    """
+    yield window.look
+    window.leave()

@@ -43,10 +43,9 @@ class Served:
         """Open a place of the page, such as "run/1/output", as someone who was given its address."""
         page = self._browser.open("data:text/html,", width=width, height=height)
         page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        page.call("Emulation.setEmulatedMedia", features=[scheme])
-        page.call("Page.navigate", url=f"{self.origin}/?{self.token}#/{path}")
         view = View(page)
+        view.paint(dark=dark)
+        page.call("Page.navigate", url=f"{self.origin}/?{self.token}#/{path}")
         view.arrive()
         return view
 
@@ -68,6 +67,11 @@ class View:
                 pass  # asked in the midst of going there
             assert time.monotonic() < until, f"the page did not come: {self.page.exceptions}"
             time.sleep(0.03)
+
+    def paint(self, *, dark: bool) -> None:
+        """Prefer the dark, or the light."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.page.call("Emulation.setEmulatedMedia", features=[scheme])
 
     def go(self, path: str) -> None:
         """Go to another place of the page."""
@@ -135,13 +139,21 @@ class View:
         """Return what a function gives when it is called with a module of the page, such as "views/ansi.js"."""
         return self.page.evaluate(f"import('/page/{module}').then({expression})")
 
-    def axe(self) -> list[str]:
-        """What axe finds that keeps people out, in short."""
+    def rest(self) -> None:
+        """Wait until nothing is on its way: nowhere is said so, and no chart in sight waits for its curves."""
+        self.page.settle()
+        awaited = "[...document.querySelectorAll('.awaited')].some(e => e.getBoundingClientRect().top < innerHeight)"
+        self.page.wait_for(f"!document.querySelector('.spinner') && !{awaited}", "end of what is on its way")
+
+    def axe(self, *rules: str) -> list[str]:
+        """What axe finds that keeps people out, in short; by all its rules, or by some."""
         if not AXE.is_file():
             pytest.skip("no axe: page/node_modules has no axe-core; make page")
-        self.page.evaluate(f"{AXE.read_text()}\n;0")
-        self.page.wait_for("!document.querySelector('.spinner')", "end of what is on its way")
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)")
+        if not self.page.evaluate("!!window.axe"):
+            self.page.evaluate(f"{AXE.read_text()}\n;0")
+        self.rest()
+        asked = json.dumps({"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})})
+        found = self.page.evaluate(f"axe.run(document, {asked}).then(found => found.violations)")
         return [
             f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")
         ]
@@ -158,6 +170,47 @@ class View:
         """Check the page, and close it."""
         self.check()
         self.page.close()
+
+
+class Window:
+    """A page that is open for many tests. Between two of them it is nowhere, so that no view is left standing."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._view: View | None = None
+        self._used = False
+
+    def look(self, path: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> View:
+        """Go to a place, as someone who comes there first."""
+        assert not self._used, "a test has one look; further places are gone to"
+        self._used = True
+        if self._view is None:
+            self._view = self._served.open(path, width=width, height=height, dark=dark)
+            return self._view
+        self._view.page.resize(width, height)
+        self._view.paint(dark=dark)
+        self._view.go(path)
+        self._view.arrive()
+        return self._view
+
+    def leave(self) -> None:
+        """Check the page and go nowhere; a page that is not as it should be is not looked at again."""
+        view, self._used = self._view, False
+        if view is None:
+            return
+        try:
+            view.check()
+            view.go("nowhere")
+            view.wait_for_text("There is no such page")
+        except BaseException:
+            self._view = None
+            view.page.close()
+            raise
+
+    def close(self) -> None:
+        """Close the page."""
+        if self._view is not None:
+            self._view.close()
 
 
 @contextmanager

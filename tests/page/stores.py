@@ -88,7 +88,7 @@ def media(run, folder):
 @experiment.main
 def main(lr: float = 0.1, width: int = 16, steps: int = 30, kind: Kind = Kind.SGD, name: str = "plain",
          layers: list[int] = [64, 32], clip: float | None = None, fail: bool = False, end: str = "",
-         full: bool = False, noise: bool = False, *, run: Run) -> dict:
+         full: bool = False, noise: bool = False, many: int = 0, *, run: Run) -> dict:
     print(f"\\x1b[1mstart\\x1b[0m \\x1b[32mlr={lr}\\x1b[0m width={width}", flush=True)
     loss = 1.0
     for step in range(steps):
@@ -97,6 +97,8 @@ def main(lr: float = 0.1, width: int = 16, steps: int = 30, kind: Kind = Kind.SG
         if end:
             print(f"step {step}", flush=True)
             time.sleep(0.05)
+    if many:
+        run.log({f"deep/{n}": n for n in range(many)}, step=0)
     if full:
         run.input("data.csv")
         run.info({"rows": 3, "classes": ["cat", "dog"]})
@@ -128,7 +130,7 @@ FILL = """
 import os, sys
 from train import main
 
-main.run({"name": os.environ["HOSTILE"]}, steps=5)
+main.run({"name": os.environ["HOSTILE"]}, steps=5, many=60)
 main.run(lr=0.9, steps=2)
 main.sweep("lr=0.05,0.1,0.2", "width=8,16", "fail=false,true", "steps=12")
 space = ["hydra/sweeper=optuna", "lr=tag(log, interval(0.01, 0.5))", "width=range(4, 64)", "steps=6"]

@@ -31,6 +31,11 @@ def test_of_two_runs_only_what_differs_is_shown(look: Look, kinds: Kinds) -> Non
     assert "width" not in configuration
     assert "helper.py" in section(view, "Source")
     assert section(view, "Packages") == {}
+    said = view.text(".alike")
+    assert "packages" in said
+    assert "configuration" not in said
+    assert "source" not in said
+    assert all(text.endswith(" s") for text in section(view, "Run")["duration"])
     view.wait_for_text("slower, and steadier", ".diff")
     assert f"anew diff {kinds.full} {kinds.other}" in view.texts(".command code")
 

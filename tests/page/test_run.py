@@ -40,7 +40,14 @@ def test_a_run_that_did_not_complete_says_why_first(look: Look, kinds: Kinds, ki
     view.wait_for_text(why, ".trouble")
     first = view.page.evaluate("document.querySelector('.run-head').nextElementSibling.className")
     assert "trouble" in first
-    assert kind.upper() in view.text(".trouble")
+    assert {"failed": "Why it failed", "lost": "Why it was lost"}.get(kind, "Why it was") in view.text(".trouble")
+    tall = "document.querySelector('.trouble').offsetHeight"
+    view.click("Configuration")
+    view.wait_for_text(why, ".trouble summary")
+    assert view.page.evaluate(tall) < 50
+    view.page.click("document.querySelector('.trouble summary')")
+    view.page.wait_for(f"{tall} > 50", "what is folded")
+    view.wait_for_text("What it printed last", ".trouble")
 
 
 def test_a_failed_run_shows_its_traceback(look: Look, kinds: Kinds) -> None:
@@ -48,6 +55,19 @@ def test_a_failed_run_shows_its_traceback(look: Look, kinds: Kinds) -> None:
     view.wait_for(".trouble pre")
     assert 'File "' in view.text(".trouble pre")
     assert "in main" in view.text(".trouble pre")
+
+
+def test_of_many_metrics_the_first_are_shown_and_others_are_found(look: Look, kinds: Kinds) -> None:
+    view = look(f"run/{kinds.hostile}")
+    view.wait_for_text("the first 50 of 62 metrics")
+    rows = "[aria-label='Values of metrics'] tbody tr"
+    assert view.count(rows) == 50
+    view.fill("Find a metric", "deep/59")
+    view.wait_for_text("1 metric", ".narrowing")
+    assert [text.split()[0] for text in view.texts(rows)] == ["deep/59"]
+    view.go(f"run/{kinds.hostile}/curves")
+    view.wait_for(".charts-grid figure")
+    assert view.count(".charts-grid figure") == 50
 
 
 def test_what_is_hostile_is_text_everywhere(look: Look, kinds: Kinds) -> None:
@@ -272,6 +292,7 @@ def test_a_run_is_seen_while_it_goes_on_and_when_it_is_lost(kinds: Kinds, browse
         number = max(project.store.numbers())
         view = served.open(f"run/{number}/output")
         view.wait_for(".text-lines .line")
+        assert view.page.evaluate("document.querySelector('.searched [type=checkbox]').checked")
         before = view.texts(".text-lines .line")[-1]
         view.page.wait_for(
             f"[...document.querySelectorAll('.text-lines .line')].at(-1)?.innerText.trim() !== {json.dumps(before)}",

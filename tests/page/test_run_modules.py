@@ -98,6 +98,42 @@ def test_what_is_sought_is_marked_across_colours(call: Called) -> None:
     assert "".join(each["text"] for each in found) == "one two three TWO"
 
 
+def test_a_repository_without_a_commit_is_told_so(call: Called) -> None:
+    told = "git => m.committed(git)"
+    assert call("run-summary", told, {"commit": None, "branch": "main", "dirty": True}) == "none yet on main"
+    assert call("run-summary", told, {"branch": "main"}) == "none yet on main"
+    commit = {"commit": "0123456789abcdef", "branch": None, "dirty": True}
+    assert call("run-summary", told, commit) == "0123456789ab on no branch, with changes"
+
+
+@pytest.mark.parametrize(
+    ("text", "unfinished"),
+    [
+        ("loss < 0.1", False),
+        ('note ~ "a b" and lr == 0.1', False),
+        ("tag in [a, b]", False),
+        ("has(tag)", False),
+        ("@mine", False),
+        ("", False),
+        ("config.l", True),
+        ("loss <", True),
+        ("loss < 0.1 and", True),
+        ("loss < 0.1 and wid", True),
+        ('note ~ "a b', True),
+        ("tag in [a, ", True),
+        ("(loss < 0.1", True),
+    ],
+)
+def test_a_filter_that_is_being_written_is_told_from_a_whole_one(call: Called, text: str, unfinished: bool) -> None:
+    assert call("../src/filter", "t => m.isUnfinished(t)", text) is unfinished
+
+
+def test_ticks_of_logarithms_are_short(call: Called) -> None:
+    ticks = "(...values) => m.axisOf(values, 'number', true).ticks.map(t => t.text)"
+    assert call("../src/axes", ticks, 0.295765, 0.8123456) == ["0.296", "0.812"]
+    assert call("../src/axes", ticks, 16384, 65536) == ["16384", "65536"]
+
+
 def test_letters_that_turn_a_line_around_are_seen(call: Called) -> None:
     assert call("source", "t => m.visible(t)", "if x:\u202e } \u2066# no") == "if x:⟨U+202E⟩ } ⟨U+2066⟩# no"
 
