@@ -204,6 +204,8 @@ class Settings:
         quiet: Whether the run's own two lines on stderr are left out.
         tags, note: Given to the run at its start.
         autolog: Libraries whose fits and trainings are noticed, as `AUTOLOG`; none: nothing is.
+        tensorboard: Whether scalars in event files that the run writes for TensorBoard become metrics; None: those of
+            programs, commands and notebooks that `anew run` runs.
         artifacts: Patterns of files, relative to where it is started, that become artifacts where it writes them.
         durability_ms: A power cut costs at most so many milliseconds of points; 0 syncs in every call.
         heartbeat_s: Seconds between signs of life, for readers on other hosts.
@@ -227,6 +229,7 @@ class Settings:
     seed: int | None = None
     deterministic: bool = False
     autolog: tuple[str, ...] = ()
+    tensorboard: bool | None = None
     drain_s: float = 10.0
     on_loss: Literal["fail", "warn"] = "fail"
     record: bool = True
@@ -247,6 +250,7 @@ class Settings:
             keep=True,
             observers=(),
             autolog=(),
+            tensorboard=False,
             output=replace(self.output, mode="off", metrics=()),
             system=replace(self.system, enabled=False),
             source=replace(self.source, enabled=False),
@@ -426,6 +430,10 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
         if value is None or (type(value) is int and value >= least):
             return value
         raise ConfigError(f"{where} is {value!r}; it takes a whole number from {least} on, or null.", key=where)
+    if bool in get_args(kind):
+        if value is None or isinstance(value, bool):
+            return value
+        raise ConfigError(f"{where} is {value!r}; it takes true, false or null.", key=where)
     if type(None) in get_args(kind):
         if value is None or isinstance(value, (str, int, float)):
             return None if value is None else str(value)

@@ -83,8 +83,8 @@ def test_a_note_that_looks_like_a_number_is_text() -> None:
             {"quite": True},
             "anew.quite",
             "There is no setting anew.quite. Did you mean anew.quiet? anew has: store, quiet, tags, note, "
-            "artifacts, durability_ms, heartbeat_s, seed, deterministic, autolog, drain_s, on_loss, record, observers, "
-            "output, system, source, inputs, environment, rerun, sweep.",
+            "artifacts, durability_ms, heartbeat_s, seed, deterministic, autolog, tensorboard, drain_s, on_loss, "
+            "record, observers, output, system, source, inputs, environment, rerun, sweep.",
         ),
         (
             {"source": {"zzz": 1}},

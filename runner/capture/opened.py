@@ -179,7 +179,7 @@ class OpenedFiles:
 
     def _may_be_unseen(self) -> None:
         if self._unseen is not None:
-            with self._undisturbed():
+            with self.undisturbed():
                 self._unseen.begin()
 
     def _note(self, path: Any, flags: int) -> None:
@@ -212,7 +212,7 @@ class OpenedFiles:
         way, sha256 = _way(flags, before is not None), None
         is_lost = way == _CHANGED or (way == _REPLACED and full in self._read)
         if is_lost and before is not None and self._keep is not None and not self.is_outside(full):
-            with self._undisturbed():
+            with self.undisturbed():
                 sha256 = self._keep(full)
         size, changed = before or (-1, -1)
         line = b"%d %s %d %d %s\0" % (way, (sha256 or "-").encode(), size, changed, os.fsencode(full))
@@ -220,12 +220,12 @@ class OpenedFiles:
         if way in (_READ, _CHANGED):
             self._read.update([full] if before is not None else ())
         elif self._writing is not None and full not in self._read:
-            with self._undisturbed():
+            with self.undisturbed():
                 self._writing(full)
 
     @contextmanager
-    def _undisturbed(self) -> Iterator[None]:
-        """Note nothing of what is opened for noting."""
+    def undisturbed(self) -> Iterator[None]:
+        """Note nothing of what this thread opens meanwhile, for noting or otherwise on our own behalf."""
         thread = threading.get_ident()
         self._keeping.add(thread)
         try:

@@ -19,6 +19,16 @@ _NAMED = r"(?P<name>[A-Za-z_][\w./-]*)\s*[:=]\s*"
 _PAIR = re.compile(rf"{_NAMED}(?P<value>{_NUMBER})(?=[\s,;|]|$)(?:\s*[,;|]\s*|\s+-\s+|\s*)", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _LONGEST_LINE = 1 << 14
+# what Keras prints: a line that names the epoch, then a bar, which ends with what the epoch came to
+_EPOCH = re.compile(r"\s*Epoch (\d+)/\d+\s*", re.ASCII)
+_KERAS = re.compile(
+    r"\s*(?P<done>\d+)/(?P<all>\d+) [━ \[=>.\]-]*\d\w*(?: \d\w*/(?:step|epoch|sample))? - (?P<rest>.+)", re.ASCII
+)
+# what Lightning does: a bar of tqdm that begins with the epoch
+_LIGHTNING = re.compile(
+    r"\s*Epoch (?P<step>\d+): +100%\|[^|]*\| (?P<done>\d+)/(?P<all>\d+) \[[^\],]*, [^\],]*, (?P<rest>[^\]]*)\]\s*",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,47 @@ def metrics_in(line: str, patterns: Sequence[Pattern | None]) -> Iterator[Found]
             if value is not None:
                 step = _number(match[STEP]) if STEP in pattern.regex.groupindex else None
                 yield Found({pattern.name: value}, step if isinstance(step, int) else None)
+
+
+class Bars:
+    """
+    Reads what Keras and Lightning print of epochs, line by line: a point for each epoch, at the end of its bar.
+
+    A bar that is drawn anew in the same line, or in a further one (validation's results come so), counts by its last
+    state: what an epoch came to is known when another line follows, or by `rest`.
+    """
+
+    def __init__(self) -> None:
+        self._epoch: int | None = None
+        self._waiting: Found | None = None
+
+    def metrics_in(self, line: str) -> Iterator[Found]:
+        """Yield what is known for certain with a further line."""
+        if len(line) > _LONGEST_LINE:
+            return
+        # where nothing took it away, a log has what was drawn over
+        text = line.rstrip("\r").rpartition("\r")[2].replace("\b", "")
+        if begun := _EPOCH.fullmatch(text):
+            yield from self.rest()
+            self._epoch = int(begun[1])
+            return
+        lightning = _LIGHTNING.fullmatch(text)
+        match = lightning or (_KERAS.fullmatch(text) if self._epoch is not None else None)
+        if match is None or match["done"] != match["all"]:
+            return
+        found = _pairs(match["rest"])
+        step = int(lightning["step"]) if lightning else self._epoch
+        if self._waiting is not None and self._waiting.step != step:
+            yield from self.rest()
+        if found is not None:
+            values = {name: each for name, each in found.values.items() if name != "v_num"}
+            self._waiting = Found(values, step) if values else self._waiting
+
+    def rest(self) -> Iterator[Found]:
+        """Yield what waits for a further line, as there is none."""
+        found, self._waiting = self._waiting, None
+        if found is not None:
+            yield found
 
 
 def written_in(line: str) -> tuple[dict[str, Any], int | None] | None:

@@ -32,6 +32,7 @@ class Hook:
         refusing: Who may refuse an event, told of it first.
         early: Absolute paths of files that were opened for reading before anybody watched.
         is_early: Whether nobody has watched yet.
+        also: Who is told beside that.
     """
 
     def __init__(self) -> None:
@@ -39,6 +40,7 @@ class Hook:
         self.refusing: Callable[[str, tuple[Any, ...]], object] | None = None
         self.early: list[str] = []
         self.is_early = True
+        self.also: tuple[Callable[[str, tuple[Any, ...]], object], ...] = ()
         self._installed = False
 
     def install(self) -> None:
@@ -65,5 +67,7 @@ def _tell(event: str, arguments: tuple[Any, ...]) -> None:
             hook.watching.tell(event, arguments)
         elif event == "open" and hook.is_early:
             hook.keep(arguments[0], arguments[2])
+        for each in hook.also:
+            each(event, arguments)
     except Exception:
         return  # an error here would stop the program from opening its file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.capture.output import OutputCapture
@@ -13,6 +14,7 @@ from anew.runner.dispatch.apart import log_of
 from anew.runner.events import RunEnded
 from anew.runner.guard import reserve
 from anew.runner.guard.watch import Guard, Watch
+from anew.runner.lazy.modules import later
 from anew.runner.records import FORMAT
 from anew.runner.run.autologged import Autologged
 from anew.runner.run.beginning import Beginning, capture_beginning
@@ -47,6 +49,12 @@ from anew.runner.wording import say
 
 if TYPE_CHECKING:
     from anew.runner.dispatch.follow import Followers
+    from anew.runner.run import summaries
+else:
+    summaries = later("anew.runner.run.summaries")
+
+# what is run by `anew run`, without a line for that in it
+_UNCHANGED = ("program", "command", "notebook")
 
 TellEnd = Callable[[RunEnded | None, Told | None], object]
 
@@ -268,6 +276,7 @@ class Life:
             AddedSource(beginning, recorder),
             Imports(recorder),
             *self._list_matched(),
+            *self._list_summaries(noticed),
             SameResults(beginning, recorder),
             Seeding(beginning, recorder),
             *([noticed] if noticed is not None else []),
@@ -290,6 +299,16 @@ class Life:
         """Return what has files become artifacts, where that is wanted."""
         patterns = self._beginning.claim.settings.artifacts
         return [MatchedArtifacts(patterns, self.run)] if patterns else []
+
+    def _list_summaries(self, noticed: NoticedInputs | None) -> list[Part]:
+        """Return what reads metrics from event files, where that is wanted."""
+        wanted = self._beginning.claim.settings.tensorboard
+        if wanted is None:
+            wanted = self._beginning.record.command.entry in _UNCHANGED
+        if not wanted:
+            return []
+        apart = noticed.opened.undisturbed if noticed is not None else nullcontext
+        return [summaries.Summaries(self._recorder, self._beginning.claim.store.root, apart)]
 
     def _variables_of_children(self) -> dict[str, str]:
         beginning = self._beginning

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from anew.runner.format.metric_lines import metrics_in, pattern_of
+from anew.runner.format.metric_lines import Bars, Found, metrics_in, pattern_of
 from anew.runner.guard.output_log import SEARCHED_BYTES
 from anew.runner.guard.terminal_text import KEEP_ROWS
 from anew.runner.lazy.patterns import regexp
@@ -38,6 +38,7 @@ class PrintedMetrics:
         self._recorder = recorder
         self._path = path
         self._patterns = [pattern_of(text) for text in settings.metrics]
+        self._bars = Bars() if None in self._patterns else None
         # beyond, the log may yet be cut
         self._settled = max(0, settings.limit_bytes - settings.limit_bytes // 4 - SEARCHED_BYTES)
         self._steps: Counter[str] = Counter()
@@ -58,6 +59,8 @@ class PrintedMetrics:
         self._thread.join()
         if self._recorder.is_open:
             self._read(is_last=True)
+            for found in self._bars.rest() if self._bars is not None else ():
+                self._take(found)
 
     def _follow(self) -> None:
         while not self._ending.wait(_EVERY_S):
@@ -101,10 +104,16 @@ class PrintedMetrics:
                 "record. To have more of it: anew.output.limit_bytes=100000000",
             )
             return
-        for found in metrics_in(line.decode("utf-8", "replace"), self._patterns):
-            step = found.step
-            if step is None:
-                step = max(self._steps[name] for name in found.values)
-            for name in found.values:
-                self._steps[name] = step + 1
-            self._recorder.log(found.values, step)
+        text = line.decode("utf-8", "replace")
+        for found in metrics_in(text, self._patterns):
+            self._take(found)
+        for found in self._bars.metrics_in(text) if self._bars is not None else ():
+            self._take(found)
+
+    def _take(self, found: Found) -> None:
+        step = found.step
+        if step is None:
+            step = max(self._steps[name] for name in found.values)
+        for name in found.values:
+            self._steps[name] = step + 1
+        self._recorder.log(found.values, step)
