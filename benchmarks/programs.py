@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.driver import Aim, Comparison, compete, main, measure_process, workshop
+from benchmarks.driver import Aim, Comparison, Sample, compete, main, measure_process, workshop
 
 # the command of this environment, also where there is no script for it
 _ANEW = [sys.executable, "-c", "import sys; from anew.runner.cli import main; sys.exit(main())"]
@@ -27,9 +28,9 @@ def comparisons(rounds: int | None) -> Iterator[Comparison]:
     """Compare a script, then a command."""
     with workshop() as folder:
         (folder / "train.py").write_text(SCRIPT)
-        yield _beside(folder, "a small script", [sys.executable, "train.py"], ["train.py"], rounds)
+        yield _beside(folder, "a small script", [sys.executable, "train.py"], ["train.py", "-q"], rounds)
         words = ["sh", "-c", "echo loss: 0.2"]
-        yield _beside(folder, "a command", words, ["--", *words], rounds)
+        yield _beside(folder, "a command", words, ["-q", "--", *words], rounds)
 
 
 def _beside(folder: Path, title: str, bare: list[str], words: list[str], rounds: int | None) -> Comparison:
@@ -38,11 +39,19 @@ def _beside(folder: Path, title: str, bare: list[str], words: list[str], rounds:
         Aim(contestant="anew run", quantity="peak_bytes", limit=30e6, more=True),
     ]
     contestants = {
-        "bare": lambda: measure_process(bare, cwd=folder),
-        "anew run": lambda: measure_process([*_ANEW, "run", "-q", *words], cwd=folder),
-        "python -c pass": lambda: measure_process([sys.executable, "-c", "pass"], cwd=folder),
+        "bare": lambda: _measured(bare, folder),
+        "anew run": lambda: _measured([*_ANEW, "run", *words], folder),
+        "python -c pass": lambda: _measured([sys.executable, "-c", "pass"], folder),
     }
     return compete(title, contestants, rounds=rounds or 15, aims=aims)
+
+
+def _measured(command: list[str], folder: Path) -> Sample:
+    """Return what a process takes, and the CPU time of it and of what it waited for."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    sample = measure_process(command, cwd=folder)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {**sample, "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
 
 
 if __name__ == "__main__":

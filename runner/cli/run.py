@@ -87,7 +87,8 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     a copy with a run's values at that path. --artifacts 'out/*.png' has what it writes there become artifacts, too, and
     --metric 'acc=accuracy: (\S+)' has what is printed become a metric, both any number of times; --metrics auto takes
     lines such as "step: 3 loss: 0.2", and lines that are an object of JSON with numbers alone. --autolog has fits and
-    trainings of scikit-learn, XGBoost, LightGBM, Keras and torch be noticed; --autolog=sklearn,models names some. --trace has strace tell of files that any process of the run opens.
+    trainings of scikit-learn, XGBoost, LightGBM, Keras and torch be noticed; --autolog=sklearn,models names some.
+    --trace has strace tell of the files that all processes of the run open, at a cost.
 
     Before the program: --name NAME files its runs under another name than the program's. After it: -q, --store URL,
     --unrecorded and settings of anew, as with any main.

@@ -172,7 +172,21 @@ def _tracer_of(pid: int) -> int:
 @needs_strace
 def test_one_that_is_traced_already_goes_on_and_it_is_said(trial: Project) -> None:
     done = subprocess.run(
-        ["strace", "-f", "-o", os.devnull, "-e", "trace=none", *ANEW, "run", "--trace", "--", "cat", "sub/in.dat"],
+        [
+            "strace",
+            "-f",
+            "-o",
+            os.devnull,
+            "-e",
+            "trace=none",
+            *ANEW,
+            "run",
+            "--trace",
+            "--",
+            "sh",
+            "-c",
+            "cat sub/in.dat",
+        ],
         cwd=trial.folder,
         capture_output=True,
         text=True,
