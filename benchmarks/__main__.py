@@ -7,6 +7,7 @@ import sys
 
 BENCHMARKS = (
     "startup",
+    "programs",
     "log_call",
     "runs",
     "listing",

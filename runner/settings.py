@@ -82,12 +82,14 @@ class InputSettings:
         notice: Whether files that main opens for reading are noticed without having been declared.
         roots: Folders of data outside the project in which files are noticed too.
         max_files: No more files than this are noticed.
+        trace: Whether strace tells of what every process opens, beside that.
     """
 
     keep_bytes: int = 10 * 2**20
     notice: bool = True
     roots: tuple[str, ...] = ()
     max_files: int = 10_000
+    trace: bool = False
 
 
 _SEED = "anew.seed"

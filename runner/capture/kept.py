@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anew.runner.capture.opened import WRITING
+from anew.runner.capture.noted import WRITING
 from anew.runner.kernel.door import path_of
 from anew.runner.kernel.hook import hook
 

@@ -13,7 +13,8 @@ from typing import Protocol
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.inputs import input_digest
 from anew.runner.capture.loaded import derived
-from anew.runner.capture.opened import Noted, OpenedFiles
+from anew.runner.capture.noted import Noted
+from anew.runner.capture.opened import OpenedFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ArtifactError
 from anew.runner.places import Places

@@ -4,7 +4,7 @@ Files that main opens for reading, noticed without having been declared.
 Python tells an audit hook (PEP 578) of every file that it opens. The hook notes paths below the folders that matter;
 what they are is looked at after main, see `noticed`. Children made by fork are noticed too, by way of a file that they
 inherit, and those of multiprocessing that begin anew, to which that file is handed. What C libraries and other programs
-open, the kernel tells of, see `unseen`.
+open, the kernel tells of, see `unseen`; and strace, where that is asked for, see `strace`.
 """
 
 from __future__ import annotations
@@ -16,39 +16,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote
 
+from anew.runner.capture.noted import CHANGED, READ, REPLACED, Noted, way_of
 from anew.runner.capture.unseen import STARTING, Unseen, isolated, may_open, starts_processes
-from anew.runner.dataclass import dataclass
 from anew.runner.kernel.door import SYSTEM_FOLDERS, unnamed_file
 from anew.runner.kernel.hook import hook
+from anew.runner.lazy.modules import later
 
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
-_READ, _REPLACED, _CHANGED, _APPENDED = range(4)
+if TYPE_CHECKING:
+    from anew.runner.capture import traced
+    from anew.runner.capture.strace import Tracer
+else:
+    traced = later("anew.runner.capture.traced")
+
 _LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", ".git")
 _ENDS = (".pyc", ".so", ".pyd")
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """
-    One file at its first opening in one way; size and time are -1 when it was not there.
-
-    Attributes:
-        writes: Whether it was opened to be written.
-        replaces: Whether whatever it was is gone then.
-        appends: Whether only to have something added.
-        sha256: The digest of what it was, when that was kept before it could be changed.
-    """
-
-    path: str
-    size: int
-    changed_ns: int
-    writes: bool = False
-    replaces: bool = False
-    appends: bool = False
-    sha256: str | None = None
 
 
 class OpenedFiles:
@@ -66,6 +50,8 @@ class OpenedFiles:
         unseen: Is told when something turns up that may open files past Python; begun here, and closed.
         keep: Keeps what a file below the folders is, before it is opened to be changed; returns the digest, or None.
         writing: Told the path of a file that is about to be written, and was not read before.
+        tracer: Tells what all processes open, beside what the hook and *unseen* notice; begun here, and closed.
+        is_source: Whether a file, by its path, is source: that it was read is told by the tracer, and not noted.
 
     Attributes:
         isolated: How Pythons were started that heed no variables.
@@ -81,6 +67,8 @@ class OpenedFiles:
         unseen: Unseen | None = None,
         keep: Callable[[str], str | None] | None = None,
         writing: Callable[[str], object] | None = None,
+        tracer: Tracer | None = None,
+        is_source: Callable[[str], bool] = lambda path: False,
     ) -> None:
         self._folders = tuple(f"{os.path.abspath(folder)}{os.sep}" for folder in folders)
         self._exclude = tuple(f"{os.path.abspath(folder)}{os.sep}" for folder in exclude)
@@ -90,6 +78,9 @@ class OpenedFiles:
         self._keep = keep
         self._keeping: set[int] = set()
         self._writing = writing
+        self._tracer = tracer
+        self._is_source = is_source
+        self._told: traced.Told | None = None
         self._seen: set[Any] = set()
         self._read: set[str] = set()
         self._count = 0
@@ -130,7 +121,12 @@ class OpenedFiles:
             hook.early = [path for path in map(os.path.normpath, hook.early) if self._is_early(path, passes)]
         for path in hook.early:
             self._note_at(path, os.O_RDONLY)
-        if self._unseen is not None:
+        if self._tracer is not None:
+            # first what the files are, then what becomes of them
+            self._may_be_unseen()
+            with self._undisturbed():
+                self._tracer.start()
+        elif self._unseen is not None:
             self._unseen.begin_where_needed()
 
     def _is_early(self, path: str, passes: Callable[[str], bool]) -> bool:
@@ -146,12 +142,16 @@ class OpenedFiles:
         """Note no more. May be called again."""
         if hook.watching is self:
             hook.watching = None
+        if self._tracer is not None:
+            self._tracer.stop()
 
     def close(self) -> None:
         """Stop, and forget what was noted."""
         self.stop()
         if self._unseen is not None:
             self._unseen.close()
+        if self._tracer is not None:
+            self._tracer.close()
         if self._spool is not None:
             self._spool.close()
             self._spool = None
@@ -209,15 +209,15 @@ class OpenedFiles:
         with suppress(OSError):
             status = os.stat(full)
             before = status.st_size, status.st_mtime_ns
-        way, sha256 = _way(flags, before is not None), None
-        is_lost = way == _CHANGED or (way == _REPLACED and full in self._read)
+        way, sha256 = way_of(flags, before is not None), None
+        is_lost = way == CHANGED or (way == REPLACED and full in self._read)
         if is_lost and before is not None and self._keep is not None and not self.is_outside(full):
             with self.undisturbed():
                 sha256 = self._keep(full)
         size, changed = before or (-1, -1)
         line = b"%d %s %d %d %s\0" % (way, (sha256 or "-").encode(), size, changed, os.fsencode(full))
         self._spool.write(line)
-        if way in (_READ, _CHANGED):
+        if way in (READ, CHANGED):
             self._read.update([full] if before is not None else ())
         elif self._writing is not None and full not in self._read:
             with self.undisturbed():
@@ -239,38 +239,39 @@ class OpenedFiles:
         """Yield what was noted, in order, by this process and its children; then what was used past Python."""
         if self._spool is None:
             return
+        made, rest = self._traced()
+        yield from made
         self._spool.seek(0)
-        paths = set()
+        paths = {each.path for each in made}
         for line in self._spool.read().split(b"\0")[:-1]:
             way, sha256, size, changed, name = line.split(b" ", 4)
             path, kind = os.fsdecode(name), int(way)
             paths.add(path)
-            yield Noted(
-                path,
-                int(size),
-                int(changed),
-                writes=kind != _READ,
-                replaces=kind == _REPLACED,
-                appends=kind == _APPENDED,
-                sha256=sha256.decode() if sha256 != b"-" else None,
-            )
+            yield Noted.of(path, kind, (int(size), int(changed)), sha256.decode() if sha256 != b"-" else None)
+        for each in rest:
+            if each.path not in paths:
+                yield each
+        paths.update(each.path for each in rest)
         for use in self._unseen.uses() if self._unseen is not None else ():
             if use.path not in paths and self._counts(use.path):
                 yield Noted(use.path, use.size, use.changed_ns, writes=use.writes, replaces=use.writes)
+
+    def _traced(self) -> tuple[Sequence[Noted], Sequence[Noted]]:
+        """Return what was traced: files that came to be by that, then all other openings."""
+        if self._tracer is None:
+            return (), ()
+        if self._told is None:
+            before = traced.Before(self._tracer.since_s, self._unseen, self._is_source)
+            told = traced.noted_of((each for each in self._tracer.openings() if self._counts(each.path)), before)
+            self._told, is_whole = told.within(self._most)
+            if not is_whole:
+                self._count = self._most + 1
+        return self._told.made, self._told.rest
 
     @property
     def is_full(self) -> bool:
         """Whether there were more files than may be noted."""
         return self._count > self._most
-
-
-def _way(flags: int, is_there: bool) -> int:
-    """Return what is done to a file that is opened so."""
-    if not flags & WRITING or not (is_there or flags & os.O_CREAT):
-        return _READ
-    if flags & (os.O_TRUNC | os.O_EXCL) or not is_there:
-        return _REPLACED
-    return _APPENDED if flags & os.O_APPEND and not flags & os.O_RDWR else _CHANGED
 
 
 def _database(name: Any) -> Any:

@@ -59,6 +59,7 @@ class Unseen:
         self._watch: int | None = None
         self._watched: dict[int, list[Use]] = {}
         self._found: list[Use] | None = None
+        self._by_path: dict[str, tuple[int, int]] | None = None
         self._is_begun = False
         self.is_full = False
 
@@ -108,6 +109,12 @@ class Unseen:
 
     def _all(self) -> Iterator[tuple[int, Use]]:
         return ((number, use) for number, uses in self._watched.items() for use in uses)
+
+    def before(self, path: str) -> tuple[int, int] | None:
+        """Return a file's size and time as they were when watching began; None for one that is not watched."""
+        if self._by_path is None:
+            self._by_path = {use.path: (use.size, use.changed_ns) for _, use in self._all()}
+        return self._by_path.get(path)
 
     def close(self) -> None:
         """End watching. May be called again."""

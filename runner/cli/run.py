@@ -88,7 +88,8 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     --metric 'acc=accuracy: (\S+)' has what is printed become a metric, both any number of times; --metrics auto takes
     lines such as "step: 3 loss: 0.2", objects of JSON with numbers alone, and bars of Keras and Lightning. --autolog
     has fits and trainings of scikit-learn, XGBoost, LightGBM, Keras and torch be noticed; --autolog=sklearn,models
-    names some. Scalars that it writes for TensorBoard become metrics, unless anew.tensorboard=false.
+    names some. Scalars that it writes for TensorBoard become metrics, unless anew.tensorboard=false. --trace has
+    strace tell of the files that all processes of the run open, at a cost.
 
     Before the program: --name NAME files its runs under another name than the program's. After it: -q, --store URL,
     --unrecorded and settings of anew, as with any main.

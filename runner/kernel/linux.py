@@ -17,6 +17,8 @@ from typing import Any, BinaryIO
 
 _FICLONE = 0x40049409
 _DEAD = frozenset("ZXx")
+# of prctl(2): who may trace this process where Yama asks
+_SET_TRACER = 0x59616D61
 # a fixed number of the kernel's
 _INITIAL_NAMESPACE = "-4026531836"
 
@@ -251,6 +253,27 @@ def mapped_files() -> set[str]:
     """Return the files that this process has in its memory: they are closed when they leave it."""
     lines = _text("/proc/self/maps").splitlines()
     return {line[line.index("/") :] for line in lines if "/" in line}
+
+
+def allow_tracing(is_allowed: bool) -> None:
+    """Let other processes of the user's trace this one, where they may not by themselves; or no more."""
+    import ctypes
+
+    # refused by a kernel that has no such rule
+    _library().prctl(_SET_TRACER, ctypes.c_ulong(-1 if is_allowed else 0), 0, 0, 0)
+
+
+def tracers() -> set[int]:
+    """Return the processes that trace the threads of this one; 0 among them where there is a thread that none does."""
+    said = (_member(f"/proc/self/task/{number}/status", "TracerPid") for number in os.listdir("/proc/self/task"))
+    return {int(each) for each in said if each}
+
+
+def limit_written(pid: int, most_bytes: int) -> None:
+    """Have a process be ended by the kernel when it makes a file larger than that. Raises OSError."""
+    import resource
+
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
 
 @cache

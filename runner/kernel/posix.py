@@ -196,6 +196,19 @@ def mapped_files() -> set[str]:
     return set()
 
 
+def allow_tracing(is_allowed: bool) -> None:
+    """Do nothing: what traces here is Linux's alone."""
+
+
+def tracers() -> set[int]:
+    """Return nothing."""
+    return set()
+
+
+def limit_written(pid: int, most_bytes: int) -> None:
+    """Do nothing."""
+
+
 # --- the machine ----------------------------------------------------------------------------------------------------
 
 

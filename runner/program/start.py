@@ -24,12 +24,14 @@ from anew.runner.program.parameters import Flag, command_line
 from anew.runner.program.program import Program
 from anew.runner.program.reading import read_target
 from anew.runner.program.schema import WORDS, schema_of
-from anew.runner.program.words import Asked, asked
+from anew.runner.program.words import TRACED, Asked, asked
 from anew.runner.relaunch.plan import Rerun, assignment
 
 if TYPE_CHECKING:
+    from anew.runner.capture import strace
     from anew.runner.program.configured import file as configured
 else:
+    strace = later("anew.runner.capture.strace")
     configured = later("anew.runner.program.configured.file")
 
 
@@ -253,10 +255,18 @@ def _refuse_blind_search(overrides: Sequence[str]) -> None:
     )
 
 
+def _refuse_untraced(wanted: Asked) -> None:
+    """Raise ConfigError where what is to trace is missing. A run of before goes on, and says so."""
+    if TRACED in wanted.overrides and assignment.errand is None and (why := strace.missing_tracer()) is not None:
+        raise ConfigError(why)
+
+
 def main(words: Sequence[str]) -> None:
     """Run a program or a command as a run, or as a sweep's, by a command line. Leaves as a command does."""
     try:
-        made = _main(_as_on_record(asked(words)))
+        wanted = asked(words)
+        _refuse_untraced(wanted)
+        made = _main(_as_on_record(wanted))
     except AnewError as error:
         sys.stderr.write(f"anew: {error}\n")
         sys.exit(error.exit_code)

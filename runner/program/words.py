@@ -10,6 +10,9 @@ from anew.runner.format.typed_values import overrides_of
 
 # options that a word follows
 _TAKING = ("--name", "--store", "--config")
+_TRACE, _TRACE_SETTING = "--trace", "anew.inputs.trace"
+# what it is as an override
+TRACED = f"{_TRACE_SETTING}=true"
 # options before the program that are settings: what each takes, and which one it is
 _SETTING = {
     "--metric": ("a name and a pattern, such as 'acc=accuracy: (\\S+)'", "anew.output.metrics"),
@@ -49,7 +52,7 @@ def asked(words: Sequence[str]) -> Asked:
     Read `[--name NAME] (FILE | -m MODULE) [KEY=VALUE ...] [-- WORD ...]`, or `[KEY=VALUE ...] -- COMMAND [WORD ...]`.
 
     Options before either are `--name NAME` and `--config FILE`, and `--metric NAME=PATTERN`, `--artifacts PATTERN` (any
-    number of them), `--metrics auto` and `--autolog[=LIBRARY,...]`, which become overrides.
+    number of them), `--metrics auto`, `--trace` and `--autolog[=LIBRARY,...]`, which become overrides.
 
     Raises:
         ConfigError: It names no program and no command, or there is an option that is none.
@@ -138,12 +141,15 @@ def _without_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return words without the options that are settings, which stand before the program; and these as overrides."""
     rest: list[str] = []
     found: dict[str, list[str]] = {}
+    is_traced = False
     left = list(words)
     while left and (left[0].startswith("-") or "=" in left[0]) and left[0] != "--":
         word = left.pop(0)
         option, mark, value = word.partition("=")
         if option == "--autolog":
             found.setdefault("anew.autolog", []).extend(value.split(",") if mark else ["all"])
+        elif word == _TRACE:
+            is_traced = True
         elif option in _SETTING:
             takes, setting = _SETTING[option]
             if not mark and not left:
@@ -156,4 +162,5 @@ def _without_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
             rest.append(word)
             if word in _TAKING and left:
                 rest.append(left.pop(0))
-    return [*rest, *left], overrides_of([], found) if found else []
+    settings = {**found, **({_TRACE_SETTING: True} if is_traced else {})}
+    return [*rest, *left], overrides_of([], settings) if settings else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anew.runner import events as ev
 from anew.runner.capture.beside import is_left_out, unseen_files
@@ -11,11 +12,17 @@ from anew.runner.capture.noticed import missed_files, noticed_inputs, written_fi
 from anew.runner.capture.opened import OpenedFiles
 from anew.runner.capture.unseen import Unseen
 from anew.runner.capture.written import WrittenFiles
+from anew.runner.lazy.modules import later
 from anew.runner.relaunch.plan import report_seen
 from anew.runner.run.beginning import Beginning
 from anew.runner.run.handle import Run
 from anew.runner.run.recorder import Recorder
 from anew.runner.wording import in_a_line
+
+if TYPE_CHECKING:
+    from anew.runner.capture import strace
+else:
+    strace = later("anew.runner.capture.strace")
 
 
 class NoticedInputs:
@@ -40,6 +47,7 @@ class NoticedInputs:
         folders = [places.project, *roots, *mirrored, *([places.mirror] if places.mirror is not None else [])]
         # what is laid out for a re-run is nobody's project
         self._written = WrittenFiles(beginning.origin.cache, places.root) if not places.moved else None
+        self._tracer = strace.Tracer() if settings.trace else None
         self.opened = OpenedFiles(
             folders,
             exclude=exclude,
@@ -48,6 +56,8 @@ class NoticedInputs:
             unseen=Unseen(lambda: unseen_files(places, roots, beginning.record.source, exclude)),
             keep=self._keep,
             writing=self._written.begin if self._written is not None else None,
+            tracer=self._tracer,
+            is_source=lambda path: places.name(Path(path)) in self._source,
         )
 
     def _is_no_data(self, path: str) -> bool:
@@ -70,11 +80,17 @@ class NoticedInputs:
             self.opened.start(self._is_no_data)
         except OSError as error:
             self._recorder.warn_once("notice", f"The files that main opens are not noticed: {in_a_line(error)}.")
+        self._say_flaw()
+
+    def _say_flaw(self) -> None:
+        if self._tracer is not None and self._tracer.flaw is not None:
+            self._recorder.warn_once("trace", self._tracer.flaw)
 
     def stop(self) -> None:
         """Put them on record. Raises StoreError."""
         # first, since what is done here opens files, too
         self.opened.stop()
+        self._say_flaw()
         beginning = self._beginning
         objects, keep = beginning.claim.store.objects, beginning.claim.settings.inputs.keep_bytes
         cache = beginning.origin.cache / "inputs.json"
