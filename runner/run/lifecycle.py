@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.capture.output import OutputCapture
@@ -307,7 +307,9 @@ class Life:
             wanted = self._beginning.record.command.entry in _UNCHANGED
         if not wanted:
             return []
-        apart = noticed.opened.undisturbed if noticed is not None else nullcontext
+        apart: Callable[[], AbstractContextManager[None]] = nullcontext
+        if noticed is not None:
+            apart = noticed.opened.undisturbed
         return [summaries.Summaries(self._recorder, self._beginning.claim.store.root, apart)]
 
     def _variables_of_children(self) -> dict[str, str]:
