@@ -124,7 +124,7 @@ class OpenedFiles:
         if self._tracer is not None:
             # first what the files are, then what becomes of them
             self._may_be_unseen()
-            with self._undisturbed():
+            with self.undisturbed():
                 self._tracer.start()
         elif self._unseen is not None:
             self._unseen.begin_where_needed()

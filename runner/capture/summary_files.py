@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from anew.runner.capture.opened import WRITING
+from anew.runner.capture.noted import WRITING
 from anew.runner.capture.unseen import STARTING
 from anew.runner.format.event_files import MARK
 from anew.runner.kernel.hook import hook

@@ -53,8 +53,8 @@ def answered(error: Exception, site: Site) -> Response:
     if isinstance(error, (OSError, AnewError)) and not isinstance(error, FilterError):
         try:
             site.refuse_gone()  # while it was read
-        except Refused as refused:
-            error = refused
+        except Refused as gone:
+            error = gone
     if isinstance(error, Refused):
         return answer(error.status, str(error), hint=error.hint)
     if isinstance(error, FilterError) and (place := getattr(error, "position", None)) is not None:
