@@ -105,16 +105,21 @@ class Patches:
         @functools.wraps(original)
         def wrapper(*given: Any, **named: Any) -> Any:
             depth = self.depth(kind)
-            if not self.is_here:
+            # what a method does by that of its base class is one call: LGBMClassifier's fit has LGBMModel's do it
+            subject, above = given[0] if given and isinstance(owner, type) else None, f"{kind} of"
+            outer = getattr(self._depths, above, None)
+            if not self.is_here or (subject is not None and subject is outer):
                 return original(*given, **named)
             is_outer = depth <= at_most
             if before is not None and is_outer:
                 given, named = self.tried(lambda: before(given, named)) or (given, named)
             setattr(self._depths, kind, depth + 1)
+            setattr(self._depths, above, subject)
             try:
                 result = original(*given, **named)
             finally:
                 setattr(self._depths, kind, depth)
+                setattr(self._depths, above, outer)
             if after is not None and is_outer:
                 self.tried(lambda: after(original, given, named, result))
             return result
