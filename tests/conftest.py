@@ -83,6 +83,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("HOME", str(folder))
         for kind in ("CACHE", "CONFIG", "DATA", "STATE"):
             patch.setenv(f"XDG_{kind}_HOME", str(base / kind.lower()))
+        patch.setenv("IPYTHONDIR", str(base / "ipython"))  # of kernels that run a notebook: theirs, wherever they start
         yield folder
     strays = sorted(path.name for path in folder.iterdir() if path.name != ".gitconfig")
     assert not strays, f"the tests left something in the home folder: {strays}"

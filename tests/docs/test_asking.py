@@ -29,9 +29,10 @@ def test_its_commands_run_and_show_what_it_says(project: Path, capfd: pytest.Cap
 
     trial = Project(project)
     (project / "train.py").write_text(re.findall(r"```python\n# train.py\n(.*?)```", PAGE, re.DOTALL)[0])
+    (project / "week3.md").write_text(re.findall(r"````markdown\n(.*?)````", PAGE, re.DOTALL)[0])
     told: dict[str, str] = {}
     for line in re.findall(r"^\$ (.*)$", PAGE, re.MULTILINE):
-        program, *words = shlex.split(line)
+        program, *words = shlex.split(line, comments=True)
         if program == "python":
             trial.run(*words[1:])
         else:
@@ -62,6 +63,9 @@ def test_its_commands_run_and_show_what_it_says(project: Path, capfd: pytest.Cap
         )
     anew("plot", "1-10", "acc", "--band", "--log", "--svg", "band.svg")
     assert ElementTree.parse("band.svg").getroot().tag.endswith("svg")
+    for report in ("week3.html", "week3.frozen.md"):
+        assert "0.3" in Path(report).read_text()
+    assert "data:image" in Path("week3.html").read_text()
     assert Path("runs.png").read_bytes().startswith(b"\x89PNG")
     points = json.loads(anew("plot", "--x", "config.lr", "--y", "acc", "--json"))
     assert {row["config.lr"] for row in points} == {0.1, 0.3}
