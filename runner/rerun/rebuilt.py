@@ -112,6 +112,24 @@ def rebuilt(facts: EnvironmentFacts, cache: Path, *, say: Callable[[str], object
     return Rebuilt(python, absent, missing)
 
 
+def refusal(facts: EnvironmentFacts) -> str:
+    """
+    Return why the distributions on record cannot stand together, in uv's words; "" where they can. Nothing is built.
+
+    uv reads what each one needs from its index or its cache; whether they can all be installed here it does not say.
+
+    Raises:
+        MissingExtraError: uv is not installed.
+    """
+    uv = _find_uv()
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder, "requirements.in")
+        listed.write_text("".join(f"{line}\n" for line in _asked(facts)[0]), encoding="utf-8")
+        # of the working directory's project the overrides and constraints would be heeded, too
+        place = ("--project", folder, "--python", sys.executable, "--python-version", facts.python.rstrip("+"))
+        return _said(uv, "pip", "compile", *place, str(listed))
+
+
 # --- what to ask for --------------------------------------------------------------------------------------------
 
 
@@ -240,7 +258,13 @@ def _fill(uv: str, folder: Path, requirements: tuple[str, ...]) -> None:
 
 
 def _run(uv: str, *words: str) -> str:
-    """Run uv; return why it failed, or "". Interrupted, it leaves no process."""
+    """Run uv; return why it failed, in a few lines, or ""."""
+    said = _said(uv, *words)
+    return _reason(said) if said else ""
+
+
+def _said(uv: str, *words: str) -> str:
+    """Run uv; return what it said when it failed, else "". Interrupted, it leaves no process."""
     # Not into a pipe, whose end a daemon of git's could hold open. In a session of its own, so that Ctrl-C reaches this
     # process alone, which then ends uv with all that it has started, and so that nothing asks for a password.
     with tempfile.TemporaryFile() as said:
@@ -263,7 +287,7 @@ def _run(uv: str, *words: str) -> str:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         said.seek(0)
-        return _reason(said.read().decode(errors="replace")) or f"exit code {code}" if code else ""
+        return (said.read().decode(errors="replace").strip() or f"exit code {code}") if code else ""
 
 
 def _reason(said: str) -> str:

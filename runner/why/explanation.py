@@ -135,6 +135,10 @@ def described(delta: Delta) -> str:
     if delta.kind in ("file", "input"):
         word = "added" if delta.was is None else "removed" if delta.now is None else "its content"
         return f"{delta.what} ({word})"
+    if delta.kind == "package" and isinstance(delta.was, Mapping):  # several that are only to be had together
+        each = ({name: side_text("package", at) for name, at in side.items()} for side in (delta.was, delta.now))
+        old, new = each
+        return " with ".join(f"{name} ({old[name]} -> {new[name]})" for name in old)
     was, now = (_cut(side_text(delta.kind, each)) for each in (delta.was, delta.now))
     return f"{delta.what} ({was} -> {now})"
 
@@ -143,6 +147,8 @@ def side_text(kind: str, value: Any) -> str:
     """Return one side of a difference in a line; versions and variables are texts, whatever they look like."""
     if value is None:
         return "none"
+    if kind == "package" and isinstance(value, Mapping):
+        return ", ".join(f"{name} {side_text(kind, version)}" for name, version in value.items())
     return in_a_line(value) if kind in _TEXTS and isinstance(value, str) else short(value) or "none"
 
 

@@ -22,6 +22,7 @@ from anew.runner.why.isolate import NONE, Deltas, Outcome, causes
 from anew.runner.why.measure import NOTHING, Scale, is_more_than_chance, is_number, yardstick
 from anew.runner.why.options import FEWEST_REPEATS, REBUILDING, Options, runnable
 from anew.runner.why.order import Crew, Here
+from anew.runner.why.together import together
 from anew.runner.why.trials import BudgetSpentError, Setting, Trials, Tried, shown
 from anew.runner.wording import duration
 
@@ -38,6 +39,7 @@ class Search:
         self._yardstick = yardstick(good, bad, options.metric, options.result)
         self._scale = Scale(self._yardstick.of(good), self._yardstick.of(bad), is_failure=self._yardstick.is_failure)
         found = runnable(differences(good, bad, store.objects, options.only or KINDS), options)
+        found = together(found, good, bad)
         self._deltas, self._left_out = found.deltas, found.left_out
         self._notes: list[str] = []
         self._engine = chosen(options.launcher) if options.launcher else None

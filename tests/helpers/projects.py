@@ -8,7 +8,8 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -51,15 +52,29 @@ def copy_project(name: str, folder: Path) -> None:
     _make_data(folder)
 
 
+@dataclass(frozen=True)
+class Tiny:
+    """A distribution of one module: its name, its version, its text, and what it needs."""
+
+    name: str
+    version: str
+    text: str
+    needs: tuple[str, ...] = ()
+
+
 def environments_with(
     package: str, versions: Mapping[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
+    """As `environments_of`, for each version of one module, given as version -> its text."""
+    return environments_of([[Tiny(package, *each)] for each in versions.items()], folder, monkeypatch)
+
+
+def environments_of(contents: Sequence[Sequence[Tiny]], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """
-    Build an environment with each version of a module, by uv from wheels of what is installed here; no network is used.
+    Build environments, by uv from wheels of what is installed here and of tiny modules; no network is used.
 
     Args:
-        package: What the module is called.
-        versions: Version -> its text.
+        contents: The tiny modules of each.
         folder: For the wheels and what uv keeps.
         monkeypatch: Has uv use them, in this test and what it starts.
 
@@ -68,16 +83,17 @@ def environments_with(
     """
     packages = _with_what_they_need(_NEEDED)
     wheels = wheelhouse(folder / "wheels", packages)
-    for version, text in versions.items():
-        tiny_wheel(wheels, package, version, text)
+    for each in dict.fromkeys(tiny for content in contents for tiny in content):
+        tiny_wheel(wheels, each.name, each.version, each.text, each.needs)
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
     monkeypatch.setenv("UV_CACHE_DIR", str(folder / "uv"))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     cache = Path(os.environ["XDG_CACHE_HOME"], "anew")
     found = []
-    for version in versions:
-        facts = EnvironmentFacts(python=platform.python_version(), packages={**packages, package: version})
+    for content in contents:
+        versions = {each.name: each.version for each in content}
+        facts = EnvironmentFacts(python=platform.python_version(), packages={**packages, **versions})
         found.append(str(rebuilt(facts, cache, say=print).python))
     return found
 

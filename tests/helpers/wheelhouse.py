@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from email.parser import Parser
 from importlib import metadata
 from pathlib import Path
@@ -27,13 +27,15 @@ def wheelhouse(folder: Path, names: Iterable[str]) -> Path:
     return folder
 
 
-def tiny_wheel(folder: Path, name: str, version: str, source: str) -> Path:
+def tiny_wheel(folder: Path, name: str, version: str, source: str, needs: Sequence[str] = ()) -> Path:
     """Make a wheel with one module, called like the distribution, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
+    described = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    described += [f"Requires-Dist: {each}" for each in needs]
     files = {
         f"{name}.py": source.encode(),
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{info}/METADATA": "".join(f"{line}\n" for line in described).encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     return _pack(folder, info, "py3-none-any", files)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from anew.runner.why.asked import why
+from anew.runner.why.explanation import markdown
 from tests.helpers.needs import needs
-from tests.helpers.projects import copy_project, environments_with
+from tests.helpers.projects import Tiny, copy_project, environments_of, environments_with
 from tests.helpers.scripts import Project
 from tests.why.test_why import asked, names
 
@@ -42,6 +43,52 @@ def test_a_package_is_named_by_its_versions(trial: Project, tmp_path: Path, monk
     assert found.sentence == "Of 3 differences, measured (1.0 -> 2.0) alone takes result.length from 1.002 to 3.002."
     facts = [trial.record(run.run).environment for run in found.trials if run.run is not None]
     assert {each.packages["measured"] for each in facts if each is not None} == set(versions)
+
+
+def test_packages_that_need_each_other_are_one_difference(
+    trial: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`measured` 2 needs `rule_r` 2, which needs it; `other` goes alone, though it names them."""
+    old, new = (
+        [
+            Tiny("measured", version, f"import rule_r\nLENGTH = rule_r.LENGTH + {version}\n", (f"rule-r>={version}",)),
+            Tiny("rule_r", version, f"LENGTH = {version}\n", (f"measured=={version}",)),
+            Tiny("other", version, "", ("measured>=1",)),
+        ]
+        for version in ("1.0", "2.0")
+    )
+    good, bad = environments_of([old, new], tmp_path, monkeypatch)
+    # what the project at hand wants of packages is nothing to what was installed
+    (trial.folder / "uv.toml").write_text('override-dependencies = ["rule-r>=1"]\n')
+    trial.write(MEASURED)
+    for python, words in ((good, []), (bad, ["lr=0.2"])):
+        subprocess.run([python, "train.py", "anew.seed=1", *words], cwd=trial.folder, check=True, timeout=120)
+    planned = asked(trial, dry_run=True)
+    assert [(delta.kind, delta.what) for delta in planned.deltas] == [
+        ("config", "config.lr"),
+        ("package", "measured and rule_r"),
+        ("package", "other"),
+    ]
+    assert planned.to_json()["deltas"][1]["now"] == {"measured": "2.0", "rule_r": "2.0"}
+    found = asked(trial)
+    assert names(found) == ["measured and rule_r"]
+    assert found.sentence.startswith("Of 3 differences, measured (1.0 -> 2.0) with rule_r (1.0 -> 2.0) alone takes")
+    assert "was `measured 1.0, rule_r 1.0`, is `measured 2.0, rule_r 2.0`" in markdown(found.to_json())
+
+
+def test_packages_that_uv_cannot_judge_stay_alone(
+    trial: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what they need is not to be had, all packages are still tried, one by one."""
+    old, new = (
+        [Tiny(name, version, f"LENGTH = {version}\n", ("nowhere",)) for name in ("measured", "rule")]
+        for version in ("1.0", "2.0")
+    )
+    good, bad = environments_of([old, new], tmp_path, monkeypatch)
+    trial.write(MEASURED)
+    for python in (good, bad):
+        subprocess.run([python, "train.py", "anew.seed=1"], cwd=trial.folder, check=True, timeout=120)
+    assert [delta.what for delta in asked(trial, dry_run=True).deltas] == ["measured", "rule"]
 
 
 HANGING = """
