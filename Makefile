@@ -14,13 +14,14 @@ QUICK := tests/format tests/query tests/store tests/test_rooms.py tests/test_set
 	tests/config/test_anew_node.py tests/config/test_signature.py tests/docs/test_filters.py \
 	tests/observers/test_console.py tests/observers/test_memory.py
 
-.PHONY: help demo test quick coverage hydra-next pythons pythons-near oldest dev page lint types bench bench-quick \
-	bench-peers torture clean
+.PHONY: help demo test test-long quick coverage hydra-next pythons pythons-near oldest dev page lint types bench \
+	bench-quick bench-peers torture clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      train the example twice, look at both runs, run one again"
 	@echo "make test      everything a change has to pass: style, types, tests"
+	@echo "make test-long  what takes longest: other libraries, whole projects, each file damaged; before a release"
 	@echo "make quick     style, types and the quick tests, for between two thoughts"
 	@echo "make coverage  all tests, and which lines they reached, also in child processes"
 	@echo "make hydra-next  what depends on Hydra, with the newest pre-release of it"
@@ -40,10 +41,14 @@ demo:
 	@sh scripts/demo.sh .venv-demo/bin build/demo
 
 test: lint types
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -m "not long" $(PYTEST_ARGS)
+	@echo "left out were those marked as long, by themselves: make test-long"
+
+test-long: dev
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -m long $(PYTEST_ARGS)
 
 quick: lint types
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -m "not slow" $(QUICK) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -m "not slow and not long" $(QUICK) $(PYTEST_ARGS)
 
 # tests that time something may fail while they are measured; what was reached is said all the same
 coverage: dev

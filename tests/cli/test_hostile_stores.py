@@ -184,6 +184,7 @@ def test_numbers_that_no_run_can_have_are_none(whole: Path, tmp_path: Path, capf
         assert main(["--store", str(store), "show", ref]) == 2
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_scattered_numbers_are_read_in_seconds(whole: Path, tmp_path: Path) -> None:
     from anew.runner.format import serial
     from anew.runner.store.folder import FolderStore
@@ -202,6 +203,7 @@ def test_a_hundred_thousand_scattered_numbers_are_read_in_seconds(whole: Path, t
     assert 10 < len(record.damage) < 50
 
 
+@pytest.mark.long
 def test_thousands_of_claims_do_not_hold_up_a_list(
     whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,6 +235,7 @@ def test_a_run_of_a_newer_version_is_a_row_that_says_so(
     assert found[1]["damage"][0]["part"] == "record"
 
 
+@pytest.mark.long
 def test_no_harm_to_any_file_shows_other_values_without_a_word(filled: Path, tmp_path: Path) -> None:
     """Commands that read a store in which one file is not as it was written: `make torture` tries thousands."""
     count = fuzz.run(filled, tmp_path, HARMED, seed=15)

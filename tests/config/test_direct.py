@@ -176,6 +176,7 @@ def hold(form: str, overrides: Sequence[str], cache: Path, conf: Path, root: Pat
     return True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=40)
 @given(overrides=st.lists(words, max_size=3))

@@ -191,6 +191,7 @@ def url(mongo_server: MongoServer, database: Any, tmp_path: Path, monkeypatch: p
     return with_database(mongo_server.url, database.name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("age", ["now", "mixed"])
 def test_two_peoples_sweeps_go_through_a_database(
     people: dict[str, Person], url: str, database: Any, tmp_path: Path, age: str

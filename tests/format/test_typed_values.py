@@ -60,6 +60,7 @@ def arrived(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any]:
     return arrived
 
 
+@pytest.mark.long
 def test_texts_arrive_as_they_were_given(arrived: Callable[[Any], Any]) -> None:
     for text in HOSTILE:
         assert arrived(text) == text

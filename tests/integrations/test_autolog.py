@@ -18,6 +18,8 @@ from anew.runner.settings import Settings
 from tests.helpers.scripts import Project, anew, checked
 from tests.integrations.test_integrations import needs
 
+pytestmark = pytest.mark.long
+
 SKLEARN = """\
 import json
 import numpy

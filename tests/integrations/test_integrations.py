@@ -13,6 +13,8 @@ import pytest
 from anew.runner.records import RunRecord, Status
 from tests.helpers.scripts import Project, anew, checked
 
+pytestmark = pytest.mark.long
+
 HOW = "pip install 'anew[test-integrations]' torch==2.13.0"
 LIGHTNING = """\
 import torch, warnings, logging

@@ -87,6 +87,7 @@ def test_both_ways_say_the_same_of_a_process() -> None:
     assert linux.boot_id() != posix.boot_id()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("tests", "chosen"),

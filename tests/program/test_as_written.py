@@ -12,6 +12,8 @@ from anew.runner.records import Status
 from tests.helpers.places import TESTS
 from tests.helpers.scripts import Project, anew
 
+pytestmark = pytest.mark.long
+
 SCRIPTS = TESTS / "projects" / "as_written"
 FILES = [path for path in SCRIPTS.iterdir() if path.is_file()]
 # what is typed before the values of parameters; and what it needs that is not everywhere

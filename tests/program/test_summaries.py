@@ -100,6 +100,7 @@ def test_so_does_a_command_and_what_was_there_is_none_of_it(trial: Project) -> N
     assert _points(trial, "valid/loss") == ([2], [9])
 
 
+@pytest.mark.long
 def test_torch_writes_them(trial: Project) -> None:
     pytest.importorskip("torch")
     (trial.folder / "fit.py").write_text(TORCH)

@@ -284,6 +284,7 @@ def test_a_run_of_ones_own_that_was_killed_needs_no_word(trial: Project) -> None
     anew(trial, "rerun", "2", env={"GO_ON": "1"})
 
 
+@pytest.mark.long
 def test_trust_holds_for_what_it_was_given_for_and_says_what_changed_since(trial: Project, tmp_path: Path) -> None:
     other = {"XDG_STATE_HOME": str(tmp_path / "somebody")}
     assert "this changed" not in anew(trial, "rerun", "1", code=4, env=other).stderr

@@ -290,6 +290,7 @@ def test_a_rerun_refuses_settings_that_it_would_not_heed(trial: Again) -> None:
             anew.rerun(1, word)
 
 
+@pytest.mark.long
 def test_a_seed_can_be_set_for_a_function_without_one_and_changed_in_a_rerun(trial: Again) -> None:
     trial.write("""
     import random
@@ -325,6 +326,7 @@ def test_points_of_threads_are_compared_by_step(trial: Again) -> None:
     assert shown["remarks"] == ["The points of x came in another order: several processes or threads logged it."]
 
 
+@pytest.mark.long
 def test_an_error_that_says_where_it_ran_is_told_by_that(trial: Again) -> None:
     """The laid-out project lies below the sandbox by its whole path: both together are one place."""
     trial.write("@experiment.main\ndef main(*, run: Run):\n    run.log_artifact('nothing.txt')\n")
@@ -372,6 +374,7 @@ def test_another_order_is_no_cause_of_a_list_that_grew(trial: Again) -> None:
     assert not any(cause["kind"] == "order" for cause in shown["reasons"])
 
 
+@pytest.mark.long
 def test_what_main_reads_and_then_writes_anew_is_put_back(trial: Again) -> None:
     trial.write("""
     @experiment.main

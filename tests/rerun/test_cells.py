@@ -94,6 +94,7 @@ def test_a_main_in_cells_is_run_again_from_the_cells_as_they_ran(way: str, trial
     assert trial.record(4).result == 100
 
 
+@pytest.mark.long
 def test_each_version_of_main_is_the_one_that_ran(trial: Again) -> None:
     second = MAIN.replace("return helper(lr)", "return 'second'")
     notebook(trial, HELPER, EXPERIMENT, MAIN, "main.run()", "factor = 3", "main.run()", second, "main.run(); 1 + 1")
@@ -102,6 +103,7 @@ def test_each_version_of_main_is_the_one_that_ran(trial: Again) -> None:
         assert again(trial, number)["verdict"] == "identical"
 
 
+@pytest.mark.long
 def test_what_other_cells_did_is_done_again_as_in_a_notebook(trial: Again) -> None:
     """Magics, an error that ended a cell, a module that a cell wrote, an await, a loop of runs, a record used later."""
     cells = [
@@ -131,6 +133,7 @@ def test_a_module_that_a_cell_makes_of_text_is_made_again(trial: Again) -> None:
     assert again(trial, 1)["verdict"] == "identical"
 
 
+@pytest.mark.long
 def test_what_main_lacks_since_a_cell_was_left_at_another_run_is_said(trial: Again) -> None:
     lacking = MAIN.replace("return helper(lr)", "return base.result if lr > 0.2 else 1")
     notebook(trial, "factor = 2", EXPERIMENT, lacking, "base = main.run()", "main.run('lr=0.3')")
@@ -139,6 +142,7 @@ def test_what_main_lacks_since_a_cell_was_left_at_another_run_is_said(trial: Aga
     assert "cell [4] calls a main itself, and was left there" in " ".join(shown["notes"])
 
 
+@pytest.mark.long
 def test_where_the_cells_come_to_no_main_it_is_said_why(trial: Again) -> None:
     needs = "import os\nif 'THERE' not in os.environ: raise RuntimeError('nothing is there')\n"
     notebook(trial, "factor = 2", EXPERIMENT, f"{needs}{HELPER}\n{MAIN}", "main.run()", THERE="1")
@@ -159,6 +163,7 @@ def test_a_secret_in_a_cell_is_said_as_of_any_source(trial: Again) -> None:
     assert any("'notebook-cells.py' is kept as source, with" in each for each in trial.record(1).warnings)
 
 
+@pytest.mark.long
 def test_a_sweep_of_a_main_in_cells_can_be_taken_up_again_and_its_jobs_be_run_again(trial: Again) -> None:
     fails = MAIN.replace(
         "    return", "    import os\n    if lr > 0.3 and 'WHOLE' not in os.environ: 1 / 0\n    return"

@@ -55,6 +55,7 @@ def installed(trial: Again, tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hook", ["sitecustomize", "path"])
 def test_a_child_imports_the_laid_out_project_and_not_the_installation_in_place(
     hook: str, trial: Again, installed: dict[str, str], tmp_path: Path
@@ -75,6 +76,7 @@ def test_a_child_imports_the_laid_out_project_and_not_the_installation_in_place(
     assert len({each.variables["PYTHONPATH"] for each in facts if each is not None}) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", ["inside", "outside", "relative"])
 def test_the_recorded_import_path_is_there_again_for_children(place: str, trial: Again, tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere" if place == "outside" else trial.folder / "lib2"
@@ -149,6 +151,7 @@ def test_a_main_function_of_a_notebook_is_said_to_be_lost_when_it_is_recorded(ki
     trial.anew("rerun", "1", code=2 if is_lost else 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", ["early", "late"])
 @pytest.mark.parametrize("kind", ["module", "package", "in place"])
 def test_code_from_a_folder_outside_of_the_project_is_source_too(
@@ -191,6 +194,7 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *options, *words], cwd=folder, check=True, capture_output=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", ["early", "late"])
 def test_a_library_installed_in_place_is_on_record_with_its_repository_and_is_put_back(
     when: str, trial: Again, tmp_path: Path

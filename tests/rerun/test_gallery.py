@@ -20,6 +20,8 @@ import anew
 from anew.runner.rerun.report import RerunResult, verdict_words
 from tests.helpers.places import PROGRAMS, ROOT
 
+pytestmark = pytest.mark.long
+
 PAGE = ROOT / "docs" / "rerun.md"
 SECTION = "## What it has been tried on\n"
 # one after the other

@@ -29,6 +29,7 @@ def write(trial: Again, config: str, source: str = OWN) -> None:
     (trial.folder / "config.yaml").write_text(config)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("config", "place"),
     [

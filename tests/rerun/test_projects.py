@@ -18,6 +18,8 @@ from tests.helpers.needs import needs
 from tests.helpers.projects import copy_project, environments_with
 from tests.helpers.scripts import ANEW
 
+pytestmark = pytest.mark.long
+
 
 class Recorded:
     """A project of tests/projects, copied, with a run on record."""

@@ -10,6 +10,8 @@ import pytest
 from tests.helpers.needs import marked, needs
 from tests.helpers.scripts import Project, anew
 
+pytestmark = pytest.mark.long
+
 TRAIN = """
 @experiment.main
 def main(watched: bool = True, bad: int = -1, *, run: Run):

@@ -17,6 +17,8 @@ from anew.runner.errors import StoreFormatError
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import check_store
 
+pytestmark = pytest.mark.long
+
 # how many bits of each file are turned; `make torture` sets more
 FLIPS = int(os.environ.get("ANEW_FLIPS", "3"))
 # What nobody has the digest of: the output of the user's own logging; locks, which hold nothing; and what a process

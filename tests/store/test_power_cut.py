@@ -21,6 +21,8 @@ from anew.runner.store.folder import FolderStore
 from tests.helpers.power import STRENGTHS, Call, Disk, compiler, recorded
 from tests.helpers.scripts import Project
 
+pytestmark = pytest.mark.long
+
 CUTS = int(os.environ.get("ANEW_CUTS", "150"))
 DURABILITY_S, SLACK_S = 0.05, 2.0
 SCRIPT = """

@@ -17,7 +17,7 @@ import pytest
 from anew.runner.records import Status
 from tests.helpers.scripts import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 WAIT_S = 300.0
 NEEDED = ("ray", "hydra-ray-launcher")

@@ -81,6 +81,7 @@ def trial(project: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     return Project(project)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("signal", ["SIGKILL", "SIGTERM"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_job_killed_while_it_starts_is_begun_again_and_in_the_end_lost(

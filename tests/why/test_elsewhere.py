@@ -18,6 +18,8 @@ from tests.helpers.waiting import until
 from tests.sweep.test_dask import Cluster, cluster  # noqa: F401  # a fixture
 from tests.why.test_why import names
 
+pytestmark = pytest.mark.long
+
 pytest_plugins = ("tests.helpers.slurm",)
 
 BODY = """

@@ -16,6 +16,8 @@ from tests.helpers.projects import Tiny, copy_project, environments_of, environm
 from tests.helpers.scripts import Project
 from tests.why.test_why import asked, names
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def trial(project: Path) -> Project:

@@ -118,6 +118,7 @@ def test_one_hunk_among_twelve_in_five_files_is_named_by_its_line(trial: Project
     assert (hunk.was, hunk.now) == ("    return 0.0\n", "    return 0.2\n")
 
 
+@pytest.mark.long
 def test_causes_that_only_act_together_and_what_explains_the_rest(trial: Project) -> None:
     """A hunk and a key that do nothing alone; another key takes it a little further. Half of the hunks need another."""
     parts(trial, {})
@@ -228,6 +229,7 @@ def main(lr: float = 0.1, shift: float = 0.0):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("shift", "status"), [("0.1", "noise"), ("5.0", "found")])
 def test_a_difference_counts_when_it_is_larger_than_chance(trial: Project, shift: str, status: str) -> None:
     trial.write(NOISY)
@@ -250,6 +252,7 @@ def test_the_seed_is_a_cause_like_any_other(trial: Project) -> None:
     assert names(asked(trial)) == ["seed"]
 
 
+@pytest.mark.long
 def test_a_search_that_is_stopped_or_has_no_more_runs_is_gone_on_with(trial: Project) -> None:
     trial.write(f"import time\n@experiment.main\ndef main({KEYS}):\n    time.sleep(k29)\n    return 1.0 + {TOTAL}\n")
     trial.run("anew.seed=1")

@@ -37,6 +37,7 @@ def both(
         mongo.database.client.drop_database("asked_in_tests")
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=QUERY, sort=SORT)
 def test_the_database_and_the_records_answer_alike(

@@ -470,6 +470,7 @@ def test_a_long_metric_goes_on_in_new_documents(
     assert_kept(database, events)
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_points_are_delivered_in_documents_that_fit(observe: Observe, database: Db) -> None:
     record = a_record()
     events: list[ev.Event] = [start_of(record), *points(record, 120_000), end_of(record)]
@@ -497,6 +498,7 @@ def test_metrics_may_have_any_name_and_any_number(observe: Observe, database: Db
     assert len(kept_events(database, record.uid)) == 3
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_large_configuration_and_a_large_result_are_in_the_journal_whole(observe: Observe, database: Db) -> None:
     noise = "".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(320_000))
@@ -524,6 +526,7 @@ def test_a_large_configuration_and_a_large_result_are_in_the_journal_whole(obser
 # --- numbers ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_hundred_that_start_at_once_get_two_hundred_numbers(url: str, database: Db) -> None:
     command = [sys.executable, "-c", STARTERS, str(ROOT), url, "200"]
