@@ -12,6 +12,7 @@ from anew.runner.contracts import CuratedStore
 from anew.runner.query.filters import Saved
 from anew.runner.server.failures import Refused
 from anew.runner.server.jobs import Jobs
+from anew.runner.server.parts import Intact
 from anew.runner.server.rows import Rows
 from anew.runner.store.locate import as_run_folders
 from anew.runner.wording import printable
@@ -45,6 +46,11 @@ class Site:
     def folders(self) -> RunFolders:
         """The store, for what needs whole runs. Raises StoreError for one that does not give those."""
         return as_run_folders(self.store)
+
+    @cached_property
+    def contents(self) -> Intact:
+        """What opens content of the store, which is what its record says."""
+        return Intact(self.store.open_object)
 
     def refuse_gone(self) -> None:
         """Raise Refused where the store's folder is not there: the disk that it is on may be away."""

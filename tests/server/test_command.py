@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import socket
 import stat
@@ -100,6 +101,16 @@ def test_an_address_that_cannot_be_printed_ends_it_with_a_sentence(store: Folder
     assert done.returncode == USED
     assert "Traceback" not in done.stderr
     assert "What is printed cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("lead", [">&-", ">/dev/null"])
+def test_an_address_that_nobody_is_told_is_not_served(store: FolderStore, lead: str) -> None:
+    words = shlex.join([*ANEW, "ui", "--store", str(store.root), "--no-browser", "--port", str(free_port())])
+    done = subprocess.run(["sh", "-c", f"{words} {lead}"], text=True, stderr=subprocess.PIPE, check=False, timeout=60)
+
+    assert done.returncode == USED
+    assert "nobody would have the address" in done.stderr
+    assert "anew ui > FILE" in done.stderr
 
 
 def test_what_is_refused_is_not_said_to_be_open_to_others(store: FolderStore) -> None:

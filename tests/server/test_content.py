@@ -77,3 +77,34 @@ def test_content_of_another_run_is_not_had_by_this_one(page: Page) -> None:
     [other] = [each for each in page.get("runs/5/artifacts")["artifacts"] if each["path"].startswith("<")]
 
     assert page.client.get(f"/api/runs/1/content/{other['sha256']}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "text", "said"),
+    [
+        ("bytes=8-12", 206, b"alert", "bytes 8-12/25"),
+        ("bytes=16-", 206, b"</script>", "bytes 16-24/25"),
+        ("bytes=-9", 206, b"</script>", "bytes 16-24/25"),
+        ("bytes=0-999", 206, b"<script>alert(1)</script>", "bytes 0-24/25"),
+        ("bytes=25-", 416, b"", "bytes */25"),
+        ("bytes=-0", 416, b"", "bytes */25"),
+        # what is not understood, or would be several parts, is answered with all of it
+        ("bytes=9-3", 200, b"<script>alert(1)</script>", None),
+        ("bytes=0-1,5-6", 200, b"<script>alert(1)</script>", None),
+        ("lines=1-2", 200, b"<script>alert(1)</script>", None),
+    ],
+)
+def test_a_player_is_given_the_part_that_it_asks_for(
+    page: Page, asked: str, status: int, text: bytes, said: str | None
+) -> None:
+    for name in ("a.webm", "page.html"):
+        found = {each["path"]: each for each in page.get("runs/1/artifacts")["artifacts"]}["page.html"]
+        answer = page.client.get(
+            f"/api/runs/1/content/{found['sha256']}", params={"name": name}, headers={"range": asked}
+        )
+
+        assert (answer.status_code, answer.content) == (status, text)
+        assert answer.headers.get("content-range") == said
+        assert answer.headers["accept-ranges"] == "bytes"
+        assert answer.headers["content-length"] == str(len(text))
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
