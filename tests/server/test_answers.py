@@ -22,7 +22,7 @@ from anew.runner.server.site import Site
 from anew.runner.store import columns
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import anew
-from tests.helpers.serving import Page
+from tests.helpers.serving import Page, served
 from tests.helpers.stores import add_run, make_store
 from tests.server.conftest import HOSTILE
 
@@ -190,7 +190,7 @@ def test_a_run_is_what_anew_show_gives(page: Page, looked_at: FolderStore) -> No
     told = page.get("runs/1")
     said = json.loads(anew(looked_at.root, "show", "1", "--json", "--store", ".").stdout)
 
-    assert told == {**said, "deleted": False}
+    assert told == {**said, "deleted": False, "cut": {}}
 
 
 def test_the_page_of_a_failed_run_says_why_first(page: Page) -> None:
@@ -343,3 +343,16 @@ def test_curves_are_read_no_further_when_whoever_asked_has_left(
         series.series(Site(store=store, rows=Rows(store), jobs=Jobs()), series.SeriesAsked(runs="1"))
 
     assert read.call_count == 2
+
+
+def test_of_very_many_metrics_the_first_are_told_and_the_others_found_by_name(store: FolderStore) -> None:
+    number = add_run(store, metrics={f"loss/{n}": [float(n)] for n in range(1_500)})
+    with served(store.root) as page:
+        data = page.get(f"runs/{number}")
+        assert list(data["metrics"]) == [f"loss/{n}" for n in range(1_000)]
+        assert data["cut"] == {"metrics": 1_500}
+        found = page.get(f"runs/{number}/metrics", q="LOSS/149", limit=3)
+        assert list(found["metrics"]) == ["loss/149", "loss/1490", "loss/1491"]
+        assert found["metrics"]["loss/1490"]["last"] == 1490.0
+        assert found["total"] == 11
+        assert page.get("runs/1")["cut"] == {}
