@@ -56,7 +56,7 @@ _PREVIEWS = (
 _AS_TEXT = ("table", "json", "text")
 _BYTES = "application/octet-stream"
 # nothing in it is ours: no script, no request, no origin
-_SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; media-src data:"
+SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; media-src data:"
 # a viewer of a browser's own has to be let run
 _VIEWED = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 
@@ -234,10 +234,10 @@ def content(site: Site, asked: ContentAsked) -> Response:
     opened = site.contents.open(file)
     media, preview = kind_of(asked.name or file.path)
     name = PurePosixPath(asked.name or file.path).name or "content"
-    headers = {"content-security-policy": _SANDBOX}
+    headers = {"content-security-policy": SANDBOX}
     if asked.download or preview is None:
         media = _BYTES
-        headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+        headers |= attached(name)
     elif preview in _AS_TEXT:
         # whatever a browser makes of a table or of JSON, as text it makes nothing of it
         media = "text/plain; charset=utf-8"
@@ -245,9 +245,15 @@ def content(site: Site, asked: ContentAsked) -> Response:
         media = "text/html; charset=utf-8"
     elif preview == "pdf":
         headers["content-security-policy"] = _VIEWED
+        headers |= attached(name, "inline")  # by which the viewer calls it
     if preview in ("html", "pdf"):
         # in a frame of the page, and nobody else's
         headers["x-frame-options"] = "SAMEORIGIN"
         if preview == "html":
-            headers["content-security-policy"] = f"{_SANDBOX}; frame-ancestors 'self'"
+            headers["content-security-policy"] = f"{SANDBOX}; frame-ancestors 'self'"
     return ContentResponse(opened, file.size, headers, media)
+
+
+def attached(name: str, how: str = "attachment") -> dict[str, str]:
+    """Return the header by which a browser keeps an answer as a file, and does not show it; or calls it, "inline"."""
+    return {"content-disposition": f"{how}; filename*=UTF-8''{quote(name, safe='')}"}
