@@ -71,7 +71,7 @@ def seen(browser: Browser, url: str, place: str, wanted: str) -> dict[str, float
         "paint_s": paint_s,
         "shown_s": shown_s,
         "sent_bytes": found["bytes"],
-        "requests": found["requests"],
+        "asked_files": found["requests"],
         "script_s": metrics["ScriptDuration"],
         "heap_bytes": metrics["JSHeapUsedSize"],
     }
@@ -93,10 +93,7 @@ def until(page: Page, expression: str) -> None:
 def told(title: str, samples: list[dict[str, float]], **more: float) -> None:
     """Print the median of each quantity."""
     middle = {name: statistics.median(sample[name] for sample in samples) for name in samples[0]}
-    parts = [
-        f"{name.rpartition('_')[0] or name} {in_units(name, value) if name.rpartition('_')[2] in ('s', 'bytes') and '_' in name else f'{value:.0f}'}"
-        for name, value in {**more, **middle}.items()
-    ]
+    parts = [f"{name.partition('_')[0]} {in_units(name, value)}" for name, value in {**more, **middle}.items()]
     print(f"{title}: {', '.join(parts)}", flush=True)
 
 

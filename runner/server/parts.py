@@ -77,7 +77,10 @@ class ContentResponse(Response):
             said["content-range"] = f"bytes {span.start}-{span.stop - 1}/{self._size}"
         said["content-length"] = str(len(span))
         response = StreamingResponse(_blocks(self._opened, span), status, said, self.media_type)
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        finally:
+            self._opened.close()  # also where whoever asked has left in the midst of it
 
 
 def span_of(asked: str, size: int) -> range | None:
@@ -92,10 +95,9 @@ def span_of(asked: str, size: int) -> range | None:
 
 
 def _blocks(opened: BinaryIO, span: range) -> Iterator[bytes]:
-    with opened:
-        if span.start:
-            opened.seek(span.start)
-        left = len(span)
-        while left and (block := opened.read(min(_BLOCK, left))):
-            left -= len(block)
-            yield block
+    if span.start:
+        opened.seek(span.start)
+    left = len(span)
+    while left and (block := opened.read(min(_BLOCK, left))):
+        left -= len(block)
+        yield block
