@@ -12,7 +12,7 @@ from unittest import mock
 
 import pytest
 
-from anew.runner.server import failures, series
+from anew.runner.server import failures, rows, series
 from anew.runner.server.app import WAYS
 from anew.runner.server.asking import NothingAsked
 from anew.runner.server.jobs import Jobs
@@ -356,3 +356,20 @@ def test_of_very_many_metrics_the_first_are_told_and_the_others_found_by_name(st
         assert found["metrics"]["loss/1490"]["last"] == 1490.0
         assert found["total"] == 11
         assert page.get("runs/1")["cut"] == {}
+
+
+def test_while_a_store_is_read_for_the_first_time_all_its_runs_are_there_and_those_that_come(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_FEW", 1)
+    monkeypatch.setattr(Rows, "_read_all", lambda self, store: None)
+    fresh = FolderStore.open(store.root)
+    site = Site(store=fresh, rows=Rows(fresh), jobs=Jobs())
+    site.rows.begin()
+    found = site.rows.found()
+    assert (found.numbers, found.partial) == ([2, 1], True)
+    assert site.rows.columns("", "") == site.rows.columns("", "")
+    number = add_run(store, config={"lr": 0.3})
+    assert site.rows.found().numbers == [number, 2, 1]
+    store.delete(1)
+    assert site.rows.found().numbers == [number, 2]
