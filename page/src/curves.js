@@ -5,8 +5,11 @@ import { useMetrics } from "./names.js";
 import { PLAIN, Settings } from "./settings.js";
 import { ErrorBox, Spinner, useNarrowed } from "./ui.js";
 
-/** @param {{runs: (number | string)[], names?: string[], height?: number}} props *names*: all that the runs have, if left out. */
-export function Curves({ runs: given, names, height }) {
+/**
+ * *names*: all that the runs have, if left out; *beyond*: where the server has more of them.
+ * @param {{runs: (number | string)[], names?: string[], height?: number, beyond?: any}} props
+ */
+export function Curves({ runs: given, names, height, beyond = null }) {
   const [shown, setShown] = useState(PLAIN);
   const of = given.join(",");
   const runs = useMemo(() => given.map(Number), [of]);
@@ -15,7 +18,7 @@ export function Curves({ runs: given, names, height }) {
   /** @param {Partial<typeof shown>} changes */
   const change = (changes) => setShown((was) => ({ ...was, ...changes, zoom: "over" in changes ? null : "zoom" in changes ? changes.zoom ?? null : was.zoom }));
   const all = names ?? found;
-  const { shown: some, field } = useNarrowed(all ?? [], (name) => name, "metric");
+  const { shown: some, field } = useNarrowed(all ?? [], (name) => name, "metric", beyond);
   if (error) return html`<${ErrorBox} error=${error} />`;
   if (!all) return html`<${Spinner} />`;
   if (!all.length) return html`<p class="dim">No metric was logged.</p>`;

@@ -21,6 +21,8 @@ export const VIEWS = [
   { path: "compare", title: "Compare", load: () => import("../views/compare.js") },
   { path: "sweeps", title: "Sweeps", tab: "Sweeps", also: ["sweep"], load: () => import("../views/sweeps.js") },
   { path: "sweep", title: "Sweep", load: () => import("../views/sweep.js") },
+  { path: "reports", title: "Reports", tab: "Reports", also: ["report"], load: () => import("../views/reports.js") },
+  { path: "report", title: "Report", load: () => import("../views/report.js") },
   { path: "new", title: "New run", load: () => import("../views/form.js") },
 ];
 

@@ -210,15 +210,19 @@ const SHOWN_MOST = 50;
 /**
  * The first of many, or of those whose names have what was typed; with the field to type in where there are more.
  * @template T @param {T[]} all @param {(one: T) => string} nameOf @param {string} what they are, as one of them is called
+ * @param {{total: number, path: string, read: (data: any) => T[]} | null} [beyond] where the server has still more
  * @returns {{shown: T[], field: Children}}
  */
-export function useNarrowed(all, nameOf, what) {
+export function useNarrowed(all, nameOf, what, beyond = null) {
   const [looked, setLooked] = useState("");
-  if (all.length <= SHOWN_MOST) return { shown: all, field: null };
+  const answer = useAnswer(beyond && looked ? beyond.path : null, { q: looked, limit: SHOWN_MOST });
+  if (!beyond && all.length <= SHOWN_MOST) return { shown: all, field: null };
   const text = looked.toLowerCase();
-  const found = all.filter((one) => nameOf(one).toLowerCase().includes(text));
+  const asked = beyond && looked && answer.data ? answer.data : null;
+  const found = asked ? beyond?.read(asked) ?? [] : all.filter((one) => nameOf(one).toLowerCase().includes(text));
+  const total = asked?.total ?? (beyond && !looked ? beyond.total : found.length);
   const shown = found.slice(0, SHOWN_MOST);
-  const said = found.length === shown.length ? count(found.length, what) : `the first ${shown.length} of ${count(found.length, what)}`;
+  const said = total === shown.length ? count(total, what) : `the first ${shown.length} of ${count(total, what)}`;
   return {
     shown,
     field: html`<div class="narrowing"><input type="search" aria-label=${`Find a ${what}`} placeholder=${`Find a ${what}`} value=${looked}

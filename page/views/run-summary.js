@@ -14,7 +14,7 @@ export function Summary({ id, record, page, again }) {
     <div>
       <${Result} record=${record} />
       <${VerdictPanel} record=${record} />
-      <${Metrics} id=${id} metrics=${record.metrics ?? {}} />
+      <${Metrics} id=${id} record=${record} />
       ${!record.deleted && html`<${Curves} id=${record.id} metrics=${record.metrics ?? {}} />`}
       <${Warnings} warnings=${[...(record.warnings ?? []), ...(record.losses ?? []).map(asText)]} />
     </div>
@@ -41,10 +41,10 @@ function Result({ record }) {
   <//>`;
 }
 
-/** @param {{id: string, metrics: Record<string, any>}} props */
-function Metrics({ id, metrics }) {
-  const rows = Object.entries(metrics).filter(([name]) => isOwn(name)).map(([name, of]) => ({ name, ...of }));
-  const { shown, field } = useNarrowed(rows, ({ name }) => name, "metric");
+/** @param {{id: string, record: any}} props */
+function Metrics({ id, record }) {
+  const rows = metricRows(record.metrics);
+  const { shown, field } = useNarrowed(rows, ({ name }) => name, "metric", beyond(record, metricRows));
   const show = (/** @type {string} */ key) => (/** @type {any} */ row) => shownNumber(row[key]);
   if (!rows.length) return null;
   return html`<${Panel} title="Metrics" actions=${html`<a href=${link(`run/${id}/curves`)}>curves</a>`}>
@@ -56,6 +56,20 @@ function Metrics({ id, metrics }) {
       { name: "step", title: "last step", number: true },
     ]} />
   <//>`;
+}
+
+/** @param {Record<string, any>} metrics @returns {({name: string} & Record<string, any>)[]} */
+function metricRows(metrics) {
+  return Object.entries(metrics ?? {}).filter(([name]) => isOwn(name)).map(([name, of]) => ({ name, ...of }));
+}
+
+/**
+ * Where the metrics are that are too many to be in the record.
+ * @template T @param {any} record @param {(metrics: Record<string, any>) => T[]} read
+ */
+function beyond(record, read) {
+  const total = record.cut?.metrics;
+  return total ? { total, path: `runs/${record.id}/metrics`, read: (/** @type {any} */ data) => read(data.metrics) } : null;
 }
 
 /** @param {any} value */
@@ -201,7 +215,7 @@ export function Commands({ commands }) {
 export function RunCurves({ record }) {
   const names = Object.keys(record.metrics ?? {}).filter(isOwn);
   if (!names.length) return html`<p class="dim">No metric was logged.</p>`;
-  return html`<${CurvesHere} runs=${[record.id]} names=${names} />`;
+  return html`<${CurvesHere} runs=${[record.id]} names=${names} beyond=${beyond(record, (metrics) => Object.keys(metrics).filter(isOwn))} />`;
 }
 
 /** Whether a metric was logged by main, and not by who looks at the machine. @param {string} name */

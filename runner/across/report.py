@@ -113,7 +113,8 @@ def _words(line: str, place: str) -> tuple[str, ...]:
     for word in words:
         if word.partition("=")[0] in _REFUSED:
             raise ConfigError(f"{place}: {word} has no place in a report, which decides itself how that is shown.")
-    if command == "why" and "--show" not in words:
+    # as its first word, since further on it could be the value of another option
+    if command == "why" and words[1:2] != ["--show"]:
         raise ConfigError(f"{place}: A report begins no search; to show one: why --show N")
     return tuple(words)
 

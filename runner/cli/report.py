@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import subprocess
-import sys
-import tempfile
-from datetime import datetime
 from pathlib import Path
 
 import click
 
-import anew
-from anew.runner.across.report import COMMANDS, Answer, blocks, filled, markdown_table, page
+from anew.runner.across.reporting import made
 from anew.runner.cli.context import Workbench, command
 from anew.runner.cli.render import say
 from anew.runner.errors import ConfigError, StoreError
@@ -21,7 +14,6 @@ from anew.runner.store.files import cannot, read_regular, replace_whole
 from anew.runner.wording import printable
 
 _MOST_BYTES = 1 << 26
-_ANEW = "import sys; from anew.runner.cli import main; sys.exit(main())"
 
 
 @command("report")
@@ -48,9 +40,8 @@ def report_command(workbench: Workbench, name: str, output: str | None, freeze: 
         raise ConfigError(f"{str(target)!r} is the report itself; name another file: -o FILE.html")
     shown = printable(str(file))
     store = workbench.store.url
-    found = filled(text, blocks(text, shown), lambda line, words: _answer(words, store, f"{shown}:{line}"), file.stem)
-    footer = f"anew {anew.__version__}, {store}, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
-    _write(target, page(found, file.parent, footer).encode())
+    found, page = made(text, file, name=shown, store=store)
+    _write(target, page.encode())
     say(printable(str(target)))
     if freeze:
         for drawn, picture in found.pictures.items():
@@ -81,26 +72,3 @@ def _text(file: Path) -> str:
         raise cannot("read", file, error) from error
     except ValueError:  # NUL in its name
         raise ConfigError(f"{str(file)!r} is no name of a file.") from None
-
-
-def _answer(words: tuple[str, ...], store: str, place: str) -> Answer:
-    """Return what a command shows, in a process of its own, as when it is typed. Raises ConfigError where it fails."""
-    form = COMMANDS[words[0]]
-    with tempfile.TemporaryDirectory(prefix="anew-report-") as folder:
-        picture = Path(folder) / "plot.svg"
-        more = ["--svg", str(picture)] if form is None else list(form)
-        done = subprocess.run(
-            [sys.executable, "-c", _ANEW, *words, *more, "--store", store],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="backslashreplace",
-            check=False,
-        )
-        if done.returncode and not (words[0] == "why" and done.stdout):
-            why = " ".join(done.stderr.split()).removeprefix("anew: ") or f"exit code {done.returncode}"
-            raise ConfigError(f"{place}: {why}")
-        if form is None:
-            return Answer(picture=picture.read_bytes())
-    return Answer(markdown_table(csv.reader(io.StringIO(done.stdout))) if "--csv" in form else done.stdout)

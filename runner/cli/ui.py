@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,11 @@ def ui_command(
         )
     if allow_rerun and read_only:
         raise click.UsageError("--allow-rerun starts runs, and --read-only changes nothing: give one of them.")
+    if (no_browser or not serve.has_desktop()) and _tells_nobody():
+        raise click.UsageError(
+            "What is printed leads nowhere, and no browser is opened: nobody would have the address, which has a token "
+            "in it. Keep it in a file: anew ui > FILE"
+        )
     options = serve.Options(port=port, host=host, read_only=read_only, allow_rerun=allow_rerun)
 
     warnings: list[str] = []
@@ -70,6 +76,14 @@ def ui_command(
 def _told(line: str) -> None:
     say(line)
     sys.stdout.flush()
+
+
+def _tells_nobody() -> bool:
+    """Whether stdout is the null device, which stands in for one that is closed, too."""
+    try:
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), os.stat(os.devnull))
+    except OSError:  # it is no file
+        return False
 
 
 def server() -> ModuleType:

@@ -12,7 +12,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from anew.runner.server import asking, comparing, completing, editing, files, live, series, shown, starting, sweeps
+from anew.runner.server import (
+    asking,
+    comparing,
+    completing,
+    editing,
+    files,
+    live,
+    reports,
+    series,
+    shown,
+    starting,
+    sweeps,
+)
 from anew.runner.server.failures import answer
 from anew.runner.server.gate import Doors, Gate, script_digests
 from anew.runner.server.openapi import openapi
@@ -36,10 +48,16 @@ WAYS: Sequence[Way] = (
     Way("GET", "/api/views", editing.views),
     Way("POST", "/api/views", editing.save_view, writes=True),
     Way("POST", "/api/views/delete", editing.delete_view, writes=True),
+    Way("GET", "/api/reports", reports.reports),
+    Way("GET", "/api/report", reports.report),
+    Way("POST", "/api/report", reports.save_report, writes=True),
+    Way("POST", "/api/report/preview", reports.preview, long=True),
+    Way("GET", "/api/report/shown/{key}", reports.shown),
     Way("POST", "/api/runs/delete", editing.delete, writes=True),
     Way("POST", "/api/runs/restore", editing.restore, writes=True),
     Way("GET", "/api/runs/{run}", shown.run),
     Way("GET", "/api/runs/{run}/page", shown.page),
+    Way("GET", "/api/runs/{run}/metrics", shown.metrics),
     Way("GET", "/api/runs/{run}/output", shown.output),
     Way("GET", "/api/runs/{run}/config", shown.config),
     Way("GET", "/api/runs/{run}/events", shown.events),

@@ -7,23 +7,23 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from msgspec import Meta
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from anew.runner.query.compare import LONGEST_DIFF_BYTES, source_differences
 from anew.runner.records import ContentRef, RunRecord
 from anew.runner.relaunch.basis import vouched_run
 from anew.runner.server.failures import Refused
+from anew.runner.server.parts import ContentResponse
 from anew.runner.server.routes import Asked
 from anew.runner.server.shown import Ref, RunAsked, record_of
 from anew.runner.server.site import Site
 from anew.runner.store.contents import intact
 from anew.runner.store.files import open_regular
 
-_BLOCK = 1 << 18
 _MOST_FILES = 2_000
 _IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 _IMAGES |= {".bmp": "image/bmp", ".avif": "image/avif"}
@@ -56,7 +56,7 @@ _PREVIEWS = (
 _AS_TEXT = ("table", "json", "text")
 _BYTES = "application/octet-stream"
 # nothing in it is ours: no script, no request, no origin
-_SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; media-src data:"
+SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; media-src data:"
 # a viewer of a browser's own has to be let run
 _VIEWED = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 
@@ -231,13 +231,13 @@ def content(site: Site, asked: ContentAsked) -> Response:
     file = next((each for each in files if each.sha256 == asked.sha256), None)
     if file is None:
         raise Refused(404, f"Run {record.id} has no content {asked.sha256[:12]}.")
-    opened = intact(file, site.store.open_object)
+    opened = site.contents.open(file)
     media, preview = kind_of(asked.name or file.path)
     name = PurePosixPath(asked.name or file.path).name or "content"
-    headers = {"content-length": str(file.size), "content-security-policy": _SANDBOX}
+    headers = {"content-security-policy": SANDBOX}
     if asked.download or preview is None:
         media = _BYTES
-        headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+        headers |= attached(name)
     elif preview in _AS_TEXT:
         # whatever a browser makes of a table or of JSON, as text it makes nothing of it
         media = "text/plain; charset=utf-8"
@@ -245,15 +245,15 @@ def content(site: Site, asked: ContentAsked) -> Response:
         media = "text/html; charset=utf-8"
     elif preview == "pdf":
         headers["content-security-policy"] = _VIEWED
+        headers |= attached(name, "inline")  # by which the viewer calls it
     if preview in ("html", "pdf"):
         # in a frame of the page, and nobody else's
         headers["x-frame-options"] = "SAMEORIGIN"
         if preview == "html":
-            headers["content-security-policy"] = f"{_SANDBOX}; frame-ancestors 'self'"
-    return StreamingResponse(_blocks(opened), headers=headers, media_type=media)
+            headers["content-security-policy"] = f"{SANDBOX}; frame-ancestors 'self'"
+    return ContentResponse(opened, file.size, headers, media)
 
 
-def _blocks(opened: BinaryIO) -> Iterator[bytes]:
-    with opened:
-        while block := opened.read(_BLOCK):
-            yield block
+def attached(name: str, how: str = "attachment") -> dict[str, str]:
+    """Return the header by which a browser keeps an answer as a file, and does not show it; or calls it, "inline"."""
+    return {"content-disposition": f"{how}; filename*=UTF-8''{quote(name, safe='')}"}

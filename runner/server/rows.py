@@ -32,6 +32,8 @@ _SHOWN_ANYWAY = frozenset({"tags", "note"})
 _MOST_ANSWERS = 8
 # what a filter says of time (started < 2h) holds for a while
 _ANSWER_S = 30.0
+# what the runs that were read so far have in common changes little while more are read
+_TOLD_S = 3.0
 _AT_A_TIME = 50
 _FEW = 1_000
 
@@ -67,8 +69,9 @@ class Rows:
         self._store = store
         self.changes = Changes(store)
         self._answers: OrderedDict[tuple[str, str], tuple[int, float, Sequence[int]]] = OrderedDict()
-        self._chosen: tuple[tuple[str, str, int], list[str]] | None = None
-        self._told: tuple[tuple[str, int], list[RunRecord]] | None = None
+        self._chosen: tuple[tuple[str, str], list[RunRecord], list[str]] | None = None
+        self._told: tuple[tuple[str, int], float, list[RunRecord]] | None = None
+        self._listed: tuple[frozenset[int], Sequence[int]] | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._waiting: list[int] = []
@@ -147,13 +150,20 @@ class Rows:
         assert isinstance(self._store, FolderStore)
         tree = parse_filter(where, self._store.saved_filter).tree
         if not where.strip() and sort in (*NEWEST_FIRST, "-started"):
-            return Found(self._store.numbers(), 0, partial=True)
+            return Found(self._all_numbers(self._store), 0, partial=True)
         more = Beside(self._store)
         there = self.records(sorted(self._read, reverse=True)[:TELLING])
         records = [record for record in there.values() if passes(tree, record, more)]
         if sort not in NEWEST_FIRST:
             records = sort_records(records, sort, more)
         return Found([record.id for record in records if record.id is not None], 0, partial=True)
+
+    def _all_numbers(self, store: FolderStore) -> Sequence[int]:
+        """Return the numbers of all folders of runs, newest first; read or not."""
+        folders = store.folders()
+        if self._listed is None or self._listed[0] is not folders:
+            self._listed = (folders, sorted(folders, reverse=True))
+        return self._listed[1]
 
     def records(self, numbers: Sequence[int]) -> dict[int, RunRecord]:
         """Return the light records of some runs, in the order given; those that are gone are left out."""
@@ -171,13 +181,14 @@ class Rows:
         """Return of the runs that match so many, evenly spread, as tell what there is. Raises as `found`."""
         found = self.found(where)
         key = (where, found.version)
-        if self._told is not None and self._told[0] == key and not found.partial:
-            return self._told[1]
+        told = self._told
+        if told is not None and told[0] == key and (not found.partial or time.monotonic() - told[1] < _TOLD_S):
+            return told[2]
         # of what was never read, reading takes its time
         numbers = sorted(self._read, reverse=True)[:_FEW] if found.partial and not where else found.numbers
         stride = max(1, -(-len(numbers) // TELLING))
         records = [*self.records(numbers[::stride]).values()]
-        self._told = (key, records)
+        self._told = (key, time.monotonic(), records)
         return records
 
     def deleted(self, where: str, sort: str) -> list[RunRecord]:
@@ -191,14 +202,16 @@ class Rows:
         """Return the columns that tell apart the runs that match."""
         parsed = parse_filter(where, getattr(self._store, "saved_filter", None))
         asked = [*([sort.lstrip("-").strip()] if sort else []), *parsed.names]
-        found = self.found(where)
-        key = (where, sort, found.version)
+        telling = self.telling(where)
+        chosen_before = self._chosen
         # what tells a thousand runs apart takes longer to find than a window of them to read
-        if self._chosen is not None and self._chosen[0] == key and not found.partial:
-            return self._chosen[1]
-        names = [name for name in chosen(self.telling(where), asked) if name not in _SHOWN_ANYWAY]
-        self._chosen = (key, names)
+        if chosen_before is not None and chosen_before[0] == (where, sort) and chosen_before[1] is telling:
+            return chosen_before[2]
+        names = [name for name in chosen(telling, asked) if name not in _SHOWN_ANYWAY]
+        self._chosen = ((where, sort), telling, names)
         return names
+
+    # --- rows -------------------------------------------------------------------------------------------------------
 
     def rows(self, records: Mapping[int, RunRecord], columns: Sequence[str], *, deleted: bool = False) -> list[Row]:
         """Return a row for each run. Raises FilterError for a column that means nothing."""

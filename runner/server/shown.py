@@ -31,6 +31,8 @@ Ref = Annotated[str, Meta(min_length=1, max_length=200, description="A number, a
 Offset = Annotated[int, Meta(ge=0, le=2**53)]
 _MOST_OUTPUT = 1 << 20
 _MOST_EVENTS = 1_000
+_MOST_METRICS = 1_000
+_MOST_FILES = 2_000
 _SYSTEM = "system/"
 
 
@@ -55,6 +57,15 @@ class ConfigAsked(Asked, rename={"other": "with"}):
     other: Annotated[str, Meta(max_length=200)] = ""
 
 
+class MetricsAsked(Asked):
+    """Which run, and which of its metrics."""
+
+    run: Ref
+    q: Annotated[str, Meta(max_length=1000, description="What their names have in them, whatever its case.")] = ""
+    offset: Offset = 0
+    limit: Annotated[int, Meta(ge=1, le=_MOST_METRICS)] = 200
+
+
 class EventsAsked(Asked):
     """Which run, and which of its events."""
 
@@ -75,9 +86,29 @@ def record_of(site: Site, ref: str) -> tuple[RunRecord, bool]:
 
 
 def run(site: Site, asked: RunAsked) -> dict[str, Any]:
-    """Everything known of a run."""
+    """What is known of a run; of very many metrics and files the first, with how many there are in all in `cut`."""
     record, deleted = record_of(site, asked.run)
-    return {**run_to_json(record, site.store), "deleted": deleted}
+    data = run_to_json(record, site.store)
+    cut: dict[str, int] = {}
+    metrics = data["metrics"]
+    if len(metrics) > _MOST_METRICS:
+        cut["metrics"] = len(metrics)
+        data["metrics"] = {name: metrics[name] for name in islice(metrics, _MOST_METRICS)}
+    for holder, name in ((data, "artifacts"), (data, "inputs"), (data["source"], "files")):
+        if len(holder[name]) > _MOST_FILES:
+            cut[name] = len(holder[name])
+            holder[name] = holder[name][:_MOST_FILES]
+    return {**data, "deleted": deleted, "cut": cut}
+
+
+def metrics(site: Site, asked: MetricsAsked) -> dict[str, Any]:
+    """The metrics of a run whose names have a text in them, in the order in which they were first logged."""
+    record, _ = record_of(site, asked.run)
+    text = asked.q.lower()
+    found = [name for name in record.metrics if text in name.lower()]
+    told = record_to_json(record, full=False)["metrics"]
+    window = found[asked.offset : asked.offset + asked.limit]
+    return {"metrics": {name: told[name] for name in window}, "total": len(found)}
 
 
 def page(site: Site, asked: RunAsked) -> dict[str, Any]:
@@ -92,7 +123,7 @@ def page(site: Site, asked: RunAsked) -> dict[str, Any]:
         "observers": [{"name": name, **state} for name, state in data["observers"].items()],
         "hardware": data["hardware"],
         "environment": data["environment"],
-        "system_metrics": [name for name in record.metrics if name.startswith(_SYSTEM)],
+        "system_metrics": [name for name in record.metrics if name.startswith(_SYSTEM)][:_MOST_METRICS],
     }
 
 

@@ -44,13 +44,13 @@ class Page:
         """Where it listens."""
         return int(self.url.rpartition(":")[2])
 
-    def get(self, path: str, status: int = 200, **params: Any) -> Any:
+    def get(self, path: str, /, status: int = 200, **params: Any) -> Any:
         """Ask, and return the JSON of the answer, which must have a status."""
         answer = self.client.get(f"/api/{path}", params=params or None)
         assert answer.status_code == status, f"{answer.status_code}, not {status}: {answer.text[:2000]}"
         return answer.json()
 
-    def post(self, path: str, status: int = 200, **body: Any) -> Any:
+    def post(self, path: str, /, status: int = 200, **body: Any) -> Any:
         """Have something done, and return the JSON of the answer, which must have a status."""
         answer = self.client.post(f"/api/{path}", json=body)
         assert answer.status_code == status, f"{answer.status_code}, not {status}: {answer.text[:2000]}"

@@ -43,7 +43,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Kinds:
 @pytest.fixture(scope="session")
 def served(kinds: Kinds, browser: Browser) -> Iterator[Served]:
     """The store with a run of every kind, served with all that is allowed."""
-    with serving(kinds.store, browser, "--allow-rerun") as served:
+    with serving(kinds.store, browser, "--allow-rerun", cwd=kinds.folder) as served:
         yield served
 
 

@@ -39,14 +39,18 @@ class Served:
         self.origin = address.rstrip("/")
         self._browser = browser
 
-    def open(self, path: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> View:
-        """Open a place of the page, such as "run/1/output", as someone who was given its address."""
+    def open(self, path: str, *, width: int = 1280, height: int = 900, dark: bool = False, without: str = "") -> View:
+        """Open a place of the page, such as "run/1/output", as someone who was given its address; *without* a file."""
         page = self._browser.open("data:text/html,", width=width, height=height)
         page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
         view = View(page)
         view.paint(dark=dark)
+        if without:
+            page.call("Network.enable")
+            page.call("Network.setBlockedURLs", urls=[f"*{without}"])
         page.call("Page.navigate", url=f"{self.origin}/?{self.token}#/{path}")
-        view.arrive()
+        if not without:
+            view.arrive()
         return view
 
 

@@ -130,7 +130,7 @@ FILL = """
 import os, sys
 from train import main
 
-main.run({"name": os.environ["HOSTILE"]}, steps=5, many=60)
+main.run({"name": os.environ["HOSTILE"]}, steps=5, many=1200)
 main.run(lr=0.9, steps=2)
 main.sweep("lr=0.05,0.1,0.2", "width=8,16", "fail=false,true", "steps=12")
 space = ["hydra/sweeper=optuna", "lr=tag(log, interval(0.01, 0.5))", "width=range(4, 64)", "steps=6"]

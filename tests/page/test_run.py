@@ -59,15 +59,18 @@ def test_a_failed_run_shows_its_traceback(look: Look, kinds: Kinds) -> None:
 
 def test_of_many_metrics_the_first_are_shown_and_others_are_found(look: Look, kinds: Kinds) -> None:
     view = look(f"run/{kinds.hostile}")
-    view.wait_for_text("the first 50 of 62 metrics")
+    view.wait_for_text("the first 50 of 1,202 metrics")
     rows = "[aria-label='Values of metrics'] tbody tr"
     assert view.count(rows) == 50
-    view.fill("Find a metric", "deep/59")
+    view.fill("Find a metric", "deep/1199")
     view.wait_for_text("1 metric", ".narrowing")
-    assert [text.split()[0] for text in view.texts(rows)] == ["deep/59"]
+    assert [text.split()[0] for text in view.texts(rows)] == ["deep/1199"]
     view.go(f"run/{kinds.hostile}/curves")
     view.wait_for(".charts-grid figure")
     assert view.count(".charts-grid figure") == 50
+    view.fill("Find a metric", "deep/119")
+    view.wait_for_text("11 metrics", ".narrowing")
+    assert view.count(".charts-grid figure") == 11
 
 
 def test_what_is_hostile_is_text_everywhere(look: Look, kinds: Kinds) -> None:

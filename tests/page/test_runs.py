@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.page.driving import View
+from tests.page.driving import Served, View
 from tests.page.stores import Kinds
 
 Look = Callable[..., View]
@@ -160,3 +160,9 @@ def test_a_part_that_an_update_has_brought_is_told_as_that(look: Look, kinds: Ki
     view.wait_for_text("anew was updated: start anew ui again.", ".error")
     view.go("runs")
     view.wait_for(".rows .row")
+
+
+def test_a_page_that_does_not_start_says_so(served: Served) -> None:
+    view = served.open("runs", without="/page/src/state.js")
+    view.wait_for_text("The page did not start: a part of it did not come.", "#page [role=alert]")
+    view.page.close()

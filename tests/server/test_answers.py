@@ -12,7 +12,7 @@ from unittest import mock
 
 import pytest
 
-from anew.runner.server import failures, series
+from anew.runner.server import failures, rows, series
 from anew.runner.server.app import WAYS
 from anew.runner.server.asking import NothingAsked
 from anew.runner.server.jobs import Jobs
@@ -22,7 +22,7 @@ from anew.runner.server.site import Site
 from anew.runner.store import columns
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import anew
-from tests.helpers.serving import Page
+from tests.helpers.serving import Page, served
 from tests.helpers.stores import add_run, make_store
 from tests.server.conftest import HOSTILE
 
@@ -190,7 +190,7 @@ def test_a_run_is_what_anew_show_gives(page: Page, looked_at: FolderStore) -> No
     told = page.get("runs/1")
     said = json.loads(anew(looked_at.root, "show", "1", "--json", "--store", ".").stdout)
 
-    assert told == {**said, "deleted": False}
+    assert told == {**said, "deleted": False, "cut": {}}
 
 
 def test_the_page_of_a_failed_run_says_why_first(page: Page) -> None:
@@ -343,3 +343,33 @@ def test_curves_are_read_no_further_when_whoever_asked_has_left(
         series.series(Site(store=store, rows=Rows(store), jobs=Jobs()), series.SeriesAsked(runs="1"))
 
     assert read.call_count == 2
+
+
+def test_of_very_many_metrics_the_first_are_told_and_the_others_found_by_name(store: FolderStore) -> None:
+    number = add_run(store, metrics={f"loss/{n}": [float(n)] for n in range(1_500)})
+    with served(store.root) as page:
+        data = page.get(f"runs/{number}")
+        assert list(data["metrics"]) == [f"loss/{n}" for n in range(1_000)]
+        assert data["cut"] == {"metrics": 1_500}
+        found = page.get(f"runs/{number}/metrics", q="LOSS/149", limit=3)
+        assert list(found["metrics"]) == ["loss/149", "loss/1490", "loss/1491"]
+        assert found["metrics"]["loss/1490"]["last"] == 1490.0
+        assert found["total"] == 11
+        assert page.get("runs/1")["cut"] == {}
+
+
+def test_while_a_store_is_read_for_the_first_time_all_its_runs_are_there_and_those_that_come(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_FEW", 1)
+    monkeypatch.setattr(Rows, "_read_all", lambda self, store: None)
+    fresh = FolderStore.open(store.root)
+    site = Site(store=fresh, rows=Rows(fresh), jobs=Jobs())
+    site.rows.begin()
+    found = site.rows.found()
+    assert (found.numbers, found.partial) == ([2, 1], True)
+    assert site.rows.columns("", "") == site.rows.columns("", "")
+    number = add_run(store, config={"lr": 0.3})
+    assert site.rows.found().numbers == [number, 2, 1]
+    store.delete(1)
+    assert site.rows.found().numbers == [number, 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import socket
 import stat
@@ -100,6 +101,16 @@ def test_an_address_that_cannot_be_printed_ends_it_with_a_sentence(store: Folder
     assert done.returncode == USED
     assert "Traceback" not in done.stderr
     assert "What is printed cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("lead", [">&-", ">/dev/null"])
+def test_an_address_that_nobody_is_told_is_not_served(store: FolderStore, lead: str) -> None:
+    words = shlex.join([*ANEW, "ui", "--store", str(store.root), "--no-browser", "--port", str(free_port())])
+    done = subprocess.run(["sh", "-c", f"{words} {lead}"], text=True, stderr=subprocess.PIPE, check=False, timeout=60)
+
+    assert done.returncode == USED
+    assert "nobody would have the address" in done.stderr
+    assert "anew ui > FILE" in done.stderr
 
 
 def test_what_is_refused_is_not_said_to_be_open_to_others(store: FolderStore) -> None:
@@ -214,3 +225,20 @@ def test_the_usual_port_is_left_to_whoever_has_it(store: FolderStore, monkeypatc
 
     assert page.port not in (0, serve.PORT)
     page._socket.close()
+
+
+def test_the_first_page_names_the_modules_that_it_needs_and_they_come_packed(store: FolderStore) -> None:
+    with served(store.root) as page:
+        index = page.client.get("/").text
+        named = re.findall(r'<link rel="modulepreload" href="([^"]+)">', index)
+        assert len(named) == len(set(named)) > 30
+        assert {"/page/src/app.js", "/page/src/table.js", "/page/vendor/preact.js", "/page/vendor/uplot.js"} <= {*named}
+        sent = 0
+        for name in (*named, "/page/style.css", "/page/src/runs.css", "/page/views/run.css"):
+            with page.client.stream("GET", name) as answer:
+                assert (answer.status_code, answer.headers["content-encoding"]) == (200, "gzip"), name
+                sent += sum(len(piece) for piece in answer.iter_raw())
+            plain = page.client.get(name, headers={"accept-encoding": "identity"})
+            assert "content-encoding" not in plain.headers
+            assert plain.content == page.client.get(name).content
+        assert sent < 300_000
