@@ -30,7 +30,7 @@ from anew.runner.capture.answered import known_answer, remember_answer
 from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_left_out
 from anew.runner.capture.digests import DigestCache, Unkept
 from anew.runner.capture.git import GitError, is_in_repository, query, without_left_out
-from anew.runner.capture.modules import imported_files, place_of
+from anew.runner.capture.modules import as_loaded, imported_files, place_of
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
@@ -152,6 +152,7 @@ class SourceScan:
         programs = (place_of(str(self._root), file) for file in self._programs)
         keeper.take((*imported_files(self._root), *(each for each in programs if each is not None)), is_code=True)
         keeper.take(_in_order(self._found(keeper)))
+        keeper.take_as_loaded()
         keeper.cache.save(self._cache)
         return keeper
 
@@ -263,6 +264,8 @@ class _Keeper:
     unreadable: list[str] = field(default_factory=list)
     leading_out: list[str] = field(default_factory=list)
     secret: list[str] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
+    unlike: list[str] = field(default_factory=list)
     new_secret: bool = False
     has_read: bool = False
 
@@ -306,6 +309,15 @@ class _Keeper:
         self.files[path] = ContentRef(
             path=path, sha256=self.objects.put_bytes(data, sync=False), size=len(data), mode=0o644, kept=self.keeps
         )
+
+    def take_as_loaded(self) -> None:
+        """Take of modules whose files have changed since they were loaded what runs, as far as it is to be had."""
+        for path, file in as_loaded(self.root, self.files).items():
+            if self.objects.touch(file.sha256):
+                self.files[path] = file
+                self.loaded.append(path)
+            else:
+                self.unlike.append(path)
 
     def is_hydras(self, path: str) -> bool:
         """Whether a file is what Hydra wrote of a job or a sweep, by its path in the project."""
@@ -407,6 +419,12 @@ class _Keeper:
             found.append(
                 f"{_named(outside)} linked to what lies outside of the project, and kept as links: a re-run finds "
                 "there what is there then."
+            )
+        if self.loaded:
+            found.append(f"{_named(self.loaded)} kept as loaded: edited since, and not loaded again by this process.")
+        if self.unlike:
+            found.append(
+                f"{_named(self.unlike)} not as loaded: edited since, and what this process runs is not in the store."
             )
         if self.unreadable:
             found.append(f"{_named(self.unreadable)} unreadable and not kept as source.")
