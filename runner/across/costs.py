@@ -14,6 +14,7 @@ from anew.runner.errors import AnewError, ConfigError
 from anew.runner.format.values import exact_form
 from anew.runner.query.filters import value_of
 from anew.runner.records import RunRecord
+from anew.runner.store.more import Beside
 
 PRICES = "ANEW_PRICES"
 _CPU = "system/cpu_percent"
@@ -101,8 +102,9 @@ def _gpus(record: RunRecord) -> int:
 def used(records: Iterable[RunRecord], store: RunStore, by: Sequence[str]) -> list[tuple[dict[str, Any], Use]]:
     """Return what runs used by the values of names of the filter language, those that took longest first."""
     groups: dict[Any, tuple[dict[str, Any], Use]] = {}
+    more = Beside(store)
     for record in records:
-        values = {name: value_of(record, name) for name in by}
+        values = {name: value_of(record, name, more) for name in by}
         key = exact_form(values)
         groups[key] = (values, (groups[key][1] if key in groups else Use()) + use_of(record, store))
     return sorted(groups.values(), key=lambda each: -each[1].wall_s)

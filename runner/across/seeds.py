@@ -167,7 +167,8 @@ def _sample(group: Group, name: str) -> Sample:
     # the re-run of a run says nothing that the run has not said
     numbers = {(each.seed, value): float(value) for each in group.records if is_finite(value := _number(each, name))}
     if not numbers:
-        names = sorted({metric for record in group.records for metric in record.metrics})
+        found = {metric for record in group.records for metric in record.metrics if is_finite(_number(record, metric))}
+        names = sorted(found)
         near = closest(name, names)
         what = "returned a number" if name == RESULT else f"has a finite metric {name!r}"
         hint = f" Did you mean {near!r}?" if near else ""

@@ -15,6 +15,7 @@ from anew.runner.query.filters import value_of
 from anew.runner.records import RunRecord
 from anew.runner.store.curate import contents, every_record
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.more import Beside
 
 _BLOCK = 512
 _SHARED, _UNKNOWN = "", None
@@ -67,8 +68,9 @@ def space(store: FolderStore, records: Iterable[RunRecord], by: Sequence[str]) -
     groups: dict[str, dict[str, Any]] = {}
     numbers: dict[str, list[int]] = {}
     group_of: dict[str, str] = {}
+    more = Beside(store)
     for record in records:
-        values = {name: value_of(record, name) for name in by}
+        values = {name: value_of(record, name, more) for name in by}
         key = exact_form(values) or "{}"
         groups[key] = values
         numbers.setdefault(key, []).append(record.id or 0)

@@ -34,7 +34,7 @@ class _State:
 
     def look(self) -> None:
         """Ask each module, without waking one that is loaded at the first look at it."""
-        self.spaces = [_space(module) for module in self.modules]
+        self.spaces = [namespace(module) for module in self.modules]
         self.said = [space.get("__file__") for space in self.spaces]
         self.kinds = list(map(type, self.modules))
 
@@ -51,7 +51,8 @@ class _State:
 _latest = [_State([], [])]
 
 
-def _space(module: Any) -> dict[str, Any]:
+def namespace(module: Any) -> dict[str, Any]:
+    """Return the names in a module, without waking one that is loaded at the first look at it."""
     try:
         found = object.__getattribute__(module, "__dict__")
     except AttributeError:

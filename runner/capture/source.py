@@ -26,10 +26,11 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Protocol
 
+from anew.runner.capture.answered import known_answer, remember_answer
 from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_left_out
 from anew.runner.capture.digests import DigestCache, Unkept
-from anew.runner.capture.git import GitError, Listing, is_in_repository, query, without_left_out
-from anew.runner.capture.modules import imported_files, place_of
+from anew.runner.capture.git import GitError, is_in_repository, query, without_left_out
+from anew.runner.capture.modules import as_loaded, imported_files, place_of
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
@@ -49,9 +50,6 @@ _MOST_WALKED = 50_000
 _MOST_OF_A_KIND = 500
 _ANYTHING = 2
 _MOST_LOST = 100
-_RECENT_S = 2.0
-
-_recent: dict[Path, tuple[float, Listing | None]] = {}
 
 
 class Objects(Protocol):
@@ -70,8 +68,8 @@ class SourceScan:
     """
     A scan under way. Git is asked in a thread, so that its answer costs nothing while the configuration is composed.
 
-    What git answered within the last two seconds is used again, unless a file has changed since: many short runs of one
-    process do not ask each time.
+    What git answered a moment ago is used again, unless something has changed since: many short runs of one process do
+    not ask each time.
 
     Args:
         root: The project's root.
@@ -96,25 +94,20 @@ class SourceScan:
         self._root = root
         self._programs = tuple(programs)
         self._cache = cache
-        self._listing: Listing | None = None
         self._note: str | None = None
-        self._reused = False
-        asked_at, listing = _recent.get(root, (0.0, None))
-        self._reused = listing is not None and time.monotonic() - asked_at < _RECENT_S
+        self._asked: tuple[float, int] | None = None
         self._thread: threading.Thread | None = None
-        if self._reused:
-            self._listing = listing
-        if self._reused or not is_in_repository(root):
-            return
-        self._thread = threading.Thread(target=self._ask, name="anew-git", daemon=True)
-        self._thread.start()
+        self._listing = known_answer(root)
+        if self._listing is None and is_in_repository(root):
+            self._thread = threading.Thread(target=self._ask, name="anew-git", daemon=True)
+            self._thread.start()
 
     def _ask(self) -> None:
-        asked_at = time.monotonic()
+        self._asked = time.monotonic(), time.time_ns()
         try:
             self._listing = query(self._root)
-            _recent[self._root] = (asked_at, self._listing)
         except GitError as error:
+            self._listing = None
             self._note = f"The source was not listed by git, since {error}; imported modules were kept instead."
 
     def finish(self, objects: Objects, settings: SourceSettings, *, exclude: tuple[Path, ...] = ()) -> SourceFacts:
@@ -132,11 +125,12 @@ class SourceScan:
         if self._thread is not None:
             self._thread.join()
         keeper = self._kept(objects, settings, exclude)
-        if self._reused and keeper.has_read:
-            self._reused = False
+        if self._asked is None and self._listing is not None and keeper.has_read:
             self._ask()
             keeper = self._kept(objects, settings, exclude)
         listing = self._listing
+        if self._asked is not None and listing is not None:
+            remember_answer(self._root, listing, self._asked, keeper.files)
         notes = [self._note] if self._note else []
         notes += [*(listing.notes if listing is not None else ()), *keeper.limits()]
         self.news = (*notes, *(keeper.secrets() if keeper.new_secret else ()))
@@ -158,6 +152,7 @@ class SourceScan:
         programs = (place_of(str(self._root), file) for file in self._programs)
         keeper.take((*imported_files(self._root), *(each for each in programs if each is not None)), is_code=True)
         keeper.take(_in_order(self._found(keeper)))
+        keeper.take_as_loaded()
         keeper.cache.save(self._cache)
         return keeper
 
@@ -269,6 +264,8 @@ class _Keeper:
     unreadable: list[str] = field(default_factory=list)
     leading_out: list[str] = field(default_factory=list)
     secret: list[str] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
+    unlike: list[str] = field(default_factory=list)
     new_secret: bool = False
     has_read: bool = False
 
@@ -312,6 +309,15 @@ class _Keeper:
         self.files[path] = ContentRef(
             path=path, sha256=self.objects.put_bytes(data, sync=False), size=len(data), mode=0o644, kept=self.keeps
         )
+
+    def take_as_loaded(self) -> None:
+        """Take of modules whose files have changed since they were loaded what runs, as far as it is to be had."""
+        for path, file in as_loaded(self.root, self.files).items():
+            if self.objects.touch(file.sha256):
+                self.files[path] = file
+                self.loaded.append(path)
+            else:
+                self.unlike.append(path)
 
     def is_hydras(self, path: str) -> bool:
         """Whether a file is what Hydra wrote of a job or a sweep, by its path in the project."""
@@ -413,6 +419,12 @@ class _Keeper:
             found.append(
                 f"{_named(outside)} linked to what lies outside of the project, and kept as links: a re-run finds "
                 "there what is there then."
+            )
+        if self.loaded:
+            found.append(f"{_named(self.loaded)} kept as loaded: edited since, and not loaded again by this process.")
+        if self.unlike:
+            found.append(
+                f"{_named(self.unlike)} not as loaded: edited since, and what this process runs is not in the store."
             )
         if self.unreadable:
             found.append(f"{_named(self.unreadable)} unreadable and not kept as source.")

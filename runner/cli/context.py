@@ -21,6 +21,11 @@ class Number(click.FloatRange):
 
     name = "number, such as 1e-6"
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return it; NaN, which is beyond no bound, is none."""
+        found = super().convert(value, param, ctx)
+        return found if found == found else self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+
 
 class WholeNumber(click.IntRange):
     """A whole number within bounds."""
@@ -91,8 +96,8 @@ def command(name: str, kind: type[click.Command] = click.Command) -> Callable[[C
 
 
 def names_of(text: str | None) -> list[str]:
-    """Return the names in a list as it is typed: `loss, config.lr`."""
-    return [name.strip() for name in text.split(",") if name.strip()] if text else []
+    """Return the names in a list as it is typed, `loss, config.lr`, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) if text else []
 
 
 def how_of(as_json: bool, as_csv: bool, as_markdown: bool) -> str:

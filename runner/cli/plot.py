@@ -12,7 +12,7 @@ import click
 from anew.runner.across.seeds import without_seeds
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import light_of
-from anew.runner.cli.context import Number, Workbench, command, json_option, print_json
+from anew.runner.cli.context import Number, Workbench, command, json_option, names_of, print_json
 from anew.runner.cli.histograms import curves_of, histograms, is_histogram
 from anew.runner.cli.metrics import series_to_json
 from anew.runner.cli.plot_runs import plot_runs
@@ -144,7 +144,7 @@ def _over_runs(
         if x is None or y is None:
             raise click.UsageError("Runs are points by two names, such as: anew plot --x config.lr --y acc")
         return [x, y], [log_x, log]
-    names = [each.strip() for each in parallel.split(",") if each.strip()]
+    names = names_of(parallel)
     if x is not None or y is not None or len(names) < 2:
         raise click.UsageError("--parallel takes two names or more, and no --x or --y: --parallel config.lr,acc")
     return names, [*([log_x] * (len(names) - 1)), log]

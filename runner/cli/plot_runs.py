@@ -23,6 +23,7 @@ from anew.runner.query.scatter import (
 )
 from anew.runner.records import RunRecord
 from anew.runner.store.choosing import choose
+from anew.runner.store.more import Beside
 from anew.runner.wording import printable
 
 
@@ -52,7 +53,8 @@ def plot_runs(
         StoreError: The picture cannot be written.
     """
     records = _records(store, words)
-    values = [[value_of(record, name) for name in names] for record in records]
+    more = Beside(store)
+    values = [[value_of(record, name, more) for name in names] for record in records]
     whole = [index for index, each in enumerate(values) if None not in each]
     if as_json:
         rows = [{"run": records[index].id, **dict(zip(names, values[index], strict=True))} for index in whole]

@@ -6,7 +6,7 @@ import click
 
 from anew.runner.across.costs import Use, prices_of, used
 from anew.runner.cli import usage_disk
-from anew.runner.cli.context import Workbench, command, how_of, json_option, print_json
+from anew.runner.cli.context import Workbench, command, how_of, json_option, names_of, print_json
 from anew.runner.cli.render import csv_rows, remark, say, styled, table
 from anew.runner.format.values import plain
 from anew.runner.query.doubts import doubtful_names
@@ -47,7 +47,7 @@ def usage_command(
         raise click.UsageError("Of --disk and --compute one can be told at a time.")
     costs = prices_of(prices)
     store = workbench.store
-    names = [name.strip() for name in by.split(",") if name.strip()]
+    names = names_of(by)
     records = store.find(" ".join(where))
     for doubt in doubtful_names(records, names) if records else ():
         remark(doubt)

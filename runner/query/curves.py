@@ -322,6 +322,13 @@ def _whole_ticks(first: int, last: int) -> tuple[list[float], list[str]]:
     return [(step - first) / (last - first) for step in steps], [str(step) for step in steps]
 
 
+def write_picture(figure: Any, path: Path) -> None:
+    """Write a figure. Raises OSError, and ValueError for a name without a file in it, or of an unknown format."""
+    if not path.name:
+        raise ValueError("that is a folder; name a file, such as plot.png")
+    figure.savefig(path, dpi=120)
+
+
 def empty_figure() -> Any:
     """Return a figure of matplotlib to draw in. Raises MissingExtraError."""
     try:
@@ -368,4 +375,4 @@ def picture(curves: Sequence[Curve], title: str, path: Path, *, log: bool = Fals
         widest = max(len(curve.label) for curve in curves)
         figure.legend(loc="outside lower center", ncols=max(1, min(4, 100 // (widest + 8))), fontsize="small")
         figure.set_figheight(5 + len(curves) / 20)
-    figure.savefig(path, dpi=120)
+    write_picture(figure, path)

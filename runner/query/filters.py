@@ -26,7 +26,7 @@ from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
 from anew.runner.query.literals import AGE, Comparison, Literal, moment, plain
 from anew.runner.query.names import FIELD_NAMES as FIELD_NAMES
-from anew.runner.query.names import FIELDS, PREFIXES, TIMES, places
+from anew.runner.query.names import FIELDS, PREFIXES, TIMES, of_metric, places
 from anew.runner.query.names import value_of as value_of
 from anew.runner.query.patterns import MOST_STEPS, steps_of
 from anew.runner.query.tree import (
@@ -150,6 +150,7 @@ class _Parser:
         self._at = 0
         self._start = 0
         self._depth = 0
+        self._is_joined = False  # without a blank to what stands before it
         self.comparisons: list[Comparison] = []
         self.kind = ""
         self.token = ""
@@ -162,6 +163,7 @@ class _Parser:
             raise self.error("expected a quote to end, or another character")
         self.kind = match.lastgroup
         self.token = match[self.kind]
+        self._is_joined = 0 < self._at == match.start(self.kind)
         self._start = match.start(self.kind)
         self._at = match.end()
 
@@ -259,16 +261,19 @@ class _Parser:
         if self.kind not in ("word", "quoted") or self._is("and", "or", "in"):
             raise self.error("expected a name such as loss, status or config.lr")
         name = _unquoted(self.token) if self.kind == "quoted" else self.token
-        self._check_name(name)
         try:
             places(name)
         except FilterError as error:
             raise self.error(f"{str(error)[0].lower()}{str(error)[1:]}") from None
+        self._check_name(name)
         self._advance()
         return name
 
     def _operator(self, name: str) -> str:
         operator = self.token.lower()
+        if self._is_joined and self.kind in ("word", "quoted"):
+            rest = _unquoted(self.token) if self.kind == "quoted" else self.token
+            raise self.error(f'quotes go around the whole of a name: "{name}{rest}"')
         if operator == "=":
             raise self.error("use '==' to compare")
         if operator == "not":
@@ -282,9 +287,11 @@ class _Parser:
     def _check_name(self, name: str) -> None:
         if self.kind == "word" and name[-1].isdigit() and isinstance(plain(name), (int, float)):
             raise self.error("expected a name, and the value after it, as in: loss < 0.1")
+        if self.kind == "quoted" or of_metric(name):
+            return  # just that is meant, or a metric's name is all that it can be
         head, dot, _ = name.partition(".")
         if dot and head not in PREFIXES and name not in FIELD_NAMES and (near := closest(head, PREFIXES[:-2])):
-            raise self.error(f"there is no {head!r}; did you mean {near!r}?")
+            raise self.error(f"there is no {head!r}; did you mean {near!r}? (for a key of that name: config.{name})")
         if not dot and name not in FIELD_NAMES and (near := closest(name, FIELDS)) and _close(name, near):
             raise self.error(f"there is no {name!r}; did you mean {near!r}? (for a metric of that name: metric.{name})")
 

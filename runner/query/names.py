@@ -172,14 +172,14 @@ def places(name: str) -> tuple[Place, ...]:
     """
     if name.startswith("metric."):
         metric = name.removeprefix("metric.")
-        return (Place("last", metric), *_of_metric(metric))
+        return (Place("last", metric), *of_metric(metric))
     tree, dot, path = name.partition(".")
     if name in TREES or (dot and tree in TREES):
         # `config` alone has no value to compare, and may be what a metric or a key is called
         return (Place(tree, path),) if dot or name == "result" else (Place("last", name), Place("config", name))
     if name in FIELDS:
         return (Place("field", _SAME.get(name, name)),)
-    found = [Place("last", name), Place("config", name), *_of_metric(name)]
+    found = [Place("last", name), Place("config", name), *of_metric(name)]
     late = _ALIASES.get(name, name)
     if tree == "run" and dot:
         late = _ALIASES.get(path, path)
@@ -192,8 +192,8 @@ def places(name: str) -> tuple[Place, ...]:
     return tuple(found)
 
 
-def _of_metric(name: str) -> tuple[Place, ...]:
-    """Return the places of `loss.min`, `loss.at(5)` and their like, where a name is one."""
+def of_metric(name: str) -> tuple[Place, ...]:
+    """Return the places of `loss.min`, `loss.at(5)` and their like, where a name is one. Raises as `places` does."""
     if at := _AT.fullmatch(name):
         return (Place(f"at {int(at['step'])}", at["metric"]),)
     metric, _, what = name.rpartition(".")

@@ -9,7 +9,7 @@ from typing import Any
 
 from anew.runner.attached.aims import is_number
 from anew.runner.dataclass import dataclass
-from anew.runner.query.curves import Axis, empty_figure
+from anew.runner.query.curves import Axis, empty_figure, write_picture
 from anew.runner.wording import printable
 
 _TICKS = 5
@@ -154,7 +154,7 @@ def scatter_picture(x: Scale, y: Scale, path: Path) -> None:
     if y.log:
         axes.set_yscale("log")
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
+    write_picture(figure, path)
 
 
 def parallel_picture(scales: Sequence[Scale], path: Path) -> None:
@@ -178,7 +178,7 @@ def parallel_picture(scales: Sequence[Scale], path: Path) -> None:
     axes.set_xlim(-0.05, len(scales) - 1 + 0.25)
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
-    figure.savefig(path, dpi=120)
+    write_picture(figure, path)
 
 
 _PAPER = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5}

@@ -88,16 +88,29 @@ class OpenRun:
 
 
 class OpenRuns:
-    """The open runs of this process, the innermost last, and what tells of their end."""
+    """
+    The open runs of this process, the innermost last, and what tells of their end.
+
+    Attributes:
+        runs: They.
+        turn: Held from the look at whether there is one to the moment when the next is among them: of threads that
+            begin runs at once, one does, and the others are told of it.
+    """
 
     def __init__(self) -> None:
         self.runs: list[OpenRun] = []
+        self.turn = threading.RLock()
+        os.register_at_fork(after_in_child=self._renew)
         self._hang_ups = HangUps()
         self._process = 0
         self._last: BaseException | None = None
         self._program: FrameType | None = None
         self._excepthook: Callable[..., Any] = sys.excepthook
         self._exit: Callable[..., Any] = sys.exit
+
+    def _renew(self) -> None:
+        """In a forked child the thread that had its turn is none any more."""
+        self.turn = threading.RLock()
 
     def add(self, run: OpenRun) -> None:
         """Take a run, and be told of what ends it."""

@@ -84,12 +84,13 @@ def begin_at(
     """Begin a run as `start` does, of the code that a *function* stands for."""
     if assignment.is_ahead:
         raise LeftOff
-    open_runs.leave_off()
-    if assignment.stage == "done":
-        sys.exit()  # what this process was started for is over
-    return _Start(experiment, function, config, settings).begin(
-        {"store": None if store is None else os.fspath(store), "quiet": quiet or None}, observers_by_name(observers)
-    )
+    with open_runs.turn:
+        open_runs.leave_off()
+        if assignment.stage == "done":
+            sys.exit()  # what this process was started for is over
+        return _Start(experiment, function, config, settings).begin(
+            {"store": None if store is None else os.fspath(store), "quiet": quiet or None}, observers_by_name(observers)
+        )
 
 
 def begin_for(experiment: str, config: Any = None) -> Run:

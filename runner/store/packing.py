@@ -19,7 +19,17 @@ from anew.runner.lazy.modules import later
 from anew.runner.store.durability import sync_file
 from anew.runner.store.files import cannot, make_folders, names_in, open_regular, replace_whole, sync_folder
 from anew.runner.store.marker import move_marker
-from anew.runner.store.packs import MOST_BYTES, STORE_FORMAT, TABLES, Pack, flaws, lay_out
+from anew.runner.store.packs import (
+    MOST_BYTES,
+    STORE_FORMAT,
+    TABLES,
+    Pack,
+    flaws,
+    is_out,
+    lay_out,
+    mark_out,
+    move_unless_there,
+)
 from anew.runner.store.paths import PACK, RunLayout
 from anew.runner.wording import size
 
@@ -86,10 +96,10 @@ def pack(store: FolderStore, numbers: Iterable[int], unready: Callable[[RunLayou
         packs.append(path)
         before += sum(each.bytes for each in some)
         for each in some:
-            if _put_away(store, each):
-                done.append(each.number)
+            if why := _put_away(store, each, path):
+                left[each.number] = why
             else:
-                left[each.number] = f"Run {each.number} was written to meanwhile; it stays in its folder."
+                done.append(each.number)
         _carry_over(store, path, [each for each in some if each.number not in left])
         move_marker(store.layout.root)
     after = sum(path.stat().st_size for path in packs)
@@ -128,8 +138,11 @@ def _portions(
         records = store.runs(wanted[begin : begin + _AT_A_TIME])
         for number in wanted[begin : begin + _AT_A_TIME]:
             layout = store.layout.run(number)
-            if number in packed and not os.path.lexists(layout.folder):
-                continue
+            if number in packed:
+                if not os.path.lexists(layout.folder):
+                    continue
+                # a packing was killed, or is under way: what is in that pack is older than the folder
+                take_out(store, number)
             run, why = _looked_at(number, layout, records.get(number))
             why = why or unready(layout)
             if why or run is None:
@@ -238,24 +251,52 @@ def _add(database: sqlite3.Connection, path: Path, name: str, mode: int, ns: int
     database.execute("INSERT INTO sums VALUES (?, ?, ?)", (name, ns, digest))
 
 
-def _put_away(store: FolderStore, run: _Run) -> bool:
-    """Remove the folder of a run that is in a pack by now; False, and it stays, where it is not as it was."""
-    going = store.layout.purging(run.number, ids.new_uid())
+def _put_away(store: FolderStore, run: _Run, path: Path) -> str:
+    """
+    Remove the folder of a run that is in the pack at *path* by now; where it stays, return why, as a sentence.
+
+    Whoever is about to write to the run says first that it is out of the pack, and looks then whether its folder is
+    there, see `take_out`; here the folder is moved first, and then it is looked whether that was said. So one of both
+    notices the other.
+    """
+    written = f"Run {run.number} was written to meanwhile; it stays in its folder."
+    folder, going = run.layout.folder, store.layout.purging(run.number, ids.new_uid())
     try:
-        if tuple(_tree(run.layout.folder)) != run.seen:
-            store.packs.leave(run.number)
-            return False
+        if is_out(path, run.number):
+            return written
         going.parent.mkdir(exist_ok=True)
-        run.layout.folder.rename(going)
-        if tuple(_tree(going)) != run.seen:
-            # somebody had it open; the folder is what counts
-            going.rename(run.layout.folder)
-            store.packs.leave(run.number)
-            return False
+        if not (_is_as_it_was(folder, run) and _is_moved(folder, going)):
+            mark_out(path, run.number)
+            return written if os.path.lexists(folder) else f"Run {run.number} was deleted or packed meanwhile."
+        is_same = _is_as_it_was(going, run)
+        if is_out(path, run.number) or not is_same:
+            mark_out(path, run.number)
+            move_unless_there(going, folder)
+            if is_same:  # and another one was laid out meanwhile
+                shutil.rmtree(going, ignore_errors=True)
+            return written
         shutil.rmtree(going)
     except OSError as error:
-        raise error if isinstance(error, StoreError) else cannot("remove", run.layout.folder, error) from error
-    return True
+        raise error if isinstance(error, StoreError) else cannot("remove", folder, error) from error
+    return ""
+
+
+def _is_moved(folder: Path, going: Path) -> bool:
+    """Move a folder; False where it is gone. Raises OSError."""
+    with suppress(FileNotFoundError):
+        folder.rename(going)
+        return True
+    return False
+
+
+def _is_as_it_was(folder: Path, run: _Run) -> bool:
+    """Whether all in a folder is as it was when it was looked at. Raises StoreError."""
+    try:
+        return tuple(_tree(folder)) == run.seen
+    except OSError:
+        if os.path.lexists(folder):
+            raise
+        return False
 
 
 def _remove_drafts(store: FolderStore) -> None:
@@ -290,11 +331,14 @@ def unpack(store: FolderStore, numbers: Iterable[int]) -> list[int]:
 
 def take_out(store: FolderStore, number: int) -> bool:
     """Give a run its folder back, before it is written to; False when it is in no pack. Raises as `unpack`."""
+    layout = store.layout.run(number)
     held = store.packs.holding(number)
     if held is None:
-        store.packs.leave(number)
-        return False
-    layout = store.layout.run(number)
+        left = store.packs.leave(number)
+        if not left or os.path.lexists(layout.folder):
+            return False
+        # in this moment a packing, which did not see that this was said, has put the folder away
+        held = left[-1]
     try:
         lay_out(held, number, layout.folder, sync=True)
         store.packs.leave(number)

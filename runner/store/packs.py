@@ -136,7 +136,7 @@ class Packs:
         return bool(self._held(number))
 
     def _held(self, number: int) -> list[Pack]:
-        return [pack for pack in self.all() if number in pack.uids and not (pack.out / str(number)).exists()]
+        return [pack for pack in self.all() if number in pack.uids and not is_out(pack.path, number)]
 
     def lengths(self, pack: Pack) -> dict[int, int]:
         """Return how many bytes each run takes in a pack; nothing of what cannot be read."""
@@ -145,17 +145,12 @@ class Packs:
             return dict(database.execute(f"SELECT {each}, sum(coalesce(length(data), 0)) FROM sqlar GROUP BY 1"))
         return {}
 
-    def leave(self, number: int) -> None:
-        """Say that a run is in no pack any more: it has its folder. Raises StoreError."""
-        for pack in self._held(number):
-            try:
-                make_folders(pack.out)
-                write_new(pack.out / str(number), b"")
-                sync_folder(pack.out)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise cannot("write", pack.out, error) from error
+    def leave(self, number: int) -> list[Pack]:
+        """Say that a run is in no pack any more: it has its folder. Return those it was in. Raises StoreError."""
+        held = self._held(number)
+        for pack in held:
+            mark_out(pack.path, number)
+        return held
 
     # --- as folders ---------------------------------------------------------------------------------------------------
 
@@ -184,6 +179,23 @@ class Packs:
             except OSError as error:
                 raise cannot("write", layout.folder, error) from error
             yield layout
+
+
+def is_out(path: Path, number: int) -> bool:
+    """Whether a run was taken out of a pack, the file at *path*."""
+    return (path.with_suffix(OUT) / str(number)).exists()
+
+
+def mark_out(path: Path, number: int) -> None:
+    """Say that a run is in one pack no more, the file at *path*. Raises StoreError."""
+    out = path.with_suffix(OUT)
+    try:
+        make_folders(out)
+        with suppress(FileExistsError):
+            write_new(out / str(number), b"")
+            sync_folder(out)
+    except OSError as error:
+        raise cannot("write", out, error) from error
 
 
 def _forget_others(home: Path) -> None:
@@ -250,17 +262,17 @@ def lay_out(pack: Pack, number: int, target: Path, *, whole: bool = True, sync: 
             if ns is not None:
                 os.utime(folder, ns=(ns, ns))
             os.chmod(folder, mode)
-        with suppress(FileExistsError, IsADirectoryError):
-            _renamed(draft, target)
+        move_unless_there(draft, target)
         if sync:
             sync_folder(target.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _renamed(draft: Path, target: Path) -> None:
+def move_unless_there(folder: Path, target: Path) -> None:
+    """Move a folder to where there may be one by now, which stays then. Raises OSError."""
     try:
-        draft.rename(target)
+        folder.rename(target)
     except OSError:
         if not os.path.lexists(target):  # else somebody else was quicker
             raise

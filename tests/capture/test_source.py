@@ -11,7 +11,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from anew.runner.capture import digests, git, source
+from anew.runner.capture import digests, source
 from anew.runner.capture.source import SourceScan, added_modules, cache_file
 from anew.runner.errors import StoreError
 from anew.runner.format.secret_forms import seems_secret
@@ -78,7 +77,7 @@ class Project:
 @pytest.fixture(autouse=True)
 def each_scan_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every scan ask git; what is used again has a test of its own."""
-    monkeypatch.setattr("anew.runner.capture.source._RECENT_S", 0.0)
+    monkeypatch.setattr("anew.runner.capture.answered._RECENT_S", 0.0)
 
 
 @pytest.fixture
@@ -744,29 +743,6 @@ def test_a_secret_in_a_file_that_did_not_change_is_on_record_but_no_news(
         assert len(facts.notes) == 1
         news.append(scan.news == facts.notes)
     assert news == [True, False]
-
-
-def test_many_scans_in_a_row_ask_git_once_until_a_file_changes(
-    repository: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Path] = []
-
-    def ask(root: Path) -> Any:
-        asked.append(root)
-        return git.query(root)
-
-    monkeypatch.setattr(source, "_RECENT_S", 100.0)
-    monkeypatch.setattr(source, "query", ask)
-    first = repository.scan()
-    time.sleep(0.06)
-    assert repository.scan() == first
-    assert repository.scan() == first
-    before = len(asked)
-    repository.write("train.py", "changed = 1\n")
-    changed = repository.scan()
-    assert len(asked) == before + 1
-    assert changed.git is not None
-    assert changed.git.dirty
 
 
 @pytest.mark.parametrize("name", ["tests/settings.py", "deep/test/data.py", "test_settings.py"])

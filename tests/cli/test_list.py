@@ -196,3 +196,53 @@ def test_lines_from_axis_to_axis_are_drawn_in_the_terminal(
     assert lines[-3:] == ["1: config.lr, 0.25 to 0.5", "2: config.optimizer, o0.25, o0.5", "3: loss, 0.25 to 0.5"]
     drawn = "".join(lines[:-3])
     assert any("\u2800" < letter <= "\u28ff" for letter in drawn)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list", "--by", "config.model,config.model"],
+        ["list", "--by", "config.model,config.model", "--csv"],
+        ["list", "--columns", "loss,loss", "--csv"],
+        ["usage", "--by", "config.model,config.model"],
+        ["usage", "--compute", "--by", "config.model,config.model"],
+    ],
+)
+def test_a_name_that_is_given_twice_is_told_once(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert said(capfd, *words) == said(capfd, *(word.partition(",")[0] for word in words))
+
+
+@pytest.mark.parametrize(("name", "value"), [("loss.first", 1.0), ("loss.at(0)", 1.0), ("loss.mean", 0.75)])
+def test_what_stands_in_series_alone_can_be_asked_for_everywhere(
+    name: str, value: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Light records do not have it, so that each place has to look beside them."""
+    filter = "config.model == mlp and config.seed == 0"
+    [number] = json.loads(said(capfd, "list", filter, "--json"))
+    [point] = json.loads(said(capfd, "plot", "--x", "config.seed", "--y", name, filter, "--json"))
+    assert (point["run"], point[name]) == (number["id"], value)
+    assert json.loads(said(capfd, "list", filter, "--by", name, "--json"))[0]["by"] == {name: value}
+    assert json.loads(said(capfd, "usage", "--compute", filter, "--by", name, "--json"))[0]["by"] == {name: value}
+    assert json.loads(said(capfd, "usage", filter, "--by", name, "--json"))["groups"][0]["by"] == {name: value}
+
+
+@pytest.mark.parametrize("words", [["plot", "1", "loss"], ["plot", "--x", "seed", "--y", "loss"]])
+def test_a_picture_needs_the_name_of_a_file(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    before = sorted(Path().iterdir())
+    assert "name a file, such as plot.png" in said(capfd, *words, "--png", "", code=2)
+    assert sorted(Path().iterdir()) == before
+
+
+@pytest.mark.parametrize("number", ["nan", "NaN", "-nan"])
+def test_no_number_is_within_no_bounds(number: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "is not a valid number" in said(capfd, "plot", "1", "loss", f"--smooth={number}", code=2)
+
+
+def test_a_metric_that_is_nowhere_finite_is_not_offered_in_place_of_itself(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = make_store(tmp_path / "runs")
+    for seed in (0, 1):
+        add_run(store, config={"seed": seed, "lr": seed}, metrics={"odd": [math.nan], "acc": [0.5]})
+    text = said(capfd, "compare", "--by", "seed", "1", "2", "--metric", "odd", "--store", str(store.root), code=2)
+    assert "there are: acc. To compare one" in text

@@ -134,7 +134,10 @@ def test_filters_that_do_not(text: str) -> None:
         ("tag in paper", "expected a list"),
         ("tag in [paper", "expected ']'"),
         ("statsu == 1", "did you mean 'status'"),
-        ("confg.lr == 1", "did you mean 'config'"),
+        ("confg.lr == 1", "did you mean 'config'? (for a key of that name: config.confg.lr)"),
+        ('"my loss".max > 1', 'quotes go around the whole of a name: "my loss.max"'),
+        ('metric."my loss" > 1', 'quotes go around the whole of a name: "metric.my loss"'),
+        ("loss' x' > 1", "quotes go around the whole of a name"),
         ("note ~ (", "expected a value"),
         ("note ~ '('", "is no regular expression"),
         ("note == 'open", "expected a quote to end"),
@@ -162,6 +165,15 @@ def test_mistakes_are_shown_with_their_place(text: str, said: str) -> None:
     assert said in message
     assert f"\n  {text}\n" in message
     assert "^" in message.splitlines()[2]
+
+
+@pytest.mark.parametrize("name", ["my metric", "metric1", "infos", "statsu", "resultt"])
+def test_a_metric_that_is_called_much_like_something_of_ours_is_found(name: str) -> None:
+    """What is quoted is meant letter for letter, and what ends as only names of metrics do is no mistyped other."""
+    record = replace(RUN, metrics={name: MetricSummary(last=1.0, min=0.5, max=2.0, count=3)})
+    texts = [f'"{name}" == 1', f'"{name}.max" == 2', f'"metric.{name}.min" == 0.5', f'has("{name}.count")']
+    texts += [] if " " in name else [f"{name}.max == 2"]
+    assert [text for text in texts if not parse_filter(text).matches(record)] == []
 
 
 @given(st.text(max_size=40))

@@ -56,6 +56,26 @@ elif how == "thread":
     thread = threading.Thread(target=other)
     thread.start()
     thread.join()
+elif how == "threads":
+    said, gate = [], threading.Barrier(6)
+    def one(number):
+        gate.wait()
+        try:
+            run = anew.start("threads", {"number": number}, quiet=True)
+        except anew.AnewError as error:
+            said.append(str(error))
+        else:
+            run.log({"number": number})
+            gate.wait()
+            run.finish()
+            return
+        gate.wait()
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(len(said), len([each for each in said if "is going on in another thread" in each]))
 elif how == "fork":
     run = anew.start("fork", quiet=True)
     if not (child := os.fork()):
@@ -190,6 +210,15 @@ def test_another_thread_and_a_forked_child_do_not_end_it(trial: Project) -> None
     _run(trial, "fork")
     record: RunRecord = trial.record()
     assert (record.status, set(record.metrics)) == (Status.COMPLETED, {"child", "parent"})
+
+
+def test_of_threads_that_begin_runs_at_once_one_does(trial: Project) -> None:
+    """They look whether there is one at the same time, and would have each other's output and streams."""
+    done = _run(trial, "threads")
+    assert (done.stdout.split(), done.stderr) == (["5", "5"], "")
+    record = trial.record()
+    assert (record.experiment, record.status) == ("threads", Status.COMPLETED)
+    assert record.metrics["number"].last == record.config["number"]
 
 
 KERNEL = """

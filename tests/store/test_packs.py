@@ -12,9 +12,11 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from anew.runner.attached.damage import Severity
 from anew.runner.dispatch.transfer import to_folder
 from anew.runner.errors import RunNotFoundError, StoreFormatError
 from anew.runner.records import RunRecord
@@ -160,6 +162,54 @@ def test_a_run_that_is_written_to_meanwhile_stays(store: FolderStore, monkeypatc
     assert [record.tags for record in records(store)] == [("late",), (), ()]
     assert again(store).delete(2) == 2
     assert again(store).numbers() == [3, 1]
+
+
+@pytest.mark.parametrize("step", ["written", "looked at", "moved"])
+@pytest.mark.parametrize("how", ["tag", "delete", "unpack", "pack"])
+def test_no_run_is_lost_between_a_packing_and_another_command(
+    how: str, step: str, store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one comes when the pack has its place, when the run was compared, or when its folder was moved."""
+    steps = {"written": "_written", "looked at": "_is_as_it_was", "moved": "move_marker"}
+    other = again(store)
+    real, moved = getattr(packing, steps[step]), shutil.rmtree
+    acts: dict[str, Callable[[], object]] = {
+        "tag": lambda: other.tag(2, "late"),
+        "delete": lambda: other.delete(2),
+        "unpack": lambda: packing.unpack(other, [2]),
+        "pack": lambda: packing.pack(other, [2]),
+    }
+
+    def beside(*given: Any) -> Any:
+        found = real(*given)
+        if not done and (step != "looked at" or given[1].number == 2):
+            done.append(step)
+            acts[how]()
+        return found
+
+    def remove(path: Path, **how_to: Any) -> None:
+        if not done and path.parent == store.layout.trash and "-2-" in path.name:
+            done.append(step)
+            acts[how]()
+        moved(path, **how_to)
+
+    done: list[str] = []
+    if step == "moved":
+        monkeypatch.setattr(shutil, "rmtree", remove)
+    else:
+        monkeypatch.setattr(packing, steps[step], beside)
+    packing.pack(store, NUMBERS)
+    assert done
+    opened = again(store)
+    assert opened.numbers() == ([3, 1] if how == "delete" else [3, 2, 1])
+    if how == "delete":
+        opened.restore(2)
+    assert opened.get(2).tags == (("late",) if how == "tag" else ())
+    assert opened.metrics(2, "loss").exact[0] == 0.5
+    assert not [each for each in check_store(again(store), deep=True) if each.severity is not Severity.NOTE]
+    packing.pack(opened, NUMBERS)
+    packing.unpack(again(store), NUMBERS)
+    assert again(store).metrics(2, "loss").exact[0] == 0.5
 
 
 def test_to_another_store_and_from_there(store: FolderStore, tmp_path: Path) -> None:

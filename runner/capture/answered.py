@@ -1,0 +1,110 @@
+"""
+What git answered about a folder, used again for as long as nothing that the answer is made of has changed.
+
+That is told by `stat` alone: of the repository's own files (where HEAD is, its branch, the index, what it ignores), of
+the folders with files in them, where files come and go, and of those files that nobody else looks at.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from anew.runner.capture.git import Listing
+from anew.runner.dataclass import dataclass
+
+# what is not seen, such as settings of the user's, is noticed after this at the latest
+_RECENT_S = 2.0
+# what has changed so shortly before the question may have changed after it, within one tick of the clock ("racy git")
+_GRANULE_NS = 50_000_000
+_State = tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer, when it was asked for, and what the files that it is made of were like."""
+
+    listing: Listing
+    asked_s: float
+    states: tuple[tuple[str, _State], ...]
+
+
+_answers: dict[Path, _Answer] = {}
+
+
+def known_answer(root: Path) -> Listing | None:
+    """Return what git answered about a folder a moment ago, unless something has changed since. Safe in threads."""
+    answer = _answers.get(root)
+    if answer is None or time.monotonic() - answer.asked_s >= _RECENT_S:
+        return None
+    return answer.listing if all(_state(path) == state for path, state in answer.states) else None
+
+
+def remember_answer(root: Path, listing: Listing, asked: tuple[float, int], looked_at: Iterable[str]) -> None:
+    """
+    Remember an answer, unless something may have changed while it was given.
+
+    Args:
+        root: The folder that was asked about.
+        listing: The answer.
+        asked: When, by the monotonic clock in seconds, and in nanoseconds since 1970.
+        looked_at: Files, relative to the folder, that are compared with what they were by others.
+    """
+    _answers.pop(root, None)
+    if listing.submodules:
+        return  # each has a HEAD and an index of its own
+    asked_s, asked_ns = asked
+    states = {path: _state(path) for path in _made_of(root, listing, frozenset(looked_at))}
+    if all(state is None or state[-1] < asked_ns - _GRANULE_NS for state in states.values()):
+        _answers[root] = _Answer(listing, asked_s, tuple(states.items()))
+
+
+def _state(path: str) -> _State:
+    """Return what tells a file or folder from another; its changes come last. None where there is none."""
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _made_of(root: Path, listing: Listing, looked_at: frozenset[str]) -> Iterator[str]:
+    yield from _own_files(root)
+    files = (*listing.tracked, *listing.untracked)
+    folders = {""}
+    for path in files:
+        folder = path.rpartition("/")[0]
+        while folder not in folders:  # also those above: a folder that comes has a name in one of them
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    yield from (f"{root}/{folder}" for folder in folders)
+    yield from (f"{root}/{path}" for path in files if path not in looked_at)
+
+
+def _own_files(root: Path) -> Iterator[str]:
+    """Yield the files of a repository that an answer is made of, wherever it keeps them."""
+    top = next((folder for folder in (root, *root.parents) if os.path.lexists(folder / ".git")), root)
+    for folder in (root, *root.parents):
+        yield f"{folder}/.git"
+        if folder != root:
+            yield f"{folder}/.gitignore"
+        if folder == top:
+            break
+    own = top / ".git"
+    if own.is_file():  # of a further working tree, or of a submodule
+        own = top / _text(own).removeprefix("gitdir:").strip()
+    common = own / (_text(own / "commondir").strip() or ".")
+    head = _text(own / "HEAD")
+    yield from (f"{own}/{name}" for name in ("HEAD", "index", "logs/HEAD", "config.worktree"))
+    yield from (f"{common}/{name}" for name in ("config", "packed-refs", "info/exclude", "reftable/tables.list"))
+    if head.startswith("ref: "):
+        yield f"{common}/{head.removeprefix('ref: ').strip()}"
+
+
+def _text(path: Path) -> str:
+    with suppress(OSError, ValueError):
+        return path.read_text("utf-8", "surrogateescape")
+    return ""
