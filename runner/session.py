@@ -27,8 +27,8 @@ from anew.runner.run.lifecycle import Begun, execute
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.known import Known
 from anew.runner.store.locate import open_for_recording
-from anew.runner.store.logged import Told
 from anew.runner.store.related import Enclosing
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
 from anew.runner.sweep_records import PlannedJob
@@ -89,7 +89,7 @@ class Session:
         self._claims: list[Claim] = []
         self._sweep: SweepSession | Attachment | None = attachment if errand is None else _attachment(errand)
         self._last: RunRecord | None = None
-        self._told: Told | None = None
+        self._known: Known | None = None
         self._passing: passing.PassingStore | None = None
         self.failure: Exception | None = None
         self.stopped_with: int | None = None
@@ -133,7 +133,7 @@ class Session:
     def last_record(self) -> RunRecord:
         """Return the record of the run that ended last."""
         claim = self._claims[-1]
-        return claim.store.just_ended(claim.number, self._told) if self._last is None else self._last
+        return claim.store.just_ended(claim.number, self._known) if self._last is None else self._last
 
     # --- runs -------------------------------------------------------------------------------------------------------
 
@@ -181,8 +181,8 @@ class Session:
         """Begin to record what no function runs, as a run."""
         claim = self._claims[-1]
 
-        def note(ended: RunEnded | None, told: Told | None) -> None:
-            self._note_end(ended, told)
+        def note(ended: RunEnded | None, known: Known | None) -> None:
+            self._note_end(ended, known)
             self._settle(claim)
             if self._passing is not None:
                 self._passing.remove()
@@ -201,8 +201,8 @@ class Session:
         if claim.sweep is None and not (claim.settings.keep and is_recorded):
             self._last = _take_from_spool(claim) if is_recorded else claim.store.get(claim.number)
 
-    def _note_end(self, ended: RunEnded | None, told: Told | None) -> None:
-        self._told = told
+    def _note_end(self, ended: RunEnded | None, known: Known | None) -> None:
+        self._known = known
         self.stopped_with = ended.exit_code if ended is not None and ended.status is Status.INTERRUPTED else None
 
     def abandon(self) -> None:
