@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -269,7 +270,7 @@ class Session:
         if self._errand is None and self._origin.within is not None and (around := surroundings()) is not None:
             chosen.setdefault("store", around.store)
         if not isinstance(self._errand, Rerun):
-            read = Settings.from_mapping({**settings, **chosen})
+            read = _checked({**settings, **chosen})
             return read if read.record else read.in_passing()
         if isinstance(observers := settings.get("observers"), Mapping):
             # what is compared afterwards has to be in the store
@@ -291,6 +292,23 @@ class Session:
         if not settings.keep:
             return open_for_recording(self._origin.cache / "spool")
         return open_for_recording(settings.store, start=self._origin.places.root)
+
+
+def _checked(values: Mapping[str, Any]) -> Settings:
+    """Return settings, checked once in a process where they are the same plain values: many runs are alike."""
+    observers = values.get("observers", {})
+    if not (isinstance(observers, dict) and observers.keys() <= {KEPT}):
+        # what is given to an observer may be anything
+        return Settings.from_mapping(values)
+    try:
+        return _checked_as_text(json.dumps(values))
+    except (TypeError, ValueError):
+        return Settings.from_mapping(values)  # what no text is, and what is refused
+
+
+@functools.lru_cache(maxsize=16)
+def _checked_as_text(text: str) -> Settings:
+    return Settings.from_mapping(json.loads(text))
 
 
 def _attach(reference: MainReference, attachment: Attachment) -> tuple[TaskSpec, Session]:
