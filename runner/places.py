@@ -86,10 +86,11 @@ class Places:
     def name(self, path: Path) -> str:
         """Return what a file is called on record: its path in the project (POSIX form), or an absolute path."""
         full = self.origin(path)
-        for base in (self.root, self.root.resolve()):
-            if full.is_relative_to(base):
+        text = str(full)
+        for base in (str(self.root), os.path.realpath(self.root)):
+            if _is_below(text, base):
                 return full.relative_to(base).as_posix()
-        return str(full)
+        return text
 
     def as_recorded(self, value: Any) -> Any:
         """Return plain values with paths in the mirror as they are on record."""
@@ -200,4 +201,4 @@ def project_root(start: Path) -> Path:
 
 def is_marked(folder: Path) -> bool:
     """Whether a folder is marked as the root of a project."""
-    return any((folder / mark).exists() for mark in _MARKS)
+    return any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -27,8 +28,8 @@ from anew.runner.run.lifecycle import Begun, execute
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.known import Known
 from anew.runner.store.locate import open_for_recording
-from anew.runner.store.logged import Told
 from anew.runner.store.related import Enclosing
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
 from anew.runner.sweep_records import PlannedJob
@@ -89,7 +90,7 @@ class Session:
         self._claims: list[Claim] = []
         self._sweep: SweepSession | Attachment | None = attachment if errand is None else _attachment(errand)
         self._last: RunRecord | None = None
-        self._told: Told | None = None
+        self._known: Known | None = None
         self._passing: passing.PassingStore | None = None
         self.failure: Exception | None = None
         self.stopped_with: int | None = None
@@ -133,7 +134,7 @@ class Session:
     def last_record(self) -> RunRecord:
         """Return the record of the run that ended last."""
         claim = self._claims[-1]
-        return claim.store.just_ended(claim.number, self._told) if self._last is None else self._last
+        return claim.store.just_ended(claim.number, self._known) if self._last is None else self._last
 
     # --- runs -------------------------------------------------------------------------------------------------------
 
@@ -181,8 +182,8 @@ class Session:
         """Begin to record what no function runs, as a run."""
         claim = self._claims[-1]
 
-        def note(ended: RunEnded | None, told: Told | None) -> None:
-            self._note_end(ended, told)
+        def note(ended: RunEnded | None, known: Known | None) -> None:
+            self._note_end(ended, known)
             self._settle(claim)
             if self._passing is not None:
                 self._passing.remove()
@@ -201,8 +202,8 @@ class Session:
         if claim.sweep is None and not (claim.settings.keep and is_recorded):
             self._last = _take_from_spool(claim) if is_recorded else claim.store.get(claim.number)
 
-    def _note_end(self, ended: RunEnded | None, told: Told | None) -> None:
-        self._told = told
+    def _note_end(self, ended: RunEnded | None, known: Known | None) -> None:
+        self._known = known
         self.stopped_with = ended.exit_code if ended is not None and ended.status is Status.INTERRUPTED else None
 
     def abandon(self) -> None:
@@ -269,7 +270,7 @@ class Session:
         if self._errand is None and self._origin.within is not None and (around := surroundings()) is not None:
             chosen.setdefault("store", around.store)
         if not isinstance(self._errand, Rerun):
-            read = Settings.from_mapping({**settings, **chosen})
+            read = _checked({**settings, **chosen})
             return read if read.record else read.in_passing()
         if isinstance(observers := settings.get("observers"), Mapping):
             # what is compared afterwards has to be in the store
@@ -291,6 +292,23 @@ class Session:
         if not settings.keep:
             return open_for_recording(self._origin.cache / "spool")
         return open_for_recording(settings.store, start=self._origin.places.root)
+
+
+def _checked(values: Mapping[str, Any]) -> Settings:
+    """Return settings, checked once in a process where they are the same plain values: many runs are alike."""
+    observers = values.get("observers", {})
+    if not (isinstance(observers, dict) and observers.keys() <= {KEPT}):
+        # what is given to an observer may be anything
+        return Settings.from_mapping(values)
+    try:
+        return _checked_as_text(json.dumps(values))
+    except (TypeError, ValueError):
+        return Settings.from_mapping(values)  # what no text is, and what is refused
+
+
+@functools.lru_cache(maxsize=16)
+def _checked_as_text(text: str) -> Settings:
+    return Settings.from_mapping(json.loads(text))
 
 
 def _attach(reference: MainReference, attachment: Attachment) -> tuple[TaskSpec, Session]:

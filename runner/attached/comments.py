@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 
 from anew.runner.dataclass import dataclass
 
@@ -23,8 +24,13 @@ def user_name() -> str:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         if found := os.environ.get(name):
             return found
+    return _name_of(os.getuid())
+
+
+@cache
+def _name_of(uid: int) -> str:
     with suppress(ImportError, KeyError, OSError):
         import pwd
 
-        return pwd.getpwuid(os.getuid()).pw_name
-    return str(os.getuid())
+        return pwd.getpwuid(uid).pw_name
+    return str(uid)

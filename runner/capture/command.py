@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -130,7 +131,13 @@ def _is_it(flag: str, words: list[str], kind: str, target: str) -> bool:
         return False
     if kind == "module":
         return flag == "-m" and target in (words[0], f"{words[0]}.__main__")
-    return not flag and bool(target) and os.path.realpath(_absolute(words[0])) == os.path.realpath(target)
+    return not flag and bool(target) and _leads_to(_absolute(words[0])) == _leads_to(target)
+
+
+@lru_cache(maxsize=256)
+def _leads_to(path: str) -> str:
+    """Return where an absolute path leads; asked once in a process, whose program was started from there."""
+    return os.path.realpath(path)
 
 
 def _outer(

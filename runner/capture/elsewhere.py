@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from anew.runner.capture.beside import is_left_out
-from anew.runner.capture.digests import Unkept
+from anew.runner.capture.digests import DigestCache, Unkept
 from anew.runner.capture.git import GitError, query, without_left_out
 from anew.runner.capture.loaded import derived
+from anew.runner.errors import StoreError
 from anew.runner.places import Places
 from anew.runner.records import ContentRef, GitFacts, SourceFacts
 from anew.runner.settings import SourceSettings
@@ -25,11 +26,19 @@ _INSTALLED = ("site-packages", "dist-packages")
 _PASSED_OVER = frozenset({"anew", "hydra_plugins", "sitecustomize", "usercustomize"})
 
 
+# what this process has read of them
+_read = DigestCache()
+
+
 class Objects(Protocol):
     """A place for content."""
 
     def put_bytes(self, data: bytes, *, sync: bool = True) -> str:
         """Keep content; return its digest."""
+        ...
+
+    def touch(self, sha256: str) -> bool:
+        """Mark content as used, so that a purge under way spares it; return whether it is here."""
         ...
 
 
@@ -60,13 +69,27 @@ def modules_elsewhere(
             status = os.stat(path)
             if status.st_size > settings.max_file_bytes:
                 continue
-            data = Path(path).read_bytes()
+            digest, size = _put(path, status, target)
+        except StoreError:
+            raise
         except OSError:
             continue
-        digest = target.put_bytes(data, sync=False)
         mode = stat.S_IMODE(status.st_mode)
-        found[name] = ContentRef(path=name, sha256=digest, size=len(data), mode=mode, kept=target is objects)
+        found[name] = ContentRef(path=name, sha256=digest, size=size, mode=mode, kept=target is objects)
     return tuple(found[name] for name in sorted(found))
+
+
+def _put(path: str, status: os.stat_result, target: Objects) -> tuple[str, int]:
+    """Keep a file; return its digest and size. One that has not changed since this process read it is not read."""
+    known = _read.known(path, status)
+    if known is not None and target.touch(known[0]):
+        return known[0], status.st_size
+    read_at_ns = _read.now_ns()
+    data = Path(path).read_bytes()
+    digest = target.put_bytes(data, sync=False)
+    _read.remember(path, status, digest, False, read_at_ns)
+    _read.entries[path] = _read.used.get(path, [])
+    return digest, len(data)
 
 
 def with_elsewhere(source: SourceFacts, places: Places, objects: Objects, settings: SourceSettings) -> SourceFacts:
@@ -98,8 +121,14 @@ def repositories_of(
 
 def _repository(path: str) -> str | None:
     """Return the folder of the repository that a module lies in; None for one in none."""
-    above = Path(path).parents if os.path.isabs(path) else ()
-    return next((str(folder) for folder in above if (folder / ".git").exists()), None)
+    folder = os.path.dirname(path) if os.path.isabs(path) else ""
+    while folder:
+        if os.path.exists(os.path.join(folder, ".git")):
+            return folder
+        folder, below = os.path.dirname(folder), folder
+        if folder == below:
+            return None
+    return None
 
 
 def _is_left_out(folder: str, settings: SourceSettings, path: str) -> bool:

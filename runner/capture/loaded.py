@@ -2,13 +2,15 @@
 The files that loaded modules come from, looked at again only where something has changed.
 
 Of a process that begins many runs, the same thousand modules are asked about several times in each. What is made of
-them is kept until a module has come, gone or taken another's place, or says that it comes from another file.
+them is kept until a module has come, gone or taken another's place, or says that it comes from another file. The last
+takes most of a look, and is asked once in a stretch of our own, between which main has no turn (`one_look`).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import field
 from operator import is_
 from types import ModuleType
@@ -38,17 +40,39 @@ class _State:
         self.said = [space.get("__file__") for space in self.spaces]
         self.kinds = list(map(type, self.modules))
 
-    def holds(self, names: list[str], modules: list[Any]) -> bool:
-        """Whether these are the same modules, and say the same; a lazy one becomes another kind when it is loaded."""
-        return (
-            names == self.names
-            and all(map(is_, modules, self.modules))
-            and [space.get("__file__") for space in self.spaces] == self.said
-            and all(map(is_, map(type, modules), self.kinds))
+    def has(self, names: list[str], modules: list[Any]) -> bool:
+        """Whether these are the same modules."""
+        return names == self.names and all(map(is_, modules, self.modules))
+
+    def says_so(self) -> bool:
+        """Whether they still say the same; a lazy one becomes another kind when it is loaded."""
+        return [space.get("__file__") for space in self.spaces] == self.said and all(
+            map(is_, map(type, self.modules), self.kinds)
         )
 
 
+@dataclass(slots=True)
+class _Stretch:
+    """How many stretches of one look are open, and whether the modules were looked at in them."""
+
+    open: int = 0
+    looked: bool = False
+
+
 _latest = [_State([], [])]
+_stretch = _Stretch()
+
+
+@contextmanager
+def one_look() -> Iterator[None]:
+    """Ask modules what they say once at most: for a stretch in which none but our own code has a turn."""
+    _stretch.open += 1
+    if _stretch.open == 1:
+        _stretch.looked = False
+    try:
+        yield
+    finally:
+        _stretch.open -= 1
 
 
 def namespace(module: Any) -> dict[str, Any]:
@@ -69,12 +93,14 @@ def derived(key: Hashable, make: Callable[[tuple[tuple[str, Any, bool], ...]], T
         make: Given of each module its name, what it says its file is, and whether it is a true module: libraries put
             objects in their place that make attributes when they are asked for them. What it returns is shared.
     """
-    state, items = _latest[0], list(sys.modules.items())
-    names, modules = [name for name, _ in items], [module for _, module in items]
-    if not state.holds(names, modules):
+    state, loaded = _latest[0], sys.modules.copy()
+    names, modules = list(loaded), list(loaded.values())
+    is_looked = _stretch.open > 0 and _stretch.looked
+    if not (state.has(names, modules) and (is_looked or state.says_so())):
         state = _State(names, modules)
         state.look()
         _latest[0] = state
+    _stretch.looked = True
     if key not in state.made:
         if len(state.made) >= _MOST:
             state.made.clear()

@@ -198,8 +198,11 @@ def added_modules(
 ) -> tuple[ContentRef, ...]:
     """Keep and return modules below *root* that were imported since *facts* were captured. Raises StoreError."""
     known = {file.path for file in facts.files}
+    added = [path for path in imported_files(root) if path not in known]
+    if not added:
+        return ()
     keeper = _Keeper(root, _kept_in(objects, settings), settings, exclude, DigestCache(), WrittenFiles(root, root))
-    keeper.take((path for path in imported_files(root) if path not in known), is_code=True)
+    keeper.take(added, is_code=True)
     return tuple(keeper.files[path] for path in sorted(keeper.files))
 
 

@@ -97,8 +97,8 @@ class Unseen:
     def uses(self) -> list[Use]:
         """Return what was used, and end watching."""
         if self._found is None:
-            told = first_uses(self._watch) if self._watch is not None else {}
-            mapped = mapped_files() if self._watch is not None else set()
+            told = first_uses(self._watch) if self._watch is not None and self._watched else {}
+            mapped = mapped_files() if self._watched else set()
             self._found = [
                 Use(use.path, use.size, use.changed_ns, told.get(number, False))
                 for number, use in self._all()

@@ -54,9 +54,13 @@ def dumps(value: Any) -> str:
 
 def seal(value: Mapping[str, Any]) -> bytes:
     """Return a JSON object as one sealed line, newline included."""
-    head = dumps(value)[:-1].encode("ascii")
-    comma = b"," if value else b""
-    return b'%s%s"c":"%08x"}\n' % (head, comma, crc32(head))
+    return seal_text(dumps(value))
+
+
+def seal_text(text: str) -> bytes:
+    """Return the text of a JSON object, as `dumps` gives it, as one sealed line, newline included."""
+    head = text[:-1].encode("ascii")
+    return b'%s%s"c":"%08x"}\n' % (head, b"," if len(head) > 1 else b"", crc32(head))
 
 
 def unseal(line: bytes) -> dict[str, Any]:
@@ -180,10 +184,6 @@ def _codec(kind: Any) -> _Codec:
     raise TypeError(f"there is no codec for {kind!r} yet")
 
 
-def _codec_of(kind: Any) -> _Codec:
-    return _codec(kind)
-
-
 def _optional(inner: _Codec) -> _Codec:
     def guard(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return lambda value: None if value is None else function(value)
@@ -209,14 +209,14 @@ def _mapped(inner: _Codec) -> _Codec:
 
 
 @cache
-def _codecs(kind: Any) -> dict[str, _Codec]:
-    """Return the codecs of a dataclass's fields."""
+def codecs_of(kind: Any) -> dict[str, _Codec]:
+    """Return how the fields of a record, or of its facts, become JSON."""
     hints = typing.get_type_hints(kind)
     return {item.name: _codec(hints[item.name]) for item in fields(kind)}
 
 
 def _object(kind: Any) -> _Codec:
-    codecs = _codecs(kind)
+    codecs = codecs_of(kind)
     stores = [(name, codec.store) for name, codec in codecs.items()]
     shows = [(name, codec.show) for name, codec in codecs.items()]
     loads = {name: codec.load for name, codec in codecs.items()}
@@ -233,14 +233,14 @@ def _object(kind: Any) -> _Codec:
 
 def to_json(value: Any) -> dict[str, Any]:
     """Return a record or one of its facts in the stored, lossless form."""
-    result: dict[str, Any] = _codec_of(type(value)).store(value)
+    result: dict[str, Any] = _codec(typing.cast(Any, type(value))).store(value)
     return result
 
 
 def from_json(kind: type[T], data: Mapping[str, Any]) -> T:
     """Return what `to_json` was given. Raises DamagedError when members are missing or of a wrong type."""
     try:
-        result: T = _codec_of(kind).load(data)
+        result: T = _codec(typing.cast(Any, kind)).load(data)
     except _MALFORMED as error:
         raise DamagedError(f"not a {kind.__name__}: {error}") from error
     return result
@@ -248,7 +248,7 @@ def from_json(kind: type[T], data: Mapping[str, Any]) -> T:
 
 def fields_from_json(kind: Any, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return some fields of what `to_json` was given. Raises DamagedError when one is of a wrong type."""
-    codecs = _codecs(kind)
+    codecs = codecs_of(kind)
     try:
         return {name: codecs[name].load(value) for name, value in data.items() if name in codecs}
     except _MALFORMED as error:
@@ -266,7 +266,7 @@ _HEAVY = (
     (("provenance",), "unresolved"),
 )
 # fmt: off
-_LATER = frozenset({
+LATER = frozenset({
     "id", "status", "ended_at", "duration_s", "heartbeat_at", "result", "artifacts", "metrics", "media", "comments",
     "error", "verdict", "pruned", "damage", "observers", "unkept", "losses",
 })
@@ -303,7 +303,7 @@ def _without_heavy(data: dict[str, Any]) -> dict[str, Any]:
 
 def start_to_json(record: RunRecord) -> dict[str, Any]:
     """Return what `run.json` holds: the record as it is before user code starts."""
-    return {key: value for key, value in to_json(record).items() if key not in _LATER}
+    return {key: value for key, value in to_json(record).items() if key not in LATER}
 
 
 def record_from_start(data: Mapping[str, Any], *, light: bool = False) -> RunRecord:
@@ -320,7 +320,7 @@ def record_from_start(data: Mapping[str, Any], *, light: bool = False) -> RunRec
             "To read it: pip install --upgrade anew",
             format=data["format"],
         )
-    known = {key: value for key, value in data.items() if key not in _LATER}
+    known = {key: value for key, value in data.items() if key not in LATER}
     return from_json(RunRecord, _without_heavy(known) if light else known)
 
 

@@ -21,7 +21,8 @@ from anew.runner.config.output import Output
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.format.redact import Redactor, secrets_in
-from anew.runner.format.serial import seal, start_to_json
+from anew.runner.format.serial import dumps, seal_text
+from anew.runner.format.start_text import object_text, start_to_texts
 from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places
 from anew.runner.records import CommandFacts, GitFacts, ParentRun, RunRecord, SourceFacts
@@ -30,6 +31,8 @@ from anew.runner.run.origin import Claim, Origin
 from anew.runner.run.recorder import hand_down
 from anew.runner.store import liveness, marks
 from anew.runner.store.views import view_sums
+
+_MARK = "origin_mark"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,14 +92,15 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     redactor.learn([handed_down])
     record = _record(job, command, claim, origin, _source(origin, claim, redactor), seeder)
     record = _in_its_texts(record, redactor)
-    told = start_to_json(record)
-    told["origin_mark"] = marks.mark(told)
-    record = replace(record, origin_mark=told["origin_mark"])
+    told = start_to_texts(record)
+    mark = marks.mark_text(object_text({name: text for name, text in told.items() if name != _MARK}))
+    told[_MARK] = dumps(mark)
+    record = replace(record, origin_mark=mark)
     return Beginning(
         claim=claim,
         origin=origin,
         record=record,
-        data=seal(told),
+        data=seal_text(object_text(told)),
         views=job.views,
         began_s=record.process.monotonic_s if record.process else time.monotonic(),
         redactor=redactor,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from anew.runner.capture.loaded import one_look
 from anew.runner.capture.output import OutputCapture
 from anew.runner.capture.system import SystemSampler
 from anew.runner.config.main import ComposedJob
@@ -44,7 +45,7 @@ from anew.runner.run.printed import PrintedMetrics
 from anew.runner.run.pulse import LEAST_BEAT_S, Pulse
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
 from anew.runner.run.stopping import ended_itself
-from anew.runner.store.logged import Told
+from anew.runner.store.known import Known
 from anew.runner.wording import say
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ else:
 # what is run by `anew run`, without a line for that in it
 _UNCHANGED = ("program", "command", "notebook")
 
-TellEnd = Callable[[RunEnded | None, Told | None], object]
+TellEnd = Callable[[RunEnded | None, Known | None], object]
 
 
 def execute(
@@ -64,7 +65,7 @@ def execute(
     claim: Claim,
     origin: Origin,
     call: Callable[[Run], Any],
-    tell_end: TellEnd = lambda ended, told: None,
+    tell_end: TellEnd = lambda ended, known: None,
 ) -> Any:
     """
     Record *call* as one run and return what it returns.
@@ -72,7 +73,7 @@ def execute(
     Whatever *call* raises is recorded and raised again. The status is INTERRUPTED after SIGINT or SIGTERM, FAILED after
     another exception or an exit with a code other than 0, else COMPLETED: FAILED, too, when main returned and something
     of the run could not be recorded (`anew.on_loss`). What raises `optuna.TrialPruned` has completed, and is
-    pruned. *tell_end* is called with what is on record of its end, and with what its journal holds.
+    pruned. *tell_end* is called with what is on record of its end, and with all that is known to be on record.
 
     Raises:
         UnkeptError: That is so, or the outcome could not be written.
@@ -83,8 +84,9 @@ def execute(
     course = Course()
     process = os.getpid()
     try:
-        life = Life(capture_beginning(job, claim, origin), course)
-        life.start()
+        with one_look():
+            life = Life(capture_beginning(job, claim, origin), course)
+            life.start()
         course.called = True
         course.result = _called(call, life.run)
         return course.result
@@ -136,8 +138,9 @@ class Begun:
         self._course = Course()
         self._life: Life | None = None
         try:
-            self._life = Life(capture_beginning(job, claim, origin), self._course)
-            self._life.start()
+            with one_look():
+                self._life = Life(capture_beginning(job, claim, origin), self._course)
+                self._life.start()
             self._course.called = True
             self.run = self._life.run
         except BaseException as error:
@@ -166,7 +169,7 @@ def _conclude(life: Life | None, course: Course, claim: Claim, tell_end: TellEnd
     finally:
         # what a Ctrl-C broke off that came before the end, or between the ends of two parts; else nothing
         _end(life)
-        tell_end(course.ended, life.told if life is not None else None)
+        tell_end(course.ended, life.known if life is not None else None)
         # gives the number back, where no record came to be
         if not course.called:
             claim.store.abandon(claim.number)
@@ -244,7 +247,7 @@ class Life:
         if not self._parts:
             return
         self._watch.mark_done()
-        with reserve.enough_files(self._files_limit):
+        with reserve.enough_files(self._files_limit), one_look():
             unwind(self._parts, self._course, self._recorder)
         # its traceback leads here, and to all that main had: a circle that would keep that in memory for a while
         self._course.failure = None
@@ -254,9 +257,12 @@ class Life:
             raise self._course.unkept
 
     @property
-    def told(self) -> Told | None:
-        """What the run's own journal holds, once the run has ended; None where that is not known for certain."""
-        return self._recorder.told
+    def known(self) -> Known | None:
+        """What is on record of the run, once it has ended; None where that is not known for certain."""
+        ended, told = self._course.ended, self._recorder.told
+        if ended is None or told is None or self._course.losses or self._beginning.claim.sweep is not None:
+            return None
+        return Known(self._beginning.data, ended, told)
 
     def _list_parts(self) -> list[Part]:
         """Return the parts in the order in which they are started; they are stopped in the other one."""

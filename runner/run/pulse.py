@@ -120,14 +120,18 @@ class _Beating:
                 self._pulses.remove(pulse)
 
     def _work(self) -> None:
+        ends_at = time.monotonic() + _LINGER_S
         while True:
             with self._wake:
-                idle = not self._pulses
                 now = time.monotonic()
-                self._sleeps_until = min((pulse.next for pulse in self._pulses), default=now + _LINGER_S)
-                if not self._wake.wait(max(self._sleeps_until - now, 0.0)) and idle and not self._pulses:
+                if self._pulses:
+                    ends_at = now + _LINGER_S
+                elif now >= ends_at:
                     self._thread = None
                     return
+                # never longer than a pulse that comes meanwhile may wait: it need not wake anybody
+                self._sleeps_until = min((pulse.next for pulse in self._pulses), default=now + _TICK_S)
+                self._wake.wait(max(self._sleeps_until - now, 0.0))
                 due = [pulse for pulse in self._pulses if pulse.next <= time.monotonic()]
             for pulse in due:
                 try:

@@ -2,9 +2,9 @@
 Syncing to disk, in the background.
 
 One daemon thread per process syncs every journal that has grown since its last turn, so that a power cut costs at most
-the period, and the files it was told of. It starts with the first of them and ends some seconds after the last; a
-forked child begins its own. A child may end before its turn comes: the process that the run belongs to also looks after
-the journals beside its own.
+the period, and the files it was told of. It starts with the first of them and ends some seconds after the last, awake
+now and then meanwhile, so that short runs one after the other need not wake it; a forked child begins its own. A child
+may end before its turn comes: the process that the run belongs to also looks after the journals beside its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -52,15 +53,16 @@ _files: dict[Path, int] = {}
 _folders: dict[Path, dict[str, int]] = {}
 _filing = threading.Lock()
 _thread: threading.Thread | None = None
+_turn_at = 0.0
+"""When the thread looks next, on the monotonic clock."""
 
 
 def keep_synced(journal: Synced, period_s: float) -> None:
     """Sync *journal*, and its name in its folder, every *period_s* seconds from now on, as long as it grows."""
     with _wake:
-        sooner = period_s < min(_periods.values(), default=_PERIOD_S + period_s)
         _periods[journal] = period_s
         _synced[journal] = -1
-        _rouse(sooner)
+        _rouse(period_s)
 
 
 def keep_others_synced(folder: Path) -> None:
@@ -84,9 +86,8 @@ def sync_later(path: Path, levels: int = 1) -> None:
         levels: In how many folders upwards names are synced, 1 for its own alone.
     """
     with _wake:
-        idle = not (_periods or _files)
         _files[path] = levels
-        _rouse(idle)
+        _rouse(_PERIOD_S)
 
 
 def settle() -> None:
@@ -105,24 +106,29 @@ def forget(journal: Synced) -> None:
         _synced.pop(journal, None)
 
 
-def _rouse(now: bool) -> None:
-    """See to it that the thread is there, and end its wait if it may be too long; the lock is held."""
-    global _thread
+def _rouse(within_s: float) -> None:
+    """See to it that the thread is there and has a turn within some seconds; the lock is held."""
+    global _thread, _turn_at
     if _thread is None:
+        _turn_at = 0.0
         _thread = threading.Thread(target=_work, name="anew-sync", daemon=True)
         _thread.start()
-    if now:
+    elif time.monotonic() + within_s < _turn_at:
         _wake.notify()
 
 
 def _work() -> None:
-    global _thread
+    global _thread, _turn_at
+    idle_s = 0.0
     while True:
         with _wake:
-            if not _wake.wait_for(lambda: _periods or _files, timeout=_LINGER_S):
+            period_s = min(_periods.values(), default=_PERIOD_S)
+            _turn_at = time.monotonic() + period_s
+            _wake.wait(timeout=period_s)
+            idle_s = 0.0 if _periods or _files else idle_s + period_s
+            if idle_s >= _LINGER_S:
                 _thread = None
                 return
-            _wake.wait(timeout=min(_periods.values(), default=_PERIOD_S))
             grown = [journal for journal, done in _synced.items() if journal.length != done]
             folders = dict(_folders)
         for journal in grown:

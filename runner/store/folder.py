@@ -29,6 +29,7 @@ from anew.runner.store.files import cannot, create_whole, make_folders, names_in
 from anew.runner.store.further import Progress, read_further
 from anew.runner.store.index import Index, gone
 from anew.runner.store.index_ask import FEW, Asked
+from anew.runner.store.known import Known
 from anew.runner.store.logged import Told
 from anew.runner.store.more import Beside
 from anew.runner.store.numbering import claim_sweep, greatest_retired, last_claimed, retire
@@ -279,18 +280,20 @@ class FolderStore(RunFolders):
         """Write one event into a journal of its own, so that no file of the run changes. Raises StoreError."""
         afterwards.add_event(self.writable(run.number), run.record.started_at, kind, values)
 
-    def just_ended(self, number: int, told: Told | None) -> RunRecord:
+    def just_ended(self, number: int, known: Known | None) -> RunRecord:
         """
-        Return the record of a run that this process has recorded, as `get` does, without reading its journal again.
+        Return the record of a run that this process has recorded, as `get` does, reading as little of it as may be.
 
         Args:
-            number: The run.
-            told: What its writer knows of that; None to read it.
+            number: The run, of no sweep.
+            known: What was recorded; None to read it.
 
         Raises:
             RunNotFoundError: It is gone.
         """
-        run = self._read_whole(number, told)
+        if known is not None and known.is_all(self.layout.run(number)):
+            return bind(known.record(number), self.open_object)
+        run = self._read_whole(number, known.told if known is not None else None)
         if run is None:
             raise self._not_found(number)
         return bind(run.record, self.open_object)

@@ -46,6 +46,8 @@ _BEFORE_STEP = tuple(f"{digits}{_STEP}" for digits in _MICROSECONDS)
 # after how many lines the numbers in them are looked at
 _SETTLED_AFTER = 512
 _LEAST_WAIT_S = 2e-5
+# how much is kept of lines that are none of metrics, to be asked when the run ends
+_MOST_KEPT_BYTES = 1 << 16
 # a checksum above this has eight digits without being told to, which most have, and formatting is quicker so
 _SEVEN_DIGITS = 0xFFFFFFF
 _get_ident = threading.get_ident
@@ -85,6 +87,8 @@ class JournalWriter(JournalFile):
         "_first_thread",
         "_inside",
         "_is_quick",
+        "_kept",
+        "_kept_bytes",
         "_later",
         "_lock",
         "_metrics",
@@ -119,6 +123,8 @@ class JournalWriter(JournalFile):
         self._metrics = Metrics()
         self._short, self.strays = self._metrics.short, self._metrics.strays
         self._apart = array("q")
+        self._kept: list[bytes] = []
+        self._kept_bytes = 0
         self._tally: memoryview | None = None
         # up to which line numbers were looked at, and the next one that something is to be done after
         self._settled, self._pass_on_at = 0, _SETTLED_AFTER if durability_ms else 0
@@ -152,6 +158,7 @@ class JournalWriter(JournalFile):
             t=float(self._moment()),
             metrics=self._metrics.summaries(),
             apart=self._apart,
+            lines=tuple(self._kept) if self._kept_bytes <= _MOST_KEPT_BYTES else None,
         )
 
     def append(self, kind: str, body: Mapping[str, Any]) -> None:
@@ -335,8 +342,12 @@ class JournalWriter(JournalFile):
         if self._done is not self._tried:
             self._settle()
         line, begin = self._done[0] + 1, self._done[1] + self._torn
-        tried = self._put(f"{_NUMBER}{line}{_KIND}{kind}{_TIME}{self._now()}{tail}".encode("ascii"), line)
+        head = f"{_NUMBER}{line}{_KIND}{kind}{_TIME}{self._now()}{tail}".encode("ascii")
+        tried = self._put(head, line)
         self._apart.append(begin)
+        self._kept_bytes += len(head)
+        if self._kept_bytes <= _MOST_KEPT_BYTES:
+            self._kept.append(head)
         self._done = tried
         if line >= self._pass_on_at:
             self._pass_on()

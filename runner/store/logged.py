@@ -246,6 +246,7 @@ class Told:
         t: When that was written, in seconds since the run began.
         metrics: What its lines of metrics come to.
         apart: Where the lines of any other kind begin, in bytes.
+        lines: Those lines, as far as their seals; None where there were too many to keep.
     """
 
     path: Path
@@ -255,6 +256,7 @@ class Told:
     t: float
     metrics: Mapping[str, MetricSummary]
     apart: array[int]
+    lines: tuple[bytes, ...] | None = None
 
     def is_so(self) -> bool:
         """Whether the file is still that one, and as long."""
@@ -271,6 +273,10 @@ class Told:
         Raises:
             DamagedError: One of them is not as it was written, or cannot be read.
         """
+        if self.lines is not None:
+            for line in self.lines:
+                yield serial.parsed(line + b"}")
+            return
         try:
             with open_regular(self.path, buffering=_BUFFER) as file:
                 for begin in self.apart:

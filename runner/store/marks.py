@@ -30,8 +30,12 @@ def mark(start: Mapping[str, Any]) -> str:
     Args:
         start: What `run.json` holds; its member `origin_mark` is passed over.
     """
+    return mark_text(dumps({name: value for name, value in start.items() if name != "origin_mark"}))
+
+
+def mark_text(told: str) -> str:
+    """Return the same, given the JSON of all other members in one text. Never raises."""
     key = _key(state_folder() / "key")
-    told = dumps({name: value for name, value in start.items() if name != "origin_mark"})
     return hmac.new(key, told.encode("ascii"), hashlib.sha256).hexdigest() if key else ""
 
 

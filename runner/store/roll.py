@@ -137,7 +137,7 @@ class Roll:
     def _gone(self, events: Path, writers: list[str]) -> list[str]:
         """Return which journals of children are gone or cut short, in sentences."""
         gone = [name for name in writers if not os.path.lexists(events / f"{name}.jsonl")]
-        ends = journal_ends(str(events))
+        ends = journal_ends(str(events)) if self.told else {}
         cut = {name: told for name, told in self.told.items() if name not in gone and ends.get(name, 0) < told}
         return [f"the journal {name}.jsonl of a child process is gone" for name in gone] + [
             f"the journal {name}.jsonl of a child process was cut short: "

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from anew.runner.capture.loaded import derived
+from anew.runner.capture.loaded import derived, one_look
 
 NAME = "anew_test_loaded"
 Modules = tuple[tuple[str, Any, bool], ...]
@@ -94,3 +94,28 @@ def test_what_stands_in_the_place_of_a_module_is_not_asked_for_attributes() -> N
 
     sys.modules[NAME] = Odd()  # type: ignore[assignment]
     assert Counted().now() == (None, False)
+
+
+def test_in_a_stretch_of_ours_modules_are_asked_once_and_one_that_comes_is_seen_all_the_same() -> None:
+    made = Counted()
+    module = loaded("/a.py")
+    with one_look():
+        assert made.now() == ("/a.py", True)
+        module.__file__ = "/b.py"
+        assert made.now() == ("/a.py", True)
+        loaded("/c.py")
+        assert made.now() == ("/c.py", True)
+        del sys.modules[NAME]
+        assert made.now() is None
+
+
+def test_a_stretch_begins_with_a_look_and_after_it_each_question_looks() -> None:
+    made = Counted()
+    module = loaded("/a.py")
+    with one_look():
+        assert made.now() == ("/a.py", True)
+    module.__file__ = "/b.py"
+    assert made.now() == ("/b.py", True)
+    module.__file__ = "/c.py"
+    with one_look(), one_look():
+        assert made.now() == ("/c.py", True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -244,8 +245,10 @@ def test_hydras_part_is_composed_again_when_what_it_is_made_of_has_changed(
 ) -> None:
     assert kept_base(cache, None) is not None
     assert kept_base(cache, "1.2") is None
-    (tmp_path / "hydra_plugins").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
+    assert kept_base(cache, None) is not None
+    os.utime(tmp_path, (1, 1))
+    (tmp_path / "hydra_plugins").mkdir()
     assert kept_base(cache, None) is None, "there may be plugins"
     monkeypatch.undo()
     [path] = (cache / "hydra").iterdir()

@@ -87,21 +87,24 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What is known in this process, and what it depends on."""
+    """What is known in this process, and what it depends on, where packages are looked for among it."""
 
     base: Base
     stamps: list[Any]
+    places: list[Any]
 
 
-_known: dict[Path, _Kept] = {}
+_known: dict[tuple[Path, str | None], _Kept] = {}
 
 
 def kept_base(cache: Path, version_base: str | None) -> Base | None:
     """Return what Hydra composed earlier; None when that does not hold here any more."""
     with suppress(OSError, ValueError, KeyError, TypeError, NotPlainError):
+        places, key = _places(), (cache, version_base)
+        known = _known.get(key)
+        if known is not None and known.places == places and known.stamps == [_stamp(path) for path, *_ in known.stamps]:
+            return known.base
         path = _path(cache, version_base)
-        if path in _known and _known[path].stamps == _stamps():
-            return _known[path].base
         data = path.read_bytes()
         head, _, body = data.partition(b"\n")
         if int(head, 16) != crc32(body):
@@ -110,7 +113,7 @@ def kept_base(cache: Path, version_base: str | None) -> Base | None:
         if found["stamps"] != _stamps():
             return None
         base = Base(found["hydra"], found["settings"], tuple(found["sources"]))
-        _known[path] = _Kept(base, found["stamps"])
+        _known[key] = _Kept(base, found["stamps"], places)
         return base
     return None
 
@@ -162,6 +165,21 @@ def _home(package: str) -> Path:
         if os.path.isfile(os.path.join(each or os.curdir, package, "__init__.py")):
             return Path(each or os.curdir, package)
     raise NotPlainError
+
+
+def _places() -> list[Any]:
+    """
+    Return where packages are looked for, as `stat` shows it: with a package, or a folder of plugins, a place changes.
+
+    That is a look for each place, and not for each place and name.
+    """
+    found: list[Any] = [os.getcwd()]
+    for each in sys.path:
+        try:
+            found.append(_stamp(each or os.curdir))
+        except OSError:
+            found.append(each)
+    return found
 
 
 def _stamp(path: str) -> list[Any]:

@@ -7,7 +7,6 @@ wrong, is left to Hydra, which composes it from the start and says what there is
 
 from __future__ import annotations
 
-import copy
 import inspect
 import os
 import re
@@ -154,11 +153,13 @@ def _read(word: str) -> Value:
 
 def _settings(base: Base, ours: Sequence[Value], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `anew` node with what was typed; what is unknown in it is refused when it is read."""
-    settings: dict[str, Any] = copy.deepcopy(dict(base.settings))
+    settings: dict[str, Any] = dict(base.settings)
     for each in ours:
         _, *above, last = each.key.split(".")
         below = settings
         for part in above:
+            # the base is every run's; what is changed of it is copied on the way there
+            below[part] = dict(below[part])
             below = below[part]
         if isinstance(below.get(last), dict) or (last == "seed" and "seed" in config) or "observers" in above:
             raise NotPlainError
