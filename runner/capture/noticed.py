@@ -229,10 +229,16 @@ class _Allowance:
 
 def _module_files() -> frozenset[str]:
     """Return the files of loaded modules: they are source."""
+    try:
+        here = os.getcwd()
+    except OSError:  # it was removed; what is relative leads nowhere
+        here = os.sep
     return derived(
-        ("whole", os.getcwd()),
+        ("whole", here),
         lambda modules: frozenset(
-            os.path.abspath(file) for _, file, is_module in modules if is_module and isinstance(file, str)
+            os.path.normpath(os.path.join(here, file))
+            for _, file, is_module in modules
+            if is_module and isinstance(file, str)
         ),
     )
 

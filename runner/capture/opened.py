@@ -186,8 +186,10 @@ class OpenedFiles:
         if (path, flags) in self._seen or type(path) is int or threading.get_ident() in self._keeping:
             return
         # made whole here, since a relative path may be another file after a chdir
-        full = os.path.normpath(os.path.join(os.getcwd(), os.fsdecode(path)))
-        self._note_at(full, flags)
+        full = os.fsdecode(path)
+        if not os.path.isabs(full):
+            full = os.path.join(os.getcwd(), full)
+        self._note_at(os.path.normpath(full), flags)
 
     def _note_at(self, full: str, flags: int) -> None:
         if self._counts(full) and (full, flags) not in self._seen:

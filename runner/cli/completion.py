@@ -22,4 +22,7 @@ def completion_command(workbench: Workbench, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None
-    say(kind(click.get_current_context().find_root().command, {}, "anew", "_ANEW_COMPLETE").source())
+    script = kind(click.get_current_context().find_root().command, {}, "anew", "_ANEW_COMPLETE").source()
+    # after NAME= its value follows, and no space
+    taken = "COMPREPLY+=($value)"
+    say(script.replace(taken, f"{taken}; [[ $value == *= ]] && compopt -o nospace 2>/dev/null", 1))

@@ -22,8 +22,12 @@ from anew.runner.program.template import template_of
 from anew.runner.program.words import Asked, asked
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from anew.runner.cli import run_offers
     from anew.runner.program.configured import file as configured
 else:
+    run_offers = later("anew.runner.cli.run_offers")
     configured = later("anew.runner.program.configured.file")
 
 _PROGRAMS = "anew.runner.program"
@@ -39,6 +43,12 @@ class _AsTyped(click.Command):
         """Say what follows the options, which are words of no parameter of click's."""
         pieces = super().collect_usage_pieces(ctx)
         return [*pieces, "(PROGRAM.py | -m MODULE) [NAME=VALUE]... [-- WORD]... | [NAME=VALUE]... -- COMMAND [WORD]..."]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer what may follow."""
+        words = ctx.params.get("words") or ()
+        own = super().shell_complete(ctx, incomplete) if not words and incomplete.startswith("-") else []
+        return [*own, *run_offers.offered(words, incomplete)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take what stands before the program; the rest stays as it is."""

@@ -175,7 +175,7 @@ class SweepHooks(Protocol):
     def conduct(
         self,
         following: Callable[[], Ticket | None],
-        run_here: Callable[[Ticket], object],
+        run_here: Callable[[Ticket], str],
         tell: Callable[[int], object],
     ) -> None:
         """

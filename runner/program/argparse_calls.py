@@ -59,16 +59,16 @@ class ArgparseReader:
         found: dict[str, Parameter] = {}
         place: dict[tuple[str, ...], int] = {}
         for call in self._in_order():
-            only = tuple(sorted(self._owners(call.scope, call.receiver, frozenset())))
+            only = tuple(sorted(self._owners_of(call)))
             each = self._command(call, only, place) if call in self._commands else self._argument(call, only, place)
             if each is not None and each.name in found and found[each.name].only and each.only:
                 merged = tuple(sorted({*found[each.name].only, *each.only}))
                 found[each.name] = replace(found[each.name], only=merged)
-            elif each is not None and each.name not in found:
-                found[each.name] = each
+            elif each is not None:
+                found[each.name] = _together(found[each.name], each) if each.name in found else each
         for call in self._defaults:
             self._set_defaults(call, found)
-        return list(found.values())
+        return [_as_far_as_it_goes(each) for each in found.values()]
 
     # --- what stands where ------------------------------------------------------------------------------------------
 
@@ -112,6 +112,14 @@ class ArgparseReader:
 
     # --- which parser is meant --------------------------------------------------------------------------------------
 
+    def _owners_of(self, call: _Call) -> frozenset[str]:
+        """Return the same of what a method is called of, which may be a call: `add_parser("fit").add_argument`."""
+        inner = call.node.func.value if isinstance(call.node.func, ast.Attribute) else None
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+            of = _Call(call.scope, inner)
+            return frozenset(self._command_names(of)) if inner.func.attr == "add_parser" else self._owners_of(of)
+        return self._owners(call.scope, call.receiver, frozenset())
+
     def _owners(self, scope: Scope, name: str, seen: frozenset[tuple[Scope, str]]) -> frozenset[str]:
         """Return the subcommands whose parser a name stands for; none of the program's own."""
         key = (scope, name)
@@ -152,7 +160,13 @@ class ArgparseReader:
     def _command(self, call: _Call, only: tuple[str, ...], place: dict[tuple[str, ...], int]) -> Parameter | None:
         """Return what chooses among subcommands."""
         homes = [name for (_, name), bound in self._bound.items() if bound.node is call.node]
-        choices = [name for each in self._parsers if each.receiver in homes for name in self._command_names(each)]
+        choices = [
+            name
+            for each in self._parsers
+            if each.receiver in homes
+            or (isinstance(each.node.func, ast.Attribute) and each.node.func.value is call.node)
+            for name in self._command_names(each)
+        ]
         name = self._text(call, "dest") or "command"
         return Parameter(
             name=name,
@@ -219,7 +233,8 @@ class ArgparseReader:
             )
         if action == "count":
             start = None if default is MISSING else default
-            return self._made(call, name=name, way=Flag(option, switch="count"), type="int", default=start, only=only)
+            flag = Flag(option, switch="count", adds=True)
+            return self._made(call, name=name, way=flag, type="int", default=start, only=only)
         if action in ("store_const", "append_const"):
             const = self._constant(call, "const")
             flag = Flag(option, switch="const", const=const)
@@ -241,6 +256,8 @@ class ArgparseReader:
         is_many = nargs in ("*", "+", "...") or isinstance(nargs, int)
         is_list = is_many or action in ("append", "extend")
         kind = self._type(call, default, is_list)
+        if is_many and action == "append":
+            kind, is_many = f"list[{kind}]", False
         of_json = dotted(call.argument("type") or ast.Constant(None)).endswith("loads")
         spread: Spread = "json" if of_json else "many" if is_many else "repeat" if is_list else "one"
         is_truth = dotted(call.argument("type") or ast.Constant(None)) == "bool"
@@ -248,7 +265,7 @@ class ArgparseReader:
             call,
             name=name,
             # of `type=bool`, every text but an empty one is true
-            way=Flag(option, spread=spread, off="" if is_truth else None),
+            way=Flag(option, spread=spread, off="" if is_truth else None, adds=action in ("append", "extend")),
             type=kind,
             default=MISSING if is_required else None if default is MISSING else default,
             is_required=is_required,
@@ -341,6 +358,28 @@ class ArgparseReader:
 
 
 _COMPUTED: Any = object()
+
+
+def _together(first: Parameter, second: Parameter) -> Parameter:
+    """Return what two options of one `dest` are: one that says yes and one that says no, or a constant for each."""
+    way, other = first.way, second.way
+    if not (isinstance(way, Flag) and isinstance(other, Flag)):
+        return first
+    if {way.switch, other.switch} == {"present", "absent"} and way.off is None:
+        return replace(first, way=replace(way, off=other.option))
+    if way.switch == other.switch == "const":
+        choices = tuple(dict.fromkeys((*first.choices, other.const)))
+        return replace(first, way=replace(way, further=(*way.further, (other.const, other.option))), choices=choices)
+    return first
+
+
+def _as_far_as_it_goes(parameter: Parameter) -> Parameter:
+    """Return a parameter held to what its option can say: of one that is true anyway, `--flag` makes nothing else."""
+    way = parameter.way
+    if not (isinstance(way, Flag) and way.switch in ("present", "absent") and way.off is None):
+        return parameter
+    says = way.switch == "present"
+    return replace(parameter, choices=(says,)) if parameter.default is says else parameter
 
 
 def _next(place: dict[tuple[str, ...], int], only: tuple[str, ...]) -> int:

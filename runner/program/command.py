@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -119,6 +120,8 @@ def _value_of(config: Any, name: str) -> Any:
 def _not_found(first: str) -> str:
     if os.path.isdir(first):
         return f"{first!r} is a folder, and no command."
+    if os.path.isfile(first) and first.endswith((".py", ".ipynb")):
+        return f"{first!r} is no command. To run it as a program: anew run {shlex.quote(first)}"
     if os.path.isfile(first) and os.sep in first:
         return f"{first!r} may not be executed. To change that: chmod +x {first}, or name what runs it: sh {first}"
     if os.path.isfile(first):

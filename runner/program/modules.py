@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -11,9 +12,10 @@ def module_file(name: str) -> Path | None:
     """
     Return the file that `python -m NAME` would run; None where there is none.
 
-    Packages' own `__init__` are not run for it, so that a path which one of them works out is not followed.
+    Packages' own `__init__` are not run for it, so that a path which one of them works out is not followed. The working
+    directory comes first, as it does there; of a command that is installed, such as `anew`, it is not on the path.
     """
-    path: list[str] | None = None
+    path: list[str] | None = [os.getcwd(), *sys.path]
     spec = None
     for part in name.split("."):
         spec = PathFinder.find_spec(part, path)

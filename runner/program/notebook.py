@@ -47,6 +47,11 @@ class Notebook(Program):
 
     content: Mapping[str, Any] | None = None
 
+    @property
+    def takes_no_words(self) -> bool:
+        """Whether nothing can be given to it as it is; so it is."""
+        return True
+
     def run(self, config: Any) -> None:
         """
         Execute a copy of it with a configuration; the copy is kept as an artifact, however far it came.
@@ -108,7 +113,7 @@ def _found(content: Mapping[str, Any], target: str) -> Found:
     try:
         found = find_parameters(_MAGIC.sub(r"\1#\2", _source(cell)), f"{target}, the cell tagged {_PARAMETERS}")
     except SyntaxError as error:
-        raise ConfigError(as_python_says(error)) from None
+        raise ConfigError(as_python_says(error, target)) from None
     return Found(
         tuple(each for each in found.parameters if isinstance(each.way, Assigned)),
         unnamed=tuple(each for each in found.unnamed if isinstance(each.way, Assigned)),

@@ -96,12 +96,21 @@ class _Pipe:
         # for writing too: it has no end, and whoever opens it does not wait
         self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._bell, self._rope = os.pipe()
+        # a program may close all that it has not opened itself, and be given the same numbers for files of its own
+        self._own = {number: _identity(number) for number in (self._descriptor, self._bell, self._rope)}
         self._thread = threading.Thread(target=self._follow, name="anew-written", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Read what is there, and no more."""
         if os.getpid() != self._pid:
+            return
+        if any(_identity(number) != own for number, own in self._own.items()):
+            self._run.warn(
+                f"{METRICS_VARIABLE} was closed by the program: what was written there since is not on record."
+            )
+            for number in [number for number, own in self._own.items() if _identity(number) == own]:
+                os.close(number)
             return
         os.write(self._rope, b".")
         self._thread.join()
@@ -130,7 +139,10 @@ class _Pipe:
     def _follow(self) -> None:
         is_over = False
         while not is_over:
-            is_over = self._bell in select.select([self._descriptor, self._bell], [], [])[0]
+            try:
+                is_over = self._bell in select.select([self._descriptor, self._bell], [], [])[0]
+            except (OSError, ValueError):  # the program has closed it
+                return
             while data := self._read():
                 *lines, self._rest = (self._rest + data).split(b"\n")
                 for line in lines:
@@ -142,7 +154,7 @@ class _Pipe:
     def _read(self) -> bytes:
         try:
             return os.read(self._descriptor, _MOST_AT_ONCE)
-        except BlockingIOError:
+        except OSError:  # nothing is there, or the program has closed it
             return b""
 
     def _log(self, line: bytes) -> None:
@@ -156,3 +168,12 @@ class _Pipe:
             self._run.log(*found)
         except Exception as error:  # whatever is written must not end the thread that writers rely on
             self._run.warn(f"{METRICS_VARIABLE}: {text[:80]!r} was not logged: {error}")
+
+
+def _identity(descriptor: int) -> tuple[int, int] | None:
+    """Return which file a descriptor is of; None where it is closed."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from anew.runner.dataclass import dataclass
+from anew.runner.errors import ConfigError
 
 Spread = Literal["one", "many", "repeat", "comma", "json"]
 Switch = Literal["word", "present", "absent", "both", "count", "const"]
@@ -34,6 +35,8 @@ class Flag:
         spread: How several values are given: each after the option, with the option before each, joined by commas, or
             as one text of JSON.
         const: What its presence stands for, with `switch="const"`.
+        further: Options that stand for other constants of the same parameter, each after its constant.
+        adds: Whether what is typed is added to the default, and does not take its place.
     """
 
     option: str
@@ -41,6 +44,8 @@ class Flag:
     off: str | None = None
     spread: Spread = "one"
     const: Any = None
+    further: tuple[tuple[Any, str], ...] = ()
+    adds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,9 @@ def command_line(parameters: Iterable[Parameter], values: Mapping[str, Any]) -> 
     Args:
         parameters: The program's, in the order of its source.
         values: Values by name; what is not in there, or is what the program takes anyway, is not given.
+
+    Raises:
+        ConfigError: There are no words that give the program a value.
     """
     known = list(parameters)
     level = [each for each in known if not each.only]
@@ -191,7 +199,7 @@ def _words(chosen: list[tuple[Parameter, Any]]) -> list[str]:
     for parameter, value in chosen:
         way = parameter.way
         if isinstance(way, Flag):
-            given = option_words(way, value)
+            given = _given_words(parameter, way, value)
             (several if way.spread == "many" else single).extend(given)
         elif isinstance(way, Positional):
             many = value if way.is_many and isinstance(value, (list, tuple)) else [value]
@@ -199,6 +207,24 @@ def _words(chosen: list[tuple[Parameter, Any]]) -> list[str]:
     positional = [word for _, words in sorted(places) for word in words]
     needs_end = positional and ((several and not single) or any(word.startswith("-") for word in positional))
     return [*several, *single, *(["--"] if needs_end else []), *positional]
+
+
+def _given_words(parameter: Parameter, flag: Flag, value: Any) -> list[str]:
+    """Return what is typed so that an option of a program gets a value other than its default; at least a word."""
+    start = parameter.default
+    more = value
+    if flag.adds and isinstance(start, int) and isinstance(value, int):
+        more = value - start
+    elif flag.adds and isinstance(start, (list, tuple)) and start and isinstance(value, (list, tuple)):
+        more = value[len(start) :] if list(value[: len(start)]) == list(start) else []
+    words = option_words(flag, more)
+    # None is what the program has without a word, as far as anybody can tell
+    if words or value is None or start is MISSING or (not value and not start):
+        return words
+    added = f": what is typed is added to {start!r}" if flag.adds else ""
+    raise ConfigError(
+        f"{parameter.name}={value} cannot be given to the program, whose command line has no words for it{added}."
+    )
 
 
 def option_words(flag: Flag, value: Any) -> list[str]:
@@ -210,7 +236,8 @@ def option_words(flag: Flag, value: Any) -> list[str]:
             return [flag.option]
         return [] if flag.off is None else [flag.off]
     if flag.switch == "const":
-        return [flag.option] if value == flag.const and type(value) is type(flag.const) else []
+        options = ((flag.const, flag.option), *flag.further)
+        return next(([option] for const, option in options if _is_same(value, const)), [])
     if value is None:
         return []
     if value is False and flag.off is not None:
@@ -218,11 +245,14 @@ def option_words(flag: Flag, value: Any) -> list[str]:
     if flag.spread == "json" and isinstance(value, (list, tuple, dict)):
         return [f"{flag.option}={json.dumps(value)}"]
     if isinstance(value, (list, tuple)):
-        return _several(flag, [as_word(each) for each in value])
+        return _several(flag, list(value))
     return _joined(flag.option, as_word(value))
 
 
-def _several(flag: Flag, words: list[str]) -> list[str]:
+def _several(flag: Flag, values: list[Any]) -> list[str]:
+    if flag.spread == "repeat" and values and all(isinstance(each, (list, tuple)) for each in values):
+        return [word for each in values for word in (flag.option, *map(as_word, each))]
+    words = [as_word(each) for each in values]
     if flag.spread == "many":
         return [flag.option, *words]
     if flag.spread == "repeat":

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from anew.runner.errors import EXIT_SIGNAL
+from anew.runner.guard.forked import in_foreground
 from anew.runner.kernel.door import end_other_with
 from anew.runner.run.hang_ups import CODE, HangUps
 
@@ -109,7 +110,7 @@ def _end(process: subprocess.Popen[bytes], why: BaseException) -> None:
     try:
         if isinstance(why, KeyboardInterrupt):
             # a Ctrl-C has reached it already, and twice is more than once
-            if not _is_in_foreground():
+            if not in_foreground():
                 _send(process, signal.SIGINT)
         else:
             is_hung_up = isinstance(why, SystemExit) and why.code == CODE
@@ -139,17 +140,3 @@ def _below(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.Error:
         return []
-
-
-def _is_in_foreground() -> bool:
-    """Whether a Ctrl-C of a terminal reaches this process, and so each that it started."""
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:
-        return False
-    finally:
-        os.close(terminal)

@@ -6,10 +6,13 @@ import builtins
 import difflib
 import io
 import logging
+import os
+import shlex
 import stat
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 from importlib.util import decode_source, find_spec
 from pathlib import Path
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from anew.runner.config.compose.state import hydra_kept
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import ConfigError
+from anew.runner.errors import EXIT_USAGE, ConfigError
 from anew.runner.lazy.modules import later
 from anew.runner.program.found import Found, find_parameters
 from anew.runner.program.imported import as_changed
@@ -31,9 +34,12 @@ from anew.runner.program.understood import PARSED, understood
 from anew.runner.run.handle import current_run
 
 if TYPE_CHECKING:
+    import zipfile
+
     from anew.runner.program.configured import copied
     from anew.runner.program.configured.file import ConfigFile
 else:
+    zipfile = later("zipfile")
     copied = later("anew.runner.program.configured.copied")
 
 
@@ -59,6 +65,16 @@ class Program:
         """What its runs are filed under: the file's name, or the module's last part."""
         return self.module.rpartition(".")[2] if self.module else self.file.stem
 
+    @property
+    def typed(self) -> str:
+        """What is typed after `anew run` to run it."""
+        return shlex.quote(os.path.relpath(self.file)) if self.module is None else f"-m {self.module}"
+
+    @property
+    def takes_no_words(self) -> bool:
+        """Whether nothing can be given to it as it is, after a `--`."""
+        return False
+
     def run(self, config: Any) -> None:
         """
         Run it with a configuration, as the program of this process.
@@ -68,7 +84,11 @@ class Program:
         """
         values = values_of(config, self.found.parameters)
         options = [each for each in self.found.parameters if each.is_typed]
-        words = [*command_line(options, values), *getattr(config, WORDS, ())]
+        try:
+            words = [*command_line(options, values), *getattr(config, WORDS, ())]
+        except ConfigError as error:
+            sys.stderr.write(f"anew: {error}\n")
+            raise SystemExit(EXIT_USAGE) from None
         module = ModuleType("__main__")
         spec = None if self.module is None else find_spec(self.module)
         loader = SourceFileLoader("__main__", str(self.file)) if spec is None else spec.loader
@@ -128,24 +148,63 @@ def read_program(target: str, *, is_module: bool = False) -> Program:
     except FileNotFoundError:
         raise ConfigError(f"There is no file {target!r}. {_beside(Path(target))}".rstrip()) from None
     except IsADirectoryError:
-        raise ConfigError(f"{target!r} is a folder; give a file of Python, such as {target}/train.py") from None
+        raise ConfigError(_folder(target)) from None
     except (UnicodeDecodeError, SyntaxError) as error:
-        why = str(error) if str(error).startswith("unknown encoding") else "it is no text"
-        raise ConfigError(f"{target!r} is no file of Python: {why}. For a command: anew run -- {target}") from None
+        raise ConfigError(f"{target!r} is no file of Python: {_no_python(target, error)}") from None
     except OSError as error:
         raise ConfigError(f"{target!r} cannot be read: {error.strerror}") from error
     try:
         return Program(file, find_parameters(source, str(file)), target if is_module else None)
     except SyntaxError as error:
-        raise ConfigError(as_python_says(error)) from None
+        raise ConfigError(as_python_says(error, str(file))) from None
 
 
 def _module_file(name: str) -> Path:
     """Return the file that `python -m NAME` runs, found without importing what it is in. Raises ConfigError."""
     found = module_file(name)
     if found is None:
+        if os.path.isfile(name):
+            raise ConfigError(
+                f"-m names a module here, and {name!r} is a file. For a sweep: anew run {name} -m NAME=1,2"
+            )
         raise ConfigError(f"There is no module {name!r} on the import path; for a file: anew run FILE.py")
     return found
+
+
+def _no_python(target: str, error: ValueError | SyntaxError) -> str:
+    """Say why a file is no text of Python, and what runs it all the same, or makes it one."""
+    if zipfile.is_zipfile(target):
+        return f"it is an archive. To have Python run that: anew run -- python {shlex.quote(target)}"
+    typed = os.path.join(os.path.dirname(target) or ".", os.path.basename(target))
+    command = f"For a command: anew run -- {shlex.quote(typed)}"
+    if str(error).startswith("unknown encoding"):
+        return f"{error}. {command}"
+    content = Path(target).read_bytes()
+    with suppress(UnicodeDecodeError):
+        content.decode()
+        return f"{error}. {command}"
+    if b"\0" in content:
+        return f"it is no text. {command}"
+    broken = next(
+        at for at, line in enumerate(content.split(b"\n"), 1) if line.decode(errors="replace").encode() != line
+    )
+    return (
+        f"line {broken} is no text in UTF-8. A file in another encoding says so in its first line, as in "
+        "# -*- coding: latin-1 -*-"
+    )
+
+
+def _folder(target: str) -> str:
+    """Say what is to be typed in place of a folder: of a package that Python runs, how that is run."""
+    folder = os.path.normpath(target)
+    if not os.path.isfile(os.path.join(folder, "__main__.py")):
+        return f"{target!r} is a folder; give a file of Python, such as {os.path.join(folder, 'train.py')}"
+    as_module = f", and as a package: anew run -m {folder.replace(os.sep, '.')}"
+    is_module = not os.path.isabs(folder) and all(part.isidentifier() for part in folder.split(os.sep))
+    return (
+        f"{target!r} is a folder. As `python {target}` runs it: anew run {os.path.join(folder, '__main__.py')}"
+        f"{as_module if is_module else ''}"
+    )
 
 
 def _beside(path: Path) -> str:
@@ -157,6 +216,8 @@ def _beside(path: Path) -> str:
     return f"Did you mean {str(path.with_name(near[0]))!r}?" if near else ""
 
 
-def as_python_says(error: SyntaxError) -> str:
-    """Return an error of syntax as the interpreter shows it."""
+def as_python_says(error: SyntaxError, file: str) -> str:
+    """Return an error of syntax as the interpreter shows it; of one that has no place, the file at least."""
+    if error.filename is None:
+        error.filename, error.lineno = file, 1
     return "".join(traceback.format_exception_only(error)).strip()

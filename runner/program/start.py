@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from anew.runner.config.private.running import made_parser
 from anew.runner.errors import AnewError, ConfigError
 from anew.runner.experiment import Experiment, Main
 from anew.runner.format.typed_values import overrides_of
@@ -20,9 +19,9 @@ from anew.runner.program.as_typed import refuse_twice, unsaid, values_in
 from anew.runner.program.command import Command, command_of
 from anew.runner.program.modules import lead_to
 from anew.runner.program.notebook import Notebook, kernel_of
-from anew.runner.program.parameters import Flag, command_line
 from anew.runner.program.program import Program
 from anew.runner.program.reading import read_target
+from anew.runner.program.refused import is_option_of_ours, refuse_unfit
 from anew.runner.program.schema import WORDS, schema_of
 from anew.runner.program.words import TRACED, Asked, asked
 from anew.runner.relaunch.plan import Rerun, assignment
@@ -55,7 +54,7 @@ def main_of(program: Program, name: str | None, words: Sequence[str], typed: Seq
     schema = schema_of(known, list(words))
     # recorded, and found again, as what is in the program's own file
     file = str(program.file)
-    started_by = f"anew run {_typed_target(program)}"
+    started_by = f"anew run {program.typed}"
     entry = "notebook" if isinstance(program, Notebook) else "program"
     return _made(run, schema, name or program.name, entry, lies_in=file, file=file, started_by=started_by)
 
@@ -74,12 +73,6 @@ def main_of_command(command: Command, name: str | None) -> Main:
     )
 
 
-def _typed_target(program: Program) -> str:
-    if program.module is not None:
-        return f"-m {program.module}"
-    return shlex.quote(os.path.relpath(program.file))
-
-
 def _made(
     run: Callable[[Any], None], schema: type, name: str, entry: str, *, lies_in: str, file: str, started_by: str
 ) -> Main:
@@ -90,6 +83,8 @@ def _made(
     function.__annotations__ = {"config": schema}
     # what messages say is to be typed
     vars(function)["started_by"] = started_by
+    # a kernel, and a command, are processes of their own as it is
+    vars(function)["runs_apart"] = entry == "program"
     made = Experiment(name).main(config=schema)(function)
     made.entry = entry
     return made
@@ -117,17 +112,16 @@ def _main(wanted: Asked) -> Main:
         _refuse_blind_search(command.template.overrides)
         sys.argv = [command.file, *command.template.overrides]
         return main_of_command(command, wanted.name)
-    lead_to(os.getcwd() if wanted.is_module else str(Path(wanted.target).absolute().parent))
+    # of a link, what lies beside the file that it leads to is found, as the interpreter has it
+    lead_to(os.getcwd() if wanted.is_module else str(Path(wanted.target).resolve().parent))
     program = read_target(wanted.target, is_module=wanted.is_module, config=wanted.config)
     if isinstance(program, Notebook):
         _refuse_unfit_for_notebook(wanted, program)
     if program.found.main == "hydra":
         wanted = _to_hydra(wanted)
-    _refuse_options(wanted, program)
-    if program.found.main is None:
+    if program.found.main is None and assignment.errand is None:
+        refuse_unfit(program, wanted.overrides)
         _refuse_blind_search(wanted.overrides)
-    _refuse_unread(wanted, program)
-    _refuse_unnamed(wanted, program)
     wanted = _with_options(wanted, program)
     sys.argv = [str(program.file), *wanted.overrides]
     return main_of(program, wanted.name, wanted.words, wanted.overrides)
@@ -165,79 +159,11 @@ def _recorded() -> Mapping[str, Any]:
     return errand.config if isinstance(errand, Rerun) else {}
 
 
-def _refuse_unread(wanted: Asked, program: Program) -> None:
-    """Raise ConfigError for what names nothing, of a program that reads its words by itself."""
-    found = program.found
-    if not found.reads_argv or found.has_command_line or assignment.errand is not None:
-        return
-    names = {each.partition(".")[0] for each in found.by_name} | {"anew", "hydra"}
-    for word in wanted.overrides:
-        key, mark, _ = word.partition("=")
-        if mark and not key.startswith(("-", "+", "~")) and key.partition(".")[0] not in names:
-            target = f"-m {wanted.target}" if wanted.is_module else wanted.target
-            raise ConfigError(
-                f"{key} is no parameter of {wanted.target!r} that reading it shows: it looks at sys.argv by itself. "
-                f"To give it words as they are: anew run {target} -- {word}"
-            )
-
-
-def _refuse_unnamed(wanted: Asked, program: Program) -> None:
-    """Raise ConfigError for a parameter whose name no configuration can hold."""
-    unnamed = {each.name: each for each in program.found.unnamed}
-    for word in wanted.overrides if assignment.errand is None else ():
-        key, mark, value = word.partition("=")
-        if mark and key in unnamed:
-            each = unnamed[key]
-            how = "in the file itself"
-            if each.is_typed:
-                how = f"anew run {_typed_target(program)} -- {shlex.join(command_line([each], {key: value}))}"
-            raise ConfigError(f"{key} is a name that Python, Hydra or anew keeps for itself. To give it: {how}")
-
-
-def _refuse_options(wanted: Asked, program: Program) -> None:
-    """Raise ConfigError for an option of the program's own that stands before a `--`."""
-    if assignment.errand is not None or program.found.main is not None:
-        return
-    options = {each.way.option: (each, each.way) for each in program.found.parameters if isinstance(each.way, Flag)}
-    words = list(wanted.overrides)
-    for at, word in enumerate(words):
-        option, mark, value = word.partition("=")
-        is_theirs = option in options and option.startswith("--")
-        if not option.startswith("-") or (_is_flag(option) and not is_theirs):
-            continue
-        known = options.get(option)
-        rest = words[at + 1 :]
-        if not mark:
-            value = rest[0] if rest and not rest[0].startswith("-") and "=" not in rest[0] else ""
-        target = _typed_target(program)
-        given = shlex.join([*(word for word in words[:at] if not word.startswith("-")), "--", *words[at:]])
-        as_it_is = f"anew run {target} {given}"
-        if known is None:
-            raise ConfigError(f"{option} is no option of anew's. To give it to the program as it is: {as_it_is}")
-        parameter, way = known
-        if not mark and way.switch != "word":
-            value = "false" if way.switch == "absent" else "true"
-        raise ConfigError(
-            f"{option} is typed as a parameter: anew run {target} {parameter.name}={shlex.quote(value or 'VALUE')}. "
-            f"To give words as they are: {as_it_is}"
-        )
-
-
-def _is_flag(option: str) -> bool:
-    """Whether an option is one that any main has."""
-    known = {each for action in made_parser()._actions for each in action.option_strings}
-    return option in known or option == "--store" or _is_option(option)
-
-
 def _to_hydra(wanted: Asked) -> Asked:
     """Return what is asked for of a program whose words are Hydra's, but for settings and options of Anew's."""
-    ours = [each for each in wanted.overrides if each.lstrip("+~").startswith("anew.") or _is_option(each)]
+    ours = [each for each in wanted.overrides if each.lstrip("+~").startswith("anew.") or is_option_of_ours(each)]
     theirs = [each for each in wanted.overrides if each not in ours]
     return replace(wanted, overrides=tuple(ours), words=(*theirs, *wanted.words))
-
-
-def _is_option(word: str) -> bool:
-    return word in ("-q", "--quiet", "--unrecorded") or word.startswith("--store=")
 
 
 def _refuse_blind_search(overrides: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ to pass: main returned or raised, a part could not be started, a required observ
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -122,6 +123,13 @@ def _stop_last(parts: list[Part]) -> str | None:
         raise
     except AnewError as error:
         return str(error)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            return f"{type(error).__name__}: {error}"
+        what = _TAKEN_BY.get(type(parts[-1]).__name__, "what it did")
+        return (
+            f"The program closed files that were not its own, as os.closerange does: {what} may not all be on record."
+        )
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     finally:
@@ -129,6 +137,9 @@ def _stop_last(parts: list[Part]) -> str | None:
 
 
 # --- what begins first and ends last ------------------------------------------------------------------------------
+
+
+_TAKEN_BY = {"NoticedInputs": "the files that it read", "OutputCapture": "what it printed"}
 
 
 @cache

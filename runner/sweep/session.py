@@ -313,7 +313,7 @@ class SweepSession:
     def conduct(
         self,
         following: Callable[[], Ticket | None],
-        run_here: Callable[[Ticket], object],
+        run_here: Callable[[Ticket], str],
         tell: Callable[[int], object],
     ) -> None:
         """Run jobs until there are no more. Raises SweepStoppedError when it is stopped before."""
@@ -333,7 +333,7 @@ class SweepSession:
     def _without_refused(
         self,
         following: Callable[[], Ticket | None],
-        run_here: Callable[[Ticket], object],
+        run_here: Callable[[Ticket], str],
         tell: Callable[[int], object],
     ) -> Callable[[], Ticket | None]:
         """Return what gives the jobs that can be composed; of the others it is put on record here that they failed."""
@@ -399,7 +399,7 @@ class SweepSession:
     def _one_by_one(
         self,
         following: Callable[[], Ticket | None],
-        run_here: Callable[[Ticket], object],
+        run_here: Callable[[Ticket], str],
         tell: Callable[[int], object],
     ) -> None:
         ledger = self._ledger
@@ -414,7 +414,7 @@ class SweepSession:
                 continue
             ledger.note_begin(ticket.index)
             try:
-                run_here(ticket)
+                death = run_here(ticket)
             except JobTakenError:
                 ledger.note_not_begun(ticket.index)
                 continue
@@ -423,6 +423,9 @@ class SweepSession:
                 raise
             ledger.tick(0)
             job = ledger.job(ticket.index)
+            if death and job.status is Status.LOST:
+                ledger.folder.died(ticket.index, ticket.attempt, death)
+                job = ledger.job(ticket.index)
             if (attempt := ledger.retry(job)) is not None:
                 again = replace(ticket, attempt=attempt)
                 continue

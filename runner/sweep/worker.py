@@ -2,8 +2,8 @@
 A worker process: runs one job after the other, as it is handed them.
 
 The script that holds main has been imported when the first job comes, as `multiprocessing` does it (as `__mp_main__`).
-What a job does to the process, the next one in this worker sees: modules stay imported, globals as they are set. When a
-job takes the process with it, another is started.
+What a job does to the process, the next one in this worker sees: modules stay imported, globals as they are set; but
+for programs, which know nothing of jobs. When a job takes the process with it, another is started.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, JobTakenError, UnkeptError
+from anew.runner.guard.forked import run_forked
 from anew.runner.guard.interrupts import Terminated
 from anew.runner.sweep.engine import Fate, JobEnd
 from anew.runner.sweep.reference import Attachment, MainReference
@@ -77,6 +78,19 @@ class _JobRunner:
         _print_into(os.devnull)  # every job keeps what it prints with its run
 
     def run(self, ticket: Any) -> JobEnd:
+        """Run a job; one of a program in a process forked for it, which it takes for its own."""
+        if not getattr(self._main.function, "runs_apart", False):
+            return self._run(ticket)
+        _busy.set()
+        try:
+            ended = run_forked(lambda: self._run(ticket))
+        finally:
+            _busy.clear()
+        if isinstance(ended.value, JobEnd):
+            return ended.value
+        return JobEnd(Fate.DIED, ended.death, ended.code) if ended.error is None else JobEnd(Fate.ENDED)
+
+    def _run(self, ticket: Any) -> JobEnd:
         _busy.set()
         try:
             self._main.run_job(ticket, replace(self._attachment, attempts={ticket.index: ticket.attempt}))

@@ -180,6 +180,24 @@ def test_commands_options_runs_and_metrics_are_completed(store: FolderStore) -> 
     assert completed("anew nonsense x") == []
 
 
+def test_a_program_is_completed_by_what_it_takes_and_never_run(project: Path) -> None:
+    (project / "train.py").write_text(
+        "open('canary', 'w')\nimport argparse\nSIZE = 3\np = argparse.ArgumentParser()\n"
+        "p.add_argument('--opt', choices=['sgd', 'adam'])\np.add_argument('--fast', action='store_true')\n"
+    )
+    assert completed("anew run --t") == ["--trace"]
+    assert completed("anew run --metrics ") == ["auto"]
+    assert completed("anew run --trace train.py ") == ["opt=", "fast=", "SIZE="]
+    # as bash takes it apart, and as other shells do not
+    assert completed("anew run --trace train.py opt = s") == ["sgd"]
+    assert completed("anew run train.py opt =") == ["sgd", "adam"]
+    assert completed("anew run train.py fast=") == ["fast=true", "fast=false"]
+    assert completed("anew run train.py --pa") == ["--params"]
+    assert completed("anew run nothing.py a") == []
+    assert not (project / "canary").exists()
+    assert "compopt -o nospace" in anew("completion", "bash").stdout.decode()
+
+
 def test_restore_offers_the_trash(store: FolderStore) -> None:
     anew("delete", "1")
     assert completed("anew restore ") == ["1"]

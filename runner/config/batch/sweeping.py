@@ -29,7 +29,7 @@ from anew.runner.config.batch.plain import Templates
 from anew.runner.config.batch.planning import counted
 from anew.runner.config.batch.queue import Tickets
 from anew.runner.config.batch.searching import Ground, refuse_direction
-from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, number, run_job
+from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, number, run_job, run_job_apart
 from anew.runner.config.compose.inprocess import shown_hydra
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault
@@ -403,18 +403,22 @@ class Sweeping:
             refused=self._planned[index].refused,
         )
 
-    def _run_here(self, ticket: Ticket) -> None:
+    def _run_here(self, ticket: Ticket) -> str:
+        """Run a job; return what ended its process, where it has one of its own and did not come to its end."""
         if self._is_here:
             words = filter_overrides(ticket.overrides)
             # what was typed is told as it was typed; what a search has drawn is noise from some digit on
             _log.info(f"\t#{ticket.index} : {' '.join(words if self._is_basic else map(without_noise, words))}")
+        if getattr(self._spec.function, "runs_apart", False) and not self._interactive:
+            return run_job_apart(self._spec, ticket, self._hooks)
         failure = run_job(self._spec, ticket, self._hooks)
         if self._failed_index not in (None, ticket.index):
-            return
+            return ""
         # of one that is begun again, what counts is how it ended last
         self.failure, self._failed_index = None, None
         if isinstance(failure, Exception):
             self.failure, self.failed, self._failed_index = failure, filter_overrides(ticket.overrides), ticket.index
+        return ""
 
     # --- launchers of Hydra's -------------------------------------------------------------------------------------
 

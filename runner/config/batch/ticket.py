@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import functools
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import filter_overrides
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from anew.runner.config.batch.packed import unpack, unpack_shared
@@ -18,6 +20,7 @@ from anew.runner.config.batch.searching import storage_of
 from anew.runner.config.compose.inprocess import run_here, shown_hydra
 from anew.runner.config.compose.jobs import Jobs
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR
+from anew.runner.config.compose.messages import report_failure
 from anew.runner.config.compose.state import hydra_kept, resolve_job_dir
 from anew.runner.config.direct.called import HookFailedError, Typed
 from anew.runner.config.direct.logs import logging_kept
@@ -30,6 +33,7 @@ from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import recorded, users_part
 from anew.runner.errors import ConfigError
 from anew.runner.format import ids
+from anew.runner.guard.forked import run_forked
 from anew.runner.guard.interrupts import Terminated, ToldToEnd
 from anew.runner.sweep_records import PlannedJob
 
@@ -107,6 +111,28 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | 
         finally:
             jobs.abandon()
     return None
+
+
+def run_job_apart(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> str:
+    """
+    Run one job of a program in a process of its own, forked for it; return what ended that before its end, if so.
+
+    A program takes for granted that it has an interpreter to itself: the modules that it imported, and what it set in
+    libraries, would be there for the next job else. What main raised is told there.
+    """
+
+    def work() -> None:
+        failure = run_job(spec, ticket, hooks)
+        if isinstance(failure, Exception):
+            sys.stderr.write(f"Error executing job with overrides: {filter_overrides(ticket.overrides)}\n")
+            with suppress(SystemExit):
+                report_failure(failure)
+
+    ended = run_forked(work)
+    # one that was interrupted has that on record, as any that is ended from outside
+    if isinstance(ended.error, Exception):
+        raise ended.error
+    return "" if ended.is_told else ended.death
 
 
 def _run(spec: TaskSpec, cfg: DictConfig, jobs: Jobs, refused: str) -> None:

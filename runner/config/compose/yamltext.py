@@ -31,6 +31,10 @@ def to_yaml(node: Any) -> str:
 
 def dump(values: Any) -> str:
     """Return plain values as YAML, in their order."""
-    text = yaml.dump(values, Dumper=_dumper(), default_flow_style=False, allow_unicode=True, sort_keys=False)
+    options: dict[str, Any] = {"default_flow_style": False, "allow_unicode": True, "sort_keys": False}
+    try:
+        text = yaml.dump(values, Dumper=_dumper(), **options)
+    except UnicodeEncodeError:  # a word that was no text, of a command line or a file's name: libyaml has none such
+        text = yaml.dump(values, Dumper=yaml_dumper(), **options)
     assert isinstance(text, str)
     return text

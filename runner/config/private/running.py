@@ -101,11 +101,10 @@ def parser_lent() -> Iterator[None]:
         app_module.get_args_parser = get_args_parser
 
 
-# Hydra 1.4 lets flags and overrides be mixed, as its own main does.
+# Hydra 1.4 lets flags and overrides be mixed; 1.3 refuses `lr=0.1 -m seed=1,2`, with its usage, as if -m were unknown.
 def parsed_arguments(parser: ArgumentParser, argv: Sequence[str]) -> Namespace:
-    """Return a command line, parsed as this version of Hydra parses it."""
-    parse = parser.parse_args if _PICKLED is not None else parser.parse_intermixed_args
-    return parse(list(argv))
+    """Return a command line, in which flags and overrides may stand in any order."""
+    return parser.parse_intermixed_args(list(argv))
 
 
 # `detect_calling_file_or_module_from_task_function`, `detect_task_name`, `compute_search_path_dir`: where an app lies
