@@ -26,7 +26,7 @@ from anew.runner.store.cells import Blocks, Column
 from anew.runner.store.columns import blocks, by_writer, column
 from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
-from anew.runner.store.further import Progress, read_further
+from anew.runner.store.further import Progress, Reading, read_further
 from anew.runner.store.index import Index, gone
 from anew.runner.store.index_ask import FEW, Asked
 from anew.runner.store.logged import Told
@@ -330,7 +330,7 @@ class FolderStore(RunFolders):
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
         """Return the runs that match, out of the index where there are many."""
         tree = parse_filter(where, self.saved_filter).tree
-        if (tree == EVERYTHING and sort is None) or len(self._index.present()) <= FEW:
+        if (tree == EVERYTHING and sort is None) or not self._index.has_more_than(FEW):
             return super()._found(where, sort, limit)
         asked = self._asked()
         found = asked.runs(tree, sort, limit)
@@ -341,7 +341,6 @@ class FolderStore(RunFolders):
         related = Related(self)
         return Asked(
             self._index,
-            self.root,
             self._read,
             named=lambda number, record: related.placed(self._named(StoredRun(number, record)).record),
             more=Beside(self),
@@ -350,7 +349,7 @@ class FolderStore(RunFolders):
 
     def matching(self, where: str = "", *, sort: str | None = None) -> list[int]:
         """Return the numbers of runs that match, without reading them where there are many; see `StoredRuns`."""
-        if len(self._index.present()) > FEW:
+        if self._index.has_more_than(FEW):
             found = self._asked().numbers(parse_filter(where, self.saved_filter).tree, sort)
             if found is not None:
                 return found
@@ -448,7 +447,7 @@ class FolderStore(RunFolders):
             return run
         return StoredRun(run.number, with_stop(self.layout.run(run.number), self.named(run.record)))
 
-    def _read(self, number: int, before: Progress | None) -> tuple[RunRecord | None, Progress | None]:
+    def _read(self, number: int, before: Progress | None) -> Reading:
         found = read_further(self.layout.run(number), number, before)
         if os.path.lexists(self.layout.run(number).folder) or self.packs.holding(number) is None:
             return found
