@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
+from anew.runner.contracts import Packed
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
@@ -432,6 +433,14 @@ class FolderStore(RunFolders):
         if self.packs.all():
             packing.take_out(self, number)
         return self.layout.run(number)
+
+    def pack(self, *words: str | int) -> Packed:
+        """Put runs that have ended into few files; see `StoredRuns.pack`."""
+        return packing.pack(self, packing.meant(self, words))
+
+    def unpack(self, *words: str | int) -> list[int]:
+        """Give runs that are in packs their folders back; see `StoredRuns.unpack`."""
+        return packing.unpack(self, packing.meant(self, words))
 
     def carry_over(self, pack: Pack, before: Mapping[int, Collection[SeenFile]]) -> None:
         """Have the index know runs that were put into a pack; see `Index.carry_over`."""

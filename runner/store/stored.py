@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from anew.runner.contracts import MetricSeries, SeriesBuckets
+from anew.runner.contracts import MetricSeries, Packed, SeriesBuckets
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RefSyntaxError, RunNotFoundError, StoreError
 from anew.runner.format import ids
@@ -377,6 +377,29 @@ class StoredRuns(ABC):
     def restore(self, ref: str | int) -> int:
         """Bring a deleted run back; return its number. Raises RunNotFoundError, StoreError."""
         raise self._only_looked_at()
+
+    def pack(self, *words: str | int) -> Packed:
+        """
+        Put runs that have ended into few files, in place of a folder for each; they are read, and run again, as before.
+
+        Args:
+            words: References, ranges such as "3-7", "tag:NAME", "sweep:N", and filters.
+
+        Raises:
+            RunNotFoundError, AmbiguousRefError, RefSyntaxError, FilterError: One of the words names none.
+            StoreError: The store cannot be written, or its runs have no folders.
+        """
+        raise self._no_packs()
+
+    def unpack(self, *words: str | int) -> list[int]:
+        """Give runs that are in packs their folders back; return which those were. Args and raises as `pack`."""
+        raise self._no_packs()
+
+    def _no_packs(self) -> StoreError:
+        return StoreError(
+            f"The runs of {self.url} are in a database, which has no use for packs. "
+            "To pack those of a folder: anew pack REF... --store FOLDER"
+        )
 
     def _only_looked_at(self) -> StoreError:
         return StoreError(
