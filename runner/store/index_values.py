@@ -225,6 +225,8 @@ def _key(value: Any) -> Any:
         return repr(value)  # 0.0 is not -0.0, and nan is nan
     if kind in (str, int, bool, Version, Digest, Relation, datetime):
         return kind, value
+    if not value or kind is Inside:
+        return kind, bool(value)
     return kind, json.dumps(_told(value))
 
 
