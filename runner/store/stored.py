@@ -98,7 +98,7 @@ class StoredRuns(ABC):
 
     def by_writer(self, number: int, name: str) -> dict[str, Column]:
         """Return a metric's points by who wrote them, each in order; a writer only ever adds to its own."""
-        found = self._column(number, name)
+        found = self.column_of(number, name)
         return {} if found is None else {"": found}
 
     def numbers(self) -> list[int]:
@@ -249,7 +249,7 @@ class StoredRuns(ABC):
         import numpy as np
 
         number = self.resolve(ref)
-        found = self._column(number, name)
+        found = self.column_of(number, name)
         if found is None or not len(found.times):
             raise self._no_metric(number, name)
         values = found.values
@@ -307,10 +307,11 @@ class StoredRuns(ABC):
 
     def whole_of(self, number: int, name: str) -> Blocks:
         """Return a metric's points, all of them in memory; of no rows where the run has none."""
-        column = self._column(number, name)
+        column = self.column_of(number, name)
         return Blocks.of([] if column is None else [column])
 
-    def _column(self, number: int, name: str) -> Column | None:
+    def column_of(self, number: int, name: str) -> Column | None:
+        """Return a metric's points, all of them in memory; None where the run has none."""
         found = self.column(number, name)
         if found is None and (points := list(self.points(number, name))):
             found = Column(*zip(*points, strict=True))
