@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
@@ -138,6 +138,25 @@ class SeriesBuckets:
         return f"SeriesBuckets({self.name!r} of run {self.run}: {points} points in {len(self.starts)} buckets)"
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """
+    What came of packing.
+
+    Attributes:
+        runs: The runs that are in a pack now, and were not before.
+        packs: The files that were written.
+        bytes_before, bytes_after: Of the runs' folders, and of those files.
+        left: Why a run was left as it is, a sentence for each of those.
+    """
+
+    runs: tuple[int, ...]
+    packs: tuple[str, ...]
+    bytes_before: int
+    bytes_after: int
+    left: Mapping[int, str]
+
+
 @runtime_checkable
 class RunStore(Protocol):
     """
@@ -234,4 +253,12 @@ class CuratedStore(RunStore, Protocol):
 
     def restore(self, ref: str | int) -> int:
         """Bring a deleted run back; return its number."""
+        ...
+
+    def pack(self, *words: str | int) -> Packed:
+        """Put runs that have ended into few files, in place of a folder for each."""
+        ...
+
+    def unpack(self, *words: str | int) -> list[int]:
+        """Give runs that are in packs their folders back; return which those were."""
         ...

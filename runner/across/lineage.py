@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,15 @@ from anew.runner.contracts import RunStore
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import RunNotFoundError
 from anew.runner.format import ids
+from anew.runner.format.ids import is_number
 from anew.runner.records import ContentRef, RunRecord
 from anew.runner.store.files import digest_of
+from anew.runner.store.folder import FolderStore
 from anew.runner.store.typed import as_typed
 
 RUN, FILE = "run", "file"
+Content = Callable[[str], "tuple[str, int]"]
+"""Gives the digest and the bytes of the file at a path. Raises OSError, ValueError."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,11 +105,29 @@ def lineage(store: RunStore, word: str, *, up: bool = True, down: bool = True) -
     """
     records = store.find()
     ends = _ends(records)
-    root, start = _root(store, word, records, ends)
-    walk = _Walk(ends)
+    now = _contents(store)
+    root, start = _root(store, word, records, ends, now)
+    walk = _Walk(ends, now)
     for way in [each for each, wanted in (("up", up), ("down", down)) if wanted]:
         walk.go(start, way)
     return Lineage(root=root, nodes=walk.nodes, edges=[*walk.edges])
+
+
+def _contents(store: RunStore) -> Content:
+    """Return what gives digest and bytes of a file as it is now; one that a run of the store wrote may be in a pack."""
+    above = os.path.realpath(store.root) if isinstance(store, FolderStore) else ""
+
+    def content(path: str) -> tuple[str, int]:
+        try:
+            return digest_of(Path(path))
+        except (FileNotFoundError, NotADirectoryError):
+            number, _, name = os.path.relpath(os.path.realpath(path), above or os.sep).partition(os.sep)
+            packed = isinstance(store, FolderStore) and is_number(number) and store.packs.digest(int(number), name)
+            if not packed:
+                raise
+            return packed
+
+    return content
 
 
 def _ends(records: Iterable[RunRecord]) -> _Ends:
@@ -116,10 +139,16 @@ def _ends(records: Iterable[RunRecord]) -> _Ends:
     return found
 
 
-def _root(store: RunStore, word: str, records: Sequence[RunRecord], ends: _Ends) -> tuple[str, RunRecord | ContentRef]:
+def _root(
+    store: RunStore, word: str, records: Sequence[RunRecord], ends: _Ends, now: Content
+) -> tuple[str, RunRecord | ContentRef]:
     """Return the node that a word means, and what it is. Raises as `lineage`."""
     path = Path(word)
-    if not (path.is_file() and (os.sep in word or not _is_ref(word))):
+    known = None
+    if os.sep in word or not _is_ref(word):
+        with suppress(OSError, ValueError):  # it may be what no file can be called
+            known = now(os.path.abspath(word))
+    if known is None:
         try:
             record = store.get(word)
         except (RunNotFoundError, ValueError) as error:
@@ -128,7 +157,7 @@ def _root(store: RunStore, word: str, records: Sequence[RunRecord], ends: _Ends)
                 raise _not_found(store, word, error) from error
             return _file_id(named[0].sha256), named[0]
         return _run_id(record), record
-    sha256, size = digest_of(path)
+    sha256, size = known
     if sha256 not in ends.made and sha256 not in ends.read:
         named = [ref for each in records for ref in each.inputs if _place(each, ref) == str(path.absolute())]
         if not named:
@@ -177,10 +206,11 @@ def _file_id(sha256: str) -> str:
 class _Walk:
     """Goes from runs to files and on, each once. A file was made before it was read."""
 
-    def __init__(self, ends: _Ends) -> None:
+    def __init__(self, ends: _Ends, now: Content) -> None:
         self.nodes: dict[str, Node] = {}
         self.edges: dict[tuple[str, str], None] = {}
         self._ends = ends
+        self._now = now
 
     def go(self, start: RunRecord | ContentRef, way: str) -> None:
         """Go "up" to what something came from, or "down" to what came of it, and on."""
@@ -229,15 +259,17 @@ class _Walk:
             readers = self._ends.read.get(ref.sha256, ())
             places = [_place(each, own) for each in readers for own in each.inputs if own.sha256 == ref.sha256]
             path = places[0] if places else ref.path
-            self.nodes[key] = Node(id=key, kind=FILE, path=path, sha256=ref.sha256, state=_state(places, ref.sha256))
+            self.nodes[key] = Node(
+                id=key, kind=FILE, path=path, sha256=ref.sha256, state=_state(places, ref.sha256, self._now)
+            )
 
 
-def _state(places: Sequence[str], sha256: str) -> str | None:
+def _state(places: Sequence[str], sha256: str, now: Content) -> str | None:
     """Return what a file is now at the place where it was read last."""
     if not places:
         return None
     try:
-        return "same" if digest_of(Path(places[0]))[0] == sha256 else "changed"
+        return "same" if now(places[0])[0] == sha256 else "changed"
     except (OSError, ValueError):  # a record may name what no file can be called
         return "gone"
 

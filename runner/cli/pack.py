@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,16 +11,11 @@ from anew.runner.cli import offers
 from anew.runner.cli.chosen import all_of
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import remark, say
-from anew.runner.dispatch.pending import behind
-from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import StoreError
 from anew.runner.store import packing
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import printable, size, some
-
-if TYPE_CHECKING:
-    from anew.runner.store.paths import RunLayout
 
 _SHOWN = 20
 _TOLD = 5
@@ -39,7 +33,7 @@ def pack_command(workbench: Workbench, words: tuple[str, ...], as_json: bool) ->
     """
     store = _folder(workbench)
     chosen = all_of(store, words, "Nothing was packed.")
-    packed = packing.pack(store, chosen.numbers, _waiting)
+    packed = packing.pack(store, chosen.numbers)
     # those that a range or filter stands for are many, and some of them will be going on
     named = [number for number, word in chosen.runs.items() if word not in chosen.counted]
     code = errors.RunStateError.exit_code if any(number in packed.left for number in named) else errors.EXIT_OK
@@ -86,10 +80,3 @@ def _folder(workbench: Workbench) -> FolderStore:
             "To pack those of a folder: anew pack REF... --store FOLDER"
         )
     return store
-
-
-def _waiting(layout: RunLayout) -> str:
-    """Return why a run stays in its folder for the sake of its observers."""
-    names = [name for name in read_specs(layout) if behind(layout, name)] if layout.observers.exists() else []
-    number = layout.folder.name
-    return f"Observers wait for events of run {number}: {', '.join(names)}. First: anew sync {number}" if names else ""

@@ -65,7 +65,16 @@ def number_from_json(value: Any) -> float | int:
 
 def flaw_of_tags(names: Iterable[str]) -> str:
     """Return what keeps one of these names from being a tag; empty when nothing does."""
-    return "a tag is a name, and one of these is empty." if any(not name.strip() for name in names) else ""
+    given = [*names]
+    if any(not name.strip() for name in given):
+        return "a tag is a name, and one of these is empty."
+    odd = [name for name in given if any(map(_is_control, name))]
+    return f"a tag is a name in a line, and {odd[0]!r} has a control character in it." if odd else ""
+
+
+def _is_control(letter: str) -> bool:
+    # those of Unicode's category Cc, and no others
+    return letter < " " or "\x7f" <= letter <= "\x9f"
 
 
 def iso(moment: datetime) -> str:

@@ -24,13 +24,14 @@ def sort_records(records: Iterable[RunRecord], key: str, more: More | None = Non
     name = key.lstrip("-").strip()
     if not name:
         raise FilterError("The key to sort by is empty. Give a name, such as: --sort loss or --sort=-config.lr")
-    ranked = [(record, _rank(value_of(record, name, more))) for record in records]
-    present = [(record, rank) for record, rank in ranked if rank is not None]
+    ranked = [(record, rank(value_of(record, name, more))) for record in records]
+    present = [(record, place) for record, place in ranked if place is not None]
     present.sort(key=lambda item: item[1], reverse=key.startswith("-"))
-    return [record for record, _ in present] + [record for record, rank in ranked if rank is None]
+    return [record for record, _ in present] + [record for record, place in ranked if place is None]
 
 
-def _rank(value: Any) -> tuple[int, Any] | None:
+def rank(value: Any) -> tuple[int, Any] | None:
+    """Return what a value is sorted by; None for what comes last either way."""
     if value is None or value != value or value == ():
         return None
     if isinstance(value, (int, float)):

@@ -303,7 +303,7 @@ class Run:
                 self._recorder.warn_once(f"info:{key}", f"info.{key} was not kept: {type(error).__name__}: {error}")
 
     def tag(self, *names: str) -> None:
-        """Add tags. An empty one is left out, said on stderr and kept in the record's warnings."""
+        """Add tags. An empty one, or one with a control character, is left out; stderr and the warnings say so."""
         given = tuple(str(name) for name in names)
         kept = tuple(name for name in given if not formats.flaw_of_tags([name]))
         if kept:

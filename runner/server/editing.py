@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from typing import Annotated, Any
 
 from msgspec import Meta
 
 from anew.runner.errors import AnewError, FilterError
+from anew.runner.format.values import flaw_of_tags
 from anew.runner.server.asking import NothingAsked
 from anew.runner.server.failures import Refused
 from anew.runner.server.routes import Asked
@@ -64,9 +64,8 @@ class NameAsked(Asked):
 
 def tags(site: Site, asked: TagsAsked) -> Row:
     """Give a run tags, and take some away."""
-    for each in asked.add:
-        if any(unicodedata.category(letter) == "Cc" for letter in each):
-            raise Refused(400, f"{each!r} has a control character in it; a tag is a name in a line.")
+    if flaw := flaw_of_tags(asked.add):
+        raise Refused(400, f"{flaw[0].upper()}{flaw[1:]}")
     record = site.store.tag(asked.run, *asked.add, remove=asked.remove)
     site.rows.changes.hurry()
     return row_of(record.id or 0, record, [])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anew.runner import events as ev
+from anew.runner.contracts import Packed
 from anew.runner.errors import StoreError
 from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
@@ -26,7 +27,7 @@ from anew.runner.store.cells import Blocks, Column
 from anew.runner.store.columns import blocks, by_writer, column
 from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
-from anew.runner.store.further import Progress, read_further
+from anew.runner.store.further import Progress, Reading, read_further
 from anew.runner.store.index import Index, gone
 from anew.runner.store.index_ask import FEW, Asked
 from anew.runner.store.known import Known
@@ -333,7 +334,7 @@ class FolderStore(RunFolders):
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
         """Return the runs that match, out of the index where there are many."""
         tree = parse_filter(where, self.saved_filter).tree
-        if (tree == EVERYTHING and sort is None) or len(self._index.present()) <= FEW:
+        if (tree == EVERYTHING and sort is None) or not self._index.has_more_than(FEW):
             return super()._found(where, sort, limit)
         asked = self._asked()
         found = asked.runs(tree, sort, limit)
@@ -344,7 +345,6 @@ class FolderStore(RunFolders):
         related = Related(self)
         return Asked(
             self._index,
-            self.root,
             self._read,
             named=lambda number, record: related.placed(self._named(StoredRun(number, record)).record),
             more=Beside(self),
@@ -353,7 +353,7 @@ class FolderStore(RunFolders):
 
     def matching(self, where: str = "", *, sort: str | None = None) -> list[int]:
         """Return the numbers of runs that match, without reading them where there are many; see `StoredRuns`."""
-        if len(self._index.present()) > FEW:
+        if self._index.has_more_than(FEW):
             found = self._asked().numbers(parse_filter(where, self.saved_filter).tree, sort)
             if found is not None:
                 return found
@@ -437,6 +437,14 @@ class FolderStore(RunFolders):
             packing.take_out(self, number)
         return self.layout.run(number)
 
+    def pack(self, *words: str | int) -> Packed:
+        """Put runs that have ended into few files; see `StoredRuns.pack`."""
+        return packing.pack(self, packing.meant(self, words))
+
+    def unpack(self, *words: str | int) -> list[int]:
+        """Give runs that are in packs their folders back; see `StoredRuns.unpack`."""
+        return packing.unpack(self, packing.meant(self, words))
+
     def carry_over(self, pack: Pack, before: Mapping[int, Collection[SeenFile]]) -> None:
         """Have the index know runs that were put into a pack; see `Index.carry_over`."""
         self._index.carry_over(before, pack.stamp)
@@ -451,7 +459,7 @@ class FolderStore(RunFolders):
             return run
         return StoredRun(run.number, with_stop(self.layout.run(run.number), self.named(run.record)))
 
-    def _read(self, number: int, before: Progress | None) -> tuple[RunRecord | None, Progress | None]:
+    def _read(self, number: int, before: Progress | None) -> Reading:
         found = read_further(self.layout.run(number), number, before)
         if os.path.lexists(self.layout.run(number).folder) or self.packs.holding(number) is None:
             return found

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import field, replace
 from heapq import merge
 from typing import Any
 
@@ -19,12 +19,15 @@ from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.format.serial import DamagedError
+from anew.runner.query.names import of_points
 from anew.runner.records import RunRecord
 from anew.runner.store.following import Following, OddError, Place
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import journals, judged, missing_later, read_outcome, read_run, read_start
 
 _Entry = tuple[float, str, dict[str, Any]]
+# values of metrics, some 40 bytes each
+_MOST_HELD = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,53 @@ class Progress:
         return None
 
 
-def read_further(layout: RunLayout, number: int, before: Progress | None) -> tuple[RunRecord | None, Progress | None]:
+@dataclass(frozen=True, slots=True)
+class Reading:
     """
-    Return a run's light record, and how far it was read; None for that where all is to be read again the next time.
+    What was read of a run.
 
-    The record is None when the folder was claimed but its run never started. Never raises.
+    Attributes:
+        record: Its light record; None when the folder was claimed but its run never started.
+        progress: How far it was read; None where all is to be read again the next time.
+        series: Metric -> its first value, and the mean of those that are numbers, as `names.of_points` has them; of a
+            run that has ended, for the metrics whose points were few enough to be held.
+    """
+
+    record: RunRecord | None
+    progress: Progress | None = None
+    series: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+class _Gathering(Replay):
+    """Holds the values of metrics, too, for as long as they are few."""
+
+    def __init__(self, record: RunRecord) -> None:
+        super().__init__(record)
+        self._values: dict[str, list[float | int]] | None = {}
+        self._left = _MOST_HELD
+
+    def metrics(self, values: Mapping[str, float | int], step: int, t: float) -> None:
+        super().metrics(values, step, t)
+        held = self._values
+        if held is not None:
+            for name, value in values.items():
+                held.setdefault(name, []).append(value)
+            self._left -= len(values)
+            if self._left < 0:
+                self._values = None
+
+    def series(self) -> dict[str, tuple[Any, Any]]:
+        """Return of each metric its first value and its mean; MISSING for one that is none."""
+        found = {}
+        for name, values in (self._values or {}).items():
+            each = [of_points(part, (), values) for part in ("first", "mean")]
+            found[name] = (each[0], each[1])
+        return found
+
+
+def read_further(layout: RunLayout, number: int, before: Progress | None) -> Reading:
+    """
+    Return what there is of a run. Never raises.
 
     Args:
         layout: The run's folder.
@@ -72,22 +117,22 @@ def read_further(layout: RunLayout, number: int, before: Progress | None) -> tup
         if not layout.folder.is_symlink():
             start, lost = read_start(layout, light=True)
             if start is None:
-                return None, None
+                return Reading(None)
             if not lost and not layout.events.is_symlink():
                 start = replace(start, id=number)
                 return _read(layout, start, before if before and before.record.uid == start.uid else None)
     except (OddError, DamagedError, OSError):
         pass
-    return read_run(layout, number), None
+    return Reading(read_run(layout, number))
 
 
-def _read(layout: RunLayout, start: RunRecord, before: Progress | None) -> tuple[RunRecord, Progress | None]:
-    """Return a run's record, and how far it was read. Raises OddError, DamagedError, OSError."""
+def _read(layout: RunLayout, start: RunRecord, before: Progress | None) -> Reading:
+    """Return what there is of a run. Raises OddError, DamagedError, OSError."""
     # in this order: what stands in the journals when the outcome is there was written before it
     ended, broken = read_outcome(layout, start.uid)
     if broken:
         raise OddError
-    state = Replay(start if before is None else before.record)
+    state = _Gathering(start) if before is None else Replay(before.record)
     places, latest = _fold(layout, start.uid, state, before)
     damage = [*missing_later(layout, ended, {writer: place.number for writer, place in places.items()})]
     progress = None if damage or ended is not None else Progress(state.record(), places, latest)
@@ -95,7 +140,10 @@ def _read(layout: RunLayout, start: RunRecord, before: Progress | None) -> tuple
         state.find(each)
     record = judged(layout, start, state, ended)
     # it may have ended while we looked
-    return _read(layout, start, progress) if record is None else (record, progress)
+    if record is None:
+        return _read(layout, start, progress)
+    gathered = state.series() if ended is not None and isinstance(state, _Gathering) else {}
+    return Reading(record, progress, gathered)
 
 
 def _fold(

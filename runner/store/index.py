@@ -17,13 +17,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anew.runner.dataclass import dataclass
 from anew.runner.format import light
 from anew.runner.format.ids import is_number
 from anew.runner.lazy.modules import later
 from anew.runner.records import CommandFacts, RunRecord, Status
 from anew.runner.store import stamps
-from anew.runner.store.further import Progress
+from anew.runner.store.further import Progress, Reading
 from anew.runner.store.index_file import ODD, IndexFile, sealed
 from anew.runner.store.index_look import Look, Row
 from anew.runner.store.packs import Pack, Packs
@@ -41,27 +40,7 @@ _MOST_HELD = 1_000
 # some file systems count whole seconds
 _YOUNG_NS = 2 * 10**9
 _NONE: Mapping[int, Row] = {}
-Reader = Callable[[int, "Progress | None"], "tuple[RunRecord | None, Progress | None]"]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """
-    What was known after a look at all runs, so that the next one has hardly to look.
-
-    Attributes:
-        numbers: What there was.
-        marker: What the store's marker said.
-        file: Which file the index was.
-        unsettled: The runs that may still be written to.
-        sampled_at: When some others were looked at, by the clock that only goes forward.
-    """
-
-    numbers: frozenset[int]
-    marker: str
-    file: str
-    unsettled: tuple[int, ...]
-    sampled_at: float
+Reader = Callable[[int, "Progress | None"], "Reading"]
 
 
 class Index:
@@ -78,17 +57,30 @@ class Index:
 
     Attributes:
         file: The file.
-        seen: What was known after the last look at all runs.
+        sampled_at: When some runs were looked at that nobody is known to have changed, by the clock that only goes
+            forward.
+        held: Rows that were read before, of some runs.
     """
 
     def __init__(self, path: Path, runs: Path, packs: Packs) -> None:
         self.file = IndexFile(path)
         self._runs = runs
         self._packs = packs
-        self._packed: dict[int, Pack] = {}
-        self._held: dict[int, Row] = {}
+        self._packed: dict[int, Pack] | None = None
+        self._listed_by = ""
+        self.held: dict[int, Row] = {}
         self._present: tuple[int, frozenset[int]] = (0, frozenset())
-        self.seen: Seen | None = None
+        self.sampled_at = 0.0
+
+    def look(self) -> Look:
+        """Return a look at the file."""
+        return Look(self.file, self._runs, self._is_so)
+
+    def _is_so(self, row: Row) -> bool:
+        """Whether a run is as it was read: one that goes on has no outcome yet."""
+        if row.follow:
+            return not os.path.lexists(f"{self._runs}/{row.number}/outcome.json")
+        return self.holds(row.number, row.stamp)
 
     def numbers(self) -> list[int]:
         """Return the numbers of all runs, newest first."""
@@ -111,6 +103,25 @@ class Index:
         self._packed = {**packed, **self._packs.runs()}
         return before[1] | self._packed.keys() if self._packed else before[1]
 
+    def has_more_than(self, few: int) -> bool:
+        """Whether there are more runs than a few; what else lies there counts as well."""
+        with os.scandir(self._runs) as entries:
+            return any(place >= few for place, _ in enumerate(entries)) or any(self._packs.all())
+
+    def listed(self) -> str:
+        """
+        Return by what it is known that the same runs are there, and none has come or gone; nothing in doubt.
+
+        What it says is to be asked before they are listed.
+        """
+        packs = [(pack.path.name, pack.seen, _changed_ns(pack.out)) for pack in self._packs.all()]
+        changed = _changed_ns(self._runs)
+        found = f"{changed} {packs}"
+        if found != self._listed_by:
+            self._packed, self._listed_by = None, found
+        newest = max(changed, *(times for *_, times in packs)) if packs else changed
+        return found if newest < time.time_ns() - _YOUNG_NS else ""
+
     def holds(self, number: int, stamp: Stamp) -> bool:
         """Whether a run is as it was."""
         if (pack := self._pack(number)) is not None:
@@ -119,6 +130,8 @@ class Index:
 
     def _pack(self, number: int) -> Pack | None:
         """Return the pack that a run was found in, unless it has a folder."""
+        if self._packed is None:
+            return self._packs.holding(number)
         pack = self._packed.get(number) if self._packed else None
         return None if pack is None or os.path.lexists(f"{self._runs}/{number}") else pack
 
@@ -135,8 +148,8 @@ class Index:
             read: Gives a run's record, or None, and how far it was read, given how far it was read before.
         """
         wanted = list(numbers)
-        with closing(Look(self.file)) as look:
-            for number, found in self.rows(look, wanted, read, self._held):
+        with closing(self.look()) as look:
+            for number, found in self.rows(look, wanted, read, self.held):
                 yield StoredRun(number, found.record if isinstance(found, Row) else found)
 
     def rows(
@@ -160,7 +173,8 @@ class Index:
         else:
             stamp = self._stamp(number)
             before = Progress.of_text(row.record, row.follow) if row else None
-            record, progress = read(number, before)
+            found = read(number, before)
+            record, progress = found.record, found.progress
             if record is None or not record.uid:
                 return record
             if progress is not None:
@@ -171,20 +185,20 @@ class Index:
             if stamp is None or not record.status.final:
                 return record
             row = self._row((number, record.uid, stamp.text, light.to_text(record), ""), read)
-            look.note(row, record)
-        if len(self._held) < _MOST_HELD or number in self._held:
-            self._held[number] = row
+            look.note(row, record, found.series)
+        if len(self.held) < _MOST_HELD or number in self.held:
+            self.held[number] = row
         return row
 
     @staticmethod
     def _row(values: tuple[Any, ...], read: Reader) -> Row:
         number, uid, stamp, text, follow = values
-        record = light.of_text(text, lambda: read(number, None)[0] or gone(number))
+        record = light.of_text(text, lambda: read(number, None).record or gone(number))
         return Row(number, uid, Stamp.of_text(stamp), text, follow, record)
 
     def lacking(self) -> list[int]:
         """Return the numbers of all that may be a run folder and is not in the file, newest first. Never raises."""
-        with closing(Look(self.file)) as look:
+        with closing(self.look()) as look:
             try:
                 known = {number for (number,) in look.database.execute("SELECT id FROM runs")}
             except ODD:
@@ -200,7 +214,7 @@ class Index:
             stamp: By what the runs are known from now on.
         """
         numbers = list(before)
-        with closing(Look(self.file)) as look, suppress(*ODD):
+        with closing(self.look()) as look, suppress(*ODD):
             for begin in range(0, len(numbers), _AT_A_TIME):
                 some = numbers[begin : begin + _AT_A_TIME]
                 rows = []
@@ -213,7 +227,7 @@ class Index:
 
     def find_uid(self, prefix: str) -> list[int]:
         """Return the numbers of indexed runs whose uid begins so; the answer may be out of date."""
-        with closing(Look(self.file)) as look:
+        with closing(self.look()) as look:
             return [row[0] for row in look.sound("uid >= ? AND uid < ?", [prefix, f"{prefix}~"])]
 
     def flaw(self) -> str:
@@ -222,7 +236,7 @@ class Index:
 
     def forget(self) -> None:
         """Remove the index; it is built anew when it is next needed."""
-        self._held.clear()
+        self.held.clear()
         self.file.forget()
 
 
@@ -231,6 +245,14 @@ def gone(number: int) -> RunRecord:
     never = datetime.fromtimestamp(0, timezone.utc)
     command = CommandFacts(argv=(), cwd="")
     return RunRecord(uid="", id=number, experiment="(unknown)", started_at=never, command=command, status=Status.LOST)
+
+
+def _changed_ns(path: Path) -> int:
+    """Return when a folder was changed last; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -9,26 +9,25 @@ the like.
 
 from __future__ import annotations
 
-import random
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from hashlib import blake2b
-from pathlib import Path
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
+from operator import gt
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.lazy.modules import later
-from anew.runner.query.names import MISSING, More, Place, Version, of_points
+from anew.runner.query.names import MISSING, More, Place, of_points
 from anew.runner.query.sorting import sort_records
 from anew.runner.query.tree import Tree, passes
 from anew.runner.records import RunRecord
-from anew.runner.store.index import Index, Reader, Seen
+from anew.runner.store.index import Index, Reader
 from anew.runner.store.index_facts import PARTS
 from anew.runner.store.index_file import ODD
 from anew.runner.store.index_look import AT_A_TIME, Look, Row
-from anew.runner.store.index_sql import Here, Question, derived, partial_mask
-from anew.runner.store.marker import read_marker
+from anew.runner.store.index_question import PACKAGES, Here, Question, derived
+from anew.runner.store.index_spans import NONE, SETTLED, UNSETTLED
 from anew.runner.store.stamps import Stamp
 
 if TYPE_CHECKING:
@@ -37,29 +36,33 @@ else:
     sqlite3 = later("sqlite3")
 
 # of so many runs each is looked at
-FEW = 1_000
-_SAMPLE, _SAMPLED_S = 100, 1.0
+FEW = 200
+_SAMPLE, _SAMPLED_S = 32, 1.0
 # so many runs that go on are put in their places among those that have ended
 _MOST_PLACED = 64
-_MARKER = "changed"
+_MOST = 10**300
 
 
 @dataclass(frozen=True, slots=True)
-class _First:
+class _Answer:
     """
     What the index says to a question at first.
 
     Attributes:
-        question: As it was put to the index.
-        found: The runs that have ended and pass, in order; None for an order that SQL does not know.
+        found: The runs that have ended and pass.
+        is_ordered: Whether in the order that was asked for.
         partial: Runs that it does not know all of.
         others: Runs that are not in there.
+        gone: Runs that are not there any more.
+        version: Of the file that said so.
     """
 
-    question: Question
-    found: list[int] | None
+    found: list[int]
+    is_ordered: bool
     partial: list[int]
     others: dict[int, RunRecord]
+    gone: Collection[int]
+    version: int
 
 
 class Asked:
@@ -68,7 +71,6 @@ class Asked:
 
     Args:
         index: The index.
-        folder: The folder that the runs' folders are in.
         read: Reads a run; see `Index.runs`.
         named: Gives a record as the store tells it.
         more: What is known beside records.
@@ -78,7 +80,6 @@ class Asked:
     def __init__(
         self,
         index: Index,
-        folder: Path,
         read: Reader,
         *,
         named: Callable[[int, RunRecord], RunRecord],
@@ -86,7 +87,6 @@ class Asked:
         here: Here,
     ) -> None:
         self._index = index
-        self._folder = folder
         self._read = read
         self._named = named
         self._more = more
@@ -100,35 +100,38 @@ class Asked:
             FilterError: A pattern takes too long.
         """
         try:
-            with closing(Look(self._index.file)) as look:
+            with closing(self._index.look()) as look:
                 found = self._answered(look, tree, sort, limit)
                 return None if look.doubted else found
         except ODD as error:
-            if not isinstance(error, (sqlite3.OperationalError, sqlite3.NotSupportedError)):
-                self._index.forget()  # it is damaged, and not only too busy, or asked too much
+            self._doubt(error)
             return None
 
     def numbers(self, tree: Tree, sort: str | None) -> list[int] | None:
         """
-        Return the numbers of the runs that pass, in order, without reading their records; None where SQL cannot tell.
+        Return the numbers of the runs that pass, in order, without reading their records; None where that takes them.
 
         Raises:
             FilterError: A pattern takes too long.
         """
         try:
-            with closing(Look(self._index.file)) as look:
+            with closing(self._index.look()) as look:
                 found = self._in_order(look, tree, sort)
                 return None if look.doubted else found
-        except ODD:
+        except ODD as error:
+            self._doubt(error)
             return None
 
+    def _doubt(self, error: Exception) -> None:
+        if not isinstance(error, sqlite3.OperationalError):
+            self._index.forget()  # it is damaged, and not only too busy
+
     def _in_order(self, look: Look, tree: Tree, sort: str | None) -> list[int] | None:
-        first = self._first(look, tree, sort, None)
-        if first.found is None or first.partial or not first.question.is_exact or len(first.others) > _MOST_PLACED:
+        answer = self._first(look, tree, sort, None)
+        if not answer.is_ordered or answer.partial or len(answer.others) > _MOST_PLACED:
             return None
-        there = self._index.present()
-        found = [number for number in first.found if number not in first.others and number in there]
-        for number, record in first.others.items():
+        found = [number for number in answer.found if number not in answer.others and number not in answer.gone]
+        for number, record in answer.others.items():
             named = self._named(number, record)
             if passes(tree, named, self._more):
                 found.insert(self._place(found, number, named, sort), number)
@@ -148,150 +151,125 @@ class Asked:
             low, high = (low, middle) if is_first else (middle + 1, high)
         return low
 
-    def _first(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> _First:
-        """Have the index know all that has ended, and ask it."""
-        others = dict(self._brought_up_to_date(look, self._index.present()))
-        self._derive(look, derived(tree, sort))
-        question = Question(look.database, self._here)
-        found = question.runs(tree, sort, limit)
-        mask = partial_mask(tree, sort)
-        partial = [run for (run,) in look.database.execute("SELECT run FROM known WHERE partial & ?", (mask,))]
-        return _First(question, found, partial, others)
+    def _first(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> _Answer:
+        """Have the index know all that has ended, and ask it. Raises what is in `ODD`."""
+        others, gone = self._brought_up_to_date(look)
+        for place in derived(tree, sort):
+            self._derive(look, place)
+        with look.facts() as spans:
+            question = Question(spans, self._here)
+            # those that are gone by now may be among the first
+            most = None if limit is None else limit + len(gone) + len(others)
+            found = question.runs(tree, sort, most)
+            is_ordered = found is not None
+            if found is None:
+                found = question.runs(tree, None, None)
+                assert found is not None, "without a sort there is always an answer"
+            return _Answer(found, is_ordered, question.partial(tree, sort), others, gone, look.version)
 
-    def _answered(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> list[RunRecord] | None:
-        numbers = self._index.present()
-        first = self._first(look, tree, sort, limit)
-        question, found, partial, others = first.question, first.found, first.partial, first.others
-        if found is None:
-            # in an order that SQL does not know
-            found = Question(look.database, self._here).runs(tree, None, None)
-            assert found is not None, "without a sort there is always an answer"
-        records = {number: self._named(number, record) for number, record in others.items()}
-        records = {number: record for number, record in records.items() if passes(tree, record, self._more)}
+    def _answered(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> list[RunRecord]:
+        answer = self._first(look, tree, sort, limit)
         look.begin()
-        wanted = [number for number in (*found, *partial) if number not in others and number in numbers]
-        for number, row in self._index.rows(look, wanted, self._read):
-            record = self._named(number, row.record if isinstance(row, Row) else row)
-            if passes(tree, record, self._more):
-                records[number] = record
-            elif question.is_exact and number not in partial and isinstance(row, Row):
-                look.doubted = True
-        ordered = [records[number] for number in sorted(records, reverse=True)]
+        left_out = {*answer.others, *answer.gone}
+        wanted = [number for number in (*answer.found, *answer.partial) if number not in left_out]
+        rows = [*self._index.rows(look, wanted, self._read, self._index.held)]
+        is_so = answer.is_ordered and not answer.partial and not answer.others and look.version == answer.version
+        if is_so and all(isinstance(row, Row) and not look.is_fresh(number) for number, row in rows):
+            return [self._named(number, row.record if isinstance(row, Row) else row) for number, row in rows][:limit]
+        # something was changed, or is not known yet: the records are asked
+        records = [self._named(number, record) for number, record in answer.others.items()]
+        records += [self._named(number, row.record if isinstance(row, Row) else row) for number, row in rows]
+        ordered = sorted(
+            (record for record in records if passes(tree, record, self._more)), key=lambda each: -(each.id or 0)
+        )
         return (sort_records(ordered, sort, self._more) if sort is not None else ordered)[:limit]
 
     # --- what is new ------------------------------------------------------------------------------------------------
 
-    def _brought_up_to_date(self, look: Look, numbers: frozenset[int]) -> Iterator[tuple[int, RunRecord]]:
-        """Have the index know all that has ended; yield what is not in there: runs that go on, or cannot be written."""
-        database = look.database
-        marker, seen = read_marker(self._folder), self._index.seen
-        [(file,)] = database.execute("SELECT value FROM state WHERE name = 'file'")
-        if seen is not None and (seen.numbers, seen.marker, seen.file) == (numbers, marker, file):
-            known: Mapping[int, int] = dict.fromkeys(seen.unsettled, 0)
-            suspects, gone, is_marked, sampled_at = [*seen.unsettled], set[int](), True, seen.sampled_at
-        else:
-            before = database.execute("SELECT value FROM state WHERE name = ?", (_MARKER,)).fetchone()
-            is_marked, sampled_at = before is not None and before[0] == marker, 0.0
-            known = dict(database.execute("SELECT run, settled FROM known").fetchall())
-            unknown = [number for number in numbers if not known.get(number)]
-            suspects, gone = unknown if is_marked else self._changed(look, numbers, known), known.keys() - numbers
-        if is_marked and time.monotonic() - sampled_at > _SAMPLED_S:
-            # what was done to a run by others than us shows sooner or later
-            sampled_at = time.monotonic()
-            suspects += random.sample([*numbers], min(_SAMPLE, len(numbers)))
-        unsettled = {*suspects} & numbers  # a number that is claimed is no run yet, and soon may be one
-        for number, row in self._index.rows(look, sorted(unsettled, reverse=True), self._read):
-            if not isinstance(row, Row):
-                yield number, row
-            elif row.stamp.is_settled:
-                unsettled.discard(number)
-                if known.get(number) == 0:
-                    look.note(row)
-        look.write()
-        yield from ((row.number, row.record) for row in look.unwritten)
-        if gone or not is_marked:
-            with suppress(*ODD), database:
-                database.execute("BEGIN IMMEDIATE")
-                look.forget_facts(gone)
-                if not look.unwritten:
-                    database.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (_MARKER, marker))
-        is_whole = not (look.doubted or look.unwritten)
-        self._index.seen = Seen(numbers, marker, file, tuple(unsettled), sampled_at) if is_whole else None
+    def _brought_up_to_date(self, look: Look) -> tuple[dict[int, RunRecord], Collection[int]]:
+        """
+        Have the index know all that has ended. Raises what is in `ODD`.
 
-    def _changed(self, look: Look, numbers: frozenset[int], known: Mapping[int, int]) -> list[int]:
-        """Return the runs that are not as they were when the index read them."""
-        suspects = [number for number in numbers if number not in known]
-        there = sorted(known.keys() & numbers)
-        for begin in range(0, len(there), AT_A_TIME):
-            some = there[begin : begin + AT_A_TIME]
+        Returns:
+            What is not in there, runs that go on, or cannot be written; and what is in there, and gone.
+        """
+        listed = self._index.listed()
+        with look.facts() as spans:
+            catalog = spans.catalog
+            is_marked = catalog.marker == look.marker
+            unsettled = {*catalog.others, *spans.numbers(spans.known(UNSETTLED))}
+            gone: Collection[int] = ()
+            if not (is_marked and listed and listed == catalog.listed):
+                numbers = self._index.present()
+                gone = {*spans.numbers(spans.known(UNSETTLED, SETTLED))} - numbers
+                settled = numbers & {*spans.numbers(spans.known(SETTLED))}
+                # a number that is claimed is no run yet, and soon may be one
+                unsettled = {*numbers} - settled
+                if not is_marked:
+                    unsettled |= {*self._changed(look, sorted(settled))}
+        suspects = {*unsettled}
+        if is_marked and time.monotonic() - self._index.sampled_at > _SAMPLED_S:
+            # what was done to a run by others than us shows sooner or later
+            self._index.sampled_at = time.monotonic()
+            suspects |= spans.some(_SAMPLE) - {*gone}
+        others: dict[int, RunRecord] = {}
+        for number, row in self._index.rows(look, sorted(suspects, reverse=True), self._read):
+            if not isinstance(row, Row):
+                others[number] = row
+                continue
+            state = SETTLED if row.stamp.is_settled else UNSETTLED
+            if state == SETTLED:
+                unsettled.discard(number)
+            else:
+                unsettled.add(number)
+            if spans.state(number) != state:
+                look.note(row)
+        look.write()
+        others.update((row.number, row.record) for row in look.unwritten)
+        left = [run for run in unsettled if spans.state(run) == NONE]
+        if gone or (catalog.marker, catalog.listed, {*catalog.others}) != (look.marker, listed, {*left}):
+            look.conclude(gone, listed, left)
+        return others, gone
+
+    def _changed(self, look: Look, known: Sequence[int]) -> list[int]:
+        """Return those of some runs that are not as they were when the index read them."""
+        changed = []
+        for begin in range(0, len(known), AT_A_TIME):
+            some = known[begin : begin + AT_A_TIME]
             rows = look.database.execute(f"SELECT id, stamp FROM runs WHERE id IN ({','.join('?' * len(some))})", some)
             stamps = dict(rows.fetchall())
             for number in some:
                 stamp = stamps.get(number)
-                if not known[number] or not isinstance(stamp, str) or not self._holds(number, stamp):
-                    suspects.append(number)
-        return suspects
-
-    def _holds(self, number: int, stamp: str) -> bool:
-        return self._index.holds(number, Stamp.of_text(stamp))
+                if not isinstance(stamp, str) or not self._index.holds(number, Stamp.of_text(stamp)):
+                    changed.append(number)
+        return changed
 
     # --- what no record holds -----------------------------------------------------------------------------------------
 
-    def _derive(self, look: Look, asked: Sequence[Place]) -> None:
+    def _derive(self, look: Look, place: Place) -> None:
         """Have the index know what a question asks of series and packages: it is read once for each run."""
-        for place in asked:
-            key = (place.part, place.name)
-            row = look.database.execute("SELECT id FROM names WHERE part = ? AND name = ?", key).fetchone()
-            known = f"AND run NOT IN (SELECT run FROM facts WHERE name = {row[0]})" if row else ""
-            if place.part == "package":
-                lacking = f"SELECT run FROM known WHERE 1 {known}"
-                values: tuple[Any, ...] = ()
-            else:
-                metric = "SELECT id FROM names WHERE part = 'metric' AND name = ?"
-                lacking = f"SELECT run FROM metrics WHERE name IN ({metric}) {known}"
-                values = (place.name,)
-            runs = [run for (run,) in look.database.execute(lacking, values)]
-            for begin in range(0, len(runs), AT_A_TIME):
-                some = runs[begin : begin + AT_A_TIME]
-                if place.part == "package":
-                    self._read_packages(look, some)
-                look.add_facts(*key, [(run, *self._derived(look, run, place)) for run in some])
+        is_package = place.part == "package"
+        key = PACKAGES if is_package else (place.part, place.name)
+        with look.facts() as spans:
+            there = spans.known(UNSETTLED, SETTLED) if is_package else spans.having(("last", place.name))
+            lacking = spans.numbers(bytes(map(gt, there, spans.having(key))))
+        for begin in range(0, len(lacking), AT_A_TIME):
+            some = lacking[begin : begin + AT_A_TIME]
+            values: dict[int, Any] = {}
+            odd: dict[int, int] = {}
+            for run in some:
+                value = self._packages(run) if is_package else self._of_series(run, place)
+                if type(value) is int and not -_MOST < value < _MOST:
+                    odd[run] = PARTS["series"]
+                values[run] = MISSING if run in odd else value
+            look.add(key, values, odd)
 
-    def _derived(self, look: Look, run: int, place: Place) -> tuple[int, str, Any, str | None]:
-        """Return a row for what stands at a place of a run: number -1 where there is nothing."""
-        value: Any = MISSING
-        if place.part == "package":
-            found = look.database.execute(
-                "SELECT version FROM packages WHERE name = ? "
-                "AND environment = (SELECT environment FROM known WHERE run = ?)",
-                (place.name, run),
-            ).fetchone()
-            value = MISSING if found is None else Version(found[0])
-        else:
-            points = self._more.points(self._numbered(run), place.name)
-            value = MISSING if points is None else of_points(place.part, *points)
-        if value is MISSING:
-            return -1, "0", None, None
-        if isinstance(value, Version):
-            return 0, "v", str(value), None
-        if value != value or (not -(2**63) <= value < 2**63 and isinstance(value, int)):
-            look.database.execute("UPDATE known SET partial = partial | ? WHERE run = ?", (PARTS["series"], run))
-            return -1, "0", None, None
-        return 0, "n", value, None
+    def _of_series(self, run: int, place: Place) -> Any:
+        points = self._more.points(self._numbered(run), place.name)
+        return MISSING if points is None else of_points(place.part, *points)
 
-    def _read_packages(self, look: Look, runs: Sequence[int]) -> None:
-        """Have the index know the environments of runs, each of which is kept once."""
-        marks = ",".join("?" * len(runs))
-        query = f"SELECT run FROM known WHERE environment IS NULL AND run IN ({marks})"
-        for (run,) in look.database.execute(query, runs).fetchall():
-            packages = self._more.packages(self._numbered(run))
-            digest = blake2b(repr(sorted(packages.items())).encode("utf-8", "backslashreplace"), digest_size=16)
-            name = digest.hexdigest()
-            with look.database as database:
-                database.execute("BEGIN IMMEDIATE")
-                rows = [(name, package, version) for package, version in packages.items()]
-                database.executemany("INSERT OR IGNORE INTO packages VALUES (?, ?, ?)", rows)
-                database.execute("UPDATE known SET environment = ? WHERE run = ?", (name, run))
+    def _packages(self, run: int) -> str:
+        return json.dumps(self._more.packages(self._numbered(run)), sort_keys=True)
 
     def _numbered(self, run: int) -> RunRecord:
         [stored] = self._index.runs([run], self._read)

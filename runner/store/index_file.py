@@ -28,21 +28,16 @@ if TYPE_CHECKING:
 else:
     sqlite3 = later("sqlite3")
 
-_VERSION = 7
+_VERSION = 8
 _PAGE_BYTES = 1 << 14
 _TABLES = {
     "columns": "run INTEGER, writer TEXT, part INTEGER, data BLOB, crc INTEGER, PRIMARY KEY (run, writer, part)",
-    "facts": "name INTEGER, run INTEGER, seq INTEGER, kind TEXT, value, low TEXT, PRIMARY KEY (name, run, seq)",
-    "known": "run INTEGER PRIMARY KEY, settled INTEGER, partial INTEGER, environment TEXT",
-    "metrics": "name INTEGER, run INTEGER, last, min, max, count INTEGER, step INTEGER, PRIMARY KEY (name, run)",
-    "names": "id INTEGER PRIMARY KEY, part TEXT, name TEXT",
-    "packages": "environment TEXT, name TEXT, version TEXT, PRIMARY KEY (environment, name)",
+    "facts": "name INTEGER, span INTEGER, data BLOB, PRIMARY KEY (name, span)",
     "runs": "id INTEGER PRIMARY KEY, uid TEXT, stamp TEXT, record TEXT, follow TEXT, crc INTEGER",
-    "state": "name TEXT PRIMARY KEY, value TEXT",
+    "state": "name TEXT PRIMARY KEY, value TEXT, crc INTEGER",
 }
-_BY_KEY = ("columns", "facts", "metrics", "packages", "state")
+_BY_KEY = ("columns", "facts", "state")
 _INDEXES = {
-    "names_of": "CREATE UNIQUE INDEX names_of ON names (part, name)",
     "runs_of": "CREATE INDEX runs_of ON runs (uid)",
 }
 _SCHEMA = tuple(
@@ -180,12 +175,11 @@ def is_sound(row: tuple[Any, ...]) -> bool:
 
 
 def _crc(values: Sequence[Any]) -> int:
-    plain = [value for value in values if not isinstance(value, bytes)]
-    # 1 is not "1", and "a", "bc" not "ab", "c"
-    crc = crc32(repr(plain).encode("utf-8", "backslashreplace"))
+    crc = 0
     for value in values:
-        if isinstance(value, bytes):
-            crc = crc32(value, crc)
+        # 1 is not "1", and "a", "bc" not "ab", "c"
+        data = value if isinstance(value, bytes) else str(value).encode("utf-8", "backslashreplace")
+        crc = crc32(data, crc32(b"%s %d " % (type(value).__name__.encode(), len(data)), crc))
     return crc
 
 
@@ -201,6 +195,8 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
     # a schema is a program; of this one nothing but what we wrote ourselves is run
     database.execute("PRAGMA trusted_schema = OFF")
     database.execute("PRAGMA synchronous = OFF")
+    # a journal that comes and goes would move the time of the folder that runs lie in
+    database.execute("PRAGMA journal_mode = TRUNCATE")
     if not _is_ours(database):
         if database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
             raise sqlite3.DatabaseError("another version's, or somebody else's")
@@ -211,8 +207,6 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
             if not _is_ours(database):  # else somebody else was quicker
                 for _, _, text in sorted(_SCHEMA, reverse=True):  # tables, then what is on them
                     database.execute(text)
-                # by which it is told from another one in its place
-                database.execute("INSERT INTO state VALUES ('file', hex(randomblob(16)))")
                 database.execute(f"PRAGMA user_version = {_VERSION}")
     return database
 

@@ -6,16 +6,18 @@ import os
 import stat
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anew.runner.contracts import Packed
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format import ids
 from anew.runner.lazy.modules import later
+from anew.runner.store.choosing import choose
 from anew.runner.store.durability import sync_file
 from anew.runner.store.files import cannot, make_folders, names_in, open_regular, replace_whole, sync_folder
 from anew.runner.store.marker import move_marker
@@ -31,6 +33,8 @@ from anew.runner.store.packs import (
     move_unless_there,
 )
 from anew.runner.store.paths import PACK, RunLayout
+from anew.runner.store.position import observers_of, read_cursor
+from anew.runner.store.stream import RunSource
 from anew.runner.wording import size
 
 if TYPE_CHECKING:
@@ -51,26 +55,15 @@ _FORMATS = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
 _INSERT = "INSERT INTO sqlar VALUES (?, ?, ?, ?, ?)"
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """
-    What came of packing.
-
-    Attributes:
-        runs: The runs that are in a pack now, and were not before.
-        packs: The files that were written.
-        bytes_before, bytes_after: Of the runs' folders, and of those files.
-        left: Why a run was left as it is, a sentence for each of those.
-    """
-
-    runs: tuple[int, ...]
-    packs: tuple[str, ...]
-    bytes_before: int
-    bytes_after: int
-    left: Mapping[int, str]
+def meant(store: FolderStore, words: Iterable[str | int]) -> list[int]:
+    """Return the runs that references, ranges, tags, sweeps and filters name. Raises what the first odd one does."""
+    chosen = choose(store, map(str, words))
+    for _, error in chosen.refused:
+        raise error
+    return chosen.numbers
 
 
-def pack(store: FolderStore, numbers: Iterable[int], unready: Callable[[RunLayout], str] = lambda _: "") -> Packed:
+def pack(store: FolderStore, numbers: Iterable[int]) -> Packed:
     """
     Put runs that have ended into packs, in the order of their numbers, and remove their folders.
 
@@ -81,7 +74,6 @@ def pack(store: FolderStore, numbers: Iterable[int], unready: Callable[[RunLayou
     Args:
         store: The store.
         numbers: Which runs; those that are in a pack are passed over.
-        unready: Says in a sentence why a run is not to be packed yet.
 
     Raises:
         StoreError: The store cannot be read or written; every run is as it was, or packed.
@@ -91,7 +83,7 @@ def pack(store: FolderStore, numbers: Iterable[int], unready: Callable[[RunLayou
     packs: list[Path] = []
     before = 0
     _remove_drafts(store)
-    for some in _portions(store, numbers, unready, left):
+    for some in _portions(store, numbers, left):
         path = _written(store, some)
         packs.append(path)
         before += sum(each.bytes for each in some)
@@ -127,9 +119,7 @@ class _Run:
         return _PAGE + sum((length + _PAGE - 1) // _PAGE * _PAGE or _PAGE for _, _, length, *_ in self.seen)
 
 
-def _portions(
-    store: FolderStore, numbers: Iterable[int], unready: Callable[[RunLayout], str], left: dict[int, str]
-) -> Iterator[list[_Run]]:
+def _portions(store: FolderStore, numbers: Iterable[int], left: dict[int, str]) -> Iterator[list[_Run]]:
     """Yield the runs that can be packed, as many at a time as go into one pack; of the others *left* says why."""
     some: list[_Run] = []
     length, packed = 0, store.packs.runs().keys()
@@ -144,7 +134,7 @@ def _portions(
                 # a packing was killed, or is under way: what is in that pack is older than the folder
                 take_out(store, number)
             run, why = _looked_at(number, layout, records.get(number))
-            why = why or unready(layout)
+            why = why or _waiting(layout)
             if why or run is None:
                 left[number] = why
                 continue
@@ -174,6 +164,14 @@ def _looked_at(number: int, layout: RunLayout, record: RunRecord | None) -> tupl
             most = f"a pack takes files of up to {size(MOST_BYTES)}"
             return None, f"{name} of run {number} has {size(length)}, and {most}; the run stays in its folder."
     return _Run(number, record.uid, layout, seen), ""
+
+
+def _waiting(layout: RunLayout) -> str:
+    """Return why a run stays in its folder for the sake of its observers."""
+    names = observers_of(layout)
+    late = [name for name in names if RunSource(layout, None).behind(read_cursor(layout.cursor(name)).done)]
+    number = layout.folder.name
+    return f"Observers wait for events of run {number}: {', '.join(late)}. First: anew sync {number}" if late else ""
 
 
 def _tree(folder: Path) -> Iterator[_Seen]:

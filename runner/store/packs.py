@@ -145,6 +145,17 @@ class Packs:
             return dict(database.execute(f"SELECT {each}, sum(coalesce(length(data), 0)) FROM sqlar GROUP BY 1"))
         return {}
 
+    def digest(self, number: int, name: str) -> tuple[str, int] | None:
+        """Return SHA-256 and bytes of a file of a run, given its name in the folder; None where it is in no pack."""
+        query = "SELECT sha256, sz FROM sqlar JOIN sums USING (name) WHERE name = ?"
+        pack = self.holding(number)
+        with suppress(*_ODD, StoreError, OSError):
+            if pack is not None:
+                with closing(opened(pack.path)) as database:
+                    for digest, length in database.execute(query, (f"{number}/{name}",)).fetchall():
+                        return (digest, length) if isinstance(digest, str) and type(length) is int else None
+        return None
+
     def leave(self, number: int) -> list[Pack]:
         """Say that a run is in no pack any more: it has its folder. Return those it was in. Raises StoreError."""
         held = self._held(number)

@@ -7,7 +7,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,18 @@ def observer_damage(layout: RunLayout) -> list[Damage]:
         except (OSError, DamagedError) as error:
             if name not in names or not isinstance(error, FileNotFoundError):  # else it was taken away just now
                 found.append(_damaged(f"{layout.observers.name}/{name}", error, cost))
+    return found
+
+
+def observers_of(layout: RunLayout) -> list[str]:
+    """Return the names of a run's observers whose configuration is on record, and intact. Never raises."""
+    found = []
+    with suppress(OSError):
+        for name in sorted(names_in(layout.observers)) if not layout.observers.is_symlink() else ():
+            if name.endswith(".json"):
+                with suppress(OSError, DamagedError):
+                    _check_spec(layout.observers / name)
+                    found.append(name.removesuffix(".json"))
     return found
 
 

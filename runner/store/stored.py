@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from anew.runner.contracts import MetricSeries, SeriesBuckets
+from anew.runner.contracts import MetricSeries, Packed, SeriesBuckets
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RefSyntaxError, RunNotFoundError, StoreError
 from anew.runner.format import ids
@@ -98,7 +98,7 @@ class StoredRuns(ABC):
 
     def by_writer(self, number: int, name: str) -> dict[str, Column]:
         """Return a metric's points by who wrote them, each in order; a writer only ever adds to its own."""
-        found = self._column(number, name)
+        found = self.column_of(number, name)
         return {} if found is None else {"": found}
 
     def numbers(self) -> list[int]:
@@ -249,7 +249,7 @@ class StoredRuns(ABC):
         import numpy as np
 
         number = self.resolve(ref)
-        found = self._column(number, name)
+        found = self.column_of(number, name)
         if found is None or not len(found.times):
             raise self._no_metric(number, name)
         values = found.values
@@ -307,10 +307,11 @@ class StoredRuns(ABC):
 
     def whole_of(self, number: int, name: str) -> Blocks:
         """Return a metric's points, all of them in memory; of no rows where the run has none."""
-        column = self._column(number, name)
+        column = self.column_of(number, name)
         return Blocks.of([] if column is None else [column])
 
-    def _column(self, number: int, name: str) -> Column | None:
+    def column_of(self, number: int, name: str) -> Column | None:
+        """Return a metric's points, all of them in memory; None where the run has none."""
         found = self.column(number, name)
         if found is None and (points := list(self.points(number, name))):
             found = Column(*zip(*points, strict=True))
@@ -377,6 +378,29 @@ class StoredRuns(ABC):
     def restore(self, ref: str | int) -> int:
         """Bring a deleted run back; return its number. Raises RunNotFoundError, StoreError."""
         raise self._only_looked_at()
+
+    def pack(self, *words: str | int) -> Packed:
+        """
+        Put runs that have ended into few files, in place of a folder for each; they are read, and run again, as before.
+
+        Args:
+            words: References, ranges such as "3-7", "tag:NAME", "sweep:N", and filters.
+
+        Raises:
+            RunNotFoundError, AmbiguousRefError, RefSyntaxError, FilterError: One of the words names none.
+            StoreError: The store cannot be written, or its runs have no folders.
+        """
+        raise self._no_packs()
+
+    def unpack(self, *words: str | int) -> list[int]:
+        """Give runs that are in packs their folders back; return which those were. Args and raises as `pack`."""
+        raise self._no_packs()
+
+    def _no_packs(self) -> StoreError:
+        return StoreError(
+            f"The runs of {self.url} are in a database, which has no use for packs. "
+            "To pack those of a folder: anew pack REF... --store FOLDER"
+        )
 
     def _only_looked_at(self) -> StoreError:
         return StoreError(

@@ -13,6 +13,7 @@ from anew.runner.across.lineage import lineage
 from anew.runner.cli import main
 from anew.runner.errors import RunNotFoundError
 from anew.runner.records import ContentRef
+from anew.runner.store import packing
 from anew.runner.store.folder import FolderStore
 from tests.helpers.stores import add_run
 
@@ -66,6 +67,24 @@ def test_runs_are_joined_by_content_before_it_was_read_and_what_changed_is_marke
     assert "not there any more" in text
     assert main(["lineage", str(judge), "--dot"]) == 0
     assert capsys.readouterr().out.startswith("digraph lineage {")
+
+
+def test_a_file_in_a_run_that_was_packed_is_still_found_and_the_same(store: FolderStore, tmp_path: Path) -> None:
+    maker = add_run(store, minutes_ago=50)
+    model = store.layout.run(maker).files / "model.txt"
+    model.parent.mkdir(exist_ok=True)
+    model.write_bytes(b"weights")
+    user = add_run(store, inputs=(read(store, model),), minutes_ago=20)
+    judge = add_run(store, artifacts={"kept.bin": b"weights"}, minutes_ago=60)
+    before = lineage(store, str(model)), lineage(store, str(user))
+
+    packing.pack(store, [maker])
+    assert not model.exists()
+    assert (lineage(store, str(model)), lineage(store, str(user))) == before
+    assert {node.ref for node in before[0].nodes.values() if node.ref} == {user, judge}
+    assert [node.state for node in before[1].nodes.values() if node.path] == ["same"]
+    with pytest.raises(RunNotFoundError):
+        lineage(store, str(model.with_name("other.txt")))
 
 
 def test_a_chain_of_more_runs_than_python_has_frames_is_followed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anew.runner.errors import RunNotFoundError, RunStateError
+from anew.runner.errors import RunNotFoundError, RunStateError, ValueRefusedError
 from anew.runner.events import Warned
 from anew.runner.records import Part, Severity, Status
 from anew.runner.store.curate import GRACE_S, delete, note, purge, restore, tag, trashed
@@ -43,6 +43,17 @@ def test_curating_adds_files_and_changes_none(store: FolderStore) -> None:
     assert {name: after[name] for name in before} == before
     assert (store.get(1).tags, store.get(1).note) == (("b",), "so")
     assert len(after) == len(before) + 3 + len(["curated.json"])
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "a\tb", "\x7f", "\x85", " "])
+def test_what_is_no_name_in_a_line_is_no_tag(store: FolderStore, name: str) -> None:
+    add_run(store)
+    with pytest.raises(ValueRefusedError, match="a tag is a name"):
+        tag(store, 1, ["good", name])
+    assert store.get(1).tags == ()
+    tag(store, 1, ["\N{GREEK SMALL LETTER ALPHA} b", "\u200b"])  # these drive no terminal
+    tag(store, 1, [], [name])  # one that an earlier version took can be taken away
+    assert store.get(1).tags == ("\N{GREEK SMALL LETTER ALPHA} b", "\u200b")
 
 
 def test_deleting_is_undone_byte_for_byte(store: FolderStore) -> None:

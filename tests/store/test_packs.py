@@ -19,9 +19,10 @@ import pytest
 from anew.runner.attached.damage import Severity
 from anew.runner.dispatch.transfer import to_folder
 from anew.runner.errors import RunNotFoundError, StoreFormatError
+from anew.runner.format.serial import seal
 from anew.runner.records import RunRecord
 from anew.runner.store import packing
-from anew.runner.store.curate import purge
+from anew.runner.store.curate import purge, tag
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import check_store
 from anew.runner.store.packs import TABLES
@@ -102,11 +103,24 @@ def test_the_index_knows_packed_runs_without_reading_them(store: FolderStore, mo
 
 def test_what_is_not_finished_is_left(store: FolderStore) -> None:
     add_run(store, status=None)
-    packed = packing.pack(store, [*NUMBERS, 4], lambda layout: "Not yet." if layout.folder.name == "1" else "")
+    layout = store.layout.run(1)
+    layout.observers.mkdir(exist_ok=True)
+    layout.spec("other").write_bytes(seal({"_target_": "other.Observer"}))
+    packed = packing.pack(store, [*NUMBERS, 4])
     assert packed.runs == (2, 3)
-    assert packed.left[1] == "Not yet."
+    assert packed.left[1] == "Observers wait for events of run 1: other. First: anew sync 1"
     assert "Run 4 is going on, or was killed" in packed.left[4]
     assert store.numbers() == [4, 3, 2, 1]
+
+
+def test_runs_are_packed_from_python_by_what_names_them(store: FolderStore) -> None:
+    tag(store, 3, ["paper"])
+    assert store.pack(1, "tag:paper").runs == (1, 3)
+    assert store.pack("1-3").runs == (2,)
+    assert store.unpack("loss.min > 0 and not tag == paper", 3) == NUMBERS
+    with pytest.raises(RunNotFoundError):
+        store.pack(1, 99)
+    assert store.unpack(1) == []  # of one word that names none nothing is done
 
 
 def test_curating_gives_a_run_its_folder_back(store: FolderStore) -> None:
