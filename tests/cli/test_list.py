@@ -267,3 +267,25 @@ def test_what_a_damaged_pack_held_is_not_passed_over_in_silence(
     text = " ".join(capfd.readouterr().err.split())
     assert f"'{pack}' is no pack of runs, or damaged" in text
     assert "What it holds is not among the runs." in text
+
+
+def test_runs_that_are_of_other_source_alone_are_named_beside_a_comparison(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A file that came into the project between two runs is enough, and the groups would be smaller without a word."""
+    store = make_store(tmp_path / "runs")
+    for lr in (1, 2):
+        for seed in (0, 1):
+            add_run(store, config={"seed": seed, "lr": lr}, metrics={"acc": [seed / lr]}, source={"train.py": ""})
+    more = {"train.py": "", "notes.py": ""}
+    add_run(store, config={"seed": 2, "lr": 1}, metrics={"acc": [0.5]}, source=more)
+    words = ["compare", "--by", "seed", "--metric", "acc", "--store", str(store.root)]
+    assert main([*words, "1", "3"]) == 0
+    captured = capfd.readouterr()
+    assert "Not with run 1, since their source files are others: 5. To have them too" in captured.err
+    assert "Not with run 3" not in captured.err
+    assert "n = 2 + 2" in captured.out
+    assert main([*words, "config.lr == 1", "3"]) == 0
+    captured = capfd.readouterr()
+    assert "Not with" not in captured.err
+    assert "n = 3 + 2" in captured.out
