@@ -26,10 +26,12 @@ class Group:
     Attributes:
         name: The word that named them.
         records: The runs, oldest first.
+        unlike: The numbers of those that would be among them, had they the same source.
     """
 
     name: str
     records: tuple[RunRecord, ...]
+    unlike: tuple[int, ...] = ()
 
     @property
     def runs(self) -> list[int]:
@@ -100,16 +102,21 @@ def without_seeds(config: Any) -> Any:
 
 def repetitions(store: RunStore, record: RunRecord) -> list[RunRecord]:
     """Return the completed runs that differ from a run in the seed alone, itself among them, oldest first."""
-    same, source = exact_form(without_seeds(record.config)), _source(record)
-    alike = [
+    # the same configuration of other code is another experiment
+    source = _source(record)
+    return [each for each in _alike(store, record) if _source(each) == source]
+
+
+def _alike(store: RunStore, record: RunRecord) -> list[RunRecord]:
+    """Return the completed runs whose configuration differs from a run's in the seed alone, oldest first."""
+    same = exact_form(without_seeds(record.config))
+    return [
         store.get(each.uid)
         for each in reversed(store.find())
         if each.experiment == record.experiment
         and each.state == Status.COMPLETED.value
         and exact_form(without_seeds(each.config)) == same
     ]
-    # the same configuration of other code is another experiment
-    return [each for each in alike if _source(each) == source]
 
 
 def _source(record: RunRecord) -> frozenset[tuple[str, str]]:
@@ -128,14 +135,17 @@ def group_of(store: RunStore, word: str) -> Group:
     for _, error in chosen.refused:
         raise error
     records = [store.get(number) for number in chosen.numbers]
+    unlike: tuple[int, ...] = ()
     if chosen.is_one:
-        records = repetitions(store, records[0])
+        alike, source = _alike(store, records[0]), _source(records[0])
+        records = [each for each in alike if _source(each) == source]
+        unlike = tuple(each.id or 0 for each in alike if _source(each) != source)
     ended = sorted((each for each in records if each.state == Status.COMPLETED.value), key=lambda each: each.started_at)
     if not ended:
         raise RunStateError(
             f"Of the runs that {word!r} stands for none has completed, so that there is nothing to compare."
         )
-    return Group(name=f"run {word}" if word.isdecimal() else word, records=tuple(ended))
+    return Group(name=f"run {word}" if word.isdecimal() else word, records=tuple(ended), unlike=unlike)
 
 
 def compared(first: Group, second: Group, metric: str | None = None, direction: str | None = None) -> Comparison:

@@ -30,8 +30,9 @@ def compare_by_seed(
             "that differ from it in the seed alone. For more of those: anew repeat 12 --seeds 5"
         )
     found = [compared(*pair, metric, direction) for pair in pairs([group_of(store, word) for word in words])]
-    for name in _shared([group for each in found for group in each.groups]):
-        remark(name)
+    groups = [group for each in found for group in each.groups]
+    for said in (*_shared(groups), *_left_out(groups)):
+        remark(said)
     if as_json:
         values = [each.to_json() for each in found]
         print_json(values[0] if len(values) == 1 else values)
@@ -48,6 +49,16 @@ def _shared(groups: Sequence[Group]) -> list[str]:
         if both and other is not first:
             said.append(f"In both {first.name} and {other.name}: {some([str(each) for each in both])}")
     return said
+
+
+def _left_out(groups: Sequence[Group]) -> list[str]:
+    """Say which runs differ from that which was named in the seed, and in the files of the project."""
+    return [
+        f"Not with {name}, since their source files are others: {some([str(each) for each in unlike])}. To have them "
+        f"too, name them by a range, a tag or a filter: anew compare --by seed 1-5 6-9"
+        for name, unlike in {group.name: group.unlike for group in groups}.items()
+        if unlike
+    ]
 
 
 def _print(found: Sequence[Comparison]) -> None:

@@ -25,6 +25,7 @@ from anew.runner.cli.render import (
     plain_cell,
     remark,
     remark_damage,
+    remark_left_out,
     say,
     status_style,
     styled,
@@ -125,6 +126,7 @@ def list_command(
         found = _without_children(store, found)
     records = found if most is None else found[:most]
     remark_damage(records, store.url)
+    remark_left_out(store)
     sorted_by = [sort.lstrip("-").strip()] if sort else []
     wanted = names_of(columns)
     if as_json:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import csv
     import shutil
     from re import Match
+
+    from anew.runner.contracts import RunStore
 else:
     csv = later("csv")
     shutil = later("shutil")
@@ -171,6 +173,16 @@ def remark_damage(records: Iterable[RunRecord], store: str) -> None:
         remark(f"{len(damaged) - _MOST_DAMAGED} more runs are damaged.")
     if damaged:
         remark(f"To see all of it, and how to mend it: {as_typed('anew check', store)}")
+
+
+def remark_left_out(store: RunStore) -> None:
+    """Say what of a store is not among its runs, since it cannot be read: on stderr, as `remark_damage` does."""
+    left_out = getattr(store, "left_out", None)
+    reasons = [*left_out()] if left_out is not None else []
+    for why in reasons:
+        remark(printable(why))
+    if reasons:
+        remark(f"To see all of it, and how to mend it: {as_typed('anew check', store.url)}")
 
 
 def heading(text: str) -> None:

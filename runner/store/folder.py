@@ -451,7 +451,8 @@ class FolderStore(RunFolders):
 
     def left_out(self) -> Iterator[str]:
         """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
-        return (pack.flaw for pack in self.packs.all() if pack.flaw)
+        flaws = [pack.flaw for pack in self.packs.all() if pack.flaw]
+        return (f"{flaw}. What it holds is not among the runs." for flaw in flaws)
 
     def _named(self, run: StoredRun) -> StoredRun:
         """Return a run as its sweep here tells it; that is none of what the index keeps, since sweeps come later."""

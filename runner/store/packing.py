@@ -217,7 +217,8 @@ def _written(store: FolderStore, runs: Sequence[_Run]) -> Path:
     except OSError as error:
         raise error if isinstance(error, StoreError) else cannot("write", path, error) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
     return path
 
 

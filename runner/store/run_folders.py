@@ -101,10 +101,6 @@ class RunFolders(StoredRuns):
     def refuse_removal(self) -> None:
         """Raise StoreError where runs cannot be deleted."""
 
-    def left_out(self) -> Iterator[str]:
-        """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
-        return iter(())
-
     def retire(self, number: int) -> None:
         """Have a number never given again; nothing to do for a store that gives none. Raises StoreError."""
 

@@ -134,6 +134,10 @@ class StoredRuns(ABC):
         """Return a sentence on how a run that was there can be had back; empty when there is no way."""
         return ""
 
+    def left_out(self) -> Iterator[str]:
+        """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
+        return iter(())
+
     # --- what follows from it -----------------------------------------------------------------------------------
 
     def resolve(self, ref: str | int) -> int:
@@ -179,9 +183,9 @@ class StoredRuns(ABC):
         else:
             held = f"it holds {len(numbers)} runs, {min(numbers)} to {max(numbers)}"
         parsed = ids.parse_ref(ref)
-        hint = self.way_back(parsed.number) if isinstance(parsed, ids.ByNumber) else ""
+        hints = [self.way_back(parsed.number) if isinstance(parsed, ids.ByNumber) else "", *self.left_out()]
         return RunNotFoundError(
-            f"No run {str(ref)!r} in {self.url} ({held}).{f' {hint}' if hint else ''} "
+            f"No run {str(ref)!r} in {self.url} ({held}).{''.join(f' {hint}' for hint in hints if hint)} "
             f"To see them: {as_typed('anew list', self.url)}",
             ref=str(ref),
             store=self.url,

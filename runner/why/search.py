@@ -61,7 +61,8 @@ class Search:
         most = 2 + max(of - 1, 0).bit_length() + 1
         cost = f"a trial takes about {duration(once)}" if once else "how long a trial takes is not known"
         times = f", {self._options.repeat} times each" if self._options.repeat > 1 else ""
-        text = f"{of} differences; {cost}, and one cause among them is found by at most {most} trials{times}."
+        differ = f"{of} difference{'' if of == 1 else 's'}"
+        text = f"{differ}; {cost}, and one cause among them is found by at most {most} trials{times}."
         return self._explained(words.PLANNED, text)
 
     def begun(self) -> Search:

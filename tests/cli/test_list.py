@@ -14,6 +14,7 @@ import anew
 from anew.runner import events as ev
 from anew.runner.cli import main
 from anew.runner.errors import AnewError, FilterError, MissingExtraError
+from anew.runner.store import packing
 from anew.runner.store.folder import FolderStore
 from tests.helpers.stores import add_run, make_store
 
@@ -246,3 +247,45 @@ def test_a_metric_that_is_nowhere_finite_is_not_offered_in_place_of_itself(
         add_run(store, config={"seed": seed, "lr": seed}, metrics={"odd": [math.nan], "acc": [0.5]})
     text = said(capfd, "compare", "--by", "seed", "1", "2", "--metric", "odd", "--store", str(store.root), code=2)
     assert "there are: acc. To compare one" in text
+
+
+@pytest.mark.parametrize(
+    "words", [["list"], ["list", "--by", "seed"], ["list", "--json"], ["best", "loss"], ["show", "2"]]
+)
+def test_what_a_damaged_pack_held_is_not_passed_over_in_silence(
+    words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = make_store(tmp_path / "runs")
+    for _ in range(3):
+        add_run(store, metrics={"loss": [1.0]})
+    [pack] = packing.pack(store, [1, 2]).packs
+    Path(pack).chmod(0o644)
+    with open(pack, "r+b") as file:
+        file.truncate(4096)
+    code = main([*words, "--store", str(store.root)])
+    assert code == (2 if words == ["show", "2"] else 0)
+    text = " ".join(capfd.readouterr().err.split())
+    assert f"'{pack}' is no pack of runs, or damaged" in text
+    assert "What it holds is not among the runs." in text
+
+
+def test_runs_that_are_of_other_source_alone_are_named_beside_a_comparison(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A file that came into the project between two runs is enough, and the groups would be smaller without a word."""
+    store = make_store(tmp_path / "runs")
+    for lr in (1, 2):
+        for seed in (0, 1):
+            add_run(store, config={"seed": seed, "lr": lr}, metrics={"acc": [seed / lr]}, source={"train.py": ""})
+    more = {"train.py": "", "notes.py": ""}
+    add_run(store, config={"seed": 2, "lr": 1}, metrics={"acc": [0.5]}, source=more)
+    words = ["compare", "--by", "seed", "--metric", "acc", "--store", str(store.root)]
+    assert main([*words, "1", "3"]) == 0
+    captured = capfd.readouterr()
+    assert "Not with run 1, since their source files are others: 5. To have them too" in captured.err
+    assert "Not with run 3" not in captured.err
+    assert "n = 2 + 2" in captured.out
+    assert main([*words, "config.lr == 1", "3"]) == 0
+    captured = capfd.readouterr()
+    assert "Not with" not in captured.err
+    assert "n = 3 + 2" in captured.out

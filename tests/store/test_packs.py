@@ -18,7 +18,7 @@ import pytest
 
 from anew.runner.attached.damage import Severity
 from anew.runner.dispatch.transfer import to_folder
-from anew.runner.errors import RunNotFoundError, StoreFormatError
+from anew.runner.errors import RunNotFoundError, StoreError, StoreFormatError
 from anew.runner.format.serial import seal
 from anew.runner.records import RunRecord
 from anew.runner.store import packing
@@ -334,3 +334,16 @@ def test_killed_at_any_instant(tmp_path: Path, what: str) -> None:
         shutil.rmtree(folder)
         count += 3 + count // 8
     assert killed > 5
+
+
+@pytest.mark.parametrize("name", ["packs", "trash"])
+def test_where_a_folder_of_the_store_is_a_file_nothing_is_packed_and_that_is_said(
+    name: str, store: FolderStore
+) -> None:
+    before = records(store)
+    if (store.root / name).exists():
+        shutil.rmtree(store.root / name)
+    (store.root / name).touch()
+    with pytest.raises(StoreError, match=r"Cannot (write|read|remove) "):
+        packing.pack(store, NUMBERS)
+    assert records(store) == before

@@ -65,6 +65,14 @@ def asked(trial: Project, good: int = 1, bad: int = 2, **options: Any) -> Explan
     return why(good, bad, store=trial.folder / "runs", **options)
 
 
+def test_what_it_would_cost_is_told_of_one_difference_and_of_several(trial: Project) -> None:
+    trial.write("@experiment.main\ndef main(a: float = 1.0, b: float = 1.0):\n    return a + b\n")
+    for overrides in ([], ["a=2"], ["a=2", "b=2"]):
+        trial.run("anew.seed=1", *overrides)
+    assert asked(trial, 1, 2, dry_run=True).sentence.startswith("1 difference; a trial takes ")
+    assert asked(trial, 1, 3, dry_run=True).sentence.startswith("2 differences; a trial takes ")
+
+
 def test_one_key_among_thirty_is_named_with_the_change_that_it_makes(trial: Project) -> None:
     trial.write(f"@experiment.main\ndef main({KEYS}):\n    return 1.0 + {TOTAL}\n")
     trial.run("anew.seed=1")
