@@ -19,7 +19,8 @@ from pathlib import Path
 
 from benchmarks.driver import machine, workshop
 from benchmarks.log_call import many, new_journal
-from benchmarks.startup import PLAIN, RECORDED
+from benchmarks.runs import FILES, imported, write_synced
+from benchmarks.startup import PLAIN, RECORDED, bare
 
 BASELINE = Path(__file__).with_name("baseline.json")
 STRETCHES, STRETCH = 60, 1_000
@@ -97,6 +98,21 @@ def ending(folder: Path) -> Mapping[str, float]:
     }
 
 
+def running(folder: Path) -> Mapping[str, float]:
+    """Return what a run of many in this process takes, as a multiple of its files, written and synced."""
+    tiny, store = imported(bare(folder / "many"), "quick_many"), folder / "many-runs"
+    number = tiny.run("x=2", store=store).id
+    contents = {name: (store / str(number) / name).read_bytes() for name in FILES}
+    least = least_of(
+        {
+            "floor": lambda step: write_synced(folder / "synced" / str(step), contents),
+            "main.run(), of many": lambda step: tiny.run(f"x={step}", store=store),
+        },
+        stretch=2,
+    )
+    return {name: value / least["floor"] for name, value in least.items() if name != "floor"}
+
+
 def processes(folder: Path) -> Mapping[str, float]:
     """Return what whole processes take, as multiples of `python -c pass`."""
     (folder / "quick_script.py").write_text(SCRIPT)
@@ -135,7 +151,7 @@ def main() -> None:
     options = parser.parse_args()
     print(machine())
     with workshop() as folder:
-        figures = {**logging(folder), **ending(folder), **processes(folder)}
+        figures = {**logging(folder), **ending(folder), **running(folder), **processes(folder)}
     known = json.loads(BASELINE.read_text())["figures"] if BASELINE.exists() else {}
     print(f"{'CPU time, as a multiple of the floor':40}{'now':>9}{'before':>9}")
     for name, value in figures.items():
