@@ -49,13 +49,13 @@ export function get(path, params, signal) {
 }
 
 /**
- * Have something written. Throws ApiError.
- * @param {string} path @param {unknown} [body]
+ * Have something written. Throws ApiError; or the AbortError of *signal*.
+ * @param {string} path @param {unknown} [body] @param {AbortSignal} [signal]
  * @returns {Promise<any>}
  */
-export function post(path, body = {}) {
+export function post(path, body = {}, signal) {
   const headers = { "Content-Type": "application/json" };
-  return answered(address(path), { method: "POST", headers, body: JSON.stringify(body) });
+  return answered(address(path), { method: "POST", headers, body: JSON.stringify(body), signal });
 }
 
 /** @param {string} url @param {RequestInit} options */

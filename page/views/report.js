@@ -45,8 +45,10 @@ function Open({ path, saved, edited, set: setSaved }) {
   const [error, setError] = useState(/** @type {any} */ (null));
   const changed = text !== saved.text;
   const shown = useShown(path, text, edited);
-  /** @param {string} next */
-  const write = (next) => {
+  /** @param {string} written */
+  const write = (written) => {
+    // a field knows one end of line, and a file keeps its own
+    const next = saved.text.includes("\r\n") ? written.replaceAll(/\r?\n/g, "\r\n") : written;
     setText(next);
     if (next === saved.text) unsaved.delete(path);
     else unsaved.set(path, next);
@@ -107,20 +109,20 @@ function useShown(path, text, edited) {
   const [shown, setShown] = useState(/** @type {{key: string | null, error: any, busy: boolean}} */ ({ key: null, error: null, busy: true }));
   const first = useRef(true);
   useEffect(() => {
-    let stopped = false;
+    const stop = new AbortController();
     setShown((was) => ({ ...was, busy: true }));
     const timer = setTimeout(
       () => {
-        post("report/preview", { path, text }).then(
-          ({ key }) => stopped || setShown({ key, error: null, busy: false }),
-          (error) => stopped || setShown((was) => ({ ...was, error, busy: false })),
+        post("report/preview", { path, text }, stop.signal).then(
+          ({ key }) => setShown({ key, error: null, busy: false }),
+          (error) => error.name !== "AbortError" && setShown((was) => ({ ...was, error, busy: false })),
         );
       },
       first.current || !edited ? 0 : PAUSE_MS,
     );
     first.current = false;
     return () => {
-      stopped = true;
+      stop.abort(); // what its blocks ask further is asked by nobody
       clearTimeout(timer);
     };
   }, [path, text]);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -214,5 +215,7 @@ def save_report(site: Site, asked: SaveAsked) -> dict[str, Any]:
                 )
         elif not os.path.isdir(file.parent):
             raise Refused(409, f"There is no folder {str(file.parent)!r}.")
-        replace_whole(file, asked.text.encode())
+        # as it was: a private one stays private, one of a group the group's
+        mode = stat.S_IMODE(os.stat(file).st_mode) if os.path.exists(file) else None
+        replace_whole(file, asked.text.encode(), mode=mode)
     return {"path": asked.path, "digest": _digest(asked.text)}

@@ -68,7 +68,7 @@ def create_whole(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o64
     return True
 
 
-def replace_whole(path: Path, data: bytes, *, sync: bool = False) -> None:
+def replace_whole(path: Path, data: bytes, *, sync: bool = False, mode: int | None = None) -> None:
     """
     Put *data* in the place of what *path* holds, if anything; readers see the one or the other, whole.
 
@@ -78,13 +78,18 @@ def replace_whole(path: Path, data: bytes, *, sync: bool = False) -> None:
         path: In a folder that exists.
         data: What it is to hold.
         sync: Whether it is to survive a power cut when this returns.
+        mode: Who may do what with it, whatever the umask; None for what is usual in a store.
 
     Raises:
         StoreError: The data cannot be written; what was there is as it was, and nothing is left beside it.
     """
     temporary = _beside(path)
     try:
-        write_new(temporary, data, sync=sync)
+        if mode is None:
+            write_new(temporary, data, sync=sync)
+        else:
+            write_new(temporary, data, sync=sync, mode=0o600)
+            temporary.chmod(mode)
         temporary.replace(path)
         if sync:
             sync_folder(path.parent)

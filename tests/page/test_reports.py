@@ -23,7 +23,7 @@ TEXT = "document.querySelector('.report-text textarea')"
 def test_a_report_is_opened_edited_and_saved(look: Look, kinds: Kinds) -> None:
     file = kinds.folder / "notes" / "rates.md"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(REPORT)
+    file.write_bytes(REPORT.replace("\n", "\r\n").encode())
     view = look("reports")
     view.click("notes/rates.md", "a")
     view.wait_for("iframe.report-page")
@@ -47,7 +47,8 @@ def test_a_report_is_opened_edited_and_saved(look: Look, kinds: Kinds) -> None:
     assert view.axe() == []
     view.click("Save", "button")
     view.page.wait_for("!document.querySelector('.run-facts .badge')", "that it is saved")
-    assert file.read_text() == REPORT.replace("What the rate does", "Rates")
+    saved = REPORT.replace("What the rate does", "Rates").replace("\n", "\r\n")
+    assert file.read_bytes() == saved.encode(), "lines end as they did"
     # somebody else writes it meanwhile
     file.write_text(REPORT)
     view.fill("text of notes/rates.md", f"{REPORT}more\n")

@@ -62,6 +62,10 @@ def test_a_report_is_listed_shown_and_written(page: Page, project: Path) -> None
     said = page.post("report", path="notes/week.md", text=f"{REPORT}more\n", was=opened["digest"])
     assert (project / "notes" / "week.md").read_text() == f"{REPORT}more\n"
     page.post("report", 409, path="notes/week.md", text=REPORT, was=opened["digest"])
+    for mode in (0o600, 0o664):
+        (project / "notes" / "week.md").chmod(mode)
+        said = page.post("report", path="notes/week.md", text=f"{REPORT}{mode}\n", was=said["digest"])
+        assert (project / "notes" / "week.md").stat().st_mode & 0o777 == mode
     page.post("report", path="notes/week.md", text=REPORT, was=said["digest"])
     page.post("report", 400, path="notes/week.md", text="no block\n", was=said["digest"])
     page.post("report", path="new.md", text=REPORT)
