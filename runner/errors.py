@@ -6,6 +6,7 @@ Every message says what was given, where, what would be right, and a command to 
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import Any
 
@@ -181,9 +182,20 @@ class UnavailableError(AnewError, ConnectionError):
 
 def refusal(error: BaseException) -> str | None:
     """Return what the machine refused, and what to do about it; None for an error that is no refusal, but a fault."""
+    if isinstance(error, FileNotFoundError) and error.filename is None and not _is_somewhere():
+        gone = os.environ.get("PWD", "")
+        return f"The working directory{f' {gone!r}' if gone else ''} is gone. Go to one that is there: cd .. or cd"
     if not isinstance(error, OSError) or error.errno not in _REFUSALS:
         return None
     return f"{error}.{_REFUSALS[error.errno]}"
+
+
+def _is_somewhere() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def was_interrupted(error: BaseException) -> bool:

@@ -14,8 +14,18 @@ from anew.runner.lazy.patterns import regexp
 
 _MARKS = (".git", "pyproject.toml")
 _XDG = {"cache": ".cache", "state": ".local/state"}
+
+
+def _working_directory() -> str:
+    """Return where this process is; where it was when that is gone: `.` is still there then, and has no name."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.environ.get("PWD", "")
+
+
 # where this process was when it first came here: a script's relative name leads on from there
-STARTED_IN = os.environ.get("PWD", "") if not os.path.exists(".") else os.getcwd()
+STARTED_IN = _working_directory()
 _URL = regexp(r"([\w+.-]+:/{2,3}(?=/))?(.*)", re.DOTALL)
 
 

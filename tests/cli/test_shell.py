@@ -246,3 +246,13 @@ def test_streams_that_are_closed_lead_nowhere(project: Path) -> None:
         done = subprocess.run(["sh", "-c", f"{typed} <&- >&- 2>&-"], cwd=project, check=False)
         assert done.returncode == code, words
     assert FolderStore.open(project / "runs").get(1).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("typed", ["list", "run -- true", "run train.py", "check", "ui --no-browser"])
+def test_a_working_directory_that_is_gone_is_said(project: Path, typed: str) -> None:
+    """As after `rm -r` or a switch of branches in another window; `.` is still there, and has no name."""
+    script = f'mkdir gone && cd gone && rmdir ../gone && exec {shlex.join(ANEW)} "$@"'
+    done = subprocess.run(["sh", "-c", script, "sh", *typed.split()], cwd=project, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"anew: The working directory '{project / 'gone'}' is gone.")
+    assert len(done.stderr.splitlines()) == 1
