@@ -323,7 +323,7 @@ class FolderStore(RunFolders):
 
     def newest(self, limit: int) -> list[StoredRun]:
         """Return the newest runs without looking at the others."""
-        with closing(self._index.runs(self.numbers(), self._read)) as runs:
+        with closing(self._index.runs(self._index.newest_first(), self._read)) as runs:
             return [self._named(run) for run in islice(runs, limit)]
 
     def runs(self, numbers: Sequence[int]) -> dict[int, RunRecord]:

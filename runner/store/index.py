@@ -70,6 +70,7 @@ class Index:
         self._listed_by = ""
         self.held: dict[int, Row] = {}
         self._present: tuple[int, frozenset[int]] = (0, frozenset())
+        self._ordered: tuple[frozenset[int], list[int]] = (frozenset(), [])
         self.sampled_at = 0.0
 
     def look(self) -> Look:
@@ -102,6 +103,13 @@ class Index:
             self._present = before
         self._packed = {**packed, **self._packs.runs()}
         return before[1] | self._packed.keys() if self._packed else before[1]
+
+    def newest_first(self) -> list[int]:
+        """Return what `present` does, newest first; put in order anew only when it has changed."""
+        present = self.present()
+        if self._ordered[0] is not present:
+            self._ordered = present, sorted(present, reverse=True)
+        return self._ordered[1]
 
     def has_more_than(self, few: int) -> bool:
         """Whether there are more runs than a few; what else lies there counts as well."""

@@ -161,11 +161,13 @@ class Asked:
             # those that are gone by now may be among the first
             most = None if limit is None else limit + len(gone) + len(others)
             found = question.runs(tree, sort, most)
+            # in an order that records tell, a run is partial only by what it is found by: what is found it is not, too
+            partial = question.partial(tree, None if found is None else sort)
             is_ordered = found is not None
             if found is None:
                 found = question.runs(tree, None, None)
                 assert found is not None, "without a sort there is always an answer"
-            return _Answer(found, is_ordered, question.partial(tree, sort), others, gone, look.version)
+            return _Answer(found, is_ordered, partial, others, gone, look.version)
 
     def _answered(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> list[RunRecord]:
         answer = self._first(look, tree, sort, limit)

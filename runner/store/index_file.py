@@ -22,6 +22,7 @@ from anew.runner.kernel.door import MOUNTS
 from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
 from anew.runner.places import cache_folder
+from anew.runner.store.index_spans import Spans
 
 if TYPE_CHECKING:
     import sqlite3
@@ -137,6 +138,8 @@ class IndexFile:
                     for table in ("runs", "columns")
                     for row in (database.execute(f"SELECT * FROM {table}") if is_ours else ())
                 )
+                if is_ours:
+                    Spans(database).check()
         except (*ODD, OSError) as error:
             return f"is damaged: {error}"
         if said != "ok" or not is_ours:

@@ -230,6 +230,12 @@ class Spans:
         """Return 1 for each run of which something is known under a name, in the order of the spans."""
         return b"".join((b"" if each is None else each.present()).ljust(SPAN, b"\0") for each in self.values(key))
 
+    def check(self) -> None:
+        """Read all there is."""
+        for key in self.catalog.names:
+            for _ in self.values(key):
+                pass
+
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def put(self, runs: Mapping[int, tuple[Facts | None, int]]) -> None:

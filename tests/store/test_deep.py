@@ -76,7 +76,7 @@ def means_the_same(path: Path, data: bytes) -> bool:
 def rows(path: Path) -> object:
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            return database.execute("SELECT * FROM runs").fetchall()
+            return [database.execute(f"SELECT * FROM {table}").fetchall() for table in ("runs", "facts", "state")]
     except (sqlite3.Error, MemoryError, ValueError, OverflowError) as error:
         return str(error)
 

@@ -584,7 +584,7 @@ def test_reading_changes_no_file_but_the_index(store: FolderStore) -> None:
         return {
             str(path): (path.stat().st_mtime_ns, path.stat().st_size)
             for path in store.root.rglob("*")
-            if path.name != "index.sqlite"
+            if not path.name.startswith("index.sqlite")
         }
 
     before = state()
