@@ -19,21 +19,30 @@ from anew.runner.lazy.patterns import regexp
 
 if TYPE_CHECKING:
     import traceback
+
+    from anew.runner.program import onward, start
 else:
     traceback = later("traceback")
+    onward, start = later("anew.runner.program.onward"), later("anew.runner.program.start")
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _COMPLETE_VARIABLE = "_ANEW_COMPLETE"
+_OF_RUN = ("-h", "--help", "--params", "--json", "--store")  # what `anew run` answers itself
 _EXTRA = regexp(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Run one command line and return its exit code; see `errors`. Raises nothing.
+    Run one command line and return its exit code; see `errors`. Raises nothing; but what this process becomes, by
+    `anew run`, leaves as it does.
 
     Args:
         argv: The words after `anew`; None for those of this process.
     """
+    if argv is None and (words := _run_as_it_is(sys.argv[1:])) is not None:
+        start.main(onward.be_programs(words))
+        return errors.EXIT_OK
+
     import click
 
     _open_closed()
@@ -69,6 +78,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _leave(refused, errors.EXIT_USAGE)
         return _report()
     return code
+
+
+def _run_as_it_is(words: list[str]) -> list[str] | None:
+    """
+    Return what is to be run, where a command line says that alone: `anew run train.py lr=0.1`.
+
+    Whatever else a workbench needs is not imported for it, and no second interpreter is started.
+    """
+    rest = words[1:]
+    if words[:1] != ["run"] or not rest or _COMPLETE_VARIABLE in os.environ:
+        return None
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        return None
+    ahead = rest[: rest.index("--")] if "--" in rest else rest
+    # a notebook's kernel is given a hash seed by the process before it
+    asks = any(each in _OF_RUN or each.startswith("--store=") or each.endswith(".ipynb") for each in ahead)
+    return None if asks else rest
 
 
 def _open_closed() -> None:

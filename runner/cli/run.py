@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -12,9 +11,8 @@ import click
 from anew.runner.capture.seeds import draw_seed
 from anew.runner.cli.context import Workbench, command, print_json
 from anew.runner.cli.render import remark, say, table
-from anew.runner.errors import ConfigError
 from anew.runner.lazy.modules import later
-from anew.runner.program.notebook import Notebook
+from anew.runner.program.onward import PROGRAMS, become, become_main, words_of
 from anew.runner.program.parameters import MISSING, Assigned, InFile, Parameter
 from anew.runner.program.program import Program
 from anew.runner.program.reading import read_target
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
 else:
     run_offers = later("anew.runner.cli.run_offers")
     configured = later("anew.runner.program.configured.file")
-
-_PROGRAMS = "anew.runner.program"
-
 
 _OWN = ("-h", "--help", "--params", "--json", "--store")
 
@@ -116,15 +111,14 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     if wanted.command is None:
         program = read_target(wanted.target, is_module=wanted.is_module, config=wanted.config)
         if program.found.main == "anew":
-            _become_main(wanted, store)
+            become_main(wanted, store)
         if program.found.main is None and _asks_for_help(wanted):
             _print_help(program, wanted)
             return 0
-        if isinstance(program, Notebook):
+        if program.entry == "notebook":
             # the kernel has it from here, and so has a re-run's
             os.environ.setdefault("PYTHONHASHSEED", str(draw_seed()))
-    _become(["-m", _PROGRAMS, *_before(wanted), *store, *wanted.after])
-    return 0
+    return become(["-m", PROGRAMS, *words_of(wanted, store)])
 
 
 def _asks_for_help(wanted: Asked) -> bool:
@@ -146,28 +140,6 @@ def _print_help(program: Program, wanted: Asked) -> None:
     say(f"A sweep: anew run {target} -m NAME=1,2")
     say(f"The program's own help: anew run {target} -- --help")
     say("What else a run takes: anew run --help")
-
-
-def _before(wanted: Asked) -> list[str]:
-    name = [] if wanted.name is None else [f"--name={wanted.name}"]
-    # two words, since a file that is a word is source
-    name += [] if wanted.config is None else ["--config", wanted.config]
-    return [*name, *(["-m"] if wanted.is_module else []), *([wanted.target] if wanted.command is None else [])]
-
-
-def _become_main(wanted: Asked, store: list[str]) -> None:
-    """Go on as a program that records itself: what is typed is its main's."""
-    if wanted.name is not None:
-        raise ConfigError(
-            f"{wanted.target!r} has a main of an experiment, whose name its runs have; leave out --name {wanted.name}"
-        )
-    _become([*(["-m"] if wanted.is_module else []), wanted.target, *store, *wanted.after])
-
-
-def _become(words: list[str]) -> None:
-    """Go on as the program that runs it: signals and the exit code are its own."""
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *words])
 
 
 def _print_names(wanted: Asked, as_json: bool) -> None:

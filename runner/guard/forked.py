@@ -7,14 +7,19 @@ import os
 import pickle
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import EXIT_SIGNAL
+from anew.runner.lazy.modules import later
+
+if TYPE_CHECKING:
+    import tempfile
+else:
+    tempfile = later("tempfile")
 
 _HELD = (signal.SIGINT, signal.SIGTERM)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import sys
@@ -10,16 +9,22 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError, MissingExtraError
+from anew.runner.lazy.modules import later
 from anew.runner.program.found import Found, find_parameters
 from anew.runner.program.offered import offered
 from anew.runner.program.parameters import Assigned
 from anew.runner.program.program import Program, as_python_says, fresh_logging
 from anew.runner.program.schema import values_of
 from anew.runner.run.handle import Run, current_run
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = later("difflib")
 
 # papermill's names
 _PARAMETERS, _INJECTED = "parameters", "injected-parameters"
@@ -48,9 +53,9 @@ class Notebook(Program):
     content: Mapping[str, Any] | None = None
 
     @property
-    def takes_no_words(self) -> bool:
-        """Whether nothing can be given to it as it is; so it is."""
-        return True
+    def entry(self) -> Literal["program", "notebook"]:
+        """Which way its runs come in."""
+        return "notebook"
 
     def run(self, config: Any) -> None:
         """

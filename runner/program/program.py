@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import difflib
 import io
 import logging
 import os
@@ -12,14 +11,13 @@ import stat
 import sys
 import traceback
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib.machinery import SourceFileLoader
 from importlib.util import decode_source, find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from anew.runner.config.compose.state import hydra_kept
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import EXIT_USAGE, ConfigError
 from anew.runner.lazy.modules import later
@@ -34,12 +32,16 @@ from anew.runner.program.understood import PARSED, understood
 from anew.runner.run.handle import current_run
 
 if TYPE_CHECKING:
+    import difflib
     import zipfile
 
+    from anew.runner.config.compose import state
     from anew.runner.program.configured import copied
     from anew.runner.program.configured.file import ConfigFile
 else:
-    zipfile = later("zipfile")
+    difflib, zipfile = later("difflib"), later("zipfile")
+    # most configurations are composed without Hydra, and it takes longer than all else
+    state = later("anew.runner.config.compose.state")
     copied = later("anew.runner.program.configured.copied")
 
 
@@ -71,9 +73,9 @@ class Program:
         return shlex.quote(os.path.relpath(self.file)) if self.module is None else f"-m {self.module}"
 
     @property
-    def takes_no_words(self) -> bool:
-        """Whether nothing can be given to it as it is, after a `--`."""
-        return False
+    def entry(self) -> Literal["program", "notebook"]:
+        """Which way its runs come in."""
+        return "program"
 
     def run(self, config: Any) -> None:
         """
@@ -104,7 +106,8 @@ class Program:
         kept = understood(_keep, self.found.imports)
         file = self.config_file
         copy = None if file is None else copied.Copied.of(file, values, current_run())
-        with offered(current_run()), hydra_kept(), kept, as_changed(self.file, package, changed, copy):
+        hydra = state.hydra_kept() if "hydra" in sys.modules else nullcontext()
+        with offered(current_run()), hydra, kept, as_changed(self.file, package, changed, copy):
             exec(code_of(self.file, changed), vars(module))
 
     def _changed(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from anew.runner.errors import ConfigError
 from anew.runner.lazy.modules import later
-from anew.runner.program.notebook import read_notebook
 from anew.runner.program.program import Program, read_program
 
 if TYPE_CHECKING:
+    from anew.runner.program import notebook
     from anew.runner.program.configured import file as configured
 else:
+    notebook = later("anew.runner.program.notebook")
     configured = later("anew.runner.program.configured.file")
 
 
@@ -34,7 +35,7 @@ def read_target(target: str, *, is_module: bool = False, config: str | None = No
                 f"--config {config} is for programs and commands; a notebook's parameters are what the cell tagged "
                 "`parameters` assigns."
             )
-        return read_notebook(target)
+        return notebook.read_notebook(target)
     program = read_program(target, is_module=is_module)
     return program if config is None else _configured(program, config)
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from anew.runner.config.private.running import made_parser
 from anew.runner.errors import ConfigError
+from anew.runner.lazy.modules import later
 from anew.runner.program.parameters import Flag, Parameter, Positional, command_line
 from anew.runner.program.program import Program
 from anew.runner.settings import places_of
 from anew.runner.wording import nearest
+
+if TYPE_CHECKING:
+    from anew.runner.config.private import running
+else:
+    # what most command lines have needs no Hydra to be known
+    running = later("anew.runner.config.private.running")
+_COMMON = ("-m", "--multirun", "--store")
 
 
 def refuse_unfit(program: Program, overrides: Sequence[str]) -> None:
@@ -53,8 +61,9 @@ def _refuse_options(program: Program, words: Sequence[str]) -> None:
 
 def _is_flag(option: str) -> bool:
     """Whether an option is one that any main has."""
-    known = {each for action in made_parser()._actions for each in action.option_strings}
-    return option in known or option == "--store" or is_option_of_ours(option)
+    if option in _COMMON or is_option_of_ours(option):
+        return True
+    return any(option in action.option_strings for action in running.made_parser()._actions)
 
 
 def _refuse_bare(program: Program, words: Sequence[str]) -> None:
@@ -62,7 +71,7 @@ def _refuse_bare(program: Program, words: Sequence[str]) -> None:
     bare = [at for at, word in enumerate(words) if "=" not in word and not word.startswith(("-", "~")) and word]
     # of Hydra's options a word may follow: `--cfg job`
     bare = [at for at in bare if at == 0 or not words[at - 1].startswith("--")]
-    if not bare or program.takes_no_words:
+    if not bare or program.entry == "notebook":
         return
     word = words[bare[0]]
     others = [each for at, each in enumerate(words) if at not in bare]
@@ -119,7 +128,7 @@ def _unknown(program: Program, key: str, value: str, names: list[str]) -> str:
     text += f" It has: {', '.join(names)}." if names else ""
     if settings := places_of(key):
         text += f" A setting of the recording is given in full: {' or '.join(f'{each}=...' for each in settings)}."
-    if program.takes_no_words or (found.has_command_line and not found.is_partial):
+    if program.entry == "notebook" or (found.has_command_line and not found.is_partial):
         return text
     # a parser that stands in another file is not read, nor one that the program makes up
     as_typed = f"{key}={value}" if found.reads_argv else f"--{key.replace('_', '-')}={value}"

@@ -16,9 +16,8 @@ from anew.runner.experiment import Experiment, Main
 from anew.runner.format.typed_values import overrides_of
 from anew.runner.lazy.modules import later
 from anew.runner.program.as_typed import refuse_twice, unsaid, values_in
-from anew.runner.program.command import Command, command_of
 from anew.runner.program.modules import lead_to
-from anew.runner.program.notebook import Notebook, kernel_of
+from anew.runner.program.onward import become_main
 from anew.runner.program.program import Program
 from anew.runner.program.reading import read_target
 from anew.runner.program.refused import is_option_of_ours, refuse_unfit
@@ -28,9 +27,12 @@ from anew.runner.relaunch.plan import Rerun, assignment
 
 if TYPE_CHECKING:
     from anew.runner.capture import strace
+    from anew.runner.program import command as commands
+    from anew.runner.program import notebook as notebooks
     from anew.runner.program.configured import file as configured
 else:
     strace = later("anew.runner.capture.strace")
+    commands, notebooks = later("anew.runner.program.command"), later("anew.runner.program.notebook")
     configured = later("anew.runner.program.configured.file")
 
 
@@ -55,11 +57,11 @@ def main_of(program: Program, name: str | None, words: Sequence[str], typed: Seq
     # recorded, and found again, as what is in the program's own file
     file = str(program.file)
     started_by = f"anew run {program.typed}"
-    entry = "notebook" if isinstance(program, Notebook) else "program"
+    entry = program.entry
     return _made(run, schema, name or program.name, entry, lies_in=file, file=file, started_by=started_by)
 
 
-def main_of_command(command: Command, name: str | None) -> Main:
+def main_of_command(command: commands.Command, name: str | None) -> Main:
     """Return a command as an experiment's main, whose configuration is what its parameters are."""
 
     def run(config: Any) -> None:
@@ -108,14 +110,17 @@ def _main(wanted: Asked) -> Main:
     """Return what is asked for, and have `sys.argv` and the import path be its own. Raises AnewError."""
     if wanted.command is not None:
         file = None if wanted.config is None else configured.read_config_file(wanted.config)
-        command = command_of(wanted.overrides, wanted.command, file)
+        command = commands.command_of(wanted.overrides, wanted.command, file)
         _refuse_blind_search(command.template.overrides)
         sys.argv = [command.file, *command.template.overrides]
         return main_of_command(command, wanted.name)
     # of a link, what lies beside the file that it leads to is found, as the interpreter has it
     lead_to(os.getcwd() if wanted.is_module else str(Path(wanted.target).resolve().parent))
     program = read_target(wanted.target, is_module=wanted.is_module, config=wanted.config)
-    if isinstance(program, Notebook):
+    if program.found.main == "anew" and assignment.errand is None:
+        become_main(wanted)
+    if program.entry == "notebook":
+        assert isinstance(program, notebooks.Notebook)
         _refuse_unfit_for_notebook(wanted, program)
     if program.found.main == "hydra":
         wanted = _to_hydra(wanted)
@@ -127,7 +132,7 @@ def _main(wanted: Asked) -> Main:
     return main_of(program, wanted.name, wanted.words, wanted.overrides)
 
 
-def _refuse_unfit_for_notebook(wanted: Asked, notebook: Notebook) -> None:
+def _refuse_unfit_for_notebook(wanted: Asked, notebook: notebooks.Notebook) -> None:
     """Raise ConfigError for what a notebook cannot be given."""
     if assignment.errand is not None:
         return
@@ -139,7 +144,7 @@ def _refuse_unfit_for_notebook(wanted: Asked, notebook: Notebook) -> None:
             f"{wanted.target!r} has no parameters: a cell in Python that assigns them, as in lr = 0.1, and is tagged "
             f"`parameters` (in Jupyter: View, Right Sidebar, Cell Tags). It was given {given[0]}."
         )
-    kernel_of(notebook)
+    notebooks.kernel_of(notebook)
 
 
 def _with_options(wanted: Asked, program: Program) -> Asked:

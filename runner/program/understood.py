@@ -6,10 +6,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from anew.runner.config.compose.state import configs_noted
 from anew.runner.format.redact import Redactor
+from anew.runner.lazy.modules import later
+
+if TYPE_CHECKING:
+    from anew.runner.config.compose import state
+else:
+    state = later("anew.runner.config.compose.state")
 
 # the fact of a run that it is kept as
 PARSED = "parsed"
@@ -79,7 +84,7 @@ def understood(keep: Callable[[Mapping[str, Any]], object], imports: frozenset[s
         if imports & {"click", "typer"}:
             stack.enter_context(_click(noted))
         if "hydra" in imports:
-            stack.enter_context(configs_noted(noted.note))
+            stack.enter_context(state.configs_noted(noted.note))
         try:
             yield
         finally:

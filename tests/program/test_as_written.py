@@ -25,13 +25,17 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "from_yaml.py": (("--config", "from_yaml.yaml", "from_yaml.py"), ()),
     "spawned.py": (("spawned.py",), ()),
     "loaders.py": (("loaders.py",), ("torch", "tensorboard")),
+    "lightened.py": (("lightened.py",), ("torch", "lightning")),
+    "transformed.py": (("transformed.py",), ("torch", "transformers", "accelerate")),
     "cells.ipynb": (("cells.ipynb",), ()),
     "fit.sh": (("--", "./fit.sh", "{rate}"), ()),
     "fit.R": (("--", "Rscript", "fit.R", "{rate}"), ("Rscript",)),
     "fit.js": (("--", "node", "fit.js", "{rate}"), ("node",)),
     "Makefile": (("--", "make", "-s", "RATE={rate}", "fit"), ("make",)),
 }
+INTEGRATIONS = "pip install 'anew[test-integrations]'"
 HOW = {"torch": "pip install torch==2.13.0", "Rscript": "apt-get install r-base-core", "node": "apt-get install nodejs"}
+HOW |= dict.fromkeys(("lightning", "transformers", "accelerate"), INTEGRATIONS)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.scripts import Project, anew, checked
+from tests.helpers.scripts import ANEW, Project, anew, checked
 
 FIT = """\
 import argparse
@@ -114,3 +114,22 @@ def test_a_module_is_found_by_a_command_that_is_installed(trial: Project, tmp_pa
     ]  # fmt: skip
     refused = anew(trial, "run", "pk", code=2).stderr
     assert all(each in refused for each in ("anew run pk/__main__.py", "anew run -m pk"))
+
+
+def test_it_goes_on_in_the_same_process_and_imports_no_hydra_for_a_program_that_does_not(trial: Project) -> None:
+    (trial.folder / "looks.py").write_text(
+        "import os, sys\nN = 1\nprint(os.getpid(), 'hydra' in sys.modules, 'click' in sys.modules, N, sys.argv[1:])\n"
+    )
+    anew(trial, "run", "looks.py")  # the first of an installation asks Hydra for what all have from it
+    command = [*ANEW, "run", "looks.py", "N=2"]
+    with subprocess.Popen(command, cwd=trial.folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.communicate(timeout=120)[0] == f"{process.pid} False False 2 []\n"
+    assert trial.record().command.argv == ("looks.py", "N=2")
+
+
+def test_a_program_that_imports_hydra_has_it_to_itself(trial: Project) -> None:
+    (trial.folder / "composes.py").write_text(
+        "N = 1\nfrom hydra import compose, initialize\nfrom hydra.core.global_hydra import GlobalHydra\n"
+        "print(GlobalHydra.instance().is_initialized())\nwith initialize(version_base=None):\n    print(compose(), N)\n"
+    )
+    assert anew(trial, "run", "composes.py", "N=2").stdout == "False\n{} 2\n"

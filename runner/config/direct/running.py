@@ -85,7 +85,10 @@ def _run(called: Called, plain: Plain, hooks: JobHooks, interactive: bool) -> An
 
 @contextmanager
 def _hydra_when_asked(spec: TaskSpec, overrides: Sequence[str], hooks: JobHooks, output: Output) -> Iterator[None]:
-    """Have Hydra show the job's configuration, from when it is imported to the job's end."""
+    """Have Hydra show the job's configuration, from when it is imported to the job's end; to a program, nothing."""
+    if getattr(spec.function, "runs_apart", False):
+        yield
+        return
     with ExitStack() as stack:
 
         def show(name: str, module: ModuleType) -> None:
