@@ -182,7 +182,7 @@ class UnavailableError(AnewError, ConnectionError):
 
 def refusal(error: BaseException) -> str | None:
     """Return what the machine refused, and what to do about it; None for an error that is no refusal, but a fault."""
-    if isinstance(error, FileNotFoundError) and error.filename is None and not _is_somewhere():
+    if isinstance(error, FileNotFoundError) and error.filename is None and not is_somewhere():
         gone = os.environ.get("PWD", "")
         return f"The working directory{f' {gone!r}' if gone else ''} is gone. Go to one that is there: cd .. or cd"
     if not isinstance(error, OSError) or error.errno not in _REFUSALS:
@@ -190,7 +190,8 @@ def refusal(error: BaseException) -> str | None:
     return f"{error}.{_REFUSALS[error.errno]}"
 
 
-def _is_somewhere() -> bool:
+def is_somewhere() -> bool:
+    """Whether the working directory is there: a folder that was removed goes on as one without a name."""
     try:
         os.getcwd()
     except OSError:

@@ -89,7 +89,7 @@ def _run_as_it_is(words: list[str]) -> list[str] | None:
     rest = words[1:]
     if words[:1] != ["run"] or not rest or _COMPLETE_VARIABLE in os.environ:
         return None
-    if None in (sys.stdin, sys.stdout, sys.stderr):
+    if None in (sys.stdin, sys.stdout, sys.stderr) or not errors.is_somewhere():
         return None
     ahead = rest[: rest.index("--")] if "--" in rest else rest
     # a notebook's kernel is given a hash seed by the process before it

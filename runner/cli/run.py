@@ -99,7 +99,7 @@ def run_command(workbench: Workbench, only_params: bool, as_json: bool, words: t
     Before the program: --name NAME files its runs under another name than the program's. After it: -q, --store URL,
     --unrecorded and settings of anew, as with any main.
     """
-    os.getcwd()  # where it is gone, that is said here, and not by the process that would run there
+    os.getcwd()  # where it is gone, that is said here, and not by the program that would run there
     wanted = asked(words)
     if wanted.command is not None and (only_params or as_json or _asks_for_help(wanted)):
         _print_names(wanted, as_json)
