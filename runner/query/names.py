@@ -256,7 +256,7 @@ def of_points(part: str, steps: Sequence[int], values: Sequence[float | int]) ->
         return values[0] if len(values) else MISSING
     if part == "mean":
         # added up exactly, so that it is the same in whatever order the points of several writers come
-        known = [float(value) for value in values if value == value]
+        known = [_rounded(value) for value in values if value == value]
         try:
             return math.fsum(known) / len(known) if known else MISSING
         except (OverflowError, ValueError):
@@ -264,6 +264,14 @@ def of_points(part: str, steps: Sequence[int], values: Sequence[float | int]) ->
     wanted = int(part.removeprefix("at "))
     found = [value for step, value in zip(steps, values, strict=True) if step == wanted]
     return found[-1] if found else MISSING
+
+
+def _rounded(value: float | int) -> float:
+    """Return a number as a float: one that is too large for any is infinite, as it is in arithmetic of floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def below(value: Any, path: str) -> Any:

@@ -149,7 +149,9 @@ class Trial:
     def of_floats(self, values: Sequence[float]) -> bytes:
         """Whether it holds for each of some numbers; `nan` is none."""
         if self._order is not None:
-            return bytes(self._compared(values))
+            # what is absent stands here as `nan`, which nothing is that is there
+            asks_for_nan = self._number != self._number
+            return bytes(len(values)) if asks_for_nan else bytes(self._compared(values))
         if isinstance(self._leaf, Has):
             return bytes([each == each for each in values])
         if isinstance(self._leaf, SameList):

@@ -142,3 +142,32 @@ def test_readers_and_writers_at_the_same_time(copy: FolderStore, monkeypatch: py
         thread.join()
     assert not wrong
     assert len(FolderStore.open(copy.root).find("tag == crowd")) == 20
+
+
+HUGE = {
+    "up": [10**400, 1.0],
+    "down": [-(10**400)],
+    "both": [10**400, -(10**400)],
+    "plain": [1, 2**60, 3.5],
+    "nan": [float("nan")],
+}
+ASKED_OF_SERIES = [
+    *(f"loss.{part} {order} 5" for part in ("mean", "first", "last", "min", "max", "at(0)") for order in "<>"),
+    "loss.first == 1",
+    "loss.mean > 1e300",
+    "not loss.first < 5",
+    "loss.first in [1, nan]",
+    "loss.mean == nan",
+]
+
+
+def test_numbers_beyond_any_float_are_found_as_others(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "runs")
+    for name, values in HUGE.items():
+        add_run(store, metrics={"loss": values}, config={"name": name})
+    records = [store.get(number) for number in store.numbers()]
+    for question in ASKED_OF_SERIES:
+        for sort in (None, "loss.mean", "-loss.first", "loss"):
+            found = [record.uid for record in FolderStore.open(store.root).find(question, sort=sort)]
+            assert found == one_by_one(records, Beside(store), question, sort, None), (question, sort)
+    assert [record.config["name"] for record in store.find("loss.mean > 1e300")] == ["up"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anew.runner.query.filters import parse_filter
@@ -114,6 +114,7 @@ def test_values_come_back_as_they_were(values: list[Any]) -> None:
     ],
 )
 @given(text=QUERY)
+@example(text="lr in [0.1, nan]")
 def test_a_leaf_holds_for_many_values_as_for_each(values: list[Any], text: str) -> None:
     for leaf in leaves(parse_filter(text).tree):
         if isinstance(leaf, Compare) and leaf.literal.text.endswith("h"):
