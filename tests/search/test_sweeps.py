@@ -64,6 +64,7 @@ def test_a_search_is_a_sweep_that_names_its_best_job(trial: Project) -> None:
     assert record.metrics["objective"].count == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [(), ("anew.sweep.workers=1",)], ids=["here", "worker"])
 def test_a_search_that_was_killed_comes_to_the_same_end(trial: Project, workers: tuple[str, ...]) -> None:
     trial.write(BOWL)
@@ -133,6 +134,7 @@ print("optuna" in sys.modules, file=sys.stderr)
 """
 
 
+@pytest.mark.long
 def test_what_a_search_found_is_shown_without_optuna_once_it_has_ended_and_worked_out_again_when_it_went_on(
     trial: Project,
 ) -> None:
