@@ -29,6 +29,9 @@ _LEAST_PAUSE_S = 1.0
 # a look may take this part of the time
 _SHARE = 0.02
 
+commands: set[int] = set()
+"""The processes of commands that this one has started, told by whoever did: some end before they are looked for."""
+
 
 class SummaryFiles:
     """
@@ -137,7 +140,7 @@ class SummaryFiles:
         yield from _named(self._own)
         for path in _named(self._folder, self._store):
             match = _NAME.fullmatch(os.path.basename(path))
-            if match and int(match[1]) >= self._since and int(match[2] or -1) in self._pids:
+            if match and int(match[1]) >= self._since and int(match[2] or -1) in {*self._pids, *commands}:
                 yield path
 
 

@@ -66,10 +66,10 @@ def number_from_json(value: Any) -> float | int:
 def flaw_of_tags(names: Iterable[str]) -> str:
     """Return what keeps one of these names from being a tag; empty when nothing does."""
     given = [*names]
-    if any(not name.strip() for name in given):
-        return "a tag is a name, and one of these is empty."
-    odd = [name for name in given if any(map(_is_control, name))]
-    return f"a tag is a name in a line, and {odd[0]!r} has a control character in it." if odd else ""
+    # first, since some of them are blanks as well
+    if odd := [name for name in given if any(map(_is_control, name))]:
+        return f"a tag is a name in a line, and {odd[0]!r} has a control character in it."
+    return "a tag is a name, and one of these is empty." if any(not name.strip() for name in given) else ""
 
 
 def _is_control(letter: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from anew.runner.capture.summary_files import commands
 from anew.runner.errors import EXIT_SIGNAL
 from anew.runner.guard.forked import in_foreground
 from anew.runner.kernel.door import end_other_with
@@ -98,6 +99,7 @@ class _Start:
     def _run(self) -> None:
         try:
             self._process = subprocess.Popen(self._words, env=self._variables, pass_fds=(self._lifeline,))
+            commands.add(self._process.pid)
         except BaseException as error:  # raised where it is waited for
             self._error = error
         finally:
