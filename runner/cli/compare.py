@@ -9,7 +9,7 @@ import click
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.compare_seeds import compare_by_seed
-from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.context import Workbench, command, form_option, json_option, print_json
 from anew.runner.cli.render import csv_rows, heading, plain_cell, remark_damage, say, styled, table
 from anew.runner.errors import EXIT_OK
 from anew.runner.format.values import plain
@@ -24,9 +24,7 @@ _WIDEST = 24
 @command("compare")
 @click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=offers.runs)
 @click.option("--all", "everything", is_flag=True, help="Also what is the same in all of them.")
-@click.option(
-    "--csv", "as_csv", is_flag=True, help="As CSV, values in full: a row for each name, a column for each run."
-)
+@form_option("csv", "As CSV, values in full: a row for each name, a column for each run.")
 @click.option("--by", type=click.Choice(["seed"]), help="Groups of runs that differ in the seed alone: is it chance?")
 @click.option("--metric", metavar="NAME", help="With --by: the metric whose last value is compared, not the result.")
 @click.option("--direction", type=click.Choice(["minimize", "maximize"]), help="With --by: which is better.")

@@ -76,7 +76,23 @@ store_option = click.option(
     callback=_named_store,
     help="The store's folder; else ANEW_STORE, else runs/ of this project.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout, and nothing else there.")
+
+
+def _only_form(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    if value:
+        form = parameter.opts[0]
+        before = context.meta.setdefault(f"{__name__}.form", form)
+        if before != form:
+            raise click.UsageError(f"{before} and {form} are two forms of one answer; leave out one of them.", context)
+    return value
+
+
+def form_option(form: str, text: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
+    """Return the option for a form in which an answer is printed, such as "csv"; two of them at once are refused."""
+    return click.option(f"--{form}", f"as_{form}", is_flag=True, callback=_only_form, help=text)
+
+
+json_option = form_option("json", "One JSON value on stdout, and nothing else there.")
 _pass_workbench = click.make_pass_decorator(Workbench, ensure=True)
 
 

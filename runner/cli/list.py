@@ -12,6 +12,7 @@ from anew.runner.cli.context import (
     WholeNumber,
     Workbench,
     command,
+    form_option,
     how_of,
     json_option,
     names_of,
@@ -69,8 +70,8 @@ _TELLING = 1_000
 @click.option("--save", metavar="NAME", help="Keep this question: it is asked again by @NAME.")
 @click.option("--saved", is_flag=True, help="Which questions were saved.")
 @click.option("--forget", metavar="NAME", help="Remove a saved question.")
-@click.option("--csv", "as_csv", is_flag=True, help="All runs as CSV, values in full; columns as filters name them.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="As a table in Markdown.")
+@form_option("csv", "All runs as CSV, values in full; columns as filters name them.")
+@form_option("markdown", "As a table in Markdown.")
 @json_option
 def list_command(
     workbench: Workbench,

@@ -10,7 +10,7 @@ import click
 from anew.runner.cli import offers
 from anew.runner.cli.buckets import print_buckets
 from anew.runner.cli.chosen import light_of, say_refused
-from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
+from anew.runner.cli.context import WholeNumber, Workbench, command, form_option, json_option, print_json
 from anew.runner.cli.histograms import Logged, histograms, histograms_to_json, is_histogram, print_histograms
 from anew.runner.cli.render import csv_rows, remark_damage, remark_error, say, table
 from anew.runner.contracts import MetricSeries
@@ -23,7 +23,7 @@ from anew.runner.wording import short, some
 
 @command("metrics")
 @click.argument("words", metavar="REF... [NAME]...", nargs=-1, required=True, shell_complete=offers.metrics)
-@click.option("--csv", "as_csv", is_flag=True, help="All points as CSV: metric,step,value,time.")
+@form_option("csv", "All points as CSV: metric,step,value,time.")
 @click.option(
     "--buckets", type=WholeNumber(min=1, max=1_000_000), metavar="N", help="In N buckets: least, mean, greatest."
 )

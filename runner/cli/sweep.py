@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json
+from anew.runner.cli.context import WholeNumber, Workbench, command, form_option, json_option, print_json
 from anew.runner.cli.render import remark, remark_damage, say, status_style, styled, table
 from anew.runner.cli.sweep_jobs import print_csv, print_groups
 from anew.runner.cli.sweep_search import print_search
@@ -78,7 +78,7 @@ def list_command(workbench: Workbench, as_json: bool) -> None:
 
 @command("show")
 @click.argument("ref", default="last")
-@click.option("--csv", "as_csv", is_flag=True, help="All jobs as CSV, each with what its group came to.")
+@form_option("csv", "All jobs as CSV, each with what its group came to.")
 @json_option
 @click.option("--watch", is_flag=True, help="Show it again each second until it has ended.")
 @click.option("--min/--max", "smallest", default=None, help="Which result is best; else what the sweep or a name says.")

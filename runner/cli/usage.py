@@ -6,7 +6,7 @@ import click
 
 from anew.runner.across.costs import Use, prices_of, used
 from anew.runner.cli import usage_disk
-from anew.runner.cli.context import Workbench, command, how_of, json_option, names_of, print_json
+from anew.runner.cli.context import Workbench, command, form_option, how_of, json_option, names_of, print_json
 from anew.runner.cli.render import csv_rows, remark, say, styled, table
 from anew.runner.format.values import plain
 from anew.runner.query.doubts import doubtful_names
@@ -23,7 +23,7 @@ _HOUR_S = 3600.0
     "--by", metavar="A,B", default="experiment", show_default=True, help="Names of the filter language: sweep,host"
 )
 @click.option("--prices", metavar="cpu=X,gpu=Y", help="What an hour costs; else ANEW_PRICES.")
-@click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+@form_option("csv", "As CSV.")
 @json_option
 def usage_command(
     workbench: Workbench,

@@ -9,7 +9,7 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import one_of
-from anew.runner.cli.context import Number, WholeNumber, Workbench, command, json_option, print_json
+from anew.runner.cli.context import Number, WholeNumber, Workbench, command, form_option, json_option, print_json
 from anew.runner.cli.render import heading, remark, say, styled, table
 from anew.runner.errors import EXIT_OK
 from anew.runner.why import kept
@@ -35,7 +35,7 @@ _ONE = "Name the run itself: anew list {ref}"
 @click.option("--dry-run", is_flag=True, help="Only list the differences, and what finding out would cost.")
 @click.option("--show", type=WholeNumber(min=1), metavar="N", help="What search N came to.")
 @click.option("--resume", "going_on", type=WholeNumber(min=1), metavar="N", help="Go on with search N.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="As Markdown, to be pasted into a review.")
+@form_option("markdown", "As Markdown, to be pasted into a review.")
 @click.option("--trust", "trust_source", is_flag=True, help="Trust the source of a record that came from elsewhere.")
 @json_option
 def why_command(

@@ -256,3 +256,12 @@ def test_a_working_directory_that_is_gone_is_said(project: Path, typed: str) -> 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"anew: The working directory '{project / 'gone'}' is gone.")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "typed", ["list --csv --json", "list --markdown --csv", "usage --json --csv", "metrics 1 --csv --json"]
+)
+def test_two_forms_of_one_answer_are_refused(store: FolderStore, typed: str) -> None:
+    done = anew(*typed.split())
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"are two forms of one answer; leave out one of them." in done.stderr

@@ -42,6 +42,8 @@ def asks_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FolderStore, "records", None)
 
 
+# the records are many words, which hypothesis would rather not print beside the question that failed
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=QUERY, sort=SORT, limit=st.sampled_from([None, 3]))
 @example(where="not (tag < 1)", sort="lr", limit=None)  # of some runs records have to be asked what they are sorted by
@@ -144,7 +146,7 @@ def test_readers_and_writers_at_the_same_time(copy: FolderStore, monkeypatch: py
     assert len(FolderStore.open(copy.root).find("tag == crowd")) == 20
 
 
-HUGE = {
+HUGE: dict[str, list[float | int]] = {
     "up": [10**400, 1.0],
     "down": [-(10**400)],
     "both": [10**400, -(10**400)],

@@ -38,6 +38,8 @@ def both(
 
 
 @pytest.mark.long
+# the records are many words, which hypothesis would rather not print beside the question that failed
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=QUERY, sort=SORT)
 def test_the_database_and_the_records_answer_alike(
