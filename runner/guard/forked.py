@@ -105,7 +105,10 @@ def _be_child(work: Callable[[], Any], told: IO[bytes], mask: Any) -> None:
             error = raised
         _tell(told, value, error)
         code = 0 if error is None else 1
-        # as the interpreter's own end: threads first, which may still tell `atexit` of something
+        # As the interpreter's own end: threads first, which may still tell `atexit` of something. There is no public
+        # way: joining them would wait for ever for idle workers of pools of `concurrent.futures`, which are no daemons
+        # and are told to end by this alone. `multiprocessing` ends its forked children so, too; what types are known
+        # of `threading` leave private names out.
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
     finally:

@@ -79,6 +79,22 @@ def test_what_ends_a_sweep_ends_its_job_too(trial: Project, number: signal.Signa
     assert all(each in sweep for each in ("INTERRUPTED", "QUEUED"))
 
 
+def test_threads_are_waited_for_and_idle_workers_of_a_pool_are_not(trial: Project) -> None:
+    (trial.folder / "train.py").write_text(
+        "import threading, time\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "HOW = 'ok'\n"
+        "pool = ThreadPoolExecutor(2)\n"
+        "pool.submit(print, 'in a pool').result()\n"
+        "threading.Thread(target=lambda: (time.sleep(0.3), open('late.txt', 'a').write(HOW))).start()\n"
+    )
+    anew(trial, "run", "train.py", "-m", "HOW=a,b")
+    for number in (1, 2):
+        assert trial.record(number).status is Status.COMPLETED
+        assert anew(trial, "logs", str(number)).stdout.splitlines()[0] == "in a pool"
+    assert (trial.folder / "late.txt").read_text() == "ab"
+
+
 def test_work_in_a_forked_process_says_how_it_ended() -> None:
     assert run_forked(lambda: {"a": 1}).value == {"a": 1}
     refused = run_forked(lambda: int("x"))
