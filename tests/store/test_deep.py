@@ -40,7 +40,8 @@ def said(store: Path) -> set[str]:
 
 
 def files_in(store: Path) -> list[Path]:
-    return sorted(path for path in store.rglob("*") if path.is_file())
+    """Return those that hold anything: what is empty, as SQLite's journal between two changes, may come and go."""
+    return sorted(path for path in store.rglob("*") if path.is_file() and path.stat().st_size)
 
 
 def put(path: Path, data: bytes, status: os.stat_result) -> None:
