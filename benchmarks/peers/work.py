@@ -22,7 +22,7 @@ from benchmarks.peers.adapters import PEERS, Listing, Log, Peer, Reading
 POINTS = 100_000
 WIDE, WIDE_CALLS = 100, 1_000
 RUNS = 50
-STORED = 200
+STORED = 1_000
 WRITERS, WRITER_POINTS = 8, 10_000
 READ_TIMES = 5
 Sample = Mapping[str, float]
@@ -104,10 +104,22 @@ def many(peer: Peer, store: Path) -> Sample:
     }
 
 
+def fill(peer: Peer, store: Path) -> Sample:
+    """Record the runs that are looked for; slow trackers record a fifth of them."""
+    for number in range(STORED // min(peer.slower, 5)):
+        peer.record(store, number, partial(log_one, number % 17 / 7))
+    return {}
+
+
+def cold(peer: Listing, store: Path) -> Sample:
+    """Runs of a store that is filled, filtered and sorted; the process as a whole is measured from outside."""
+    peer.found(store)
+    return {}
+
+
 def find(peer: Listing, store: Path) -> Sample:
     """Runs listed, filtered and sorted in a process: the first time and warm."""
-    for number in range(STORED):
-        peer.record(store, number, partial(log_one, number % 17 / 7))
+    fill(peer, store)
     return {
         **{f"newest_{name}": value for name, value in read(lambda: peer.newest(store)).items()},
         **{f"found_{name}": value for name, value in read(lambda: peer.found(store)).items()},
@@ -171,6 +183,7 @@ WORKLOADS: Mapping[str, Callable[[Any, Path], Sample]] = {
     "wide": wide,
     "many": many,
     "find": find,
+    "cold": cold,
     "back": back,
     "crowd": crowd,
 }
@@ -185,6 +198,8 @@ def main() -> None:
     os.dup2(2, 1)
     if workload == "version":
         sample: object = peer.version()
+    elif workload == "fill":
+        sample = fill(peer, Path(folder))
     elif workload == "writer":
         sample = write(peer, Path(folder), int(rest[0]))
     else:
