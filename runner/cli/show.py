@@ -28,8 +28,8 @@ from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import TRANSFER
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
-from anew.runner.sweep.reuse import work_key
 from anew.runner.sweep.told import nested, run_to_json
+from anew.runner.sweep.work import work_key
 from anew.runner.why.kept import begun
 from anew.runner.wording import ago, duration, exact, short, size, some, typed
 

@@ -37,8 +37,9 @@ from anew.runner.sweep.ledger import Ledger
 from anew.runner.sweep.progress import Progress
 from anew.runner.sweep.reference import Attachment, MainReference
 from anew.runner.sweep.report import say_ending, say_failures
-from anew.runner.sweep.reuse import Reuse, Work
+from anew.runner.sweep.reuse import Reuse, unknown
 from anew.runner.sweep.telling import tell_observers
+from anew.runner.sweep.work import Work
 from anew.runner.sweep_records import Aim, PlannedJob, SweepJob, SweepRecord, SweepStart
 from anew.runner.wording import say
 
@@ -219,7 +220,7 @@ class SweepSession:
             environment=replace(environment, variables=variables),
             seed=settings.seed,
         )
-        why = work.unknown() or ("" if settings.inputs.notice else "inputs are not noticed (anew.inputs.notice=false)")
+        why = unknown(work) or ("" if settings.inputs.notice else "inputs are not noticed (anew.inputs.notice=false)")
         if why and not self._quiet:
             say(f"sweep {self.folder.number}: all jobs are run, whatever was done before (anew.sweep.skip): {why}")
         return None if why else Reuse(self._store, work)

@@ -13,7 +13,7 @@ from anew.runner.format.values import iso, plain
 from anew.runner.lazy.modules import later
 from anew.runner.records import RunRecord
 from anew.runner.sweep.groups import Group
-from anew.runner.sweep.reuse import work_key
+from anew.runner.sweep.work import work_key
 from anew.runner.sweep_records import SweepJob, SweepRecord, aim_of
 
 if TYPE_CHECKING:
