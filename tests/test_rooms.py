@@ -159,7 +159,7 @@ def room(module: str) -> str:
     if module.startswith("hydra_plugins."):
         return "config"
     parts = module.removeprefix("anew").removeprefix(".runner").split(".")
-    return parts[1] if len(parts) > 1 else ""
+    return parts[1] if len(parts) > 1 and parts[1] != "__main__" else ""
 
 
 def imports(module: str) -> Iterator[Import]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,12 @@ def test_a_tag_with_spaces_is_shown_as_one_and_an_empty_one_refused(store: Folde
     assert "one of these is empty" in anew(project, "tag", "1", "", code=2).stderr
     assert "one of these is empty" in anew(project, "tag", "1", "x", " ", code=2).stderr
     assert store.get(1).tags == ("paper", "a b")
+
+
+def test_the_command_is_a_module_too_and_takes_none_from_where_it_is_started(store: FolderStore, project: Path) -> None:
+    listed, refused = anew(project, "list", "--json").stdout, anew(project, "lst", code=2).stderr
+    Path(project, "platform.py").write_text("raise SystemExit('this is not the standard library')")
+    for word, *said in (("list --json", 0, listed, ""), ("lst", 2, "", refused)):
+        command = [sys.executable, "-m", "anew", *word.split()]
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+        assert [done.returncode, done.stdout, done.stderr] == said
