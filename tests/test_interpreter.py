@@ -10,6 +10,7 @@ import argparse
 import io
 import re
 import signal
+import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 from anew import Experiment
 from anew.runner.config.private import running
 from anew.runner.records import Status
-from tests.helpers.scripts import Project
+from tests.helpers.scripts import Project, anew
 
 pytestmark = pytest.mark.interpreter
 
@@ -423,3 +424,42 @@ def test_what_is_sent_into_main_from_outside_belongs_to_the_run(trial: Project, 
 
     assert process.returncode == 0
     assert (trial.record().result, trial.record().metrics["sent"].last) == (["sent"], 1)
+
+
+# --- a fork -----------------------------------------------------------------------------------------------------------
+
+FORKS = """\
+import multiprocessing, os, sys, threading
+
+def child() -> None:
+    print("child", flush=True)
+
+if __name__ == "__main__":
+    if "OF_ITS_OWN" in os.environ:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    print("done")
+"""
+
+
+@pytest.mark.parametrize("shown", ["default", "error::DeprecationWarning"])
+def test_the_threads_of_a_run_are_none_of_the_programs_where_python_warns_of_a_fork(trial: Project, shown: str) -> None:
+    Path(trial.folder, "forks.py").write_text(FORKS)
+    bare = subprocess.run([sys.executable, "-W", shown, "forks.py"], cwd=trial.folder, capture_output=True, text=True)
+    assert (bare.returncode, bare.stdout, bare.stderr) == (0, "child\ndone\n", "")
+    ran = anew(trial, "run", "forks.py", PYTHONWARNINGS=shown)
+    assert ran.stdout == bare.stdout
+    assert "multi-threaded" not in ran.stderr
+    assert trial.record().status is Status.COMPLETED
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python says nothing of threads at a fork before 3.12")
+def test_a_program_with_threads_of_its_own_is_warned_of_its_forks_as_ever(trial: Project) -> None:
+    Path(trial.folder, "forks.py").write_text(FORKS)
+    assert "multi-threaded" in anew(trial, "run", "forks.py", OF_ITS_OWN="1").stderr

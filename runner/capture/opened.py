@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -146,15 +146,13 @@ class OpenedFiles:
             self._tracer.stop()
 
     def close(self) -> None:
-        """Stop, and forget what was noted."""
+        """Stop, and forget what was noted. Raises OSError, once all is closed, where the program did that."""
         self.stop()
-        if self._unseen is not None:
-            self._unseen.close()
-        if self._tracer is not None:
-            self._tracer.close()
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
+        spool, self._spool = self._spool, None
+        with ExitStack() as closing:
+            for each in (spool, self._tracer, self._unseen):
+                if each is not None:
+                    closing.callback(each.close)
 
     # --- called by the hook -------------------------------------------------------------------------------------
 

@@ -120,9 +120,9 @@ class Unseen:
         """End watching. May be called again."""
         with self._lock:
             self._is_begun = True
-            if self._watch is not None:
-                os.close(self._watch)
-                self._watch = None
+            watch, self._watch = self._watch, None
+            if watch is not None:
+                os.close(watch)
 
 
 def _any_unseen(modules: Iterable[tuple[str, Any, bool]]) -> bool:

@@ -52,7 +52,7 @@ class _Request(ctypes.Structure):
     )
 
 
-_armed: list[_Request] = []  # the C library goes on using them; for the life of the process
+_armed: list[tuple[int, _Request]] = []  # process and what its C library goes on using, for as long as that lives
 
 
 def arm() -> int | None:
@@ -73,8 +73,13 @@ def arm() -> int | None:
     if read(ctypes.byref(request)) != 0:
         os.close(descriptor)
         return None
-    _armed.append(request)
+    _armed.append((os.getpid(), request))
     return descriptor
+
+
+def threads() -> int:
+    """Return how many threads of the C library wait for that in this process, one for each switch."""
+    return sum(pid == os.getpid() for pid, _ in _armed)
 
 
 def _functions() -> tuple[ctypes._NamedFuncPointer, int | None] | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from anew.runner.dataclass import dataclass
+from anew.runner.guard import fork_warning
 from anew.runner.guard.interrupts import Interruptible, Interrupts, Terminated
 from anew.runner.guard.link import GuardGoneError, GuardLink
 from anew.runner.guard.orders import Orders, Told
@@ -201,6 +202,7 @@ class Guard:
     def _after_fork_in_parent(cls) -> None:
         if cls._shared is not None:
             cls._shared._interrupts.release()
+        fork_warning.leave_unsaid()
 
     @classmethod
     def _after_fork_in_child(cls) -> None:

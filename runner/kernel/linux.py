@@ -249,6 +249,11 @@ def first_uses(watch: int) -> dict[int, bool]:
                 found.setdefault(number, bool(mask & _WRITTEN))
 
 
+def threads() -> int:
+    """Return how many threads this process has, those of libraries as well."""
+    return len(os.listdir("/proc/self/task"))
+
+
 def mapped_files() -> set[str]:
     """Return the files that this process has in its memory: they are closed when they leave it."""
     lines = _text("/proc/self/maps").splitlines()

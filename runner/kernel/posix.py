@@ -191,6 +191,13 @@ def first_uses(watch: int) -> dict[int, bool]:
     return {}
 
 
+def threads() -> int:
+    """Return how many threads this process has, those of libraries as well."""
+    import psutil
+
+    return int(psutil.Process().num_threads())
+
+
 def mapped_files() -> set[str]:
     """Return nothing."""
     return set()

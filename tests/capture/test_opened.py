@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from anew.runner.capture.noticed import noticed_inputs
 from anew.runner.capture.opened import OpenedFiles
+from anew.runner.capture.unseen import Unseen
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
 from anew.runner.store.objects import ObjectStore
@@ -168,3 +171,16 @@ def test_nothing_that_is_opened_oddly_stops_the_program(watch: Watch, data: Path
     with open("a.txt") as file, open(file.fileno(), closefd=False) as again:
         assert again.read() == "a.txt"
     assert list(watch.inputs()[0]) == ["a.txt"]
+
+
+def test_where_a_program_closed_one_of_the_files_the_others_are_closed_all_the_same(data: Path) -> None:
+    unseen = mock.Mock(spec=Unseen)
+    unseen.close.side_effect = OSError(errno.EBADF, "Bad file descriptor")
+    opened = OpenedFiles([data], unseen=unseen)
+    opened.start()
+    spool = opened.spool
+    assert spool is not None
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        opened.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(spool)
