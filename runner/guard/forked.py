@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
@@ -62,16 +63,8 @@ def run_forked(work: Callable[[], Any]) -> Forked:
         OSError: There can be no further process.
         KeyboardInterrupt, SystemExit: As a signal that came has it.
     """
-    _flush()
     with tempfile.TemporaryFile() as told:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
-        try:
-            pid = os.fork()
-            if not pid:
-                _be_child(work, told, before)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        code = _waited_for(pid)
+        code = _code_of_child(work, told)
         told.seek(0)
         with suppress(EOFError, pickle.UnpicklingError):
             value, error = pickle.load(told)  # written by this program itself, into a file without a name
@@ -93,13 +86,94 @@ def in_foreground() -> bool:
         os.close(terminal)
 
 
-def _be_child(work: Callable[[], Any], told: IO[bytes], mask: Any) -> None:
-    """Be the child: do not return."""
+class _Signals:
+    """
+    SIGINT and SIGTERM while there is a child, for which they are meant as well; nothing is raised before it has ended.
+
+    An exception of theirs could come between the fork and the moment when its number is known, however they are
+    blocked here: another thread takes them.
+    """
+
+    def __init__(self) -> None:
+        self._came: list[int] = []
+        self._early: list[int] = []
+        self._child: int | None = None
+        self._handlers: dict[int, Any] = {}
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+
+    def note(self) -> None:
+        """Note them from now on."""
+        for number in _HELD:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                self._handlers[number] = handler
+                signal.signal(number, self._take)
+
+    def hand_on(self, child: int) -> None:
+        """Let them come, and hand on what has come before there was a child, and what comes."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        self._child = child
+        while self._early:
+            _send(child, self._early.pop())
+
+    def put_back(self) -> None:
+        """Have all be as it was before."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def act(self) -> None:
+        """Have the first that came do what it does in this process."""
+        if self._came:
+            signal.raise_signal(self._came[0])
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        self._came.append(number)
+        if self._child is None:
+            self._early.append(number)
+        elif number != signal.SIGINT or not in_foreground():
+            # a Ctrl-C has reached the child already, and twice is more than once
+            _send(self._child, number)
+
+
+def _send(pid: int, number: int) -> None:
+    with suppress(OSError):
+        os.kill(pid, number)
+
+
+def _code_of_child(work: Callable[[], Any], told: IO[bytes]) -> int:
+    """Fork a child for a piece of work, and return its code once it has ended, or raise what came."""
+    signals = _Signals()
+    try:
+        signals.note()
+        waiting, begun = os.pipe()
+        try:
+            _flush()
+            pid = os.fork()
+            if not pid:
+                os.close(begun)
+                _be_child(work, told, signals, waiting)
+            signals.hand_on(pid)
+        finally:
+            os.close(waiting)
+            os.close(begun)
+        code = _waited_for(pid)
+    finally:
+        signals.put_back()
+    signals.act()
+    return code
+
+
+def _be_child(work: Callable[[], Any], told: IO[bytes], signals: _Signals, waiting: int) -> None:
+    """Be the child, once its parent has handed on what had come: do not return."""
     code = 1
     try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         value, error = None, None
         try:
+            _forget_printed()
+            os.read(waiting, 1)
+            os.close(waiting)
+            signals.put_back()
             value = work()
         except BaseException as raised:
             error = raised
@@ -127,32 +201,30 @@ def _tell(told: IO[bytes], value: Any, error: BaseException | None) -> None:
 
 
 def _waited_for(pid: int) -> int:
-    """Wait for a child, whatever comes; return its code, or raise what came."""
-    stopped: BaseException | None = None
-    while True:
-        try:
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        except ChildProcessError:  # somebody has SIGCHLD ignored
-            code = 0
-        except BaseException as error:
-            stopped = error
-            _hand_on(pid, error)
-            continue
-        if stopped is not None:
-            raise stopped
-        return code if code >= 0 else EXIT_SIGNAL - code
-
-
-def _hand_on(pid: int, error: BaseException) -> None:
-    """Have a child interrupted as this process was; a Ctrl-C has reached it already, and twice is more than once."""
-    is_interrupt = isinstance(error, KeyboardInterrupt)
-    if is_interrupt and in_foreground():
-        return
-    with suppress(OSError):
-        os.kill(pid, signal.SIGINT if is_interrupt else signal.SIGTERM)
+    try:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:  # somebody has SIGCHLD ignored
+        return 0
+    return code if code >= 0 else EXIT_SIGNAL - code
 
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()
+
+
+def _forget_printed() -> None:
+    """Drop, in the child, what the parent has printed since it flushed: it is the parent's to write."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            number = stream.fileno()
+            kept = os.dup(number)
+            try:
+                os.dup2(nowhere, number)
+                stream.flush()
+            finally:
+                os.dup2(kept, number)
+                os.close(kept)
+    os.close(nowhere)
