@@ -7,7 +7,7 @@ import io
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +18,13 @@ from anew.runner.errors import ConfigError
 
 # what lies in the working directory is no part of it
 _ANEW = "import sys; sys.path[:1] = []; from anew.runner.cli import main; sys.exit(main())"
+
+
+Tell = Callable[[str], object]
+
+
+def _silent(text: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,9 @@ class Patience:
     before: Callable[[], object] = lambda: None
 
 
-def made(text: str, file: Path, *, name: str, store: str, patience: Patience | None = None) -> tuple[Filled, str]:
+def made(
+    text: str, file: Path, *, name: str, store: str, patience: Patience | None = None, tell: Tell = _silent
+) -> tuple[Filled, str]:
     """
     Return a report with what its blocks show in their places, and as one HTML file.
 
@@ -44,23 +53,35 @@ def made(text: str, file: Path, *, name: str, store: str, patience: Patience | N
         name: What messages call it.
         store: The URL of the store that is asked.
         patience: How long it is waited for.
+        tell: Is told, once each, what the commands remark beside their answers.
 
     Raises:
         ConfigError: A block says what is no command for a report, a command fails, or takes too long.
     """
     patience = patience or Patience()
+    told: set[str] = set()
 
     def answer(line: int, words: tuple[str, ...]) -> Answer:
         patience.before()
-        return _answer(words, store, f"{name}:{line}", patience.each_s)
+        found, remarks = _answer(words, store, f"{name}:{line}", patience.each_s)
+        for each in remarks:
+            if each not in told:
+                told.add(each)
+                tell(each)
+        return found
 
     found = filled(text, blocks(text, name), answer, file.stem)
     footer = f"anew {anew.__version__}, {store}, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
     return found, page(found, file.parent, footer)
 
 
-def _answer(words: tuple[str, ...], store: str, place: str, patience_s: float | None) -> Answer:
-    """Return what a command shows, in a process of its own, as when it is typed. Raises ConfigError where it fails."""
+def _answer(words: tuple[str, ...], store: str, place: str, patience_s: float | None) -> tuple[Answer, Sequence[str]]:
+    """
+    Return what a command shows, in a process of its own, as when it is typed, and the lines that it says beside it.
+
+    Raises:
+        ConfigError: It fails.
+    """
     form = COMMANDS[words[0]]
     with tempfile.TemporaryDirectory(prefix="anew-report-") as folder:
         picture = Path(folder) / "plot.svg"
@@ -84,5 +105,6 @@ def _answer(words: tuple[str, ...], store: str, place: str, patience_s: float | 
             why = " ".join(done.stderr.split()).removeprefix("anew: ") or f"exit code {done.returncode}"
             raise ConfigError(f"{place}: {why}")
         if form is None:
-            return Answer(picture=picture.read_bytes())
-    return Answer(markdown_table(csv.reader(io.StringIO(done.stdout))) if "--csv" in form else done.stdout)
+            return Answer(picture=picture.read_bytes()), done.stderr.splitlines()
+    text = markdown_table(csv.reader(io.StringIO(done.stdout))) if "--csv" in form else done.stdout
+    return Answer(text), done.stderr.splitlines()

@@ -40,6 +40,7 @@ from anew.runner.query.columns import cells_of, chosen, heading_of
 from anew.runner.query.doubts import doubtful_names, doubtful_values
 from anew.runner.query.filters import Filter, parse_filter, value_of
 from anew.runner.records import RunRecord
+from anew.runner.store.choosing import left_out
 from anew.runner.store.more import Beside
 from anew.runner.store.saved import View
 from anew.runner.wording import ago, duration
@@ -127,7 +128,7 @@ def list_command(
         found = _without_children(store, found)
     records = found if most is None else found[:most]
     remark_damage(records, store.url)
-    remark_left_out(store)
+    remark_left_out(left_out(store), store.url)
     sorted_by = [sort.lstrip("-").strip()] if sort else []
     wanted = names_of(columns)
     if as_json:

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from anew.runner.format.values import iso
 from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
@@ -27,12 +29,11 @@ if TYPE_CHECKING:
     import csv
     import shutil
     from re import Match
-
-    from anew.runner.contracts import RunStore
 else:
     csv = later("csv")
     shutil = later("shutil")
 
+_SAID = "anew.runner.cli.render.left_out"
 _STYLES = {
     "dim": "2",
     "bold": "1",
@@ -175,14 +176,15 @@ def remark_damage(records: Iterable[RunRecord], store: str) -> None:
         remark(f"To see all of it, and how to mend it: {as_typed('anew check', store)}")
 
 
-def remark_left_out(store: RunStore) -> None:
-    """Say what of a store is not among its runs, since it cannot be read: on stderr, as `remark_damage` does."""
-    left_out = getattr(store, "left_out", None)
-    reasons = [*left_out()] if left_out is not None else []
-    for why in reasons:
+def remark_left_out(reasons: Sequence[str], store: str) -> None:
+    """Say once what of a store was left out, since it cannot be read: on stderr, as `remark_damage` does."""
+    said: set[str] = click.get_current_context().meta.setdefault(_SAID, set())
+    fresh = [why for why in reasons if why not in said]
+    said.update(fresh)
+    for why in fresh:
         remark(printable(why))
-    if reasons:
-        remark(f"To see all of it, and how to mend it: {as_typed('anew check', store.url)}")
+    if fresh:
+        remark(f"To see all of it, and how to mend it: {as_typed('anew check', store)}")
 
 
 def heading(text: str) -> None:

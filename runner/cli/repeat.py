@@ -11,12 +11,13 @@ from anew.runner.across.seeds import repetitions
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import one_of
 from anew.runner.cli.context import WholeNumber, Workbench, command
-from anew.runner.cli.render import remark, say
+from anew.runner.cli.render import remark, remark_left_out, say
 from anew.runner.errors import EXIT_FAILED, EXIT_OK
 from anew.runner.format.override_text import key_of
 from anew.runner.records import RunRecord, Status
 from anew.runner.rerun.conduct import run_again
 from anew.runner.rerun.options import RerunOptions
+from anew.runner.store.choosing import left_out
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.sweep.repeat import further_seeds, has_own_seed, repeat
 
@@ -75,7 +76,10 @@ def _one_by_one(store: RunFolders, record: RunRecord, words: tuple[str, ...], se
             f"{other[0]!r} is a setting of a sweep, and none can go over the seeds of run {record.id}, whose "
             "configuration has no seed. It takes anew.sweep.skip=done"
         )
-    done = {each.seed for each in repetitions(store, record)} if f"{_SKIP}=done" in settings and not changes else set()
+    done: set[int | None] = set()
+    if f"{_SKIP}=done" in settings and not changes:
+        done.update(each.seed for each in repetitions(store, record))
+        remark_left_out(left_out(store), store.url)
     code = EXIT_OK
     for seed in further_seeds(record, seeds):
         if seed in done:

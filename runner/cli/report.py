@@ -8,7 +8,7 @@ import click
 
 from anew.runner.across.reporting import made
 from anew.runner.cli.context import Workbench, command
-from anew.runner.cli.render import say
+from anew.runner.cli.render import remark, say
 from anew.runner.errors import ConfigError, StoreError
 from anew.runner.store.files import cannot, read_regular, replace_whole
 from anew.runner.wording import printable
@@ -40,7 +40,7 @@ def report_command(workbench: Workbench, name: str, output: str | None, freeze: 
         raise ConfigError(f"{str(target)!r} is the report itself; name another file: -o FILE.html")
     shown = printable(str(file))
     store = workbench.store.url
-    found, page = made(text, file, name=shown, store=store)
+    found, page = made(text, file, name=shown, store=store, tell=remark)
     _write(target, page.encode())
     say(printable(str(target)))
     if freeze:

@@ -50,11 +50,13 @@ class Chosen:
         runs: Their numbers, each once, with the word that named it; those of a range, tag, sweep or filter ascending.
         refused: The words that name none, and why.
         counted: The words that may stand for several runs.
+        left_out: What of the store none of these could find, since it cannot be read, a sentence each.
     """
 
     runs: dict[int, str]
     refused: tuple[tuple[str, AnewError], ...] = ()
     counted: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> list[int]:
@@ -79,9 +81,11 @@ def choose(store: Choosable, words: Iterable[str], *, among: Test | None = None)
     runs: dict[int, str] = {}
     refused: list[tuple[str, AnewError]] = []
     counted: list[str] = []
+    is_searched = False
     for word in words:
         try:
             test = _test(store, word)
+            is_searched = is_searched or test is not None
             found = [_one(store, word)] if test is None else _several(store, word, test, among)
         except (FilterError, LookupError, RefSyntaxError) as error:
             if not isinstance(error, AnewError):
@@ -94,7 +98,13 @@ def choose(store: Choosable, words: Iterable[str], *, among: Test | None = None)
             counted.append(word)
         for number in found:
             runs.setdefault(number, word)
-    return Chosen(runs, tuple(refused), tuple(counted))
+    return Chosen(runs, tuple(refused), tuple(counted), tuple(left_out(store)) if is_searched else ())
+
+
+def left_out(store: Choosable) -> list[str]:
+    """Return what of a store no filter finds, since it cannot be read, a sentence each. Raises StoreError."""
+    told: Callable[[], Iterable[str]] | None = getattr(store, "left_out", None)
+    return [] if told is None else [*told()]
 
 
 def leading(words: Sequence[str], is_name: Callable[[str], bool] = lambda word: False) -> tuple[list[str], list[str]]:

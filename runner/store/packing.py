@@ -35,7 +35,7 @@ from anew.runner.store.packs import (
 from anew.runner.store.paths import PACK, RunLayout
 from anew.runner.store.position import observers_of, read_cursor
 from anew.runner.store.stream import RunSource
-from anew.runner.wording import size
+from anew.runner.wording import say, size
 
 if TYPE_CHECKING:
     import shutil
@@ -56,10 +56,17 @@ _INSERT = "INSERT INTO sqlar VALUES (?, ?, ?, ?, ?)"
 
 
 def meant(store: FolderStore, words: Iterable[str | int]) -> list[int]:
-    """Return the runs that references, ranges, tags, sweeps and filters name. Raises what the first odd one does."""
+    """
+    Return the runs that references, ranges, tags, sweeps and filters name; say what none of these could find.
+
+    Raises:
+        AnewError: What the first odd one does.
+    """
     chosen = choose(store, map(str, words))
     for _, error in chosen.refused:
         raise error
+    for why in chosen.left_out:
+        say(why)
     return chosen.numbers
 
 

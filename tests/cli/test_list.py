@@ -249,24 +249,54 @@ def test_a_metric_that_is_nowhere_finite_is_not_offered_in_place_of_itself(
     assert "there are: acc. To compare one" in text
 
 
-@pytest.mark.parametrize(
-    "words", [["list"], ["list", "--by", "seed"], ["list", "--json"], ["best", "loss"], ["show", "2"]]
-)
-def test_what_a_damaged_pack_held_is_not_passed_over_in_silence(
-    words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    store = make_store(tmp_path / "runs")
-    for _ in range(3):
-        add_run(store, metrics={"loss": [1.0]})
+def damaged(store: FolderStore) -> str:
+    """Add four runs, the first two in a pack which cannot be read any more; return that."""
+    for count in range(4):
+        add_run(store, metrics={"loss": [1.0 + count]})
     [pack] = packing.pack(store, [1, 2]).packs
     Path(pack).chmod(0o644)
     with open(pack, "r+b") as file:
         file.truncate(4096)
-    code = main([*words, "--store", str(store.root)])
-    assert code == (2 if words == ["show", "2"] else 0)
+    return pack
+
+
+FOUND = "status == COMPLETED"
+ODD = ("show 2", "compare --by seed FOUND 3-4", "compare --by seed 3 4")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "list", "list --by seed", "list --json", "best loss", "show 2", "show FOUND", "show --json tag:none",
+        "logs 1-4",
+        "metrics FOUND", "metrics FOUND loss --buckets 2", "plot FOUND loss --json", "plot --x loss --y loss --json",
+        "plot --x loss --y loss FOUND --json", "compare FOUND", "compare --by seed FOUND 3-4", "diff 3-4",
+        "compare --by seed 3 4",
+        "compare --by seed 3 4 --metric loss", "get FOUND --source --to out",
+        "tag FOUND +good", "note 3-4 odd", "comment 3-4 odd", "delete 3-4 --yes",
+        "pack FOUND", "unpack FOUND", "sync FOUND", "usage", "usage FOUND --compute", "lineage 3", "verify tag:none",
+        "rerun tag:none", "why tag:none 3", "report asked.md",
+    ],
+)  # fmt: skip
+def test_what_a_damaged_pack_held_is_not_passed_over_in_silence(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = make_store(tmp_path / "runs")
+    pack = damaged(store)
+    (tmp_path / "asked.md").write_text("```anew\nlist\n```\n")
+    code = main([*(FOUND if word == "FOUND" else word for word in words.split()), "--store", str(store.root)])
+    assert code == (2 if words in ODD or "tag:none" in words else 0)
     text = " ".join(capfd.readouterr().err.split())
-    assert f"'{pack}' is no pack of runs, or damaged" in text
+    assert text.count(f"'{pack}' is no pack of runs, or damaged") == 1
     assert "What it holds is not among the runs." in text
+
+
+def test_packing_by_a_filter_from_python_says_so_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    store = make_store(tmp_path / "runs")
+    pack = damaged(store)
+    assert store.pack(FOUND).runs == (3, 4)
+    assert f"anew: {pack!r} is no pack of runs, or damaged" in " ".join(capfd.readouterr().err.split())
 
 
 def test_runs_that_are_of_other_source_alone_are_named_beside_a_comparison(
