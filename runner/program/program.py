@@ -11,7 +11,7 @@ import stat
 import sys
 import traceback
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from importlib.machinery import SourceFileLoader
 from importlib.util import decode_source, find_spec
 from pathlib import Path
@@ -147,13 +147,17 @@ def read_program(target: str, *, is_module: bool = False) -> Program:
         if stat.S_ISFIFO(file.stat().st_mode):
             raise ConfigError(f"{target!r} is a pipe; give a file of Python, such as train.py")
         with io.open_code(str(file)) as opened:
-            source = decode_source(opened.read())
+            content = opened.read()
+        source = decode_source(content)
+        if "\0" in source:
+            raise SyntaxError("it has null bytes in it")
     except FileNotFoundError:
         raise ConfigError(f"There is no file {target!r}. {_beside(Path(target))}".rstrip()) from None
     except IsADirectoryError:
         raise ConfigError(_folder(target)) from None
     except (UnicodeDecodeError, SyntaxError) as error:
-        raise ConfigError(f"{target!r} is no file of Python: {_no_python(target, error)}") from None
+        named = f"The module {target!r} ({str(file)!r})" if is_module else repr(target)
+        raise ConfigError(f"{named} is no file of Python: {_no_python(file, content, error, is_module)}") from None
     except OSError as error:
         raise ConfigError(f"{target!r} cannot be read: {error.strerror}") from error
     try:
@@ -174,23 +178,18 @@ def _module_file(name: str) -> Path:
     return found
 
 
-def _no_python(target: str, error: ValueError | SyntaxError) -> str:
+def _no_python(file: Path, content: bytes, error: ValueError | SyntaxError, is_module: bool) -> str:
     """Say why a file is no text of Python, and what runs it all the same, or makes it one."""
-    if zipfile.is_zipfile(target):
-        return f"it is an archive. To have Python run that: anew run -- python {shlex.quote(target)}"
-    typed = os.path.join(os.path.dirname(target) or ".", os.path.basename(target))
-    command = f"For a command: anew run -- {shlex.quote(typed)}"
-    if str(error).startswith("unknown encoding"):
-        return f"{error}. {command}"
-    content = Path(target).read_bytes()
-    with suppress(UnicodeDecodeError):
-        content.decode()
-        return f"{error}. {command}"
+    typed = os.path.relpath(file)
+    if zipfile.is_zipfile(file):
+        return f"it is an archive. To have Python run that: anew run -- python {shlex.quote(typed)}"
+    command = "" if is_module else f". For a command: anew run -- {shlex.quote(os.path.join('.', typed))}"
+    lines = enumerate(content.split(b"\n"), 1)
+    broken = next((at for at, line in lines if line.decode(errors="replace").encode() != line), None)
+    if broken is None or str(error).startswith("unknown encoding"):
+        return f"{error}{command}"
     if b"\0" in content:
-        return f"it is no text. {command}"
-    broken = next(
-        at for at, line in enumerate(content.split(b"\n"), 1) if line.decode(errors="replace").encode() != line
-    )
+        return f"it is no text{command}"
     return (
         f"line {broken} is no text in UTF-8. A file in another encoding says so in its first line, as in "
         "# -*- coding: latin-1 -*-"

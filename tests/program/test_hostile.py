@@ -94,6 +94,29 @@ def test_what_is_no_text_of_python_is_said_with_what_to_do(
     assert not trial.has_runs
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"x = 1\nname = 'caf\xe9'\n", "line 2 is no text in UTF-8"),
+        (b"# coding: nothing\nx = 1\n", "unknown encoding: nothing"),
+        (b"x = 1\n\0\n", "null bytes"),
+        (b"\x7fELF\0\0\xff", "it is no text"),
+        (b"\xef\xbb\xbf# coding: latin-1\n", "encoding problem"),
+    ],
+)
+@pytest.mark.parametrize("name", ["pkg/odd.py", "pkg/odd/__main__.py"])
+def test_a_module_that_is_no_text_is_said_in_a_sentence(trial: Project, name: str, content: bytes, told: str) -> None:
+    for each in ("pkg/__init__.py", "pkg/odd/__init__.py")[: name.count("/")]:
+        _put(trial, each, "")
+    _put(trial, name, content)
+    said = anew(trial, "run", "-m", "pkg.odd", "x=2", code=2).stderr
+    assert said.startswith("anew: The module 'pkg.odd' ('")
+    assert told in said
+    assert f"{name}')" in said
+    assert len(said.splitlines()) == 1
+    assert not trial.has_runs
+
+
 def test_an_archive_is_run_as_a_command(trial: Project) -> None:
     with zipfile.ZipFile(trial.folder / "app.pyz", "w") as archive:
         archive.writestr("__main__.py", "print('in the archive')\n")
