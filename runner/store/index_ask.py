@@ -13,7 +13,6 @@ import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
-from operator import gt
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
@@ -26,7 +25,7 @@ from anew.runner.store.index import Index, Reader
 from anew.runner.store.index_facts import PARTS
 from anew.runner.store.index_file import ODD
 from anew.runner.store.index_look import AT_A_TIME, Look, Row
-from anew.runner.store.index_question import PACKAGES, Here, Question, derived
+from anew.runner.store.index_question import Here, Question, column_of, derived, lacking
 from anew.runner.store.index_spans import NONE, SETTLED, UNSETTLED
 from anew.runner.store.stamps import Stamp
 
@@ -251,12 +250,10 @@ class Asked:
     def _derive(self, look: Look, place: Place) -> None:
         """Have the index know what a question asks of series and packages: it is read once for each run."""
         is_package = place.part == "package"
-        key = PACKAGES if is_package else (place.part, place.name)
         with look.facts() as spans:
-            there = spans.known(UNSETTLED, SETTLED) if is_package else spans.having(("last", place.name))
-            lacking = spans.numbers(bytes(map(gt, there, spans.having(key))))
-        for begin in range(0, len(lacking), AT_A_TIME):
-            some = lacking[begin : begin + AT_A_TIME]
+            unknown = spans.numbers(lacking(spans, place))
+        for begin in range(0, len(unknown), AT_A_TIME):
+            some = unknown[begin : begin + AT_A_TIME]
             values: dict[int, Any] = {}
             odd: dict[int, int] = {}
             for run in some:
@@ -264,7 +261,7 @@ class Asked:
                 if type(value) is int and not -_MOST < value < _MOST:
                     odd[run] = PARTS["series"]
                 values[run] = MISSING if run in odd else value
-            look.add(key, values, odd)
+            look.add(column_of(place), values, odd)
 
     def _of_series(self, run: int, place: Place) -> Any:
         points = self._more.points(self._numbered(run), place.name)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from anew.runner.dataclass import dataclass
-from anew.runner.query.names import FIELDS, HERE, LATE, MISSING, TREES, Digest, Version
+from anew.runner.query.names import FIELDS, HERE, LATE, MISSING, OF_SERIES, SUMMARIES, TREES, Digest, Version
 from anew.runner.records import RunRecord
 from anew.runner.store.index_values import Inside, Relation
 from anew.runner.wording import key_name
@@ -95,14 +96,8 @@ def _metrics(record: RunRecord, series: Mapping[str, tuple[Any, Any]]) -> dict[K
     found: dict[Key, Any] = {}
     for name, each in record.metrics.items():
         _plain(name)
-        for part, value in (
-            ("last", each.last),
-            ("min", each.min),
-            ("max", each.max),
-            ("count", each.count),
-            ("step", each.step),
-            *zip(("first", "mean"), series.get(name, ()), strict=False),
-        ):
+        summaries = ((part, getattr(each, part)) for part in SUMMARIES)
+        for part, value in chain(summaries, zip(OF_SERIES, series.get(name, ()), strict=False)):
             if value is not None:
                 found[part, name] = value if type(value) is float or value is MISSING else _plain(value)
     return found

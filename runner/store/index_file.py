@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 else:
     sqlite3 = later("sqlite3")
 
-_VERSION = 8
+_VERSION = 9
 _PAGE_BYTES = 1 << 14
 _TABLES = {
     "columns": "run INTEGER, writer TEXT, part INTEGER, data BLOB, crc INTEGER, PRIMARY KEY (run, writer, part)",

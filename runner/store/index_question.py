@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, compress, islice, repeat
-from operator import itemgetter
+from operator import gt, itemgetter
 from typing import Any
 
 from anew.runner.dataclass import dataclass
@@ -27,6 +27,21 @@ Here = Callable[[str, str, "int | None"], Any]
 PACKAGES: Key = ("packages", "")
 """Where the packages of a run stand, as JSON."""
 _IN_ROWS = {"field", *TREES, *SUMMARIES}
+
+
+def column_of(place: Place) -> Key:
+    """Return what stands in the index that a place is read from."""
+    if place.part == "package":
+        return PACKAGES
+    if place.part == "field" and place.name in HERE:
+        return "field", place.name.partition(".")[0]
+    return place.part, place.name
+
+
+def lacking(spans: Spans, place: Place) -> bytes:
+    """Return 1 for each run of which it is not noted what stands at a place that no record holds; see `derived`."""
+    there = spans.known(UNSETTLED, SETTLED) if place.part == "package" else spans.having(("last", place.name))
+    return bytes(map(gt, there, spans.having(column_of(place))))
 
 
 class _OtherOrderError(Exception):
@@ -57,8 +72,7 @@ class Question:
             sqlite3.Error: The index is odd.
         """
         flags = self._flags(tree) & _bits(self.spans.known(UNSETTLED, SETTLED))
-        if mask := partial_mask(tree, sort):
-            flags &= ~_bits(self.spans.partial(mask))
+        flags &= ~self._partial(tree, sort)
         passing = flags.to_bytes(self.spans.slots, "little")
         if sort is None:
             return [*islice(reversed(self.spans.numbers(passing)), limit)]
@@ -69,8 +83,15 @@ class Question:
 
     def partial(self, tree: Tree, sort: str | None) -> list[int]:
         """Return the runs that the index does not know all of which is asked about."""
+        return self.spans.numbers(self._partial(tree, sort).to_bytes(self.spans.slots, "little"))
+
+    def _partial(self, tree: Tree, sort: str | None) -> int:
         mask = partial_mask(tree, sort)
-        return self.spans.numbers(self.spans.partial(mask)) if mask else []
+        flags = _bits(self.spans.partial(mask)) if mask else 0
+        for place in derived(tree, sort):
+            # it could not be noted, or the run was read anew since
+            flags |= _bits(lacking(self.spans, place))
+        return flags
 
     # --- the tree -------------------------------------------------------------------------------------------------
 
@@ -122,11 +143,11 @@ class Question:
 
     def _values(self, place: Place) -> Iterator[Values | None]:
         """Yield the values at a place, a span after the other, as the store tells them."""
+        found = self.spans.values(column_of(place))
         if place.part == "package":
-            return _told(self.spans.values(PACKAGES), _version_in(place.name))
+            return _told(found, _version_in(place.name))
         if place.part == "field" and place.name in HERE:
-            return _told(self.spans.values(("field", place.name.partition(".")[0])), self._called(place.name))
-        found = self.spans.values((place.part, place.name))
+            return _told(found, self._called(place.name))
         if place.part in _IN_ROWS:
             return found
         return _told(found, lambda value: ABSENT if value is MISSING else value)
@@ -166,10 +187,7 @@ class Question:
 
     def _is_there(self, place: Place) -> bool:
         """Whether any run has something at a place."""
-        if place.part == "package":
-            return PACKAGES in self.spans.catalog.names
-        name = place.name.partition(".")[0] if place.part == "field" and place.name in HERE else place.name
-        return (place.part, name) in self.spans.catalog.names
+        return column_of(place) in self.spans.catalog.names
 
     def _read(self, passing: bytes, found: Sequence[Values | None], read: Callable[[Values], Any]) -> list[Any]:
         """Return what is read of the values of each run that has a flag; ABSENT where it has none."""

@@ -217,7 +217,9 @@ def _as_array(values: Sequence[Any]) -> array[Any] | None:
     kinds = set(map(type, values[1:]))
     if kinds == {float} and all(value == value for value in values[1:]):
         return array("d", [_NAN, *values[1:]])
-    return array("q", [_NEVER, *map(microseconds, values[1:])]) if kinds == {datetime} else None
+    if kinds == {datetime} and all(value.tzinfo is timezone.utc for value in values[1:]):
+        return array("q", [_NEVER, *map(microseconds, values[1:])])
+    return None
 
 
 def _key(value: Any) -> Any:
@@ -225,8 +227,10 @@ def _key(value: Any) -> Any:
     kind = type(value)
     if kind is float:
         return repr(value)  # 0.0 is not -0.0, and nan is nan
-    if kind in (str, int, bool, Version, Digest, Relation, datetime):
+    if kind in (str, int, bool, Version, Digest, Relation):
         return kind, value
+    if kind is datetime:
+        return kind, value, value.utcoffset()
     if not value or kind is Inside:
         return kind, bool(value)
     return kind, json.dumps(_told(value))
@@ -239,7 +243,11 @@ def _told(value: Any) -> Any:
     if isinstance(value, Digest):
         return {"x": str(value)}
     if isinstance(value, datetime):
-        return {"d": microseconds(value)}
+        if value.tzinfo is timezone.utc:
+            return {"d": microseconds(value)}
+        # as the clock there has it: in UTC it may be no time of the calendar
+        offset = value.utcoffset() or timedelta()
+        return {"z": [microseconds(value.replace(tzinfo=timezone.utc)), offset // _MICROSECOND]}
     if isinstance(value, Relation):
         return {"s": [value.uid, value.number]}
     if isinstance(value, tuple):
@@ -265,6 +273,7 @@ _KINDS: Mapping[str, Callable[[Any], Any]] = {
     "v": Version,
     "x": Digest,
     "d": lambda inner: moment_of(inner),
+    "z": lambda inner: moment_of(inner[0]).replace(tzinfo=timezone(inner[1] * _MICROSECOND)),
     "s": lambda inner: Relation(*inner),
     "t": lambda inner: tuple(map(_untold, inner)),
     "m": lambda inner: Inside({"": None} if inner else {}),

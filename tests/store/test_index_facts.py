@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anew.runner.query.filters import parse_filter
-from anew.runner.query.names import MISSING, Digest, Version
+from anew.runner.query.names import MISSING, Digest, Place, Version
 from anew.runner.query.tree import Compare, holds, leaves
 from anew.runner.store import folder
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.index import Index
+from anew.runner.store.index_ask import Asked
+from anew.runner.store.index_look import Look
 from anew.runner.store.index_values import ABSENT, SPAN, Relation, Trial, Values, encoded
 from anew.runner.store.more import Beside
 from anew.runner.store.stamps import Stamp
@@ -36,6 +38,7 @@ QUESTIONS = [
     ("status == FAILED or model == mlp", "config.lr"),
     ("not tag == paper and loss.mean > 0.5", "started"),
 ]
+ZONES = st.just(timezone.utc) | st.integers(-1439, 1439).map(lambda each: timezone(timedelta(minutes=each or 1)))
 MOMENT = datetime(2024, 5, 17, 1, 2, 3, 4, timezone.utc)
 SOME: list[Any] = [
     *(0.5, -0.0, 0.0, math.nan, math.inf, 1, True, False, None, 2**70, "mlp", "MLP", "a\0b", "2.1", "", [1, ["b"]]),
@@ -93,7 +96,7 @@ def same(one: Any, other: Any) -> bool:
         st.sampled_from(SOME)
         | st.floats()
         | st.integers()
-        | st.datetimes(timezones=st.just(timezone.utc)).map(lambda each: each.replace(fold=0))
+        | st.datetimes(timezones=ZONES).map(lambda each: each.replace(fold=0))
     )
 )
 def test_values_come_back_as_they_were(values: list[Any]) -> None:
@@ -110,6 +113,7 @@ def test_values_come_back_as_they_were(values: list[Any]) -> None:
         [*range(300)],
         [f"text {number}" for number in range(SPAN)],
         [MOMENT.replace(minute=number % 60, hour=number // 60) for number in range(300)],
+        [MOMENT.astimezone(timezone(timedelta(hours=number % 24 - 12))) for number in range(300)],
         [ABSENT, *(number / 7 for number in range(300)), ABSENT, 0.5],
     ],
 )
@@ -245,6 +249,50 @@ def test_the_first_value_and_the_mean_are_known_without_reading_points(
     assert found == expected
     assert [*map(len, found)] == [3, 3, 1]
     assert not read
+
+
+ASKED = ["loss.at(1) > 0", "not has(loss.at(1))", "loss.mean > 0.5", "pkg.torch ~ '^2'", "not pkg.torch == 2.0"]
+
+
+def _as_records_say(store: FolderStore, limit: int | None = None) -> list[list[str]]:
+    records = [store.get(number) for number in store.numbers()]
+    return [one_by_one(records, Beside(store), text, sort, limit) for text in ASKED for sort in (None, "-loss.at(1)")]
+
+
+def _found(store: FolderStore, limit: int | None = None) -> list[list[str]]:
+    orders = (None, "-loss.at(1)")
+    return [[run.uid for run in store.find(text, sort=sort, limit=limit)] for text in ASKED for sort in orders]
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_what_the_index_cannot_take_note_of_is_asked_of_the_records(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
+    """It is too busy, or the disk is full: series and packages are then known for the runs alone that were read."""
+    store.find("has(loss)")
+    monkeypatch.setattr(Look, "add", lambda self, key, values, lacking: None)
+    expected = _as_records_say(store, limit)
+    assert _found(store, limit) == expected
+    assert store.matching(ASKED[0]) == [store.get(uid).id for uid in _as_records_say(store)[0]]
+
+
+def test_what_was_cleared_since_it_was_noted_is_asked_of_the_records(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process has read a run anew, which was tagged meanwhile."""
+    expected = _as_records_say(store)
+    derive = Asked._derive
+    numbers = store.numbers()
+
+    def derived(self: Asked, look: Look, place: Place) -> None:
+        derive(self, look, place)
+        other = FolderStore.open(store.root)
+        for number in numbers[::5]:
+            other.tag(number, f"after {place.part}")
+        other.find("has(loss)")
+
+    monkeypatch.setattr(Asked, "_derive", derived)
+    assert _found(store) == expected
 
 
 # --- what others do ---------------------------------------------------------------------------------------------------
