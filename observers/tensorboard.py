@@ -17,7 +17,7 @@ from anew.observers.tensorboard_media import MediaMessages
 from anew.runner import events as ev
 from anew.runner.contracts import RunStore
 from anew.runner.errors import MissingExtraError
-from anew.runner.format.values import plain
+from anew.runner.format.values import as_float, plain
 from anew.runner.records import RunRecord, Status
 
 _FILE_VERSION = "brain.Event:2"
@@ -173,7 +173,7 @@ class _Messages:
         return [], 0
 
     def _scalar(self, name: str, value: float | int) -> Any:
-        return self._value(tag=_unicode(name), simple_value=_double(value))
+        return self._value(tag=_unicode(name), simple_value=as_float(value))
 
     def _texts(self, record: RunRecord) -> Iterator[Any]:
         if not self._text:
@@ -232,13 +232,6 @@ class _Messages:
 def _unicode(text: str) -> str:
     """Return a text without what is no Unicode; TensorBoard's messages take nothing else."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _double(value: float | int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, bool | float | str]]:

@@ -8,7 +8,6 @@ shown as the nearest it has. The exact ones are in the run's journal.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -21,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ValueRefusedError
 from anew.runner.format import serial
-from anew.runner.format.values import plain
+from anew.runner.format.values import as_float, plain
 from anew.runner.records import ContentRef, HardwareFacts, RunRecord, Status
 
 SACRED_FORMAT = "MongoObserver-0.7.0"
@@ -108,10 +107,7 @@ def number(value: float | int) -> float | int:
     """Return a number as BSON takes it: one beyond 64 bits as the nearest double."""
     if isinstance(value, float) or -_INT64 <= value < _INT64:
         return value
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+    return as_float(value)
 
 
 def value_view(value: Any, *, most: int = _MOST_CONFIG) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from anew.runner.format.values import number_to_json, plain
+from anew.runner.format.values import as_float, number_to_json, plain
 
 _EXACT_UP_TO = 2**53
 _MOST_KEY_BYTES = 1000
@@ -28,10 +28,7 @@ def double_of(value: float | int) -> tuple[float, str | None]:
         return value, None if text == "0.0" else text
     if abs(value) <= _EXACT_UP_TO:
         return float(value), None
-    try:
-        return float(value), str(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf, str(value)
+    return as_float(value), str(value)
 
 
 def in_utc(moment: datetime | None) -> datetime | None:

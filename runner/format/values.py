@@ -63,6 +63,14 @@ def number_from_json(value: Any) -> float | int:
     raise TypeError(f"a number was expected, not {kind.__name__}")
 
 
+def as_float(value: float | int) -> float:
+    """Return a number as a float; what is beyond any float as an infinity, as it is in arithmetic of floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def flaw_of_tags(names: Iterable[str]) -> str:
     """Return what keeps one of these names from being a tag; empty when nothing does."""
     given = [*names]

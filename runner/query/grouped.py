@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from anew.runner.dataclass import dataclass
-from anew.runner.format.values import exact_form
+from anew.runner.format.values import as_float, exact_form
 from anew.runner.query.names import More, value_of
 from anew.runner.records import RunRecord
 
@@ -82,20 +82,14 @@ def without_repeats(where: str, names: Iterable[str]) -> str:
 
 def _spread(records: Sequence[RunRecord], name: str, more: More | None) -> Spread | None:
     values = [value_of(record, name, more) for record in records]
-    numbers = [_as_float(value) for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    numbers = [as_float(value) for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
     if not numbers:
         return None
     n = len(numbers)
     known = [number for number in numbers if number == number] or [math.nan]
-    if not all(map(math.isfinite, numbers)):
-        return Spread(sum(numbers) / n, math.nan if n > 1 else None, min(known), max(known), n)
-    mean = math.fsum(numbers) / n
-    std = math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (n - 1)) if n > 1 else None
-    return Spread(mean, std, min(known), max(known), n)
-
-
-def _as_float(value: float | int) -> float:
     try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+        mean = math.fsum(numbers) / n
+        std = math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (n - 1)) if n > 1 else None
+    except (OverflowError, ValueError):  # infinities of both signs, or a sum that is none yet of what is
+        mean, std = sum(numbers) / n, math.nan if n > 1 else None
+    return Spread(mean, std, min(known), max(known), n)

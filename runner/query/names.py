@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from anew.runner.attached.aims import direction_of
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import FilterError
+from anew.runner.format.values import as_float
 from anew.runner.lazy.patterns import regexp
 from anew.runner.records import ContentRef, RunRecord
 from anew.runner.wording import key_name
@@ -256,7 +257,7 @@ def of_points(part: str, steps: Sequence[int], values: Sequence[float | int]) ->
         return values[0] if len(values) else MISSING
     if part == "mean":
         # added up exactly, so that it is the same in whatever order the points of several writers come
-        known = [_rounded(value) for value in values if value == value]
+        known = [as_float(value) for value in values if value == value]
         try:
             return math.fsum(known) / len(known) if known else MISSING
         except (OverflowError, ValueError):
@@ -264,14 +265,6 @@ def of_points(part: str, steps: Sequence[int], values: Sequence[float | int]) ->
     wanted = int(part.removeprefix("at "))
     found = [value for step, value in zip(steps, values, strict=True) if step == wanted]
     return found[-1] if found else MISSING
-
-
-def _rounded(value: float | int) -> float:
-    """Return a number as a float: one that is too large for any is infinite, as it is in arithmetic of floats."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
 
 
 def below(value: Any, path: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from anew.runner.attached.aims import is_number
 from anew.runner.dataclass import dataclass
+from anew.runner.format.values import as_float
 from anew.runner.query.curves import Axis, empty_figure, write_picture
 from anew.runner.wording import printable
 
@@ -41,7 +42,7 @@ class Scale:
     def of(cls, name: str, values: Sequence[Any], *, log: bool = False) -> Scale:
         """Return values laid out; those that are all numbers as such, any others as words."""
         if all(is_number(value) for value in values):
-            return cls(name, tuple(map(_as_float, values)), (), log)
+            return cls(name, tuple(map(as_float, values)), (), log)
         texts = [printable(str(value)) for value in values]  # they are a record's, and drawn as they are
         words = tuple(sorted(set(texts)))
         places = {word: float(place) for place, word in enumerate(words)}
@@ -65,13 +66,6 @@ class Scale:
         axis = Axis.of(self.values, log=self.log)
         places = [axis.place(value) for value in self.values]
         return places, *axis.ticks(_TICKS)
-
-
-def _as_float(value: Any) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def drawable(scales: Sequence[Scale]) -> list[Scale]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.format.values import as_float
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,11 +137,3 @@ def joined(cells: Sequence[Cells]) -> Cells:
     data = bytearray().join([np.ascontiguousarray(each).tobytes() for each in cells])
     found: Cells = np.frombuffer(data, np.dtype(_FIELDS))
     return found
-
-
-def as_float(value: float | int) -> float:
-    """Return a number as a float; what is beyond any float as an infinity."""
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")

@@ -13,6 +13,7 @@ from anew.runner.contracts import MetricSeries, Packed, SeriesBuckets
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AmbiguousRefError, MetricNotFoundError, RefSyntaxError, RunNotFoundError, StoreError
 from anew.runner.format import ids
+from anew.runner.format.values import as_float
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.found import Found
 from anew.runner.query.sorting import sort_records
@@ -20,7 +21,7 @@ from anew.runner.query.tabular import Points, made, of_points, of_runs
 from anew.runner.query.tree import EVERYTHING, Tree, passes
 from anew.runner.records import RunRecord
 from anew.runner.store.buckets import bucketed, refuse_odd
-from anew.runner.store.cells import Blocks, Column, as_float
+from anew.runner.store.cells import Blocks, Column
 from anew.runner.store.contents import artifact_of, bind, intact
 from anew.runner.store.more import Beside
 from anew.runner.store.related import Related

@@ -319,3 +319,15 @@ def test_runs_that_are_of_other_source_alone_are_named_beside_a_comparison(
     captured = capfd.readouterr()
     assert "Not with" not in captured.err
     assert "n = 3 + 2" in captured.out
+
+
+def test_groups_of_numbers_whose_sum_no_float_can_be_are_listed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = make_store(tmp_path / "runs")
+    for value in (1.7e308, 1.7e308, 10**400):
+        add_run(store, metrics={"loss": [value], "acc": [1e300 if value == 10**400 else -1e300]})
+    assert main(["list", "--by", "experiment", "--json", "--store", str(store.root)]) == 0
+    [group] = json.loads(capfd.readouterr().out)
+    assert group["metrics"]["loss"]["mean"] == "Infinity"
+    assert group["metrics"]["acc"]["std"] == "NaN"

@@ -19,7 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anew.runner.errors import ValueRefusedError
-from anew.runner.format.values import decode, encode, from_iso, iso, plain
+from anew.runner.format.values import as_float, decode, encode, from_iso, iso, plain
+from anew.runner.query.names import of_points
+from anew.runner.query.scatter import Scale
 
 pytestmark = pytest.mark.interpreter
 
@@ -163,3 +165,11 @@ def test_times_keep_their_microseconds(moment: datetime) -> None:
         return
     assert text.endswith("Z")
     assert from_iso(text) == moment.astimezone(timezone.utc)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400)])
+def test_a_number_beyond_any_float_is_an_infinity_of_its_sign_wherever_one_is_made(value: int) -> None:
+    expected = math.inf if value > 0 else -math.inf
+    assert as_float(value) == expected
+    assert Scale.of("x", [value, 0.5]).values == (expected, 0.5)
+    assert of_points("mean", [0], [value]) == expected
