@@ -2,7 +2,7 @@
 What git answered about a folder, used again for as long as nothing that the answer is made of has changed.
 
 That is told by `stat` alone: of the repository's own files (where HEAD is, its branch, the index, what it ignores), of
-the folders with files in them, where files come and go, and of those files that nobody else looks at.
+the folders where files come and go, also of those that are empty yet, and of those files that nobody else looks at.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from anew.runner.capture.git import Listing
+from anew.runner.capture.git import GitError, Listing, open_folders
 from anew.runner.dataclass import dataclass
 
 # what is not seen, such as settings of the user's, is noticed after this at the latest
 _RECENT_S = 2.0
 # what has changed so shortly before the question may have changed after it, within one tick of the clock ("racy git")
 _GRANULE_NS = 50_000_000
+# of so many folders without a file none is looked at
+_MOST_EMPTY = 500
 _State = tuple[int, ...] | None
 
 
@@ -30,6 +32,10 @@ class _Answer:
     listing: Listing
     asked_s: float
     states: tuple[tuple[str, _State], ...]
+
+
+class _TooManyError(Exception):
+    """There is too much to be looked at each time."""
 
 
 _answers: dict[Path, _Answer] = {}
@@ -57,7 +63,10 @@ def remember_answer(root: Path, listing: Listing, asked: tuple[float, int], look
     if listing.submodules:
         return  # each has a HEAD and an index of its own
     asked_s, asked_ns = asked
-    states = {path: _state(path) for path in _made_of(root, listing, frozenset(looked_at))}
+    try:
+        states = {path: _state(path) for path in _made_of(root, listing, frozenset(looked_at))}
+    except (GitError, _TooManyError):
+        return
     if all(state is None or state[-1] < asked_ns - _GRANULE_NS for state in states.values()):
         _answers[root] = _Answer(listing, asked_s, tuple(states.items()))
 
@@ -82,6 +91,46 @@ def _made_of(root: Path, listing: Listing, looked_at: frozenset[str]) -> Iterato
             folder = folder.rpartition("/")[0]
     yield from (f"{root}/{folder}" for folder in folders)
     yield from (f"{root}/{path}" for path in files if path not in looked_at)
+    empty: list[str] = []
+    for folder in folders:
+        inside = f"{folder}/" if folder else ""
+        names = [name for name in _folders_in(f"{root}/{folder}") if f"{inside}{name}" not in folders]
+        empty += [f"{inside}{name}" for name in names]
+        # one that ignores itself is in no listing
+        yield f"{root}/{inside}.gitignore"
+    if len(empty) > _MOST_EMPTY:
+        raise _TooManyError
+    yield from _of_empty(root, open_folders(root, empty) if empty else [])
+
+
+def _of_empty(root: Path, folders: list[str]) -> Iterator[str]:
+    """Yield what tells of the first file in folders without one, at any depth. Raises _TooManyError."""
+    waiting, left = [*folders], _MOST_EMPTY
+    while waiting:
+        folder = f"{root}/{waiting.pop()}"
+        left -= 1
+        if left < 0:
+            raise _TooManyError
+        yield f"{folder}/.gitignore"
+        if not _ignores_all(_text(Path(folder, ".gitignore"))):
+            yield folder
+            waiting += [os.path.relpath(f"{folder}/{name}", root) for name in _folders_in(folder)]
+
+
+def _folders_in(folder: str) -> list[str]:
+    """Return the names of the folders in one, but for those whose files come with them."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [each.name for each in entries if each.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return [name for name in found if name not in (".git", "__pycache__")]
+
+
+def _ignores_all(text: str) -> bool:
+    """Whether a folder whose .gitignore says this, as that of a store does, has no file that counts."""
+    lines = text.split("\n")
+    return "*" in lines and not any(line.startswith("!") for line in lines)
 
 
 def _own_files(root: Path) -> Iterator[str]:

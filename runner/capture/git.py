@@ -56,6 +56,7 @@ _STATUS = (
     *("--no-renames", "--ignore-submodules=dirty", "--", "."),
 )
 _LIST = ("ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard", "--", ".")
+_OPEN = ("ls-files", "-z", "-o", "--exclude-standard", "--directory", "--")
 _DIFF = (
     *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"),
     *("--relative", "--ignore-submodules=dirty", "--submodule=short"),
@@ -100,6 +101,13 @@ def query(folder: Path) -> Listing | None:
         GitError: There is a repository, but git cannot or must not answer.
     """
     return _query(folder, "") if is_in_repository(folder) else None
+
+
+def open_folders(root: Path, folders: Sequence[str]) -> list[str]:
+    """Return those folders in which files may come that are not ignored, of some without a file. Raises GitError."""
+    with _started(root, {}, *_OPEN, *folders) as git:
+        found = os.fsdecode(git.answer()).split("\0")
+    return [path.removesuffix("/") for path in found if path.endswith("/")]
 
 
 def is_in_repository(folder: Path) -> bool:

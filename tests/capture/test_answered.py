@@ -51,7 +51,14 @@ def project(tmp_path: Path) -> Path:
     (folder / "train.py").write_text("lr = 1\n")
     (folder / "parts/model.py").write_text("width = 2\n")
     (folder / "large.bin").write_bytes(b"x" * 100)
-    (folder / ".gitignore").write_text("*.log\n")
+    (folder / ".gitignore").write_text("*.log\n/made\n")
+    (folder / "parts/hidden.py").write_text("")
+    for name in ("empty", "hollow/inner", "parts/void", "logs", "kept", "made/inner"):
+        (folder / name).mkdir(parents=True)
+    (folder / "logs/some.log").write_text("")
+    (folder / "parts/.gitignore").write_text(".gitignore\nhidden.py\n")
+    (folder / "kept/.gitignore").write_text("*\n")
+    (folder / "kept/new.py").write_text("")
     commit(folder)
     return folder
 
@@ -76,6 +83,13 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a changed file that is no source": lambda folder: (folder / "large.bin").write_bytes(b"y" * 100),
     "a new file": lambda folder: (folder / "new.py").write_text(""),
     "a new file in a folder of its own": in_a_new_folder,
+    "the first file in an empty folder": lambda folder: (folder / "empty/new.py").write_text(""),
+    "the first file in an empty folder in one": lambda folder: (folder / "hollow/inner/new.py").write_text(""),
+    "the first file in an empty folder of one with files": lambda folder: (folder / "parts/void/n.py").write_text(""),
+    "the first file that is not ignored": lambda folder: (folder / "logs/new.py").write_text(""),
+    "a .gitignore that ignores itself": lambda folder: (folder / "parts/.gitignore").write_text(".gitignore\n"),
+    "a .gitignore that ignores all": lambda folder: (folder / "kept/.gitignore").unlink(),
+    "a .gitignore that ignores all but some": lambda folder: (folder / "kept/.gitignore").write_text("*\n!*.py\n"),
     "a file that is gone": lambda folder: (folder / "parts/model.py").unlink(),
     "a file by another name": lambda folder: (folder / "train.py").rename(folder / "fit.py"),
     "another mode": lambda folder: (folder / "train.py").chmod(0o755),
@@ -128,6 +142,16 @@ def test_a_commit_is_seen_from_wherever_the_repository_is_kept(
     assert first.git is not None
     assert again.git is not None
     assert again.git.commit != first.git.commit
+
+
+def test_what_is_ignored_may_come_and_go(project: Path, tmp_path: Path, asked: list[Path]) -> None:
+    settled()
+    first = scanned(project, tmp_path / "objects")
+    for name in ("kept/1", "made/2", "made/inner/3"):
+        (project / name).mkdir()
+        (project / name / "some.py").write_text("")
+    assert scanned(project, tmp_path / "objects") == first
+    assert len(asked) == 1
 
 
 def test_what_changed_a_moment_ago_is_asked_about_again(project: Path, tmp_path: Path, asked: list[Path]) -> None:
