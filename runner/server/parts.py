@@ -16,7 +16,7 @@ from anew.runner.records import ContentRef
 from anew.runner.store.contents import intact
 
 _BLOCK = 1 << 18
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z", re.ASCII | re.IGNORECASE)
 # one who looks for a place in a film asks for many parts, and all of it would be read for each
 _TRUSTED_S = 60.0
 _MOST_TRUSTED = 100
@@ -84,14 +84,19 @@ class ContentResponse(Response):
 
 
 def span_of(asked: str, size: int) -> range | None:
-    """Return the bytes that a header asks for, none where the content ends before; None for what is not understood."""
+    """
+    Return the bytes that a header asks for, none where the content ends before; None for what is to be ignored.
+
+    That is what is not understood, several ranges, and a range that ends before it begins, wherever the content ends
+    (RFC 9110, 14.1.1 and 14.2).
+    """
     found = _RANGE.match(asked.strip())
     if found is None or not (found[1] or found[2]):
         return None
     if not found[1]:
         return range(max(0, size - int(found[2])), size)
     first, last = int(found[1]), int(found[2]) if found[2] else size
-    return None if last < first < size else range(first, max(first, min(size, last + 1)))
+    return None if found[2] and last < first else range(first, max(first, min(size, last + 1)))
 
 
 def _blocks(opened: BinaryIO, span: range) -> Iterator[bytes]:
