@@ -22,8 +22,13 @@ list --limit 5
 
 /** @typedef {{text: string, digest: string | null}} Saved As it is in its file; without a digest it is in none. */
 
-/** @param {{args: string[], params: URLSearchParams}} props */
+/** Each begins anew: what is known of one must never be shown, or saved, as what another says. @param {{args: string[], params: URLSearchParams}} props */
 export default function Report({ args: [path = ""], params }) {
+  return html`<${Loaded} key=${path} path=${path} params=${params} />`;
+}
+
+/** @param {{path: string, params: URLSearchParams}} props */
+function Loaded({ path, params }) {
   const [saved, setSaved] = useState(/** @type {Saved | null} */ (null));
   const [error, setError] = useState(/** @type {any} */ (null));
   const fresh = params.has("new");
@@ -36,7 +41,7 @@ export default function Report({ args: [path = ""], params }) {
   if (error) return html`<h1>${path}</h1><${ErrorBox} error=${error} />`;
   if (!saved) return html`<h1>${path}</h1><${Spinner} what="Loading the report" />`;
   const edited = fresh || params.has("edit") || unsaved.has(path);
-  return html`<${Open} key=${path} path=${path} saved=${saved} edited=${edited && writable.value} set=${setSaved} />`;
+  return html`<${Open} path=${path} saved=${saved} edited=${edited && writable.value} set=${setSaved} />`;
 }
 
 /** @param {{path: string, saved: Saved, edited: boolean, set: (saved: Saved) => void}} props */

@@ -83,7 +83,11 @@ def reports(site: Site, asked: NothingAsked) -> dict[str, Any]:
 
 
 def _candidates(site: Site) -> Iterator[str]:
-    """Yield Markdown files of the project, by their paths in it; neither links, nor what is hidden, nor the store."""
+    """
+    Yield Markdown files of the project, by their paths in it.
+
+    Left out are links, what is hidden, the store, and names that are no text, which no address can hold.
+    """
     left = _MOST_ENTRIES
     waiting = [(str(site.project), "", 0)]
     store = _real_store(site)
@@ -98,12 +102,20 @@ def _candidates(site: Site) -> Iterator[str]:
             if left < 0:
                 return
             path = f"{name}{entry.name}"
-            if entry.name.startswith(".") or entry.is_symlink():
+            if entry.name.startswith(".") or entry.is_symlink() or not _is_text(entry.name):
                 continue
             if entry.is_dir() and depth < _DEEPEST and entry.name not in _PASSED_OVER and entry.path != store:
                 waiting.append((entry.path, f"{path}/", depth + 1))
             elif entry.name.endswith(".md") and entry.is_file():
                 yield path
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _real_store(site: Site) -> str | None:

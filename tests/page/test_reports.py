@@ -62,3 +62,26 @@ def test_a_report_is_opened_edited_and_saved(look: Look, kinds: Kinds) -> None:
     view.click("Save", "button")
     view.page.wait_for("!document.querySelector('.run-facts .badge')", "that it is saved")
     assert "```anew" in (kinds.folder / "notes" / "new.md").read_text()
+
+
+def test_a_report_that_is_opened_after_another_begins_anew(look: Look, kinds: Kinds) -> None:
+    """Else what the one before says would stand in its editor, and be saved as what it says."""
+    notes = kinds.folder / "notes"
+    notes.mkdir(exist_ok=True)
+    for name in ("one", "other"):
+        (notes / f"{name}.md").write_text(REPORT.replace("What the rate does", name))
+    view = look("report/notes%2Fone.md?edit=1")
+    view.wait_for("iframe.report-page")
+    first = view.page.evaluate("document.querySelector('iframe').src")
+    view.go("report/notes%2Fother.md?edit=1")
+    view.page.wait_for(f"{TEXT} && {TEXT}.value.startsWith('# other')", "that the text is its own")
+    view.page.wait_for(
+        f"(frame => frame && frame.src !== {first!r})(document.querySelector('iframe'))",
+        "that what is shown is its own",
+    )
+    assert view.page.evaluate("!document.querySelector('.run-facts .badge')"), "nothing was changed"
+    view.go("report/notes%2Fgone.md")
+    view.wait_for_text("There is no report", ".error")
+    view.go("report/notes%2Fone.md?edit=1")
+    view.page.wait_for(f"{TEXT} && {TEXT}.value.startsWith('# one')", "that it is there")
+    assert view.page.evaluate("!document.querySelector('.error')"), "what was wrong with another is not"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,26 @@ def test_of_nested_fences_the_outer_one_counts_and_what_asks_too_often_is_refuse
     page.get("report", 404, path="shown.md")
     often = "```anew\n" + "list\n" * 41 + "```\n"
     assert "more than 40 times" in page.post("report/preview", 400, path="tilde.md", text=often)["error"]["message"]
+
+
+def test_a_name_that_is_no_text_is_left_out_and_harms_no_other(page: Page, project: Path) -> None:
+    odd = os.fsencode(project / "notes") + b"/odd\xff"
+    try:
+        os.mkdir(odd)
+    except OSError:
+        pytest.skip("this file system takes no names that are no UTF-8")
+    for name in (odd + b"/week.md", odd + b".md"):
+        with open(name, "w") as file:
+            file.write(REPORT)
+    answer = page.client.get("/api/reports")
+    assert [each["path"] for each in answer.json()["reports"]] == ["notes/week.md"]
+    assert "\\ud" not in answer.text
+    for path in ("notes/odd\udcff.md", "notes/odd\udcff/week.md"):
+        for asked in ({"path": path}, {"path": path, "text": REPORT}):
+            data = json.dumps(asked).encode()
+            said = page.client.post("/api/report/preview", content=data, headers={"content-type": "application/json"})
+            assert said.status_code == 400, said.text
+    assert page.client.get("/api/report?path=notes/odd%FF.md").status_code in (400, 404)
 
 
 SAID = {
