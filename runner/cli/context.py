@@ -78,7 +78,8 @@ store_option = click.option(
 )
 
 
-def _only_form(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+def only_form(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Return the value of an option that says in which form an answer is wanted; refuse a second one."""
     if value:
         form = parameter.opts[0]
         before = context.meta.setdefault(f"{__name__}.form", form)
@@ -89,7 +90,7 @@ def _only_form(context: click.Context, parameter: click.Parameter, value: bool) 
 
 def form_option(form: str, text: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
     """Return the option for a form in which an answer is printed, such as "csv"; two of them at once are refused."""
-    return click.option(f"--{form}", f"as_{form}", is_flag=True, callback=_only_form, help=text)
+    return click.option(f"--{form}", f"as_{form}", is_flag=True, callback=only_form, help=text)
 
 
 json_option = form_option("json", "One JSON value on stdout, and nothing else there.")

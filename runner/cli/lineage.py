@@ -9,7 +9,7 @@ import click
 
 from anew.runner.across.lineage import FILE, Lineage, Node, dot, lineage
 from anew.runner.cli import offers
-from anew.runner.cli.context import Workbench, command, json_option, print_json
+from anew.runner.cli.context import Workbench, command, form_option, json_option, print_json
 from anew.runner.cli.render import drawn, remark_left_out, say, styled
 from anew.runner.store.choosing import left_out
 from anew.runner.wording import ago, printable
@@ -21,7 +21,7 @@ _STATES = {"changed": "changed since", "gone": "not there any more"}
 @click.argument("word", metavar="REF or FILE", shell_complete=offers.runs)
 @click.option("--up", is_flag=True, help="What it came from alone.")
 @click.option("--down", is_flag=True, help="What came of it alone.")
-@click.option("--dot", "as_dot", is_flag=True, help="For Graphviz: anew lineage 42 --dot | dot -Tsvg > lineage.svg")
+@form_option("dot", "For Graphviz: anew lineage 42 --dot | dot -Tsvg > lineage.svg")
 @json_option
 def lineage_command(workbench: Workbench, word: str, up: bool, down: bool, as_dot: bool, as_json: bool) -> None:
     """

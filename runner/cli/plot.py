@@ -12,7 +12,7 @@ import click
 from anew.runner.across.seeds import without_seeds
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import light_of, named
-from anew.runner.cli.context import Number, Workbench, command, json_option, names_of, print_json
+from anew.runner.cli.context import Number, Workbench, command, json_option, names_of, only_form, print_json
 from anew.runner.cli.histograms import curves_of, histograms, is_histogram
 from anew.runner.cli.metrics import series_to_json
 from anew.runner.cli.plot_runs import plot_runs
@@ -53,7 +53,12 @@ Taken = Callable[[SeriesBuckets], MetricSeries] | None
 @click.argument("refs", metavar="REF...", nargs=-1, shell_complete=offers.runs_or_metrics)
 @click.argument("name", required=False, metavar="NAME")
 @click.option(
-    "--png", "--svg", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture."
+    "--png",
+    "--svg",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=only_form,
+    help="Write a picture.",
 )
 @click.option("--log", is_flag=True, help="A logarithmic scale.")
 @click.option("--log-x", is_flag=True, help="The same across.")

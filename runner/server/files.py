@@ -19,12 +19,11 @@ from anew.runner.relaunch.basis import vouched_run
 from anew.runner.server.failures import Refused
 from anew.runner.server.parts import ContentResponse
 from anew.runner.server.routes import Asked
-from anew.runner.server.shown import Ref, RunAsked, record_of
+from anew.runner.server.shown import MOST_FILES, Ref, RunAsked, record_of
 from anew.runner.server.site import Site
 from anew.runner.store.contents import intact
 from anew.runner.store.files import open_regular
 
-_MOST_FILES = 2_000
 _IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 _IMAGES |= {".bmp": "image/bmp", ".avif": "image/avif"}
 # an image may hold scripts, which do not run where it is shown as one: as a document it is never opened
@@ -94,7 +93,7 @@ def source(site: Site, asked: RunAsked) -> dict[str, Any]:
     return {
         "files": [
             {"path": each.path, "size": each.size, "sha256": each.sha256, "text": _is_text(each), "kept": each.kept}
-            for each in record.source.files[:_MOST_FILES]
+            for each in record.source.files[:MOST_FILES]
         ],
         "total": len(record.source.files),
         "root": record.source.root,
@@ -168,7 +167,7 @@ def _of_today(site: Site, record: RunRecord) -> Iterator[dict[str, Any]]:
         raise Refused(409, "Where its source was is not on record.")
     if vouched_run(site.folders.present(number)) is None:
         raise Refused(409, f"Run {number} was not recorded by you here: files of yours are not read on its account.")
-    for file in record.source.files[:_MOST_FILES]:
+    for file in record.source.files[:MOST_FILES]:
         path = PurePosixPath(file.path)
         if path.is_absolute() or ".." in path.parts or file.size > LONGEST_DIFF_BYTES or not file.kept:
             continue
@@ -199,8 +198,8 @@ def artifacts(site: Site, asked: RunAsked) -> dict[str, Any]:
     """What a run read, and what it made, each with how it can be shown."""
     record, _ = record_of(site, asked.run)
     return {
-        "inputs": [_listed(each) for each in record.inputs[:_MOST_FILES]],
-        "artifacts": [_listed(each) for each in record.artifacts[:_MOST_FILES]],
+        "inputs": [_listed(each) for each in record.inputs[:MOST_FILES]],
+        "artifacts": [_listed(each) for each in record.artifacts[:MOST_FILES]],
         "totals": {"inputs": len(record.inputs), "artifacts": len(record.artifacts)},
     }
 

@@ -32,7 +32,8 @@ Offset = Annotated[int, Meta(ge=0, le=2**53)]
 _MOST_OUTPUT = 1 << 20
 _MOST_EVENTS = 1_000
 _MOST_METRICS = 1_000
-_MOST_FILES = 2_000
+MOST_FILES = 2_000
+"""How many files of a kind an answer about a run has."""
 _SYSTEM = "system/"
 
 
@@ -95,9 +96,9 @@ def run(site: Site, asked: RunAsked) -> dict[str, Any]:
         cut["metrics"] = len(metrics)
         data["metrics"] = {name: metrics[name] for name in islice(metrics, _MOST_METRICS)}
     for holder, name in ((data, "artifacts"), (data, "inputs"), (data["source"], "files")):
-        if len(holder[name]) > _MOST_FILES:
+        if len(holder[name]) > MOST_FILES:
             cut[name] = len(holder[name])
-            holder[name] = holder[name][:_MOST_FILES]
+            holder[name] = holder[name][:MOST_FILES]
     return {**data, "deleted": deleted, "cut": cut}
 
 

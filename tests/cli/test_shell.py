@@ -8,11 +8,15 @@ import pty
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import permutations
 from pathlib import Path
 
+import click
 import pytest
 
+from anew.runner.cli import main
+from anew.runner.cli.group import workbench
 from anew.runner.records import Status
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import ANEW
@@ -248,7 +252,14 @@ def test_streams_that_are_closed_lead_nowhere(project: Path) -> None:
     assert FolderStore.open(project / "runs").get(1).status is Status.COMPLETED
 
 
-@pytest.mark.parametrize("typed", ["list", "run -- true", "run train.py", "check", "ui --no-browser"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "list", "check", "ui --no-browser",
+        "run -- true", "run train.py", "run train.py lr=1,2 -m", "run -m train", "run notes.ipynb", "run ../train.py",
+        "run -- true x=1,2 -m", "run train.py --params", "run ../notes.ipynb",
+    ],
+)  # fmt: skip
 def test_a_working_directory_that_is_gone_is_said(project: Path, typed: str) -> None:
     """As after `rm -r` or a switch of branches in another window; `.` is still there, and has no name."""
     script = f'mkdir gone && cd gone && rmdir ../gone && exec {shlex.join(ANEW)} "$@"'
@@ -258,10 +269,35 @@ def test_a_working_directory_that_is_gone_is_said(project: Path, typed: str) -> 
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    "typed", ["list --csv --json", "list --markdown --csv", "usage --json --csv", "metrics 1 --csv --json"]
-)
-def test_two_forms_of_one_answer_are_refused(store: FolderStore, typed: str) -> None:
-    done = anew(*typed.split())
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert b"are two forms of one answer; leave out one of them." in done.stderr
+FORMS = ("--json", "--csv", "--markdown", "--dot", "--png")
+
+
+def _forms(command: click.Command, name: str) -> Iterator[list[str]]:
+    """Yield each pair of forms that a command, or one below it, can answer in, as typed."""
+    context = click.Context(command)
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            found = command.get_command(context, below)
+            assert found is not None
+            yield from _forms(found, f"{name} {below}")
+    offered = [form for form in FORMS if any(form in each.opts for each in command.params)]
+    for pair in permutations(offered, 2):
+        words = [word for form in pair for word in ((form, "x.png") if form == "--png" else (form,))]
+        yield [*name.split(), *words]
+
+
+def test_two_forms_of_one_answer_are_refused(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pairs = [*_forms(workbench, "")]
+    assert {typed[0] for typed in pairs} >= {"list", "usage", "metrics", "compare", "sweep", "why", "plot", "lineage"}
+    for typed in pairs:
+        assert main(typed) == 2, typed
+        told = capfd.readouterr()
+        assert told.out == "", typed
+        assert "are two forms of one answer; leave out one of them." in told.err, typed
+        assert not [each for each in FORMS if each in typed and each not in told.err], typed
+
+
+def test_one_form_is_no_two(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    make_store(project / "runs")
+    assert main(["list", "--json", "--json"]) == 0
+    assert capfd.readouterr().out == "[]\n"
