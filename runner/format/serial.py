@@ -9,39 +9,34 @@ from __future__ import annotations
 
 import json
 import re
-import types
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
-from datetime import datetime
-from enum import Enum
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any
 from zlib import crc32
 
 from anew.runner import events as ev
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreFormatError
-from anew.runner.format.values import decode, encode, from_iso, iso, number_from_json, number_to_json, plain
+from anew.runner.format.codecs import MALFORMED, Codec, codec_of
+from anew.runner.format.codecs import DamagedError as DamagedError
+from anew.runner.format.codecs import codecs_of as codecs_of
+from anew.runner.format.codecs import fields_from_json as fields_from_json
+from anew.runner.format.codecs import from_json as from_json
+from anew.runner.format.codecs import to_json as to_json
+from anew.runner.format.values import number_from_json
 from anew.runner.lazy.patterns import regexp
 from anew.runner.records import FORMAT, RunRecord
 
-T = TypeVar("T")
 _SEAL = b',"c":"'
 # whether this may be a sealed line whose seal is damaged
 looks_sealed = regexp(rb',"[^"]":"[^"]{8}"\}.?\Z', re.DOTALL).search
-# what the loading of values that are anybody's may raise
-_MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _GREATEST_NUMBER = 2**63
 _NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed", "output_turns", "unkept", "losses"})
 _NEW_IN_ENTRIES = frozenset({"om", "g"})
-# beyond these, in another zone or after some three hundred years, times would be none that Python knows
-_FIRST_YEAR, _LAST_YEAR = 1900, 9000
+# after some three hundred years a time would be none that Python knows
 LONGEST_S = 1e10
-
-
-class DamagedError(ValueError):
-    """Bytes that are not what was written."""
 
 
 # --- sealing --------------------------------------------------------------------------------------------
@@ -100,161 +95,6 @@ def parsed(data: bytes) -> dict[str, Any]:
     return value
 
 
-# --- frozen dataclasses ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Codec:
-    """How values of one annotated type become JSON (stored and shown) and are read back."""
-
-    store: Callable[[Any], Any]
-    show: Callable[[Any], Any]
-    load: Callable[[Any], Any]
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _of_type(kind: type) -> Callable[[Any], Any]:
-    """Return what lets values of one type pass. Raises TypeError for others: what is read may be anybody's."""
-
-    def load(value: Any) -> Any:
-        if type(value) is not kind:
-            raise TypeError(f"a value of type {kind.__name__} was expected, not {type(value).__name__}")
-        return value
-
-    return load
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or not -_GREATEST < value < _GREATEST:
-        raise TypeError(f"a whole number was expected, not {type(value).__name__!s}")
-    return value
-
-
-def _moment(text: str) -> datetime:
-    moment = from_iso(text)
-    if moment.tzinfo is None or not _FIRST_YEAR <= moment.year < _LAST_YEAR:
-        raise ValueError(f"{text!r} is no time of a run")
-    return moment
-
-
-def _any_mapping(value: Any) -> Any:
-    found = decode(value)
-    if not isinstance(found, dict):
-        raise TypeError(f"names and values were expected, not {type(found).__name__}")
-    return found
-
-
-# what `float` still takes; seeds of 64 bits are the greatest that there are
-_GREATEST = 2**128
-_ANY = _Codec(encode, plain, decode)
-_ANY_MAPPING = _Codec(encode, plain, _any_mapping)
-_NUMBER = _Codec(number_to_json, number_to_json, number_from_json)
-_TIME = _Codec(iso, iso, _moment)
-_SIMPLE = {
-    str: _Codec(_same, _same, _of_type(str)),
-    bool: _Codec(_same, _same, _of_type(bool)),
-    int: _Codec(_same, _same, _whole),
-    float: _NUMBER,
-    datetime: _TIME,
-    Any: _ANY,
-}
-
-
-@cache
-def _codec(kind: Any) -> _Codec:
-    """Return the codec of an annotation; the records use few forms, and a new form must be added here."""
-    if kind in _SIMPLE:
-        return _SIMPLE[kind]
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        rest = [argument for argument in arguments if argument is not type(None)]
-        inner = _NUMBER if float in rest else _codec(rest[0])
-        return _optional(inner)
-    if origin is tuple:
-        return _many(_codec(arguments[0]))
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _ANY_MAPPING if arguments[1] is Any else _mapped(_codec(arguments[1]))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return _Codec(lambda v: v.value, lambda v: v.value, kind)
-    if is_dataclass(kind):
-        return _object(kind)
-    raise TypeError(f"there is no codec for {kind!r} yet")
-
-
-def _optional(inner: _Codec) -> _Codec:
-    def guard(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        return lambda value: None if value is None else function(value)
-
-    return _Codec(guard(inner.store), guard(inner.show), guard(inner.load))
-
-
-def _many(inner: _Codec) -> _Codec:
-    is_list = _of_type(list)
-    return _Codec(
-        lambda values: [inner.store(value) for value in values],
-        lambda values: [inner.show(value) for value in values],
-        lambda values: tuple([inner.load(value) for value in is_list(values)]),
-    )
-
-
-def _mapped(inner: _Codec) -> _Codec:
-    return _Codec(
-        lambda values: {key: inner.store(value) for key, value in values.items()},
-        lambda values: {key: inner.show(value) for key, value in values.items()},
-        lambda values: {key: inner.load(value) for key, value in values.items()},
-    )
-
-
-@cache
-def codecs_of(kind: Any) -> dict[str, _Codec]:
-    """Return how the fields of a record, or of its facts, become JSON."""
-    hints = typing.get_type_hints(kind)
-    return {item.name: _codec(hints[item.name]) for item in fields(kind)}
-
-
-def _object(kind: Any) -> _Codec:
-    codecs = codecs_of(kind)
-    stores = [(name, codec.store) for name, codec in codecs.items()]
-    shows = [(name, codec.show) for name, codec in codecs.items()]
-    loads = {name: codec.load for name, codec in codecs.items()}
-
-    def load(data: Mapping[str, Any]) -> Any:
-        return kind(**{name: loads[name](value) for name, value in data.items() if name in loads})
-
-    return _Codec(
-        lambda value: {name: store(getattr(value, name)) for name, store in stores},
-        lambda value: {name: show(getattr(value, name)) for name, show in shows},
-        load,
-    )
-
-
-def to_json(value: Any) -> dict[str, Any]:
-    """Return a record or one of its facts in the stored, lossless form."""
-    result: dict[str, Any] = _codec(typing.cast(Any, type(value))).store(value)
-    return result
-
-
-def from_json(kind: type[T], data: Mapping[str, Any]) -> T:
-    """Return what `to_json` was given. Raises DamagedError when members are missing or of a wrong type."""
-    try:
-        result: T = _codec(typing.cast(Any, kind)).load(data)
-    except _MALFORMED as error:
-        raise DamagedError(f"not a {kind.__name__}: {error}") from error
-    return result
-
-
-def fields_from_json(kind: Any, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return some fields of what `to_json` was given. Raises DamagedError when one is of a wrong type."""
-    codecs = codecs_of(kind)
-    try:
-        return {name: codecs[name].load(value) for name, value in data.items() if name in codecs}
-    except _MALFORMED as error:
-        raise DamagedError(f"not a {kind.__name__}: {error}") from error
-
-
 # --- records --------------------------------------------------------------------------------------------
 
 _HEAVY = (
@@ -278,7 +118,7 @@ def record_to_json(record: RunRecord, *, full: bool = True) -> dict[str, Any]:
 
     The bulk: source files and their diff, packages and which were imported, the unresolved configuration.
     """
-    data: dict[str, Any] = _codec(RunRecord).show(record)
+    data: dict[str, Any] = codec_of(RunRecord).show(record)
     hardware = data["hardware"]
     if hardware is not None:
         cpu = {"model": hardware.pop("cpu_model"), "cores": hardware.pop("cpu_cores")}
@@ -333,7 +173,7 @@ class _Member:
 
     key: str
     name: str
-    codec: _Codec
+    codec: Codec
     optional: bool
     left_out: Any = MISSING
 
@@ -350,7 +190,7 @@ def _described(kind: Any) -> tuple[_Member, ...]:
         _Member(
             key=keys[item.name],
             name=item.name,
-            codec=_codec(hints[item.name]),
+            codec=codec_of(hints[item.name]),
             optional=item.default is not MISSING or item.default_factory is not MISSING,
             left_out=item.default if item.metadata["later"] else MISSING,
         )
@@ -378,7 +218,7 @@ def _stored(event: ev.Event) -> dict[str, Any]:
 
 
 def _loaded(kind: type[ev.Event], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that a line holds. Raises one of _MALFORMED."""
+    """Return the fields that a line holds. Raises one of MALFORMED."""
     return {
         member.name: member.codec.load(data[member.key])
         for member in _members(kind)
@@ -408,7 +248,7 @@ def event_from_entry(uid: str, writer: str, entry: Mapping[str, Any]) -> ev.Even
     try:
         check_place(entry)
         return kind(uid=uid, writer=writer, q=entry[NUMBER_KEY], t=entry[TIME_KEY], **_loaded(kind, entry))
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise DamagedError(f"no entry of kind {kind.kind!r}: {error}") from error
 
 
@@ -436,7 +276,7 @@ def points_of(entry: Mapping[str, Any]) -> tuple[dict[str, float | int], int, fl
             for name, value in entry[_VALUES_KEY].items()
         }
         return numbers, _step(entry[_STEP_KEY]), entry[TIME_KEY]
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise DamagedError(f"no metrics: {error}") from error
 
 
@@ -449,7 +289,7 @@ def point_of(entry: Mapping[str, Any], name: str) -> tuple[float, int, float | i
         if name not in values:
             return None
         return entry[TIME_KEY], _step(entry[_STEP_KEY]), number_from_json(values[name])
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise DamagedError(f"no metrics: {error}") from error
 
 
@@ -471,5 +311,5 @@ def outcome_from_json(uid: str, data: Mapping[str, Any]) -> ev.RunEnded:
         values = _loaded(ev.RunEnded, data)
         check_place({NUMBER_KEY: 1, TIME_KEY: values["duration_s"]})
         return ev.RunEnded(uid=uid, writer="outcome", q=0, t=values["duration_s"], **values)
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise DamagedError(f"no outcome: {error}") from error
