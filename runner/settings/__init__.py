@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import itertools
 import re
-import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields, is_dataclass, replace
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from dataclasses import field, replace
+from typing import Any, Literal
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
 from anew.runner.format.metric_lines import pattern_of
 from anew.runner.format.values import flaw_of_tags
 from anew.runner.lazy.patterns import regexp
+from anew.runner.settings import checked
 from anew.runner.wording import nearest
 
-S = TypeVar("S")
-# read once for each class: many runs of a process read their settings
-_hints_of: dict[type[Any], dict[str, Any]] = {}
-_names_of: dict[type[Any], list[str]] = {}
 KEPT = "files"
 WRITTEN = "_written_"
 COMMON = ("required", "host", WRITTEN)
@@ -90,9 +86,6 @@ class InputSettings:
     roots: tuple[str, ...] = ()
     max_files: int = 10_000
     trace: bool = False
-
-
-_SEED = "anew.seed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -228,14 +221,14 @@ class Settings:
     artifacts: tuple[str, ...] = ()
     durability_ms: int = 500
     heartbeat_s: float = 10.0
-    seed: int | None = None
+    seed: int | None = field(default=None, metadata={"least": 0})
     deterministic: bool = False
     autolog: tuple[str, ...] = ()
     tensorboard: bool | None = None
     drain_s: float = 10.0
     on_loss: Literal["fail", "warn"] = "fail"
     record: bool = True
-    keep: bool = True
+    keep: bool = field(default=True, metadata={"unasked": True})
     observers: tuple[ObserverSettings, ...] = ()
     output: OutputSettings = field(default_factory=OutputSettings)
     system: SystemSettings = field(default_factory=SystemSettings)
@@ -269,7 +262,7 @@ class Settings:
             ConfigError: A key is unknown or a value has the wrong type; the message names it and what would be right.
         """
         if not isinstance(values, Mapping):
-            return _build(cls, values, "anew")
+            return checked.read(cls, values, "anew")
         rest = {key: value for key, value in values.items() if key != "observers"}
         chosen = _chosen(values.get("observers", {KEPT: {}}))
         keep = chosen.pop(KEPT, None) is not None
@@ -279,7 +272,7 @@ class Settings:
                 "Nothing would keep the run: anew.observers is empty. Choose some, such as: 'anew/observers=[files]'",
                 key="anew.observers",
             )
-        built = replace(_build(cls, rest, "anew"), keep=keep, observers=observers)
+        built = replace(checked.read(cls, rest, "anew"), keep=keep, observers=observers)
         built.sweep.check()
         _check_metrics(built.output)
         check_autolog(built.autolog, "anew.autolog")
@@ -310,14 +303,9 @@ def _check_metrics(output: OutputSettings) -> None:
         raise ConfigError(f"{where} reads what is captured, and anew.output.mode is off.", key=where)
 
 
-def places_of(name: str, cls: type[Any] = Settings, where: str = "anew") -> list[str]:
+def places_of(name: str) -> list[str]:
     """Return the settings of that name, in full: `anew.sweep.workers` for "workers"."""
-    hints = _hints(cls)
-    found = [f"{where}.{name}"] if name in _names(cls) else []
-    for key in _names(cls):
-        if is_dataclass(hints[key]):
-            found += places_of(name, hints[key], f"{where}.{key}")
-    return found
+    return checked.places_of(name, Settings, "anew")
 
 
 def seconds(text: str, where: str) -> float:
@@ -375,77 +363,6 @@ def _observer(name: str, spec: Mapping[str, Any]) -> ObserverSettings:
         required=required,
         host=host,
     )
-
-
-def _build(cls: type[S], values: Any, where: str) -> S:
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{where} is {values!r}; it holds keys: {', '.join(_names(cls))}.", key=where)
-    hints = _hints(cls)
-    read: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in hints or key not in _names(cls):
-            raise ConfigError(_unknown(cls, str(key), where), key=f"{where}.{key}")
-        read[key] = _value(hints[key], value, f"{where}.{key}")
-    return cls(**read)
-
-
-def _hints(cls: type[Any]) -> dict[str, Any]:
-    if cls not in _hints_of:
-        _hints_of[cls] = typing.get_type_hints(cls)
-    return _hints_of[cls]
-
-
-def _names(cls: type[Any]) -> list[str]:
-    if cls not in _names_of:
-        _names_of[cls] = [item.name for item in fields(cls) if (cls, item.name) != (Settings, "keep")]
-    return _names_of[cls]
-
-
-def _unknown(cls: type[Any], key: str, where: str) -> str:
-    names = _names(cls)
-    elsewhere = places_of(key)
-    hint = f" Did you mean {' or '.join(elsewhere)}?" if elsewhere else nearest(key, names, where + ".")
-    return f"There is no setting {where}.{key}.{hint} {where} has: {', '.join(names)}."
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    if is_dataclass(kind):
-        assert isinstance(kind, type)
-        return _build(kind, value, where)
-    if get_origin(kind) is tuple:
-        items = [value] if isinstance(value, str) else value
-        if isinstance(items, (list, tuple)) and all(isinstance(item, (str, int, float)) for item in items):
-            return tuple(str(item) for item in items)
-        raise ConfigError(f"{where} is {value!r}; it takes a list of texts, such as {where}=[a,b].", key=where)
-    if get_origin(kind) is Literal:
-        if value in get_args(kind):
-            return value
-        if value is False and "off" in get_args(kind):
-            return "off"
-        raise ConfigError(f"{where} is {value!r}; it takes one of: {', '.join(get_args(kind))}.", key=where)
-    return _scalar(kind, value, where)
-
-
-def _scalar(kind: Any, value: Any, where: str) -> Any:
-    if int in get_args(kind):
-        least = 0 if where == _SEED else 1
-        if value is None or (type(value) is int and value >= least):
-            return value
-        raise ConfigError(f"{where} is {value!r}; it takes a whole number from {least} on, or null.", key=where)
-    if bool in get_args(kind):
-        if value is None or isinstance(value, bool):
-            return value
-        raise ConfigError(f"{where} is {value!r}; it takes true, false or null.", key=where)
-    if type(None) in get_args(kind):
-        if value is None or isinstance(value, (str, int, float)):
-            return None if value is None else str(value)
-        raise ConfigError(f"{where} is {value!r}; it takes a text, or null.", key=where)
-    if kind is bool and isinstance(value, bool):
-        return value
-    if kind in (int, float) and type(value) in (int, float) and value >= 0 and (kind is float or value % 1 == 0):
-        return kind(value)
-    words = {bool: "true or false", int: "a whole number from 0 on", float: "a number from 0 on"}
-    raise ConfigError(f"{where} is {value!r}; it takes {words.get(kind, kind)}.", key=where)
 
 
 def observers_by_name(observers: Sequence[Any]) -> dict[str, Any]:
