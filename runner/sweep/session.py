@@ -343,7 +343,7 @@ class SweepSession:
             while (ticket := following()) is not None and ticket.refused:
                 self._ledger.note_begin(ticket.index)
                 run_here(ticket)
-                self._ledger.note_end(self._ledger.job(ticket.index))
+                self._ledger.note_end(self._ledger.job_ended(ticket.index))
                 tell(ticket.index)
             return ticket
 
@@ -353,7 +353,8 @@ class SweepSession:
         """Return what is called with a job that has ended in another process, whose observers say nothing here."""
 
         def told(index: int) -> None:
-            self._followed.look(self._ledger.job(index).run)
+            if self._settings.observers:
+                self._followed.look(self._ledger.job(index).run)
             tell(index)
 
         return told
@@ -423,10 +424,10 @@ class SweepSession:
                 ledger.folder.died(ticket.index, ticket.attempt, str(error).split("\n")[0])
                 raise
             ledger.tick(0)
-            job = ledger.job(ticket.index)
+            job = ledger.job_ended(ticket.index)
             if death and job.status is Status.LOST:
                 ledger.folder.died(ticket.index, ticket.attempt, death)
-                job = ledger.job(ticket.index)
+                job = ledger.job_ended(ticket.index)
             if (attempt := ledger.retry(job)) is not None:
                 again = replace(ticket, attempt=attempt)
                 continue
