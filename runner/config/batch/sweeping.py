@@ -23,13 +23,14 @@ from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, flag_override
 
+from anew.runner.config.batch.alike import JobAlike, alike, number
 from anew.runner.config.batch.launching import launching
-from anew.runner.config.batch.packed import pack, pack_shared
+from anew.runner.config.batch.packed import pack, pack_shared, pickled, undeclared
 from anew.runner.config.batch.plain import Templates
 from anew.runner.config.batch.planning import counted
 from anew.runner.config.batch.queue import Tickets
 from anew.runner.config.batch.searching import Ground, refuse_direction
-from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, number, run_job, run_job_apart
+from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, run_job, run_job_apart
 from anew.runner.config.compose.inprocess import shown_hydra
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault
@@ -313,14 +314,15 @@ class Sweeping:
 
     def _returned(self, index: int) -> JobReturn:
         """Return how a job ended, as on record; asking for the result of one that failed raises JobFailedError."""
+        done = JobReturn(overrides=list(self._planned[index].overrides))
+        if self._is_basic:
+            # that one has no use for results, and would end the sweep at the first failure
+            done.return_value, done.status = None, JobStatus.COMPLETED
+            return done
         job = hooked(self._began.job, index)
-        done = JobReturn(overrides=list(job.overrides))
         if job.status is Status.COMPLETED:
             done.return_value, done.status = job.result, JobStatus.COMPLETED
             vars(done)["metrics"] = job.metrics  # for a search that goes by one of them
-        elif self._is_basic:
-            # that one has no use for results, and would end the sweep at the first failure
-            done.return_value, done.status = None, JobStatus.COMPLETED
         else:
             done.return_value, done.status = JobFailedError(f"{job.status}: {job.error}"), JobStatus.FAILED
         return done
@@ -363,44 +365,60 @@ class Sweeping:
     def _compose(self, index: int, overrides: Sequence[str]) -> None:
         words = [_as_typed(each) for each in overrides]
         made = self._templates.made(words)
-        if made is not None:
-            self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=made)
-            return
-        cfg = self._loader.load_sweep_config(self._master, words)
-        number(cfg, index)
-        self._composed[index] = pack(cfg, self._loader.settings)
+        if made is None:
+            config = self._keep(index, words, self._loader.load_sweep_config(self._master, words))
+        else:
+            config = made.config
+        self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=config)
+
+    def _keep(self, index: int, words: Sequence[str], cfg: DictConfig) -> dict[str, Any]:
+        """Keep a job as it was composed; return what it comes to."""
+        number(undeclared(cfg), index)
         with shown_hydra(cfg):
             users = users_part(cfg)
             config = recorded(users)
-        self._templates.learn(words, users, config)
-        self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=config)
+        common = alike(cfg, users, self._loader.settings, words)
+        self._templates.learn(words, users, config, common)
+        if common is None:
+            self._composed[index] = pack(cfg, self._loader.settings)
+        else:
+            self._composed[index] = pickled(JobAlike(common, index, tuple(words), {}, config))
+        return config
 
-    def _compose_again(self, job: PlannedJob) -> None:
-        """Compose a job that was planned by another process, or without being composed, and hold it to the plan."""
+    def _packed(self, job: PlannedJob) -> bytes:
+        """Return what a job is run by; one that was planned without being composed is held to the plan."""
+        if (kept := self._composed.pop(job.index, None)) is not None:
+            return kept
         if job.refused:
             cfg = copy.deepcopy(self._master)
             with flag_override(cfg, ["struct", "readonly"], [False, False]):
                 cfg.hydra.overrides.task = list(job.overrides)
             number(cfg, job.index)
-            self._composed[job.index] = pack(cfg, self._loader.settings)
-            return
-        cfg, _ = as_planned(self._master, job, lambda: self._loader.load_sweep_config(self._master, [*job.overrides]))
-        self._composed[job.index] = pack(cfg, self._loader.settings)
+            return pack(cfg, self._loader.settings)
+        made = self._templates.made(job.overrides)
+        if made is not None and made.common is not None and made.config == job.config:
+            return pickled(JobAlike(made.common, job.index, job.overrides, made.values, made.config))
+        cfg, notes = as_planned(
+            self._master, job, lambda: self._loader.load_sweep_config(self._master, [*job.overrides])
+        )
+        if notes:
+            return pack(cfg, self._loader.settings)
+        self._keep(job.index, job.overrides, cfg)
+        return self._composed.pop(job.index)
 
     def _ticket(self, index: int) -> Ticket | Undue:
         """Return what a job is run by, or why it is not to be run now."""
         due = hooked(self._began.due, index)
         if isinstance(due, Undue):
             return due
-        if index not in self._composed:
-            self._compose_again(self._planned[index])
+        job = self._planned[index]
         return Ticket(
             index=index,
             attempt=due.attempt,
-            overrides=self._planned[index].overrides,
-            packed=self._composed.pop(index),
+            overrides=job.overrides,
+            packed=self._packed(job),
             shared=self._shared,
-            refused=self._planned[index].refused,
+            refused=job.refused,
         )
 
     def _run_here(self, ticket: Ticket) -> str:
