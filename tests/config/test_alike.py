@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from anew.runner.config.batch import sweeping
+from anew.runner.config.batch import composing, sweeping
 from anew.runner.config.batch.alike import JobAlike
 from anew.runner.config.batch.packed import unpack
 from anew.runner.config.hooks import ComposedJob, Ticket
@@ -167,7 +167,7 @@ def hold(main: Any, words: Sequence[str], root: Path, **given: Any) -> int:
     """Hold jobs to what Hydra's steps make of them; return how many of them did without."""
     seen, alike = _swept(main, words, root / "quick", given)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweeping, "alike", lambda *words: None)
+        patch.setattr(composing, "alike", lambda *words: None)
         hydras, none = _swept(main, words, root / "hydra", given)
     assert none == 0
     assert repr(seen).replace("/quick", "/hydra") == repr(hydras)

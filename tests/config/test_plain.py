@@ -59,7 +59,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Both:
             patch.setattr(Templates, "made", lambda self, words: None)
             compose(self, index, overrides)
         composed = self._planned[index]
-        quick = made(self._templates, composed.overrides)
+        quick = made(self._composing.templates, composed.overrides)
         # the first of its kind has only just been learnt: what it comes to has to be the same as well
         if quick is not None:
             counts.made += 1

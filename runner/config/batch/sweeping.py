@@ -7,7 +7,6 @@ again, in the process that runs the job, and are held to the plan.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 import os
@@ -21,16 +20,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import DictConfig, flag_override
+from omegaconf import DictConfig
 
-from anew.runner.config.batch.alike import JobAlike, alike, number
+from anew.runner.config.batch.composing import Composing
 from anew.runner.config.batch.launching import launching
-from anew.runner.config.batch.packed import pack, pack_shared, pickled, undeclared
-from anew.runner.config.batch.plain import Templates
+from anew.runner.config.batch.packed import pack_shared
 from anew.runner.config.batch.planning import counted
 from anew.runner.config.batch.queue import Tickets
 from anew.runner.config.batch.searching import Ground, refuse_direction
-from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, run_job, run_job_apart
+from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, run_job, run_job_apart
 from anew.runner.config.compose.inprocess import shown_hydra
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault
@@ -94,9 +92,7 @@ class Sweeping:
         loader.bases = Bases()
         self._inner: Any = getattr(sweeper, "launcher", None)
         self._launching = launching(self._inner, master, typed, sweeper)
-        config_name = master.hydra.job.config_name
-        self._templates = Templates(spec, lambda key: loader.names_a_value(key, config_name))
-        self._composed: dict[int, bytes] = {}
+        self._composing = Composing(spec, loader, master)
         self._planned: dict[int, PlannedJob] = {}
         self._launched: set[int] = set()
         self._shared = b""
@@ -363,48 +359,8 @@ class Sweeping:
         self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=config, refused=line)
 
     def _compose(self, index: int, overrides: Sequence[str]) -> None:
-        words = [_as_typed(each) for each in overrides]
-        made = self._templates.made(words)
-        if made is None:
-            config = self._keep(index, words, self._loader.load_sweep_config(self._master, words))
-        else:
-            config = made.config
-        self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=config)
-
-    def _keep(self, index: int, words: Sequence[str], cfg: DictConfig) -> dict[str, Any]:
-        """Keep a job as it was composed; return what it comes to."""
-        number(undeclared(cfg), index)
-        with shown_hydra(cfg):
-            users = users_part(cfg)
-            config = recorded(users)
-        common = alike(cfg, users, self._loader.settings, words)
-        self._templates.learn(words, users, config, common)
-        if common is None:
-            self._composed[index] = pack(cfg, self._loader.settings)
-        else:
-            self._composed[index] = pickled(JobAlike(common, index, tuple(words), {}, config))
-        return config
-
-    def _packed(self, job: PlannedJob) -> bytes:
-        """Return what a job is run by; one that was planned without being composed is held to the plan."""
-        if (kept := self._composed.pop(job.index, None)) is not None:
-            return kept
-        if job.refused:
-            cfg = copy.deepcopy(self._master)
-            with flag_override(cfg, ["struct", "readonly"], [False, False]):
-                cfg.hydra.overrides.task = list(job.overrides)
-            number(cfg, job.index)
-            return pack(cfg, self._loader.settings)
-        made = self._templates.made(job.overrides)
-        if made is not None and made.common is not None and made.config == job.config:
-            return pickled(JobAlike(made.common, job.index, job.overrides, made.values, made.config))
-        cfg, notes = as_planned(
-            self._master, job, lambda: self._loader.load_sweep_config(self._master, [*job.overrides])
-        )
-        if notes:
-            return pack(cfg, self._loader.settings)
-        self._keep(job.index, job.overrides, cfg)
-        return self._composed.pop(job.index)
+        words = tuple(map(_as_typed, overrides))
+        self._planned[index] = PlannedJob(index=index, overrides=words, config=self._composing.compose(index, words))
 
     def _ticket(self, index: int) -> Ticket | Undue:
         """Return what a job is run by, or why it is not to be run now."""
@@ -416,7 +372,7 @@ class Sweeping:
             index=index,
             attempt=due.attempt,
             overrides=job.overrides,
-            packed=self._packed(job),
+            packed=self._composing.packed(job),
             shared=self._shared,
             refused=job.refused,
         )
