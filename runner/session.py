@@ -244,6 +244,7 @@ class Session:
             places=self._origin.places if self._origin.source is not None else None,
             made=self._origin.made,
             within=self._origin.within,
+            repeats=self._errand.repeats if isinstance(self._errand, Repeat) else None,
             quiet=checked.quiet,
         )
         self._sweep = session

@@ -13,7 +13,7 @@ from anew.runner.attached.aims import direction_of as direction_of
 from anew.runner.dataclass import dataclass
 from anew.runner.markup.runs import sweep_grid
 from anew.runner.markup.tables import brief
-from anew.runner.records import CommandFacts, ParentRun, ProcessFacts, SourceFacts, Status, state_of
+from anew.runner.records import CommandFacts, ParentRun, ProcessFacts, RerunOf, SourceFacts, Status, state_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +42,7 @@ class SweepStart:
         origin_mark: Whose it is; see `marks`.
         parent: The run that it was started in.
         is_sealed: Whether its other files are sealed, and its jobs and claims marked; earlier versions left them bare.
+        repeats: The run that it repeats from recorded source: today's is none that its jobs could be run from.
     """
 
     uid: str
@@ -64,6 +65,7 @@ class SweepStart:
     origin_mark: str = ""
     parent: ParentRun | None = None
     is_sealed: bool = False
+    repeats: RerunOf | None = None
 
     @property
     def aim(self) -> Aim:

@@ -132,9 +132,11 @@ class Repeat(Errand):
 
     Attributes:
         words: Overrides on top, with the seeds among them.
+        repeats: That run, where its recorded source is run.
     """
 
     words: tuple[str, ...]
+    repeats: RerunOf | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

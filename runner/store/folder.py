@@ -331,6 +331,11 @@ class FolderStore(RunFolders):
         wanted = [number for number in numbers if self._there(number)]
         return {run.number: self._named(run).record for run in self._index.runs(wanted, self._read)}
 
+    def light(self, number: int) -> RunRecord | None:
+        """Return a run's light record, read from its files; the index is neither asked nor told."""
+        record = self._read(number, None).record
+        return None if record is None else self._named(StoredRun(number, record)).record
+
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:
         """Return the runs that match, out of the index where there are many."""
         tree = parse_filter(where, self.saved_filter).tree

@@ -163,7 +163,7 @@ class HandOut:
     def _note_end(self, future: Future[JobEnd]) -> None:
         """Take note of a job that has ended, whatever became of its process."""
         ticket, end = self._running.pop(future), future.result()
-        job = self._ledger.job(ticket.index)
+        job = self._ledger.job_ended(ticket.index)
         has_begun = job.attempts >= ticket.attempt
         if end.fate is Fate.TAKEN and not has_begun:
             self._ledger.note_not_begun(ticket.index)

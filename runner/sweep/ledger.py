@@ -14,6 +14,7 @@ from anew.runner.guard.orders import Orders
 from anew.runner.records import Status, SweepMembership
 from anew.runner.settings import SweepSettings
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.once import ReadOnce
 from anew.runner.store.sweep_folder import BEAT_S, SweepFolder
 from anew.runner.store.sweep_state import job_state
 from anew.runner.store.typed import as_typed
@@ -64,6 +65,7 @@ class Ledger:
         self.elsewhere: set[int] = set()
         self.progress: Progress | None = None
         self._store = store
+        self._once = ReadOnce(store)
         self._settings = settings
         self._conductor = conductor
         self._known = {job.index: job for job in planned}
@@ -96,6 +98,11 @@ class Ledger:
         """Return how a job stands."""
         planned = self._known.get(index)
         return job_state(self.folder, index, planned.overrides if planned else (), self._store)
+
+    def job_ended(self, index: int) -> SweepJob:
+        """Return how a job stands whose process has just come to its end."""
+        planned = self._known.get(index)
+        return job_state(self.folder, index, planned.overrides if planned else (), self._once)
 
     def count_completed(self) -> int:
         """Return how many of the planned jobs have completed."""

@@ -10,7 +10,8 @@ from anew.runner.errors import RerunError
 from anew.runner.format.override_text import key_of
 from anew.runner.format.redact import REDACTED
 from anew.runner.format.typed_values import overrides_of
-from anew.runner.records import RunRecord
+from anew.runner.places import Places
+from anew.runner.records import RerunOf, RunRecord
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import lay_out_beside, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import SACRED, Repeat
@@ -79,6 +80,7 @@ def repeat(
             experiment=record.experiment,
             flags=record.provenance.flags,
             overrides=(*_typed(record), *_pinned(record, words)),
+            repeats=RerunOf(id=record.id, uid=record.uid) if code == "recorded" else None,
             words=(*words, f"seed={','.join(map(str, further_seeds(record, seeds)))}"),
             settings=tuple(each for each in record.provenance.settings if not key_of(each).startswith(_OF_THE_RUN)),
             source=record.source if code == "recorded" else None,
@@ -173,7 +175,16 @@ def _run(errand: Repeat, record: RunRecord, place: Sandbox, store: RunFolders) -
     if errand.source is not None:
         again = as_typed(f"anew repeat {record.id} --code current", store.url)
         lay_out_source(errand.source, places, store.objects, ref=record.id, again=again)
-        restore_inputs(record.inputs, places, store.objects)
-        lay_out_beside(record.source, record.inputs, places)
-    recorded = record.environment.variables.get(VARIABLE) if record.environment else None
-    return run_where_it_was(errand, place, import_paths=recorded).exit_code
+        restore_beside(record, places, store)
+    return run_where_it_was(errand, place, import_paths=import_paths_of(record)).exit_code
+
+
+def restore_beside(record: RunRecord, places: Places, store: RunFolders) -> None:
+    """Lay out what a run had beside its source: its inputs, and the names of the rest. Raises RerunError, OSError."""
+    restore_inputs(record.inputs, places, store.objects)
+    lay_out_beside(record.source, record.inputs, places)
+
+
+def import_paths_of(record: RunRecord) -> str | None:
+    """Return where the process of a run found modules, as its variables said."""
+    return record.environment.variables.get(VARIABLE) if record.environment else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.dispatch.spool import is_spool, remove_delivered_sweep
-from anew.runner.errors import RerunError
+from anew.runner.errors import RerunError, RunNotFoundError
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.format.redact import REDACTED
 from anew.runner.places import cache_folder
@@ -25,6 +26,7 @@ from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep import vouching
 from anew.runner.sweep.fetched import fetched
+from anew.runner.sweep.repeat import import_paths_of, restore_beside
 from anew.runner.sweep_records import PlannedJob, SweepRecord, SweepStart
 from anew.runner.wording import nearest, some
 
@@ -59,7 +61,7 @@ def resume(
         settings: Overrides of the `anew` node on top, such as "anew.sweep.workers=4".
         changes: Of a search, how long it is to be: overrides of `CHANGEABLE`, such as "hydra.sweeper.n_trials=40".
         code: "current" uses today's files; "recorded" lays the recorded ones out; None for today's where they are
-            those on record.
+            those on record, and for the recorded ones of a sweep that repeats a run from these.
         trust_source: Trust the source of a record that came from elsewhere, and the plan as it is, from now on.
         tell: Called with each line that is to be known before it begins; None for silence.
 
@@ -105,7 +107,8 @@ def _resume(
     chosen = _chosen(start, opened, code)
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
-        return _run(Resume(**basis, sweep=start.id, overrides=overrides, only=only), place, opened)
+        errand = Resume(**basis, sweep=start.id, overrides=overrides, only=only)
+        return _run(errand, start, place, opened)
 
 
 def add(
@@ -145,7 +148,8 @@ def add(
         chosen = _chosen(start, opened, code)
         with sandbox(False, tell) as place:
             basis = _basis(opened, start, place, chosen, ())
-            return _run(Add(**basis, sweep=start.id, overrides=start.overrides, words=tuple(words)), place, opened)
+            errand = Add(**basis, sweep=start.id, overrides=start.overrides, words=tuple(words))
+            return _run(errand, start, place, opened)
 
 
 def _at_rest(store: RunFolders, uid: str) -> SweepRecord:
@@ -219,12 +223,12 @@ def run_job(
     start = store.sweep(sweep).start
     vouching.require_job(start, store.sweep_folder(sweep), job, expected)
     with sandbox(False, lambda text: None) as place:
-        code = "recorded" if changed_files(start.source) else "current"
+        code = "recorded" if start.repeats is not None or changed_files(start.source) else "current"
         basis = _basis(store, start, place, code, settings)
         errand = OneJob(
             **basis, sweep=start.id, job=job.index, attempt=attempt, config=job.config, overrides=job.overrides
         )
-        return _run(errand, place, store)
+        return _run(errand, start, place, store)
 
 
 def _changed(start: SweepStart, store: RunFolders, changes: Sequence[str]) -> tuple[str, ...]:
@@ -268,6 +272,8 @@ def _refuse_secrets(start: SweepStart) -> None:
 
 
 def _code(start: SweepStart, store: str) -> str:
+    if start.repeats is not None:
+        return "recorded"
     changed = changed_files(start.source)
     if start.command.entry == "cells" and [Path(path).name for path in changed] == [FILE_NAME]:
         return "recorded"
@@ -306,8 +312,14 @@ def _basis(store: RunFolders, start: SweepStart, place: Sandbox, code: str, sett
     }
 
 
-def _run(errand: Resume | OneJob, place: Sandbox, store: RunFolders) -> int:
+def _run(errand: Resume | OneJob, start: SweepStart, place: Sandbox, store: RunFolders) -> int:
+    import_paths = None
     if errand.source is not None:
         again = as_typed(f"anew sweep resume {errand.sweep} --code current", store.url)
         lay_out_source(errand.source, errand.places, store.objects, again=again, what="sweep", ref=errand.sweep)
-    return run_where_it_was(errand, place).exit_code
+        if start.repeats is not None:
+            with suppress(RunNotFoundError):  # it was deleted: its source is the sweep's as well
+                repeated = store.get(start.repeats.uid)
+                restore_beside(repeated, errand.places, store)
+                import_paths = import_paths_of(repeated)
+    return run_where_it_was(errand, place, import_paths=import_paths).exit_code

@@ -19,7 +19,7 @@ from anew.runner.errors import AnewError, ConfigError, JobTakenError, StoreError
 from anew.runner.format import ids
 from anew.runner.format.redact import Redactor, secrets_in
 from anew.runner.places import Places
-from anew.runner.records import CommandFacts, SourceFacts, Status
+from anew.runner.records import CommandFacts, RerunOf, SourceFacts, Status
 from anew.runner.relaunch.pythons import as_recorded
 from anew.runner.settings import Settings
 from anew.runner.store.files import replace_whole
@@ -68,6 +68,7 @@ class SweepSession:
         cache: A folder for what only saves time.
         made: Source that lies in no file: the path that it is kept as -> text.
         within: The run that it was started in.
+        repeats: The run that it repeats from recorded source.
         quiet: Say nothing.
 
     Attributes:
@@ -90,6 +91,7 @@ class SweepSession:
         places: Places | None = None,
         made: Mapping[str, str] = MappingProxyType({}),
         within: Enclosing | None = None,
+        repeats: RerunOf | None = None,
         quiet: bool = False,
     ) -> None:
         self._store = store
@@ -104,6 +106,7 @@ class SweepSession:
         self._cache = cache
         self._made = made
         self._within = within
+        self._repeats = repeats
         self._quiet = quiet
         self._redactor = Redactor.of_environment()
         self._redactor.learn(secret for each in settings.observers for secret in secrets_in(each.spec))
@@ -180,6 +183,7 @@ class SweepSession:
             source=self._source(),
             hostname=socket.gethostname(),
             parent=None if self._within is None else self._within.seen_from(self._store.root),
+            repeats=self._repeats,
         )
 
     def _direction(self) -> str | None:
@@ -343,7 +347,7 @@ class SweepSession:
             while (ticket := following()) is not None and ticket.refused:
                 self._ledger.note_begin(ticket.index)
                 run_here(ticket)
-                self._ledger.note_end(self._ledger.job(ticket.index))
+                self._ledger.note_end(self._ledger.job_ended(ticket.index))
                 tell(ticket.index)
             return ticket
 
@@ -353,7 +357,8 @@ class SweepSession:
         """Return what is called with a job that has ended in another process, whose observers say nothing here."""
 
         def told(index: int) -> None:
-            self._followed.look(self._ledger.job(index).run)
+            if self._settings.observers:
+                self._followed.look(self._ledger.job(index).run)
             tell(index)
 
         return told
@@ -423,10 +428,10 @@ class SweepSession:
                 ledger.folder.died(ticket.index, ticket.attempt, str(error).split("\n")[0])
                 raise
             ledger.tick(0)
-            job = ledger.job(ticket.index)
+            job = ledger.job_ended(ticket.index)
             if death and job.status is Status.LOST:
                 ledger.folder.died(ticket.index, ticket.attempt, death)
-                job = ledger.job(ticket.index)
+                job = ledger.job_ended(ticket.index)
             if (attempt := ledger.retry(job)) is not None:
                 again = replace(ticket, attempt=attempt)
                 continue

@@ -59,12 +59,12 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Both:
             patch.setattr(Templates, "made", lambda self, words: None)
             compose(self, index, overrides)
         composed = self._planned[index]
-        quick = made(self._templates, composed.overrides)
+        quick = made(self._composing.templates, composed.overrides)
         # the first of its kind has only just been learnt: what it comes to has to be the same as well
         if quick is not None:
             counts.made += 1
-            assert _typed(quick) == _typed(composed.config)
-            assert quick is not composed.config
+            assert _typed(quick.config) == _typed(composed.config)
+            assert quick.config is not composed.config
 
     monkeypatch.setattr(Sweeping, "_compose", compared)
     return counts

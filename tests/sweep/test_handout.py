@@ -65,6 +65,8 @@ class Jobs:
             index=index, status=status, overrides=(), attempts=int(done), run=index if runs else None, runs=runs
         )
 
+    job_ended = job
+
     def why_stop(self) -> None:
         return None
 

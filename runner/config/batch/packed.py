@@ -37,15 +37,29 @@ class Shared:
 
 def pack(cfg: DictConfig, settings: Mapping[str, Any]) -> bytes:
     """Pack one job: its configuration with Hydra's part, and the `anew` node."""
+    return packed((undeclared(cfg), dict(settings)))
+
+
+def undeclared(cfg: DictConfig) -> DictConfig:
+    """Return a configuration that does not name a class which no other process can import."""
     if not _is_importable(declared_by(cfg)):
         # what main's signature declares has been checked, and main is not given it
         undeclare(cfg)
-    value = (cfg, dict(settings))
+    return cfg
+
+
+def packed(value: Any) -> bytes:
+    """Pack what jobs are run by."""
+    return zlib.compress(pickled(value), _FAST)
+
+
+def pickled(value: Any) -> bytes:
+    """Return what can be pickled as it is, or, where another process could not import its class, with that."""
     try:
-        data = cloudpickle.dumps(value) if _is_interactive() else pickle.dumps(value)
+        data: bytes = cloudpickle.dumps(value) if _is_interactive() else pickle.dumps(value)
     except Exception:
         data = cloudpickle.dumps(value)
-    return zlib.compress(data, _FAST)
+    return data
 
 
 def _is_importable(kind: Any) -> bool:
@@ -64,11 +78,9 @@ def _is_interactive() -> bool:
 copyreg.pickle(type(dataclasses.MISSING), lambda missing: "MISSING")
 
 
-def unpack(data: bytes) -> tuple[DictConfig, dict[str, Any]]:
-    """Return what was packed."""
-    cfg, settings = pickle.loads(zlib.decompress(data))
-    assert isinstance(cfg, DictConfig)
-    return cfg, settings
+def unpack(data: bytes) -> Any:
+    """Return what was packed, or pickled."""
+    return pickle.loads(data if data.startswith(pickle.PROTO) else zlib.decompress(data))
 
 
 def pack_shared(typed: Typed, sweep_dir: Path) -> bytes:

@@ -39,10 +39,31 @@ _TAKES: dict[type, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """What a job comes to, and which values are put where in it: key -> its parts, and what converts its values."""
+    """
+    What a job comes to, and which values are put where in it: key -> its parts, and what converts its values.
+
+    `common` is what it has in common with others, packed; see `alike`.
+    """
 
     config: Mapping[str, Any]
     places: Mapping[str, tuple[tuple[str, ...], type]]
+    common: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """
+    A job that was not composed.
+
+    Attributes:
+        config: What it comes to.
+        values: What is set in it: key -> value.
+        common: What it has in common with the one that was composed, packed; None where it is to be composed, too.
+    """
+
+    config: dict[str, Any]
+    values: Mapping[str, Any]
+    common: bytes | None
 
 
 class Templates:
@@ -59,29 +80,33 @@ class Templates:
         self._is_value = lru_cache(maxsize=None)(is_value)
         self._kept: dict[tuple[Any, ...], _Template | None] = {}
 
-    def made(self, words: Sequence[str]) -> dict[str, Any] | None:
+    def made(self, words: Sequence[str]) -> Made | None:
         """Return what a job comes to; None when it has to be composed."""
         values, shape = self._taken_apart(words)
         template = self._kept.get(shape)
         if template is None:
             return None
+        set_there: dict[str, Any] = {}
         changes: dict[str, Any] = {}
         for each in values:
             parts, kind = template.places[each.key]
+            try:
+                set_there[each.key] = kind(each.value)
+            except OverflowError:
+                return None
             below = changes
             for part in parts[:-1]:
                 below = below.setdefault(part, {})
-            try:
-                below[parts[-1]] = _Leaf(kind(each.value))
-            except OverflowError:
-                return None
-        return _changed(template.config, changes)
+            below[parts[-1]] = _Leaf(set_there[each.key])
+        return Made(_changed(template.config, changes), set_there, template.common)
 
-    def learn(self, words: Sequence[str], cfg: DictConfig, config: Mapping[str, Any]) -> None:
-        """Take note of a job that was composed, and of what it came to."""
+    def learn(
+        self, words: Sequence[str], cfg: DictConfig, config: Mapping[str, Any], common: bytes | None = None
+    ) -> None:
+        """Take note of a job that was composed, of what it came to, and of what others have in common with it."""
         values, shape = self._taken_apart(words)
         if values and shape not in self._kept:
-            self._kept[shape] = self._template(values, cfg, config)
+            self._kept[shape] = self._template(values, cfg, config, common)
 
     def _taken_apart(self, words: Sequence[str]) -> tuple[list[Value], tuple[Any, ...]]:
         """Return the values that overrides set, and the rest, with where these values stand in it."""
@@ -97,7 +122,9 @@ class Templates:
                 values.append(value)
         return values, tuple(shape)
 
-    def _template(self, values: Sequence[Value], cfg: DictConfig, config: Mapping[str, Any]) -> _Template | None:
+    def _template(
+        self, values: Sequence[Value], cfg: DictConfig, config: Mapping[str, Any], common: bytes | None
+    ) -> _Template | None:
         keys = [each.key for each in values]
         if any(_related(one, other) for place, one in enumerate(keys) for other in keys[:place]):
             return None
@@ -112,7 +139,7 @@ class Templates:
             if kind is None or not _is_same(_value_at(config, parts), kind(each.value)):
                 return None
             places[each.key] = parts, kind
-        return _Template(config, places)
+        return _Template(config, places, common)
 
     def _is_unchecked(self, cfg: DictConfig, keys: Sequence[str]) -> bool:
         """Whether neither main's signature nor a class of its configuration looks at what a value is."""

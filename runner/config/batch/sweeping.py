@@ -7,7 +7,6 @@ again, in the process that runs the job, and are held to the plan.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 import os
@@ -21,15 +20,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import DictConfig, flag_override
+from omegaconf import DictConfig
 
+from anew.runner.config.batch.composing import Composing
 from anew.runner.config.batch.launching import launching
-from anew.runner.config.batch.packed import pack, pack_shared
-from anew.runner.config.batch.plain import Templates
+from anew.runner.config.batch.packed import pack_shared
 from anew.runner.config.batch.planning import counted
 from anew.runner.config.batch.queue import Tickets
 from anew.runner.config.batch.searching import Ground, refuse_direction
-from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, as_planned, number, run_job, run_job_apart
+from anew.runner.config.batch.ticket import ForeignTask, JobFailedError, run_job, run_job_apart
 from anew.runner.config.compose.inprocess import shown_hydra
 from anew.runner.config.compose.loader import OUR_SWEEP_DIR, Loader
 from anew.runner.config.compose.messages import Circumstances, explained, is_our_fault
@@ -93,9 +92,7 @@ class Sweeping:
         loader.bases = Bases()
         self._inner: Any = getattr(sweeper, "launcher", None)
         self._launching = launching(self._inner, master, typed, sweeper)
-        config_name = master.hydra.job.config_name
-        self._templates = Templates(spec, lambda key: loader.names_a_value(key, config_name))
-        self._composed: dict[int, bytes] = {}
+        self._composing = Composing(spec, loader, master)
         self._planned: dict[int, PlannedJob] = {}
         self._launched: set[int] = set()
         self._shared = b""
@@ -313,14 +310,15 @@ class Sweeping:
 
     def _returned(self, index: int) -> JobReturn:
         """Return how a job ended, as on record; asking for the result of one that failed raises JobFailedError."""
+        done = JobReturn(overrides=list(self._planned[index].overrides))
+        if self._is_basic:
+            # that one has no use for results, and would end the sweep at the first failure
+            done.return_value, done.status = None, JobStatus.COMPLETED
+            return done
         job = hooked(self._began.job, index)
-        done = JobReturn(overrides=list(job.overrides))
         if job.status is Status.COMPLETED:
             done.return_value, done.status = job.result, JobStatus.COMPLETED
             vars(done)["metrics"] = job.metrics  # for a search that goes by one of them
-        elif self._is_basic:
-            # that one has no use for results, and would end the sweep at the first failure
-            done.return_value, done.status = None, JobStatus.COMPLETED
         else:
             done.return_value, done.status = JobFailedError(f"{job.status}: {job.error}"), JobStatus.FAILED
         return done
@@ -361,46 +359,22 @@ class Sweeping:
         self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=config, refused=line)
 
     def _compose(self, index: int, overrides: Sequence[str]) -> None:
-        words = [_as_typed(each) for each in overrides]
-        made = self._templates.made(words)
-        if made is not None:
-            self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=made)
-            return
-        cfg = self._loader.load_sweep_config(self._master, words)
-        number(cfg, index)
-        self._composed[index] = pack(cfg, self._loader.settings)
-        with shown_hydra(cfg):
-            users = users_part(cfg)
-            config = recorded(users)
-        self._templates.learn(words, users, config)
-        self._planned[index] = PlannedJob(index=index, overrides=tuple(words), config=config)
-
-    def _compose_again(self, job: PlannedJob) -> None:
-        """Compose a job that was planned by another process, or without being composed, and hold it to the plan."""
-        if job.refused:
-            cfg = copy.deepcopy(self._master)
-            with flag_override(cfg, ["struct", "readonly"], [False, False]):
-                cfg.hydra.overrides.task = list(job.overrides)
-            number(cfg, job.index)
-            self._composed[job.index] = pack(cfg, self._loader.settings)
-            return
-        cfg, _ = as_planned(self._master, job, lambda: self._loader.load_sweep_config(self._master, [*job.overrides]))
-        self._composed[job.index] = pack(cfg, self._loader.settings)
+        words = tuple(map(_as_typed, overrides))
+        self._planned[index] = PlannedJob(index=index, overrides=words, config=self._composing.compose(index, words))
 
     def _ticket(self, index: int) -> Ticket | Undue:
         """Return what a job is run by, or why it is not to be run now."""
         due = hooked(self._began.due, index)
         if isinstance(due, Undue):
             return due
-        if index not in self._composed:
-            self._compose_again(self._planned[index])
+        job = self._planned[index]
         return Ticket(
             index=index,
             attempt=due.attempt,
-            overrides=self._planned[index].overrides,
-            packed=self._composed.pop(index),
+            overrides=job.overrides,
+            packed=self._composing.packed(job),
             shared=self._shared,
-            refused=self._planned[index].refused,
+            refused=job.refused,
         )
 
     def _run_here(self, ticket: Ticket) -> str:

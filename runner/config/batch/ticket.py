@@ -13,8 +13,9 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import filter_overrides
-from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
+from omegaconf import DictConfig, OmegaConf, flag_override
 
+from anew.runner.config.batch.alike import JobAlike, number
 from anew.runner.config.batch.packed import unpack, unpack_shared
 from anew.runner.config.batch.searching import storage_of
 from anew.runner.config.compose.inprocess import run_here, shown_hydra
@@ -71,21 +72,11 @@ class JobFailedError(Exception):
     """How a job came to its end, in words: what main raised may not be fit to be sent to another process."""
 
 
-def number(cfg: DictConfig, index: int) -> None:
-    """Give a composed job its index."""
-    with open_dict(cfg):
-        cfg.hydra.job.id = str(index)
-        cfg.hydra.job.num = index
-
-
 def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | None:
     """Run one job of a sweep in this process; return what main raised. See `anew.runner.config.main.run_job`."""
     shared = unpack_shared(ticket.shared)
-    cfg, settings = unpack(ticket.packed)
-    if written_below(cfg.hydra.sweep, "dir") == OUR_SWEEP_DIR:
-        with flag_override(cfg, ["struct", "readonly"], [False, False]):
-            cfg.hydra.sweep.dir = str(shared.sweep_dir)
-    jobs = Jobs(spec, hooks, shared.typed, lambda: settings)
+    job = _job_of(ticket)
+    jobs = Jobs(spec, hooks, shared.typed, lambda: job.settings)
     conducting = GlobalHydra.instance().hydra
     with hydra_kept(), logging_kept():
         if conducting is not None:
@@ -94,10 +85,9 @@ def run_job(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> BaseException | 
         set_version_base(spec.version_base)
         register_resolvers()
         resolve_job_dir(jobs.job_dir)
-        set_job_name(cfg.hydra.job.name)
+        set_job_name(job.name)
         try:
-            storage_of(cfg)
-            _run(spec, cfg, jobs, ticket.refused)
+            job.run(jobs, shared.sweep_dir)
         except HookFailedError as error:
             raise error.error from None
         except ToldToEnd as error:
@@ -135,23 +125,45 @@ def run_job_apart(spec: TaskSpec, ticket: Ticket, hooks: JobHooks) -> str:
     return "" if ended.is_told else ended.death
 
 
-def _run(spec: TaskSpec, cfg: DictConfig, jobs: Jobs, refused: str) -> None:
-    """Run one job; one that cannot begin fails by what stops it, as one that main fails."""
-    try:
-        if refused:
-            raise ConfigError(refused)
-        run_here(_task(spec, jobs), cfg, Callbacks(cfg), jobs.have_texts, _sweep_place)
-    except Exception as error:
-        if jobs.executed:
-            raise
-        with shown_hydra(cfg):
-            jobs.fail(users_part(cfg), error)
+def _job_of(ticket: Ticket) -> JobAlike | _Composed:
+    found = unpack(ticket.packed)
+    if isinstance(found, JobAlike):
+        return found
+    cfg, settings = found
+    return _Composed(cfg, settings, ticket.refused)
 
 
-def _task(spec: TaskSpec, jobs: Jobs) -> Callable[[DictConfig], Any]:
+class _Composed:
+    """A job as it was composed, with which all steps of Hydra's job runner are gone through."""
+
+    def __init__(self, cfg: DictConfig, settings: Mapping[str, Any], refused: str) -> None:
+        self._cfg = cfg
+        self._refused = refused
+        self.settings = settings
+        self.name = str(cfg.hydra.job.name)
+
+    def run(self, jobs: Jobs, sweep_dir: Path) -> None:
+        """Run it; one that cannot begin fails by what stops it, as one that main fails."""
+        cfg = self._cfg
+        if written_below(cfg.hydra.sweep, "dir") == OUR_SWEEP_DIR:
+            with flag_override(cfg, ["struct", "readonly"], [False, False]):
+                cfg.hydra.sweep.dir = str(sweep_dir)
+        storage_of(cfg)
+        try:
+            if self._refused:
+                raise ConfigError(self._refused)
+            run_here(_task(jobs), cfg, Callbacks(cfg), jobs.have_texts, _sweep_place)
+        except Exception as error:
+            if jobs.executed:
+                raise
+            with shown_hydra(cfg):
+                jobs.fail(users_part(cfg), error)
+
+
+def _task(jobs: Jobs) -> Callable[[DictConfig], Any]:
     """Return what callbacks see as the task function."""
 
-    @functools.wraps(spec.function)
+    @functools.wraps(jobs.spec.function)
     def task(cfg: DictConfig) -> Any:
         return jobs.execute(cfg)
 

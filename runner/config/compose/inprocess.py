@@ -81,10 +81,56 @@ def shown_hydra(cfg: DictConfig) -> Iterator[None]:
     `HydraConfig.set_config` would do it with three copies; here the node itself is shown, its parent unchanged so that
     it can refer to the user's part.
     """
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().cfg = _shown(cfg)  # type: ignore[assignment]  # Hydra's annotation says the node's class
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _shown(cfg: DictConfig) -> DictConfig:
     shown = OmegaConf.create({})
     nodes.show(shown, "hydra", nodes.child(cfg, "hydra"))
+    return shown
+
+
+class ShownLater:
+    """
+    A configuration that is made when somebody asks what `HydraConfig` and `${hydra:...}` show.
+
+    Args:
+        make: Makes it.
+        on_asked: Called once it is there, the first time that somebody asks.
+    """
+
+    def __init__(self, make: Callable[[], DictConfig], on_asked: Callable[[], object]) -> None:
+        self._make = make
+        self._on_asked = on_asked
+        self._made: tuple[DictConfig, DictConfig] | None = None
+
+    def made(self) -> tuple[DictConfig, DictConfig]:
+        """Return the whole configuration, and what is shown of it."""
+        if self._made is None:
+            cfg = self._make()
+            self._made = cfg, _shown(cfg)
+        return self._made
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what is shown to whoever asks for something in it."""
+        _, shown = self.made()
+        instance: Any = HydraConfig.instance()
+        if instance.cfg is self:
+            instance.cfg = shown
+            self._on_asked()
+        return getattr(shown, name)
+
+
+@contextmanager
+def shown_later(later: ShownLater) -> Iterator[None]:
+    """Make a configuration the one that `HydraConfig` and `${hydra:...}` show, as `shown_hydra` does."""
     before = HydraConfig.instance().cfg
-    HydraConfig.instance().cfg = shown  # type: ignore[assignment]  # Hydra's annotation says the node's class
+    HydraConfig.instance().cfg = later  # type: ignore[assignment]  # what is asked of it is answered by what is meant
     try:
         yield
     finally:
@@ -120,11 +166,16 @@ def _working_dir(hydra: Any) -> Iterator[None]:
 
 
 def _save(done: JobReturn, hydra: Any) -> dict[str, str]:
-    nodes = {"config.yaml": done.cfg, "hydra.yaml": done.hydra_cfg, "overrides.yaml": hydra.overrides.task}
-    texts = {name: to_yaml(node) for name, node in nodes.items()}
+    texts = texts_of(done.cfg, done.hydra_cfg)
     if hydra.output_subdir is not None:
         folder = Path(hydra.runtime.output_dir, hydra.output_subdir)
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             (folder / name).write_text(text, "utf-8")
     return texts
+
+
+def texts_of(users: Any, shown: Any) -> dict[str, str]:
+    """Return Hydra's three files of a job: name -> text."""
+    nodes = {"config.yaml": users, "hydra.yaml": shown, "overrides.yaml": shown.hydra.overrides.task}
+    return {name: to_yaml(node) for name, node in nodes.items()}

@@ -14,10 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from anew.runner.config.compose.yamltext import dump, to_yaml
 from anew.runner.config.direct.called import Called, Typed
 from anew.runner.config.hooks import ComposedJob, JobHooks
+from anew.runner.config.output import Output
 from anew.runner.config.settled import asks_resolvers, settle
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.config.signature.values import arguments as arguments_of
 from anew.runner.config.signature.values import recorded, refuse_missing
+from anew.runner.dataclass import dataclass
 from anew.runner.records import Provenance
 
 
@@ -68,16 +70,39 @@ class Jobs(Called):
         self.returned.append(result)
         return result
 
+    def execute_alike(self, num: int, cfg: DictConfig, config: Mapping[str, Any], told: Told, output: Output) -> Any:
+        """
+        Run one job of a sweep as `execute` does, of which Hydra's part and its files are there when somebody asks.
+
+        Args:
+            num: Its index.
+            cfg: The user's part of its configuration.
+            config: What that comes to, as long as nothing in it refers to anything.
+            told: What the record has of Hydra's part.
+            output: Its folder, and the files.
+        """
+        try:
+            unresolved = to_yaml(cfg)
+            if asks_resolvers(unresolved, copied=self.spec.typed):
+                settle(cfg, copied=self.spec.typed)
+            arguments = arguments_of(self.spec, cfg)
+        except Exception as error:
+            return self.fail(cfg, error)
+        config = recorded(cfg) if "$" in unresolved else config
+        job = self._described(told, num, config, unresolved, {}, output.path, self.call_with(arguments))
+        return self.hand_over(replace(job, arguments=arguments, hydra_files=output.files, output=output, is_plain=True))
+
     def fail(self, cfg: DictConfig, error: BaseException) -> Any:
         """Record a job of a sweep that cannot begin, as a run that *error* ends, which is then raised."""
         hydra: Any = HydraConfig.get()
-        num = _number(hydra)
+        num, config, unresolved = _number(hydra), recorded(cfg), to_yaml(cfg)
 
         def call(run: Any) -> Any:
             self.raised.append(error)
             raise error
 
-        return self.hand_over(self._described(cfg, hydra, num, {}, self.claim(num), call))
+        views = {"config.yaml": dump(config)}
+        return self.hand_over(self._described(told_of(hydra), num, config, unresolved, views, self.claim(num), call))
 
     def _composed(self, cfg: DictConfig, hydra: Any, num: int | None) -> ComposedJob:
         texts = self._texts or _texts(cfg, hydra)
@@ -85,54 +110,86 @@ class Jobs(Called):
         if asks_resolvers(texts["config.yaml"], copied=self.spec.typed):
             settle(cfg, copied=self.spec.typed)
         arguments = arguments_of(self.spec, cfg)
-        folder = Path(hydra.runtime.output_dir)
+        folder, config, unresolved = Path(hydra.runtime.output_dir), recorded(cfg), texts["config.yaml"]
+        views = {**texts, "config.yaml": dump(config)}
+        call = self.call_with(arguments)
         return replace(
-            self._described(cfg, hydra, num, texts, folder, self.call_with(arguments)),
+            self._described(told_of(hydra), num, config, unresolved, views, folder, call),
             arguments=arguments,
             hydra_files=_files(folder, hydra, texts),
         )
 
     def _described(
         self,
-        cfg: DictConfig,
-        hydra: Any,
+        told: Told,
         num: int | None,
-        texts: Mapping[str, str],
+        config: Mapping[str, Any],
+        unresolved: str,
+        views: Mapping[str, str],
         folder: Path,
         call: Callable[[Any], Any],
     ) -> ComposedJob:
-        config = recorded(cfg)
-        unresolved = texts.get("config.yaml") or to_yaml(cfg)
         return ComposedJob(
             call=call,
             config=config,
             unresolved=unresolved,
-            overrides=self._overrides(hydra, num),
-            choices=_choices(hydra),
+            overrides=self._overrides(told, num),
+            choices=told.choices,
             settings=self.settings(),
             provenance=Provenance(
-                config_name=hydra.job.config_name,
-                sources=tuple(f"{each.provider}: {each.schema}://{each.path}" for each in hydra.runtime.config_sources),
+                config_name=told.config_name,
+                sources=told.sources,
                 unresolved=unresolved,
                 hydra_dir=str(folder),
                 flags=self._typed.flags,
                 settings=self._typed.ours,
             ),
-            views={**texts, "config.yaml": dump(config)},
+            views=views,
             notes=self.notes,
             multirun=num is not None,
             job_num=num,
         )
 
-    def _overrides(self, hydra: Any, num: int | None) -> tuple[str, ...]:
+    def _overrides(self, told: Told, num: int | None) -> tuple[str, ...]:
         """Outside a sweep as typed; a job of a sweep has Hydra's, less the mode that Hydra itself appended."""
         typed = self._typed.overrides
         if num is None and typed:
             return typed
-        # as they are written: one of them may refer to something
-        written: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
-        hydras = [each for each in written["hydra"] if not each.startswith("hydra.mode=") or each in typed]
-        return (*hydras, *written["task"])
+        hydras = [each for each in told.hydras if not each.startswith("hydra.mode=") or each in typed]
+        return (*hydras, *told.task)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """
+    What a job's record has of Hydra's part of its configuration.
+
+    Attributes:
+        config_name: The primary configuration.
+        sources: Where configurations are looked for.
+        choices: Config group -> chosen option, Hydra's own groups left out.
+        hydras: Hydra's own overrides.
+        task: The job's.
+    """
+
+    config_name: str | None
+    sources: tuple[str, ...]
+    choices: Mapping[str, Any]
+    hydras: tuple[str, ...]
+    task: tuple[str, ...]
+
+
+def told_of(hydra: Any) -> Told:
+    """Return what a job's record has of Hydra's part of its configuration."""
+    # as they are written: one of them may refer to something
+    written: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
+    return Told(
+        config_name=hydra.job.config_name,
+        sources=tuple(f"{each.provider}: {each.schema}://{each.path}" for each in hydra.runtime.config_sources),
+        choices=_choices(hydra),
+        hydras=tuple(written["hydra"]),
+        task=tuple(written["task"]),
+    )
 
 
 def _number(hydra: Any) -> int | None:

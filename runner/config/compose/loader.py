@@ -42,6 +42,7 @@ OUR_GROUPS = "pkg://anew.configs"
 OUR_RUN_DIR = "<run>/files"
 OUR_SWEEP_DIR = "<sweep>"
 JOB_DIR_RESOLVER = "anew.job_dir"
+OUR_JOB_DIR = f"${{{JOB_DIR_RESOLVER}:${{hydra.job.num}}}}"
 _BRINGER = "hydra/env/default"
 _OBSERVERS = "anew/observers/"
 _SEED = "anew.seed"
@@ -141,7 +142,8 @@ class Loader(HydrasLoader):
         deciding = [line for line, each in zip(request.overrides, parsed, strict=True) if each not in values]
         key = (request.config_name, request.run_mode, *deciding)
         cfg = self.bases.copy_of(key, lambda: self.compose(request.with_overrides(deciding)))
-        self._set_values(cfg, parsed, values)
+        apply_overrides(values, cfg)
+        record_overrides(cfg, parsed)
         return cfg
 
     def _is_value(self, override: Override, config_name: str | None) -> bool:
@@ -156,15 +158,6 @@ class Loader(HydrasLoader):
         if self.bases.repo is None:
             self.bases.repo = self.files_of(config_name, [])
         return not self.bases.repo.group_exists(key)
-
-    @staticmethod
-    def _set_values(cfg: DictConfig, overrides: Sequence[Override], values: list[Override]) -> None:
-        """Set values as Hydra does, and put all overrides on its record."""
-        apply_overrides(values, cfg)
-        own = [each for each in overrides if not each.is_hydra_override()]
-        with flag_override(cfg, ["struct", "readonly"], [False, False]):
-            cfg.hydra.overrides.task = [each.input_line for each in own]
-            set_override_dirname(cfg.hydra, own)
 
     def apply(self, overrides: Sequence[str], cfg: DictConfig) -> None:
         """Apply overrides of values to a composed configuration. Raises as Hydra does."""
@@ -196,7 +189,7 @@ class Loader(HydrasLoader):
         if sweep["dir"] == OUR_SWEEP_DIR:
             cfg.hydra.sweep.dir = _raw(master_config, "sweep")["dir"]
             if sweep["subdir"] == OUR_RUN_DIR:
-                cfg.hydra.sweep.subdir = f"${{{JOB_DIR_RESOLVER}:${{hydra.job.num}}}}"
+                cfg.hydra.sweep.subdir = OUR_JOB_DIR
         return cfg
 
     def get_group_options(
@@ -263,6 +256,14 @@ class Loader(HydrasLoader):
         sweep = _raw(cfg, "sweep")
         if sweep["subdir"] == OUR_RUN_DIR and sweep["dir"] != OUR_SWEEP_DIR:
             cfg.hydra.sweep.subdir = "${hydra.job.num}"
+
+
+def record_overrides(cfg: DictConfig, overrides: Sequence[Override]) -> None:
+    """Have Hydra's part of a composed configuration say which overrides it has."""
+    own = [each for each in overrides if not each.is_hydra_override()]
+    with flag_override(cfg, ["struct", "readonly"], [False, False]):
+        cfg.hydra.overrides.task = [each.input_line for each in own]
+        set_override_dirname(cfg.hydra, own)
 
 
 def _unchecked(cfg: DictConfig) -> None:

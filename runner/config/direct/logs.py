@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 _FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
+# what Hydra says by default, which is what is done here
+HYDRAS: Mapping[str, Any] = {
+    "version": 1,
+    "formatters": {"simple": {"format": _FORMAT}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "simple", "stream": "ext://sys.stdout"},
+        "file": {
+            "class": "logging.FileHandler",
+            "formatter": "simple",
+            "filename": "${hydra.runtime.output_dir}/${hydra.job.name}.log",
+        },
+    },
+    "root": {"level": "INFO", "handlers": ["console", "file"]},
+    "disable_existing_loggers": False,
+}
 
 
 class _LaterFile(logging.FileHandler):
