@@ -28,7 +28,7 @@ _KNOWN = regexp(
             r"FORMAT|\.gitignore|changed|index\.sqlite(?:-journal|-wal|-shm)?",
             rf"{_RUN}/(?:run|outcome|curated)\.json|{_RUN}/output\.(?:log|sums)",
             rf"{_RUN}/(?:config|overrides|hydra)\.yaml",
-            rf"{_RUN}/events/[^/]+\.jsonl",
+            rf"{_RUN}/events/[^/]+\.jsonl(?:\.gz)?",
             rf"{_RUN}/observers/[^/]+\.(?:json|cursor|aside\.jsonl|lock|log)",
             rf"{_SWEEP}/(?:sweep\.json|jobs\.jsonl|stop|multirun\.yaml|optimization_results\.yaml)",
             rf"{_SWEEP}/taken/[0-9]+\.[0-9]+\.(?:json|death|deleted|stop)",

@@ -108,8 +108,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_store_of_a_newer_format_is_not_touched(store: FolderStore) -> None:
     add_run(store)
-    store.layout.format.write_text("3\n")
-    with pytest.raises(StoreFormatError, match=r"has format 3; this version.*up to 2.*pip install --upgrade anew"):
+    store.layout.format.write_text(f"{NEWEST + 1}\n")
+    with pytest.raises(StoreFormatError, match=rf"has format {NEWEST + 1}; this version.*up to {NEWEST}.*pip install --upgrade anew"):
         FolderStore.open(store.root, create=True)
 
 
