@@ -12,8 +12,8 @@ import sys
 for name, path in ("anew", []), ("anew.runner", [sys.argv[1]]):
     sys.modules[name] = type(sys)(name)
     sys.modules[name].__path__ = path
-from anew.runner.guard.{module} import main
-main(sys.argv[2:])
+from importlib import import_module
+import_module("anew.runner.guard." + sys.argv[2]).main(sys.argv[3:])
 """
 
 
@@ -51,8 +51,7 @@ def start_python(options: Sequence[str], words: Sequence[str], descriptors: Sequ
     shell.wait()
 
 
-def start_neighbour(module: str, words: Sequence[str], descriptors: Sequence[int] = ()) -> None:
+def start_neighbour(module: str, words: Sequence[str], descriptors: Sequence[int]) -> None:
     """Start a module of this folder, which needs the standard library alone: its `main`. As `start_python`."""
-    program = _PROGRAM.format(module=module)
     rooms = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-    start_python(["-I", "-S", "-E"], ["-c", program, rooms, *words], descriptors)
+    start_python(["-I", "-S", "-E"], ["-c", _PROGRAM, rooms, module, *words], descriptors)

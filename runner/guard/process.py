@@ -28,7 +28,6 @@ from anew.runner.dataclass import dataclass
 from anew.runner.guard import reserve
 from anew.runner.guard.beats import Beats
 from anew.runner.guard.carrier import Source
-from anew.runner.guard.detached import start_neighbour
 from anew.runner.guard.journal_ends import has_long_journal, journal_ends, journal_seals
 from anew.runner.guard.orders import LOOK_S, Overseer, Told
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, ORDER, SEEN
@@ -105,6 +104,9 @@ class GuardProcess:
     """
 
     def __init__(self, control: int, wakeup: int, question: int, switch: int, pid: int, lifeline: int) -> None:
+        for descriptor in (control, wakeup, question, switch, lifeline):
+            if descriptor != ABSENT:
+                os.set_inheritable(descriptor, False)
         self._control = socket.socket(fileno=control)
         self._question = question
         self._switch = switch
@@ -202,8 +204,10 @@ class GuardProcess:
         """Have what a run has left compressed, in a process of its own: what is printed meanwhile waits for nothing."""
         folder = os.path.dirname(watch["outcome"]) if watch else ""
         if watch and os.path.lexists(watch["outcome"]) and has_long_journal(os.path.join(folder, "events")):
+            # as this process was started, with another module and other words
+            command = [*sys.orig_argv[: 1 - len(sys.argv)], sys.argv[1], "shrinking", folder]
             with suppress(OSError):
-                start_neighbour("shrinking", [folder])
+                os.posix_spawn(sys.executable, command, os.environ)
 
     def _begin_capture(self, number: int, message: dict[str, Any]) -> None:
         log = self._descriptors.pop(0)
@@ -419,6 +423,8 @@ def main(words: Sequence[str]) -> NoReturn:
     # Whoever ends a whole group of processes means the one that is guarded, too; it decides how long this one lives.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
+    # nobody waits for what is started here
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     os.chdir("/")
     sys.setswitchinterval(0.001)
     GuardProcess(*map(int, words)).run()
