@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import random
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from anew.runner.guard.gzipped import BLOCK, Gzipped, compress
 
+DATA = Path(__file__).resolve().parent.parent / "data"
 DICE = random.Random(20)
 TEXT = b"".join(b'{"q":%d,"v":%r}\n' % (number, DICE.random()) for number in range(12_000))
 
@@ -35,6 +37,15 @@ def test_what_was_compressed_is_read_by_us_and_by_whoever_reads_gzip(tmp_path: P
     assert gzip.decompress(compressed(text)) == text
     done = subprocess.run(["gzip", "-dc", tmp_path / "main.jsonl.gz"], capture_output=True, check=True)
     assert done.stdout == text
+
+
+def test_what_the_first_version_wrote_is_read() -> None:
+    """`tests/data/journals/3.jsonl.gz` was written by the first version that compressed journals; it never changes."""
+    with Gzipped((DATA / "journals" / "3.jsonl.gz").open("rb", buffering=0)) as file:
+        found = file.read()
+        assert not file.flaws
+    assert hashlib.sha256(found).hexdigest() == "93534816dcb3057d15dc2b957e9c0519cd092a2efe0fdf43283239ee5e64cb6a"
+    assert len(found) > 2 * BLOCK
 
 
 def test_one_goes_on_at_any_place(tmp_path: Path) -> None:

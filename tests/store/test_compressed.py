@@ -209,6 +209,28 @@ def test_what_is_not_what_was_written_and_what_cannot_be_leaves_the_journal_as_i
     assert [path.name for path in layout.events.iterdir()] == ["main.jsonl"]
 
 
+def test_it_is_synced_before_it_has_its_name_and_that_before_the_lines_go(
+    store: FolderStore, layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+
+    def noted(of: Any, name: str) -> None:
+        real = getattr(of, name)
+
+        def call(*args: Any) -> Any:
+            done.append(name if name != "fsync" or os.fstat(args[0]).st_size > 10_000 else "other")
+            return real(*args)
+
+        monkeypatch.setattr(of, name, call)
+
+    noted(os, "fsync")
+    noted(os, "unlink")
+    noted(shrinking, "_link")
+    noted(shrinking, "sync_folder")
+    assert shrink(str(layout.folder)) == ["main"]
+    assert [name for name in done if name != "other"] == ["fsync", "_link", "sync_folder", "unlink"]
+
+
 def test_a_journal_that_is_written_to_meanwhile_stays(
     store: FolderStore, layout: RunLayout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
