@@ -10,10 +10,12 @@ import fcntl
 import os
 from contextlib import suppress
 
+PLAIN = 1
 WITH_PACKS = 2
-WITH_COMPRESSED = 3
-"""The format of a store once a journal of it is compressed; with packs alone it is the one before, and else 1."""
+WITH_COMPRESSED = 4
+"""The format of a store once a journal of it is compressed; 3 is none, since one flipped bit makes it of 1 and of 2."""
 
+KNOWN = (PLAIN, WITH_PACKS, WITH_COMPRESSED)
 NEWEST = WITH_COMPRESSED
 
 _MOST_BYTES = 16

@@ -11,7 +11,6 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
-from anew.runner.guard.store_format import NEWEST
 from anew.runner.records import Damage, RunRecord, Severity, Status
 from anew.runner.store.curate import contents
 from anew.runner.store.files import read_regular
@@ -196,8 +195,8 @@ def _check_unreferred(store: RunFolders, known: Mapping[str, bool]) -> Iterator[
 def _check_strangers(store: FolderStore) -> Iterator[Finding]:
     """Name what is none of ours, and what was changed of the few files that are the same in every store."""
     layout = store.layout
-    for path, what in changed_marks(layout, NEWEST):
-        yield Finding(Severity.WARNING, what, str(path), "write it as it was: 1 into FORMAT, * into .gitignore")
+    for path, what in changed_marks(layout):
+        yield Finding(Severity.WARNING, what, str(path), "write it as it was: 1, 2 or 4 into FORMAT, * into .gitignore")
     for path, what in strangers(layout):
         yield Finding(Severity.NOTE, what, str(path), "move it elsewhere, or leave it be")
 

@@ -45,8 +45,8 @@ _MOST_FORMAT_BYTES = 1000
 _IS_FORMAT = regexp(r"[1-9][0-9]{0,8}").fullmatch
 _IS_LINK = "is a link, which is not followed: what it leads to is not part of the store"
 _MEND_FORMAT = (
-    "Of a store of runs it holds the number 1 and a newline, or 2 where there are packs; if that was lost, write it "
-    "again."
+    "Of a store of runs it holds the number 1 and a newline, or 2 where there are packs, or 4 where a run's events/ "
+    "has a .jsonl.gz; if that was lost, write it again."
 )
 _MEND = "copy the file back from a backup; what is intact is shown"
 _PARTS = {

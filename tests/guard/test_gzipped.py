@@ -40,8 +40,8 @@ def test_what_was_compressed_is_read_by_us_and_by_whoever_reads_gzip(tmp_path: P
 
 
 def test_what_the_first_version_wrote_is_read() -> None:
-    """`tests/data/journals/3.jsonl.gz` was written by the first version that compressed journals; it never changes."""
-    with Gzipped((DATA / "journals" / "3.jsonl.gz").open("rb", buffering=0)) as file:
+    """`tests/data/journals/4.jsonl.gz` was written by the first version that compressed journals; it never changes."""
+    with Gzipped((DATA / "journals" / "4.jsonl.gz").open("rb", buffering=0)) as file:
         found = file.read()
         assert not file.flaws
     assert hashlib.sha256(found).hexdigest() == "93534816dcb3057d15dc2b957e9c0519cd092a2efe0fdf43283239ee5e64cb6a"

@@ -115,11 +115,11 @@ def test_columns_that_were_kept_are_gone_on_with(store: FolderStore, layout: Run
 def test_earlier_versions_refuse_the_store(store: FolderStore, layout: RunLayout) -> None:
     check_format(store.root, 1)
     shrink(str(layout.folder))
-    with pytest.raises(StoreFormatError, match="has format 3; this version of anew reads up to 2"):
+    with pytest.raises(StoreFormatError, match="has format 4; this version of anew reads up to 2"):
         check_format(store.root, 2)
     # packs of it, too, though they alone would have format 2
     packing.pack(store, [1])
-    assert store.layout.format.read_text() == "3\n"
+    assert store.layout.format.read_text() == "4\n"
 
 
 @pytest.mark.parametrize("name", ["outcome.json", "FORMAT", "run ended later"])
@@ -291,7 +291,7 @@ def test_a_copy_has_the_same_form_and_its_store_the_format(store: FolderStore, t
     shrink(str(layout.folder))
     assert [moved.what for moved in to_folder(store, copy)] == ["copied"]
     assert everything(copy.root)[1:] == before[1:]
-    assert copy.layout.format.read_text() == "3\n"
+    assert copy.layout.format.read_text() == "4\n"
     # what came since is added, and its lines are not laid beside it
     tag(store, 1, ["later"])
     assert [moved.what for moved in to_folder(store, copy)] == ["updated"]
