@@ -42,8 +42,7 @@ _FOR_TESTS = ("dev", "test")
 _NAMED = 8
 _MEND_FORMAT = (
     "when it was damaged, write the number 1 into it, or 2 where there are packs, 4 where a journal is a .jsonl.gz; "
-    "a newer format: "
-    "pip install --upgrade anew"
+    "a newer format: pip install --upgrade anew"
 )
 _STYLES = {Severity.NOTE: "dim", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 

@@ -38,8 +38,8 @@ def filled_store(folder: Path) -> Path:
     Make a project in *folder* and fill its store; return that.
 
     Runs 1 and 2 ended well, the first with an observer, a tag and a note; 3 was killed; 4 is in the trash and 5 was
-    purged; the journal of 2 is compressed. Then come those of a sweep by two workers, of which one died, and of a search
-    where Optuna is.
+    purged; the journal of 2 is compressed. Then come those of a sweep by two workers, of which one died, and of a
+    search where Optuna is.
     """
     (folder / "pyproject.toml").touch()
     (folder / "data.csv").write_text("1,2\n" * 10)
@@ -62,7 +62,7 @@ def filled_store(folder: Path) -> Path:
     if has_optuna():
         project.run("-m", "hydra/sweeper=optuna", "lr=interval(0.1, 0.9)", "hydra.sweeper.n_trials=3", quiet)
     with patch.object(shrinking, "LONG_BYTES", 1):
-        assert shrinking.shrink(str(store.layout.run(2).folder)) == ["main"]
+        assert "main" in shrinking.shrink(str(store.layout.run(2).folder))
     assert main(["--store", str(store.root), "list"]) == 0
     return store.root
 
