@@ -24,7 +24,7 @@ def compressed(text: bytes = TEXT) -> bytearray:
     return bytearray(target.getvalue())
 
 
-def opened(folder: Path, data: bytes) -> Gzipped:
+def opened(folder: Path, data: bytes | bytearray) -> Gzipped:
     path = folder / "main.jsonl.gz"
     path.write_bytes(data)
     return Gzipped(path.open("rb", buffering=0))

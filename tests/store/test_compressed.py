@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import anew
+from anew.runner import events as ev
 from anew.runner.dispatch.transfer import to_folder
 from anew.runner.errors import StoreFormatError
 from anew.runner.guard import shrinking
@@ -25,8 +26,9 @@ from anew.runner.store.curate import tag
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.integrity import check_store
 from anew.runner.store.paths import RunLayout
+from anew.runner.store.position import Position
 from anew.runner.store.reading import check_format
-from anew.runner.store.stream import Position, RunSource
+from anew.runner.store.stream import RunSource
 from tests.helpers.power import STRENGTHS, Call, Disk, compiler, recorded
 from tests.helpers.scripts import Project
 from tests.helpers.stores import add_run, make_store
@@ -65,7 +67,8 @@ def everything(root: Path) -> tuple[Any, ...]:
     """Return all that can be read of run 1 by each way that there is, as another process opens the store."""
     store = FolderStore.open(root)
     record, series = store.get(1), store.metrics(1, "loss")
-    batches, position = [], Position(started=True)
+    batches: list[ev.Event] = []
+    position = Position(started=True)
     source = RunSource(store.layout.run(1), 1)
     while (batch := source.next(position)).events:
         batches += batch.events
@@ -316,7 +319,7 @@ def test_a_run_whose_journal_is_compressed_while_it_is_copied_or_packed_is_whole
             copy_function(one, other)
 
         monkeypatch.setattr(shutil, "copytree", listed)
-        return listed(*paths, copy_function=copy, **words)
+        return listed(*paths, **{**words, "copy_function": copy})
 
     kept = tmp_path / "kept"
     shutil.copytree(layout.events, kept)
