@@ -39,6 +39,7 @@ class Protection:
 
 
 STORE = "anew.runner.store."
+GUARD = "anew.runner.guard."
 ALL = [
     Protection(
         "a flipped bit in a journal's line, a record, a claim",
@@ -222,6 +223,35 @@ ALL = [
         "    if int(text) > newest:",
         "    if False:",
         "tests/store/test_folder.py::test_a_store_of_a_newer_format_is_not_touched",
+    ),
+    Protection(
+        "a flipped bit in a compressed journal",
+        GUARD + "gzipped",
+        "data[: _HEAD.size] == head and inflating",
+        "inflating",
+        "tests/guard/test_gzipped.py::test_each_flipped_bit_is_noticed_and_costs_nothing_outside_of_its_block",
+    ),
+    Protection(
+        "a compressed journal that is not what was written",
+        GUARD + "shrinking",
+        "        if not _are_same(source, file):\n            raise OSError",
+        "        if False:\n            raise OSError",
+        "tests/store/test_compressed.py::"
+        "test_what_is_not_what_was_written_and_what_cannot_be_leaves_the_journal_as_it_is",
+    ),
+    Protection(
+        "a compressed journal that a power cut takes back",
+        GUARD + "shrinking",
+        "        os.fsync(file.fileno())",
+        "        pass",
+        "tests/store/test_compressed.py::test_it_is_synced_before_it_has_its_name_and_that_before_the_lines_go",
+    ),
+    Protection(
+        "lines that come to a journal while it is compressed",
+        GUARD + "shrinking",
+        "        _refuse_changed(source, status)\n",
+        "",
+        "tests/store/test_compressed.py::test_a_journal_that_is_written_to_meanwhile_stays",
     ),
     Protection(
         "points that are in a journal twice",

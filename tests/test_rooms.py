@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 HOMES = {
     "runner/hydra_plugin": "hydra_plugins.anew",
@@ -276,9 +278,10 @@ def test_heavy_libraries_are_imported_when_they_are_used_and_not_before() -> Non
     assert not wrong, "\n".join(map(str, wrong))
 
 
-def test_the_guard_process_and_all_it_imports_need_the_standard_library_alone() -> None:
+@pytest.mark.parametrize("started", ["process", "shrinking"])
+def test_the_guard_process_and_all_it_imports_need_the_standard_library_alone(started: str) -> None:
     """It is started without site-packages, beside every run, and has to be up within milliseconds."""
-    needed, waiting = set(), ["anew.runner.guard.process"]
+    needed, waiting = set(), [f"anew.runner.guard.{started}"]
     while waiting:
         needed.add(module := waiting.pop())
         for found in IMPORTS:

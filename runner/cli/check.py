@@ -41,8 +41,8 @@ from anew.runner.config.private.versions import is_tested, tested, unfit
 _FOR_TESTS = ("dev", "test")
 _NAMED = 8
 _MEND_FORMAT = (
-    "when it was damaged, write the number 1 into it, or 2 where there are packs; a newer format: "
-    "pip install --upgrade anew"
+    "when it was damaged, write the number 1 into it, or 2 where there are packs, 4 where a journal is a .jsonl.gz; "
+    "a newer format: pip install --upgrade anew"
 )
 _STYLES = {Severity.NOTE: "dim", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from contextlib import suppress
 
+from anew.runner.store.journal_forms import forms
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import journals
 
@@ -15,7 +16,8 @@ def leads_out(layout: RunLayout) -> str:
 
     A store may be anybody's, and what a link leads to is not part of the run: somebody's key would go to another store.
     """
-    for path in (layout.folder, layout.record, layout.outcome, layout.output, layout.events, *journals(layout)):
+    written = [form for path in journals(layout) for form in forms(path)]
+    for path in (layout.folder, layout.record, layout.outcome, layout.output, layout.events, *written):
         with suppress(FileNotFoundError):
             status = path.lstat()
             wanted = stat.S_ISDIR if path in (layout.folder, layout.events) else stat.S_ISREG

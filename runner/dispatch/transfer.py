@@ -18,14 +18,18 @@ from anew.runner.dispatch.outside import leads_out
 from anew.runner.dispatch.pending import deliver_to
 from anew.runner.errors import AnewError, ObjectNotFoundError, RunNotFoundError, StoreError
 from anew.runner.format import ids
+from anew.runner.guard.gzipped import SUFFIX
+from anew.runner.guard.store_format import WITH_COMPRESSED, raise_format
 from anew.runner.records import ContentRef, RunRecord, Status
 from anew.runner.store.curate import contents
 from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, copy_with_holes, sync_folder
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.journal_forms import forms, is_there
 from anew.runner.store.marker import move_marker
 from anew.runner.store.paths import FETCHED, TRANSFER, RunLayout
 from anew.runner.store.position import read_cursor
+from anew.runner.store.reading import journals
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
 from anew.runner.store.stream import RunSource
@@ -253,10 +257,10 @@ def _place(layout: RunLayout, target: FolderStore, number: int | None) -> int:
     """Copy a run's folder; it gets its number, or the next, when it is complete."""
     temporary = target.root / f".run-{ids.new_uid()}"
     try:
-        shutil.copytree(
-            layout.folder, temporary, symlinks=True, ignore=_not_delivery(layout), copy_function=copy_with_holes
-        )
+        shutil.copytree(layout.folder, temporary, symlinks=True, ignore=_not_delivery(layout), copy_function=_copy)
         (temporary / "events").mkdir(exist_ok=True)
+        if any((temporary / "events").glob(f"*{SUFFIX}")):
+            raise_format(str(target.root), WITH_COMPRESSED)
         to = _free(target, number)
         try:
             temporary.rename(to.folder)
@@ -294,24 +298,45 @@ def _free(target: FolderStore, number: int | None) -> RunLayout:
 def _with_space(target: FolderStore, number: int, source: RunLayout) -> RunLayout:
     """Return the folder of a run of the target; it is in no pack any more where there is something to add."""
     here = target.present(number)
-    is_behind = any(not (here.events / path.name).exists() for path in source.events.glob("*.jsonl"))
+    is_behind = any(not is_there(here.journal(path.stem)) for path in journals(source))
     return target.writable(number) if is_behind else here
 
 
 def _add_journals(source: RunLayout, target: RunLayout) -> int:
     """Copy journals that were begun since, such as those of tags and notes; return how many."""
     added = 0
-    for path in sorted(source.events.glob("*.jsonl")):
-        to = target.events / path.name
-        if to.exists():
+    for path in journals(source):
+        to = target.journal(path.stem)
+        if is_there(to):
             continue
         temporary = to.with_name(f".{to.name}-{os.getpid()}")
         try:
-            copy_with_holes(path, temporary)
-            temporary.replace(to)
+            form = _copied(path, temporary)
+            temporary.replace(to.with_name(form))
         except OSError as error:
             raise cannot("write", to, error) from error
         added += 1
     if added:
         note_curated(target)
     return added
+
+
+def _copied(journal: Path, target: Path) -> str:
+    """Copy a journal in the form that it has; return what that is called. Raises OSError."""
+    compressed, lines = forms(journal)
+    with suppress(FileNotFoundError):
+        copy_with_holes(compressed, target)
+        return compressed.name
+    copy_with_holes(lines, target)
+    return lines.name
+
+
+def _copy(source: str, target: str) -> None:
+    """Copy a file of a run's folder; a journal that is compressed meanwhile, in that form. Raises OSError."""
+    try:
+        copy_with_holes(source, target)
+    except FileNotFoundError:
+        if not os.path.lexists(f"{source}{SUFFIX}"):
+            raise
+        with suppress(FileExistsError):
+            copy_with_holes(f"{source}{SUFFIX}", f"{target}{SUFFIX}")

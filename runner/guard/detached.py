@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+
+# Stands in for the packages, whose import would take longer than all the rest of such a start.
+_PROGRAM = """
+import sys
+for name, path in ("anew", []), ("anew.runner", [sys.argv[1]]):
+    sys.modules[name] = type(sys)(name)
+    sys.modules[name].__path__ = path
+from importlib import import_module
+import_module("anew.runner.guard." + sys.argv[2]).main(sys.argv[3:])
+"""
 
 
 def can_start() -> bool:
     """Whether `sys.executable` is an interpreter; in a frozen or embedding application it is the application."""
-    return "py" in Path(sys.executable or "").name.lower() and not getattr(sys, "frozen", False)
+    return "py" in os.path.basename(sys.executable or "").lower() and not getattr(sys, "frozen", False)
 
 
 def start_python(options: Sequence[str], words: Sequence[str], descriptors: Sequence[int]) -> None:
@@ -39,3 +49,9 @@ def start_python(options: Sequence[str], words: Sequence[str], descriptors: Sequ
         start_new_session=True,
     )
     shell.wait()
+
+
+def start_neighbour(module: str, words: Sequence[str], descriptors: Sequence[int]) -> None:
+    """Start a module of this folder, which needs the standard library alone: its `main`. As `start_python`."""
+    rooms = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    start_python(["-I", "-S", "-E"], ["-c", _PROGRAM, rooms, module, *words], descriptors)

@@ -9,26 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from anew.runner.guard import kill_switch
-from anew.runner.guard.detached import can_start, start_python
+from anew.runner.guard.detached import can_start, start_neighbour
 from anew.runner.guard.protocol import ABSENT
 from anew.runner.kernel.door import open_process
 
 _SEND_S = 2.0
 _START_S = 20.0
-
-# Stands in for the packages, whose import would take longer than all the rest of the guard's start.
-_PROGRAM = """
-import sys
-for name, path in ("anew", []), ("anew.runner", [sys.argv[1]]):
-    sys.modules[name] = type(sys)(name)
-    sys.modules[name].__path__ = path
-from anew.runner.guard.process import main
-main([int(word) for word in sys.argv[2:]])
-"""
 
 
 class GuardGoneError(Exception):
@@ -170,8 +159,8 @@ def _start() -> tuple[socket.socket, int, int, list[int]]:
             os.getpid(),
             lifeline,
         ]
-        words = ["-c", _PROGRAM, str(Path(__file__).resolve().parent.parent), *map(str, given)]
-        start_python(["-I", "-S", "-E"], words, [number for number in (*given[:4], lifeline) if number != ABSENT])
+        inherited = [number for number in (*given[:4], lifeline) if number != ABSENT]
+        start_neighbour("process", [*map(str, given)], inherited)
     except OSError:
         ours.close()
         os.close(wakeup)

@@ -19,7 +19,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import field
 from typing import Any, NoReturn
@@ -28,7 +28,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.guard import reserve
 from anew.runner.guard.beats import Beats
 from anew.runner.guard.carrier import Source
-from anew.runner.guard.journal_ends import journal_ends, journal_seals
+from anew.runner.guard.journal_ends import has_long_journal, journal_ends, journal_seals
 from anew.runner.guard.orders import LOOK_S, Overseer, Told
 from anew.runner.guard.protocol import ABSENT, FOREIGN, GREETING, ORDER, SEEN
 from anew.runner.guard.pump import Capture
@@ -104,6 +104,9 @@ class GuardProcess:
     """
 
     def __init__(self, control: int, wakeup: int, question: int, switch: int, pid: int, lifeline: int) -> None:
+        for descriptor in (control, wakeup, question, switch, lifeline):
+            if descriptor != ABSENT:
+                os.set_inheritable(descriptor, False)
         self._control = socket.socket(fileno=control)
         self._question = question
         self._switch = switch
@@ -141,6 +144,8 @@ class GuardProcess:
             self._look_after_captures()
             if self._dead:
                 self._overseer.end_all()
+        for watch in self._state.watches.values():
+            self._look_after_end(watch)
         os._exit(0)
 
     def _listen(self, descriptor: int, handler: Callable[[], None]) -> None:
@@ -184,7 +189,7 @@ class GuardProcess:
             self._overseer.begin(number, message["orders"], message["origin"])
             self._state.beats[number] = Beats(message["outcome"], message["origin"], message["beat_s"])
         elif kind == "unwatch":
-            self._state.watches.pop(number, None)
+            self._look_after_end(self._state.watches.pop(number, None))
             self._overseer.end(number)
             self._state.beats.pop(number, None)
             if not self._state.watches:
@@ -193,6 +198,16 @@ class GuardProcess:
             self._begin_capture(number, message)
         elif kind == "drain":
             self._drain(number)
+
+    @staticmethod
+    def _look_after_end(watch: dict[str, Any] | None) -> None:
+        """Have what a run has left compressed, in a process of its own: what is printed meanwhile waits for nothing."""
+        folder = os.path.dirname(watch["outcome"]) if watch else ""
+        if watch and os.path.lexists(watch["outcome"]) and has_long_journal(os.path.join(folder, "events")):
+            # as this process was started, with another module and other words
+            command = [*sys.orig_argv[: 1 - len(sys.argv)], sys.argv[1], "shrinking", folder]
+            with suppress(OSError):
+                os.posix_spawn(sys.executable, command, os.environ)
 
     def _begin_capture(self, number: int, message: dict[str, Any]) -> None:
         log = self._descriptors.pop(0)
@@ -403,11 +418,13 @@ def _sealed_outcome(watch: dict[str, Any], number: int, of_output: dict[str, int
     return b'%s,"c":"%08x"}\n' % (head, crc32(head))
 
 
-def main(words: list[int]) -> NoReturn:
-    """Be a guard; *words* are the arguments of `GuardProcess` in order."""
+def main(words: Sequence[str]) -> NoReturn:
+    """Be a guard; *words* are the arguments of `GuardProcess` in order, as text."""
     # Whoever ends a whole group of processes means the one that is guarded, too; it decides how long this one lives.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
+    # nobody waits for what is started here
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     os.chdir("/")
     sys.setswitchinterval(0.001)
-    GuardProcess(*words).run()
+    GuardProcess(*map(int, words)).run()

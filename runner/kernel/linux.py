@@ -214,6 +214,33 @@ def unnamed_file() -> BinaryIO:
     return os.fdopen(descriptor, "a+b", buffering=0)
 
 
+def nameless_file(folder: str) -> tuple[int, str] | None:
+    """
+    Return a new file in a folder, without a name: open to be written and read, and what it can be linked from.
+
+    It is gone with its last descriptor. None where the file system has none such.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o644)
+    except OSError:
+        return None
+    return descriptor, f"/proc/self/fd/{descriptor}"
+
+
+def is_held(path: str) -> bool:
+    """Whether a process may have a file open, this one too; True where the system does not tell. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        # a lease is given to who has it open alone
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 # of inotify(7): read, written, closed; and each is told of once
 _FIRST_USE = 0x1 | 0x2 | 0x8 | 0x10 | 0x8000_0000
 _WRITTEN = 0x2

@@ -176,6 +176,16 @@ def unnamed_file() -> BinaryIO:
     return tempfile.TemporaryFile("a+b", buffering=0)  # closed by whoever asks
 
 
+def nameless_file(folder: str) -> tuple[int, str] | None:
+    """Return None: what has no name cannot be given one."""
+    return None
+
+
+def is_held(path: str) -> bool:
+    """Return True: who has a file open is not told."""
+    return True
+
+
 def open_watch() -> int | None:
     """Return None: what other systems have of it watches folders, or needs a descriptor for each file."""
     return None

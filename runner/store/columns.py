@@ -31,6 +31,7 @@ from anew.runner.lazy.modules import later
 from anew.runner.store.cells import Blocks, Column, cells_of, unpacked
 from anew.runner.store.following import Following, OddError, Place
 from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
+from anew.runner.store.journal_forms import status_of
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import journals
 
@@ -113,7 +114,7 @@ def _of_journal(
     Raises:
         OddError, OSError: One has to look at each line; it cannot be read.
     """
-    status = path.lstat()
+    status = status_of(path)
     if status.st_size < _LEAST_BYTES:
         state = (status.st_size, status.st_ctime_ns, status.st_mtime_ns, status.st_ino)
         return [], _short(path, state).get(name, ())

@@ -17,6 +17,7 @@ from anew.runner.format import ids, serial
 from anew.runner.format.ids import is_number
 from anew.runner.guard import reserve
 from anew.runner.guard.journal_ends import journal_ends, journal_seals
+from anew.runner.guard.store_format import NEWEST
 from anew.runner.lazy.modules import later
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.names import value_of
@@ -36,7 +37,7 @@ from anew.runner.store.more import Beside
 from anew.runner.store.numbering import claim_sweep, greatest_retired, last_claimed, retire
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
-from anew.runner.store.packs import STORE_FORMAT, Pack, Packs
+from anew.runner.store.packs import Pack, Packs
 from anew.runner.store.paths import RunLayout, StoreLayout, SweepLayout
 from anew.runner.store.reading import check_format, has_begun
 from anew.runner.store.related import Related
@@ -91,7 +92,7 @@ class FolderStore(RunFolders):
         try:
             if not os.path.lexists(store.layout.format):
                 store._make(create)
-            check_format(root, STORE_FORMAT)
+            check_format(root, NEWEST)
         except OSError as error:
             if isinstance(error, StoreError):
                 raise
@@ -103,7 +104,7 @@ class FolderStore(RunFolders):
             raise StoreError(f"{self.url!r} is a file; a store is a folder. Name another: --store FOLDER")
         if any(is_number(name) and self.layout.run(int(name)).record.exists() for name in names_in(self.root)):
             # there are runs, and nothing that says how they are to be read
-            check_format(self.root, STORE_FORMAT)
+            check_format(self.root, NEWEST)
         if not create:
             raise StoreError(
                 f"There is no store of runs in {self.url!r}. To make one, run an experiment; to use another, name it: "

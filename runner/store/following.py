@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +11,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.sealed_lines import Rows, unseal_rows
 from anew.runner.format.serial import DamagedError
-from anew.runner.store.files import open_regular
+from anew.runner.store.journal_forms import found_flaws, length_of, open_journal
 from anew.runner.store.lines import intact, is_whole
 
 _BLOCK = 1 << 20
@@ -78,7 +77,7 @@ class Following:
 
     def _whole(self) -> Iterator[bytes]:
         """Yield whole lines from the place on, many at a time. Raises as `rows`."""
-        with open_regular(self._path) as file:
+        with open_journal(self._path) as file:
             _refuse_another(file, self.place)
             rest = b""
             while block := file.read(_BATCH):
@@ -90,7 +89,7 @@ class Following:
                 if end:
                     yield data[:end]
             # a whole line that lacks its newline was written, and zeros are what a power cut leaves
-            if rest and (b"\0" in rest or is_whole(rest)):
+            if found_flaws(file) or (rest and (b"\0" in rest or is_whole(rest))):
                 raise OddError
 
     def _taken(self, data: bytes) -> list[dict[str, Any]]:
@@ -117,7 +116,7 @@ class Following:
 
 def _refuse_another(file: BinaryIO, place: Place) -> None:
     """Go to a place. Raises OddError where something else stands before it than was read there, OSError."""
-    if os.fstat(file.fileno()).st_size < place.offset:
+    if length_of(file) < place.offset:
         raise OddError
     crc, left = 0, place.offset
     while left and (block := file.read(min(left, _BLOCK))):

@@ -17,7 +17,7 @@ from anew.runner.store.files import read_regular
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.inventory import changed_marks, strangers
 from anew.runner.store.output_sums import output_damage
-from anew.runner.store.packs import STORE_FORMAT, flaws
+from anew.runner.store.packs import flaws
 from anew.runner.store.paths import PURGING, RunLayout
 from anew.runner.store.position import observer_damage
 from anew.runner.store.reading import MOST_RECORD_BYTES, read_outcome, read_run
@@ -195,8 +195,8 @@ def _check_unreferred(store: RunFolders, known: Mapping[str, bool]) -> Iterator[
 def _check_strangers(store: FolderStore) -> Iterator[Finding]:
     """Name what is none of ours, and what was changed of the few files that are the same in every store."""
     layout = store.layout
-    for path, what in changed_marks(layout, STORE_FORMAT):
-        yield Finding(Severity.WARNING, what, str(path), "write it as it was: 1 into FORMAT, * into .gitignore")
+    for path, what in changed_marks(layout):
+        yield Finding(Severity.WARNING, what, str(path), "write it as it was: 1, 2 or 4 into FORMAT, * into .gitignore")
     for path, what in strangers(layout):
         yield Finding(Severity.NOTE, what, str(path), "move it elsewhere, or leave it be")
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from anew.runner.format.serial import DamagedError, unseal
+from anew.runner.guard.store_format import KNOWN
 from anew.runner.lazy.patterns import regexp
 from anew.runner.store.files import cannot, names_in, read_regular
 from anew.runner.store.marker import path_of
@@ -28,7 +29,7 @@ _KNOWN = regexp(
             r"FORMAT|\.gitignore|changed|index\.sqlite(?:-journal|-wal|-shm)?",
             rf"{_RUN}/(?:run|outcome|curated)\.json|{_RUN}/output\.(?:log|sums)",
             rf"{_RUN}/(?:config|overrides|hydra)\.yaml",
-            rf"{_RUN}/events/[^/]+\.jsonl",
+            rf"{_RUN}/events/[^/]+\.jsonl(?:\.gz)?",
             rf"{_RUN}/observers/[^/]+\.(?:json|cursor|aside\.jsonl|lock|log)",
             rf"{_SWEEP}/(?:sweep\.json|jobs\.jsonl|stop|multirun\.yaml|optimization_results\.yaml)",
             rf"{_SWEEP}/taken/[0-9]+\.[0-9]+\.(?:json|death|deleted|stop)",
@@ -104,7 +105,7 @@ def _kind(mode: int) -> str:
     return "a file" if stat.S_ISREG(mode) else "a pipe or a device"
 
 
-def changed_marks(layout: StoreLayout, newest: int) -> Iterator[tuple[Path, str]]:
+def changed_marks(layout: StoreLayout) -> Iterator[tuple[Path, str]]:
     """Yield which of FORMAT, .gitignore, `changed` and saved questions were changed, and what they hold."""
     for path in (path_of(layout.root), *(layout.views / name for name in names_in(layout.views))):
         with suppress(OSError):
@@ -113,7 +114,7 @@ def changed_marks(layout: StoreLayout, newest: int) -> Iterator[tuple[Path, str]
                 unseal(data)
             except DamagedError:
                 yield path, f"was changed: it holds {data[:20]!r}"
-    written = {layout.format: [b"%d\n" % number for number in range(1, newest + 1)], layout.gitignore: [b"*\n"]}
+    written = {layout.format: [b"%d\n" % number for number in KNOWN], layout.gitignore: [b"*\n"]}
     for path, texts in written.items():
         with suppress(OSError):
             data = read_regular(path, _MOST_BYTES)

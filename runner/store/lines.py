@@ -18,7 +18,8 @@ from anew.runner.format import serial
 from anew.runner.format.sealed_lines import unseal_lines, unsealed
 from anew.runner.format.serial import DamagedError
 from anew.runner.lazy.patterns import regexp
-from anew.runner.store.files import next_data, open_regular
+from anew.runner.store.files import open_regular
+from anew.runner.store.journal_forms import found_flaws, next_bytes, open_journal
 
 MAX_LINE = 64 * 2**20
 _THREAD = ev.keys(ev.MetricsLogged)["thread"]
@@ -56,7 +57,10 @@ def iter_journal(path: Path) -> Iterator[dict[str, Any] | Flaw]:
         OSError: The file cannot be read.
     """
     order = _Order()
-    for lines, entries in _batches(path):
+    flaws: dict[int, str] = {}
+    for lines, entries in _batches(path, flaws=flaws):
+        while flaws:
+            yield Flaw(*flaws.popitem())
         if entries is not None and order.follows(entries):
             yield from entries
         else:
@@ -172,7 +176,7 @@ class _Order:
 
 def _lines(path: Path, offset: int = 0) -> Iterator[tuple[int, bytes | None, bool]]:
     """Yield (offset, line, whether it ends in a newline), from an offset on; None for a line that is too long."""
-    with open_regular(path, buffering=_CHUNK) as file:
+    with open_journal(path, buffering=_CHUNK) as file:
         file.seek(offset)
         while line := file.readline(MAX_LINE):
             start = offset
@@ -183,7 +187,7 @@ def _lines(path: Path, offset: int = 0) -> Iterator[tuple[int, bytes | None, boo
                 yield start, line, False
             else:
                 while line and not line.endswith(b"\n"):
-                    offset = file.seek(next_data(file.fileno(), offset))
+                    offset = file.seek(next_bytes(file, offset))
                     line = file.readline(MAX_LINE)
                     offset += len(line)
                 yield start, None, True
@@ -192,20 +196,24 @@ def _lines(path: Path, offset: int = 0) -> Iterator[tuple[int, bytes | None, boo
 _Placed = Iterable[tuple[int, "bytes | None", bool]]
 
 
-def _batches(path: Path, marks: Sequence[bytes] = ()) -> Iterator[tuple[_Placed, list[dict[str, Any]] | None]]:
+def _batches(
+    path: Path, marks: Sequence[bytes] = (), flaws: dict[int, str] | None = None
+) -> Iterator[tuple[_Placed, list[dict[str, Any]] | None]]:
     """
     Yield all lines, many at a time, as `_lines` gives them, and their entries; None for these unless all are intact.
 
     Lines that are intact are opened together, which takes a third of the time; with *marks* only those in which one of
-    them stands. Raises OSError.
+    them stands. What is damaged in its compressed form is added to *flaws*. Raises OSError.
     """
     offset, rest = 0, b""
-    with open_regular(path) as file:
+    with open_journal(path) as file:
         while len(rest) < _CHUNK and (block := file.read(_BATCH)):
             data = rest + block
             end = data.rfind(b"\n") + 1
             lines = data[:end].split(b"\n")[:-1]
             wanted = lines if not marks else [line for line in lines if any(mark in line for mark in marks)]
+            if flaws is not None:
+                flaws.update(found_flaws(file))
             yield _placed(offset, lines), intact(wanted)
             offset, rest = offset + end, data[end:]
     if rest:
@@ -254,7 +262,7 @@ def tail(path: Path, offset: int, *, end: int | None = None, most: int = MAX_LIN
     Raises:
         OSError: The file cannot be read.
     """
-    with open_regular(path) as file:
+    with open_journal(path) as file:
         file.seek(offset)
         data = file.read(min(most, MAX_LINE) if end is None else max(0, end - offset))
         if end is None and len(data) == most and b"\n" not in data:

@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +17,14 @@ from anew.runner.contracts import Packed
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.format import ids
+from anew.runner.guard.store_format import WITH_PACKS, raise_format
 from anew.runner.lazy.modules import later
 from anew.runner.store.choosing import choose
 from anew.runner.store.durability import sync_file
-from anew.runner.store.files import cannot, make_folders, names_in, open_regular, replace_whole, sync_folder
+from anew.runner.store.files import cannot, make_folders, names_in, open_regular, sync_folder
 from anew.runner.store.marker import move_marker
 from anew.runner.store.packs import (
     MOST_BYTES,
-    STORE_FORMAT,
     TABLES,
     Pack,
     flaws,
@@ -90,8 +91,8 @@ def pack(store: FolderStore, numbers: Iterable[int]) -> Packed:
     packs: list[Path] = []
     before = 0
     _remove_drafts(store)
-    for some in _portions(store, numbers, left):
-        path = _written(store, some)
+    for portion in _portions(store, numbers, left):
+        path, some = _written(store, portion)
         packs.append(path)
         before += sum(each.bytes for each in some)
         for each in some:
@@ -200,23 +201,28 @@ def _tree(folder: Path) -> Iterator[_Seen]:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def _written(store: FolderStore, runs: Sequence[_Run]) -> Path:
-    """Write a pack, and compare it with what was read; return where it lies. Raises StoreError."""
+def _written(store: FolderStore, runs: Sequence[_Run]) -> tuple[Path, Sequence[_Run]]:
+    """Write a pack, and compare it with what was read; return where it lies, and what is in it. Raises StoreError."""
     folder = store.layout.packs
     first, last = runs[0].number, runs[-1].number
     path = folder / f"{first}-{last}-{ids.new_uid()[-6:]}{PACK}"
     draft = folder / f"{_DRAFT}{ids.new_uid()}{PACK}"
     try:
         make_folders(folder)
-        _fill(draft, runs)
+        try:
+            _fill(draft, runs)
+        except FileNotFoundError:
+            # of a run that has just ended a journal was compressed
+            draft.unlink()
+            runs = [replace(run, seen=tuple(_tree(run.layout.folder))) for run in runs]
+            _fill(draft, runs)
         os.chmod(draft, 0o444)
         sync_file(draft)
         for flaw in flaws(Pack(draft, (0, 0, 0), {run.number: run.uid for run in runs})):
             raise StoreError(f"The pack is not what was written to it, and was removed: {flaw}. No run was touched.")
         # what earlier versions would not see, they are not to take for unused: numbers, and content
         store.retire(max(last, *store.numbers()))
-        if store.layout.format.read_bytes() != (said := b"%d\n" % STORE_FORMAT):
-            replace_whole(store.layout.format, said, sync=True)
+        raise_format(str(store.root), WITH_PACKS)
         draft.rename(path)
         sync_folder(folder)
     except sqlite3.Error as error:
@@ -226,7 +232,7 @@ def _written(store: FolderStore, runs: Sequence[_Run]) -> Path:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-    return path
+    return path, runs
 
 
 def _fill(path: Path, runs: Sequence[_Run]) -> None:

@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 else:
     shutil, sqlite3, tempfile = later("shutil"), later("sqlite3"), later("tempfile")
 
-STORE_FORMAT = 2
-"""The newest format of a store. It is 2 where there are packs, which earlier versions know nothing of; else 1."""
-
 TABLES = (
     "CREATE TABLE sqlar(name TEXT PRIMARY KEY, mode INT, mtime INT, sz INT, data BLOB)",
     "CREATE TABLE sums(name TEXT PRIMARY KEY, ns INT, sha256 TEXT)",

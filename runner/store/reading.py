@@ -20,12 +20,13 @@ from anew.runner.errors import StoreFormatError
 from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.format.serial import DamagedError
-from anew.runner.guard.journal_ends import seal_of
+from anew.runner.guard.journal_ends import END_BYTES, seal_in
 from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
 from anew.runner.records import CommandFacts, Damage, Part, RunRecord, Status
 from anew.runner.store.curated import read_curated
 from anew.runner.store.files import names_in, read_regular
+from anew.runner.store.journal_forms import is_there, journal_of, length_of, open_journal, status_of
 from anew.runner.store.lines import Flaw, iter_journal, read_entries
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.logged import Told
@@ -44,8 +45,8 @@ _MOST_FORMAT_BYTES = 1000
 _IS_FORMAT = regexp(r"[1-9][0-9]{0,8}").fullmatch
 _IS_LINK = "is a link, which is not followed: what it leads to is not part of the store"
 _MEND_FORMAT = (
-    "Of a store of runs it holds the number 1 and a newline, or 2 where there are packs; if that was lost, write it "
-    "again."
+    "Of a store of runs it holds the number 1 and a newline, or 2 where there are packs, or 4 where a run's events/ "
+    "has a .jsonl.gz; if that was lost, write it again."
 )
 _MEND = "copy the file back from a backup; what is intact is shown"
 _PARTS = {
@@ -55,7 +56,7 @@ _PARTS = {
     "output.log": Part.OUTPUT,
     "events": Part.JOURNAL,
 }
-_IS_JOURNAL = regexp(r"[^.].*\.jsonl", re.DOTALL).fullmatch
+_IS_JOURNAL = regexp(r"[^.].*\.jsonl(?:\.gz)?", re.DOTALL).fullmatch
 
 
 def read_run(layout: RunLayout, number: int, told: Told | None = None) -> RunRecord | None:
@@ -208,7 +209,7 @@ def _missing(
     """Yield what of journals is not there any more, given the last number that each had, its seal, and the last now."""
     for writer, last in writers.items():
         path, seen = layout.journal(writer), ends.get(writer, 0)
-        if not seen and not os.path.lexists(path):
+        if not seen and not is_there(path):
             yield _lost(path, f"is missing, with its {last} entries")
         elif seen < last:
             which = f"entry {last} is" if seen + 1 == last else f"the entries {seen + 1} to {last} are"
@@ -219,7 +220,9 @@ def _missing(
 
 def _is_another(path: Path, number: int, seal: str | None) -> bool:
     with suppress(OSError):
-        found = seal_of(str(path), number)
+        with open_journal(path) as file:
+            file.seek(max(0, length_of(file) - END_BYTES))
+            found = seal_in(file.read(END_BYTES), number)
         return seal is not None and found is not None and found != seal
     return False
 
@@ -265,7 +268,8 @@ def journals(layout: RunLayout) -> list[Path]:
     with suppress(OSError):
         if leads_out(layout.events):
             return []
-        return [layout.events / name for name in sorted(names_in(layout.events)) if _IS_JOURNAL(name)]
+        names = {journal_of(name) for name in names_in(layout.events) if _IS_JOURNAL(name)}
+        return [layout.events / name for name in sorted(names)]
     return []
 
 
@@ -404,7 +408,7 @@ def _newest_change(layout: RunLayout) -> float:
     times = [layout.folder.stat().st_mtime]
     for path in (*journals(layout), layout.output):
         try:
-            times.append(path.stat().st_mtime)
+            times.append(status_of(path).st_mtime)
         except FileNotFoundError:
             continue
     return max(times)

@@ -16,7 +16,8 @@ from anew.runner.errors import StoreError
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.records import ObserverState, RunRecord
-from anew.runner.store.files import names_in, next_data, open_regular
+from anew.runner.store.files import names_in, open_regular
+from anew.runner.store.journal_forms import next_bytes, open_journal
 from anew.runner.store.lines import tail
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import Mark, Position, read_cursor
@@ -144,7 +145,7 @@ class RunSource:
     def _more(self, offsets: Mapping[str, int], marks: tuple[Mark, ...]) -> bool:
         """Whether there is more to be read before the outcome's turn."""
         for path in journals(self.layout):
-            if path.stat().st_size > offsets.get(path.stem, 0) and _complete_from(path, offsets.get(path.stem, 0)):
+            if _complete_from(path, offsets.get(path.stem, 0)):
                 return True
         return self._output_size() > (marks[-1].end if marks else 0)
 
@@ -210,11 +211,11 @@ def _complete_from(path: Path, offset: int) -> bool:
 
 def _blocks_from(path: Path, offset: int) -> Iterator[bytes]:
     """Yield the rest of a file in blocks, holes left out. Raises OSError."""
-    with open_regular(path) as file:
-        file.seek(next_data(file.fileno(), offset))
+    with open_journal(path) as file:
+        file.seek(next_bytes(file, offset))
         while block := file.read(1 << 20):
             yield block
-            file.seek(next_data(file.fileno(), file.tell()))
+            file.seek(next_bytes(file, file.tell()))
 
 
 def _unchanged(descriptor: int, marks: tuple[Mark, ...]) -> tuple[Mark, ...]:

@@ -14,6 +14,7 @@ import pytest
 import anew
 from anew.runner import events
 from anew.runner.format import serial
+from anew.runner.guard.gzipped import compress
 from tests.helpers.places import ROOT
 from tests.helpers.stores import add_run, make_store
 
@@ -45,6 +46,14 @@ def test_the_reader_in_python_reads_what_anew_reads(points: str, project: Path) 
 
 def test_the_reader_in_python_passes_over_half_a_line(points: str, project: Path) -> None:
     command = [sys.executable, "points.py", "runs/1/events/main.jsonl"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == points
+
+
+def test_the_reader_in_python_reads_compressed_journals(points: str, project: Path) -> None:
+    journal = project / "runs/1/events/main.jsonl"
+    with journal.open("rb") as source, journal.with_name("main.jsonl.gz").open("wb") as target:
+        compress(source, target)
+    command = [sys.executable, "points.py", "runs/1/events/main.jsonl.gz"]
     assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == points
 
 

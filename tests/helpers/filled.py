@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 from anew.runner.cli import main
+from anew.runner.guard import shrinking
 from anew.runner.store.curate import delete, note, purge, tag
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.position import CursorFile
@@ -36,7 +38,8 @@ def filled_store(folder: Path) -> Path:
     Make a project in *folder* and fill its store; return that.
 
     Runs 1 and 2 ended well, the first with an observer, a tag and a note; 3 was killed; 4 is in the trash and 5 was
-    purged; then come those of a sweep by two workers, of which one died, and of a search where Optuna is.
+    purged; the journal of 2 is compressed. Then come those of a sweep by two workers, of which one died, and of a
+    search where Optuna is.
     """
     (folder / "pyproject.toml").touch()
     (folder / "data.csv").write_text("1,2\n" * 10)
@@ -58,6 +61,8 @@ def filled_store(folder: Path) -> Path:
     project.run("-m", "lr=0.1,0.2", "fail=true,false", "anew.sweep.workers=2", quiet, code=1)
     if has_optuna():
         project.run("-m", "hydra/sweeper=optuna", "lr=interval(0.1, 0.9)", "hydra.sweeper.n_trials=3", quiet)
+    with patch.object(shrinking, "LONG_BYTES", 1):
+        assert "main" in shrinking.shrink(str(store.layout.run(2).folder))
     assert main(["--store", str(store.root), "list"]) == 0
     return store.root
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import anew
+from anew.runner.store.journal_forms import length_of, open_journal
 from anew.runner.store.logged import Metric
 
 
@@ -46,7 +47,7 @@ def test_the_end_reads_no_more_and_looks_at_no_more_numbers_of_a_run_with_five_t
 ) -> None:
     end_of(1, tmp_path / "runs", monkeypatch)  # imports what the others need, too
     few, many = (end_of(points, tmp_path / "runs", monkeypatch) for points in (16_000, 80_000))
-    journal = (tmp_path / "runs" / "3" / "events" / "main.jsonl").stat().st_size
-    assert many["bytes"] <= few["bytes"] + (1 << 16) < journal / 3
+    with open_journal(tmp_path / "runs" / "3" / "events" / "main.jsonl") as file:
+        assert many["bytes"] <= few["bytes"] + (1 << 16) < length_of(file) / 3
     assert few["numbers"] <= 2 * 512
     assert many["numbers"] <= 2 * 512

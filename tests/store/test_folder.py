@@ -31,6 +31,7 @@ from anew.runner.errors import (
 )
 from anew.runner.format import ids
 from anew.runner.format.replay import replay
+from anew.runner.guard.store_format import NEWEST
 from anew.runner.records import ContentRef, RunRecord, Status, SweepMembership
 from anew.runner.store import liveness
 from anew.runner.store.curate import delete, purge, restore
@@ -108,8 +109,9 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_store_of_a_newer_format_is_not_touched(store: FolderStore) -> None:
     add_run(store)
-    store.layout.format.write_text("3\n")
-    with pytest.raises(StoreFormatError, match=r"has format 3; this version.*up to 2.*pip install --upgrade anew"):
+    store.layout.format.write_text(f"{NEWEST + 1}\n")
+    told = rf"has format {NEWEST + 1}; this version.*up to {NEWEST}.*pip install --upgrade anew"
+    with pytest.raises(StoreFormatError, match=told):
         FolderStore.open(store.root, create=True)
 
 

@@ -9,7 +9,7 @@ import sqlite3
 import stat
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -164,11 +164,11 @@ def test_content_of_packed_runs_is_not_purged(store: FolderStore) -> None:
 def test_a_run_that_is_written_to_meanwhile_stays(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
     written = packing._written
 
-    def slow(store: FolderStore, runs: list[packing._Run]) -> Path:
-        path = written(store, runs)
+    def slow(store: FolderStore, runs: list[packing._Run]) -> tuple[Path, Sequence[packing._Run]]:
+        found = written(store, runs)
         shutil.rmtree(store.layout.run(2).files)
         again(store).tag(3, "late")
-        return path
+        return found
 
     monkeypatch.setattr(packing, "_written", slow)
     packed = packing.pack(store, NUMBERS)
