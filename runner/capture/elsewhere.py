@@ -95,6 +95,8 @@ def _put(path: str, status: os.stat_result, target: Objects) -> tuple[str, int]:
 def with_elsewhere(source: SourceFacts, places: Places, objects: Objects, settings: SourceSettings) -> SourceFacts:
     """Return the facts of a project's source with such modules, and the states of their repositories."""
     files = modules_elsewhere(places, objects, settings)
+    if not files:
+        return source
     return replace(source, files=(*source.files, *files), repositories=repositories_of(files, settings))
 
 

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,12 @@ class WrittenFiles:
             return process_alive(from_json(ProcessFacts, known["by"])) is True
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return False
+
+    def among(self, paths: Set[str]) -> set[str]:
+        """Return those of some files that `has` is true of."""
+        if self._known is None:
+            self._known = self._read()
+        return {path for path in self._known.keys() & paths if self.has(path)}
 
     def _read(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
