@@ -10,11 +10,12 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from anew.runner.capture.beside import is_left_out
 from anew.runner.capture.digests import DigestCache, Unkept
 from anew.runner.capture.git import GitError, query, without_left_out
+from anew.runner.capture.keeper import Objects
 from anew.runner.capture.loaded import derived
 from anew.runner.errors import StoreError
 from anew.runner.places import Places
@@ -28,18 +29,6 @@ _PASSED_OVER = frozenset({"anew", "hydra_plugins", "sitecustomize", "usercustomi
 
 # what this process has read of them
 _read = DigestCache()
-
-
-class Objects(Protocol):
-    """A place for content."""
-
-    def put_bytes(self, data: bytes, *, sync: bool = True) -> str:
-        """Keep content; return its digest."""
-        ...
-
-    def touch(self, sha256: str) -> bool:
-        """Mark content as used, so that a purge under way spares it; return whether it is here."""
-        ...
 
 
 def modules_elsewhere(
@@ -58,7 +47,7 @@ def modules_elsewhere(
         StoreError: The content cannot be written.
     """
     found: dict[str, ContentRef] = {}
-    target = objects if settings.keep == "content" else Unkept()
+    target: Objects = objects if settings.keep == "content" else Unkept()
     for path in _imported(places):
         name = places.name(Path(path))
         if name in known or name in found or not os.path.isabs(name) or len(found) >= settings.max_files:
@@ -82,7 +71,7 @@ def modules_elsewhere(
 def _put(path: str, status: os.stat_result, target: Objects) -> tuple[str, int]:
     """Keep a file; return its digest and size. One that has not changed since this process read it is not read."""
     known = _read.known(path, status)
-    if known is not None and target.touch(known[0]):
+    if known is not None and target.touch_all((known[0],)):
         return known[0], status.st_size
     read_at_ns = _read.now_ns()
     data = Path(path).read_bytes()

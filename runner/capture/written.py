@@ -20,7 +20,7 @@ from typing import Any
 
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.records import ProcessFacts
-from anew.runner.store.files import replace_whole
+from anew.runner.store.files import open_made, replace_whole
 from anew.runner.store.liveness import process_alive, process_facts
 
 _MOST_BYTES = 2**20
@@ -46,8 +46,7 @@ class WrittenFiles:
 
     def open(self) -> None:
         """Be ready to be told. Raises OSError."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = open_made(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
         self._process = to_json(process_facts())
 
     def begin(self, path: str) -> None:

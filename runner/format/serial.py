@@ -38,6 +38,7 @@ _NEW_IN_ENTRIES = frozenset({"om", "g"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
 LONGEST_S = 1e10
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class DamagedError(ValueError):
@@ -49,7 +50,7 @@ class DamagedError(ValueError):
 
 def dumps(value: Any) -> str:
     """Return compact, ASCII, strict JSON: one line, whatever the value holds."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def seal(value: Mapping[str, Any]) -> bytes:

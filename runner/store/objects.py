@@ -32,7 +32,7 @@ _LEVELS = 4  # of folders with names that lead to content, up to the store's own
 _DIGEST = regexp(r"[0-9a-f]{64}")
 # a store's contents, marked as used together -> when, by the monotonic clock and in seconds since 1970
 _marked: dict[tuple[Path, tuple[str, ...]], tuple[float, float]] = {}
-_MARKED_S, _MOST_MARKED = 600.0, 8
+_MARKED_S, _MOST_MARKED = 600.0, 1_024
 
 
 class ObjectStore:

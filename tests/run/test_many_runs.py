@@ -140,6 +140,10 @@ class Kept:
         """Whether it is here."""
         return sha256 in self.found
 
+    def touch_all(self, digests: tuple[str, ...]) -> bool:
+        """Whether all are here."""
+        return all(each in self.found for each in digests)
+
 
 def test_a_module_elsewhere_is_read_again_when_it_has_changed_or_is_not_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
