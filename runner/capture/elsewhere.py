@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def modules_elsewhere(
     found: dict[str, ContentRef] = {}
     target: Objects = objects if settings.keep == "content" else Unkept()
     for path in _imported(places):
-        name = places.name(Path(path))
+        name = _name(places, path)
         if name in known or name in found or not os.path.isabs(name) or len(found) >= settings.max_files:
             continue
         if is_left_out(name, settings):
@@ -66,6 +66,12 @@ def modules_elsewhere(
         mode = stat.S_IMODE(status.st_mode)
         found[name] = ContentRef(path=name, sha256=digest, size=size, mode=mode, kept=target is objects)
     return tuple(found[name] for name in sorted(found))
+
+
+@lru_cache(maxsize=4_096)
+def _name(places: Places, path: str) -> str:
+    """Return what a file is called on record; asked once in a process, which loaded it from there."""
+    return places.name(Path(path))
 
 
 def _put(path: str, status: os.stat_result, target: Objects) -> tuple[str, int]:

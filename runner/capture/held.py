@@ -15,7 +15,7 @@ from anew.runner.capture.keeper import Keeper, Objects
 from anew.runner.capture.modules import as_loaded
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.dataclass import dataclass
-from anew.runner.records import SourceFacts
+from anew.runner.records import ContentRef, SourceFacts
 
 _MOST = 8
 
@@ -53,6 +53,8 @@ class Held:
 
 
 _held: dict[Path, Held] = {}
+# the list of source that was asked about last, and the paths in it
+_paths: list[tuple[tuple[ContentRef, ...], frozenset[str]]] = [((), frozenset())]
 
 
 def held(root: Path) -> Held | None:
@@ -68,3 +70,12 @@ def hold(asked: tuple[Any, ...], facts: SourceFacts, notes: tuple[str, ...], kee
             _held.clear()
         digests = tuple(dict.fromkeys(file.sha256 for file in facts.files))
         _held[keeper.root] = Held(asked, facts, notes, keeper, digests)
+
+
+def paths_of(source: SourceFacts) -> frozenset[str]:
+    """Return the paths of source, which many runs have in one list. Safe between threads."""
+    files, paths = _paths[0]
+    if files is not source.files:
+        files, paths = source.files, frozenset(file.path for file in source.files)
+        _paths[0] = files, paths
+    return paths

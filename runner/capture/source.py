@@ -27,7 +27,7 @@ from anew.runner.capture.answered import known_answer, remember_answer
 from anew.runner.capture.beside import PYTHON_SUFFIXES, belongs, is_passed_over
 from anew.runner.capture.digests import DigestCache, Unkept
 from anew.runner.capture.git import GitError, is_in_repository, query, without_left_out
-from anew.runner.capture.held import held, hold
+from anew.runner.capture.held import held, hold, paths_of
 from anew.runner.capture.keeper import Keeper, Objects
 from anew.runner.capture.modules import imported_files, place_of
 from anew.runner.capture.written import WrittenFiles
@@ -203,7 +203,7 @@ def added_modules(
     facts: SourceFacts, root: Path, objects: Objects, settings: SourceSettings, *, exclude: tuple[Path, ...] = ()
 ) -> tuple[ContentRef, ...]:
     """Keep and return modules below *root* that were imported since *facts* were captured. Raises StoreError."""
-    known = {file.path for file in facts.files}
+    known = paths_of(facts)
     added = [path for path in imported_files(root) if path not in known]
     if not added:
         return ()
