@@ -112,11 +112,11 @@ class SourceScan:
             self._remember_answer(latest.keeper)
             self.news = latest.notes
             return latest.facts
-        looked_ns = time.time_ns()
+        looked_ns = DigestCache.now_ns()
         keeper = self._kept(target, settings, exclude, written)
         if self._asked is None and self._listing is not None and keeper.has_read:
             self._ask()
-            looked_ns = time.time_ns()
+            looked_ns = DigestCache.now_ns()
             keeper = self._kept(target, settings, exclude, written)
         self._remember_answer(keeper)
         notes = (*self._notes(), *keeper.limits())
