@@ -36,8 +36,7 @@ _GREATEST_NUMBER = 2**63
 _NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed", "output_turns", "unkept", "losses"})
 _NEW_IN_ENTRIES = frozenset({"om", "g"})
 # beyond these, in another zone or after some three hundred years, times would be none that Python knows
-_FIRST_YEAR, _LAST_YEAR = 1900, 9000
-LONGEST_S = 1e10
+_FIRST_YEAR, _LAST_YEAR, LONGEST_S = 1900, 9000, 1e10
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
