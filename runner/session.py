@@ -444,4 +444,10 @@ def _attachment(errand: Errand) -> Attachment | None:
 def _file_of(function: Callable[..., Any]) -> Path | None:
     path = Path(STARTED_IN, inspect.unwrap(function).__code__.co_filename)
     # of an archive the archive itself
-    return next((each.resolve() for each in (path, path.parent) if each.is_file()), None)
+    return next((_resolved(each) for each in (path, path.parent) if each.is_file()), None)
+
+
+@functools.lru_cache(maxsize=256)
+def _resolved(path: Path) -> Path:
+    """Return where code lies that this process has loaded from a path."""
+    return path.resolve()

@@ -49,6 +49,20 @@ ALL = [
         "tests/store/test_journal.py::test_flipped_bits_cost_only_their_lines",
     ),
     Protection(
+        "source that has changed between two runs of a process",
+        "anew.runner.capture.held",
+        "and keeper.seen.are_same()",
+        "and True",
+        "tests/capture/test_held.py::test_a_list_serves_until_something_changes",
+    ),
+    Protection(
+        "content that was in a store, and is not any more",
+        STORE + "presence",
+        "if digests <= here:",
+        "if known is not None:",
+        "tests/store/test_objects.py::test_content_that_has_gone_is_missed_however_often_it_was_here",
+    ),
+    Protection(
         "a flipped bit in output.log",
         STORE + "output_sums",
         "if crc == stretch.crc or (crc is None and is_cut):",

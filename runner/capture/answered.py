@@ -14,15 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from anew.runner.capture.git import GitError, Listing, open_folders
+from anew.runner.capture.states import State, are_settled, state
 from anew.runner.dataclass import dataclass
 
 # what is not seen, such as settings of the user's, is noticed after this at the latest
 _RECENT_S = 2.0
-# what has changed so shortly before the question may have changed after it, within one tick of the clock ("racy git")
-_GRANULE_NS = 50_000_000
 # of so many folders without a file none is looked at
 _MOST_EMPTY = 500
-_State = tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class _Answer:
 
     listing: Listing
     asked_s: float
-    states: tuple[tuple[str, _State], ...]
+    states: tuple[tuple[str, State], ...]
 
 
 class _TooManyError(Exception):
@@ -46,7 +44,7 @@ def known_answer(root: Path) -> Listing | None:
     answer = _answers.get(root)
     if answer is None or time.monotonic() - answer.asked_s >= _RECENT_S:
         return None
-    return answer.listing if all(_state(path) == state for path, state in answer.states) else None
+    return answer.listing if all(state(path) == was for path, was in answer.states) else None
 
 
 def remember_answer(root: Path, listing: Listing, asked: tuple[float, int], looked_at: Iterable[str]) -> None:
@@ -64,20 +62,11 @@ def remember_answer(root: Path, listing: Listing, asked: tuple[float, int], look
         return  # each has a HEAD and an index of its own
     asked_s, asked_ns = asked
     try:
-        states = {path: _state(path) for path in _made_of(root, listing, frozenset(looked_at))}
+        states = {path: state(path) for path in _made_of(root, listing, frozenset(looked_at))}
     except (GitError, _TooManyError):
         return
-    if all(state is None or state[-1] < asked_ns - _GRANULE_NS for state in states.values()):
+    if are_settled(states.values(), asked_ns):
         _answers[root] = _Answer(listing, asked_s, tuple(states.items()))
-
-
-def _state(path: str) -> _State:
-    """Return what tells a file or folder from another; its changes come last. None where there is none."""
-    try:
-        found = os.lstat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _made_of(root: Path, listing: Listing, looked_at: frozenset[str]) -> Iterator[str]:

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Collection, Iterable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
+from anew.runner.capture.states import State, are_settled, state
+from anew.runner.dataclass import dataclass
 from anew.runner.places import Places, is_marked
-from anew.runner.records import FolderFacts, SourceFacts
+from anew.runner.records import ContentRef, FolderFacts, SourceFacts
 from anew.runner.settings import SourceSettings
 from anew.runner.store.reading import is_store
 
+T = TypeVar("T")
 PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyx", ".ipynb", ".sh"})
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "outputs", "multirun", "site-packages", "build", "dist"})
 # an environment, another repository, what is left of a store of runs
@@ -27,39 +33,85 @@ _MOST_UNMARKED = 200
 _MOST_WALKED = 20_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder as it lies there, and what is said of it on record but for the sizes."""
+
+    folder: str
+    path: str
+    names: tuple[str, ...]
+    more: int
+
+    def facts(self) -> FolderFacts:
+        """Return the folder with the sizes that its files have now, without those that are gone meanwhile."""
+        sizes = {name: size for name in self.names if (size := _size(f"{self.folder}/{name}")) is not None}
+        return FolderFacts(path=self.path, names=tuple(sizes), sizes=tuple(sizes.values()), more=self.more)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """The names in a folder: of folders, and of files that are not hidden."""
+
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+# what was made of a project's names last, and of what
+_latest: dict[tuple[str, Path], tuple[tuple[Any, ...], Any]] = {}
+# a folder -> what it was like, and the names in it
+_listings: dict[str, tuple[State, _Listing]] = {}
+# a folder that is a project's own -> what it was like
+_own: dict[str, State] = {}
+_MOST_KEPT = 20_000
+
+
 def folders_beside(
-    root: Path, source: Collection[str], *, exclude: Collection[Path], settings: SourceSettings
+    root: Path, source: tuple[ContentRef, ...], *, exclude: Collection[Path], settings: SourceSettings
 ) -> tuple[FolderFacts, ...]:
     """
     Return the folders of a project with the files in them that are no source, up to a number of names.
 
-    Folders with few files come first; of one that is beyond the limit the folder alone is returned.
+    Folders with few files come first; of one that is beyond the limit the folder alone is returned. Safe between
+    threads.
 
     Args:
         root: The project's root.
-        source: Paths of its source files, relative to the root.
+        source: Its source.
         exclude: Folders that do not count, such as the store's.
         settings: What they leave out is left out here, too.
     """
+    listed = list(_walk(str(root), exclude))
+    folders: tuple[_Folder, ...] = _made_of(
+        ("beside", root),
+        (settings, is_marked(root), source, listed),
+        lambda: _folders(root, {file.path for file in source}, listed, settings),
+    )
+    return tuple(each.facts() for each in folders)
+
+
+def _made_of(key: tuple[str, Path], parts: tuple[Any, ...], make: Callable[[], T]) -> T:
+    """Return what is made of some parts, made anew only where they are others than the last time."""
+    if key not in _latest or _latest[key][0] != parts:
+        _latest[key] = parts, make()
+    found: T = _latest[key][1]
+    return found
+
+
+def _folders(
+    root: Path, source: Collection[str], listed: Iterable[tuple[str, _Listing]], settings: SourceSettings
+) -> tuple[_Folder, ...]:
     left = _MOST_NAMES if is_marked(root) else _MOST_UNMARKED
-    known, found = set(source), []
-    for folder, files in sorted(walk(str(root), exclude), key=lambda each: len(each[1])):
+    found = []
+    for folder, listing in sorted(listed, key=lambda each: len(each[1].files)):
         path = os.path.relpath(folder, root).replace(os.sep, "/")
         inside = "" if path == os.curdir else f"{path}/"
-        named = [(name, size) for name, size in files if _is_beside(f"{inside}{name}", known, settings)]
-        is_whole = len(named) <= left
+        names = tuple(name for name in listing.files if _is_beside(f"{inside}{name}", source, settings))
+        is_whole = len(names) <= left
         if not is_whole and not is_marked(root):
             continue
-        left -= len(named) if is_whole else 0
-        listed = named if is_whole else []
-        found.append(
-            FolderFacts(
-                path=path,
-                names=tuple(name for name, _ in listed),
-                sizes=tuple(size for _, size in listed),
-                more=len(named) - len(listed),
-            )
-        )
+        left -= len(names) if is_whole else 0
+        listed_names = names if is_whole else ()
+        found.append(_Folder(folder, path, listed_names, len(names) - len(listed_names)))
     return tuple(sorted(found, key=lambda each: each.path))
 
 
@@ -71,13 +123,23 @@ def unseen_files(
 
     In a re-run, too, what lies today where there was something on record: an absolute path leads there.
     """
-    known = {f"{places.project}/{file.path}" for file in source.files}
     for root in (places.project, *roots):
-        for folder, files in walk(str(root), exclude):
-            yield from (path for name, _ in files if (path := f"{folder}/{name}") not in known)
+        listed = list(_walk(str(root), exclude))
+        yield from _made_of(
+            ("unseen", root),
+            (places.project, source.files, listed),
+            partial(_no_source, str(places.project), source.files, listed),
+        )
     if places.moved:
         for each in source.beside:
             yield from (os.path.normpath(places.root / each.path / name) for name in each.names)
+
+
+def _no_source(project: str, source: Iterable[ContentRef], listed: Iterable[tuple[str, _Listing]]) -> tuple[str, ...]:
+    known = {f"{project}/{file.path}" for file in source}
+    return tuple(
+        path for folder, listing in listed for name in listing.files if (path := f"{folder}/{name}") not in known
+    )
 
 
 def _is_beside(path: str, source: Collection[str], settings: SourceSettings) -> bool:
@@ -85,9 +147,9 @@ def _is_beside(path: str, source: Collection[str], settings: SourceSettings) -> 
     return path not in source and os.path.splitext(path)[1] not in PYTHON_SUFFIXES and not is_left_out(path, settings)
 
 
-def walk(root: str, exclude: Collection[Path] = ()) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+def _walk(root: str, exclude: Collection[Path] = ()) -> Iterator[tuple[str, _Listing]]:
     """
-    Yield each folder at and below *root* with the names and sizes of its files, those near the root first.
+    Yield each folder at and below *root* with the names in it, those near the root first.
 
     Not hidden ones, none of an environment, of another repository, or of a store; only so many files are looked at.
     """
@@ -96,28 +158,67 @@ def walk(root: str, exclude: Collection[Path] = ()) -> Iterator[tuple[str, list[
     while level:
         below: list[str] = []
         for folder in level:
-            folders, files = _listed(folder)
-            seen += len(files)
+            listing = _listed(folder)
+            seen += len(listing.files)
             if seen > _MOST_WALKED:
                 return
-            below += [f"{folder}/{name}" for name in folders if belongs(folder, name, excluded)]
-            yield folder, files
+            below += [f"{folder}/{name}" for name in listing.folders if _is_own(folder, name, excluded)]
+            yield folder, listing
         level = below
 
 
-def _listed(folder: str) -> tuple[list[str], list[tuple[str, int]]]:
+def _listed(folder: str) -> _Listing:
+    """Return the names in a folder, which is listed anew only where it has changed."""
+    now = state(folder)
+    if folder in _listings and _listings[folder][0] == now:
+        return _listings[folder][1]
+    looked_ns, has_links = time.time_ns(), False
     folders: list[str] = []
-    files: list[tuple[str, int]] = []
+    files: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
+                has_links = has_links or entry.is_symlink()
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)
                 elif entry.name[0] != "." and entry.is_file():
-                    files.append((entry.name, entry.stat().st_size))
+                    files.append(entry.name)
     except OSError:
-        pass  # one that cannot be read, or is gone meanwhile
-    return sorted(folders), sorted(files)
+        has_links = True  # one that cannot be read, or is gone meanwhile
+    listing = _Listing(tuple(sorted(folders)), tuple(sorted(files)))
+    # what a link leads to comes and goes without it
+    if now is not None and not has_links and are_settled((now,), looked_ns):
+        _keep(_listings, folder, (now, listing))
+    return listing
+
+
+def _is_own(parent: str, name: str, excluded: frozenset[str]) -> bool:
+    """Whether a folder belongs to a project, as `belongs`, which is asked anew only where the folder has changed."""
+    path = f"{parent}/{name}"
+    if is_passed_over(name) or path in excluded:
+        return False
+    now, looked_ns = state(path), time.time_ns()
+    if path in _own and _own[path] == now:
+        return True
+    is_own = belongs(parent, name, excluded)
+    # what these two hold says more than that they are there
+    is_plain = not any(os.path.lexists(f"{path}/{each}") for each in ("FORMAT", "objects"))
+    if is_own and is_plain and are_settled((now,), looked_ns):
+        _keep(_own, path, now)
+    return is_own
+
+
+def _keep(kept: dict[str, T], path: str, value: T) -> None:
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[path] = value
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
 
 
 def is_left_out(path: str, settings: SourceSettings) -> bool:
@@ -128,9 +229,14 @@ def is_left_out(path: str, settings: SourceSettings) -> bool:
     )
 
 
+def is_passed_over(name: str) -> bool:
+    """Whether a folder's name alone says that it is none of the project's own."""
+    return name.startswith(".") or name in _SKIPPED_FOLDERS
+
+
 def belongs(parent: str, name: str, excluded: frozenset[str]) -> bool:
     """Whether a folder may be the project's own: no hidden, made or foreign one."""
-    if name.startswith(".") or name in _SKIPPED_FOLDERS:
+    if is_passed_over(name):
         return False
     path = os.path.join(parent, name)
     if path in excluded or any(os.path.exists(os.path.join(path, *mark)) for mark in _FOREIGN):

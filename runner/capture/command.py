@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import repeat
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from anew.runner.attached.comments import user_name
-from anew.runner.capture.loaded import derived
+from anew.runner.capture.loaded import derived, namespace
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.lazy.patterns import regexp
 from anew.runner.places import STARTED_IN
@@ -193,14 +193,13 @@ def _import_paths(root: Path) -> tuple[str, ...]:
     # an empty or relative one stands for where the process is: of `python -c`, of IPython and notebooks it is the first
     folders = [os.path.abspath(path) for path in sys.path if isinstance(path, str)]
     inside = [path for path in folders if path == str(root) or path.startswith(prefix)]
-    # true modules only: libraries put objects there that make attributes when they are asked for them
-    for name in derived("first names", _first_names):
-        module = sys.modules.get(name)
-        paths = vars(module).get("__path__") if type(module) is ModuleType else None
-        if isinstance(paths, list) and paths and str(paths[0]).startswith(prefix):
+    for paths in filter(None, map(dict.get, derived("first names", _named_first), repeat("__path__"))):
+        if isinstance(paths, list) and str(paths[0]).startswith(prefix):
             inside.append(os.path.dirname(paths[0]))
     return tuple(path for path in dict.fromkeys(inside) if "site-packages" not in path)
 
 
-def _first_names(modules: Iterable[tuple[str, Any, bool]]) -> tuple[str, ...]:
-    return tuple(name for name, _, is_module in modules if is_module and "." not in name)
+def _named_first(modules: Iterable[tuple[str, Any, bool]]) -> tuple[dict[str, Any], ...]:
+    """Return what is in modules that are in no package; true ones: libraries put objects there that make attributes."""
+    names = (name for name, _, is_module in modules if is_module and "." not in name)
+    return tuple(namespace(sys.modules.get(name)) for name in names)

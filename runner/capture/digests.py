@@ -30,6 +30,10 @@ class Unkept:
         """Say that there is nothing to be kept."""
         return True
 
+    def touch_all(self, digests: tuple[str, ...]) -> bool:
+        """Say that there is nothing to be kept."""
+        return True
+
 
 @dataclass(slots=True)
 class DigestCache:

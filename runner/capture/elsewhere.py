@@ -8,13 +8,14 @@ import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from anew.runner.capture.beside import is_left_out
 from anew.runner.capture.digests import DigestCache, Unkept
 from anew.runner.capture.git import GitError, query, without_left_out
+from anew.runner.capture.keeper import Objects
 from anew.runner.capture.loaded import derived
 from anew.runner.errors import StoreError
 from anew.runner.places import Places
@@ -28,18 +29,6 @@ _PASSED_OVER = frozenset({"anew", "hydra_plugins", "sitecustomize", "usercustomi
 
 # what this process has read of them
 _read = DigestCache()
-
-
-class Objects(Protocol):
-    """A place for content."""
-
-    def put_bytes(self, data: bytes, *, sync: bool = True) -> str:
-        """Keep content; return its digest."""
-        ...
-
-    def touch(self, sha256: str) -> bool:
-        """Mark content as used, so that a purge under way spares it; return whether it is here."""
-        ...
 
 
 def modules_elsewhere(
@@ -58,9 +47,9 @@ def modules_elsewhere(
         StoreError: The content cannot be written.
     """
     found: dict[str, ContentRef] = {}
-    target = objects if settings.keep == "content" else Unkept()
+    target: Objects = objects if settings.keep == "content" else Unkept()
     for path in _imported(places):
-        name = places.name(Path(path))
+        name = _name(places, path)
         if name in known or name in found or not os.path.isabs(name) or len(found) >= settings.max_files:
             continue
         if is_left_out(name, settings):
@@ -79,10 +68,16 @@ def modules_elsewhere(
     return tuple(found[name] for name in sorted(found))
 
 
+@lru_cache(maxsize=4_096)
+def _name(places: Places, path: str) -> str:
+    """Return what a file is called on record; asked once in a process, which loaded it from there."""
+    return places.name(Path(path))
+
+
 def _put(path: str, status: os.stat_result, target: Objects) -> tuple[str, int]:
     """Keep a file; return its digest and size. One that has not changed since this process read it is not read."""
     known = _read.known(path, status)
-    if known is not None and target.touch(known[0]):
+    if known is not None and target.touch_all((known[0],)):
         return known[0], status.st_size
     read_at_ns = _read.now_ns()
     data = Path(path).read_bytes()
@@ -95,6 +90,8 @@ def _put(path: str, status: os.stat_result, target: Objects) -> tuple[str, int]:
 def with_elsewhere(source: SourceFacts, places: Places, objects: Objects, settings: SourceSettings) -> SourceFacts:
     """Return the facts of a project's source with such modules, and the states of their repositories."""
     files = modules_elsewhere(places, objects, settings)
+    if not files:
+        return source
     return replace(source, files=(*source.files, *files), repositories=repositories_of(files, settings))
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import field
+from itertools import repeat
 from operator import is_
 from types import ModuleType
 from typing import Any, TypeVar
@@ -46,9 +47,8 @@ class _State:
 
     def says_so(self) -> bool:
         """Whether they still say the same; a lazy one becomes another kind when it is loaded."""
-        return [space.get("__file__") for space in self.spaces] == self.said and all(
-            map(is_, map(type, self.modules), self.kinds)
-        )
+        files = map(dict.get, self.spaces, repeat("__file__"))
+        return all(map(is_, files, self.said)) and all(map(is_, map(type, self.modules), self.kinds))
 
 
 @dataclass(slots=True)

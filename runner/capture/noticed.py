@@ -65,8 +65,9 @@ def noticed_inputs(
     Raises:
         StoreError: Content cannot be written.
     """
-    noticed = _Noticed(opened, places, objects, keep_bytes, DigestCache.load(cache), set(known))
     items = [*opened.noted()]
+    digests, modules = (DigestCache.load(cache), _module_files()) if items else (DigestCache(), frozenset[str]())
+    noticed = _Noticed(opened, places, objects, keep_bytes, digests, set(known), modules)
     noticed.before = {item.path: item.size for item in items if item.appends}
     noticed.replaced = {item.path: item for item in reversed(items) if item.replaces and item.sha256 is not None}
     for item in items:
@@ -85,11 +86,11 @@ class _Noticed:
     keep_bytes: int
     digests: DigestCache
     known: set[str]
+    modules: frozenset[str]
     # files that something was added to -> how large they were
     before: dict[str, int] = field(default_factory=dict)
     # files that were read and then written anew -> what they were at the first of that
     replaced: dict[str, Noted] = field(default_factory=dict)
-    modules: frozenset[str] = field(default_factory=lambda: _module_files())
     own: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     changed: list[str] = field(default_factory=list)

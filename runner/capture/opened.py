@@ -130,8 +130,8 @@ class OpenedFiles:
             self._unseen.begin_where_needed()
 
     def _is_early(self, path: str, passes: Callable[[str], bool]) -> bool:
-        # elsewhere Hydra has read what it is configured by
-        return not self.is_outside(path) and self._counts(path) and not passes(path)
+        # elsewhere Hydra has read what it is configured by; a folder is no input
+        return not self.is_outside(path) and self._counts(path) and not passes(path) and not os.path.isdir(path)
 
     def _begin(self, spool: Any) -> None:
         self._spool = spool

@@ -13,6 +13,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from anew.runner.store.files import open_made
+
 _held: dict[tuple[int, int], int] = {}
 _lock = threading.Lock()
 
@@ -40,8 +42,7 @@ class PrintedInto:
             _held[self._key] = _held.get(self._key, 0) + 1
             if _held[self._key] > 1:
                 return True
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = open_made(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
         is_alone = self._is_alone()
         fcntl.flock(self._file, fcntl.LOCK_SH)
         os.write(self._file, b".")

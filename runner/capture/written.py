@@ -13,14 +13,14 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from anew.runner.format.serial import from_json, to_json
 from anew.runner.records import ProcessFacts
-from anew.runner.store.files import replace_whole
+from anew.runner.store.files import open_made, replace_whole
 from anew.runner.store.liveness import process_alive, process_facts
 
 _MOST_BYTES = 2**20
@@ -46,8 +46,7 @@ class WrittenFiles:
 
     def open(self) -> None:
         """Be ready to be told. Raises OSError."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = open_made(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
         self._process = to_json(process_facts())
 
     def begin(self, path: str) -> None:
@@ -86,6 +85,12 @@ class WrittenFiles:
             return process_alive(from_json(ProcessFacts, known["by"])) is True
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return False
+
+    def among(self, paths: Set[str]) -> set[str]:
+        """Return those of some files that `has` is true of."""
+        if self._known is None:
+            self._known = self._read()
+        return {path for path in self._known.keys() & paths if self.has(path)}
 
     def _read(self) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -179,15 +179,7 @@ class Redactor:
         cls, environ: Mapping[str, str] | None = None, *, digest: Callable[[str], str] | None = None
     ) -> Redactor:
         """Return one that knows the values of variables with secret names, and secrets in others by their form."""
-        redactor = cls(digest=digest)
-        for name, value in (os.environ if environ is None else environ).items():
-            if is_secret_variable(name) or is_secret(name, value):
-                # `POSTGRES_PASSWORD=postgres` of a developer's machine says nothing of a host of that name
-                if not (value.isalpha() and len(value) < _LONG_WORD) and _is_hunted((name,), value):
-                    redactor.learn([value])
-            elif "://" in value:
-                redactor.learn(secret_forms(value))
-        return redactor
+        return cls(_in_variables(tuple((os.environ if environ is None else environ).items())), digest=digest)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -348,6 +340,20 @@ class Redactor:
                 result.append(self.argument(argument))
         # what a later word gave away may stand in an earlier one
         return tuple(map(self.text, result))
+
+
+@lru_cache(maxsize=1)
+def _in_variables(variables: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Return the secrets in an environment, which is the same for many runs of a process."""
+    found: list[str] = []
+    for name, value in variables:
+        if is_secret_variable(name) or is_secret(name, value):
+            # `POSTGRES_PASSWORD=postgres` of a developer's machine says nothing of a host of that name
+            if not (value.isalpha() and len(value) < _LONG_WORD) and _is_hunted((name,), value):
+                found.append(value)
+        elif "://" in value:
+            found += secret_forms(value)
+    return tuple(found)
 
 
 def _literal(secret: str) -> str:

@@ -37,6 +37,7 @@ _NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed"
 _NEW_IN_ENTRIES = frozenset({"om", "g"})
 # after some three hundred years a time would be none that Python knows
 LONGEST_S = 1e10
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 # --- sealing --------------------------------------------------------------------------------------------
@@ -44,7 +45,7 @@ LONGEST_S = 1e10
 
 def dumps(value: Any) -> str:
     """Return compact, ASCII, strict JSON: one line, whatever the value holds."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def seal(value: Mapping[str, Any]) -> bytes:

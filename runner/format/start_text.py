@@ -30,5 +30,5 @@ def _text(name: str, value: Any) -> str:
 
 
 def object_text(members: Mapping[str, str]) -> str:
-    """Return a JSON object as `dumps` gives it, of members whose values are JSON already."""
-    return f"{{{','.join([f'{dumps(name)}:{text}' for name, text in members.items()])}}}"
+    """Return a JSON object as `dumps` gives it, of members whose names are plain and whose values are JSON already."""
+    return "{" + ",".join([f'"{name}":{text}' for name, text in members.items()]) + "}"

@@ -70,7 +70,8 @@ class GuardLink:
         try:
             with self._lock:
                 sent = socket.send_fds(self._control, [data], descriptors)
-                self._control.sendall(data[sent:])
+                if sent < len(data):
+                    self._control.sendall(data[sent:])
         except OSError as error:
             raise GuardGoneError(str(error)) from error
 

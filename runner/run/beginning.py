@@ -193,8 +193,7 @@ def _source(origin: Origin, claim: Claim, redactor: Redactor) -> SourceFacts:
         return SourceFacts(root=str(origin.places.root))
     source = origin.scan.finish(claim.store.objects, claim.settings.source, exclude=(claim.store.root,))
     project, exclude = origin.places.project, (claim.store.root,)
-    known = {file.path for file in source.files}
-    beside = folders_beside(project, known, exclude=exclude, settings=claim.settings.source)
+    beside = folders_beside(project, source.files, exclude=exclude, settings=claim.settings.source)
     source = with_elsewhere(source, origin.places, claim.store.objects, claim.settings.source)
     git = without_secrets(source.git, redactor) if source.git is not None else None
     repositories = {folder: without_secrets(facts, redactor) for folder, facts in source.repositories.items()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anew.runner import events as ev
 from anew.runner.capture.beside import is_left_out, unseen_files
+from anew.runner.capture.held import paths_of
 from anew.runner.capture.noticed import missed_files, noticed_inputs, written_files
 from anew.runner.capture.opened import OpenedFiles
 from anew.runner.capture.unseen import Unseen
@@ -37,7 +38,7 @@ class NoticedInputs:
         self._beginning = beginning
         self._recorder = recorder
         self._run = run
-        self._source = {file.path for file in beginning.record.source.files}
+        self._source = paths_of(beginning.record.source)
         settings, places = beginning.claim.settings.inputs, beginning.origin.places
         roots = [Path(root).expanduser() for root in settings.roots]
         mirrored = [places.mirrored(root) for root in roots if root.is_absolute()]

@@ -23,6 +23,7 @@ from anew.runner.capture.cells import all_cells
 from anew.runner.capture.determinism import Determinism
 from anew.runner.capture.elsewhere import modules_elsewhere, repositories_of
 from anew.runner.capture.environment import imported_modules, loaded_libraries
+from anew.runner.capture.held import paths_of
 from anew.runner.capture.output import is_within_a_line
 from anew.runner.capture.source import added_modules, added_text
 from anew.runner.dataclass import dataclass
@@ -289,7 +290,7 @@ class AddedSource:
         source, root = self._beginning.record.source, self._beginning.origin.places.project
         files = added_modules(source, root, claim.store.objects, settings, exclude=(claim.store.root,))
         files = (*files, *self._cells(settings))
-        known = frozenset(file.path for file in source.files)
+        known = paths_of(source)
         elsewhere = modules_elsewhere(self._beginning.origin.places, claim.store.objects, settings, known=known)
         found = repositories_of(elsewhere, settings, known=source.repositories)
         repositories = {folder: without_secrets(facts, self._recorder.redactor) for folder, facts in found.items()}

@@ -152,6 +152,15 @@ def _refuse_unless_regular(status: os.stat_result, path: Path) -> None:
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
+def open_made(path: Path, flags: int) -> int:
+    """Open a file of the user's own, whose folder is made where there is none. Raises OSError."""
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o600)
+
+
 def read_regular(path: Path, most: int) -> bytes:
     """
     Return the content of a regular file of a store.

@@ -23,12 +23,16 @@ from anew.runner.kernel.door import share_blocks
 from anew.runner.lazy.patterns import regexp
 from anew.runner.store.durability import sync_file, sync_later
 from anew.runner.store.files import cannot, digest_of, names_in, open_regular, sync_folder, write_all, write_new
+from anew.runner.store.presence import gone
 
 _SMALL = 1 << 20
 _BLOCK = 1 << 20
 _ATTEMPTS = 3
 _LEVELS = 4  # of folders with names that lead to content, up to the store's own
 _DIGEST = regexp(r"[0-9a-f]{64}")
+# a store's contents, marked as used together -> when, by the monotonic clock and in seconds since 1970
+_marked: dict[tuple[Path, tuple[str, ...]], tuple[float, float]] = {}
+_MARKED_S, _MOST_MARKED = 600.0, 1_024
 
 
 class ObjectStore:
@@ -58,8 +62,7 @@ class ObjectStore:
 
     def missing(self, digests: Iterable[str]) -> list[str]:
         """Return those of some digests whose content is not here."""
-        start = f"{self.root}/sha256"  # there may be thousands, hence no paths
-        return [each for each in digests if not os.path.exists(f"{start}/{each[:2]}/{each[2:]}")]
+        return gone(self.root, digests)
 
     def size(self, sha256: str) -> int:
         """Return the size in bytes. Raises ObjectNotFoundError."""
@@ -179,6 +182,24 @@ class ObjectStore:
             return True
         except OSError:
             return False
+        return True
+
+    def touch_all(self, digests: tuple[str, ...]) -> bool:
+        """
+        Mark contents as used; return whether all are here.
+
+        What this process marked a moment ago it does not mark again: a purge spares what was used within an hour.
+        """
+        key, now = (self.root, digests), (time.monotonic(), time.time())
+        if (marked := _marked.get(key)) is not None and all(
+            0 <= this - then < _MARKED_S for this, then in zip(now, marked, strict=True)
+        ):
+            return not self.missing(digests)
+        if not all(self.touch(each) for each in digests):
+            return False
+        if len(_marked) >= _MOST_MARKED:
+            _marked.clear()
+        _marked[key] = now
         return True
 
     def _keep(self, temporary: Path, sha256: str, size: int, sync: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 from anew.runner.dataclass import dataclass
@@ -14,18 +15,18 @@ PACK, OUT = ".sqlar", ".out"
 TRANSFER = "sync-"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunLayout:
-    """The folder of one run."""
+    """The folder of one run. Each path is made once: a run asks for its own some forty times."""
 
     folder: Path
 
-    @property
+    @cached_property
     def record(self) -> Path:
         """`run.json`: written once, complete before user code starts."""
         return self.folder / "run.json"
 
-    @property
+    @cached_property
     def events(self) -> Path:
         """The folder of journals, one per writing process."""
         return self.folder / "events"
@@ -34,22 +35,22 @@ class RunLayout:
         """The journal of one writer."""
         return self.events / f"{writer}.jsonl"
 
-    @property
+    @cached_property
     def curated(self) -> Path:
         """`curated.json`: which journals of tags and notes were added since the end."""
         return self.folder / "curated.json"
 
-    @property
+    @cached_property
     def output(self) -> Path:
         """`output.log`: what the process and its children printed."""
         return self.folder / "output.log"
 
-    @property
+    @cached_property
     def output_sums(self) -> Path:
         """`output.sums`: checksums of the output, a line for each stretch of it."""
         return self.output.with_suffix(".sums")
 
-    @property
+    @cached_property
     def observers(self) -> Path:
         """The folder of cursors."""
         return self.folder / "observers"
@@ -74,17 +75,17 @@ class RunLayout:
         """Held by whoever delivers to one observer."""
         return self.observers / f"{observer}.lock"
 
-    @property
+    @cached_property
     def outcome(self) -> Path:
         """`outcome.json`: created once, exclusively, at the end."""
         return self.folder / "outcome.json"
 
-    @property
+    @cached_property
     def files(self) -> Path:
         """`run.dir`: a folder of its own for what main writes."""
         return self.folder / "files"
 
-    @property
+    @cached_property
     def hydra(self) -> Path:
         """Where Hydra writes what it composed, unless it was told otherwise."""
         return self.files / ".hydra"

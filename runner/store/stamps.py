@@ -10,7 +10,7 @@ from contextlib import suppress
 from anew.runner.dataclass import dataclass
 
 # in the same moment as another one a change may leave a folder's time as it is; some file systems count whole seconds
-_YOUNG_NS = 2 * 10**9
+YOUNG_NS = 2 * 10**9
 # a file that was written just now may be written once more, and by another process than main's later, too
 _SETTLED_NS, _SEVERAL_NS = 10 * 10**9, 3600 * 10**9
 SeenFile = tuple[str, int, int, int]
@@ -95,7 +95,7 @@ def taken(folder: str) -> Stamp | None:
     for name in ("output.log", "curated.json"):
         with suppress(FileNotFoundError, NotADirectoryError):
             seen.append(_of_file(folder, name))
-    return Stamp(tuple(seen), newest > time.time_ns() - _YOUNG_NS)
+    return Stamp(tuple(seen), newest > time.time_ns() - YOUNG_NS)
 
 
 def _of_file(folder: str, name: str) -> SeenFile:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from anew.runner.capture import answered, git, source
+from anew.runner.capture import answered, git, held, source
 from anew.runner.capture.source import SourceScan
 from anew.runner.records import SourceFacts
 from anew.runner.settings import SourceSettings
@@ -121,6 +121,7 @@ def test_an_answer_holds_until_something_changes(
     CHANGES[what](project)
     again = scanned(project, tmp_path / "objects")
     monkeypatch.setattr(answered, "_answers", {})
+    monkeypatch.setattr(held, "_held", {})
     assert again == scanned(project, tmp_path / "objects")
     assert len(asked) > before + 1
 

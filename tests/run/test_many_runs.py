@@ -16,8 +16,10 @@ import pytest
 
 import anew
 from anew import Experiment
+from anew.runner import session
 from anew.runner.capture import elsewhere, unseen
 from anew.runner.capture.digests import DigestCache
+from anew.runner.capture.keeper import Keeper
 from anew.runner.capture.unseen import Unseen
 from anew.runner.config.direct import command
 from anew.runner.config.direct.base import Base
@@ -25,6 +27,7 @@ from anew.runner.places import Places
 from anew.runner.settings import Settings, SourceSettings
 from anew.runner.store import durability
 from anew.runner.store.journal import JournalWriter
+from anew.runner.store.objects import ObjectStore
 
 NAME = "anew_test_many"
 
@@ -94,6 +97,23 @@ def test_a_further_run_syncs_its_start_its_journal_and_its_end_and_nothing_twice
         assert sum(len(files) for *_, files in os.walk(tmp_path / "runs" / "3")) == 4
 
 
+def test_what_a_further_run_costs_does_not_grow_with_the_contents_of_its_project(
+    tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        (tmp_path / f"part{number}.py").write_text(f"{number}\n")
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr(session, "project_root", lambda start: tmp_path)
+    time.sleep(0.12)
+    first, _ = (tiny.run(store=tmp_path / "runs") for _ in range(2))
+    calls.count(ObjectStore, "touch")
+    calls.count(Keeper, "take")
+    again = tiny.run(store=tmp_path / "runs")
+    assert calls.counts == {}
+    assert again.source.files == first.source.files
+    assert len(again.source.files) > 30
+
+
 def test_settings_that_are_the_same_are_checked_once_and_others_are_checked(tmp_path: Path, calls: Calls) -> None:
     store = tmp_path / "runs"
     tiny.run("x=2", store=store)
@@ -139,6 +159,10 @@ class Kept:
     def touch(self, sha256: str) -> bool:
         """Whether it is here."""
         return sha256 in self.found
+
+    def touch_all(self, digests: tuple[str, ...]) -> bool:
+        """Whether all are here."""
+        return all(each in self.found for each in digests)
 
 
 def test_a_module_elsewhere_is_read_again_when_it_has_changed_or_is_not_here(

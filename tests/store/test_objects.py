@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import socket
 import stat
@@ -14,11 +15,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from anew.runner.errors import ArtifactError, ObjectNotFoundError, StoreError
 from anew.runner.store import objects as module
+from anew.runner.store import presence
+from anew.runner.store.curate import GRACE_S
 from anew.runner.store.objects import ObjectStore
 
 LARGE = 3 * 2**20 + 17
@@ -308,3 +312,60 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM
 assert store.verify(store.put_file(source)[0])
 """
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=60)
+
+
+def test_contents_that_are_used_again_and_again_are_marked_before_a_purge_would_take_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1_000_000.0, 50_000_000.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0], time=lambda: clock[1]))
+    store = ObjectStore(tmp_path / "objects")
+    digests = tuple(store.put_bytes(data) for data in (b"a", b"b"))
+
+    def is_marked() -> bool:
+        for each in digests:
+            os.utime(store.path(each), (1, 1))
+        assert store.touch_all(digests)
+        return all(store.used_since(each) > 1 for each in digests)
+
+    assert is_marked()
+    clock[:] = [clock[0] + 300, clock[1] + 300]
+    assert not is_marked()
+    clock[:] = [clock[0] + 301, clock[1] + 301]
+    assert is_marked()
+    assert module._MARKED_S < GRACE_S / 2
+    clock[1] += 7200  # somebody has set the clock
+    assert is_marked()
+    clock[1] -= 7200
+    assert is_marked()
+    assert ObjectStore(tmp_path / "objects").touch_all(digests)
+    store.path(digests[0]).unlink()
+    assert not store.touch_all(digests)
+    assert not store.touch_all((*digests, "0" * 64))
+
+
+def test_content_that_has_gone_is_missed_however_often_it_was_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "YOUNG_NS", 50_000_000)
+    store = ObjectStore(tmp_path / "objects")
+    digests = [store.put_bytes(bytes([each])) for each in range(200)]
+    time.sleep(0.12)
+    asked: list[str] = []
+
+    def exists(path: str) -> bool:
+        asked.append(path)
+        return os.path.lexists(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(presence, "exists", exists)
+        assert store.missing(digests) == []
+        assert len(asked) == len(digests)
+        assert store.missing(digests) == store.missing(digests[:50]) == []
+        assert len(asked) == len(digests)
+    store.path(digests[7]).unlink()
+    assert store.missing(digests) == [digests[7]]
+    store.put_bytes(bytes([7]))
+    shutil.rmtree(store.path(digests[9]).parent)
+    assert digests[9] in store.missing(digests)
+    assert digests[7] not in store.missing(digests)
