@@ -24,6 +24,7 @@ from anew.runner.config.batch.alike import JobAlike
 from anew.runner.config.batch.packed import unpack
 from anew.runner.config.hooks import ComposedJob, Ticket
 from anew.runner.config.main import run_app, task_spec
+from anew.runner.config.private import nodes
 from tests.apps.hooks import Hooks
 from tests.helpers.releases import HYDRA_1_4
 
@@ -90,10 +91,15 @@ def _of(cfg: Any) -> list[Any]:
     return [repr(OmegaConf.to_container(cfg)), repr(resolved), flags, _types(cfg)]
 
 
-def _types(node: Any) -> Any:
-    if isinstance(node, DictConfig):
-        return {key: _types(node._get_node(key)) for key in node}
-    return type(node).__name__, getattr(node, "_metadata", None) and str(node._metadata.ref_type)
+def _types(cfg: DictConfig) -> Any:
+    """Return what each value is declared as, and by what kind of node."""
+    below = {key: nodes.child(cfg, key) for key in cfg}
+    return {
+        key: _types(node)
+        if isinstance(node, DictConfig) and nodes.is_open(node)
+        else (type(node), nodes.hint(cfg, key))
+        for key, node in below.items()
+    }
 
 
 def by_nodes(cfg: DictConfig) -> Any:
@@ -268,20 +274,13 @@ def test_a_job_that_cannot_begin_fails_by_what_stops_it(
 
     monkeypatch.delenv("NOT_THERE", raising=False)
     hooks = Hooks(tmp_path / "runs")
-    run_app(task_spec(main), ["-m", "i=1,2", "name=${oc.env:NOT_THERE}"], _Failing(hooks), interactive=True)
+    run_app(task_spec(main), ["-m", "i=1,2", "name=${oc.env:NOT_THERE}"], hooks, interactive=True)
 
     assert [job.overrides for job in hooks.jobs] == [
         ("i=1", "name=${oc.env:NOT_THERE}"),
         ("i=2", "name=${oc.env:NOT_THERE}"),
     ]
     assert not any(job.is_plain for job in hooks.jobs)
-
-
-class _Failing(Hooks):
-    """Hooks that note what ends a job."""
-
-    def __init__(self, hooks: Hooks) -> None:
-        self.__dict__ = hooks.__dict__
 
 
 KEYS = "i lr flag name never deep.a.b deep.d model.width new deep.new of_lr path"
