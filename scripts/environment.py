@@ -136,7 +136,7 @@ def install(folder, options, saying, extras=(), uv=None):
     strict = ["--no-build-isolation", "--config-settings", "editable_mode=strict"]
     arguments = [*strict, *options, "--editable", names]
     if uv:
-        # as pip does by itself: the processes of tests keep nothing of what they compile, and each would compile it again
+        # as pip does by itself: processes of tests keep nothing of what they compile, and each would compile it again
         into = ["--compile-bytecode", "--python", str(folder / "bin" / "python")]
         call([uv, "--quiet", "pip", "install", *into, *arguments])
     else:
