@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from anew.runner.records import RunRecord, Status
+from tests.helpers.places import APPS
 from tests.helpers.scripts import ANEW, Project, anew
 from tests.helpers.waiting import until
 
@@ -320,14 +321,14 @@ def test_a_main_of_hydras_is_given_its_words(trial: Project) -> None:
     (trial.folder / "conf" / "config.yaml").write_text("lr: 0.1\nmodel:\n  depth: 2\n")
     _put(
         trial,
-        "import hydra\n"
+        "import hydra, mended\n"
         "@hydra.main(version_base=None, config_path='conf', config_name='config')\n"
         "def main(cfg):\n"
         "    print(cfg.lr * cfg.model.depth)\n"
         "if __name__ == '__main__':\n"
         "    main()\n",
     )
-    done = anew(trial, "run", "train.py", "lr=0.5", "model.depth=4", "-q")
+    done = anew(trial, "run", "train.py", "lr=0.5", "model.depth=4", "-q", PYTHONPATH=str(APPS))
     assert done.stdout == "2.0\n"
     record = _last(trial)
     assert record.config == {"argv": ["lr=0.5", "model.depth=4"]}
