@@ -183,8 +183,10 @@ class MongoObserver:
     def close(self) -> None:
         """Bring the run's document up to date if it is not, and let go of the connection. Never raises."""
         with suppress(Exception):
-            if self._run is not None and self._run.is_dirty:
-                self._publish(self._run)
+            run = self._run
+            if run is not None and (run.is_dirty or run.output.is_dirty):
+                run.output_due = 0.0  # there is no later
+                self._publish(run)
         with suppress(Exception):
             self._tell_lost()
         with suppress(Exception):

@@ -851,6 +851,17 @@ def test_what_lags_is_made_up_for_when_the_observer_is_closed(observe: Observe, 
     assert len(kept_points(database, 1)["loss"]) == 50
 
 
+def test_output_that_came_since_the_document_was_written_is_made_up_for_as_well(observe: Observe, database: Db) -> None:
+    record = a_record()
+    observer = observe(start_of(record))
+    observer.handle_many(pieces(record, ["one\n"]))
+    observer.handle(ev.InfoSet(uid=record.uid, writer="main", q=1, t=0.1, values={"k": 1}))  # shown at once
+    assert run_of(database, record.uid)["captured_out"] == "one\n"
+    observer.handle_many(pieces(record, ["two\n"], offset=4, after=1))
+    observer.close()
+    assert run_of(database, record.uid)["captured_out"] == "one\ntwo\n"
+
+
 def test_a_document_that_somebody_spoiled_is_made_anew_from_the_journal(observe: Observe, database: Db) -> None:
     record = a_record()
     events: list[ev.Event] = [start_of(record), *points(record, 20), end_of(record)]
