@@ -61,7 +61,7 @@ class Again(Project):
         return anew.open_store(self.folder.parent / "runs")
 
     def has_started(self) -> bool:
-        return (self.folder.parent / "runs").exists() and bool(self.store.find())
+        return (self.folder.parent / "runs" / "FORMAT").exists() and bool(self.store.find())
 
     def wreck(self) -> None:
         """Make today's project useless to a re-run."""

@@ -185,6 +185,7 @@ def test_nothing_of_it_is_loaded_by_other_commands(store: FolderStore) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.long
 def test_a_large_store_that_was_never_read_is_shown_while_it_is_read(tmp_path: Path) -> None:
     from benchmarks.filled_store import fill
 
