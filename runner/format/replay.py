@@ -19,6 +19,7 @@ from anew.runner.records import (
     Damage,
     EnvironmentFacts,
     MetricSummary,
+    Provenance,
     RunRecord,
     SeedFacts,
     SourceFacts,
@@ -220,6 +221,7 @@ class Replay:
             comments=tuple(self._comments),
             seeds=self._seeds(),
             environment=self._environment(),
+            provenance=self._provenance(),
             verdict=self._verdict,
             pruned=self._pruned,
             warnings=tuple(self._warnings),
@@ -239,6 +241,12 @@ class Replay:
             return facts
         libraries = {**facts.libraries, **self._libraries}
         return replace(facts, imported=tuple(self._imported), libraries=libraries)
+
+    def _provenance(self) -> Provenance:
+        provenance, ended = self._record.provenance, self._ended
+        if ended is None or not ended.views:
+            return provenance
+        return replace(provenance, views={**provenance.views, **ended.views})
 
     def _seeds(self) -> SeedFacts | None:
         seeds = self._record.seeds

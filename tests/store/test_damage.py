@@ -337,6 +337,26 @@ def test_a_view_that_was_edited_is_said_by_a_deep_check_and_read_by_no_re_run(
     assert "warning" not in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("call", ["main()", "main.run(*sys.argv[2:])"], ids=["sweep", "from Python"])
+def test_so_is_one_that_was_made_while_the_run_went_on(project: Path, call: str) -> None:
+    Path(project, "train.py").write_text(
+        "import logging, sys\n"
+        "from anew import Experiment\n"
+        "@Experiment('trial').main\n"
+        "def main(lr: float = 0.1):\n"
+        "    logging.getLogger('x').info('asks for the folder')\n"
+        f"if __name__ == '__main__':\n    {call}\n"
+    )
+    trial = Project(project)
+    trial.run("-m", "lr=0.2")
+    path = trial.store.layout.run(1).hydra / "config.yaml"
+    assert list(check_store(trial.store, deep=True)) == []
+    path.write_text(path.read_text().replace("0.2", "0.9"))
+
+    [found] = check_store(trial.store, deep=True)
+    assert found.what == "files/.hydra/config.yaml was changed since it was written; run.json has what counts"
+
+
 def test_a_file_in_run_dir_that_is_not_what_was_logged_is_noted(store: FolderStore) -> None:
     number = add_run(store, artifacts={"model.bin": b"weights"})
     path = store.layout.run(number).files / "model.bin"
