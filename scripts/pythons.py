@@ -240,7 +240,7 @@ def test(python: Python, trial: Trial) -> Outcome:
     failed = [name for name, result in went.items() if result == FAILED]
     if failed:
         say("\n-- what failed, once more, by itself")
-        went.update(collected(python, programs, *quiet, "--last-failed", "--last-failed-no-failures", "none"))
+        went.update(collected(python, programs, *quiet, *chosen, "--last-failed", "--last-failed-no-failures", "none"))
     if trial.near and not demo(python, programs):
         went["scripts/demo.sh"] = FAILED
     code = f"from importlib.metadata import version; print(*map(version, {DISTRIBUTIONS}))"

@@ -195,6 +195,7 @@ class Guard:
 
     @classmethod
     def _before_fork(cls) -> None:
+        fork_warning.leave_unsaid()
         if cls._shared is not None:
             cls._shared._interrupts.hold()
 
@@ -202,7 +203,6 @@ class Guard:
     def _after_fork_in_parent(cls) -> None:
         if cls._shared is not None:
             cls._shared._interrupts.release()
-        fork_warning.leave_unsaid()
 
     @classmethod
     def _after_fork_in_child(cls) -> None:
