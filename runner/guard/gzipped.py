@@ -13,7 +13,7 @@ import io
 import os
 import struct
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ class Gzipped(io.RawIOBase):
         self._at = max(0, begin + offset)
         return self._at
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer is handed over as this
+    def readinto(self, buffer: Any) -> int:
         """Fill a buffer as far as there is something to be read; return how many bytes. Raises OSError."""
         done = 0
         while done < len(buffer) and self._at < self.length:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -60,9 +61,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     found: list[Path] = []
     before = SourceScan._kept
 
-    def kept(self: SourceScan, *given: object) -> object:
+    def kept(self: SourceScan, *given: Any) -> Any:
         found.append(self._root)
-        return before(self, *given)  # type: ignore[arg-type]
+        return before(self, *given)
 
     monkeypatch.setattr(SourceScan, "_kept", kept)
     return found

@@ -14,19 +14,9 @@ from omegaconf import DictConfig
 from anew.runner.config.batch.plain import Templates, _value_of
 from anew.runner.config.batch.sweeping import Sweeping
 from tests.apps.hooks import run
+from tests.config.test_alike import CONFIG as COMMON
 
-CONFIG = """
-defaults: [{model: mlp}, _self_]
-lr: 0.1
-i: 0
-flag: false
-name: plain
-never: null
-deep: {a: {b: 1.5, c: [1, 2]}, d: text}
-path: ${deep.d}/${oc.env:HOME,x}
-of_lr: ${lr}
-of_deep: ${deep.a}
-"""
+CONFIG = COMMON + "of_deep: ${deep.a}\n"
 
 
 @pytest.fixture

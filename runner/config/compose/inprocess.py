@@ -81,12 +81,8 @@ def shown_hydra(cfg: DictConfig) -> Iterator[None]:
     `HydraConfig.set_config` would do it with three copies; here the node itself is shown, its parent unchanged so that
     it can refer to the user's part.
     """
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().cfg = _shown(cfg)  # type: ignore[assignment]  # Hydra's annotation says the node's class
-    try:
+    with _answering(_shown(cfg)):
         yield
-    finally:
-        HydraConfig.instance().cfg = before
 
 
 def _shown(cfg: DictConfig) -> DictConfig:
@@ -129,12 +125,19 @@ class ShownLater:
 @contextmanager
 def shown_later(later: ShownLater) -> Iterator[None]:
     """Make a configuration the one that `HydraConfig` and `${hydra:...}` show, as `shown_hydra` does."""
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().cfg = later  # type: ignore[assignment]  # what is asked of it is answered by what is meant
+    with _answering(later):
+        yield
+
+
+@contextmanager
+def _answering(shown: DictConfig | ShownLater) -> Iterator[None]:
+    """Have something answer for `HydraConfig`."""
+    instance: Any = HydraConfig.instance()  # its annotation says the node's class
+    before, instance.cfg = instance.cfg, shown
     try:
         yield
     finally:
-        HydraConfig.instance().cfg = before
+        instance.cfg = before
 
 
 @contextmanager
