@@ -20,7 +20,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.places import Places, is_marked
 from anew.runner.records import ContentRef, FolderFacts, SourceFacts
 from anew.runner.settings import SourceSettings
-from anew.runner.store.reading import is_store
+from anew.runner.store.format_file import is_store
 
 T = TypeVar("T")
 PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".pyx", ".ipynb", ".sh"})

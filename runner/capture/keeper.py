@@ -20,7 +20,7 @@ from anew.runner.errors import StoreError
 from anew.runner.format.secret_forms import seems_secret
 from anew.runner.records import ContentRef
 from anew.runner.settings import SourceSettings
-from anew.runner.store.reading import is_store
+from anew.runner.store.format_file import is_store
 from anew.runner.wording import some
 
 

@@ -28,6 +28,7 @@ from anew.runner.store.cells import Blocks, Column
 from anew.runner.store.columns import blocks, by_writer, column
 from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
+from anew.runner.store.format_file import check_format
 from anew.runner.store.further import Progress, Reading, read_further
 from anew.runner.store.index import Index, gone
 from anew.runner.store.index_ask import FEW, Asked
@@ -39,7 +40,7 @@ from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.packs import Pack, Packs
 from anew.runner.store.paths import RunLayout, StoreLayout, SweepLayout
-from anew.runner.store.reading import check_format, has_begun
+from anew.runner.store.reading import has_begun
 from anew.runner.store.related import Related
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stamps import SeenFile

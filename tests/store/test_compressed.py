@@ -24,10 +24,10 @@ from anew.runner.records import RunRecord, Status
 from anew.runner.store import columns, packing
 from anew.runner.store.curate import tag
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.format_file import check_format
 from anew.runner.store.integrity import check_store
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import Position
-from anew.runner.store.reading import check_format
 from anew.runner.store.stream import RunSource
 from tests.helpers.power import STRENGTHS, Call, Disk, compiler, recorded
 from tests.helpers.scripts import Project

@@ -24,9 +24,9 @@ from anew.runner.records import RunRecord
 from anew.runner.store import packing
 from anew.runner.store.curate import purge, tag
 from anew.runner.store.folder import FolderStore
+from anew.runner.store.format_file import check_format
 from anew.runner.store.integrity import check_store
 from anew.runner.store.packs import TABLES
-from anew.runner.store.reading import check_format
 from tests.helpers.stores import add_run, make_store
 
 NUMBERS = [1, 2, 3]
