@@ -8,7 +8,8 @@ from types import FunctionType
 from typing import Any
 
 from anew.runner.errors import MissingExtraError, RunStateError
-from anew.runner.run.handle import Run, current_run
+from anew.runner.run.current import current_run
+from anew.runner.run.handle import Run
 from anew.runner.started.start import begin_for
 
 _DEEPEST = 6

@@ -36,6 +36,7 @@ LINE = (
     ("experiment",),
     ("started",),
     ("session",),
+    ("origins",),
     (
         "rerun",
         "run",

@@ -12,7 +12,7 @@ import click
 from anew.runner.cli.context import Workbench, command
 from anew.runner.errors import RunStateError, StoreError
 from anew.runner.lazy.patterns import regexp
-from anew.runner.run.handle import RUN_VARIABLE, current_run
+from anew.runner.run.current import RUN_VARIABLE, current_run
 
 _EXAMPLE = "anew log loss=0.2 --step 3"
 _WHOLE = regexp(r"[+-]?[0-9]+", re.ASCII)

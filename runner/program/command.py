@@ -18,7 +18,8 @@ from anew.runner.program.interpreter import interpreter_noted
 from anew.runner.program.offered import offered
 from anew.runner.program.process import run_process
 from anew.runner.program.template import CONFIG, Template, as_text, template_of, variable_of
-from anew.runner.run.handle import Run, current_run
+from anew.runner.run.current import current_run
+from anew.runner.run.handle import Run
 
 if TYPE_CHECKING:
     from anew.runner.program.configured import copied as copying

@@ -19,7 +19,8 @@ from anew.runner.program.offered import offered
 from anew.runner.program.parameters import Assigned
 from anew.runner.program.program import Program, as_python_says, fresh_logging
 from anew.runner.program.schema import values_of
-from anew.runner.run.handle import Run, current_run
+from anew.runner.run.current import current_run
+from anew.runner.run.handle import Run
 
 if TYPE_CHECKING:
     import difflib

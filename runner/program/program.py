@@ -29,7 +29,7 @@ from anew.runner.program.parameters import Assigned, command_line
 from anew.runner.program.rewritten import code_of
 from anew.runner.program.schema import WORDS, values_of
 from anew.runner.program.understood import PARSED, understood
-from anew.runner.run.handle import current_run
+from anew.runner.run.current import current_run
 
 if TYPE_CHECKING:
     import difflib

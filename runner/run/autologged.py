@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from anew.runner.errors import RunStateError
 from anew.runner.lazy.modules import later
-from anew.runner.run.handle import Run, current_run
+from anew.runner.run.current import current_run
+from anew.runner.run.handle import Run
 from anew.runner.settings import check_autolog
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from anew.runner.capture.seeds import derive_seed
 from anew.runner.format import serial
 from anew.runner.format.ids import is_number
 from anew.runner.records import ParentRun
-from anew.runner.run.handle import RUN_VARIABLE, here
+from anew.runner.run.current import RUN_VARIABLE, here
 from anew.runner.store.files import read_regular
 from anew.runner.store.passing import is_passing
 from anew.runner.store.paths import RunLayout

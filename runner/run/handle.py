@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from anew.runner.errors import AnewError, RunStateError, StoreError, ValueRefusedError
+from anew.runner.errors import RunStateError, StoreError, ValueRefusedError
 from anew.runner.lazy.modules import later
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from anew.runner import events as ev
     from anew.runner import places, settings
     from anew.runner.capture import inputs, seeds
-    from anew.runner.format import serial
     from anew.runner.format import values as formats
     from anew.runner.records import ContentRef
     from anew.runner.run import media, stopping
@@ -31,13 +29,11 @@ else:
     # with a run that begins, or is attached to; `from anew import Run`, for an annotation, is light
     pathlib = later("pathlib")
     ev = later("anew.runner.events")
-    places, settings = later("anew.runner.places"), later("anew.runner.settings")
-    serial, formats = later("anew.runner.format.serial"), later("anew.runner.format.values")
+    formats = later("anew.runner.format.values")
     recording, stopping = later("anew.runner.run.recorder"), later("anew.runner.run.stopping")
     contents, media = later("anew.runner.store.objects"), later("anew.runner.run.media")
     inputs, seeds = later("anew.runner.capture.inputs"), later("anew.runner.capture.seeds")
 
-RUN_VARIABLE = "ANEW_RUN"
 OBJECTIVE = "objective"
 
 
@@ -70,6 +66,7 @@ class Run:
         stopping: Whether the run is to stop before its end.
         config: What `anew.start` was given, with what a re-run has put into it; None for a run of a main.
         ending: What ends it, where `anew.start` began it.
+        is_current: Whether it is the run that this process is in, the innermost.
     """
 
     def __init__(
@@ -95,6 +92,7 @@ class Run:
         self.stopping = stopping.Stopping(recorder)
         self.config: Any = None
         self.ending: Ending | None = None
+        self.is_current = False
 
     def __repr__(self) -> str:
         return f"Run(id={self.id}, uid={self.uid!r}, dir={str(self.folder.path)!r})"
@@ -103,11 +101,6 @@ class Run:
     def dir(self) -> Path:
         """A folder of its own, for whatever main writes; made when it is first asked for. Raises StoreError."""
         return self.folder.made()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        with suppress(StoreError):
-            self.folder.made()  # with what its children could not write there
-        return _unpickle, (str(self._recorder.layout.folder),)
 
     def log(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """
@@ -366,7 +359,7 @@ class Run:
     def _finish(self, error: BaseException | None) -> None:
         if self.ending is not None:
             self.ending.end(error)
-        elif here.run is self:
+        elif self.is_current:
             raise RunStateError("This run ends when its main returns; run.finish() is for one that anew.start began.")
 
     def rng(self, name: str) -> np.random.Generator:
@@ -391,81 +384,3 @@ def _shown(value: object) -> str:
     """Return a value as it was given, or its type where that would be long."""
     text = repr(value) if isinstance(value, (str, int, float, list, tuple, type(None))) else ""
     return text if 0 < len(text) <= 40 else f"<{type(value).__name__}>"
-
-
-class CurrentRun:
-    """
-    Which run this process is in.
-
-    Attributes:
-        run: The one whose main it runs, the innermost; None for none.
-    """
-
-    def __init__(self) -> None:
-        self.run: Run | None = None
-        self._begun: Counter[str] = Counter()
-        self._attached: tuple[str, Run] | None = None
-
-    def set(self, run: Run | None) -> None:
-        """Make *run* the current one of this process, for its children too."""
-        self.run = run
-        if run is None:
-            os.environ.pop(RUN_VARIABLE, None)
-        else:
-            os.environ[RUN_VARIABLE] = str(run.folder.of_run)
-
-    def begin(self, run: Run) -> int:
-        """Count what main of a run starts in this process, from 1."""
-        self._begun[run.uid] += 1
-        return self._begun[run.uid]
-
-    def attached(self, folder: str) -> Run:
-        """Return the run in *folder*, attached to once per process."""
-        if self.run is not None and str(self.run.folder.of_run) == folder:
-            return self.run
-        if self._attached is None or self._attached[0] != folder:
-            self._attached = (folder, _attach(folder))
-        return self._attached[1]
-
-
-here = CurrentRun()
-
-
-def current_run() -> Run:
-    """
-    Return the run that this code runs in, at any depth, thread or child process.
-
-    Raises:
-        RunStateError: No run is going on.
-    """
-    if here.run is not None:
-        return here.run
-    folder = os.environ.get(RUN_VARIABLE)
-    if folder:
-        return here.attached(folder)
-    raise RunStateError(
-        "No run is going on here: anew.current_run() works below a function decorated with @experiment.main. "
-        "Start the script's main(), or main.run() from Python."
-    )
-
-
-def _unpickle(folder: str) -> Run:
-    """Return the run in *folder*: what a `Run` becomes in a process that it was sent to."""
-    return here.attached(folder)
-
-
-def _attach(folder: str) -> Run:
-    recorder = recording.attach(pathlib.Path(folder))
-    record = serial.record_from_start(serial.unseal(recorder.layout.record.read_bytes()))
-    try:
-        objects = contents.ObjectStore(recorder.layout.folder.parent / "objects")
-    except OSError as error:
-        raise AnewError(f"The store of {folder!r} cannot be opened: {error}") from error
-    return Run(
-        recorder,
-        number=int(recorder.layout.folder.name),
-        seed=record.seed,
-        objects=objects,
-        places=places.Places(pathlib.Path(record.source.root or record.command.cwd)),
-        inputs=settings.InputSettings(),
-    )

@@ -21,8 +21,9 @@ from anew.runner.run.autologged import Autologged
 from anew.runner.run.beginning import Beginning, capture_beginning
 from anew.runner.run.children import Children
 from anew.runner.run.conclusion import Outcome
+from anew.runner.run.current import RUN_VARIABLE
 from anew.runner.run.enclosing import inner
-from anew.runner.run.handle import RUN_VARIABLE, Run
+from anew.runner.run.handle import Run
 from anew.runner.run.matched import MatchedArtifacts
 from anew.runner.run.noticing import NoticedInputs
 from anew.runner.run.origin import Claim, Origin

@@ -33,7 +33,8 @@ from anew.runner.format.values import decode, encode
 from anew.runner.guard.watch import Watch
 from anew.runner.records import ContentRef, state_of
 from anew.runner.run.beginning import Beginning, without_secrets, without_source
-from anew.runner.run.handle import Run, here
+from anew.runner.run.current import here
+from anew.runner.run.handle import Run
 from anew.runner.run.outcome import message
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
 from anew.runner.settings import SourceSettings

@@ -9,7 +9,7 @@ from typing import Any
 from anew.runner import events as ev
 from anew.runner.attached.media import Histogram
 from anew.runner.errors import ValueRefusedError
-from anew.runner.run.handle import current_run
+from anew.runner.run.current import current_run
 from anew.runner.run.media import histogram, series_name, unfinite
 from anew.runner.run.recorder import Recorder
 

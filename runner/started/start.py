@@ -17,7 +17,8 @@ from anew.runner.format.override_text import key_of
 from anew.runner.lazy.modules import later
 from anew.runner.records import Provenance
 from anew.runner.relaunch.plan import LeftOff, Rerun, assignment
-from anew.runner.run.handle import Run, current_run
+from anew.runner.run.current import current_run
+from anew.runner.run.handle import Run
 from anew.runner.session import Session
 from anew.runner.settings import KEPT, observers_by_name
 from anew.runner.started.given import put, values_of

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from anew.runner.rerun.asked import rerun
     from anew.runner.rerun.report import RerunResult
     from anew.runner.run.autologged import autolog
-    from anew.runner.run.handle import Run, current_run
+    from anew.runner.run.current import current_run
+    from anew.runner.run.handle import Run
     from anew.runner.run.watching import watch
     from anew.runner.server.notebook import ui
     from anew.runner.started.start import start
@@ -47,7 +48,7 @@ _HOMES = {
     "RunStore": "contracts",
     "SweepRecord": "sweep_records",
     "autolog": "run.autologged",
-    "current_run": "run.handle",
+    "current_run": "run.current",
     "load_ipython_extension": "started.magic",
     "open_store": "store.locate",
     "rerun": "rerun.asked",

@@ -16,7 +16,7 @@ import pytest
 
 import anew
 from anew import Experiment
-from anew.runner import session
+from anew.runner import origins
 from anew.runner.capture import elsewhere, unseen
 from anew.runner.capture.digests import DigestCache
 from anew.runner.capture.keeper import Keeper
@@ -103,7 +103,7 @@ def test_what_a_further_run_costs_does_not_grow_with_the_contents_of_its_project
     for number in range(30):
         (tmp_path / f"part{number}.py").write_text(f"{number}\n")
     (tmp_path / "pyproject.toml").touch()
-    monkeypatch.setattr(session, "project_root", lambda start: tmp_path)
+    monkeypatch.setattr(origins, "project_root", lambda start: tmp_path)
     for _ in range(3):
         # what has changed a moment before is not relied on, as the folder in which the first run makes the store; and
         # the first that relies on a list marks its contents

@@ -29,7 +29,7 @@ from anew import Experiment
 from anew.runner.kernel import hook
 from anew.runner.errors import AnewError
 from anew.runner.guard.watch import Guard
-from anew.runner.run.handle import here
+from anew.runner.run.current import here
 from anew.runner.run.lifecycle import Life
 
 seen = []
