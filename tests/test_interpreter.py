@@ -334,9 +334,9 @@ def test_a_signal_ends_a_main_that_is_in_asyncio(trial: Project, sent: signal.Si
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(sent)
-        process.communicate(timeout=30)
+        _, said = process.communicate(timeout=30)
 
-    assert process.returncode == 128 + sent
+    assert process.returncode == 128 + sent, said
     assert trial.record().status is Status.INTERRUPTED
 
 

@@ -13,7 +13,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -270,6 +269,17 @@ def test_ctrl_c_interrupts_what_is_running_and_leaves_the_rest_planned(sweeps: S
     until(lambda: not any(job.is_running() for job in jobs), "the jobs' processes have ended")
 
 
+def told(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a process says on stderr up to the line that has *text* in it, which has to come; return it all."""
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if text in line:
+            return said
+    pytest.fail(f"{text!r} was not said:\n{said}")
+
+
 # --- who runs them --------------------------------------------------------------------------------------------------
 
 
@@ -280,9 +290,9 @@ def test_workers_that_come_later_are_waited_for(project: Path, tmp_path: Path, h
         sweeps = Sweeps(project, str(cluster.file))
         gone = sweeps.run("x=1,2", "hydra.launcher.wait_for_workers_s=1", code=2)
         process = sweeps.start("x=1,2", "hydra.launcher.wait_for_workers_s=30")
-        time.sleep(4)
+        said = told(process, "To start one")
         cluster.worker("late")
-        said = sweeps.ended(process, 0)
+        said += sweeps.ended(process, 0)
     finally:
         processes.stop()
 
