@@ -426,6 +426,31 @@ def test_what_is_sent_into_main_from_outside_belongs_to_the_run(trial: Project, 
     assert (trial.record().result, trial.record().metrics["sent"].last) == (["sent"], 1)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="Python has no pools of interpreters before 3.14")
+def test_work_in_sub_interpreters_is_recorded_and_told_that_it_cannot_log(trial: Project) -> None:
+    trial.write("""
+    from concurrent.futures import InterpreterPoolExecutor
+    import beside
+    @experiment.main
+    def main(run: Run):
+        with InterpreterPoolExecutor(2) as pool:
+            run.log({"sum": sum(pool.map(beside.square, range(4)))})
+            return pool.submit(beside.refused).result()
+    """)
+    (trial.folder / "beside.py").write_text(
+        "import anew\n"
+        "def square(x): return x * x\n"
+        "def refused():\n"
+        "    try: anew.current_run().log({'x': 1})\n"
+        "    except anew.AnewError as error: return str(error)\n"
+    )
+    trial.run()
+    record = trial.record()
+    assert "sub-interpreter" in record.result
+    assert {name: metric.last for name, metric in record.metrics.items()} == {"sum": 14}
+    assert not record.damage
+
+
 # --- a fork -----------------------------------------------------------------------------------------------------------
 
 FORKS = """\

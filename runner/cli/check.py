@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from anew.runner.dispatch.trial import Tried
 from anew.runner.config.private.versions import is_tested, tested, unfit
 
-_FOR_TESTS = ("dev", "test")
+_FOR_TESTS = ("dev", "test", "test-integrations")
 _NAMED = 8
 _MEND_FORMAT = (
     "when it was damaged, write the number 1 into it, or 2 where there are packs, 4 where a journal is a .jsonl.gz; "

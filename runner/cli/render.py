@@ -160,7 +160,12 @@ def remark(text: str) -> None:
 
 def remark_error(error: Exception) -> None:
     """Print a message of one of several things that went wrong, on stderr; its lines stay lines."""
-    for line in f"anew: {error}".split("\n"):
+    remark_lines(f"anew: {error}")
+
+
+def remark_lines(text: str) -> None:
+    """Do as `remark` for a text of several lines, which stay lines."""
+    for line in text.split("\n"):
         remark(line)
 
 

@@ -14,7 +14,7 @@ from anew.runner import errors
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import named, one_of
 from anew.runner.cli.context import Number, Workbench, command, json_option, print_json
-from anew.runner.cli.render import VERDICT_STYLES, remark, say, styled, table
+from anew.runner.cli.render import VERDICT_STYLES, remark, remark_lines, say, styled, table
 from anew.runner.errors import AnewError
 from anew.runner.rerun.conduct import run_again
 from anew.runner.rerun.options import RerunOptions
@@ -218,7 +218,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     table(["run", "re-run", "verdict", ""], cells, keep=3, widest=100, styles=styles)
     for row in rows:
         if row["error"] and len(row["error"]) > _CELL:
-            remark(f"{row['ref']}: {row['error']}")
+            remark_lines(f"{row['ref']}: {row['error']}")
 
 
 def _verdict(row: dict[str, Any]) -> str:
@@ -231,7 +231,8 @@ def _verdict(row: dict[str, Any]) -> str:
 
 def _detail(row: dict[str, Any]) -> str:
     if row["error"]:
-        return str(row["error"]).split("\n")[0]
+        first, _, more = str(row["error"]).partition("\n")
+        return first.removesuffix(":") if more else first
     part = row["first_difference"]
     if part is None:
         return ""

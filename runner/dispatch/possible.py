@@ -47,13 +47,13 @@ def refuse_impossible(observers: Iterable[ObserverSettings]) -> None:
 
 
 def extras() -> dict[str, list[str]]:
-    """Return the distributions that each extra of anew brings, the chief one first, as the installed package says."""
+    """Return the distributions that each extra brings, the chief one first, as the installed package says."""
     import importlib.metadata  # sixty modules, which a run without observers does not need
 
     found: dict[str, list[str]] = {}
     for each in importlib.metadata.requires("anew") or ():
         extra, name = _EXTRA.search(each), _NAME.match(each)
-        if extra and name:
+        if extra and name and name[0] != "anew":
             found.setdefault(extra[1], []).append(name[0])
     return found
 

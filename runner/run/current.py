@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -74,7 +75,7 @@ def current_run() -> Run:
     Return the run that this code runs in, at any depth, thread or child process.
 
     Raises:
-        RunStateError: No run is going on.
+        RunStateError: No run is going on, or this is a sub-interpreter.
     """
     if here.run is not None:
         return here.run
@@ -102,6 +103,7 @@ copyreg.pickle(Run, _sent)
 
 
 def _attach(folder: str) -> Run:
+    _refuse_sub_interpreter()
     recorder = recording.attach(Path(folder))
     record = serial.record_from_start(serial.unseal(recorder.layout.record.read_bytes()))
     try:
@@ -116,3 +118,15 @@ def _attach(folder: str) -> Run:
         places=places.Places(Path(record.source.root or record.command.cwd)),
         inputs=settings.InputSettings(),
     )
+
+
+def _refuse_sub_interpreter() -> None:
+    """Raise RunStateError in a sub-interpreter: it may have no thread, which makes lines survive a power cut."""
+    if sys.version_info >= (3, 14):
+        from concurrent import interpreters
+
+        if interpreters.get_current() != interpreters.get_main():
+            raise RunStateError(
+                "A run cannot be logged to from a sub-interpreter, which has no threads of its own. Return the numbers "
+                "from it, and log them where they arrive; or use processes: ProcessPoolExecutor."
+            )

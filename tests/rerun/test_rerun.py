@@ -367,6 +367,9 @@ def test_a_record_from_elsewhere_needs_trust_once(trial: Again, tmp_path: Path) 
     trial.write(FIT)
     trial.run()
     elsewhere = str(tmp_path / "somebody")
+    several = trial.anew("verify", "1", code=4, XDG_STATE_HOME=elsewhere)
+    assert "\n  command   python train.py" in several.stderr, "lines stay lines"
+    assert not any(line.rstrip().endswith(":") for line in several.stdout.splitlines())
     refused = trial.anew("rerun", "1", code=4, XDG_STATE_HOME=elsewhere)
     assert "train.py" in refused.stderr
     assert "--trust" in refused.stderr
