@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from anew.runner import events as ev
 from anew.runner.attached.media import Histogram
+from anew.runner.store.files import read_most
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_SIZE = struct.Struct(">16xII")
@@ -54,7 +55,7 @@ class MediaMessages:
         if not event.form or not file.kept or file.size > _MOST_BYTES or file.path.endswith(".html"):
             return []
         with open_object(file.sha256) as content:
-            data = content.read(_MOST_BYTES)
+            data = read_most(content, _MOST_BYTES)
         if event.form in ("figure", "image"):
             return self._picture(tag, data)
         text = data[:_MOST_TEXT].decode("utf-8", "replace")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from anew.runner.config.private.versions import PYTHONS, is_tested
+from anew.runner.config.private.versions import PYTHONS, TESTED
 
 ROOT = Path(__file__).resolve().parent.parent
 # what is ours and comes with the first call of a main, in one place
@@ -230,8 +230,9 @@ def test_the_versions_that_are_tested_are_those_that_are_promised(settings: Any)
     assert tuple(named) == PYTHONS
     assert project["requires-python"] == f">={PYTHONS[0]}"
     assert f"Python {PYTHONS[0]} to {PYTHONS[-1]} on Linux or macOS" in (ROOT / "README.md").read_text()
-    for name in ("hydra-core", "omegaconf"):
+    for place, name in enumerate(("hydra-core", "omegaconf")):
         [pin] = [each.removeprefix(name) for each in project["dependencies"] if each.startswith(name)]
         lowest, beyond = (bound.strip("<>=") for bound in pin.split(","))
-        assert is_tested(name, lowest)
-        assert not is_tested(name, beyond)
+        known = [version for pair in TESTED for version in pair[place]]
+        assert {lowest, f"{lowest}.0"} & {*known}
+        assert not {beyond, f"{beyond}.0"} & {*known}

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ from anew.runner.wording import printable, size, some
 
 if TYPE_CHECKING:
     from anew.runner.dispatch.trial import Tried
-from anew.runner.config.private.versions import is_tested, tested, unfit
+from anew.runner.config.private.versions import PYTHONS, is_tested, supported, unfit, unmet, versions
 
 _FOR_TESTS = ("dev", "test", "test-integrations")
 _NAMED = 8
@@ -80,7 +81,7 @@ def check_command(
     findings = [*refused, *(check_store(store, deep=deep) if store else ()), *(_check_spool() if deep else ())]
     findings += [each for folders in (store, _spool()) if folders is not None for each in _waiting(folders)]
     tried = _tried(store, settings, config_dir, trust)
-    why_not = unfit()
+    why_not = _unfit()
     lost = any(finding.severity is Severity.ERROR for finding in findings) or any(each.problem for each in tried)
     if as_json:
         items = [{name: getattr(item, name) for name in ("severity", "what", "where", "mend")} for item in findings]
@@ -102,6 +103,8 @@ def check_command(
         pairs(_judged(_installation()))
         if why_not:
             say(f"  {styled(printable(why_not), 'red')}")
+        elif lack := unmet():
+            say(f"  {styled(printable(lack), 'yellow')}")
         heading("Store")
         _print_findings(store, missing, findings, deep)
         if tried:
@@ -195,14 +198,29 @@ def _installation() -> list[tuple[str, str]]:
     return rows
 
 
+def _unfit() -> str | None:
+    """Return why what is installed cannot compose a configuration: what does so is imported, to find out."""
+    if why := unfit():
+        return why
+    try:
+        with supported():
+            import_module("anew.runner.config.app")
+    except errors.UnsupportedVersionError as error:
+        return str(error)
+    return None
+
+
 def _are_tested(rows: dict[str, str]) -> dict[str, bool]:
-    return {name: is_tested(name, rows[name]) for name in ("python", "hydra-core", "omegaconf")}
+    together = versions().are_tested
+    return {"python": is_tested(rows["python"]), "hydra-core": together, "omegaconf": together}
 
 
 def _judged(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Say of the versions that matter most whether they are among those tested."""
+    pairs_tested = f"not tested together; tested is {versions().tested}"
+    others = {"python": f"not among those tested: {', '.join(PYTHONS)}"}
     judgement = {
-        name: "tested" if known else styled(f"not among those tested: {', '.join(tested(name))}", "yellow")
+        name: "tested" if known else styled(others.get(name, pairs_tested), "yellow")
         for name, known in _are_tested(dict(rows)).items()
     }
     return [(name, f"{value} ({judgement[name]})" if name in judgement else value) for name, value in rows]

@@ -21,6 +21,7 @@ from typing import Any
 from anew.runner.dataclass import dataclass
 from anew.runner.lazy.patterns import regexp
 from anew.runner.rerun.clues import Clue, Looks
+from anew.runner.store.files import read_most
 
 MOST_BYTES = 32 * 2**20
 _MOST_INSIDE = 64 * 2**20
@@ -97,7 +98,7 @@ def _gzip(was: bytes, now: bytes, looks: Looks, depth: int) -> Place | None:
 
 def _unpacked(data: bytes) -> bytes:
     with gzip.open(io.BytesIO(data)) as file:
-        return file.read(_MOST_INSIDE)
+        return read_most(file, _MOST_INSIDE)
 
 
 def _zip(was: bytes, now: bytes, looks: Looks, depth: int) -> Place | None:
@@ -130,7 +131,7 @@ def _tar(was: bytes, now: bytes, looks: Looks, depth: int) -> Place | None:
 
 def _tar_content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(member) if member.isfile() else None
-    return b"" if file is None else file.read(_MOST_INSIDE)
+    return b"" if file is None else read_most(file, _MOST_INSIDE)
 
 
 def _member(name: str, was: bytes, now: bytes, looks: Looks, depth: int) -> Place:

@@ -12,6 +12,7 @@ from anew.runner.errors import AnewError
 from anew.runner.records import Part, RunRecord, Severity, Stop
 from anew.runner.rerun.series import Lanes
 from anew.runner.store import older
+from anew.runner.store.files import read_most
 from anew.runner.store.run_folders import RunFolders
 
 _CURATOR = "curate-"
@@ -97,7 +98,7 @@ class Side:
         """Return content, at most so many bytes of it; None when it cannot be had."""
         try:
             with self.store.open_object(sha256) as file:
-                return file.read(most)
+                return read_most(file, most)
         except (AnewError, OSError):
             return None
 

@@ -8,7 +8,7 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from anew.runner.errors import StoreError
 from anew.runner.format import ids
@@ -16,6 +16,7 @@ from anew.runner.lazy.modules import later
 
 if TYPE_CHECKING:
     import shutil
+    from gzip import GzipFile
 else:
     shutil = later("shutil")
 
@@ -172,7 +173,16 @@ def read_regular(path: Path, most: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise OSError(errno.EFBIG, f"it has {size} bytes, and such a file has at most {most}", str(path))
-        return file.read(most)
+        return read_most(file, size)
+
+
+def read_most(file: IO[bytes] | GzipFile, most: int) -> bytes:
+    """Return what comes in an open file, at most so many bytes of it: a mere `read` takes memory for all of *most*."""
+    pieces = []
+    while most > 0 and (piece := file.read(min(most, _BLOCK))):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
 
 
 def next_data(descriptor: int, offset: int) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from anew.runner.format import ids
 from anew.runner.guard.journal_ends import journal_ends
-from anew.runner.store.files import cannot, open_regular, write_all, write_new
+from anew.runner.store.files import cannot, open_regular, read_most, write_all, write_new
 
 _NAMES = (".roll", ".lost")
 _MOST_BYTES = 1 << 24
@@ -150,7 +150,7 @@ class Roll:
             try:
                 with open_regular(path) as file:
                     # what a full disk cut off of the last name is no name
-                    return file.read(_MOST_BYTES).decode("utf-8", "replace").split("\n")[:-1]
+                    return read_most(file, _MOST_BYTES).decode("utf-8", "replace").split("\n")[:-1]
             except FileNotFoundError:
                 continue
             except OSError as error:

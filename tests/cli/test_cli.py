@@ -347,6 +347,16 @@ def test_check_says_whether_the_versions_are_among_those_tested(
     assert told.json["installation"]["python"] == "3.99.1"
 
 
+def test_check_judges_hydra_and_omegaconf_together(project: Path, anew: Anew, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = importlib.metadata.version
+    given = {"omegaconf": "2.4.1rc1", "antlr4-python3-runtime": "4.9.3"}
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: given.get(name) or version(name))
+    told = anew("check")
+    assert re.search(r"omegaconf +2\.4\.1rc1 \(not tested together; tested is hydra-core 1\.3\.2 or .* with", told.out)
+    assert re.search(r"needs omegaconf <2\.4,>=2\.2, and 2\.4\.1rc1 is installed", " ".join(told.out.split()))
+    assert anew("check", "--json").json["tested"] == {"python": True, "hydra-core": False, "omegaconf": False}
+
+
 def test_a_store_whose_format_is_gone_is_one_all_the_same(store: FolderStore, anew: Anew) -> None:
     store.layout.format.unlink()
     done = anew("check")

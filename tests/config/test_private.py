@@ -352,6 +352,25 @@ def test_a_version_that_cannot_be_used_is_refused_in_one_message(
     assert not (project / "runs").exists()
 
 
+@pytest.mark.skipif(HYDRA_1_4, reason="Hydra 1.4 has its own antlr4")
+def test_a_library_below_hydra_that_does_not_fit_it_is_named(project: Path, tmp_path: Path) -> None:
+    (project / "train.py").write_text(SCRIPT)
+    folder = tmp_path / "other"
+    (folder / "antlr4").mkdir(parents=True)
+    (folder / "antlr4/__init__.py").write_text("raise Exception('Could not deserialize ATN')\n")
+    told = folder / "antlr4_python3_runtime-4.13.2.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Name: antlr4-python3-runtime\nVersion: 4.13.2\n")
+    variables = {**os.environ, "PYTHONPATH": str(folder)}
+
+    for command in (["train.py"], ["train.py", "-m", "lr=1,2"], ["-m", "anew", "check"]):
+        done = subprocess.run([sys.executable, *command], env=variables, cwd=project, capture_output=True, text=True)
+        said = " ".join((done.stdout + done.stderr).split())
+        assert done.returncode == 2, said
+        assert "needs antlr4-python3-runtime ==4.9.*, and 4.13.2 is installed. Tested is" in said
+        assert "Traceback" not in said
+
+
 def test_a_version_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(omegaconf, "__version__", "2.2.3")
 

@@ -6,12 +6,21 @@ import errno
 import hashlib
 import os
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from anew.runner.errors import StoreError
-from anew.runner.store.files import create_whole, digest_of, open_regular, replace_whole, write_all
+from anew.runner.store.files import (
+    create_whole,
+    digest_of,
+    open_regular,
+    read_most,
+    read_regular,
+    replace_whole,
+    write_all,
+)
 
 
 def test_a_file_is_replaced_as_a_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
@@ -66,6 +75,24 @@ def test_who_may_read_a_new_file_is_said_when_it_is_made(tmp_path: Path) -> None
 
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "key").read_bytes() == b"x"
+
+
+def test_reading_takes_no_more_memory_than_there_is_to_read(tmp_path: Path) -> None:
+    """What a file may have at the most is a limit, and nothing to be set aside."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 1_000)
+    tracemalloc.start()
+    try:
+        whole = read_regular(path, 1 << 30)
+        with path.open("rb") as file:
+            part = read_most(file, 1 << 30)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 23
+    finally:
+        tracemalloc.stop()
+
+    assert whole == part == b"x" * 1_000
+    with path.open("rb") as file:
+        assert (read_most(file, 10), read_most(file, 0), len(read_most(file, 5_000))) == (b"x" * 10, b"", 990)
 
 
 def test_short_writes_are_gone_on_with_and_one_of_nothing_is_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,18 +92,38 @@ def versions() -> Versions:
     )
 
 
-def tested(name: str) -> tuple[str, ...]:
-    """Return the tested versions of "python" (without the last part), "hydra-core" or "omegaconf"."""
-    if name == "python":
-        return PYTHONS
-    place = (HYDRA.distribution, OMEGACONF.distribution).index(name)
-    return tuple(version for pair in TESTED for version in pair[place])
+def is_tested(python: str) -> bool:
+    """Return whether a Python is of a version that was tested: `3.14.8`, where it is all of 3.14."""
+    return ".".join(python.split(".")[:2]) in PYTHONS
 
 
-def is_tested(name: str, version: str) -> bool:
-    """Return whether a version is among those that were tested: `3.14.8` of Python, where it is all of 3.14."""
-    given = ".".join(version.split(".")[:2]) if name == "python" else version
-    return given in tested(name) or f"{given}.0" in tested(name)
+def unmet() -> str:
+    """Return what one of the two needs and is not there, as a sentence without an end; nothing where all is."""
+    import importlib.metadata  # as above, and only when something is wrong already, or to find out
+
+    from packaging.requirements import Requirement
+
+    for each in (HYDRA, OMEGACONF):
+        for need in map(Requirement, _needs(each.distribution)):
+            if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+                continue
+            try:
+                installed = importlib.metadata.version(need.name)
+            except importlib.metadata.PackageNotFoundError:
+                return f"{each.distribution} {each.installed()} needs {need}, which is not installed"
+            if not need.specifier.contains(installed, prereleases=True):
+                what = f"{each.distribution} {each.installed()} needs {need.name} {need.specifier}"
+                return f"{what}, and {installed} is installed"
+    return ""
+
+
+def _needs(distribution: str) -> list[str]:
+    import importlib.metadata  # as above
+
+    try:
+        return importlib.metadata.requires(distribution) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
 
 
 @contextmanager
@@ -118,9 +138,12 @@ def supported() -> Iterator[None]:
         yield
     except Exception as error:
         # whatever it was: Hydra 1.2, say, cannot be imported by Python 3.11 and raises ValueError
-        if isinstance(error, AnewError) or versions().are_tested:
+        if isinstance(error, AnewError):
             raise
-        raise _refusal(f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]) from error
+        why = unmet()
+        if versions().are_tested and not why:
+            raise
+        raise _refusal(why or f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]) from error
     for each in (HYDRA, OMEGACONF):
         version = each.imported()
         if version is not None and _numbers(version) < _numbers(each.floor):
