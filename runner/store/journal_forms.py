@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from anew.runner.guard.gzipped import SUFFIX, Gzipped
-from anew.runner.store.files import next_data, open_regular
+from anew.runner.guard.holes import next_data
+from anew.runner.store.files import open_regular
 
 
 def forms(path: Path) -> tuple[Path, Path]:
