@@ -300,6 +300,19 @@ def test_a_copy_has_the_same_form_and_its_store_the_format(store: FolderStore, t
     assert not lines_of(copy.layout.run(1)).exists()
 
 
+def test_a_compressed_journal_that_is_added_to_a_copy_raises_the_format_of_its_store(
+    store: FolderStore, tmp_path: Path
+) -> None:
+    """As that of a child which wrote on when the run was copied, taken for lost."""
+    copy = make_store(tmp_path / "copy")
+    assert [moved.what for moved in to_folder(store, copy)] == ["copied"]
+    lines_of(copy.layout.run(1)).unlink()
+    shrink(str(store.layout.run(1).folder))
+    assert [moved.what for moved in to_folder(store, copy)] == ["updated"]
+    assert gzip_of(copy.layout.run(1)).exists()
+    assert copy.layout.format.read_text() == "4\n"
+
+
 def test_a_copy_of_its_lines_is_no_other_run(store: FolderStore, layout: RunLayout, tmp_path: Path) -> None:
     copy = make_store(tmp_path / "copy")
     assert [moved.what for moved in to_folder(store, copy)] == ["copied"]
