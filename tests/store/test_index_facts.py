@@ -18,6 +18,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from anew.runner.errors import FilterError
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.names import MISSING, Digest, Place, Version
 from anew.runner.query.tree import Compare, holds, leaves
@@ -215,6 +216,19 @@ def test_a_directory_that_is_too_short_is_not_believed(store: FolderStore, monke
         with suppress(Exception):
             answers(FolderStore.open(store.root))
     assert answers(FolderStore.open(store.root)) == expected
+
+
+def test_a_pattern_that_takes_too_long_says_nothing_of_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(tmp_path / "runs")
+    add_run(store, config={"name": f"{'a' * 3000}b"})
+    store.find("config.name == 'x'")
+    forgotten: list[Index] = []
+    monkeypatch.setattr(Index, "forget", forgotten.append)
+    with pytest.raises(FilterError, match="takes longer than"):
+        store.find("config.name ~ '(a|aa|a.)+c$'")
+    assert not forgotten
 
 
 # --- what is looked at ------------------------------------------------------------------------------------------------
