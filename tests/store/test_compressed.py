@@ -354,6 +354,22 @@ def test_a_run_whose_journal_is_compressed_while_it_is_copied_or_packed_is_whole
     assert everything_packed(store) == before[:5]
 
 
+def test_a_run_of_which_one_journal_after_the_other_is_compressed_is_packed(
+    store: FolderStore, layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(lines_of(layout), layout.journal("child"))
+    add, left = packing._add, [layout.journal("child"), lines_of(layout)]
+
+    def added(database: Any, path: Path, *words: Any) -> None:
+        if path.suffix == ".jsonl":
+            going = left.pop(0)
+            going.rename(f"{going}.gz")  # what is in it does not matter here
+        add(database, path, *words)
+
+    monkeypatch.setattr(packing, "_add", added)
+    assert packing.pack(store, [1]).runs == (1,)
+
+
 def everything_packed(store: FolderStore) -> tuple[Any, ...]:
     """Return what `everything` begins with, of a run that has no folder."""
     opened = FolderStore.open(store.root)
