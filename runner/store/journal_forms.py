@@ -68,6 +68,12 @@ def is_there(path: Path) -> bool:
     return False
 
 
+def lies_in(path: Path) -> Path:
+    """Return which form of a journal is read; as lines where there is none."""
+    compressed, lines = forms(path)
+    return compressed if os.path.lexists(compressed) else lines
+
+
 def length_of(file: BinaryIO) -> int:
     """Return how many bytes an open journal has, as lines. Raises OSError."""
     raw = getattr(file, "raw", file)

@@ -276,6 +276,19 @@ def test_what_is_cut_off_or_gone_is_said(store: FolderStore, layout: RunLayout) 
     assert f"is missing, with its {POINTS + 3} entries" in damage(store)
 
 
+def test_how_it_is_mended_is_said_and_mends_it(store: FolderStore, layout: RunLayout) -> None:
+    """A backup may be of before it was compressed."""
+    before, text = everything(store.root), lines_of(layout).read_bytes()
+    shrink(str(layout.folder))
+    gzip_of(layout).write_bytes(gzip_of(layout).read_bytes()[:5000])
+    for each in FolderStore.open(store.root).get(1).damage:
+        assert each.where == "events/main.jsonl.gz"
+        assert "main.jsonl in its place, and remove it" in each.mend
+    lines_of(layout).write_bytes(text)
+    gzip_of(layout).unlink()
+    assert everything(store.root) == before
+
+
 def test_a_link_in_its_place_is_not_followed(store: FolderStore, layout: RunLayout, tmp_path: Path) -> None:
     shrink(str(layout.folder))
     gzip_of(layout).rename(tmp_path / "elsewhere")
