@@ -91,9 +91,10 @@ def folders_beside(
 
 def _made_of(key: tuple[str, Path], parts: tuple[Any, ...], make: Callable[[], T]) -> T:
     """Return what is made of some parts, made anew only where they are others than the last time."""
-    if key not in _latest or _latest[key][0] != parts:
-        _latest[key] = parts, make()
-    found: T = _latest[key][1]
+    latest = _latest.get(key)
+    if latest is None or latest[0] != parts:
+        _latest[key] = latest = parts, make()
+    found: T = latest[1]
     return found
 
 
@@ -169,9 +170,9 @@ def _walk(root: str, exclude: Collection[Path] = ()) -> Iterator[tuple[str, _Lis
 
 def _listed(folder: str) -> _Listing:
     """Return the names in a folder, which is listed anew only where it has changed."""
-    now = state(folder)
-    if folder in _listings and _listings[folder][0] == now:
-        return _listings[folder][1]
+    now, known = state(folder), _listings.get(folder)
+    if known is not None and known[0] == now:
+        return known[1]
     looked_ns, has_links = time.time_ns(), False
     folders: list[str] = []
     files: list[str] = []
@@ -198,7 +199,7 @@ def _is_own(parent: str, name: str, excluded: frozenset[str]) -> bool:
     if is_passed_over(name) or path in excluded:
         return False
     now, looked_ns = state(path), time.time_ns()
-    if path in _own and _own[path] == now:
+    if now is not None and _own.get(path) == now:
         return True
     is_own = belongs(parent, name, excluded)
     # what these two hold says more than that they are there

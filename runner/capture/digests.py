@@ -11,10 +11,10 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from anew.runner.capture.states import is_settled
 from anew.runner.dataclass import dataclass
 from anew.runner.store.files import replace_whole
 
-_GRANULE_NS = 50_000_000
 # what was read last of a file, and its state then: each time it is another file, put in the place of the one before
 _read: dict[Path, tuple[tuple[int, ...], dict[str, list[Any]]]] = {}
 
@@ -83,7 +83,7 @@ class DigestCache:
 
     def remember(self, path: str, status: os.stat_result, digest: str, secret: bool, read_at_ns: int) -> None:
         """Remember a file that was read at a time, given its state before."""
-        if read_at_ns - max(status.st_mtime_ns, status.st_ctime_ns) > _GRANULE_NS:
+        if is_settled(max(status.st_mtime_ns, status.st_ctime_ns), read_at_ns):
             self.used[path] = [*self._key(status), digest, secret]
             self.changed = True
 

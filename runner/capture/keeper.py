@@ -78,6 +78,7 @@ class Keeper:
 
     @property
     def excluded(self) -> frozenset[str]:
+        """The folders that are no source, as `belongs` takes them."""
         return frozenset(str(path) for path in self.exclude)
 
     def take(self, paths: Iterable[str], *, is_code: bool = False) -> None:
@@ -215,6 +216,7 @@ class Keeper:
         return ContentRef(path=path, sha256=digest, size=size, mode=stat.S_IMODE(status.st_mode), kept=self.keeps)
 
     def limits(self) -> list[str]:
+        """Return what was left out, and what is not as it lies there, in sentences."""
         limit = self.settings
         found = []
         if self.large:
@@ -253,6 +255,7 @@ class Keeper:
         return list(dict.fromkeys((*self.hidden, *code)))
 
     def secrets(self) -> list[str]:
+        """Return which files seem to hold a secret, in a sentence; nothing where no content is kept."""
         if not (self.secret and self.keeps):
             return []
         return [

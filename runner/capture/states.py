@@ -11,6 +11,8 @@ from anew.runner.dataclass import dataclass
 State = tuple[int, ...] | None
 # what has changed so shortly before a look may have changed after it, within one tick of the clock ("racy git")
 _GRANULE_NS = 50_000_000
+# and where whole seconds are told, as by sshfs, or every other one, as on FAT
+_SECOND_NS, _COARSE_NS = 10**9, 2 * 10**9
 _UNTOLD = (-1,)  # what nothing is like
 
 
@@ -28,7 +30,12 @@ def _told_by(found: os.stat_result) -> tuple[int, ...]:
 
 def are_settled(states: Iterable[State], looked_ns: int) -> bool:
     """Whether a later change would show, of what was looked at since a moment, in nanoseconds since 1970."""
-    return all(each is None or each[-1] < looked_ns - _GRANULE_NS for each in states)
+    return all(each is None or is_settled(each[-1], looked_ns) for each in states)
+
+
+def is_settled(changed_ns: int, looked_ns: int) -> bool:
+    """Whether a change after a look would have another time than the latest one before; in nanoseconds since 1970."""
+    return changed_ns < looked_ns - (_GRANULE_NS if changed_ns % _SECOND_NS else _COARSE_NS)
 
 
 @dataclass(slots=True)

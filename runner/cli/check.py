@@ -16,6 +16,7 @@ import click
 
 import anew
 from anew.runner import errors
+from anew.runner.capture.digests import Unkept
 from anew.runner.capture.source import SourceScan
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import heading, pairs, say, styled
@@ -244,26 +245,11 @@ def _print_findings(store: RunFolders | None, missing: str, findings: list[Findi
         say(styled("  All is well", "green") + f" (looked at all records and journals, and {looked}).")
 
 
-class _Hashing:
-    """A place for content that keeps nothing and says that it has everything."""
-
-    def put_bytes(self, data: bytes, *, sync: bool = True) -> str:
-        import hashlib
-
-        return hashlib.sha256(data).hexdigest()
-
-    def touch(self, sha256: str) -> bool:
-        return True
-
-    def touch_all(self, digests: tuple[str, ...]) -> bool:
-        return True
-
-
 def _check_source(workbench: Workbench, as_json: bool) -> int:
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as nothing_cached:
         scan = SourceScan(project_root(here), Path(nothing_cached, "digests"))
-        facts = scan.finish(_Hashing(), SourceSettings(), exclude=(_store_folder(workbench, here),))
+        facts = scan.finish(Unkept(), SourceSettings(), exclude=(_store_folder(workbench, here),))
     if as_json:
         print_json(to_json(facts))
     else:

@@ -312,6 +312,8 @@ def _add_journals(source: RunLayout, target: RunLayout) -> int:
         temporary = to.with_name(f".{to.name}-{os.getpid()}")
         try:
             form = _copied(path, temporary)
+            if form.endswith(SUFFIX):
+                raise_format(str(target.folder.parent), WITH_COMPRESSED)
             temporary.replace(to.with_name(form))
         except OSError as error:
             raise cannot("write", to, error) from error

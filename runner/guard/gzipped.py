@@ -15,6 +15,8 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from anew.runner.guard.holes import next_data
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,10 +30,13 @@ _HEAD = struct.Struct("<16sLL")
 _TAIL = struct.Struct("<LL")
 # no member of a whole block is shorter, since deflate makes 1,032 bytes of one at the most
 _LEAST = BLOCK // 1032
+# and none is longer, since it leaves as it is what would grow
+_MOST = BLOCK + BLOCK // 4
 # quick, and what it leaves is hardly more: the digits of measured numbers have nothing in common
 _LEVEL = 1
 _RAW = -zlib.MAX_WBITS
-_WINDOW = 1 << 20
+# how much is looked through for a header at first, and at the most: there may be one behind the other
+_NEAR, _WINDOW = 1 << 12, 1 << 20
 # how finely what stands before damage is told from what stands behind
 _STRIDE = 64
 
@@ -78,13 +83,16 @@ class Gzipped(io.RawIOBase):
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.flaws: dict[int, str] = {}
-        self._places = dict(_members(file.fileno()))
-        if not self._places:
+        try:
+            self._places = dict(_members(file.fileno()))
+            if not self._places:
+                raise OSError(errno.EINVAL, "it is not compressed as anew does; gunzip makes of it what can be read")
+            self._last = max(self._places)
+            self._at, self._number, self._block = 0, -1, b""
+            self.length = self._last * BLOCK + len(self._read_block(self._last))
+        except OSError:
             self.close()
-            raise OSError(errno.EINVAL, "it is not compressed as anew does; gunzip makes of it what can be read")
-        self._last = max(self._places)
-        self._at, self._number, self._block = 0, -1, b""
-        self.length = self._last * BLOCK + len(self._read_block(self._last))
+            raise
 
     def readable(self) -> bool:
         """Whether it can be read: yes."""
@@ -108,6 +116,8 @@ class Gzipped(io.RawIOBase):
             if number != self._number:
                 self._number, self._block = number, self._read_block(number)
             piece = memoryview(self._block)[begin : begin + len(buffer) - done]
+            if not piece:  # it was cut off meanwhile
+                break
             buffer[done : done + len(piece)] = piece
             done += len(piece)
             self._at += len(piece)
@@ -158,39 +168,49 @@ def _salvaged(body: bytes) -> bytes:
 
 def _members(descriptor: int) -> Iterator[tuple[int, tuple[int, int]]]:
     """Yield number, begin and end of members in order, without those whose header is damaged. Raises OSError."""
-    size, at, before = os.fstat(descriptor).st_size, 0, (-1, 0)
+    size, at, holes, before = os.fstat(descriptor).st_size, 0, 0, (-1, 0)
     while at < size:
-        found = _header(descriptor, at, before[0] + 1)
-        if found is None:
-            at = _next_header(descriptor, at + 1, size)
-            continue
-        if before[0] >= 0:
-            yield before[0], (before[1], at)
-        before, end = (found[0], at), found[1]
-        follows = end == size or (at < end < size and _header(descriptor, end, before[0] + 1) is not None)
-        at = end if follows else _next_header(descriptor, at + 1, size)
+        found = _header(descriptor, at, before[0] + 1, at - holes)
+        if found is not None:
+            if before[0] >= 0:
+                yield before[0], (before[1], min(at, before[1] + _MOST))
+            before, end = (found[0], at), found[1]
+            if end == size or (at < end <= at + _MOST and _header(descriptor, end, before[0] + 1, end - holes)):
+                at = end
+                continue
+        at, passed = _next_header(descriptor, at + 1, size)
+        holes += passed
     if before[0] >= 0:
-        yield before[0], (before[1], size)
+        yield before[0], (before[1], min(size, before[1] + _MOST))
 
 
-def _header(descriptor: int, at: int, least: int) -> tuple[int, int] | None:
-    """Return number and end of the member that begins there; None where none does that can be one."""
+def _header(descriptor: int, at: int, least: int, written: int) -> tuple[int, int] | None:
+    """Return number and end of the member that begins there, with so much before it; None where none does or can."""
     data = os.pread(descriptor, _HEAD.size, at)
     if len(data) < _HEAD.size:
         return None
     fixed, number, length = _HEAD.unpack(data)
-    # so that nobody has to read more zeros than a file can stand for
-    return (number, at + length) if fixed == _FIXED and least <= number <= at // _LEAST else None
+    # so that nobody has to read more zeros than what was written can stand for
+    return (number, at + length) if fixed == _FIXED and least <= number <= written // _LEAST else None
 
 
-def _next_header(descriptor: int, begin: int, size: int) -> int:
-    """Return where, from a place on, a header begins; the end where none does. Raises OSError."""
+def _next_header(descriptor: int, begin: int, size: int) -> tuple[int, int]:
+    """
+    Return where, from a place on, a header begins, the end where none does, and how many bytes of holes are before it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    holes, window = 0, _NEAR
     while begin < size:
-        data = os.pread(descriptor, _WINDOW, begin)
+        if (at := next_data(descriptor, begin)) > begin:
+            holes, begin = holes + at - begin, at
+            continue
+        data = os.pread(descriptor, window, begin)
         at = data.find(_FIXED)
         if at >= 0:
-            return begin + at
-        if len(data) < _WINDOW:
+            return begin + at, holes
+        if len(data) < window:
             break
-        begin += len(data) - len(_FIXED) + 1
-    return size
+        begin, window = begin + len(data) - len(_FIXED) + 1, min(2 * window, _WINDOW)
+    return size, holes

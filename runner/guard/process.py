@@ -173,6 +173,9 @@ class GuardProcess:
             data, descriptors, _, _ = socket.recv_fds(self._control, 1 << 16, _MOST_DESCRIPTORS)
         except OSError:
             data, descriptors = b"", []
+        for descriptor in descriptors:
+            # as they come, whatever is started here would have them: a pipe that it holds has no end for its reader
+            os.set_inheritable(descriptor, False)
         self._descriptors += descriptors
         if not data:
             self._poller.unregister(self._control.fileno())

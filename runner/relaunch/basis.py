@@ -51,7 +51,9 @@ def of_run(record: RunRecord) -> Basis:
 def of_sweep(start: SweepStart) -> Basis:
     """Return what a sweep that is taken up again runs, beside its jobs."""
     data = serial.to_json(start)
+    repeats = {} if start.repeats is None else {"repeats": {"run": start.repeats.uid}}
     return {
+        **repeats,
         "command": data["command"],
         "source": _files(start.source),
         "override": _listed((*data["overrides"], *data["flags"], *data["settings"])),

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 
 from anew.runner.errors import StoreError
 from anew.runner.format import ids
+from anew.runner.guard.holes import next_data
 from anew.runner.lazy.modules import later
 
 if TYPE_CHECKING:
@@ -183,24 +184,6 @@ def read_most(file: IO[bytes] | GzipFile, most: int) -> bytes:
         pieces.append(piece)
         most -= len(piece)
     return b"".join(pieces)
-
-
-def next_data(descriptor: int, offset: int) -> int:
-    """
-    Return where, from *offset* on, a file has anything but a hole; its end when there is nothing more.
-
-    A file can be made as long as one likes in an instant, and nobody would see the end of reading its zeros. Where the
-    system does not tell, a hole is read as the zeros that it stands for.
-    """
-    if not hasattr(os, "SEEK_DATA"):
-        return offset
-    before = os.lseek(descriptor, 0, os.SEEK_CUR)
-    try:
-        return os.lseek(descriptor, offset, os.SEEK_DATA)
-    except OSError as error:
-        return os.fstat(descriptor).st_size if error.errno == errno.ENXIO else offset
-    finally:
-        os.lseek(descriptor, before, os.SEEK_SET)  # somebody's buffer may count on it
 
 
 def copy_with_holes(source: str | Path, target: str | Path) -> None:

@@ -16,6 +16,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from anew.runner.dataclass import dataclass
+from anew.runner.errors import FilterError
 from anew.runner.lazy.modules import later
 from anew.runner.query.names import MISSING, More, Place, of_points
 from anew.runner.query.sorting import sort_records
@@ -102,6 +103,8 @@ class Asked:
             with closing(self._index.look()) as look:
                 found = self._answered(look, tree, sort, limit)
                 return None if look.doubted else found
+        except FilterError:
+            raise  # a ValueError, too, and not the index's
         except ODD as error:
             self._doubt(error)
             return None
@@ -117,6 +120,8 @@ class Asked:
             with closing(self._index.look()) as look:
                 found = self._in_order(look, tree, sort)
                 return None if look.doubted else found
+        except FilterError:
+            raise  # a ValueError, too, and not the index's
         except ODD as error:
             self._doubt(error)
             return None

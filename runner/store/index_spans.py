@@ -60,6 +60,8 @@ class Directory:
     @classmethod
     def of_bytes(cls, data: bytes) -> Directory:
         """Return what `encoded` gave. Raises ValueError."""
+        if len(data) < 2 * SPAN:
+            raise ValueError("no directory")
         found = cls()
         found.states, found.partial = bytearray(data[:SPAN]), bytearray(data[SPAN : 2 * SPAN])
         middle = (len(data) + 2 * SPAN) // 2

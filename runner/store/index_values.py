@@ -69,13 +69,19 @@ class Values:
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Values:
-        """Return what `encoded` gave. Raises ValueError, TypeError, LookupError for anything else."""
+        """Return what `encoded` gave. Raises ValueError, TypeError, OverflowError for anything else."""
         kind, count = data[:1], int.from_bytes(data[1:3], "little")
         if kind in (_FLOATS, _TIMES):
             return cls(array("d" if kind == _FLOATS else "q", data[3:]), [], b"")
         end = 3 + count * (1 if kind == _BYTES else 2)
         places: Sequence[int] = data[3:end] if kind == _BYTES else array("H", data[3:end])
-        return cls(None, [_untold(each) for each in json.loads(data[end:])], places)
+        try:
+            distinct = [_untold(each) for each in json.loads(data[end:])]
+        except (LookupError, RecursionError) as error:
+            raise ValueError("no values") from error
+        if max(places, default=0) > len(distinct):
+            raise ValueError("a place without a value")
+        return cls(None, distinct, places)
 
     def present(self) -> bytes:
         """Return 1 for each run of which something is known."""
@@ -260,7 +266,7 @@ def _told(value: Any) -> Any:
 
 
 def _untold(value: Any) -> Any:
-    """Return the value that `_told` gave. Raises LookupError, TypeError, ValueError for anything else."""
+    """Return the value that `_told` gave. Raises LookupError, TypeError, ValueError, OverflowError for others."""
     if type(value) is list:
         return [*map(_untold, value)]
     if type(value) is not dict:

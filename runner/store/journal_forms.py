@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from anew.runner.guard.gzipped import SUFFIX, Gzipped
-from anew.runner.store.files import next_data, open_regular
+from anew.runner.guard.holes import next_data
+from anew.runner.store.files import open_regular
 
 
 def forms(path: Path) -> tuple[Path, Path]:
@@ -65,6 +66,12 @@ def is_there(path: Path) -> bool:
         status_of(path)
         return True
     return False
+
+
+def lies_in(path: Path) -> Path:
+    """Return which form of a journal is read; as lines where there is none."""
+    compressed, lines = forms(path)
+    return compressed if os.path.lexists(compressed) else lines
 
 
 def length_of(file: BinaryIO) -> int:

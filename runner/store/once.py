@@ -37,4 +37,6 @@ class ReadOnce:
 
     def _is_short(self, number: int) -> bool:
         layout = self._store.layout.run(number)
-        return layout.folder.is_dir() and sum(size_of(path) or 0 for path in journals(layout)) < _SHORT_BYTES
+        sizes = [size_of(path) for path in journals(layout)]
+        # of one that was long, and is compressed, there are no lines
+        return layout.folder.is_dir() and sum(_SHORT_BYTES if size is None else size for size in sizes) < _SHORT_BYTES

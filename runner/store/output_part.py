@@ -6,7 +6,8 @@ import os
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
-from anew.runner.store.files import cannot, next_data, open_regular
+from anew.runner.guard.holes import next_data
+from anew.runner.store.files import cannot, open_regular
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import leads_out
 

@@ -209,13 +209,10 @@ def _written(store: FolderStore, runs: Sequence[_Run]) -> tuple[Path, Sequence[_
     draft = folder / f"{_DRAFT}{ids.new_uid()}{PACK}"
     try:
         make_folders(folder)
-        try:
-            _fill(draft, runs)
-        except FileNotFoundError:
-            # of a run that has just ended a journal was compressed
-            draft.unlink()
-            runs = [replace(run, seen=tuple(_tree(run.layout.folder))) for run in runs]
-            _fill(draft, runs)
+        while not _is_filled(draft, runs):
+            before, runs = runs, [replace(run, seen=tuple(_tree(run.layout.folder))) for run in runs]
+            if runs == before:
+                raise StoreError(f"What lies in runs {first} to {last} is listed and cannot be opened.")
         os.chmod(draft, 0o444)
         sync_file(draft)
         for flaw in flaws(Pack(draft, (0, 0, 0), {run.number: run.uid for run in runs})):
@@ -233,6 +230,16 @@ def _written(store: FolderStore, runs: Sequence[_Run]) -> tuple[Path, Sequence[_
         with suppress(OSError):
             draft.unlink(missing_ok=True)
     return path, runs
+
+
+def _is_filled(draft: Path, runs: Sequence[_Run]) -> bool:
+    """Write runs into a draft; False where a file is gone, as of one that has just ended a journal is compressed."""
+    try:
+        _fill(draft, runs)
+    except FileNotFoundError:
+        draft.unlink()
+        return False
+    return True
 
 
 def _fill(path: Path, runs: Sequence[_Run]) -> None:

@@ -25,7 +25,7 @@ from anew.runner.lazy.patterns import regexp
 from anew.runner.records import CommandFacts, Damage, Part, RunRecord, Status
 from anew.runner.store.curated import read_curated
 from anew.runner.store.files import names_in, read_regular
-from anew.runner.store.journal_forms import is_there, journal_of, length_of, open_journal, status_of
+from anew.runner.store.journal_forms import is_there, journal_of, length_of, lies_in, open_journal, status_of
 from anew.runner.store.lines import Flaw, iter_journal, read_entries
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.logged import Told
@@ -42,6 +42,8 @@ MOST_RECORD_BYTES = 256 * 2**20
 _MOST_PIECES = 20
 _IS_LINK = "is a link, which is not followed: what it leads to is not part of the store"
 _MEND = "copy the file back from a backup; what is intact is shown"
+# its lines, which it had before, would not count beside it
+_MEND_COMPRESSED = "copy the file back from a backup, or {} in its place, and remove it; what is intact is shown"
 _PARTS = {
     "run.json": Part.RECORD,
     "outcome.json": Part.OUTCOME,
@@ -140,13 +142,15 @@ def has_begun(layout: RunLayout) -> bool:
 
 def _lost(path: Path, what: str) -> Damage:
     """Return what is wrong with a file of a run's folder."""
-    journal = path.suffix == ".jsonl"
-    where = f"events/{path.name}" if journal else path.name
+    if path.suffix != ".jsonl":
+        part = _PARTS.get(path.name, Part.FOLDER)
+        return Damage(part=part, what=f"{path.name} {what}", where=path.name, mend=_MEND)
+    form = lies_in(path)
     return Damage(
-        part=Part.JOURNAL if journal else _PARTS.get(path.name, Part.FOLDER),
-        what=f"{where}: {what}" if journal else f"{where} {what}",
-        where=where,
-        mend=_MEND,
+        part=Part.JOURNAL,
+        what=f"events/{path.name}: {what}",
+        where=f"events/{form.name}",
+        mend=_MEND if form == path else _MEND_COMPRESSED.format(path.name),
     )
 
 

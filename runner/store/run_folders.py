@@ -18,11 +18,12 @@ from anew.runner.contracts import Observer
 from anew.runner.errors import StoreError, SweepNotFoundError
 from anew.runner.format.ids import is_number, is_uid
 from anew.runner.format.serial import DamagedError, event_from_entry
+from anew.runner.guard.holes import next_data
 from anew.runner.records import RunRecord
 from anew.runner.store import curate
 from anew.runner.store.cells import Column
 from anew.runner.store.contents import artifact_of, intact
-from anew.runner.store.files import cannot, names_in, next_data, open_regular
+from anew.runner.store.files import cannot, names_in, open_regular
 from anew.runner.store.lines import read_entries, read_points, read_threads
 from anew.runner.store.logged import Told
 from anew.runner.store.objects import ObjectStore

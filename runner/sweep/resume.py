@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.dispatch.spool import is_spool, remove_delivered_sweep
-from anew.runner.errors import RerunError, RunNotFoundError
+from anew.runner.errors import RerunError
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.format.redact import REDACTED
 from anew.runner.places import cache_folder
-from anew.runner.records import SourceFacts, Status
+from anew.runner.records import RunRecord, SourceFacts, Status
 from anew.runner.relaunch import trust
 from anew.runner.relaunch.mirror import digest, lay_out_source
 from anew.runner.relaunch.plan import Add, OneJob, Resume
@@ -105,10 +104,11 @@ def _resume(
         (tell or print)(_of_complete(sweep, opened.url))
         return 0
     chosen = _chosen(start, opened, code)
+    repeats = _repeated(start, opened, chosen, trust_source, tell or print)
     with sandbox(False, tell or (lambda text: None)) as place:
         basis = _basis(opened, start, place, chosen, settings)
         errand = Resume(**basis, sweep=start.id, overrides=overrides, only=only)
-        return _run(errand, start, place, opened)
+        return _run(errand, repeats, place, opened)
 
 
 def add(
@@ -146,10 +146,11 @@ def add(
         trust.require_sweep(start, opened.layout.sweep(start.id), given=trust_source, tell=tell)
         vouching.require(opened.sweep_folder(start.id), given=trust_source)
         chosen = _chosen(start, opened, code)
+        repeats = _repeated(start, opened, chosen, trust_source, tell)
         with sandbox(False, tell) as place:
             basis = _basis(opened, start, place, chosen, ())
             errand = Add(**basis, sweep=start.id, overrides=start.overrides, words=tuple(words))
-            return _run(errand, start, place, opened)
+            return _run(errand, repeats, place, opened)
 
 
 def _at_rest(store: RunFolders, uid: str) -> SweepRecord:
@@ -221,14 +222,14 @@ def run_job(
         RerunError: Files cannot be laid out.
     """
     start = store.sweep(sweep).start
-    vouching.require_job(start, store.sweep_folder(sweep), job, expected)
+    repeats = vouching.require_job(start, store, job, expected)
     with sandbox(False, lambda text: None) as place:
         code = "recorded" if start.repeats is not None or changed_files(start.source) else "current"
         basis = _basis(store, start, place, code, settings)
         errand = OneJob(
             **basis, sweep=start.id, job=job.index, attempt=attempt, config=job.config, overrides=job.overrides
         )
-        return _run(errand, start, place, store)
+        return _run(errand, repeats, place, store)
 
 
 def _changed(start: SweepStart, store: RunFolders, changes: Sequence[str]) -> tuple[str, ...]:
@@ -312,14 +313,19 @@ def _basis(store: RunFolders, start: SweepStart, place: Sandbox, code: str, sett
     }
 
 
-def _run(errand: Resume | OneJob, start: SweepStart, place: Sandbox, store: RunFolders) -> int:
+def _repeated(
+    start: SweepStart, store: RunFolders, code: str, trust_source: bool, tell: Callable[[str], object]
+) -> RunRecord | None:
+    """Return the run of whose files jobs are run, if there is one. Raises RefusedError."""
+    return vouching.require_repeated(start, store, given=trust_source, tell=tell) if code == "recorded" else None
+
+
+def _run(errand: Resume | OneJob, repeats: RunRecord | None, place: Sandbox, store: RunFolders) -> int:
     import_paths = None
     if errand.source is not None:
         again = as_typed(f"anew sweep resume {errand.sweep} --code current", store.url)
         lay_out_source(errand.source, errand.places, store.objects, again=again, what="sweep", ref=errand.sweep)
-        if start.repeats is not None:
-            with suppress(RunNotFoundError):  # it was deleted: its source is the sweep's as well
-                repeated = store.get(start.repeats.uid)
-                restore_beside(repeated, errand.places, store)
-                import_paths = import_paths_of(repeated)
+        if repeats is not None:
+            restore_beside(repeats, errand.places, store)
+            import_paths = import_paths_of(repeats)
     return run_where_it_was(errand, place, import_paths=import_paths).exit_code

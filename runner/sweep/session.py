@@ -366,13 +366,14 @@ class SweepSession:
     def _digested(self, following: Callable[[], Ticket | None]) -> Callable[[], Ticket | None]:
         """Return what gives the jobs with the digest of what they are to run: they are read from the store."""
         start = self.folder.start()
+        repeats = None if start is None else vouching.repeated(start, self._store)
 
         def more() -> Ticket | None:
             ticket = following()
             if ticket is None or start is None:
                 return ticket
             planned = self._written.get(ticket.index) or self._ledger.known[ticket.index]
-            return replace(ticket, digest=vouching.digest(start, planned))
+            return replace(ticket, digest=vouching.digest(start, planned, repeats))
 
         return more
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from anew.runner.errors import RefusedError
+from collections.abc import Callable
+
+from anew.runner.errors import RefusedError, RunNotFoundError
 from anew.runner.format.serial import to_json
-from anew.runner.relaunch.basis import digest_of, of_sweep
-from anew.runner.relaunch.trust import require_sweep
+from anew.runner.records import RunRecord
+from anew.runner.relaunch.basis import digest_of, of_run, of_sweep
+from anew.runner.relaunch.trust import require_run, require_sweep
+from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import PlannedJob, SweepStart
@@ -14,33 +18,59 @@ from anew.runner.wording import printable
 _MOST = 10
 
 
-def digest(start: SweepStart, job: PlannedJob) -> str:
+def digest(start: SweepStart, job: PlannedJob, repeats: RunRecord | None) -> str:
     """Return the digest of all that a job runs: who hands it out says by it which is meant."""
-    return digest_of({"sweep": of_sweep(start), "job": to_json(job)})
+    of_repeated = {} if repeats is None else {"run": of_run(repeats)}
+    return digest_of({"sweep": of_sweep(start), "job": to_json(job), **of_repeated})
 
 
-def require_job(start: SweepStart, folder: SweepFolder, job: PlannedJob, expected: str | None) -> None:
+def repeated(start: SweepStart, store: RunFolders) -> RunRecord | None:
+    """Return the run that a sweep repeats from recorded source; None for none, and for one that was deleted."""
+    if start.repeats is None:
+        return None
+    try:
+        return store.get(start.repeats.uid)
+    except RunNotFoundError:
+        return None
+
+
+def require_repeated(
+    start: SweepStart, store: RunFolders, *, given: bool, tell: Callable[[str], object] = lambda text: None
+) -> RunRecord | None:
+    """Return what `repeated` does if `trust.require_run` lets it pass. Raises RefusedError."""
+    record = repeated(start, store)
+    if record is not None:
+        again = f"anew sweep resume {start.id}"
+        require_run(record, store.present(record.id or 0), given=given, tell=tell, again=again)
+    return record
+
+
+def require_job(start: SweepStart, store: RunFolders, job: PlannedJob, expected: str | None) -> RunRecord | None:
     """
-    Return if a job, as it was read, is the one that is to be run.
+    Return the run that is repeated, if there is one, when a job, as it was read, is the one that is to be run.
 
     Args:
         start: The sweep, as it was read.
-        folder: Where.
+        store: Where.
         job: The job.
         expected: The digest that whoever hands it out gave; None for a job that this user's key has to vouch for.
 
     Raises:
         RefusedError: It is not.
     """
+    folder = store.sweep_folder(start.id)
     if expected is None:
         require_sweep(start, folder.layout, given=False)
         require(folder, given=False)
-    elif digest(start, job) != expected:
+        return require_repeated(start, store, given=False)
+    record = repeated(start, store)
+    if digest(start, job, record) != expected:
         raise RefusedError(
             f"Job {job.index} of sweep {start.id} is another in {str(folder.layout.folder)!r} than was handed out, and "
             f"is not run. To see what changed: {as_typed(f'anew sweep resume {start.id}', folder.store)}",
             ref=start.id,
         )
+    return record
 
 
 def require(folder: SweepFolder, *, given: bool) -> None:

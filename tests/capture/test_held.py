@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from anew.runner.capture import held
+from anew.runner.capture import beside, held
 from anew.runner.capture.source import SourceScan
 from anew.runner.capture.written import WrittenFiles
 from anew.runner.records import SourceFacts
@@ -166,6 +168,47 @@ def test_what_changed_a_moment_ago_is_looked_at_again(trial: Trial, passes: list
     trial.look()
     trial.look()
     assert len(passes) == 2
+
+
+def test_where_whole_seconds_are_told_a_file_is_looked_at_again_for_as_long(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As over sshfs: within one, a file that was edited twice looks as it did after the first time."""
+    before = os.lstat
+
+    def told(path: Any, **words: Any) -> Any:
+        found = before(path, **words)
+        whole = {f"st_{name}_ns": getattr(found, f"st_{name}_ns") // 10**9 * 10**9 for name in ("mtime", "ctime")}
+        return SimpleNamespace(st_mode=found.st_mode, st_ino=found.st_ino, st_size=found.st_size, **whole)
+
+    monkeypatch.setattr(os, "lstat", told)
+    time.sleep(1.01 - time.time() % 1)
+    for text in ("# one\n", "# two\n", "# six\n"):
+        (trial.root / "train.py").write_text(text)
+        settle()
+        [file] = [each for each in trial.look().files if each.path == "train.py"]
+        assert file.sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_what_is_beside_is_told_to_whoever_asked_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may ask about the same project, with other settings, at any moment."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+
+    def asked(without: str) -> list[str]:
+        found = beside.folders_beside(tmp_path, (), exclude=[tmp_path / without], settings=SourceSettings())
+        return [each.path for each in found]
+
+    class Slow(dict[Any, Any]):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            super().__setitem__(key, value)
+            if threading.current_thread() is threading.main_thread():
+                other = threading.Thread(target=asked, args=("two",))
+                other.start()
+                other.join()
+
+    monkeypatch.setattr(beside, "_latest", Slow())
+    assert asked("one") == [".", "two"]
 
 
 def test_content_that_is_gone_from_the_store_is_put_there_again(trial: Trial, passes: list[Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -17,6 +18,8 @@ import psutil
 import pytest
 
 from anew.runner.format import serial
+from anew.runner.guard.process import GuardProcess
+from anew.runner.guard.protocol import ABSENT
 from anew.runner.guard.watch import Guard
 from anew.runner.kernel import door
 from tests.helpers.waiting import until
@@ -628,3 +631,18 @@ def test_the_outcome_is_sealed_as_the_store_seals(start: Any) -> None:
         list(values)
         == list(json.loads(serial.seal(serial.outcome_to_json(serial.outcome_from_json("u", values)))))[:-1]
     )
+
+
+def test_what_the_guard_is_handed_is_not_handed_on_to_what_it_starts() -> None:
+    """Else whoever reads what a run prints would wait for the process that compresses a journal."""
+    ours, control = socket.socketpair()
+    wakeup, question = os.pipe(), os.pipe()
+    guard = GuardProcess(control.detach(), wakeup[0], question[1], ABSENT, os.getpid(), ABSENT)
+    with open(os.devnull) as file:
+        socket.send_fds(ours, [b'{"do":"nothing","id":1}\n'], [file.fileno()] * 3)
+    guard._take_messages()
+    assert [os.get_inheritable(each) for each in guard._descriptors] == [False] * 3
+    for each in (*guard._descriptors, *wakeup, *question):
+        os.close(each)
+    guard._control.close()
+    ours.close()

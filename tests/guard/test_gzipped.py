@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import random
 import subprocess
 from pathlib import Path
@@ -108,4 +109,54 @@ def test_nobody_is_made_to_read_more_zeros_than_a_file_could_stand_for(tmp_path:
     data[at + 16 : at + 20] = (2**31).to_bytes(4, "little")
     with opened(tmp_path, data) as file:
         assert file.read() == TEXT[:BLOCK]
+        assert file.flaws
+
+
+@pytest.fixture
+def few_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How much was read by each call; fails the test where that comes to more than anybody has written."""
+    found: list[int] = []
+    before = os.pread
+
+    def pread(descriptor: int, length: int, at: int) -> bytes:
+        data = before(descriptor, length, at)
+        found.append(len(data))
+        assert sum(found) < 100 << 20
+        return data
+
+    monkeypatch.setattr(os, "pread", pread)
+    return found
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="where holes are is not told here")
+def test_a_hole_of_any_length_is_not_read_and_stands_for_nothing(tmp_path: Path, few_reads: list[int]) -> None:
+    """A store may be anybody's, and a file be made as long as one likes in an instant."""
+    path, one = tmp_path / "main.jsonl.gz", compressed(TEXT[:BLOCK])
+    for number in (1, 2**30):
+        far = bytearray(one)
+        far[16:20] = number.to_bytes(4, "little")
+        with path.open("wb") as file:
+            file.write(one)
+            file.seek(1 << 40)
+            file.write(far)
+            file.truncate(1 << 41)
+        with Gzipped(path.open("rb", buffering=0)) as found:
+            assert found.read(3 * BLOCK) == TEXT[:BLOCK] + (TEXT[:BLOCK] if number == 1 else b"")
+            assert found.flaws
+    assert max(few_reads) < 2 * BLOCK
+
+
+def test_many_headers_without_members_are_looked_through_once(tmp_path: Path, few_reads: list[int]) -> None:
+    whole = compressed(TEXT[:BLOCK])
+    with opened(tmp_path, whole + whole[:16] * 5_000) as file:
+        assert file.read() == TEXT[:BLOCK]
+        assert file.flaws
+
+
+def test_what_is_cut_off_while_it_is_read_comes_to_an_end(tmp_path: Path) -> None:
+    """As when a copy is laid over it, in its place."""
+    with opened(tmp_path, compressed()) as file:
+        file.seek(file.length - 10)
+        (tmp_path / "main.jsonl.gz").write_bytes(b"")
+        assert file.readinto(bytearray(100)) == 0
         assert file.flaws

@@ -276,6 +276,19 @@ def test_what_is_cut_off_or_gone_is_said(store: FolderStore, layout: RunLayout) 
     assert f"is missing, with its {POINTS + 3} entries" in damage(store)
 
 
+def test_how_it_is_mended_is_said_and_mends_it(store: FolderStore, layout: RunLayout) -> None:
+    """A backup may be of before it was compressed."""
+    before, text = everything(store.root), lines_of(layout).read_bytes()
+    shrink(str(layout.folder))
+    gzip_of(layout).write_bytes(gzip_of(layout).read_bytes()[:5000])
+    for each in FolderStore.open(store.root).get(1).damage:
+        assert each.where == "events/main.jsonl.gz"
+        assert "main.jsonl in its place, and remove it" in each.mend
+    lines_of(layout).write_bytes(text)
+    gzip_of(layout).unlink()
+    assert everything(store.root) == before
+
+
 def test_a_link_in_its_place_is_not_followed(store: FolderStore, layout: RunLayout, tmp_path: Path) -> None:
     shrink(str(layout.folder))
     gzip_of(layout).rename(tmp_path / "elsewhere")
@@ -298,6 +311,19 @@ def test_a_copy_has_the_same_form_and_its_store_the_format(store: FolderStore, t
     assert [moved.what for moved in to_folder(store, copy)] == ["there already"]
     assert copy.get(1).tags == ("later",)
     assert not lines_of(copy.layout.run(1)).exists()
+
+
+def test_a_compressed_journal_that_is_added_to_a_copy_raises_the_format_of_its_store(
+    store: FolderStore, tmp_path: Path
+) -> None:
+    """As that of a child which wrote on when the run was copied, taken for lost."""
+    copy = make_store(tmp_path / "copy")
+    assert [moved.what for moved in to_folder(store, copy)] == ["copied"]
+    lines_of(copy.layout.run(1)).unlink()
+    shrink(str(store.layout.run(1).folder))
+    assert [moved.what for moved in to_folder(store, copy)] == ["updated"]
+    assert gzip_of(copy.layout.run(1)).exists()
+    assert copy.layout.format.read_text() == "4\n"
 
 
 def test_a_copy_of_its_lines_is_no_other_run(store: FolderStore, layout: RunLayout, tmp_path: Path) -> None:
@@ -339,6 +365,22 @@ def test_a_run_whose_journal_is_compressed_while_it_is_copied_or_packed_is_whole
     monkeypatch.setattr(packing, "_fill", filled)
     assert packing.pack(store, [1]).runs == (1,)
     assert everything_packed(store) == before[:5]
+
+
+def test_a_run_of_which_one_journal_after_the_other_is_compressed_is_packed(
+    store: FolderStore, layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(lines_of(layout), layout.journal("child"))
+    add, left = packing._add, [layout.journal("child"), lines_of(layout)]
+
+    def added(database: Any, path: Path, *words: Any) -> None:
+        if path.suffix == ".jsonl":
+            going = left.pop(0)
+            going.rename(f"{going}.gz")  # what is in it does not matter here
+        add(database, path, *words)
+
+    monkeypatch.setattr(packing, "_add", added)
+    assert packing.pack(store, [1]).runs == (1,)
 
 
 def everything_packed(store: FolderStore) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from anew.runner.errors import FilterError
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.names import MISSING, Digest, Place, Version
 from anew.runner.query.tree import Compare, holds, leaves
-from anew.runner.store import folder
+from anew.runner.store import folder, index_spans
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.index import Index
 from anew.runner.store.index_ask import Asked
@@ -180,6 +181,54 @@ def test_a_row_of_an_earlier_time_is_not_believed(store: FolderStore) -> None:
         with closing(sqlite3.connect(store.layout.index)) as database, database:
             database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", row)
         assert answers(FolderStore.open(store.root)) == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"b\1\0\1" + b'[{"?":1}]',
+        b"b\1\0\2[1]",
+        b"b\1\0\1[]",
+        b"h\1\0\2\0[1]",
+        b"b\1\0\1" + b'[{"z":[0,90000000000]}]',
+        b"b\1\0\1" + b'[{"s":[]}]',
+        b"b\1\0\1" + b"[" * 100_000,
+    ],
+)
+def test_an_index_that_is_anybodys_is_not_believed(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    """With checksums that are right: a store may come from anywhere, and its index with it."""
+    expected = meant(store)
+    store.layout.index.unlink(missing_ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(index_spans, "encoded", lambda values: data if encoded(values) else b"")
+        with suppress(Exception):
+            answers(FolderStore.open(store.root))
+    assert answers(FolderStore.open(store.root)) == expected
+
+
+def test_a_directory_that_is_too_short_is_not_believed(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = meant(store)
+    store.layout.index.unlink(missing_ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(index_spans.Directory, "encoded", lambda self: b"\2")
+        with suppress(Exception):
+            answers(FolderStore.open(store.root))
+    assert answers(FolderStore.open(store.root)) == expected
+
+
+def test_a_pattern_that_takes_too_long_says_nothing_of_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(tmp_path / "runs")
+    add_run(store, config={"name": f"{'a' * 3000}b"})
+    store.find("config.name == 'x'")
+    forgotten: list[Index] = []
+    monkeypatch.setattr(Index, "forget", forgotten.append)
+    with pytest.raises(FilterError, match="takes longer than"):
+        store.find("config.name ~ '(a|aa|a.)+c$'")
+    assert not forgotten
 
 
 # --- what is looked at ------------------------------------------------------------------------------------------------

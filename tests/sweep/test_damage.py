@@ -136,7 +136,7 @@ def test_a_worker_runs_what_was_handed_out_and_nothing_else(
     store = trial.store
     start, job = store.sweep(1).start, store.sweep_folder(1).planned()[3]
     words = [str(store.root), "1", "3", "1", "anew.quiet=true"]
-    expected = f"{EXPECT}{vouching.digest(start, job)}"
+    expected = f"{EXPECT}{vouching.digest(start, job, None)}"
     if of == "mark":
         # nobody says what was handed out, and here nobody's key has marked it
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
