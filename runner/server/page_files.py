@@ -57,7 +57,8 @@ class PageFiles:
             how = (
                 f"in {here.parents[2]}: make page"
                 if is_clone
-                else "install a wheel that has them: pip install --force-reinstall --no-deps anew"
+                else "install a wheel that has them (pip install --force-reinstall --no-deps anew), or, where this was "
+                "installed from a clone, type there: make page && pip install --force-reinstall --no-deps ."
             )
             raise AnewError(f"The files of the page are not there. To have them, {how}")
         return cls.of(folder)
