@@ -20,13 +20,11 @@ from anew.runner.relaunch.plan import Add, Errand, OneJob, Repeat, Report, Rerun
 from anew.runner.run.lifecycle import Begun, execute
 from anew.runner.run.origin import Claim, Origin
 from anew.runner.settings import KEPT, Settings
-from anew.runner.store.choosing import left_out
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.known import Known
 from anew.runner.store.locate import open_for_recording
 from anew.runner.sweep.reference import Attachment, MainReference, reference_to
 from anew.runner.sweep_records import PlannedJob
-from anew.runner.wording import say
 
 if TYPE_CHECKING:
     from anew.runner.capture import elsewhere, kept
@@ -244,10 +242,7 @@ class Session:
 
     def earlier(self, settings: Mapping[str, Any], where: str) -> Sequence[RunRecord]:
         """Return the runs of the store that meet a filter."""
-        store = self._store(self._settings(settings))
-        for why in left_out(store):
-            say(why)
-        return list(store.find(where))
+        return list(self._store(self._settings(settings)).find(where))
 
     def task(self) -> Callable[[], tuple[TaskSpec, Session]]:
         """Return what another process makes main and its session by."""

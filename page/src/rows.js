@@ -28,6 +28,8 @@ export const total = signal(/** @type {number | null} */ (null));
 export const names = signal(/** @type {string[]} */ ([]));
 /** What the server refused of the question. */
 export const refused = signal(/** @type {any} */ (null));
+/** What of the store cannot be read as runs, a sentence each. */
+export const leftOut = signal(/** @type {string[]} */ ([]));
 /** Goes up when rows came. */
 export const version = signal(0);
 /** Whether the stream of news is connected. */
@@ -113,6 +115,7 @@ function take(at, answer, anew) {
   cursor = answer.cursor;
   refused.value = null;
   total.value = answer.total;
+  leftOut.value = answer.left_out;
   if (names.value.join("\n") !== answer.columns.join("\n")) names.value = answer.columns;
   version.value += 1;
   if (anew) look(Math.min(looked[0], answer.total), Math.min(looked[1], answer.total));

@@ -9,7 +9,7 @@ import { Help, helping } from "./help.js";
 import { compare, useKeys } from "./keys.js";
 import { at, wanted } from "./layout.js";
 import { html, useEffect, useState } from "./lib.js";
-import { ask, connected, listenToRows, refused, row, total } from "./rows.js";
+import { ask, connected, leftOut, listenToRows, refused, row, total } from "./rows.js";
 import { Divider, tableShare } from "./split.js";
 import { set, store, writable } from "./state.js";
 import { RunsTable } from "./table.js";
@@ -32,6 +32,7 @@ export default function Runs() {
   return html`<h1 class="unseen">Runs</h1>
     <div class="runs">
       <${Bar} />
+      ${leftOut.value.map((why) => html`<p class="bad left-out" role="status">${why} How to mend it is said by <code>anew check</code>.</p>`)}
       ${nothing ? html`<${Nothing} />` : html`<div class=${`halves${beside.value ? "" : " alone"}`}
         style=${{ "--table": `${tableShare()}fr`, "--charts": `${100 - tableShare()}fr` }}>
         <div class="list">${group.value.length ? html`<${Groups} />` : html`<${Listed} />`}<${Chosen} /></div>

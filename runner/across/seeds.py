@@ -12,7 +12,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.errors import MetricNotFoundError, RunStateError
 from anew.runner.format.values import exact_form
 from anew.runner.records import RunRecord, Status
-from anew.runner.store.choosing import choose, left_out
+from anew.runner.store.choosing import choose
 from anew.runner.wording import closest, printable, some
 
 RESULT = "result"
@@ -27,13 +27,11 @@ class Group:
         name: The word that named them.
         records: The runs, oldest first.
         unlike: The numbers of those that would be among them, had they the same source.
-        left_out: What of the store could not be looked through for them, since it cannot be read, a sentence each.
     """
 
     name: str
     records: tuple[RunRecord, ...]
     unlike: tuple[int, ...] = ()
-    left_out: tuple[str, ...] = ()
 
     @property
     def runs(self) -> list[int]:
@@ -147,12 +145,7 @@ def group_of(store: RunStore, word: str) -> Group:
         raise RunStateError(
             f"Of the runs that {word!r} stands for none has completed, so that there is nothing to compare."
         )
-    return Group(
-        name=f"run {word}" if word.isdecimal() else word,
-        records=tuple(ended),
-        unlike=unlike,
-        left_out=tuple(left_out(store)),
-    )
+    return Group(name=f"run {word}" if word.isdecimal() else word, records=tuple(ended), unlike=unlike)
 
 
 def compared(first: Group, second: Group, metric: str | None = None, direction: str | None = None) -> Comparison:

@@ -7,7 +7,7 @@ import click
 from anew.runner.attached.aims import direction_of
 from anew.runner.cli.context import WholeNumber, Workbench, command, json_option, print_json, saved_filter
 from anew.runner.cli.list import print_runs
-from anew.runner.cli.render import remark, remark_damage, remark_left_out, say
+from anew.runner.cli.render import remark, remark_damage, say
 from anew.runner.contracts import RunStore
 from anew.runner.errors import FilterError
 from anew.runner.format.serial import record_to_json
@@ -15,7 +15,7 @@ from anew.runner.query.columns import chosen
 from anew.runner.query.doubts import doubtful_names
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.names import value_of
-from anew.runner.store.choosing import left_out
+from anew.runner.store.choosing import tell_left_out
 from anew.runner.store.more import Beside
 
 _FIRST = 5
@@ -65,7 +65,7 @@ def best_command(
     found = store.find(" and ".join(parts), sort=metric if is_small else f"-{metric}", limit=limit)
     records = [record for record in found if (value := value_of(record, metric, more)) == value]
     remark_damage(records, store.url)
-    remark_left_out(left_out(store), store.url)
+    tell_left_out(store)
     if as_json:
         print_json([record_to_json(record, full=False) for record in records])
     elif records:

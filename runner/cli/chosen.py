@@ -9,24 +9,17 @@ from collections.abc import Iterable, Sequence
 import click
 
 from anew.runner import errors
-from anew.runner.cli.render import remark, remark_error, remark_left_out
+from anew.runner.cli.render import remark, remark_error
 from anew.runner.contracts import RunStore
 from anew.runner.errors import RefSyntaxError
 from anew.runner.format import ids
 from anew.runner.records import RunRecord
-from anew.runner.store.choosing import Choosable, Chosen, Test, choose
+from anew.runner.store.choosing import Choosable, Chosen, choose
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.typed import as_typed
 from anew.runner.wording import printable, some
 
 _SHOWN = 20
-
-
-def named(store: Choosable, words: Iterable[str], *, among: Test | None = None) -> Chosen:
-    """Return the runs that words name, as `choose` does; what none of these could find is said."""
-    chosen = choose(store, words, among=among)
-    remark_left_out(chosen.left_out, store.url)
-    return chosen
 
 
 def say_refused(chosen: Chosen) -> int:
@@ -54,7 +47,7 @@ def all_of(store: Choosable, words: Iterable[str], nothing: str) -> Chosen:
     Raises:
         click.exceptions.Exit: Some name none; that was said.
     """
-    chosen = named(store, words)
+    chosen = choose(store, words)
     if chosen.refused:
         code = say_refused(chosen)
         remark(nothing)
@@ -75,7 +68,7 @@ def one_of(store: Choosable, ref: str, instead: str) -> int:
         AnewError: It names none.
         click.UsageError: It names several.
     """
-    chosen = named(store, [ref])
+    chosen = choose(store, [ref])
     for _, error in chosen.refused:
         raise error
     if len(chosen.runs) > 1:
@@ -85,7 +78,7 @@ def one_of(store: Choosable, ref: str, instead: str) -> int:
 
 def two_of(store: Choosable, refs: Sequence[str]) -> tuple[int, int]:
     """Return the two runs that words name, or one run twice. Raises AnewError; click.UsageError for other numbers."""
-    chosen = named(store, refs)
+    chosen = choose(store, refs)
     for _, error in chosen.refused:
         raise error
     numbers = chosen.numbers

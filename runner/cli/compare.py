@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from anew.runner.cli import offers
-from anew.runner.cli.chosen import named, say_refused
+from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.compare_seeds import compare_by_seed
 from anew.runner.cli.context import Workbench, command, form_option, json_option, print_json
 from anew.runner.cli.render import csv_rows, heading, plain_cell, remark_damage, say, styled, table
@@ -15,6 +15,7 @@ from anew.runner.errors import EXIT_OK
 from anew.runner.format.values import plain
 from anew.runner.query.abreast import abreast
 from anew.runner.query.columns import apart
+from anew.runner.store.choosing import choose
 from anew.runner.wording import short
 
 _WIDEST = 24
@@ -55,7 +56,7 @@ def compare_command(
         return EXIT_OK
     if metric is not None or direction is not None:
         raise click.UsageError("--metric and --direction belong to: anew compare --by seed")
-    chosen = named(store, refs)
+    chosen = choose(store, refs)
     code = say_refused(chosen)
     if len(chosen.numbers) == 1 and not (as_json or as_csv):
         number = chosen.numbers[0]

@@ -9,7 +9,7 @@ import click
 from anew.runner.across.seeds import Comparison, Group, compared, group_of, pairs
 from anew.runner.across.statistics import Interval, Test, has_scipy
 from anew.runner.cli.context import print_json
-from anew.runner.cli.render import remark, remark_left_out, say, styled, table
+from anew.runner.cli.render import remark, say, styled, table
 from anew.runner.contracts import RunStore
 from anew.runner.wording import printable, short, some
 
@@ -30,8 +30,6 @@ def compare_by_seed(
             "that differ from it in the seed alone. For more of those: anew repeat 12 --seeds 5"
         )
     named = [group_of(store, word) for word in words]
-    for group in named:
-        remark_left_out(group.left_out, store.url)
     found = [compared(*pair, metric, direction) for pair in pairs(named)]
     groups = [group for each in found for group in each.groups]
     for said in (*_shared(groups), *_left_out(groups)):

@@ -11,13 +11,13 @@ import click
 
 from anew.runner import errors
 from anew.runner.cli import offers
-from anew.runner.cli.chosen import named, say_refused
+from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import as_printed, on_terminal, remark_damage, remark_error, say
 from anew.runner.contracts import RunStore
 from anew.runner.errors import AnewError
 from anew.runner.records import RunRecord
-from anew.runner.store.choosing import leading
+from anew.runner.store.choosing import choose, leading
 from anew.runner.store.getting import Kinds, Piece, pieces, refuse_overwriting, write
 from anew.runner.wording import printable
 
@@ -69,7 +69,7 @@ def get_command(
         words, to = tuple(word for word in words if word != _STDOUT), _STDOUT
     store = workbench.store
     refs, names = _split(store, words)
-    chosen = named(store, refs)
+    chosen = choose(store, refs)
     code = say_refused(chosen)
     if not chosen.runs:
         return code
@@ -98,7 +98,7 @@ def _split(store: RunStore, words: tuple[str, ...]) -> tuple[list[str], list[str
     """Return references and names; what looks like a reference, and is an artifact of the first run, is a name."""
     known: list[str] = []
     if any(words[1:]):
-        first = named(store, words[:1]).numbers
+        first = choose(store, words[:1]).numbers
         known = [artifact.path for number in first[:1] for artifact in store.get(number).artifacts]
     return leading(words, known.__contains__)
 

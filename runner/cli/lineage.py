@@ -10,8 +10,7 @@ import click
 from anew.runner.across.lineage import FILE, Lineage, Node, dot, lineage
 from anew.runner.cli import offers
 from anew.runner.cli.context import Workbench, command, form_option, json_option, print_json
-from anew.runner.cli.render import drawn, remark_left_out, say, styled
-from anew.runner.store.choosing import left_out
+from anew.runner.cli.render import drawn, say, styled
 from anew.runner.wording import ago, printable
 
 _STATES = {"changed": "changed since", "gone": "not there any more"}
@@ -33,7 +32,6 @@ def lineage_command(workbench: Workbench, word: str, up: bool, down: bool, as_do
     """
     store = workbench.store
     found = lineage(store, word, up=up or not down, down=down or not up)
-    remark_left_out(left_out(store), store.url)
     if as_json:
         print_json(found.to_json())
     elif as_dot:

@@ -26,7 +26,6 @@ from anew.runner.cli.render import (
     plain_cell,
     remark,
     remark_damage,
-    remark_left_out,
     say,
     status_style,
     styled,
@@ -40,7 +39,7 @@ from anew.runner.query.columns import cells_of, chosen, heading_of
 from anew.runner.query.doubts import doubtful_names, doubtful_values
 from anew.runner.query.filters import Filter, parse_filter, value_of
 from anew.runner.records import RunRecord
-from anew.runner.store.choosing import left_out
+from anew.runner.store.choosing import tell_left_out
 from anew.runner.store.more import Beside
 from anew.runner.store.saved import View
 from anew.runner.wording import ago, duration
@@ -128,7 +127,7 @@ def list_command(
         found = _without_children(store, found)
     records = found if most is None else found[:most]
     remark_damage(records, store.url)
-    remark_left_out(left_out(store), store.url)
+    tell_left_out(store)
     sorted_by = [sort.lstrip("-").strip()] if sort else []
     wanted = names_of(columns)
     if as_json:

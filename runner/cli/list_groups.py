@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from anew.runner.cli.context import print_json, saved_filter
-from anew.runner.cli.render import csv_rows, markdown, plain_cell, remark_damage, remark_left_out, say, table
+from anew.runner.cli.render import csv_rows, markdown, plain_cell, remark_damage, say, table
 from anew.runner.contracts import RunStore
 from anew.runner.errors import FilterError
 from anew.runner.format.values import number_to_json, plain
 from anew.runner.query.columns import shared_metrics
 from anew.runner.query.filters import parse_filter
 from anew.runner.query.grouped import Group, Spread, grouped, without_repeats
-from anew.runner.store.choosing import left_out
+from anew.runner.store.choosing import tell_left_out
 from anew.runner.store.more import Beside
 from anew.runner.wording import short
 
@@ -42,7 +42,7 @@ def print_groups(
     asked = parse_filter(where, saved_filter(store)).names
     records = store.find(without_repeats(where, (*asked, *by)))
     remark_damage(records, store.url)
-    remark_left_out(left_out(store), store.url)
+    tell_left_out(store)
     names = [*columns] or [*shared_metrics(records, None if how else _LEAST_METRICS), "result"]
     key = sort.lstrip("-").strip() if sort else ""
     names += [key] if key and key not in (*names, *by, "n") else []

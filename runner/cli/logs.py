@@ -8,12 +8,13 @@ from collections.abc import Iterable
 import click
 
 from anew.runner.cli import offers
-from anew.runner.cli.chosen import named, say_refused
+from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import as_printed, remark, remark_damage
 from anew.runner.dispatch.observer_log import printed, printers
 from anew.runner.dispatch.specs import read_specs
 from anew.runner.errors import StoreError
+from anew.runner.store.choosing import choose
 from anew.runner.store.files import cannot
 from anew.runner.store.run_folders import RunFolders
 
@@ -34,7 +35,7 @@ def logs_command(workbench: Workbench, refs: tuple[str, ...], follow: bool, obse
             raise click.UsageError("What an observer printed cannot be followed; leave out --follow.")
         return _of_observer(workbench.folders, refs, observer, as_json)
     store = workbench.store
-    chosen = named(store, refs)
+    chosen = choose(store, refs)
     if follow and len(chosen.runs) > 1:
         raise click.UsageError(f"One run can be followed at a time, and {len(chosen.runs)} were named.")
     if as_json:
@@ -51,7 +52,7 @@ def logs_command(workbench: Workbench, refs: tuple[str, ...], follow: bool, obse
 
 def _of_observer(store: RunFolders, refs: tuple[str, ...], name: str, as_json: bool) -> int:
     """Print the logs of one observer of runs."""
-    chosen = named(store, refs)
+    chosen = choose(store, refs)
     texts = {number: _log(store, number, name) for number in chosen.numbers}
     if as_json and (texts or not chosen.is_one):
         print_json(next(iter(texts.values())) if chosen.is_one else {str(each): text for each, text in texts.items()})

@@ -9,7 +9,7 @@ import click
 
 from anew.runner.cli import offers
 from anew.runner.cli.buckets import print_buckets
-from anew.runner.cli.chosen import light_of, named, say_refused
+from anew.runner.cli.chosen import light_of, say_refused
 from anew.runner.cli.context import WholeNumber, Workbench, command, form_option, json_option, print_json
 from anew.runner.cli.histograms import Logged, histograms, histograms_to_json, is_histogram, print_histograms
 from anew.runner.cli.render import csv_rows, remark_damage, remark_error, say, table
@@ -17,7 +17,7 @@ from anew.runner.contracts import MetricSeries
 from anew.runner.errors import MetricNotFoundError
 from anew.runner.format.values import number_to_json
 from anew.runner.records import RunRecord
-from anew.runner.store.choosing import leading
+from anew.runner.store.choosing import choose, leading
 from anew.runner.wording import short, some
 
 
@@ -44,10 +44,10 @@ def metrics_command(
     points in it, of which none is left out; of several runs they are the same.
     """
     store = workbench.store
-    first = named(store, words[:1])
+    first = choose(store, words[:1])
     known = {name for record in light_of(store, first.numbers[:1]) for name in _names(record)}
     refs, names = leading(words, known.__contains__)
-    chosen = named(store, refs)
+    chosen = choose(store, refs)
     if buckets is not None:
         light = light_of(store, chosen.numbers)
         return print_buckets(store, chosen, light, names, buckets=buckets, by=by, as_csv=as_csv, as_json=as_json)

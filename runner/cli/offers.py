@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 
 import click
 from click.shell_completion import CompletionItem
@@ -18,7 +19,8 @@ _OFFERED = 50
 
 def runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the newest runs by number, each with what it is."""
-    with suppress(AnewError):
+    # nothing is said in the middle of a line that is being typed
+    with suppress(AnewError), redirect_stderr(io.StringIO()):
         return _items(_store(context).store.find(limit=_OFFERED), incomplete, last=True)
     return []
 

@@ -11,7 +11,7 @@ import click
 
 from anew.runner.across.seeds import without_seeds
 from anew.runner.cli import offers
-from anew.runner.cli.chosen import light_of, named
+from anew.runner.cli.chosen import light_of
 from anew.runner.cli.context import Number, Workbench, command, json_option, names_of, only_form, print_json
 from anew.runner.cli.histograms import curves_of, histograms, is_histogram
 from anew.runner.cli.metrics import series_to_json
@@ -33,7 +33,7 @@ from anew.runner.query.curves import (
     terminal_plot,
 )
 from anew.runner.records import RunRecord
-from anew.runner.store.choosing import Chosen
+from anew.runner.store.choosing import Chosen, choose
 from anew.runner.store.locate import as_run_folders
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep.report import ranking
@@ -195,7 +195,7 @@ def _names(store: RunStore, ref: str) -> list[str]:
 def _curves(store: RunStore, ref: str, name: str, *, in_place: Taken) -> list[Curve]:
     found = _SWEEP.fullmatch(ref)
     if found is None:
-        return _curves_of_runs(named(store, [ref]), store, name, in_place=in_place)
+        return _curves_of_runs(choose(store, [ref]), store, name, in_place=in_place)
     sweep = as_run_folders(store).sweep(found[1])
     jobs = [job for job in ranking(sweep)[0] if job.run is not None and name in job.metrics]
     return [

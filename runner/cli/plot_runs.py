@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from anew.runner.cli.chosen import light_of, named
+from anew.runner.cli.chosen import light_of
 from anew.runner.cli.context import print_json
-from anew.runner.cli.render import coloured, drawn, remark, remark_left_out, say
+from anew.runner.cli.render import coloured, drawn, remark, say
 from anew.runner.contracts import RunStore
 from anew.runner.errors import StoreError
 from anew.runner.format.values import plain
@@ -22,7 +22,7 @@ from anew.runner.query.scatter import (
     terminal_scatter,
 )
 from anew.runner.records import RunRecord
-from anew.runner.store.choosing import left_out
+from anew.runner.store.choosing import choose
 from anew.runner.store.more import Beside
 from anew.runner.wording import printable
 
@@ -85,9 +85,8 @@ def plot_runs(
 
 def _records(store: RunStore, words: Sequence[str]) -> list[RunRecord]:
     if not words:
-        remark_left_out(left_out(store), store.url)
         return store.find()
-    chosen = named(store, words)
+    chosen = choose(store, words)
     for _, error in chosen.refused:
         raise error
     return light_of(store, chosen.numbers)

@@ -16,8 +16,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from anew.runner.format.values import iso
 from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
@@ -33,7 +31,6 @@ else:
     csv = later("csv")
     shutil = later("shutil")
 
-_SAID = "anew.runner.cli.render.left_out"
 _STYLES = {
     "dim": "2",
     "bold": "1",
@@ -178,17 +175,6 @@ def remark_damage(records: Iterable[RunRecord], store: str) -> None:
     if len(damaged) > _MOST_DAMAGED:
         remark(f"{len(damaged) - _MOST_DAMAGED} more runs are damaged.")
     if damaged:
-        remark(f"To see all of it, and how to mend it: {as_typed('anew check', store)}")
-
-
-def remark_left_out(reasons: Sequence[str], store: str) -> None:
-    """Say once what of a store was left out, since it cannot be read: on stderr, as `remark_damage` does."""
-    said: set[str] = click.get_current_context().meta.setdefault(_SAID, set())
-    fresh = [why for why in reasons if why not in said]
-    said.update(fresh)
-    for why in fresh:
-        remark(printable(why))
-    if fresh:
         remark(f"To see all of it, and how to mend it: {as_typed('anew check', store)}")
 
 

@@ -11,13 +11,12 @@ from anew.runner.across.seeds import repetitions
 from anew.runner.cli import offers
 from anew.runner.cli.chosen import one_of
 from anew.runner.cli.context import WholeNumber, Workbench, command
-from anew.runner.cli.render import remark, remark_left_out, say
+from anew.runner.cli.render import remark, say
 from anew.runner.errors import EXIT_FAILED, EXIT_OK
 from anew.runner.format.override_text import key_of
 from anew.runner.records import RunRecord, Status
 from anew.runner.rerun.conduct import run_again
 from anew.runner.rerun.options import RerunOptions
-from anew.runner.store.choosing import left_out
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.sweep.repeat import further_seeds, has_own_seed, repeat
 
@@ -79,7 +78,6 @@ def _one_by_one(store: RunFolders, record: RunRecord, words: tuple[str, ...], se
     done: set[int | None] = set()
     if f"{_SKIP}=done" in settings and not changes:
         done.update(each.seed for each in repetitions(store, record))
-        remark_left_out(left_out(store), store.url)
     code = EXIT_OK
     for seed in further_seeds(record, seeds):
         if seed in done:

@@ -12,13 +12,14 @@ import click
 
 from anew.runner import errors
 from anew.runner.cli import offers
-from anew.runner.cli.chosen import named, one_of
+from anew.runner.cli.chosen import one_of
 from anew.runner.cli.context import Number, Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, remark, remark_lines, say, styled, table
 from anew.runner.errors import AnewError
 from anew.runner.rerun.conduct import run_again
 from anew.runner.rerun.options import RerunOptions
 from anew.runner.rerun.report import RerunResult, verdict_lines, verdict_words
+from anew.runner.store.choosing import choose
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.wording import some
 
@@ -205,8 +206,8 @@ def _severity(code: int) -> int:
 
 def _named(store: RunFolders, refs: tuple[str, ...]) -> Iterator[tuple[str, int | AnewError]]:
     """Yield the runs that are named, or why there is none; of a tag, a sweep or a filter those that are no re-runs."""
-    chosen = named(store, refs, among=lambda record: record.rerun_of is None)
-    if chosen.counted and (left := sorted(set(named(store, refs).numbers) - set(chosen.numbers))):
+    chosen = choose(store, refs, among=lambda record: record.rerun_of is None)
+    if chosen.counted and (left := sorted(set(choose(store, refs).numbers) - set(chosen.numbers))):
         remark(f"anew: left out, since they are re-runs themselves: {some(list(map(str, left)))}")
     yield from ((str(number), number) for number in chosen.numbers)
     yield from chosen.refused

@@ -13,7 +13,7 @@ import click
 
 from anew.runner.attached.media import HISTOGRAM
 from anew.runner.cli import offers
-from anew.runner.cli.chosen import named, say_refused
+from anew.runner.cli.chosen import say_refused
 from anew.runner.cli.context import Workbench, command, json_option, print_json
 from anew.runner.cli.render import VERDICT_STYLES, heading, pairs, remark_damage, say, status_style, styled, table
 from anew.runner.contracts import RunStore
@@ -23,6 +23,7 @@ from anew.runner.query.branches import branches
 from anew.runner.query.columns import UNINTERESTING
 from anew.runner.query.tabular import flatten
 from anew.runner.records import ContentRef, ObserverState, RunRecord, Status
+from anew.runner.store.choosing import choose
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.paths import TRANSFER
 from anew.runner.store.run_folders import RunFolders
@@ -43,7 +44,7 @@ _MOST_CHILDREN = 50
 def show_command(workbench: Workbench, refs: tuple[str, ...], full: bool, as_json: bool) -> int:
     """Show everything known of runs; with --json one as an object, several as a list."""
     store = workbench.store
-    chosen = named(store, refs)
+    chosen = choose(store, refs)
     records = [store.get(number) for number in chosen.numbers]
     remark_damage(records, store.url)
     if as_json:

@@ -7,10 +7,10 @@ import click
 from anew.runner.across.costs import Use, prices_of, used
 from anew.runner.cli import usage_disk
 from anew.runner.cli.context import Workbench, command, form_option, how_of, json_option, names_of, print_json
-from anew.runner.cli.render import csv_rows, remark, remark_left_out, say, styled, table
+from anew.runner.cli.render import csv_rows, remark, say, styled, table
 from anew.runner.format.values import plain
 from anew.runner.query.doubts import doubtful_names
-from anew.runner.store.choosing import left_out
+from anew.runner.store.choosing import tell_left_out
 from anew.runner.wording import short
 
 _HOUR_S = 3600.0
@@ -50,7 +50,7 @@ def usage_command(
     store = workbench.store
     names = names_of(by)
     records = store.find(" ".join(where))
-    remark_left_out(left_out(store), store.url)
+    tell_left_out(store)
     for doubt in doubtful_names(records, names) if records else ():
         remark(doubt)
     if not compute:

@@ -106,6 +106,7 @@ def runs(site: Site, asked: RunsAsked) -> RunsPage:
         rows=site.rows.rows(site.rows.records(window), columns),
         cursor=Cursor(found.version).text,
         partial=found.partial,
+        left_out=site.rows.left_out(),
     )
 
 

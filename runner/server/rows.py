@@ -191,6 +191,10 @@ class Rows:
         self._told = (key, time.monotonic(), records)
         return records
 
+    def left_out(self) -> list[str]:
+        """Return what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
+        return [*self._store.left_out_at_once()] if isinstance(self._store, StoredRuns) else []
+
     def deleted(self, where: str, sort: str) -> list[RunRecord]:
         """Return the deleted runs that match, in order. Raises as `found`, StoreError where none are kept."""
         found = Trash(as_run_folders(self._store)).find(where)

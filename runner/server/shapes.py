@@ -43,6 +43,7 @@ class RunsPage(Shape):
         columns: The names that the cells are of.
         cursor: Where the live stream goes on.
         partial: Whether older runs are not known yet, which are being read.
+        left_out: What stands among the runs and cannot be read as one, a sentence each.
     """
 
     total: int
@@ -51,6 +52,7 @@ class RunsPage(Shape):
     rows: list[Row]
     cursor: str
     partial: bool = False
+    left_out: list[str] = []
 
 
 class Progress(Shape):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from anew.runner.contracts import RunStore
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, FilterError, RefSyntaxError, RunNotFoundError
 from anew.runner.format import ids
@@ -50,13 +51,11 @@ class Chosen:
         runs: Their numbers, each once, with the word that named it; those of a range, tag, sweep or filter ascending.
         refused: The words that name none, and why.
         counted: The words that may stand for several runs.
-        left_out: What of the store none of these could find, since it cannot be read, a sentence each.
     """
 
     runs: dict[int, str]
     refused: tuple[tuple[str, AnewError], ...] = ()
     counted: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> list[int]:
@@ -71,7 +70,7 @@ class Chosen:
 
 def choose(store: Choosable, words: Iterable[str], *, among: Test | None = None) -> Chosen:
     """
-    Return the runs that *words* name, and the words that name none. Raises StoreError.
+    Return the runs that *words* name, and the words that name none; what they look past is said. Raises StoreError.
 
     Args:
         store: Where they are.
@@ -98,13 +97,16 @@ def choose(store: Choosable, words: Iterable[str], *, among: Test | None = None)
             counted.append(word)
         for number in found:
             runs.setdefault(number, word)
-    return Chosen(runs, tuple(refused), tuple(counted), tuple(left_out(store)) if is_searched else ())
+    if is_searched:
+        tell_left_out(store)
+    return Chosen(runs, tuple(refused), tuple(counted))
 
 
-def left_out(store: Choosable) -> list[str]:
-    """Return what of a store no filter finds, since it cannot be read, a sentence each. Raises StoreError."""
-    told: Callable[[], Iterable[str]] | None = getattr(store, "left_out", None)
-    return [] if told is None else [*told()]
+def tell_left_out(store: Choosable | RunStore) -> None:
+    """Say on stderr, each once, what of a store no filter finds, since it cannot be read. Raises StoreError."""
+    told: Callable[[Iterable[str]], None] | None = getattr(store, "tell_left_out", None)
+    if told is not None:
+        told(store.left_out())  # type: ignore[union-attr]
 
 
 def leading(words: Sequence[str], is_name: Callable[[str], bool] = lambda word: False) -> tuple[list[str], list[str]]:

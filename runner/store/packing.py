@@ -36,7 +36,7 @@ from anew.runner.store.packs import (
 from anew.runner.store.paths import PACK, RunLayout
 from anew.runner.store.position import observers_of, read_cursor
 from anew.runner.store.stream import RunSource
-from anew.runner.wording import say, size
+from anew.runner.wording import size
 
 if TYPE_CHECKING:
     import shutil
@@ -58,7 +58,7 @@ _INSERT = "INSERT INTO sqlar VALUES (?, ?, ?, ?, ?)"
 
 def meant(store: FolderStore, words: Iterable[str | int]) -> list[int]:
     """
-    Return the runs that references, ranges, tags, sweeps and filters name; say what none of these could find.
+    Return the runs that references, ranges, tags, sweeps and filters name.
 
     Raises:
         AnewError: What the first odd one does.
@@ -66,8 +66,6 @@ def meant(store: FolderStore, words: Iterable[str | int]) -> list[int]:
     chosen = choose(store, map(str, words))
     for _, error in chosen.refused:
         raise error
-    for why in chosen.left_out:
-        say(why)
     return chosen.numbers
 
 

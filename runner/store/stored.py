@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,7 +29,7 @@ from anew.runner.store.related import Related
 from anew.runner.store.saved import Views
 from anew.runner.store.sweep_refs import job_of
 from anew.runner.store.typed import as_typed
-from anew.runner.wording import closest, printable, some
+from anew.runner.wording import closest, printable, say, some
 
 Point = tuple[float, int, "float | int"]
 """Seconds since the start, step, value as it was logged."""
@@ -139,6 +140,24 @@ class StoredRuns(ABC):
         """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
         return iter(())
 
+    def left_out_at_once(self) -> Iterator[str]:
+        """Yield what of `left_out` is known without reading all runs. Raises StoreError."""
+        return self.left_out()
+
+    @cached_property
+    def _told(self) -> set[str]:
+        return set()
+
+    def tell_left_out(self, reasons: Iterable[str]) -> None:
+        """Say on stderr what cannot be read as a run, each of the reasons once, and how to see all of it."""
+        is_first = not self._told
+        fresh = [why for why in reasons if why not in self._told]
+        self._told.update(fresh)
+        for why in fresh:
+            say(printable(why))
+        if fresh and is_first:
+            say(f"To see all of it, and how to mend it: {as_typed('anew check', self.url)}")
+
     # --- what follows from it -----------------------------------------------------------------------------------
 
     def resolve(self, ref: str | int) -> int:
@@ -221,7 +240,8 @@ class StoredRuns(ABC):
         return (run.record for run in self.all_runs())
 
     def find(self, where: str = "", *, sort: str | None = None, limit: int | None = None) -> list[RunRecord]:
-        """Return the runs that match; see `RunStore.find`. Raises FilterError."""
+        """Return the runs that match; see `RunStore.find`. What cannot be read is said. Raises FilterError."""
+        self.tell_left_out(self.left_out_at_once())
         return Found(bind(record, self.open_object) for record in self._found(where, sort, limit))
 
     def _found(self, where: str, sort: str | None, limit: int | None) -> list[RunRecord]:

@@ -9,11 +9,11 @@ from typing import Any
 from anew.runner.capture.command import unrepeatable
 from anew.runner.capture.noticed import UNKNOWN_INPUT
 from anew.runner.records import ContentRef, SourceFacts, Status
-from anew.runner.store.choosing import left_out
+from anew.runner.store.choosing import tell_left_out
 from anew.runner.store.files import digest_of
 from anew.runner.store.folder import FolderStore
 from anew.runner.sweep.work import Work, work_of
-from anew.runner.wording import say, some
+from anew.runner.wording import some
 
 
 class Reuse:
@@ -54,8 +54,7 @@ class Reuse:
 
     def _collect(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
-        for why in left_out(self._store):
-            say(why)
+        tell_left_out(self._store)
         for light in self._store.records():
             if light.experiment != self._work.experiment or light.state != Status.COMPLETED.value or light.id is None:
                 continue

@@ -9,7 +9,6 @@ from anew.runner.errors import AnewError, RerunError
 from anew.runner.records import RunRecord
 from anew.runner.relaunch import trust
 from anew.runner.rerun.refusals import refuse_unfit
-from anew.runner.store.choosing import left_out
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
@@ -87,7 +86,7 @@ def why(
     folders = _in_folder(store)
     again = f"anew why {bad}" if good is None else f"anew why {good} {bad}"
     ended = _fit(folders, folders.get(bad), trust_source, tell, again)
-    begun = _nearest_good(folders, ended, options, tell) if good is None else folders.get(good)
+    begun = _nearest_good(folders, ended, options) if good is None else folders.get(good)
     say = tell or _silent
     if good is None:
         say(f"run {begun.id} is taken for the good one: earlier, completed, and with the fewest differences")
@@ -156,11 +155,9 @@ def _fit(store: FolderStore, record: RunRecord, trusted: bool, tell: Tell | None
     return record
 
 
-def _nearest_good(store: FolderStore, bad: RunRecord, options: Options, tell: Tell | None) -> RunRecord:
+def _nearest_good(store: FolderStore, bad: RunRecord, options: Options) -> RunRecord:
     """Return the earlier run that is most like a bad one. Raises RerunError when there is none."""
     found: list[tuple[int, int, RunRecord]] = []
-    for why in left_out(store):
-        (tell or _silent)(why)
     candidates = (
         each
         for each in store.find("status == COMPLETED")

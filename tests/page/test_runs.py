@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.page.driving import Served, View
+from anew.runner.store import packing
+from tests.helpers.browser import Browser
+from tests.helpers.stores import add_run, make_store
+from tests.page.driving import Served, View, serving
 from tests.page.stores import Kinds
 
 Look = Callable[..., View]
@@ -166,3 +170,19 @@ def test_a_page_that_does_not_start_says_so(served: Served) -> None:
     view = served.open("runs", without="/page/src/state.js")
     view.wait_for_text("The page did not start: a part of it did not come.", "#page [role=alert]")
     view.page.close()
+
+
+def test_what_a_damaged_pack_held_is_said_above_the_rows(browser: Browser, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "runs")
+    for _ in range(2):
+        add_run(store)
+    [pack] = packing.pack(store, [1]).packs
+    Path(pack).chmod(0o644)
+    Path(pack).write_bytes(b"nonsense")
+    with serving(store.root, browser) as served:
+        view = served.open("runs")
+        view.wait_for(".rows .row")
+        view.wait_for_text(f"{pack!r} is no pack of runs, or damaged", ".left-out")
+        assert "anew check" in view.text(".left-out")
+        assert view.axe() == []
+        view.close()

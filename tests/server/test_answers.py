@@ -19,7 +19,7 @@ from anew.runner.server.jobs import Jobs
 from anew.runner.server.routes import Way, refuse_left, route
 from anew.runner.server.rows import Rows
 from anew.runner.server.site import Site
-from anew.runner.store import columns
+from anew.runner.store import columns, packing
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import anew
 from tests.helpers.serving import Page, served
@@ -49,6 +49,22 @@ def test_a_damaged_run_is_a_row(page: Page) -> None:
     [row] = page.get("runs", limit=1)["rows"]
 
     assert (row["id"], row["uid"]) == (6, "")
+
+
+def test_what_a_damaged_pack_held_is_said_beside_the_rows(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "runs")
+    for _ in range(2):
+        add_run(store)
+    with served(store.root) as page:
+        assert page.get("runs")["left_out"] == []
+        [pack] = packing.pack(store, [1]).packs
+        Path(pack).chmod(0o644)
+        Path(pack).write_bytes(b"nonsense")
+        answer = page.get("runs")
+    assert [row["id"] for row in answer["rows"]] == [2]
+    [why] = answer["left_out"]
+    assert f"{pack!r} is no pack of runs, or damaged" in why
+    assert why.endswith("What it holds is not among the runs.")
 
 
 def test_runs_are_filtered_and_sorted_as_anew_list_does(page: Page, looked_at: FolderStore) -> None:

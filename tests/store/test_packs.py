@@ -264,6 +264,47 @@ def test_a_damaged_pack_is_said_and_nothing_else_suffers(store: FolderStore) -> 
     assert any("is no pack" in each.what for each in check_store(again(store)))
 
 
+def spoilt(store: FolderStore) -> str:
+    """Put the first two runs in a pack which cannot be read any more; return that."""
+    path = Path(packing.pack(store, [1, 2]).packs[0])
+    path.chmod(0o644)
+    path.write_bytes(b"nonsense")
+    return str(path)
+
+
+@pytest.mark.parametrize("ask", ["find", "filter", "newest", "table", "points", "pack", "unpack"])
+def test_what_a_damaged_pack_held_is_said_once_to_whoever_looks_for_runs_from_python(
+    store: FolderStore, ask: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They would be missing without a word, and an average over the rest be taken for one over all."""
+    pack = spoilt(store)
+    opened = again(store)
+    calls: dict[str, Callable[[], object]] = {
+        "find": opened.find,
+        "filter": lambda: opened.find("loss < 10", sort="-loss"),
+        "newest": lambda: opened.find(limit=1),
+        "table": opened.table,
+        "points": lambda: opened.table(points=["loss"]),
+        "pack": lambda: opened.pack("loss < 10"),
+        "unpack": lambda: opened.unpack("1-3"),
+    }
+    if "table" in ask or "points" in ask:
+        pytest.importorskip("pandas")
+    for _ in range(2):
+        calls[ask]()
+    said = capfd.readouterr().err
+    assert said.count(f"anew: {pack!r} is no pack of runs, or damaged") == 1
+    assert f"To see all of it, and how to mend it: anew check --store {opened.root}" in said
+
+
+def test_asking_for_one_run_by_its_number_says_nothing_of_a_pack_that_does_not_hold_it(
+    store: FolderStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spoilt(store)
+    assert again(store).get(3).id == 3
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("name", ["1/../../escaped", "1//escaped", "1/files/../../../escaped"])
 def test_names_in_a_pack_lead_nowhere(store: FolderStore, tmp_path: Path, name: str) -> None:
     folder = store.layout.packs

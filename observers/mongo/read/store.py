@@ -127,8 +127,11 @@ class MongoStore(RunFolders):
 
     def likely(self, tree: Tree) -> Iterator[RunRecord]:
         """Yield the light records of runs that may pass a filter, newest first, as far as the database can tell."""
-        found = self._read_in_short(self._documents.all(likely_query(tree)))
-        return (each.record for each in found if isinstance(each, StoredRun))
+        for found in self._read_in_short(self._documents.all(likely_query(tree))):
+            if isinstance(found, StoredRun):
+                yield found.record
+            else:
+                self.tell_left_out([found])
 
     def views(self) -> Views:
         """Return the questions that have names: this user's, in a folder of his."""
@@ -139,6 +142,10 @@ class MongoStore(RunFolders):
     def left_out(self) -> Iterator[str]:
         """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
         return (found for found in self._read_in_short(self._documents.all()) if isinstance(found, str))
+
+    def left_out_at_once(self) -> Iterator[str]:
+        """Yield nothing: `likely` tells of what it comes across."""
+        return iter(())
 
     def _runs_of(self, query: Mapping[str, Any]) -> Iterator[StoredRun]:
         found = self._read_in_short(self._documents.of(query))
