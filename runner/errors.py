@@ -180,14 +180,35 @@ class UnavailableError(AnewError, ConnectionError):
         return self.message
 
 
+class NowhereError(AnewError, FileNotFoundError):
+    """The working directory is gone, and what was asked for needs one."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
 def refusal(error: BaseException) -> str | None:
     """Return what the machine refused, and what to do about it; None for an error that is no refusal, but a fault."""
     if isinstance(error, FileNotFoundError) and error.filename is None and not is_somewhere():
-        gone = os.environ.get("PWD", "")
-        return f"The working directory{f' {gone!r}' if gone else ''} is gone. Go to one that is there: cd .. or cd"
+        return _gone()
     if not isinstance(error, OSError) or error.errno not in _REFUSALS:
         return None
     return f"{error}.{_REFUSALS[error.errno]}"
+
+
+def working_directory() -> str:
+    """Return where this process is. Raises NowhereError."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        raise NowhereError(_gone()) from error
+
+
+def _gone() -> str:
+    # the shell's word: what a process has gone to since has no name any more
+    gone = os.environ.get("PWD", "")
+    name = f" {gone!r}" if gone and not os.path.isdir(gone) else ""
+    return f"The working directory{name} is gone. Go to one that is there: cd .. or cd; from Python: os.chdir(FOLDER)"
 
 
 def is_somewhere() -> bool:

@@ -14,6 +14,7 @@ from anew.runner.capture.cells import executed_cells
 from anew.runner.capture.command import capture_command, program_files
 from anew.runner.capture.source import SourceScan, cache_file
 from anew.runner.config.main import Recorded
+from anew.runner.errors import working_directory
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.places import STARTED_IN, Places, cache_folder, project_root
 from anew.runner.records import SourceFacts
@@ -34,13 +35,13 @@ def of_main(
 ) -> Origin:
     """Return what starts runs of the project as it is; those of a sweep are on record as the sweep was started."""
     file = _file_of(function)
-    root = project_root(file.parent if file else Path.cwd())
+    root = project_root(file.parent if file else Path(working_directory()))
     cache = cache_folder()
     is_started = entry == "start"
     cells = executed_cells(function, is_called=is_started) if attachment is None else None
     command = capture_command(function, entry if cells is None or is_started else "cells", root, call)
     if cells is not None:
-        command = replace(command, target=str(Path.cwd() / FILE_NAME))
+        command = replace(command, target=str(Path(command.cwd, FILE_NAME)))
     origin = Origin(
         experiment=experiment,
         command=command,

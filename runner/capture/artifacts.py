@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from anew.runner.dataclass import dataclass
-from anew.runner.errors import ArtifactError
+from anew.runner.errors import ArtifactError, working_directory
 from anew.runner.records import ContentRef
 
 
@@ -58,8 +58,7 @@ def _find(path: Path, base: Path) -> Path:
             why = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise ArtifactError(f"The artifact {str(candidate)!r} cannot be read: {why}.") from error
         return candidate
-    places = str(Path.cwd()) if path.is_absolute() else f"{Path.cwd()} or {base}"
-    where = "" if path.is_absolute() else f" in {places}"
+    where = "" if path.is_absolute() else f" in {working_directory()} or {base}"
     raise ArtifactError(
         f"There is no file or folder {str(path)!r}{where} to keep as an artifact. "
         "Write it before run.log_artifact(path)."

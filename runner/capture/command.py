@@ -15,6 +15,7 @@ from typing import Any
 
 from anew.runner.attached.comments import user_name
 from anew.runner.capture.loaded import derived, namespace
+from anew.runner.errors import working_directory
 from anew.runner.format.cells import FILE_NAME
 from anew.runner.lazy.patterns import regexp
 from anew.runner.places import STARTED_IN
@@ -67,7 +68,7 @@ def capture_command(
         target = ""  # typed at a prompt, after a script or in place of one
     return CommandFacts(
         argv=argv,
-        cwd=str(Path.cwd()),
+        cwd=working_directory(),
         entry=entry or kind,
         target=program if entry == "call" and kind == "module" else target,
         function=f"{function.__module__}:{function.__qualname__}",

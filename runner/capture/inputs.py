@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from anew.runner.errors import ArtifactError
+from anew.runner.errors import ArtifactError, working_directory
 from anew.runner.places import Places
 from anew.runner.records import ContentRef
 from anew.runner.store.files import digest_of
@@ -53,7 +53,7 @@ def _files(path: Path) -> list[Path]:
         status = path.stat()
     except FileNotFoundError as error:
         raise ArtifactError(
-            f"There is no file or folder {str(path)!r} to use as an input (looked for in {Path.cwd()})."
+            f"There is no file or folder {str(path)!r} to use as an input (looked for in {working_directory()})."
         ) from error
     except (OSError, ValueError) as error:
         raise ArtifactError(f"The input {str(path)!r} cannot be read: {_why(error)}.") from error

@@ -45,9 +45,10 @@ class WrittenFiles:
     # --- what a run tells ---------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Be ready to be told. Raises OSError."""
-        self._file = open_made(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
-        self._process = to_json(process_facts())
+        """Be ready to be told; where the cache cannot be written, nothing of that is known later. Never raises."""
+        with suppress(OSError):
+            self._file = open_made(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
+            self._process = to_json(process_facts())
 
     def begin(self, path: str) -> None:
         """Take note that the run, or a child of it, is about to write a file."""
@@ -68,7 +69,8 @@ class WrittenFiles:
     def _tell(self, path: str, values: Mapping[str, Any]) -> None:
         if self._file >= 0 and path.startswith(self._root):
             line = json.dumps({"path": path[len(self._root) :].replace(os.sep, "/"), **values})
-            os.write(self._file, line.encode() + b"\n")
+            with suppress(OSError):
+                os.write(self._file, line.encode() + b"\n")
 
     # --- what is known ------------------------------------------------------------------------------------------------
 

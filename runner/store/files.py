@@ -233,6 +233,8 @@ def cannot(verb: str, path: Path, error: OSError) -> StoreError:
         errno.EDQUOT: "The quota is used up; name a store elsewhere: --store FOLDER",
         errno.EACCES: "Mend its permissions, or name another store: --store FOLDER",
         errno.EPERM: "Mend its permissions, or name another store: --store FOLDER",
+        errno.ENOTDIR: "A part of that path is a file; name another store: --store FOLDER, or look into it: anew check",
+        errno.ENAMETOOLONG: "Name a store with a shorter path: --store FOLDER",
         errno.EROFS: "The file system is read-only; name a store elsewhere: --store FOLDER",
     }
     hint = hints.get(error.errno or 0, "To look into it: anew check")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from anew.runner.contracts import CuratedStore, RunStore
-from anew.runner.errors import MissingExtraError, StoreError
+from anew.runner.errors import MissingExtraError, StoreError, working_directory
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.registry import STORES, offers
 from anew.runner.store.run_folders import RunFolders
@@ -35,12 +35,12 @@ def open_store(
     named = os.fspath(url) if url is not None else os.environ.get(STORE_VARIABLE) or None
     if named is None:
         found = default_store_path if create else nearest_store_path
-        return FolderStore.open(found(start or Path.cwd()).absolute(), create=create)
+        return FolderStore.open(found(start or Path(working_directory())).absolute(), create=create)
     if not named.strip():
         raise StoreError(f"The store's name is empty: {named!r}. Name a folder or a URL: --store FOLDER")
     if "://" in named:
         return _open_url(named, create)
-    return FolderStore.open(Path(named).expanduser().absolute(), create=create)
+    return FolderStore.open(_absolute(named), create=create)
 
 
 def open_run_folders(url: str | os.PathLike[str] | None = None, *, create: bool = False) -> RunFolders:
@@ -69,7 +69,17 @@ def open_for_recording(url: str | os.PathLike[str] | None = None, *, start: Path
 
 def open_folder_url(url: str, *, create: bool = False) -> FolderStore:
     """Open the folder of a `file://` URL; raises as `open_store`."""
-    return FolderStore.open(Path(url.partition("://")[2]).expanduser().absolute(), create=create)
+    return FolderStore.open(_absolute(url.partition("://")[2]), create=create)
+
+
+def _absolute(named: str) -> Path:
+    if "\0" in named:
+        raise StoreError(f"The store's name has a NUL in it, as no path may: {named!r}. Name a folder: --store FOLDER")
+    try:
+        path = Path(named).expanduser()
+    except RuntimeError as error:  # Python's word for a home that nobody has
+        raise StoreError(f"There is no such home as in {named!r}. Name a folder: --store FOLDER") from error
+    return path if path.is_absolute() else Path(working_directory(), path)
 
 
 def _open_url(url: str, create: bool) -> CuratedStore:

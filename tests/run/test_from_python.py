@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.scripts import Project, anew
 
 
@@ -77,3 +79,86 @@ def test_the_root_seed_can_be_typed_for_any_main(project: Path) -> None:
     )
     trial.run("anew.seed=5")
     assert trial.record().result == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("call", "is_said"),
+    [
+        ("main.run()", True),
+        ("main.sweep('lr=1,2')", True),
+        ("anew.start('fit')", True),
+        ("anew.open_store('runs')", True),
+        ("artifact.run()", True),
+        ("given.run()", True),
+        ("anew.open_store(STORE).find()", False),
+        ("anew.rerun(1, store=STORE)", False),
+    ],
+)
+def test_a_working_directory_that_is_gone_is_said_in_a_sentence_where_one_is_needed(
+    project: Path, call: str, is_said: bool
+) -> None:
+    code = """
+import os, sys
+import anew
+
+STORE = os.environ["ANEW_STORE"] = os.path.abspath("runs")
+
+@anew.Experiment("fit").main
+def main(lr: float = 0.1) -> float:
+    return lr
+
+@anew.Experiment("artifact").main
+def artifact(*, run: anew.Run) -> None:
+    leave()
+    run.log_artifact("model.txt")
+
+@anew.Experiment("given").main
+def given(*, run: anew.Run) -> None:
+    leave()
+    run.input("data.csv")
+
+def leave():
+    os.mkdir("gone")
+    os.chdir("gone")
+    os.rmdir("../gone")
+
+if __name__ == "__main__":
+    main.run()
+    if sys.argv[1] not in ("artifact.run()", "given.run()"):
+        leave()
+    try:
+        eval(sys.argv[1])
+    except anew.AnewError as error:
+        print(f"{type(error).__name__}: {error}")
+"""
+    (project / "fit.py").write_text(code)
+    done = subprocess.run([sys.executable, "fit.py", call], cwd=project, capture_output=True, text=True, check=True)
+    said = "NowhereError: The working directory is gone. Go to one that is there: cd .. or cd; from Python: os.chdir("
+    assert done.stdout.startswith(said) if is_said else done.stdout == ""
+
+
+def test_without_a_cache_all_of_a_run_is_on_record(project: Path) -> None:
+    """What is kept there saves time, or says what earlier runs have written: a home that cannot be written is none."""
+    code = """
+from pathlib import Path
+from anew import Experiment
+
+@Experiment("fit").main
+def main(lr: float = 0.1) -> float:
+    Path("out.txt").write_text("1")
+    return float(Path("data.csv").read_text()) * lr
+
+main()
+"""
+    (project / "train.py").write_text(code)
+    (project / "data.csv").write_text("2")
+    (project / "file").touch()
+    home = {**os.environ, "HOME": str(project / "file" / "home")}
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        home.pop(name, None)
+    done = subprocess.run([sys.executable, "train.py"], cwd=project, env=home, capture_output=True, text=True)
+    assert done.returncode == 0
+    record = Project(project).record()
+    assert (record.status.value, record.result) == ("COMPLETED", 0.2)
+    assert [each.path for each in record.inputs] == ["data.csv"]
+    assert record.warnings == ()

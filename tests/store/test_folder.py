@@ -100,6 +100,25 @@ def test_a_file_is_no_store_and_is_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("file/runs", "A part of that path is a file; name another store: --store FOLDER"),
+        ("x" * 300, "Name a store with a shorter path: --store FOLDER"),
+        ("a\0b", r"has a NUL in it, as no path may: 'a\x00b'. Name a folder: --store FOLDER"),
+        ("~nobody.is.called.so/runs", "There is no such home as in '~nobody.is.called.so/runs'. Name a folder"),
+    ],
+)
+def test_a_place_where_no_store_can_be_made_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError) as said:
+        open_store(name, create=True)
+    assert why in str(said.value)
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(StoreError, match=r"such as 'thesis.tex', and is left alone.*--store FOLDER"):
