@@ -220,17 +220,23 @@ def is_somewhere() -> bool:
     return True
 
 
-def was_interrupted(error: BaseException) -> bool:
-    """Whether an error is what became of a Ctrl-C: Python itself makes a RuntimeError of one (in `__set_name__`)."""
+def interruption(error: BaseException) -> int | None:
+    """
+    Return the exit code of an error that is what became of a Ctrl-C or of SIGTERM; None for any other.
+
+    Python itself makes a RuntimeError of what is raised in `__set_name__`.
+    """
     cause: BaseException | None = error
     seen: set[int] = set()
     # what is raised again where it was handled may come to be a cause of itself
     while cause is not None and id(cause) not in seen:
         if isinstance(cause, KeyboardInterrupt):
-            return True
+            return EXIT_SIGINT
+        if isinstance(cause, SystemExit) and cause.code == EXIT_SIGTERM:
+            return EXIT_SIGTERM
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
-    return False
+    return None
 
 
 def fault_report() -> str:

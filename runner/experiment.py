@@ -330,8 +330,8 @@ class Main:
                 sys.exit(errors.EXIT_FAILED)
             raise
         except Exception as error:
-            if errors.was_interrupted(error):
-                sys.exit(errors.EXIT_SIGINT)
+            if code := errors.interruption(error):
+                sys.exit(code)
             if _ASKING & set(argv) and BrokenPipeError in map(type, (error, error.__cause__, error.__context__)):
                 # whoever read what was asked for has had enough of it
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -13,6 +13,7 @@ from anew.runner import origins
 from anew.runner.config.main import ComposedJob, SweepHooks, TaskSpec, Ticket, run_app, run_job
 from anew.runner.errors import AnewError
 from anew.runner.events import RunEnded
+from anew.runner.guard.interrupts import stand_by, stand_down
 from anew.runner.guard.watch import Guard
 from anew.runner.lazy.modules import later
 from anew.runner.records import RunRecord, SourceFacts, Status
@@ -134,19 +135,34 @@ class Session:
         """Take a run number; return the folder for the job's output."""
         checked = self._able(settings)
         store = self._store(checked)
-        number, layout = store.claim()
-        if not self._claims:
-            self._keep_earlier(store, number)
-        is_attached = isinstance(self._sweep, Attachment)
-        claim = Claim(store=store, number=number, layout=layout, settings=checked, is_attached=is_attached)
-        if isinstance(self._errand, OneJob):
-            multirun, job_num = True, self._errand.job
-        if multirun and self._sweep is not None and job_num is not None:
-            member = ledger.take(store, self._sweep, job_num, number, claim.uid)
-            orders = ledger.orders_for(self._sweep, job_num, checked.sweep, is_apart=is_attached)
-            claim = replace(claim, sweep=member, orders=orders)
+        stand_by()
+        try:
+            number, layout = store.claim()
+            claim = Claim(store=store, number=number, layout=layout, settings=checked)
+            try:
+                claim = self._claimed(claim, job_num if multirun else None)
+            except BaseException:
+                store.abandon(number)
+                raise
+        except BaseException:
+            stand_down()
+            raise
         self._claims.append(claim)
         return layout.files
+
+    def _claimed(self, claim: Claim, job: int | None) -> Claim:
+        """Return what was claimed with what is known of the sweep that the run is of."""
+        if not self._claims:
+            self._keep_earlier(claim.store, claim.number)
+        is_attached = isinstance(self._sweep, Attachment)
+        claim = replace(claim, is_attached=is_attached)
+        if isinstance(self._errand, OneJob):
+            job = self._errand.job
+        if self._sweep is not None and job is not None:
+            member = ledger.take(claim.store, self._sweep, job, claim.number, claim.uid)
+            orders = ledger.orders_for(self._sweep, job, claim.settings.sweep, is_apart=is_attached)
+            claim = replace(claim, sweep=member, orders=orders)
+        return claim
 
     def _keep_earlier(self, store: FolderStore, number: int) -> None:
         """Have whatever is run once more change nothing in the records of runs before *number*."""
@@ -161,13 +177,13 @@ class Session:
     def execute(self, job: ComposedJob) -> Any:
         """Record one job as a run."""
         claim = self._claims[-1]
-        origin = self._reported(claim)
         try:
-            return execute(job, claim, origin, job.call, self._note_end)
+            return execute(job, claim, self._reported(claim), job.call, self._note_end)
         except Exception as error:
             self.failure = error
             raise
         finally:
+            stand_down()
             self._settle(claim)
 
     def begin(self, job: ComposedJob) -> Begun:
@@ -180,7 +196,10 @@ class Session:
             if self._passing is not None:
                 self._passing.remove()
 
-        return Begun(job, claim, self._reported(claim), note)
+        try:
+            return Begun(job, claim, self._reported(claim), note)
+        finally:
+            stand_down()
 
     def _reported(self, claim: Claim) -> Origin:
         """Say which run an errand has come to; return what starts it."""
@@ -202,6 +221,7 @@ class Session:
         """Give up the number taken last."""
         claim = self._claims.pop()
         claim.store.abandon(claim.number)
+        stand_down()
 
     # --- sweeps -----------------------------------------------------------------------------------------------------
 

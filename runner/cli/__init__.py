@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -31,16 +31,22 @@ _OF_RUN = ("-h", "--help", "--params", "--json", "--store")  # what `anew run` a
 _EXTRA = regexp(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, ready: Callable[[], None] = lambda: None) -> int:
     """
     Run one command line and return its exit code; see `errors`. Raises nothing; but what this process becomes, by
     `anew run`, leaves as it does.
 
     Args:
         argv: The words after `anew`; None for those of this process.
+        ready: Called when all is imported that comes before the command, from where on a signal raises what it raises.
     """
     if argv is None and (words := _run_as_it_is(sys.argv[1:])) is not None:
-        start.main(onward.be_programs(words))
+        run, be_programs = start.main, onward.be_programs  # imported here
+        ready()
+        try:
+            run(be_programs(words))
+        except KeyboardInterrupt:
+            return errors.EXIT_SIGINT
         return errors.EXIT_OK
 
     import click
@@ -51,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         sys.set_int_max_str_digits(MAX_DIGITS + 1)  # whole numbers on record are printed
     try:
-        code = _run(sys.argv[1:] if argv is None else [*argv])
+        code = _run(sys.argv[1:] if argv is None else [*argv], ready)
         sys.stdout.flush()
     except click.exceptions.Exit as done:
         return done.exit_code
@@ -66,8 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _silence_stdout()
         return errors.EXIT_OK
     except Exception as error:
-        if errors.was_interrupted(error):
-            return errors.EXIT_SIGINT
+        if (interrupted := errors.interruption(error)) is not None:
+            return interrupted
         if refused := errors.refusal(error):
             if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
                 # of our own files it is said which; what is left is what was printed
@@ -108,8 +114,11 @@ def _open_closed() -> None:
             setattr(sys, name, os.fdopen(opened, "r" if number == 0 else "w", closefd=False))
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], ready: Callable[[], None]) -> int:
     from anew.runner.cli.group import workbench
+
+    workbench.load(words)
+    ready()
 
     if instruction := os.environ.get(_COMPLETE_VARIABLE):
         from click.shell_completion import shell_complete

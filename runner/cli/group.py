@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 
 import click
@@ -120,6 +121,11 @@ _COMMANDS = {name: entry for section in _SECTIONS.values() for name, entry in se
 
 class _Lazy(click.Group):
     """Knows its commands by name, and imports one's module when it is asked for."""
+
+    def load(self, words: Sequence[str]) -> None:
+        """Import the module of the command that some words name."""
+        if name := next((word for word in words if word in _COMMANDS), None):
+            import_module(f"anew.runner.cli.{_COMMANDS[name][0]}")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

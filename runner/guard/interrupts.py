@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 from anew.runner.errors import EXIT_SIGTERM
 from anew.runner.guard.orders import Told
@@ -38,6 +39,31 @@ class ToldToEnd(Terminated):
 def terminate(number: int, frame: FrameType | None) -> None:
     """Have SIGTERM raise Terminated where no run is going on; a run takes the place of this handler."""
     raise Terminated
+
+
+def give_up(number: int, frame: FrameType | None) -> None:
+    """Have SIGTERM raise Terminated while a run is about to begin."""
+    raise Terminated
+
+
+def stand_by() -> None:
+    """
+    Have SIGTERM undo what was begun, before it ends this process, until a run takes its place, or `stand_down`.
+
+    To be called where a run is about to begin; outside the main thread, and where somebody handles it, nothing changes.
+    """
+    _hand_over(signal.SIG_DFL, give_up)
+
+
+def stand_down() -> None:
+    """Leave SIGTERM to itself again, unless a run has taken its place."""
+    _hand_over(give_up, signal.SIG_DFL)
+
+
+def _hand_over(before: Any, after: Any) -> None:
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGTERM) is before:
+        signal.signal(signal.SIGTERM, after)
 
 
 class Interruptible:
@@ -186,8 +212,8 @@ class Interrupts:
         self._last_interrupt = float("-inf")
         for number in _SIGNALS:
             before = signal.getsignal(number)
-            if before in (signal.SIG_DFL, signal.default_int_handler, terminate):
-                self._before[number] = before
+            if before in (signal.SIG_DFL, signal.default_int_handler, terminate, give_up):
+                self._before[number] = signal.SIG_DFL if before is give_up else before
                 signal.signal(number, self._handler)
         if self._wakeup is not None:
             self._wakeup_before = signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)

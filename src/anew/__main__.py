@@ -1,18 +1,40 @@
-"""`python -m anew` is the command `anew` of this Python: for where that is not on PATH, or another's is."""
+"""
+The command `anew`, and `python -m anew`: for where that is not on PATH, or another's is.
+
+It comes before all else that a command imports, so that a signal in that time ends it without a word.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import Any
 
-from anew.runner.lazy.modules import later
+_DEFAULTS: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
-if TYPE_CHECKING:
+
+def main() -> int:
+    """Do the command line of this process; return its exit code."""
+    ours = [number for number, default in _DEFAULTS.items() if signal.getsignal(number) is default]
+    for number in ours:
+        signal.signal(number, _leave)
     from anew.runner import cli
-else:
-    cli = later("anew.runner.cli")
+
+    def ready() -> None:
+        for number in ours:
+            signal.signal(number, _DEFAULTS[number])
+
+    return cli.main(ready=ready)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    # nothing was begun; an exception would be printed, or lost, where it comes up while a module is imported
+    os._exit(128 + number)
+
 
 if __name__ == "__main__":
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]  # the working directory: no file there may stand for a module that is imported from here on
-    sys.exit(cli.main())
+    sys.exit(main())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anew.runner.errors import EXIT_SIGTERM
+from anew.runner.errors import EXIT_SIGINT, EXIT_SIGTERM
 from anew.runner.records import Status
 from tests.helpers.scripts import Project
 
@@ -73,3 +73,61 @@ def test_a_signal_that_comes_before_the_record_leaves_no_run(trial: Project) -> 
     trial.run(code=EXIT_SIGTERM)
 
     assert trial.store.numbers() == []
+
+
+# signals the process between the claim of a number and the record
+CLAIMED = """
+import signal
+import anew
+from anew.runner.{module} import {kind}
+real = {kind}.{name}
+def signalled(*args, **values):
+    os.kill(os.getpid(), signal.{signal})
+    return real(*args, **values)
+{kind}.{name} = signalled
+"""
+PLACES = [("session", "Session", "_claimed"), ("store.folder", "FolderStore", "start")]
+MAIN = """
+@experiment.main
+def main(lr: float = 0.1):
+    return lr
+"""
+
+
+@pytest.mark.parametrize(("signal", "code"), [("SIGINT", EXIT_SIGINT), ("SIGTERM", EXIT_SIGTERM)])
+@pytest.mark.parametrize(("module", "kind", "name"), PLACES)
+@pytest.mark.parametrize("words", [(), ("hydra.job.name=other",), ("-m", "lr=1,2")])
+def test_a_signal_that_comes_before_the_record_leaves_no_folder(
+    trial: Project, signal: str, code: int, module: str, kind: str, name: str, words: tuple[str, ...]
+) -> None:
+    trial.write(CLAIMED.format(signal=signal, module=module, kind=kind, name=name) + MAIN)
+    trial.run(*words, code=code)
+
+    assert [path.name for path in (trial.folder / "runs").iterdir() if path.name.isdigit()] == []
+
+
+@pytest.mark.parametrize(("signal", "code"), [("SIGINT", -2), ("SIGTERM", EXIT_SIGTERM)])
+@pytest.mark.parametrize(("module", "kind", "name"), PLACES)
+def test_nor_does_one_that_comes_before_the_record_of_a_run_without_a_main(
+    trial: Project, signal: str, code: int, module: str, kind: str, name: str
+) -> None:
+    claimed = CLAIMED.format(signal=signal, module=module, kind=kind, name=name)
+    (trial.folder / "train.py").write_text(f"import os\n{claimed}anew.start('loop')\n")
+    trial.run(code=code)
+
+    assert [path.name for path in (trial.folder / "runs").iterdir() if path.name.isdigit()] == []
+
+
+def test_what_sigterm_does_is_what_it_was_after_a_run_and_in_its_children(trial: Project) -> None:
+    trial.write("""
+        import signal
+        @experiment.main
+        def main(lr: float = 0.1):
+            if (child := os.fork()) == 0:
+                os._exit(signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        assert main.run().result == 0
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    """)
+    trial.run()
