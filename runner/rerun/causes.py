@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from anew.runner.capture.environment import listed_variables
 from anew.runner.dataclass import dataclass
 from anew.runner.records import Cause, RunRecord
 from anew.runner.relaunch.trust import targets_in
@@ -73,10 +74,11 @@ def explain(case: Case) -> tuple[Cause, ...]:
     known = [*_on_purpose(case), *_inputs(case), *_missing(case), *_lost(case)]
     evidence = _Evidence(case)
     evident, possible = evidence.causes()
+    unrecorded = [*evidence.variables()]
     around = [*environments.causes(was, case.differences)]
-    if case.overrides and not evident and not possible:
+    if case.overrides and not evident and not possible and not unrecorded:
         return (*known, *around)
-    found = _distinct([*known, *evident, *around, *possible])
+    found = _distinct([*known, *evident, *around, *unrecorded, *possible])
     if not known and not evident and not possible:
         found = _distinct([*found, *_suspected(case, evidence), *_of_libraries(was)])
     return tuple(found[:_MOST_CAUSES]) or (_unknown(case),)
@@ -203,19 +205,41 @@ class _Evidence:
         self._function = main_function(case.was.record)
         called = (name.rpartition(".")[2] for name in targets_in(case.was.record.config))
         self._reached = surely_reached(sources, [self._function, *called])
+        self._left: list[Part] = []
 
     def causes(self) -> tuple[list[Cause], list[Cause]]:
         """Return those that are, and those that are if main came to them; of each the likeliest first."""
         found: list[tuple[Cause, bool]] = []
         for part in self._case.found.all[:_MOST_PARTS]:
-            found += self._of_part(part)
+            of_part = self._of_part(part)
+            found += of_part
+            if not of_part:
+                self._left.append(part)
         sure, possible = ([cause for cause, is_sure in found if is_sure is which] for which in (True, False))
         known = {(cause.kind, cause.where) for cause in sure}
         possible = [cause for cause in possible if (cause.kind, cause.where) not in known]
         return _ordered(sure), _ordered(possible)
 
+    def variables(self) -> Iterator[Cause]:
+        """Yield the variables off the record that those parts follow from of which `causes` found nothing."""
+        error = self._case.now.record.error
+        for part in self._left:
+            origins = {*self._origins(part)}
+            if part.what in ("error", "status") and error is not None:
+                # nobody raised what a variable that is missing comes to
+                origins |= {each for each in self.traced.all if each.variable and each.variable in error.message}
+            for origin in by_kind(origins):
+                if origin.variable and not self._is_on_record(origin.variable):
+                    yield self._followed(part, None, origin)[0]
+
+    def _is_on_record(self, variable: str) -> bool:
+        sides = [each.record.environment for each in (self._case.was, self._case.now)]
+        kept = [{*each.variables, *each.threads} for each in sides if each is not None]
+        return bool(listed_variables({variable: ""})) or any(variable in each for each in kept)
+
     def _of_part(self, part: Part) -> list[tuple[Cause, bool]]:
-        origins = sorted(by_kind(self._origins(part)), key=lambda origin: origin.where not in self._reached)
+        changing = [each for each in self._origins(part) if each.kind != "variable"]
+        origins = sorted(by_kind(changing), key=lambda origin: origin.where not in self._reached)
         place = self._place(part)
         clue = place.clue if place is not None else self.looks.of_values(_last_name(part), part.recorded, part.now)
         if clue is not None and clue.kind in ("time", "temporary", "place", "made"):
@@ -319,12 +343,15 @@ _FOLLOWS = {
     "place": "says where it runs",
     "order": "comes in another order each time: of a folder's files, threads or processes",
     "hash": "goes by the hash of texts, another in every process; to pin it: PYTHONHASHSEED=0, or sorted(...)",
+    "variable": "reads a variable that is not on record, and may be another now; to have it recorded, and restored: "
+    "anew.environment.variables=[{variable}]",
 }
 
 
 def _followed(part: Part, place: Place | None, origin: Origin, doubted: int | None) -> Cause:
     """Return the cause that an origin is; of one that main need not have come to, what tells, for the run doubted."""
-    origin_told = f"{printable(origin.code)} in {origin.where}, which {_FOLLOWS[origin.kind]}"
+    follows = _FOLLOWS[origin.kind].format(variable=origin.variable)
+    origin_told = f"{printable(origin.code)} in {origin.where}, which {follows}"
     sentence = f"The {_name(part, place)} follows from {origin_told}."
     if doubted is not None:
         sentence = (
@@ -343,7 +370,7 @@ def _suspected(case: Case, evidence: _Evidence) -> Iterator[Cause]:
     parts = case.found.all[:_MOST_PARTS]
     may_be_time = any(evidence.looks.may_be_duration(part.recorded, part.now) for part in parts)
     for origin in by_kind(origins):
-        if origin.kind in ("place", "temporary") or (origin.kind == "time" and not may_be_time):
+        if origin.kind in ("place", "temporary", "variable") or (origin.kind == "time" and not may_be_time):
             continue
         if not any(_can_come_of(part, origin.kind) for part in parts):
             continue

@@ -8,23 +8,25 @@ from collections.abc import Mapping
 from anew.runner.dataclass import dataclass
 
 # likeliest first: the order in which causes are named
-KINDS = ("unseeded", "time", "temporary", "place", "order", "hash")
+KINDS = ("unseeded", "time", "temporary", "place", "order", "hash", "variable")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """
-    A place in source whose value is another each time.
+    A place in source whose value is another each time, or may be.
 
     Attributes:
         kind: One of KINDS.
         where: "train.py:12".
         code: What stands there.
+        variable: Which environment variable it reads, of that kind.
     """
 
     kind: str
     where: str
     code: str
+    variable: str = ""
 
 
 _WITHOUT_SEED = frozenset(
@@ -101,6 +103,7 @@ _IN_PROCESSES = {
     "concurrent.futures.ProcessPoolExecutor",
     "joblib.Parallel",
 }
+_READS_VARIABLE = {"os.getenv", *(f"os.environ.{name}" for name in ("get", "pop", "setdefault", "__getitem__"))}
 _SAME_IN_ANY_ORDER = {"sorted", "min", "max", "len", "set", "frozenset", "any", "all", "Counter"}
 _ITERATES = {"list", "tuple", "enumerate", "iter", "dict", "zip", "map", "join", "next", "array"}
 
@@ -115,6 +118,18 @@ def dotted(node: ast.expr, aliases: Mapping[str, str]) -> str:
         return ""
     parts.append(aliases.get(node.id, node.id))
     return ".".join(reversed(parts))
+
+
+def variable_read(node: ast.AST, aliases: Mapping[str, str]) -> str:
+    """Return the environment variable that an expression reads, or asks whether it is there; "" for any other."""
+    name: ast.expr | None = None
+    if isinstance(node, ast.Subscript) and dotted(node.value, aliases) == "os.environ":
+        name = node.slice
+    elif isinstance(node, ast.Call) and node.args and dotted(node.func, aliases) in _READS_VARIABLE:
+        name = node.args[0]
+    elif isinstance(node, ast.Compare) and dotted(node.comparators[0], aliases) == "os.environ":
+        name = node.left
+    return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else ""
 
 
 def origin_kind(call: ast.Call, name: str, is_unordered: bool) -> str | None:

@@ -24,6 +24,7 @@ from anew.runner.rerun.origins import (
     origin_kind,
     seeds,
     starts_processes,
+    variable_read,
 )
 
 Origins = frozenset[Origin]
@@ -292,6 +293,9 @@ class _Reader:
         if isinstance(node, ast.Name):
             outer = self._project.names.get((self._module.path, "", node.id), set())
             return frozenset(self._name(node.id) | outer)
+        if isinstance(node, ast.expr) and (variable := variable_read(node, self._module.aliases)):
+            read = frozenset([self._origin("variable", node, variable)])
+            return read.union(*(self._of(each) for each in ast.iter_child_nodes(node)))
         if isinstance(node, ast.Call):
             return self._of_call(node)
         if isinstance(node, ast.Attribute):
@@ -406,10 +410,10 @@ class _Reader:
     def _unordered(self, iterated: ast.expr, node: ast.AST) -> Origins:
         return frozenset([self._origin("hash", iterated)]) if self._is_set(iterated) else _NOTHING
 
-    def _origin(self, kind: str, node: ast.expr) -> Origin:
+    def _origin(self, kind: str, node: ast.expr, variable: str = "") -> Origin:
         code = " ".join(ast.unparse(node).split())
         code = code if len(code) <= _LONGEST else f"{code[: _LONGEST - 3]}..."
-        origin = Origin(kind, f"{self._module.path}:{node.lineno}", code)
+        origin = Origin(kind, f"{self._module.path}:{node.lineno}", code, variable)
         self._project.seen.add(origin)
         return origin
 

@@ -125,6 +125,46 @@ def test_facts_and_tags_that_main_sets_are_compared_and_those_of_others_are_not(
     assert (first["what"], first["name"], first["recorded"], first["now"]) == ("info", "deep.layers", 3, 4)
 
 
+@pytest.mark.parametrize(
+    ("body", "env", "again", "code"),
+    [
+        ("return float(os.environ['MY_LR'])", "0.1", "0.2", "os.environ['MY_LR']"),
+        ("return float(os.environ['MY_LR'])", "0.1", None, "os.environ['MY_LR']"),
+        ("run.log({'loss': 1 if os.getenv('MY_LR') else 2})", None, "yes", "os.getenv('MY_LR')"),
+        ("print(os.environ.get('MY_LR', 'none')); return float(lr())", "1", "3", "os.environ.get('MY_LR', '5')"),
+    ],
+)
+def test_a_variable_that_is_not_on_record_is_named_with_what_puts_it_there(
+    trial: Again, body: str, env: str | None, again: str | None, code: str
+) -> None:
+    trial.write(f"""
+    def lr():
+        return os.environ.get('MY_LR', '5')
+
+    @experiment.main
+    def main(*, run: Run):
+        {body}
+    """)
+    trial.run(env={} if env is None else {"MY_LR": env})
+    shown = trial.again("1", code=3, **({} if again is None else {"MY_LR": again}))
+    assert "variable" in kinds(shown)
+    sentences = [each["sentence"] for each in shown["reasons"] if each["kind"] == "variable"]
+    assert any(f"follow{how} from {code} in train.py:" in each for each in sentences for how in ("s", ""))
+    assert all("to have it recorded, and restored: anew.environment.variables=[MY_LR]" in each for each in sentences)
+
+
+def test_a_variable_that_is_put_on_record_as_was_said_is_restored_and_explains_nothing(trial: Again) -> None:
+    trial.write("""
+    @experiment.main
+    def main(*, run: Run):
+        return [os.environ["MY_LR"], os.environ.get("OMP_NUM_THREADS"), time.time()]
+    """)
+    trial.run("anew.environment.variables=[MY_LR]", env={"MY_LR": "0.1"})
+    shown = trial.again("1", code=3, MY_LR="0.2")
+    assert shown["first_difference"]["name"] == "[2]"
+    assert kinds(shown) == ["time"]
+
+
 def test_an_input_outside_of_the_project_that_changed_is_named(trial: Again, tmp_path: Path) -> None:
     data = tmp_path / "elsewhere" / "data.txt"
     data.parent.mkdir()
@@ -169,11 +209,12 @@ def test_nothing_is_named_that_has_no_part_in_it(trial: Again) -> None:
     """)
     trial.run(env={"THING": "1"})
     shown = trial.again("1", code=3)
-    assert not any(cause["sentence"].startswith(("The result", "In the result")) for cause in shown["reasons"])
+    named = [cause for cause in shown["reasons"] if cause["sentence"].startswith(("The result", "In the result"))]
+    assert [cause["kind"] for cause in named] == ["variable"]
     trial.write("""
     @experiment.main
     def main(*, run: Run):
-        return os.environ.get("THING")
+        return os.environ.get("".join(["TH", "ING"]))
     """)
     trial.run(env={"THING": "1"})
     assert kinds(trial.again("last", code=3)) == ["unknown"]
@@ -223,7 +264,7 @@ def test_a_second_rerun_tells_chance_from_change(trial: Again) -> None:
     assert "in result it came out as the first, and other than run 1" in shown["remarks"][-1]
     trial.run(env={"THING": "1"})
     shown = trial.again("last", "--twice", code=3)
-    assert (shown["settled"], kinds(shown)) == (True, ["unknown"])
+    assert (shown["settled"], kinds(shown)) == (True, ["variable"])
     assert trial.stored(shown["run"]).verdict.settled is True
     # one that is identical is not run twice
     before = len(anew.open_store(trial.runs).numbers())

@@ -45,6 +45,12 @@ def result(body: str) -> list[tuple[str, str]]:
             ["time"],
         ),
         ("import time\ndef main():\n    found = []\n    found.append(time.time())\n    return found", ["time"]),
+        ("import os\ndef main():\n    return os.environ['A']", ["variable"]),
+        ("import os\ndef main():\n    return os.environ.get('A', 'b')", ["variable"]),
+        ("import os, time\ndef main():\n    return os.environ.get('A', time.time())", ["time", "variable"]),
+        ("from os import getenv as g\nA = g('A')\ndef main():\n    return int(A)", ["variable"]),
+        ("from os import environ\ndef main():\n    if 'A' in environ:\n        return 1\n    return 2", ["variable"]),
+        ("import os\ndef main(name):\n    os.environ['A'] = 'b'\n    return os.environ[name]", []),
         ("from time import perf_counter as now\ndef main():\n    return now()", ["time"]),
     ],
 )
