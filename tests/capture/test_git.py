@@ -166,7 +166,10 @@ def test_a_renamed_file_is_listed_by_its_new_name(repository: Path) -> None:
     assert listing.facts.dirty
 
 
-def test_a_long_diff_is_cut_and_says_so_without_being_held_in_memory(repository: Path) -> None:
+def test_a_long_diff_is_cut_and_says_so_without_being_held_in_memory(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git, "TIMEOUT_S", 300.0)  # this is not about how soon git answers
     (repository / "table.csv").write_text("".join(f"{number},1\n" for number in range(2_000_000)))
     commit_all(repository)
     (repository / "table.csv").write_text("".join(f"{number},2\n" for number in range(2_000_000)))

@@ -31,11 +31,13 @@ class Odd(Exception):
         super().__init__("cannot be unpickled")
 
 @experiment.main
-def main(how: str = "ok", i: int = 0, nap: float = 0.0, *, run: Run):
+def main(how: str = "ok", i: int = 0, nap: float = 0.0, until: str = "", *, run: Run):
     Path("marks").mkdir(exist_ok=True)
     Path("marks", f"{how}{i}-{time.time_ns()}").touch()
     run.log({"x": 1.0})
     time.sleep(nap)
+    while until and not Path(until).exists():
+        time.sleep(0.01)
     if how == "raise":
         raise ValueError("boom")
     if how == "odd":
@@ -286,16 +288,16 @@ def test_a_signal_interrupts_what_runs_and_keeps_the_rest_planned(
 
 def test_a_killed_conductor_loses_nothing(trial: Project) -> None:
     trial.write(FATES)
-    with trial.start("-m", "i=range(8)", "nap=0.6", WORKERS) as process:
-        until(lambda: marks(trial) >= 3)
+    with trial.start("-m", "i=range(8)", "until=go", WORKERS) as process:
+        until(lambda: marks(trial) == 2, seconds=120)
         process.kill()
         process.wait()
         process.stdout.close() if process.stdout else None
-    began = time.monotonic()
     again = subprocess.Popen([*ANEW, "sweep", "resume"], cwd=trial.folder, stderr=subprocess.PIPE, text=True)
-    until(lambda: marks(trial) > 4)
-    assert time.monotonic() - began < 10
-    _, err = again.communicate(timeout=60)
+    # beside the two that are still running, and cannot end by now
+    until(lambda: marks(trial) == 4, "a job beside those that still run", seconds=120)
+    (trial.folder / "go").touch()
+    _, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
     assert sweep_of(trial).status is DONE
     # what was running came to its end by itself, and was waited for
