@@ -186,6 +186,15 @@ class ModulesImported(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ViewsMade(Event):
+    """Files for people that were made while the run goes on: their checksums, by their paths in its folder."""
+
+    kind: ClassVar[str] = "y"
+
+    sums: Mapping[str, str] = field(metadata=_as("v"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Judged(Event):
     """How a re-run came out; written after its end by whoever compared."""
 
@@ -242,8 +251,6 @@ class RunEnded(Event):
         output_turns: How many of its lines were of stdout, of stderr, and so on by turns; None where that is not known.
         unkept: Why what main returned is not on record; None when it is.
         losses: What could not be recorded, in sentences; None for nothing.
-        views: Checksums of files for people that were made while the run went on, by their paths in its folder; None
-            for none.
     """
 
     status: Status = field(metadata=_as("status"))
@@ -260,7 +267,6 @@ class RunEnded(Event):
     output_turns: tuple[int, ...] | None = field(default=None, metadata=_as("output_turns"))
     unkept: str | None = field(default=None, metadata=_as("unkept"))
     losses: tuple[str, ...] | None = field(default=None, metadata=_as("losses"))
-    views: Mapping[str, str] | None = field(default=None, metadata=_as("views"))
 
 
 # looked for among the names here, since `Event.__subclasses__()` also has the classes that `slots` has replaced

@@ -147,6 +147,13 @@ ALL = [
         "tests/store/test_damage.py::test_a_view_that_was_edited_is_said_by_a_deep_check_and_read_by_no_re_run",
     ),
     Protection(
+        "a view that was edited, of a run that was killed",
+        "anew.runner.format.replay",
+        "        self._views.update(event.sums)",
+        "        pass",
+        "tests/store/test_damage.py::test_so_is_one_that_was_made_while_the_run_went_on",
+    ),
+    Protection(
         "damaged content that is laid out",
         STORE + "objects",
         "                if found != sha256:",

@@ -21,12 +21,14 @@ class Output:
 
     Attributes:
         hide: Takes secrets out of a text before it is written.
+        made: Called when Hydra's files have been written.
     """
 
     def __init__(self, path: Path, texts: Callable[[], Mapping[str, str]]) -> None:
         self.path = path
         self.texts = texts
         self.hide: Callable[[str], str] = str
+        self.made: Callable[[], object] = bool
         self._is_made = False
         self._lock = threading.Lock()
 
@@ -51,3 +53,4 @@ class Output:
             self._is_made = True
         finally:
             self._lock.release()
+        self.made()

@@ -95,6 +95,7 @@ class Replay:
         self._verdict: Verdict | None = record.verdict
         self._pruned = record.pruned
         self._warnings = dict.fromkeys(record.warnings)
+        self._views: dict[str, str] = {}
         self._damage = dict.fromkeys(record.damage)
         self._ended: ev.RunEnded | None = None
 
@@ -187,6 +188,9 @@ class Replay:
         self._imported.update(dict.fromkeys(event.names))
         self._libraries.update(event.libraries)
 
+    def _make_views(self, event: ev.ViewsMade) -> None:
+        self._views.update(event.sums)
+
     def _judge(self, event: ev.Judged) -> None:
         self._verdict = event.verdict
 
@@ -243,10 +247,8 @@ class Replay:
         return replace(facts, imported=tuple(self._imported), libraries=libraries)
 
     def _provenance(self) -> Provenance:
-        provenance, ended = self._record.provenance, self._ended
-        if ended is None or not ended.views:
-            return provenance
-        return replace(provenance, views={**provenance.views, **ended.views})
+        provenance = self._record.provenance
+        return replace(provenance, views={**provenance.views, **self._views}) if self._views else provenance
 
     def _seeds(self) -> SeedFacts | None:
         seeds = self._record.seeds
@@ -272,6 +274,7 @@ _TAKEN_BY: dict[type[ev.Event], Callable[[Replay, Any], None]] = {
     ev.SourceAdded: Replay._add_source,
     ev.SeedsSet: Replay._set_seeds,
     ev.ModulesImported: Replay._import,
+    ev.ViewsMade: Replay._make_views,
     ev.Judged: Replay._judge,
     ev.ToldToStop: Replay._stop,
     ev.Warned: Replay._warn,

@@ -33,9 +33,7 @@ _SEAL = b',"c":"'
 # whether this may be a sealed line whose seal is damaged
 looks_sealed = regexp(rb',"[^"]":"[^"]{8}"\}.?\Z', re.DOTALL).search
 _GREATEST_NUMBER = 2**63
-_NEW_IN_OUTCOME = frozenset(
-    {"writers", "seals", "output_bytes", "output_sealed", "output_turns", "unkept", "losses", "views"}
-)
+_NEW_IN_OUTCOME = frozenset({"writers", "seals", "output_bytes", "output_sealed", "output_turns", "unkept", "losses"})
 _NEW_IN_ENTRIES = frozenset({"om", "g"})
 # after some three hundred years a time would be none that Python knows
 LONGEST_S = 1e10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -17,7 +16,6 @@ from anew.runner.run.parts import Course
 from anew.runner.run.recorder import Recorder
 from anew.runner.store.files import open_regular, replace_whole
 from anew.runner.store.reading import read_outcome
-from anew.runner.store.views import view_sums
 from anew.runner.wording import is_without_main, sentence, some
 
 _SHORT = 1000
@@ -159,15 +157,7 @@ class Outcome:
             output_turns=self._capture.turns if is_without_main(beginning.record.command) else None,
             unkept=course.unkept_result,
             losses=losses,
-            views=self._late_views(),
         )
-
-    def _late_views(self) -> Mapping[str, str] | None:
-        """Return the checksums of what Hydra writes where it was made after the start, when main asked for it."""
-        beginning = self._beginning
-        if beginning.output is None or not beginning.claim.layout.hydra.is_dir():
-            return None
-        return view_sums(beginning.claim.layout, {}) or None
 
     def _note_unkept(self, failure: BaseException | None) -> None:
         """Say that there is no outcome; main's own failure, where there is one, is raised all the same."""

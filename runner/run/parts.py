@@ -26,6 +26,7 @@ from anew.runner.capture.environment import imported_modules, loaded_libraries
 from anew.runner.capture.held import paths_of
 from anew.runner.capture.output import is_within_a_line
 from anew.runner.capture.source import added_modules, added_text
+from anew.runner.config.output import Output
 from anew.runner.dataclass import dataclass
 from anew.runner.dispatch.apart import log_of
 from anew.runner.errors import AnewError, StoreError
@@ -39,6 +40,7 @@ from anew.runner.run.outcome import message
 from anew.runner.run.recorder import SECRETS_VARIABLE, Recorder
 from anew.runner.settings import SourceSettings
 from anew.runner.store.typed import as_typed
+from anew.runner.store.views import view_sums
 from anew.runner.wording import duration, say
 
 if TYPE_CHECKING:
@@ -163,6 +165,28 @@ class Record:
 
     def stop(self) -> None:
         """It stays."""
+
+
+class MadeViews:
+    """What Hydra writes for a main that is called from Python, once somebody asks for it: its checksums."""
+
+    def __init__(self, output: Output, recorder: Recorder) -> None:
+        self._output = output
+        self._recorder = recorder
+
+    def start(self) -> None:
+        """Have them on record as soon as it is there, and at once where it came since the record."""
+        self._output.made = self._note
+        if self._recorder.layout.hydra.is_dir():
+            self._note()
+
+    def stop(self) -> None:
+        """What is made from now on is nobody's."""
+        self._output.made = bool
+
+    def _note(self) -> None:
+        if sums := view_sums(self._recorder.layout, {}):
+            self._recorder.add(ev.ViewsMade, sums=sums)
 
 
 class Announcement:

@@ -185,6 +185,7 @@ def _events(record: RunRecord, artifact: ContentRef, picture: ContentRef, ending
         main(ev.NoteSet, 0.61, text="noted"),
         main(ev.Commented, 0.612, comment=Comment(text="so\nfar", by="me", at=record.started_at)),
         main(ev.ModulesImported, 0.615, names=("numpy",), libraries={"blas": "openblas 0.3"}),
+        main(ev.ViewsMade, 0.616, sums={"files/.hydra/config.yaml": "0badcafe"}),
         *([main(ev.ToldToStop, 0.617, asked=4, step=3)] if ending is Status.INTERRUPTED else []),
         main(ev.Warned, 0.62, text="mind the step"),
         main(ev.Heartbeat, 10.0),

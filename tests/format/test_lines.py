@@ -90,6 +90,7 @@ LINES: list[tuple[ev.Event, bytes]] = [
     ),
     (at(ev.ToldToStop, asked=3), b'"k":"e","t":1.5,"n":3,"c":"f2441b73"'),
     (at(ev.ToldToStop, asked=3, step=7, thread=1), b'"k":"e","t":1.5,"n":3,"s":7,"h":1,"c":"fbbf5092"'),
+    (at(ev.ViewsMade, sums={"a": "b"}), b'"k":"y","t":1.5,"v":{"a":"b"},"c":"d02e3892"'),
     (at(ev.Warned, text="hm"), b'"k":"w","t":1.5,"x":"hm","c":"b9db2b99"'),
     (at(ev.Heartbeat), b'"k":"h","t":1.5,"c":"c42f5ed0"'),
 ]

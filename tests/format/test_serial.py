@@ -122,6 +122,7 @@ EVENTS = [
     at(ev.NoteSet, text="so"),
     at(ev.SourceAdded, files=(FILE,)),
     at(ev.SeedsSet, seeded={"numpy": 5}),
+    at(ev.ViewsMade, sums={"config.yaml": "0badcafe"}),
     at(ev.Warned, text="hm"),
     at(ev.Heartbeat),
 ]

@@ -337,23 +337,29 @@ def test_a_view_that_was_edited_is_said_by_a_deep_check_and_read_by_no_re_run(
     assert "warning" not in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("call", ["main()", "main.run(*sys.argv[2:])"], ids=["sweep", "from Python"])
-def test_so_is_one_that_was_made_while_the_run_went_on(project: Path, call: str) -> None:
+@pytest.mark.parametrize(
+    ("call", "end", "code"),
+    [("main()", "pass", 0), ("main.run(*sys.argv[2:])", "pass", 0), ("main.run(*sys.argv[2:])", "os.abort()", -6)],
+    ids=["sweep", "from Python", "killed"],
+)
+def test_so_is_one_that_was_made_while_the_run_went_on(project: Path, call: str, end: str, code: int) -> None:
     Path(project, "train.py").write_text(
-        "import logging, sys\n"
+        "import logging, os, sys\n"
         "from anew import Experiment\n"
         "@Experiment('trial').main\n"
         "def main(lr: float = 0.1):\n"
         "    logging.getLogger('x').info('asks for the folder')\n"
+        f"    {end}\n"
         f"if __name__ == '__main__':\n    {call}\n"
     )
     trial = Project(project)
-    trial.run("-m", "lr=0.2")
+    trial.run("-m", "lr=0.2", code=code)
     path = trial.store.layout.run(1).hydra / "config.yaml"
-    assert list(check_store(trial.store, deep=True)) == []
+    before = [each.what for each in check_store(trial.store, deep=True)]
+    assert code or before == []
     path.write_text(path.read_text().replace("0.2", "0.9"))
 
-    [found] = check_store(trial.store, deep=True)
+    [found] = [each for each in check_store(trial.store, deep=True) if each.what not in before]
     assert found.what == "files/.hydra/config.yaml was changed since it was written; run.json has what counts"
 
 
