@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from anew.runner.format.override_text import Spot, key_of, spots
 from anew.runner.format.pairs import before, beside
@@ -37,6 +37,7 @@ _LONG_WORD = 8
 _REMEMBERED = 256
 _MOST_REMEMBERED = 4096
 _MOST_DOCUMENTS = 16
+_MOST_COMMANDS = 16
 _NO_VALUE = regexp(r"(?i)null|true|false|[+-]?[0-9]*\.[0-9]+(?:e[+-]?[0-9]+)?")
 # what is no secret although it stands below `credentials:`
 _BESIDE = frozenset(
@@ -149,6 +150,14 @@ def _is_hook(name: str) -> bool:
     return "webhook" in name.lower() or ("hook" in name.lower() and is_secret_name(name))
 
 
+class _Pattern(NamedTuple):
+    """What finds known secrets in a text, and which these are."""
+
+    secrets: frozenset[str]
+    words: dict[str, str]
+    compiled: re.Pattern[str] | None
+
+
 class Redactor:
     """
     Redaction with a memory: what was once seen to be a secret is replaced wherever it turns up later.
@@ -165,9 +174,9 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, digest: Callable[[str], str] | None = None) -> None:
-        self._secrets: set[str] = set()
+        self._secrets: frozenset[str] = frozenset()
         self._words: dict[str, str] = {}
-        self._pattern: re.Pattern[str] | None = None
+        self._pattern = _Pattern(self._secrets, self._words, None)
         self._digest = digest
         self._documents: dict[str, str] = {}
         self._learnt = 0
@@ -195,20 +204,28 @@ class Redactor:
         if not fresh <= self._secrets:
             # a set of its own: another thread may be looking at the one before
             self._secrets = self._secrets | fresh
-            self._compile()
+            self._forget()
 
     def _learn_word(self, word: str, shown: str) -> None:
         """Remember a whole word such as "password=1234", whose secret is too short to be replaced elsewhere."""
         if self._words.get(word) != shown:
             self._words = {**self._words, word: shown}
-            self._compile()
+            self._forget()
 
-    def _compile(self) -> None:
+    def _forget(self) -> None:
         self.clean.clear()
         self._documents.clear()
         self._learnt += 1
-        known = sorted({*self._secrets, *self._words}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(_literal, known)))
+
+    def _known(self) -> re.Pattern[str] | None:
+        """Return what finds all that is known now; made when it is asked for, since many may be learnt in a row."""
+        secrets, words = self._secrets, self._words
+        made = self._pattern
+        if made.secrets is not secrets or made.words is not words:
+            known = sorted({*secrets, *words}, key=len, reverse=True)
+            compiled = re.compile("|".join(map(_literal, known))) if known else None
+            self._pattern = made = _Pattern(secrets, words, compiled)
+        return made.compiled
 
     def text(self, text: str) -> str:
         """Return *text* with every known secret replaced."""
@@ -220,9 +237,10 @@ class Redactor:
         return self._without_known(redact_text(text, show), show)
 
     def _without_known(self, text: str, show: Callable[[str], str]) -> str:
-        if self._pattern is None:
+        pattern = self._known()
+        if pattern is None:
             return text
-        return self._pattern.sub(lambda match: self._words.get(match[0]) or show(match[0]), text)
+        return pattern.sub(lambda match: self._words.get(match[0]) or show(match[0]), text)
 
     def told_apart(self, value: Any) -> Any:
         """
@@ -306,40 +324,57 @@ class Redactor:
 
     def argument(self, argument: str) -> str:
         """Return a word such as `db.password=x`, `users=[{password:x}]` or `--token=x` as it may be stored."""
+        cut = self._cut(argument)
+        hidden = self.text(cut)
+        self._learn_cut(argument, cut, hidden)
+        return hidden
+
+    def _learn_cut(self, argument: str, cut: str, hidden: str) -> None:
+        if cut != argument:
+            self._learn_word(argument.lstrip("+~"), hidden.lstrip("+~"))
+
+    def _cut(self, argument: str) -> str:
+        """Return a word without the values that are secrets by the names above them, which are remembered."""
         self.learn(_found_forms(argument))
         key, _, rest = argument.partition("=")
         names = tuple(part for part in re.split(r"[./@]", key_of(argument).lstrip("-")) if part)
         if names and rest and not _NO_VALUE.fullmatch(rest) and _is_hidden(names, rest):
             said = (rest, rest.strip("'\""), *_parts(argument))
             self.learn(each for each in said if _is_hunted(names, each))
-            result = f"{key}={REDACTED}"
-            self._learn_word(argument.lstrip("+~"), result.lstrip("+~"))
-            return result
-        result, end = "", len(argument)
-        found = spots(argument)
-        for spot in reversed(found):
-            value, above = argument[spot.start : spot.end], (*names, *spot.names[1:], *_told(argument, found, spot))
+            return f"{key}={REDACTED}"
+        pieces, end, found = [], 0, []
+        for spot, told in _told(argument):
+            value, above = argument[spot.start : spot.end], (*names, *spot.names[1:], *told)
             if not _NO_VALUE.fullmatch(value) and _is_hidden(above, value):
-                self.learn([value] if _is_hunted(above, value) else [])
-                result = REDACTED + argument[spot.end : end] + result
-                end = spot.start
-        hidden = self.text(argument[:end] + result)
-        if result:
-            self._learn_word(argument.lstrip("+~"), hidden.lstrip("+~"))
-        return hidden
+                found += [value] if _is_hunted(above, value) else []
+                pieces += [argument[end : spot.start], REDACTED]
+                end = spot.end
+        self.learn(found)
+        return "".join((*pieces, argument[end:]))
 
     def arguments(self, arguments: Sequence[str]) -> tuple[str, ...]:
         """Return a command line as it may be stored; the word after `--password` is a secret too."""
-        result: list[str] = []
+        result, secrets, words = _redacted(tuple(arguments), self._secrets, tuple(self._words.items()))
+        self.learn(secrets)
+        for word, shown in words:
+            self._learn_word(word, shown)
+        return result
+
+    def _arguments(self, arguments: Sequence[str]) -> tuple[str, ...]:
+        # first all of it is looked at: what a later word gives away may stand in an earlier one
+        cuts: list[str] = []
         for earlier, argument in zip(("", *arguments), arguments, strict=False):
             is_flag = earlier.startswith("--") and "=" not in earlier and argument not in ("", REDACTED)
             if is_flag and (is_secret_name(earlier[2:]) or _is_hidden((earlier[2:],), argument)):
                 self.learn([argument])
-                result.append(REDACTED)
+                cuts.append(REDACTED)
             else:
-                result.append(self.argument(argument))
-        # what a later word gave away may stand in an earlier one
-        return tuple(map(self.text, result))
+                cuts.append(self._cut(argument))
+        hidden = list(map(self.text, cuts))
+        for argument, cut, shown in zip(arguments, cuts, hidden, strict=True):
+            if cut != REDACTED:
+                self._learn_cut(argument, cut, shown)
+        return tuple(map(self.text, hidden))
 
 
 @lru_cache(maxsize=1)
@@ -366,15 +401,39 @@ def _parts(argument: str) -> Iterator[str]:
     return (argument[spot.start : spot.end] for spot in spots(argument))
 
 
-def _told(argument: str, found: Sequence[Spot], spot: Spot) -> tuple[str, ...]:
-    """Return the name that stands beside a value in the same brackets, or nothing."""
-    around = [each for each in found if each.within == spot.within]
-    texts = [argument[each.start : each.end] for each in around]
-    by_name = {each.names[-1]: text for each, text in zip(around, texts, strict=True) if each.names}
-    is_nested = spot.within >= 0 and argument[: spot.within].rstrip()[-1:] in ("[", ",")
-    if len(by_name) > 1:
-        return beside(spot.names[-1], by_name.get)
-    return before(texts, around.index(spot), is_nested=is_nested)
+def _told(argument: str) -> list[tuple[Spot, tuple[str, ...]]]:
+    """Return the values of an override, each with the name that stands beside it in the same brackets, if any."""
+    found = spots(argument)
+    brackets: dict[int, list[Spot]] = {}
+    for spot in found:
+        brackets.setdefault(spot.within, []).append(spot)
+    told: dict[int, tuple[str, ...]] = {}
+    for within, around in brackets.items():
+        texts = [argument[each.start : each.end] for each in around]
+        by_name = {each.names[-1]: text for each, text in zip(around, texts, strict=True) if each.names}
+        is_nested = _is_item(argument, within)
+        for index, spot in enumerate(around):
+            is_named = len(by_name) > 1
+            said = beside(spot.names[-1], by_name.get) if is_named else before(texts, index, is_nested=is_nested)
+            told[spot.start] = said
+    return [(spot, told[spot.start]) for spot in found]
+
+
+def _is_item(argument: str, bracket: int) -> bool:
+    """Whether what begins with a bracket, at -1 for none, is an item of a list."""
+    while bracket > 0 and argument[bracket - 1].isspace():
+        bracket -= 1
+    return bracket > 0 and argument[bracket - 1] in "[,"
+
+
+@lru_cache(maxsize=_MOST_COMMANDS)
+def _redacted(
+    arguments: tuple[str, ...], secrets: frozenset[str], words: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, ...], frozenset[str], tuple[tuple[str, str], ...]]:
+    """Return a command line as it may be stored, and all that is known then: the jobs of a sweep have the same one."""
+    redactor = Redactor()
+    redactor._secrets, redactor._words = secrets, dict(words)
+    return redactor._arguments(arguments), redactor._secrets, tuple(redactor._words.items())
 
 
 def _mapped(
