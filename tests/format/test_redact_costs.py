@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from anew.runner.format import redact
+from anew.runner.format.override_text import Spot, spots
 from anew.runner.format.redact import REDACTED, Redactor
 
 
@@ -44,15 +45,19 @@ WORDS: dict[str, Callable[[int], list[str]]] = {
 
 @pytest.mark.parametrize("kind", WORDS)
 def test_twice_as_much_on_a_command_line_costs_twice_as_much(kind: str) -> None:
-    once, twice = (calls(lambda n=n: Redactor().arguments(WORDS[kind](n))) for n in (150, 300))
+    once, twice = (calls(partial(Redactor().arguments, WORDS[kind](n))) for n in (150, 300))
     assert twice < 2.5 * once
 
 
 @pytest.fixture
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
-    spots = redact.spots
-    monkeypatch.setattr(redact, "spots", lambda argument: [found.append(argument), spots(argument)][1])
+
+    def noted(argument: str) -> list[Spot]:
+        found.append(argument)
+        return spots(argument)
+
+    monkeypatch.setattr("anew.runner.format.redact.spots", noted)
     return found
 
 
