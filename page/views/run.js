@@ -141,7 +141,7 @@ function Trouble({ record, why, id, folded }) {
     ${said && why && !why.includes(error.message) && html`<p>${said}</p>`}
     ${error?.traceback && html`<details open=${error.traceback.length < 4000}><summary>Traceback</summary>
       <pre class="code" tabindex="0" role="region" aria-label="Traceback">${error.traceback}</pre></details>`}
-    ${record.damage?.map((/** @type {any} */ each) => html`<p>${typeof each === "string" ? each : (each.message ?? JSON.stringify(each))}</p>`)}
+    ${record.damage?.map((/** @type {any} */ each) => html`<p>${typeof each === "string" ? each : (each.what ?? JSON.stringify(each))}</p>`)}
     <p><a href=${link(runPath(id, "output"))}>What it printed last</a></p>`;
   const kind = `trouble ${status.toLowerCase()}`;
   if (!folded) return html`<${Panel} title=${title} class=${kind}>${more}<//>`;
