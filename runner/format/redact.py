@@ -28,6 +28,7 @@ from anew.runner.format.secret_forms import (
     secret_forms,
 )
 from anew.runner.format.yaml_scalars import NoYamlError, replaced
+from anew.runner.kernel.variables import variables
 from anew.runner.lazy.patterns import regexp
 
 __all__ = ["REDACTED", "Redactor", "is_secret_name", "redact_name_value", "redact_text", "secrets_in"]
@@ -179,7 +180,12 @@ class Redactor:
         cls, environ: Mapping[str, str] | None = None, *, digest: Callable[[str], str] | None = None
     ) -> Redactor:
         """Return one that knows the values of variables with secret names, and secrets in others by their form."""
-        return cls(_in_variables(tuple((os.environ if environ is None else environ).items())), digest=digest)
+        return cls(_in_variables(tuple((variables() if environ is None else environ).items())), digest=digest)
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether anything is known to be secret."""
+        return self._pattern is not None
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -306,6 +312,10 @@ class Redactor:
 
     def argument(self, argument: str) -> str:
         """Return a word such as `db.password=x`, `users=[{password:x}]` or `--token=x` as it may be stored."""
+        return self.text(argument) if _says_nothing(argument) else self._read_argument(argument)
+
+    def _read_argument(self, argument: str) -> str:
+        """Return the same of a word that may give a secret away by itself."""
         self.learn(_found_forms(argument))
         key, _, rest = argument.partition("=")
         names = tuple(part for part in re.split(r"[./@]", key_of(argument).lstrip("-")) if part)
@@ -337,9 +347,20 @@ class Redactor:
                 self.learn([argument])
                 result.append(REDACTED)
             else:
-                result.append(self.argument(argument))
+                result.append(argument if _says_nothing(argument) else self._read_argument(argument))
         # what a later word gave away may stand in an earlier one
         return tuple(map(self.text, result))
+
+
+def _says_nothing(argument: str) -> bool:
+    """Whether a word of a command line gives no secret away by itself: what it holds of others' is still to be replaced."""
+    return len(argument) <= _REMEMBERED and _is_open(argument)
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _is_open(argument: str) -> bool:
+    alone = Redactor()
+    return alone._read_argument(argument) == argument and not alone.has_learnt
 
 
 @lru_cache(maxsize=1)
