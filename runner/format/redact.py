@@ -159,6 +159,7 @@ class Redactor:
 
     Attributes:
         clean: Names, of metrics, that were looked at and hold no secret that is known now.
+        learnt: How often something has been learnt.
 
     Args:
         secrets: What is known to be secret.
@@ -171,7 +172,7 @@ class Redactor:
         self._pattern: re.Pattern[str] | None = None
         self._digest = digest
         self._documents: dict[str, str] = {}
-        self._learnt = 0
+        self.learnt = 0
         self.clean: set[str] = set()
         self.learn(secrets)
 
@@ -181,11 +182,6 @@ class Redactor:
     ) -> Redactor:
         """Return one that knows the values of variables with secret names, and secrets in others by their form."""
         return cls(_in_variables(tuple((variables() if environ is None else environ).items())), digest=digest)
-
-    @property
-    def has_learnt(self) -> bool:
-        """Whether anything is known to be secret."""
-        return self._pattern is not None
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -212,7 +208,7 @@ class Redactor:
     def _compile(self) -> None:
         self.clean.clear()
         self._documents.clear()
-        self._learnt += 1
+        self.learnt += 1
         known = sorted({*self._secrets, *self._words}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_literal, known)))
 
@@ -288,7 +284,7 @@ class Redactor:
         """
         if (known := self._documents.get(text)) is not None:
             return known
-        before = self._learnt
+        before = self.learnt
         try:
             found = replaced(text, self._scalar)
         except NoYamlError:
@@ -297,7 +293,7 @@ class Redactor:
             self._documents.clear()
         # Hydra writes each of its files twice; where nothing was learnt from one, it comes out the same
         self._documents[text] = found
-        if self._learnt != before:
+        if self.learnt != before:
             self._documents.pop(text, None)
         return found
 
@@ -353,14 +349,14 @@ class Redactor:
 
 
 def _says_nothing(argument: str) -> bool:
-    """Whether a word of a command line gives no secret away by itself: what it holds of others' is still to be replaced."""
+    """Whether a word of a command line gives no secret away by itself; it may hold one that is known from elsewhere."""
     return len(argument) <= _REMEMBERED and _is_open(argument)
 
 
 @lru_cache(maxsize=_MOST_REMEMBERED)
 def _is_open(argument: str) -> bool:
     alone = Redactor()
-    return alone._read_argument(argument) == argument and not alone.has_learnt
+    return alone._read_argument(argument) == argument and not alone.learnt
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The environment of this process as plain text, decoded anew only where it has changed: each run asks for all of it."""
+"""The environment of this process as text, decoded anew only where it has changed: each run asks for all of it."""
 
 from __future__ import annotations
 

@@ -227,10 +227,12 @@ def _without_secrets(job: ComposedJob, command: CommandFacts, redactor: Redactor
     First all of it is looked at, since what gives a secret away may come after where it stands without a name.
     """
     redactor.learn(secrets_in(job.config))
-    for words in (job.overrides, job.provenance.settings, command.argv):
-        redactor.arguments(words)
-    config, overrides = redactor.value(job.config), redactor.arguments(job.overrides)
-    settings, argv = redactor.arguments(job.provenance.settings), redactor.arguments(command.argv)
+    typed = job.overrides, job.provenance.settings, command.argv
+    before, words = redactor.learnt, [*map(redactor.arguments, typed)]
+    config = redactor.value(job.config)
+    if redactor.learnt != before:
+        words = [*map(redactor.arguments, typed)]
+    overrides, settings, argv = words
     is_clean = config == job.config and overrides == job.overrides and _hold_none(job.views, redactor)
     if job.is_plain and is_clean:
         views, unresolved = dict(job.views), job.unresolved
@@ -266,7 +268,8 @@ def _redact_files(job: ComposedJob, claim: Claim, redactor: Redactor) -> None:
         return  # else its views were written there, and hold none
     if job.output is not None:
         job.output.make()
-    paths = {*job.hydra_files, *claim.layout.hydra.glob("*.yaml")}
+    made = job.output.files if job.output is not None else ()
+    paths = {*job.hydra_files, *made, *claim.layout.hydra.glob("*.yaml")}
     if claim.sweep is not None and claim.sweep.id is not None:
         paths.add(claim.store.layout.sweep(claim.sweep.id).multirun)
     for path in paths:
