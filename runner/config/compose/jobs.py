@@ -90,7 +90,7 @@ class Jobs(Called):
             return self.fail(cfg, error)
         config = recorded(cfg) if "$" in unresolved else config
         job = self._described(told, num, config, unresolved, {}, output.path, self.call_with(arguments))
-        return self.hand_over(replace(job, arguments=arguments, output=output, is_plain=True))
+        return self.hand_over(replace(job, arguments=arguments, hydra_files=output.files, output=output, is_plain=True))
 
     def fail(self, cfg: DictConfig, error: BaseException) -> Any:
         """Record a job of a sweep that cannot begin, as a run that *error* ends, which is then raised."""
