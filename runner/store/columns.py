@@ -318,7 +318,7 @@ class _Kept:
                 return head, [read(data, count) for data, (_, count) in zip(found, rows, strict=True)]
             finally:
                 self._database().execute("COMMIT")
-        except (LookupError, *odd_errors()):
+        except odd_errors(LookupError):
             self._doubted = True
             return _Head(), []
 

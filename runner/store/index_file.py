@@ -63,9 +63,9 @@ _REMOTE = frozenset((
 _OCTAL = regexp(r"\\([0-7]{3})")
 
 
-def odd_errors() -> tuple[type[Exception], ...]:
-    """Return what SQLite may raise on account of a file that is not what it wrote; it is loaded only to be used."""
-    return sqlite3.Error, MemoryError, ValueError, OverflowError, TypeError
+def odd_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """Return what SQLite may raise on account of a file that is not what it wrote, and *others*; that loads it."""
+    return (sqlite3.Error, MemoryError, ValueError, OverflowError, TypeError, *others)
 
 
 class IndexFile:
@@ -99,7 +99,7 @@ class IndexFile:
         for attempt in (self._open_file, self._open_afresh):
             try:
                 return attempt()
-            except (*odd_errors(), OSError) as error:
+            except odd_errors(OSError) as error:
                 if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
                     break  # somebody writes to it, and nothing is wrong with it
         return _prepared(sqlite3.connect(":memory:"))
@@ -143,7 +143,7 @@ class IndexFile:
                 )
                 if is_ours:
                     Spans(database).check()
-        except (*odd_errors(), OSError) as error:
+        except odd_errors(OSError) as error:
             return f"is damaged: {error}"
         if said != "ok" or not is_ours:
             return "is damaged, or another version's" if said == "ok" else f"is damaged: {said}"

@@ -110,7 +110,7 @@ class Packs:
         try:
             with closing(opened(path)) as database:
                 return Pack(path, seen, dict(database.execute("SELECT number, uid FROM runs").fetchall()))
-        except (*odd_errors(), StoreError) as error:
+        except odd_errors(StoreError) as error:
             return Pack(path, seen, {}, f"{str(path)!r} is no pack of runs, or damaged: {error}")
 
     def runs(self) -> dict[int, Pack]:
@@ -348,5 +348,5 @@ def flaws(pack: Pack) -> Iterator[str]:
         for number, count in counts.items():
             if count != expected[number]:
                 yield f"of run {number} it has {count} files, where {expected[number]} were written"
-    except (*odd_errors(), StoreError, OSError) as error:
+    except odd_errors(StoreError, OSError) as error:
         yield f"it is damaged: {error}"
