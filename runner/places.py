@@ -211,4 +211,5 @@ def project_root(start: Path) -> Path:
 
 def is_marked(folder: Path) -> bool:
     """Whether a folder is marked as the root of a project."""
-    return any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS)
+    beside = f"{folder}/"
+    return any(os.path.exists(beside + mark) for mark in _MARKS)

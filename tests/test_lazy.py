@@ -72,3 +72,21 @@ def test_the_folders_of_a_user_are_those_that_the_library_names(
 
     assert places.cache_folder() == Path(platformdirs.user_cache_path("anew"))
     assert places.state_folder() == Path(platformdirs.user_state_path("anew"))
+
+
+def test_runs_do_without_sqlite(project: Path) -> None:
+    """Where it is loaded files may be read past Python, so that each run would have all of the project's watched."""
+    script = project / "fit.py"
+    script.write_text(
+        "import sys\n"
+        "from anew import Experiment\n"
+        "@Experiment('fit').main\n"
+        "def main(lr: float = 0.1):\n"
+        "    return lr\n"
+        "main.run()\n"
+        "main.run()\n"
+        "print([name for name in sys.modules if 'sqlite' in name])\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=project, check=True, capture_output=True, text=True)
+
+    assert done.stdout == "[]\n"

@@ -241,7 +241,7 @@ ALL = [
     Protection(
         "a newer format that is not understood",
         STORE + "format_file",
-        "    if int(text) > newest:",
+        "    if found > newest:",
         "    if False:",
         "tests/store/test_folder.py::test_a_store_of_a_newer_format_is_not_touched",
     ),

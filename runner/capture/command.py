@@ -194,13 +194,14 @@ def _import_paths(root: Path) -> tuple[str, ...]:
     # an empty or relative one stands for where the process is: of `python -c`, of IPython and notebooks it is the first
     folders = [os.path.abspath(path) for path in sys.path if isinstance(path, str)]
     inside = [path for path in folders if path == str(root) or path.startswith(prefix)]
-    for paths in filter(None, map(dict.get, derived("first names", _named_first), repeat("__path__"))):
+    for paths in filter(None, map(dict.get, derived("packages", _packages, asks=False), repeat("__path__"))):
         if isinstance(paths, list) and str(paths[0]).startswith(prefix):
             inside.append(os.path.dirname(paths[0]))
     return tuple(path for path in dict.fromkeys(inside) if "site-packages" not in path)
 
 
-def _named_first(modules: Iterable[tuple[str, Any, bool]]) -> tuple[dict[str, Any], ...]:
-    """Return what is in modules that are in no package; true ones: libraries put objects there that make attributes."""
+def _packages(modules: Iterable[tuple[str, Any, bool]]) -> tuple[dict[str, Any], ...]:
+    """Return what is in packages that are in none; true ones: libraries put objects there that make attributes."""
     names = (name for name, _, is_module in modules if is_module and "." not in name)
-    return tuple(namespace(sys.modules.get(name)) for name in names)
+    found = (namespace(sys.modules.get(name)) for name in names)
+    return tuple(each for each in found if "__path__" in each)

@@ -19,6 +19,7 @@ from typing import Any
 import anew
 from anew.runner.capture.loaded import derived
 from anew.runner.format.redact import redact_name_value, redact_text
+from anew.runner.kernel.variables import variables
 from anew.runner.lazy.patterns import regexp
 from anew.runner.records import EnvironmentFacts
 from anew.runner.settings import EnvironmentSettings
@@ -106,8 +107,8 @@ def capture_environment(settings: EnvironmentSettings, memory: Path) -> Environm
         prefix=sys.prefix,
         packages=packages,
         origins=origins,
-        variables=listed_variables(os.environ, settings.variables),
-        threads={**thread_variables(os.environ), **_torch_threads()},
+        variables=listed_variables(variables(), settings.variables),
+        threads={**thread_variables(variables()), **_torch_threads()},
         locale=_locale(),
         encoding=sys.getfilesystemencoding(),
         anew=anew.__version__,

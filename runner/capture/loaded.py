@@ -84,7 +84,7 @@ def namespace(module: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def derived(key: Hashable, make: Callable[[tuple[tuple[str, Any, bool], ...]], T]) -> T:
+def derived(key: Hashable, make: Callable[[tuple[tuple[str, Any, bool], ...]], T], *, asks: bool = True) -> T:
     """
     Return what *make* makes of the loaded modules, made anew where they have changed. Safe between threads.
 
@@ -92,15 +92,16 @@ def derived(key: Hashable, make: Callable[[tuple[tuple[str, Any, bool], ...]], T
         key: What tells it from what others make, with all that it depends on beside the modules.
         make: Given of each module its name, what it says its file is, and whether it is a true module: libraries put
             objects in their place that make attributes when they are asked for them. What it returns is shared.
+        asks: Whether it matters to that what a module says its file is, beside which modules there are.
     """
     state, loaded = _latest[0], sys.modules.copy()
     names, modules = list(loaded), list(loaded.values())
     is_looked = _stretch.open > 0 and _stretch.looked
-    if not (state.has(names, modules) and (is_looked or state.says_so())):
+    if not (state.has(names, modules) and (is_looked or not asks or state.says_so())):
         state = _State(names, modules)
         state.look()
         _latest[0] = state
-    _stretch.looked = True
+    _stretch.looked = _stretch.looked or asks
     if key not in state.made:
         if len(state.made) >= _MOST:
             state.made.clear()

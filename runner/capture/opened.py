@@ -241,9 +241,9 @@ class OpenedFiles:
             return
         made, rest = self._traced()
         yield from made
-        self._spool.seek(0)
         paths = {each.path for each in made}
-        for line in self._spool.read().split(b"\0")[:-1]:
+        spool = self._spool.fileno()
+        for line in os.pread(spool, os.fstat(spool).st_size, 0).split(b"\0")[:-1]:
             way, sha256, size, changed, name = line.split(b" ", 4)
             path, kind = os.fsdecode(name), int(way)
             paths.add(path)

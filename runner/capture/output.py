@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -403,10 +404,19 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()
+    library, held_back = _of_the_c_library()
+    # Not fflush(NULL): that waits for a thread that is reading standard input.
+    for stream in held_back:
+        library.fflush(stream)
+
+
+@cache
+def _of_the_c_library() -> tuple[Any, tuple[Any, ...]]:
+    """Return the C library, and its variables that hold its two streams: what they hold is read at each call."""
     import ctypes
 
-    library = ctypes.CDLL(None)
-    # Not fflush(NULL): that waits for a thread that is reading standard input.
+    library, streams = ctypes.CDLL(None), []
     for name in ("stdout", "stderr", "__stdoutp", "__stderrp"):  # the latter on macOS
         with suppress(ValueError):
-            library.fflush(ctypes.c_void_p.in_dll(library, name))
+            streams.append(ctypes.c_void_p.in_dll(library, name))
+    return library, tuple(streams)

@@ -15,6 +15,7 @@ import os
 import stat
 from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ class WrittenFiles:
 
     def __init__(self, cache: Path, root: Path) -> None:
         self._root = f"{root}{os.sep}"
-        self._path = cache / f"written-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.jsonl"
+        self._path = cache / _name(str(root))
         self._file = -1
-        self._process: Any = None
+        self._process: ProcessFacts | None = None
         self._known: dict[str, Any] | None = None
 
     # --- what a run tells ---------------------------------------------------------------------------------------------
@@ -48,11 +49,12 @@ class WrittenFiles:
         """Be ready to be told; where the cache cannot be written, nothing of that is known later. Never raises."""
         with suppress(OSError):
             self._file = open_made(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
-            self._process = to_json(process_facts())
+            # not of the child that writes: the run goes on when that has ended
+            self._process = process_facts()
 
     def begin(self, path: str) -> None:
         """Take note that the run, or a child of it, is about to write a file."""
-        self._tell(path, {"by": self._process})
+        self._tell(path, {"by": to_json(self._process)})
 
     def end(self, paths: Iterable[str]) -> None:
         """The run has ended, and leaves these files as they are now."""
@@ -97,7 +99,8 @@ class WrittenFiles:
     def _read(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         try:
-            data = self._path.read_bytes()
+            # nothing is known of most projects
+            data = self._path.read_bytes() if os.stat(self._path).st_size else b""
         except OSError:
             return found
         for line in data.split(b"\n"):
@@ -109,6 +112,11 @@ class WrittenFiles:
             with suppress(OSError):
                 replace_whole(self._path, b"".join(json.dumps(each).encode() + b"\n" for each in found.values()))
         return found
+
+
+@lru_cache(maxsize=16)
+def _name(root: str) -> str:
+    return f"written-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.jsonl"
 
 
 def _state(path: str) -> list[int]:

@@ -28,6 +28,7 @@ from anew.runner.format.secret_forms import (
     secret_forms,
 )
 from anew.runner.format.yaml_scalars import NoYamlError, replaced
+from anew.runner.kernel.variables import variables
 from anew.runner.lazy.patterns import regexp
 
 __all__ = ["REDACTED", "Redactor", "is_secret_name", "redact_name_value", "redact_text", "secrets_in"]
@@ -167,6 +168,7 @@ class Redactor:
 
     Attributes:
         clean: Names, of metrics, that were looked at and hold no secret that is known now.
+        learnt: How often something has been learnt.
 
     Args:
         secrets: What is known to be secret.
@@ -179,7 +181,7 @@ class Redactor:
         self._pattern = _Pattern(self._secrets, self._words, None)
         self._digest = digest
         self._documents: dict[str, str] = {}
-        self._learnt = 0
+        self.learnt = 0
         self.clean: set[str] = set()
         self.learn(secrets)
 
@@ -188,7 +190,7 @@ class Redactor:
         cls, environ: Mapping[str, str] | None = None, *, digest: Callable[[str], str] | None = None
     ) -> Redactor:
         """Return one that knows the values of variables with secret names, and secrets in others by their form."""
-        return cls(_in_variables(tuple((os.environ if environ is None else environ).items())), digest=digest)
+        return cls(_in_variables(tuple((variables() if environ is None else environ).items())), digest=digest)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -215,7 +217,7 @@ class Redactor:
     def _forget(self) -> None:
         self.clean.clear()
         self._documents.clear()
-        self._learnt += 1
+        self.learnt += 1
 
     def _known(self) -> re.Pattern[str] | None:
         """Return what finds all that is known now; made when it is asked for, since many may be learnt in a row."""
@@ -300,7 +302,7 @@ class Redactor:
         """
         if (known := self._documents.get(text)) is not None:
             return known
-        before = self._learnt
+        before = self.learnt
         try:
             found = replaced(text, self._scalar)
         except NoYamlError:
@@ -309,7 +311,7 @@ class Redactor:
             self._documents.clear()
         # Hydra writes each of its files twice; where nothing was learnt from one, it comes out the same
         self._documents[text] = found
-        if self._learnt != before:
+        if self.learnt != before:
             self._documents.pop(text, None)
         return found
 

@@ -20,6 +20,8 @@ def start_to_texts(record: RunRecord) -> dict[str, str]:
 
 
 def _text(name: str, value: Any) -> str:
+    if value is None:
+        return "null"
     known = _latest.get(name)
     if known is not None and known[0] == value:
         return known[1]

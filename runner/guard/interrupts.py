@@ -155,6 +155,7 @@ class Interrupts:
         self._runs.append(run)
         if len(self._runs) == 1:
             self._install()
+            return [*self._before]
         return [number for number in _SIGNALS if self.ours(number)]
 
     def end(self, run: Interruptible) -> None:

@@ -69,7 +69,7 @@ class GuardLink:
         data = json.dumps(message).encode() + b"\n"
         try:
             with self._lock:
-                sent = socket.send_fds(self._control, [data], descriptors)
+                sent = socket.send_fds(self._control, [data], descriptors) if descriptors else self._control.send(data)
                 if sent < len(data):
                     self._control.sendall(data[sent:])
         except OSError as error:

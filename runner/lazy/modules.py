@@ -20,5 +20,8 @@ class _Later(ModuleType):
     """Stands for a module; what is in it is looked up each time, so that what is changed there is seen."""
 
     def __getattr__(self, name: str) -> Any:
-        # not out of sys.modules, where another thread's import may be half-way
-        return getattr(import_module(self.__name__), name)
+        held = self.__dict__
+        if "module" not in held:
+            # not out of sys.modules, where another thread's import may be half-way
+            held["module"] = import_module(self.__name__)
+        return getattr(held["module"], name)

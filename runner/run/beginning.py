@@ -86,12 +86,11 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     job, command = _without_secrets(job, origin.command, redactor)
     _redact_files(job, claim, redactor)
     news = _named_openly(job, redactor)
-    job = replace(job, notes=(*job.notes, *news))
-    job = replace(job, provenance=replace(job.provenance, views=view_sums(claim.layout, job.views)))
+    provenance = replace(job.provenance, views=view_sums(claim.layout, job.views))
+    job = replace(job, notes=(*job.notes, *news), provenance=provenance)
     handed_down = hand_down(redactor.secrets)
     redactor.learn([handed_down])
-    record = _record(job, command, claim, origin, _source(origin, claim, redactor), seeder)
-    record = _in_its_texts(record, redactor)
+    record = _record(job, command, claim, origin, _source(origin, claim, redactor), seeder, redactor)
     told = start_to_texts(record)
     mark = marks.mark_text(object_text({name: text for name, text in told.items() if name != _MARK}))
     told[_MARK] = dumps(mark)
@@ -147,35 +146,48 @@ def _seeder(configured: int | None, set_apart: int | None, recorded: int | None,
 
 
 def _record(
-    job: ComposedJob, command: CommandFacts, claim: Claim, origin: Origin, source: SourceFacts, seeder: Seeder
+    job: ComposedJob,
+    command: CommandFacts,
+    claim: Claim,
+    origin: Origin,
+    source: SourceFacts,
+    seeder: Seeder,
+    redactor: Redactor,
 ) -> RunRecord:
-    settings = claim.settings
+    """Return the record, without secrets in what was not composed or typed; the project's paths stay what they are."""
+    settings, provenance = claim.settings, job.provenance
     environment = capture_environment(settings.environment, origin.cache / "environment.json")
-    variables = origin.places.as_recorded(as_recorded(environment.variables, origin.places))
-    environment = replace(environment, variables=variables)
+    variables = redactor.texts(origin.places.as_recorded(as_recorded(environment.variables, origin.places)))
+    hardware = capture_hardware(boot_id=boot_id())
+    if hardware.scheduler:
+        hardware = replace(hardware, scheduler=redactor.texts(hardware.scheduler))
     return RunRecord(
         uid=claim.uid,
         id=claim.number,
-        experiment=origin.experiment,
+        experiment=redactor.text(origin.experiment),
         started_at=datetime.now(timezone.utc),
         command=command,
         config=job.config,
         overrides=job.overrides,
-        choices=job.choices,
-        provenance=job.provenance,
+        choices=redactor.texts(job.choices),
+        provenance=replace(
+            provenance,
+            sources=redactor.texts(provenance.sources),
+            hydra_dir=redactor.texts(provenance.hydra_dir),
+        ),
         seed=seeder.root,
         seeds=seeder.facts(),
         source=source,
-        environment=environment,
-        hardware=capture_hardware(boot_id=boot_id()),
+        environment=environment if variables == environment.variables else replace(environment, variables=variables),
+        hardware=hardware,
         process=liveness.process_facts(),
-        tags=settings.tags,
-        note=settings.note,
+        tags=redactor.texts(settings.tags),
+        note=redactor.texts(settings.note),
         sweep=claim.sweep,
         rerun_of=origin.rerun_of,
         why=origin.why,
         parent=_parent(origin, claim),
-        warnings=(*source.notes, *job.notes, *without_source(origin)),
+        warnings=redactor.texts((*source.notes, *job.notes, *without_source(origin))),
     )
 
 
@@ -215,10 +227,12 @@ def _without_secrets(job: ComposedJob, command: CommandFacts, redactor: Redactor
     First all of it is looked at, since what gives a secret away may come after where it stands without a name.
     """
     redactor.learn(secrets_in(job.config))
-    for words in (job.overrides, job.provenance.settings, command.argv):
-        redactor.arguments(words)
-    config, overrides = redactor.value(job.config), redactor.arguments(job.overrides)
-    settings = redactor.arguments(job.provenance.settings)
+    typed = job.overrides, job.provenance.settings, command.argv
+    before, words = redactor.learnt, [*map(redactor.arguments, typed)]
+    config = redactor.value(job.config)
+    if redactor.learnt != before:
+        words = [*map(redactor.arguments, typed)]
+    overrides, settings, argv = words
     is_clean = config == job.config and overrides == job.overrides and _hold_none(job.views, redactor)
     if job.is_plain and is_clean:
         views, unresolved = dict(job.views), job.unresolved
@@ -226,46 +240,24 @@ def _without_secrets(job: ComposedJob, command: CommandFacts, redactor: Redactor
         # Hydra's own part names some that are in no configuration of main's
         views = {name: redactor.yaml(job.views[name]) for name in sorted(job.views, reverse=True)}
         unresolved = redactor.yaml(job.unresolved)
+        # which may have given away what stands elsewhere
+        config, overrides = redactor.value(job.config), redactor.arguments(job.overrides)
+        argv = redactor.arguments(command.argv)
     job = replace(
         job,
-        config=redactor.value(job.config),
+        config=config,
         unresolved=unresolved,
-        overrides=redactor.arguments(job.overrides),
+        overrides=overrides,
         provenance=replace(job.provenance, unresolved=unresolved, settings=settings),
         views={name: views[name] for name in job.views},
         is_plain=job.is_plain and is_clean,
     )
-    return job, replace(command, argv=redactor.arguments(command.argv))
+    return job, command if argv == command.argv else replace(command, argv=argv)
 
 
 def _hold_none(texts: Mapping[str, str], redactor: Redactor) -> bool:
     """Whether no known secret is in texts, whose names say nothing."""
     return all(redactor.text(text) == text for text in texts.values())
-
-
-def _in_its_texts(record: RunRecord, redactor: Redactor) -> RunRecord:
-    """Return a record without secrets in what was not composed or typed; the project's paths stay what they are."""
-    environment, process = record.environment, record.hardware
-    if environment is not None:
-        environment = replace(environment, variables=redactor.texts(environment.variables))
-    if process is not None:
-        process = replace(process, scheduler=redactor.texts(process.scheduler))
-    provenance = record.provenance
-    return replace(
-        record,
-        experiment=redactor.text(record.experiment),
-        choices=redactor.texts(record.choices),
-        provenance=replace(
-            provenance,
-            sources=redactor.texts(provenance.sources),
-            hydra_dir=redactor.texts(provenance.hydra_dir),
-        ),
-        environment=environment,
-        hardware=process,
-        tags=redactor.texts(record.tags),
-        note=redactor.texts(record.note),
-        warnings=redactor.texts(record.warnings),
-    )
 
 
 def _redact_files(job: ComposedJob, claim: Claim, redactor: Redactor) -> None:
@@ -276,7 +268,8 @@ def _redact_files(job: ComposedJob, claim: Claim, redactor: Redactor) -> None:
         return  # else its views were written there, and hold none
     if job.output is not None:
         job.output.make()
-    paths = {*job.hydra_files, *claim.layout.hydra.glob("*.yaml")}
+    made = job.output.files if job.output is not None else ()
+    paths = {*job.hydra_files, *made, *claim.layout.hydra.glob("*.yaml")}
     if claim.sweep is not None and claim.sweep.id is not None:
         paths.add(claim.store.layout.sweep(claim.sweep.id).multirun)
     for path in paths:

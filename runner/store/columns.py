@@ -30,7 +30,7 @@ from anew.runner.format.values import number_from_json, number_to_json
 from anew.runner.lazy.modules import later
 from anew.runner.store.cells import Blocks, Column, cells_of, unpacked
 from anew.runner.store.following import Following, OddError, Place
-from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
+from anew.runner.store.index_file import IndexFile, is_sound, odd_errors, sealed
 from anew.runner.store.journal_forms import status_of
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import journals
@@ -318,7 +318,7 @@ class _Kept:
                 return head, [read(data, count) for data, (_, count) in zip(found, rows, strict=True)]
             finally:
                 self._database().execute("COMMIT")
-        except (LookupError, *ODD):
+        except odd_errors(LookupError):
             self._doubted = True
             return _Head(), []
 
@@ -332,7 +332,7 @@ class _Kept:
                 return [self._block(row.writer, row.part, row.count) for row in rows]
             finally:
                 self._database().execute("COMMIT")
-        except ODD as error:
+        except odd_errors() as error:
             self._doubted = True
             raise LookupError(self._run) from error
 
@@ -377,7 +377,7 @@ class _Kept:
         """
         if self._doubted:
             return
-        with suppress(LookupError, *ODD), self._database() as database:
+        with suppress(LookupError, *odd_errors()), self._database() as database:
             database.execute("BEGIN IMMEDIATE")
             self._forget_the_gone(database)
             if before == _Head():

@@ -260,7 +260,7 @@ class FolderStore(RunFolders):
         whole = replace(ended, writers=ends, seals=journal_seals(str(layout.events), ends))
         data = serial.seal(serial.outcome_to_json(whole))
         try:
-            is_ours = reserve.create_from_reserve(str(layout.outcome), data)
+            return reserve.create_from_reserve(str(layout.outcome), data)
         except OSError:
             is_ours = create_whole(layout.outcome, data)
         reserve.give_up(str(layout.folder))

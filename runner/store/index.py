@@ -23,7 +23,7 @@ from anew.runner.lazy.modules import later
 from anew.runner.records import CommandFacts, RunRecord, Status
 from anew.runner.store import stamps
 from anew.runner.store.further import Progress, Reading
-from anew.runner.store.index_file import ODD, IndexFile, sealed
+from anew.runner.store.index_file import IndexFile, odd_errors, sealed
 from anew.runner.store.index_look import Look, Row
 from anew.runner.store.packs import Pack, Packs
 from anew.runner.store.stamps import NEVER, SeenFile, Stamp
@@ -209,7 +209,7 @@ class Index:
         with closing(self.look()) as look:
             try:
                 known = {number for (number,) in look.database.execute("SELECT id FROM runs")}
-            except ODD:
+            except odd_errors():
                 look.doubted, known = True, set()
         return sorted(self.present() - known, reverse=True)
 
@@ -222,7 +222,7 @@ class Index:
             stamp: By what the runs are known from now on.
         """
         numbers = list(before)
-        with closing(self.look()) as look, suppress(*ODD):
+        with closing(self.look()) as look, suppress(*odd_errors()):
             for begin in range(0, len(numbers), _AT_A_TIME):
                 some = numbers[begin : begin + _AT_A_TIME]
                 rows = []

@@ -24,7 +24,7 @@ from anew.runner.query.tree import Tree, passes
 from anew.runner.records import RunRecord
 from anew.runner.store.index import Index, Reader
 from anew.runner.store.index_facts import PARTS
-from anew.runner.store.index_file import ODD
+from anew.runner.store.index_file import odd_errors
 from anew.runner.store.index_look import AT_A_TIME, Look, Row
 from anew.runner.store.index_question import Here, Question, column_of, derived, lacking
 from anew.runner.store.index_spans import NONE, SETTLED, UNSETTLED
@@ -105,7 +105,7 @@ class Asked:
                 return None if look.doubted else found
         except FilterError:
             raise  # a ValueError, too, and not the index's
-        except ODD as error:
+        except odd_errors() as error:
             self._doubt(error)
             return None
 
@@ -122,7 +122,7 @@ class Asked:
                 return None if look.doubted else found
         except FilterError:
             raise  # a ValueError, too, and not the index's
-        except ODD as error:
+        except odd_errors() as error:
             self._doubt(error)
             return None
 
@@ -156,7 +156,7 @@ class Asked:
         return low
 
     def _first(self, look: Look, tree: Tree, sort: str | None, limit: int | None) -> _Answer:
-        """Have the index know all that has ended, and ask it. Raises what is in `ODD`."""
+        """Have the index know all that has ended, and ask it. Raises what is in `odd_errors`."""
         others, gone = self._brought_up_to_date(look)
         for place in derived(tree, sort):
             self._derive(look, place)
@@ -194,7 +194,7 @@ class Asked:
 
     def _brought_up_to_date(self, look: Look) -> tuple[dict[int, RunRecord], Collection[int]]:
         """
-        Have the index know all that has ended. Raises what is in `ODD`.
+        Have the index know all that has ended. Raises what is in `odd_errors`.
 
         Returns:
             What is not in there, runs that go on, or cannot be written; and what is in there, and gone.

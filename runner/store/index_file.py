@@ -61,8 +61,11 @@ _REMOTE = frozenset((
 ))
 # fmt: on
 _OCTAL = regexp(r"\\([0-7]{3})")
-# what SQLite may raise on account of a file that is not what it wrote
-ODD = (sqlite3.Error, MemoryError, ValueError, OverflowError, TypeError)
+
+
+def odd_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """Return what SQLite may raise on account of a file that is not what it wrote, and *others*; that loads it."""
+    return (sqlite3.Error, MemoryError, ValueError, OverflowError, TypeError, *others)
 
 
 class IndexFile:
@@ -96,7 +99,7 @@ class IndexFile:
         for attempt in (self._open_file, self._open_afresh):
             try:
                 return attempt()
-            except (*ODD, OSError) as error:
+            except odd_errors(OSError) as error:
                 if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
                     break  # somebody writes to it, and nothing is wrong with it
         return _prepared(sqlite3.connect(":memory:"))
@@ -109,7 +112,7 @@ class IndexFile:
         database = sqlite3.connect(path, timeout=0.5)
         try:
             return _prepared(database)
-        except ODD:
+        except odd_errors():
             database.close()
             raise
 
@@ -140,7 +143,7 @@ class IndexFile:
                 )
                 if is_ours:
                     Spans(database).check()
-        except (*ODD, OSError) as error:
+        except odd_errors(OSError) as error:
             return f"is damaged: {error}"
         if said != "ok" or not is_ours:
             return "is damaged, or another version's" if said == "ok" else f"is damaged: {said}"
@@ -215,7 +218,7 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _is_ours(database: sqlite3.Connection) -> bool:
-    """Whether version and schema are those that are written here. Raises what is in `ODD`."""
+    """Whether version and schema are those that are written here. Raises what is in `odd_errors`."""
     [(version,)] = database.execute("PRAGMA user_version").fetchall()
     schema = database.execute(
         "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name LIMIT 30"

@@ -12,7 +12,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.lazy.modules import later
 from anew.runner.records import RunRecord
 from anew.runner.store.index_facts import Facts, Key, facts_of
-from anew.runner.store.index_file import ODD, IndexFile, is_sound, sealed
+from anew.runner.store.index_file import IndexFile, is_sound, odd_errors, sealed
 from anew.runner.store.index_spans import NONE, SETTLED, UNSETTLED, Spans
 from anew.runner.store.marker import read_marker
 from anew.runner.store.stamps import Stamp
@@ -112,7 +112,7 @@ class Look:
         """Return rows that are as they were written; after any other the file is not trusted any further."""
         try:
             rows = self.database.execute(f"SELECT {_COLUMNS} FROM runs WHERE {where}", values).fetchall()
-        except ODD:
+        except odd_errors():
             self.doubted = True
             return []
         good = [row[:-1] for row in rows if is_sound(row)]
@@ -121,12 +121,12 @@ class Look:
 
     @contextmanager
     def facts(self) -> Iterator[Spans]:
-        """Give the facts, as they are at one time, to be read. Raises what is in `ODD`."""
+        """Give the facts, as they are at one time, to be read. Raises what is in `odd_errors`."""
         self.database.execute("BEGIN")
         try:
             yield Spans(self.database)
         finally:
-            with suppress(*ODD):
+            with suppress(*odd_errors()):
                 self.database.execute("COMMIT")
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -163,14 +163,14 @@ class Look:
                 rows = [each.row.values for each in kept.values()]
                 database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", rows)
                 spans.put(dict(_told(spans, kept, known)))
-        except ODD as error:
+        except odd_errors() as error:
             self._doubt(error)
             kept = {}
         self.unwritten += [each.row for each in fresh.values() if each.row.number not in kept and not each.row.follow]
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[sqlite3.Connection, Spans]]:
-        """Give the facts, to be changed by nobody else meanwhile. Raises what is in `ODD`."""
+        """Give the facts, to be changed by nobody else meanwhile. Raises what is in `odd_errors`."""
         with self.database as database:
             database.execute("BEGIN IMMEDIATE")
             spans = Spans(database)
@@ -195,7 +195,7 @@ class Look:
                     catalog = spans.catalog
                     catalog.marker, catalog.listed = self.marker, listed
                     catalog.others = tuple(sorted(run for run in others if spans.state(run) == NONE))
-        except ODD as error:
+        except odd_errors() as error:
             self._doubt(error)
 
     def add(self, key: Key, values: Mapping[int, Any], lacking: Mapping[int, int]) -> None:
@@ -212,7 +212,7 @@ class Look:
                 spans.add(key, values)
                 for run, part in lacking.items():
                     spans.lacks(run, part)
-        except ODD as error:
+        except odd_errors() as error:
             self._doubt(error)
 
     def _doubt(self, error: Exception) -> None:
@@ -223,7 +223,7 @@ class Look:
         """Write what is new, or throw away a file that is odd."""
         self.write()
         if self._opened is not None:
-            with suppress(*ODD):
+            with suppress(*odd_errors()):
                 self._opened.close()
         if self.doubted:
             self._file.forget()

@@ -122,7 +122,7 @@ class Catalog:
 
     @classmethod
     def read(cls, database: sqlite3.Connection) -> Catalog:
-        """Return that of a file. Raises what is in `index_file.ODD`."""
+        """Return that of a file. Raises what is in `index_file.odd_errors`."""
         rows = database.execute("SELECT value, crc FROM state WHERE name = 'catalog'").fetchall()
         if not rows:
             return cls({}, {})
@@ -136,7 +136,7 @@ class Catalog:
         return cls(named, dict(zip(*spans, strict=True)), marker, listed, tuple(others))
 
     def write(self, database: sqlite3.Connection) -> None:
-        """Write it, within a transaction. Raises what is in `index_file.ODD`."""
+        """Write it, within a transaction. Raises what is in `index_file.odd_errors`."""
         spans = sorted(self.spans)
         sums = [self.spans[span] for span in spans]
         told = [sys.byteorder, [*self.names], [spans, sums], self.marker, self.listed, self.others]
@@ -150,7 +150,7 @@ class Catalog:
 
 class Spans:
     """
-    The facts of runs in a file, as they are in one transaction. Every method raises what is in `index_file.ODD`.
+    The facts of runs in a file, as they are in one transaction. Every method raises what is in `index_file.odd_errors`.
 
     Args:
         database: The file.

@@ -102,9 +102,9 @@ def changed(path: Path, most: int = _CHUNK) -> str | None:
     """
     try:
         with open_regular(path) as file:
-            begin = max(0, os.fstat(file.fileno()).st_size - most)
-            file.seek(begin)
-            written = file.read(most).split(b"\n")
+            size = os.fstat(file.fileno()).st_size
+            begin = max(0, size - most)
+            written = os.pread(file.fileno(), size - begin, begin).split(b"\n")
     except OSError as error:
         return f"{str(path)!r} cannot be looked at: {error.strerror or error}"
     # behind the last newline is what another thread may be writing; before the first one may be half a line

@@ -25,6 +25,7 @@ from anew.runner.format.ids import is_number
 from anew.runner.lazy.modules import later
 from anew.runner.places import cache_folder
 from anew.runner.store.files import cannot, make_folders, names_in, sync_folder, write_new
+from anew.runner.store.index_file import odd_errors
 from anew.runner.store.paths import OUT, PACK, RunLayout, StoreLayout
 from anew.runner.store.stamps import Stamp
 
@@ -45,7 +46,6 @@ MOST_BYTES = 1 << 28
 
 _FILES = "SELECT name, mode, sz, data, ns, sha256 FROM sqlar LEFT JOIN sums USING (name) WHERE name >= ? AND name < ?"
 _KEPT_S = 24 * 3600.0
-_ODD = (sqlite3.Error, ValueError, OverflowError, TypeError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Packs:
         try:
             with closing(opened(path)) as database:
                 return Pack(path, seen, dict(database.execute("SELECT number, uid FROM runs").fetchall()))
-        except (*_ODD, StoreError) as error:
+        except odd_errors(StoreError) as error:
             return Pack(path, seen, {}, f"{str(path)!r} is no pack of runs, or damaged: {error}")
 
     def runs(self) -> dict[int, Pack]:
@@ -138,7 +138,7 @@ class Packs:
     def lengths(self, pack: Pack) -> dict[int, int]:
         """Return how many bytes each run takes in a pack; nothing of what cannot be read."""
         each = "CAST(substr(name, 1, instr(name, '/') - 1) AS INTEGER)"
-        with suppress(*_ODD, StoreError, OSError), closing(opened(pack.path)) as database:
+        with suppress(*odd_errors(), StoreError, OSError), closing(opened(pack.path)) as database:
             return dict(database.execute(f"SELECT {each}, sum(coalesce(length(data), 0)) FROM sqlar GROUP BY 1"))
         return {}
 
@@ -146,7 +146,7 @@ class Packs:
         """Return SHA-256 and bytes of a file of a run, given its name in the folder; None where it is in no pack."""
         query = "SELECT sha256, sz FROM sqlar JOIN sums USING (name) WHERE name = ?"
         pack = self.holding(number)
-        with suppress(*_ODD, StoreError, OSError):
+        with suppress(*odd_errors(), StoreError, OSError):
             if pack is not None:
                 with closing(opened(pack.path)) as database:
                     for digest, length in database.execute(query, (f"{number}/{name}",)).fetchall():
@@ -289,7 +289,7 @@ def move_unless_there(folder: Path, target: Path) -> None:
 def _members(pack: Pack, number: int, whole: bool) -> Iterator[tuple[str, int, int | None, bytes]]:
     """Yield the name in the folder, mode, time and content of what is in a pack of a run, links last."""
     links = []
-    with suppress(*_ODD, StoreError, OSError), closing(opened(pack.path)) as database:
+    with suppress(*odd_errors(), StoreError, OSError), closing(opened(pack.path)) as database:
         for name, mode, size, data, ns, _ in database.execute(_FILES, (f"{number}/", f"{number}0")):
             inside = name.partition("/")[2]
             content = _content(mode, size, data)
@@ -348,5 +348,5 @@ def flaws(pack: Pack) -> Iterator[str]:
         for number, count in counts.items():
             if count != expected[number]:
                 yield f"of run {number} it has {count} files, where {expected[number]} were written"
-    except (*_ODD, StoreError, OSError) as error:
+    except odd_errors(StoreError, OSError) as error:
         yield f"it is damaged: {error}"

@@ -212,13 +212,13 @@ class TrialLayout:
         return self.folder / "end.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoreLayout:
     """The folder of a store."""
 
     root: Path
 
-    @property
+    @cached_property
     def format(self) -> Path:
         """The format's version, one integer."""
         return self.root / "FORMAT"
@@ -229,8 +229,11 @@ class StoreLayout:
         return self.root / ".gitignore"
 
     def run(self, number: int) -> RunLayout:
-        """The folder of a run."""
-        return RunLayout(self.root / str(number))
+        """The folder of a run; asked again for the same one, the same with the paths that it has made."""
+        latest: tuple[int, RunLayout] | None = self.__dict__.get("latest")
+        if latest is None or latest[0] != number:
+            latest = self.__dict__["latest"] = number, RunLayout(self.root / str(number))
+        return latest[1]
 
     @property
     def objects(self) -> Path:

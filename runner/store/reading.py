@@ -272,7 +272,7 @@ def journals(layout: RunLayout) -> list[Path]:
 
 def leads_out(path: Path) -> bool:
     """Whether a file or folder right below a run's folder is somewhere else: a store may be anybody's."""
-    return path.is_symlink() or path.parent.is_symlink()
+    return os.path.islink(path) or os.path.islink(path.parent)
 
 
 def _replayed(layout: RunLayout, start: RunRecord, told: Told | None) -> tuple[Replay, _Found, dict[str, int]]:

@@ -6,7 +6,7 @@ name: the roll is renamed by the first of them, and the process that the run bel
 
 A forked child may not even be able to do that: it has given up its rights, or has another root folder. It shares memory
 with the process that the run belongs to, which takes no rights, no descriptor and no space: a mark that something is
-lost, and how many lines each child has written, whatever becomes of its file.
+lost, and how many lines each child has written, whatever becomes of its file. It is made before the first fork.
 """
 
 from __future__ import annotations
@@ -50,11 +50,17 @@ class Roll:
     def open(self, durability_ms: int) -> None:
         """Begin the roll, with how children sync: the process that the run belongs to, once. Raises StoreError."""
         try:
-            self._shared = memoryview(mmap.mmap(-1, 8 * _SLOTS)).cast("Q")
             write_new(self._intact, b"%d\n" % durability_ms, sync=False)
         except OSError as error:
             raise cannot("write", self._intact, error) from error
         self._is_open = True
+        _open.append(self)
+
+    def share(self) -> None:
+        """Have memory that children which are forked from now on share; nothing where there is some, or can be none."""
+        if self._shared is None:
+            with suppress(OSError):
+                self._shared = memoryview(mmap.mmap(-1, 8 * _SLOTS)).cast("Q")
 
     @property
     def durability_ms(self) -> int:
@@ -110,11 +116,14 @@ class Roll:
         if not self._is_open:
             return []
         self._is_open = False
+        _open.remove(self)
         events = self._intact.parent
         is_lost, lines = self._is_lost(), self._lines()
         for path in (self._intact, self._lost):
+            # it is the one or the other
             with suppress(OSError):
                 path.unlink()
+                break
         found = ["a child process could not write all of its records (it says why on stderr)"] if is_lost else []
         if lines is None:
             return [*found, self._missed or f"{str(events)!r} was removed or emptied while the run went on"]
@@ -156,3 +165,15 @@ class Roll:
             except OSError as error:
                 self._missed = f"what children wrote cannot be looked at: {error.strerror or error}"
         return None
+
+
+# the rolls of runs that go on in this process, or did in the one that it was forked from
+_open: list[Roll] = []
+
+
+def _share() -> None:
+    for roll in tuple(_open):
+        roll.share()
+
+
+os.register_at_fork(before=_share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +31,7 @@ def view_sums(layout: RunLayout, views: Mapping[str, str]) -> dict[str, str]:
         views: File name -> text of those that are yet to be written.
     """
     sums = {name: _sum(view_bytes(text)) for name, text in views.items()}
-    for name in VIEWS:
+    for name in VIEWS if os.path.isdir(layout.hydra) else ():
         path = layout.hydra / name
         with suppress(OSError):
             sums[path.relative_to(layout.folder).as_posix()] = _sum(read_regular(path, _MOST_BYTES))

@@ -426,3 +426,12 @@ def test_a_number_is_a_secret_wherever_it_turns_up() -> None:
         "q": 735194261,
         "r": f"is {REDACTED}, 0.73519426",
     }
+
+
+def test_a_word_that_was_looked_at_before_hides_what_was_learnt_since() -> None:
+    redactor = Redactor()
+    assert redactor.arguments(["name=hunter22x"]) == ("name=hunter22x",)
+    redactor.learn(["hunter22x"])
+    assert redactor.arguments(["name=hunter22x"]) == ("name=<redacted>",)
+    assert redactor.argument("name=hunter22x") == "name=<redacted>"
+    assert Redactor().argument("name=hunter22x") == "name=hunter22x"

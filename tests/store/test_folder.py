@@ -33,7 +33,7 @@ from anew.runner.format import ids
 from anew.runner.format.replay import replay
 from anew.runner.guard.store_format import NEWEST
 from anew.runner.records import ContentRef, RunRecord, Status, SweepMembership
-from anew.runner.store import liveness
+from anew.runner.store import format_file, liveness
 from anew.runner.store.curate import delete, purge, restore
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.journal import JournalWriter
@@ -638,3 +638,17 @@ def test_of_two_who_think_a_number_free_one_gets_it(store: FolderStore, monkeypa
     monkeypatch.setattr(FolderStore, "_greatest", lambda self: 0)
 
     assert [FolderStore.open(store.root).claim()[0] for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_format_is_read_again_once_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run of a process asks whether the store is still one that it can write."""
+    store = FolderStore.open(tmp_path / "runs", create=True)
+    monkeypatch.setattr(format_file, "YOUNG_NS", 0)
+    format_file.check_format(store.root, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(format_file, "read_regular", None)
+        format_file.check_format(store.root, 1)
+    store.layout.format.write_text("2\n")
+
+    with pytest.raises(StoreFormatError, match="has format 2"):
+        format_file.check_format(store.root, 1)

@@ -21,6 +21,7 @@ from anew.runner.config.direct.words import NotPlainError, Value, read
 from anew.runner.config.direct.yamlwritten import written
 from anew.runner.config.signature.spec import TaskSpec
 from anew.runner.dataclass import dataclass
+from anew.runner.kernel.variables import variables
 
 _VERSIONS = (None, "1.2", "1.3")
 
@@ -84,7 +85,7 @@ def could_be_plain(spec: TaskSpec, words: Sequence[str]) -> bool:
         spec.version_base in _VERSIONS
         and (spec.config_path is None) == (spec.config_name is None)
         and not any(word.startswith("-") or word.startswith(("hydra", "anew/", "+", "~")) for word in words)
-        and not any(name.startswith("HYDRA_") for name in os.environ)
+        and not any(name.startswith("HYDRA_") for name in variables())
         and "IPython" not in sys.modules
     )
 

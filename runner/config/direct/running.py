@@ -72,7 +72,7 @@ def _run(called: Called, plain: Plain, hooks: JobHooks, interactive: bool) -> An
             settings=plain.ours,
         ),
         views={} if interactive else {**output.texts(), "config.yaml": plain.view},
-        hydra_files=output.files,
+        hydra_files=() if interactive else output.files,
         output=output if interactive else None,
         is_plain=True,
     )

@@ -59,9 +59,8 @@ class TaskSpec:
         if self.roles.run:
             named[self.roles.run] = run
         # A decorator between ours and main may have renamed the parameter: the first goes by position.
-        first = next(iter(signature_of(self.function).parameters), None)
-        if first is not None and first == self.roles.config:
-            return self.function(named.pop(first), **named)
+        if self.roles.config and next(iter(signature_of(self.function).parameters), None) == self.roles.config:
+            return self.function(named.pop(self.roles.config), **named)
         return self.function(**named)
 
 
