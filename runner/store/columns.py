@@ -4,7 +4,7 @@ Series of numbers as columns, in the index: derived from a journal once, and fro
 A row holds up to 2,048 points of one metric of one journal: their times (float64), their steps (int64), and their
 values (float64, int64, or JSON where both kinds are among them), all of the machine's byte order; the row with the
 negative of its number what these come to, some hundred at a time. The first row of a journal, 0, says how far it was
-read and which rows a metric has.
+read and which rows a metric has. The row of no writer says what all journals of a run come to (`summed`).
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from anew.runner.lazy.modules import later
 from anew.runner.store.cells import Blocks, Column, cells_of, unpacked
 from anew.runner.store.following import Following, OddError, Place
 from anew.runner.store.index_file import IndexFile, is_sound, odd_errors, sealed
-from anew.runner.store.journal_forms import status_of
+from anew.runner.store.journal_forms import State, state_of
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import journals
+from anew.runner.store.summed import LEAST_BYTES, Kept, Summed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,10 +46,9 @@ else:
 T = TypeVar("T")
 # of a row that a bucket ends in all is read, and of those there are as many as buckets
 _MOST_POINTS = 1 << 11
-# what is read within milliseconds anyway is not kept
-_LEAST_BYTES = 1 << 17
 _STEP_KEY, _VALUES_KEY = (ev.keys(ev.MetricsLogged)[name] for name in ("step", "values"))
 _JSON = "j"
+_ALL = ""
 _Lists = tuple[list[float], list[int], list[Any]]
 
 
@@ -98,6 +98,20 @@ def blocks(file: IndexFile, number: int, layout: RunLayout, name: str) -> Blocks
     return Blocks([cells_of(each) if isinstance(each, Column) else each.cells for each in rows], read)
 
 
+def sums(file: IndexFile, number: int, layout: RunLayout) -> Kept:
+    """Return where it is kept what a run's journals come to. Args as `column`."""
+
+    def read() -> Summed | None:
+        with closing(_Kept(file, number, layout)) as kept:
+            return kept.summed()
+
+    def write(summed: Summed) -> None:
+        with closing(_Kept(file, number, layout)) as kept:
+            kept.keep(summed)
+
+    return Kept(read, write)
+
+
 def _of_journal(
     kept: _Kept, path: Path, name: str, read: Callable[[str, str], tuple[_Head, list[T]]], *, again: bool = False
 ) -> tuple[list[T], Sequence[Column]]:
@@ -114,11 +128,10 @@ def _of_journal(
     Raises:
         OddError, OSError: One has to look at each line; it cannot be read.
     """
-    status = status_of(path)
-    if status.st_size < _LEAST_BYTES:
-        state = (status.st_size, status.st_ctime_ns, status.st_mtime_ns, status.st_ino)
+    state = state_of(path)
+    if state[0] < LEAST_BYTES:
         return [], _short(path, state).get(name, ())
-    stamp = (status.st_size, status.st_ctime_ns, status.st_mtime_ns, status.st_ino) if kept.has_ended else ()
+    stamp = state if kept.has_ended else ()
     head, before = read(path.stem, name)
     if stamp and head.stamp == stamp:
         return before, ()
@@ -139,7 +152,7 @@ def _of_journal(
 
 
 @lru_cache(maxsize=8)
-def _short(path: Path, state: tuple[int, ...]) -> dict[str, list[Column]]:
+def _short(path: Path, state: State) -> dict[str, list[Column]]:
     """Return the points of a short journal in some state: many of its metrics are asked for one behind the other."""
     return _grown(Following(path, Place()))
 
@@ -249,7 +262,7 @@ class _Head:
         parts: Metric -> its rows, in order: number, and how many points it has.
     """
 
-    stamp: tuple[int, ...] = ()
+    stamp: State = ()
     place: Place = Place()
     parts: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
 
@@ -399,6 +412,22 @@ class _Kept:
                     self._insert(database, writer, -unused, cells_of(each).tobytes())
                     unused += 1
             self._insert(database, writer, 0, replace(now, parts=parts).encoded())
+
+    def summed(self) -> Summed | None:
+        """Return what the run's journals come to, where that is kept."""
+        try:
+            return Summed.decoded(self._data(_ALL, 0))
+        except odd_errors(LookupError) as error:
+            # that there is nothing, or that it is busy, says nothing against it
+            self._doubted = not isinstance(error, (LookupError, sqlite3.OperationalError))
+            return None
+
+    def keep(self, summed: Summed) -> None:
+        """Keep what the run's journals come to, unless that is too much."""
+        with suppress(*odd_errors()), self._database() as database:
+            database.execute("BEGIN IMMEDIATE")
+            self._forget_the_gone(database)
+            self._insert(database, _ALL, 0, summed.encoded())
 
     def _insert(self, database: sqlite3.Connection, writer: str, part: int, data: bytes) -> None:
         row = sealed(self._run, writer, part, data)

@@ -25,7 +25,7 @@ from anew.runner.query.tree import EVERYTHING
 from anew.runner.records import ParentRun, RerunOf, RunRecord, SweepMembership
 from anew.runner.store import afterwards
 from anew.runner.store.cells import Blocks, Column
-from anew.runner.store.columns import blocks, by_writer, column
+from anew.runner.store.columns import blocks, by_writer, column, sums
 from anew.runner.store.contents import bind
 from anew.runner.store.files import cannot, create_whole, make_folders, names_in, sync_folder
 from anew.runner.store.format_file import check_format
@@ -76,6 +76,7 @@ class FolderStore(RunFolders):
         self.objects = ObjectStore(self.layout.objects)
         self.packs = Packs(self.layout)
         self._index = Index(self.layout.index, root, self.packs)
+        self.index_file = self._index.file
 
     def __repr__(self) -> str:
         return f"FolderStore({self.url!r})"
@@ -343,8 +344,7 @@ class FolderStore(RunFolders):
         tree = parse_filter(where, self.saved_filter).tree
         if (tree == EVERYTHING and sort is None) or not self._index.has_more_than(FEW):
             return super()._found(where, sort, limit)
-        asked = self._asked()
-        found = asked.runs(tree, sort, limit)
+        found = self._asked().runs(tree, sort, limit)
         return super()._found(where, sort, limit) if found is None else found
 
     def _asked(self) -> Asked:
@@ -458,8 +458,7 @@ class FolderStore(RunFolders):
 
     def left_out(self) -> Iterator[str]:
         """Yield what stands among the runs and cannot be read as one, a sentence each. Raises StoreError."""
-        flaws = [pack.flaw for pack in self.packs.all() if pack.flaw]
-        return (f"{flaw}. What it holds is not among the runs." for flaw in flaws)
+        return (f"{pack.flaw}. What it holds is not among the runs." for pack in self.packs.all() if pack.flaw)
 
     def _named(self, run: StoredRun) -> StoredRun:
         """Return a run as its sweep here tells it; that is none of what the index keeps, since sweeps come later."""
@@ -468,8 +467,9 @@ class FolderStore(RunFolders):
         return StoredRun(run.number, with_stop(self.layout.run(run.number), self.named(run.record)))
 
     def _read(self, number: int, before: Progress | None) -> Reading:
-        found = read_further(self.layout.run(number), number, before)
-        if os.path.lexists(self.layout.run(number).folder) or self.packs.holding(number) is None:
+        layout = self.layout.run(number)
+        found = read_further(layout, number, before, sums(self._index.file, number, layout))
+        if os.path.lexists(layout.folder) or self.packs.holding(number) is None:
             return found
         with self.looked_at(number) as layout:
             return read_further(layout, number, None)

@@ -23,7 +23,16 @@ from anew.runner.query.names import of_points
 from anew.runner.records import RunRecord
 from anew.runner.store.following import Following, OddError, Place
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import journals, judged, missing_later, read_outcome, read_run, read_start
+from anew.runner.store.reading import (
+    journals,
+    judged,
+    missing_later,
+    read_known,
+    read_outcome,
+    read_run,
+    read_start,
+)
+from anew.runner.store.summed import Kept, Summing, long_files
 
 _Entry = tuple[float, str, dict[str, Any]]
 # values of metrics, some 40 bytes each
@@ -104,7 +113,7 @@ class _Gathering(Replay):
         return found
 
 
-def read_further(layout: RunLayout, number: int, before: Progress | None) -> Reading:
+def read_further(layout: RunLayout, number: int, before: Progress | None, kept: Kept | None = None) -> Reading:
     """
     Return what there is of a run. Never raises.
 
@@ -112,6 +121,7 @@ def read_further(layout: RunLayout, number: int, before: Progress | None) -> Rea
         layout: The run's folder.
         number: Its number.
         before: How far it was read before.
+        kept: Where it is kept what its journals come to once it has ended.
     """
     try:
         if not layout.folder.is_symlink():
@@ -120,21 +130,28 @@ def read_further(layout: RunLayout, number: int, before: Progress | None) -> Rea
                 return Reading(None)
             if not lost and not layout.events.is_symlink():
                 start = replace(start, id=number)
-                return _read(layout, start, before if before and before.record.uid == start.uid else None)
+                return _read(layout, start, before if before and before.record.uid == start.uid else None, kept)
     except (OddError, DamagedError, OSError):
         pass
     return Reading(read_run(layout, number))
 
 
-def _read(layout: RunLayout, start: RunRecord, before: Progress | None) -> Reading:
+def _read(layout: RunLayout, start: RunRecord, before: Progress | None, kept: Kept | None = None) -> Reading:
     """Return what there is of a run. Raises OddError, DamagedError, OSError."""
     # in this order: what stands in the journals when the outcome is there was written before it
     ended, broken = read_outcome(layout, start.uid)
     if broken:
         raise OddError
+    files = long_files(journals(layout)) if kept is not None and ended is not None else None
+    if kept is not None and files is not None and (summed := kept.of(files)) is not None:
+        return Reading(read_known(layout, start, [], summed))
     state = _Gathering(start) if before is None else Replay(before.record)
-    places, latest = _fold(layout, start.uid, state, before)
-    damage = [*missing_later(layout, ended, {writer: place.number for writer, place in places.items()})]
+    summing = Summing(files) if files is not None and before is None else None
+    places, latest = _fold(layout, start.uid, state, before, summing)
+    ends = {writer: place.number for writer, place in places.items()}
+    if kept is not None and summing is not None:
+        kept.keep(summing, state.record().metrics, ends)
+    damage = [*missing_later(layout, ended, ends)]
     progress = None if damage or ended is not None else Progress(state.record(), places, latest)
     for each in damage:
         state.find(each)
@@ -147,7 +164,7 @@ def _read(layout: RunLayout, start: RunRecord, before: Progress | None) -> Readi
 
 
 def _fold(
-    layout: RunLayout, uid: str, state: Replay, before: Progress | None
+    layout: RunLayout, uid: str, state: Replay, before: Progress | None, summing: Summing | None
 ) -> tuple[dict[str, Place], tuple[float, str]]:
     """Fold what is behind a place into *state*. Raises OddError, DamagedError, OSError."""
     known = before.places if before else {}
@@ -166,7 +183,12 @@ def _fold(
             raise OddError
         if (points := serial.points_of(entry)) is not None:
             state.metrics(*points)
-        elif (event := serial.event_from_entry(uid, writer, entry)) is not None:
+            if summing is not None:
+                summing.leave_out(time)
+            continue
+        if summing is not None:
+            summing.keep(writer, entry)
+        if (event := serial.event_from_entry(uid, writer, entry)) is not None:
             state.apply(event)
     return {writer: each.place for writer, each in following.items()}, latest
 

@@ -17,6 +17,9 @@ from anew.runner.guard.gzipped import SUFFIX, Gzipped
 from anew.runner.guard.holes import next_data
 from anew.runner.store.files import open_regular
 
+State = tuple[int, ...]
+"""Size in bytes, when inode and content changed last, in nanoseconds, and the inode of the file that is read."""
+
 
 def forms(path: Path) -> tuple[Path, Path]:
     """Return where a journal lies when it is compressed, and as lines."""
@@ -58,6 +61,12 @@ def status_of(path: Path) -> os.stat_result:
             with suppress(FileNotFoundError):
                 return form.lstat()
     return lines.lstat()
+
+
+def state_of(path: Path) -> State:
+    """Return what a journal is, while which is the same it is as it was, once its run has ended. Raises OSError."""
+    status = status_of(path)
+    return status.st_size, status.st_ctime_ns, status.st_mtime_ns, status.st_ino
 
 
 def is_there(path: Path) -> bool:

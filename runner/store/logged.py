@@ -266,6 +266,19 @@ class Told:
             return False
         return os.path.samestat(status, self.file) and status.st_size == self.length
 
+    @property
+    def ends(self) -> dict[str, int]:
+        """The number of its last line, by its writer; nothing of one without lines."""
+        return {self.path.stem: self.number} if self.number else {}
+
+    def knows(self, path: Path) -> bool:
+        """Whether it is that journal."""
+        return path == self.path
+
+    def placed(self, path: Path) -> Iterator[tuple[float, dict[str, Any]]]:
+        """Yield `entries`, each behind the time that it is in order by. Raises as that."""
+        return ((entry[serial.TIME_KEY], entry) for entry in self.entries())
+
     def entries(self) -> Iterator[dict[str, Any]]:
         """
         Yield the entries of the lines of any other kind, in order.

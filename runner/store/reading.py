@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -30,6 +30,7 @@ from anew.runner.store.lines import Flaw, iter_journal, read_entries
 from anew.runner.store.liveness import process_alive
 from anew.runner.store.logged import Told
 from anew.runner.store.paths import RunLayout
+from anew.runner.store.summed import Kept, Summed, Summing, long_files
 
 if TYPE_CHECKING:
     import tempfile
@@ -51,14 +52,17 @@ _PARTS = {
     "output.log": Part.OUTPUT,
     "events": Part.JOURNAL,
 }
+JournalsKnown = Told | Summed | None
+"""What is known of journals without reading them, by who wrote them or by who read them before."""
 _IS_JOURNAL = regexp(r"[^.].*\.jsonl(?:\.gz)?", re.DOTALL).fullmatch
 
 
-def read_run(layout: RunLayout, number: int, told: Told | None = None) -> RunRecord | None:
+def read_run(layout: RunLayout, number: int, told: Told | None = None, kept: Kept | None = None) -> RunRecord | None:
     """
     Return a run's record, or None when the folder was claimed but its run never started.
 
-    What *told* says of its journal holds, as far as that is the only one with metrics, and as it was.
+    What *told* says of its journal holds, as far as that is the only one with metrics, and as it was; likewise what is
+    *kept* of journals. Where nothing that holds is kept, what they come to is.
 
     Damage costs what is damaged and is listed in `damage`, in words in `warnings`. Of a run that cannot be understood
     at all, such as one that a newer version wrote, it is said that it was, and why no more is. Never raises.
@@ -67,7 +71,8 @@ def read_run(layout: RunLayout, number: int, told: Told | None = None) -> RunRec
         if layout.folder.is_symlink():
             return _unread(layout, number, _IS_LINK)
         start, lost = read_start(layout)
-        return None if start is None else _read(layout, replace(start, id=number), lost, told)
+        known = told if told is not None and told.is_so() else None
+        return None if start is None else read_known(layout, replace(start, id=number), lost, known, kept)
     except OSError as error:
         return _unread(layout, number, f"cannot be read: {error.strerror}")
 
@@ -77,17 +82,24 @@ def _unread(layout: RunLayout, number: int, why: str) -> RunRecord:
     return replace(_stand_in(layout), id=number, damage=(damage,), warnings=(damage.what,))
 
 
-def _read(layout: RunLayout, start: RunRecord, lost: list[Damage], told: Told | None = None) -> RunRecord:
+def read_known(
+    layout: RunLayout, start: RunRecord, lost: Sequence[Damage], known: JournalsKnown, kept: Kept | None = None
+) -> RunRecord:
+    """
+    Return the record of a run that began with *start*, of which *lost* is damaged. Raises OSError.
+
+    What is *known* of its journals holds, as far as the others have no metrics; *kept* as in `read_run`.
+    """
     # in this order: what stands in the journals when the outcome is there was written before it
     ended, broken = read_outcome(layout, start.uid)
-    state, found, ends = _replayed(layout, start, told)
+    state, found, ends = _replayed(layout, start, known, None if ended is None else kept)
     for damage in (*lost, *broken, *found.listed(), *missing_later(layout, ended, ends)):
         state.find(damage)
     if broken:
         return replace(state.record(), status=Status.LOST)
     record = judged(layout, start, state, ended)
     # it may have ended while we looked
-    return _read(layout, start, lost) if record is None else record
+    return read_known(layout, start, lost, None) if record is None else record
 
 
 def missing_later(layout: RunLayout, ended: ev.RunEnded | None, ends: Mapping[str, int]) -> Iterator[Damage]:
@@ -160,6 +172,9 @@ class _Found:
     def __init__(self) -> None:
         self._pieces: dict[Path, list[Damage]] = {}
         self._more: dict[Path, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
 
     def add(self, path: Path, what: str) -> None:
         pieces = self._pieces.setdefault(path, [])
@@ -275,15 +290,24 @@ def leads_out(path: Path) -> bool:
     return os.path.islink(path) or os.path.islink(path.parent)
 
 
-def _replayed(layout: RunLayout, start: RunRecord, told: Told | None) -> tuple[Replay, _Found, dict[str, int]]:
+def _replayed(
+    layout: RunLayout, start: RunRecord, known: JournalsKnown, kept: Kept | None
+) -> tuple[Replay, _Found, dict[str, int]]:
     """Return the record with all journals folded in, what of them is damaged, and the last number in each."""
-    if told is not None and told.is_so() and not _have_metrics(each for each in journals(layout) if each != told.path):
+    paths = journals(layout)
+    files = long_files(paths) if kept is not None else None
+    if kept is not None and files is not None and known is None:
+        known = kept.of(files)
+    if known is not None and not _have_metrics(each for each in paths if not known.knows(each)):
         state = Replay(start)
-        state.summarized(told.metrics, told.t)
+        state.summarized(known.metrics, known.t)
         with suppress(DamagedError):
-            return state, *_replay_journals(layout, start.uid, state, told)
-    state = Replay(start)
-    return state, *_replay_journals(layout, start.uid, state)
+            return state, *_replay_journals(layout, start.uid, state, known)
+    state, summing = Replay(start), Summing(files) if files is not None else None
+    found, ends = _replay_journals(layout, start.uid, state, summing=summing)
+    if kept is not None and summing is not None and not found:
+        kept.keep(summing, state.record().metrics, ends)
+    return state, found, ends
 
 
 def _have_metrics(paths: Iterable[Path]) -> bool:
@@ -294,18 +318,18 @@ def _have_metrics(paths: Iterable[Path]) -> bool:
 
 
 def _replay_journals(
-    layout: RunLayout, uid: str, state: Replay, told: Told | None = None
+    layout: RunLayout, uid: str, state: Replay, known: JournalsKnown = None, summing: Summing | None = None
 ) -> tuple[_Found, dict[str, int]]:
     """
     Fold all journals into *state*; metrics go the short way, since there may be millions.
 
-    Those in the journal that *told* is of are there already.
+    Those in journals that are *known* are there already. What all of them come to is added to *summing*.
 
     Returns:
         What is damaged, and the last number in each journal.
 
     Raises:
-        DamagedError: What *told* is of is damaged.
+        DamagedError: What is *known* is damaged.
     """
     found, ends = _Found(), dict[str, int]()
     try:
@@ -316,33 +340,41 @@ def _replay_journals(
         pass  # a run of which nothing was written
     except OSError as error:
         found.add(layout.events, f"cannot be read: {error.strerror}")
-    if told is not None and told.number:
-        ends[told.path.stem] = told.number
-    for writer, entry in _entries(journals(layout), found, told):
+    if known is not None:
+        ends.update(known.ends)
+    for writer, entry in _entries(journals(layout), found, known):
         number = entry[serial.NUMBER_KEY]
         if number > ends.get(writer, 0):
             ends[writer] = number
         try:
             if (points := serial.points_of(entry)) is not None:
                 state.metrics(*points)
-            elif (event := serial.event_from_entry(uid, writer, entry)) is not None:
+                if summing is not None:
+                    summing.leave_out(points[2])
+                continue
+            if summing is not None:
+                summing.keep(writer, entry)
+            if (event := serial.event_from_entry(uid, writer, entry)) is not None:
                 state.apply(event)
         except DamagedError as error:
             found.add(layout.journal(writer), f"entry {number} cannot be understood: {error}")
     return found, ends
 
 
-def _entries(paths: list[Path], found: _Found, told: Told | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+def _entries(paths: list[Path], found: _Found, known: JournalsKnown = None) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     Yield (writer, entry) of all journals in order of time; what is damaged is noted and passed over.
 
-    Of the one that *told* is of without metrics. Raises DamagedError, where that is not as it was written.
+    Of those that are *known* without metrics. Raises DamagedError, where what is known is not as it was written.
     """
 
     def tagged(path: Path) -> Iterator[tuple[float, str, dict[str, Any]]]:
         writer = path.stem
+        if known is not None and known.knows(path):
+            yield from ((t, writer, entry) for t, entry in known.placed(path))
+            return
         try:
-            for item in told.entries() if told is not None and path == told.path else iter_journal(path):
+            for item in iter_journal(path):
                 if isinstance(item, Flaw):
                     found.add(path, str(item))
                 else:

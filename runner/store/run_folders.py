@@ -22,8 +22,10 @@ from anew.runner.guard.holes import next_data
 from anew.runner.records import RunRecord
 from anew.runner.store import curate
 from anew.runner.store.cells import Column
+from anew.runner.store.columns import sums
 from anew.runner.store.contents import artifact_of, intact
 from anew.runner.store.files import cannot, names_in, open_regular
+from anew.runner.store.index_file import IndexFile
 from anew.runner.store.lines import read_entries, read_points, read_threads
 from anew.runner.store.logged import Told
 from anew.runner.store.objects import ObjectStore
@@ -56,10 +58,12 @@ class RunFolders(StoredRuns):
         url: What is shown as the store's place.
         layout: Where the folders are.
         objects: Content by digest.
+        index_file: Where it is kept what journals come to; None for nowhere.
     """
 
     layout: StoreLayout
     objects: ObjectStore
+    index_file: IndexFile | None = None
 
     # --- what a store says --------------------------------------------------------------------------------------
 
@@ -121,7 +125,8 @@ class RunFolders(StoredRuns):
 
     def _read_whole(self, number: int, told: Told | None = None) -> StoredRun | None:
         layout = self.present(number)
-        record = read_run(layout, number, told)
+        kept = None if self.index_file is None else sums(self.index_file, number, layout)
+        record = read_run(layout, number, told, kept)
         if record is None:
             return None
         record = self.named(record)

@@ -44,7 +44,7 @@ VALUES = [DICE.random() for _ in range(POINTS)]
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FolderStore:
     monkeypatch.setattr(shrinking, "LONG_BYTES", 100_000)
-    monkeypatch.setattr(columns, "_LEAST_BYTES", 1_000)
+    monkeypatch.setattr(columns, "LEAST_BYTES", 1_000)
     store = make_store(tmp_path / "runs")
     add_run(store, metrics={"loss": VALUES, "odd": [1.0, float("nan")]}, artifacts={"a": b"content"})
     return store

@@ -24,7 +24,7 @@ from anew.runner.errors import MetricNotFoundError
 from anew.runner.format import light, serial
 from anew.runner.format.replay import replay
 from anew.runner.records import RunRecord, Status
-from anew.runner.store import columns, folder, further
+from anew.runner.store import columns, folder, further, summed
 from anew.runner.store.curate import note, tag
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.reading import read_run
@@ -36,7 +36,10 @@ WRITERS = ("main", "child-1", "child-2")
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FolderStore:
-    monkeypatch.setattr(columns, "_LEAST_BYTES", 0)
+    monkeypatch.setattr(columns, "LEAST_BYTES", 0)
+    monkeypatch.setattr(summed, "LEAST_BYTES", 0)
+    # more than the steps that a file's times are counted in
+    monkeypatch.setattr(summed, "YOUNG_NS", 20_000_000)
     monkeypatch.setattr(columns, "_MOST_POINTS", 16)
     return make_store(tmp_path / "runs")
 
@@ -173,7 +176,10 @@ def as_text(record: RunRecord) -> str:
 def assert_same(store: FolderStore) -> None:
     """Compare what is derived with what the journals say."""
     found = {record.id: as_text(record) for record in store.find()}
+    plain = FolderStore(store.root)
+    plain.index_file = None
     for number in store.numbers():
+        assert store.get(number) == plain.get(number)
         layout = store.layout.run(number)
         whole = read_run(layout, number)
         assert whole is not None

@@ -75,7 +75,7 @@ def drawn(count: int, random: random.Random, start: int = 0) -> Points:
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FolderStore:
     """Two runs in a store that keeps columns of however few points."""
-    monkeypatch.setattr(columns, "_LEAST_BYTES", 1)
+    monkeypatch.setattr(columns, "LEAST_BYTES", 1)
     store = FolderStore.open(tmp_path / "runs", create=True)
     add_run(store)
     add_run(store)
