@@ -532,7 +532,7 @@ def test_where_there_may_be_no_more_threads_it_is_said_and_git_is_ended(
     def refused(_: object) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    monkeypatch.setattr(git.threading.Timer, "start", refused)
+    monkeypatch.setattr("threading.Timer.start", refused)
     with pytest.raises(GitError, match=r"git cannot be waited for \(can't create new thread"):
         query(repository)
 
