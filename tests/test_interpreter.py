@@ -451,6 +451,81 @@ def test_work_in_sub_interpreters_is_recorded_and_told_that_it_cannot_log(trial:
     assert not record.damage
 
 
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="Python has no pools of interpreters before 3.14")
+@pytest.mark.parametrize("words", [("SCALE=5",), ("anew.inputs.notice=false",)])
+def test_a_program_with_sub_interpreters_is_told_once_what_does_not_reach_them(
+    trial: Project, words: tuple[str, ...]
+) -> None:
+    Path(trial.folder, "rows.txt").write_text("x")
+    Path(trial.folder, "scale.py").write_text(
+        "from concurrent.futures import InterpreterPoolExecutor\n"
+        "SCALE = 2\n"
+        "def scaled(n):\n    open('rows.txt').close()\n    return n * SCALE\n"
+        "if __name__ == '__main__':\n"
+        "    with InterpreterPoolExecutor(2) as pool:\n        print(list(pool.map(scaled, range(8))))\n"
+        "    import _interpreters\n    print(_interpreters.create.__name__)\n"
+    )
+    said = anew(trial, "run", "scale.py", *words).stderr
+    record = trial.record()
+    (warning,) = record.warnings
+    assert said.count(warning) == 1
+    assert "do not get the values" in warning
+    assert ("not on record as an input" in warning) == (words == ("SCALE=5",))
+    assert not record.inputs
+
+
+def test_whoever_makes_a_sub_interpreter_below_main_is_told_what_is_not_noticed(trial: Project) -> None:
+    trial.write("""
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+    create = interpreters.create
+    @experiment.main
+    def main(n: int = 1):
+        for _ in range(2):
+            interpreters.destroy(interpreters.create())
+    def run():
+        main.run()
+        assert interpreters.create is create
+    if __name__ == "__main__":
+        run()
+        sys.exit()
+    """)
+    said = trial.run("anew.quiet=true").stderr
+    (warning,) = trial.record().warnings
+    assert said.count("sub-interpreters open are not noticed") == 1
+    assert "not on record as an input" in warning
+    assert "values" not in warning
+
+
+# --- flags of Python --------------------------------------------------------------------------------------------------
+
+FLAGS = [
+    ("-bb",),
+    ("-X", "warn_default_encoding", "-W", "error"),
+    ("-X", "dev", "-W", "error"),
+    ("-I",),
+]
+
+
+@pytest.mark.parametrize("flags", FLAGS, ids=" ".join)
+def test_a_program_and_a_main_run_whatever_python_is_strict_about(trial: Project, flags: tuple[str, ...]) -> None:
+    """Of what is wrong in ours nothing may end a program, or be said where it is none of the program's."""
+    Path(trial.folder, "plain.py").write_text("LR = 0.1\nKEY = b'x'\nprint(LR)\n")
+    trial.write("""
+    @experiment.main
+    def main(lr: float = 0.1):
+        print(lr)
+    """)
+    for words in (["-m", "anew", "run", "plain.py", "LR=0.3"], ["train.py", "lr=0.3"], ["-m", "anew", "rerun", "1"]):
+        command = [sys.executable, *flags, *words]
+        done = subprocess.run(command, cwd=trial.folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr
+        assert "0.3" in done.stdout
+
+
 # --- a fork -----------------------------------------------------------------------------------------------------------
 
 FORKS = """\

@@ -195,7 +195,10 @@ class _Git:
         """Return what it writes, or the first *most* bytes of it. Raises GitError."""
         assert self.process.stdout is not None
         watch = threading.Timer(TIMEOUT_S, self._expire)
-        watch.start()
+        try:
+            watch.start()
+        except RuntimeError as error:  # where the interpreter ends, or there may be no more threads
+            raise GitError(f"git cannot be waited for ({error})") from error
         try:
             output = self.process.stdout.read(most)
             if len(output) == most:

@@ -131,7 +131,9 @@ def _found_forms(text: str) -> Iterable[str]:
 
 
 def _is_under_secret(names: Sequence[str], value: Any) -> bool:
-    if not names or value in ("", b"", "???") or isinstance(value, bool) or not isinstance(value, (str, int, bytes)):
+    if not names or isinstance(value, bool) or not isinstance(value, (str, int, bytes)):
+        return False
+    if value == b"" if isinstance(value, bytes) else value in ("", "???"):
         return False
     if isinstance(value, str) and (REFERENCE.fullmatch(value) or value == REDACTED):
         return False

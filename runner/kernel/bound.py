@@ -29,7 +29,7 @@ def become(copy: str, file: str, words: list[str]) -> None:
         # whoever is nobody in particular may be so in a namespace of their own, as the same user
         called(libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
         for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-            with open(f"/proc/self/{name}", "w") as opened:
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as opened:
                 opened.write(text)
     called(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
     called(libc.mount(os.fsencode(copy), os.fsencode(file), None, _MS_BIND, None))

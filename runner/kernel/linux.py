@@ -42,7 +42,7 @@ def boot_id() -> str:
     Two containers on one machine share the boot but not the process IDs: with the namespace in it, one is a foreign
     host to the other.
     """
-    with open("/proc/sys/kernel/random/boot_id") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return f"{file.read().strip()}-{os.stat('/proc/self/ns/pid').st_ino}"
 
 
@@ -73,7 +73,7 @@ def usage_of_tree(pid: int) -> tuple[float, int]:
             ticks += sum(int(field) for field in fields[11:15])
             pages += int(fields[21])
             for task in os.listdir(f"/proc/{current}/task"):
-                with open(f"/proc/{current}/task/{task}/children") as file:
+                with open(f"/proc/{current}/task/{task}/children", encoding="ascii") as file:
                     todo += map(int, file.read().split())
         except (OSError, ValueError, IndexError):
             continue
@@ -90,7 +90,7 @@ def below(pid: int) -> list[tuple[int, int]]:
             found.append((current, int(fields[19])))
         try:
             for task in os.listdir(f"/proc/{current}/task"):
-                with open(f"/proc/{current}/task/{task}/children") as file:
+                with open(f"/proc/{current}/task/{task}/children", encoding="ascii") as file:
                     todo += map(int, file.read().split())
         except (OSError, ValueError):
             continue
@@ -374,7 +374,7 @@ def _member(path: str, *names: str) -> str:
 
 def _text(path: str) -> str:
     try:
-        with open(path, errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return ""

@@ -90,7 +90,9 @@ def _processes(*which: str) -> list[tuple[str, str, str]]:
 
     command = ["ps", *which, "-o", "pid=,ppid=,lstart="]
     with suppress(OSError, subprocess.SubprocessError):
-        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+        said = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=10, check=False
+        ).stdout
         words = [line.split() for line in said.splitlines()]
         return [(each[0], each[1], " ".join(each[2:])) for each in words]
     return []

@@ -82,6 +82,8 @@ def _note(run: Run, path: Path) -> None:
                 timeout=_PATIENCE_S,
                 check=False,
                 text=True,
+                encoding="utf-8",
+                errors="replace",
             )
             lines = (done.stdout + done.stderr).strip().splitlines()
             if done.returncode == 0 and lines:

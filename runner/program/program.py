@@ -129,6 +129,7 @@ def fresh_logging() -> None:
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
+        handler.close()
     root.setLevel(logging.WARNING)
     for each in list(root.manager.loggerDict.values()):
         if isinstance(each, logging.Logger):

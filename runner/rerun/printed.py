@@ -12,7 +12,7 @@ from anew.runner.lazy.patterns import regexp
 from anew.runner.rerun.clues import own_places, without_durations
 from anew.runner.rerun.parts import Part, apart
 from anew.runner.rerun.sides import Side, own_folders
-from anew.runner.wording import is_without_main
+from anew.runner.wording import is_without_main, some
 
 _MOST_PARTS = 200
 _ADDRESS = regexp(r"0x[0-9a-f]{6,}")
@@ -42,7 +42,8 @@ def compare_printed(was: Side, now: Side, *, broken_off: bool) -> PrintedCompare
 
     The paths of a run's own place, addresses in memory, and what progress bars say of time make no difference. Where
     stdout and stderr were one terminal or file in both runs, what was printed there is compared as one; where they
-    were in one of them, what is left beside the other's stdout has to be as much as that one's stderr.
+    were in one of them, all of the other's stdout has to be there. By which stream came what is beside it is not known:
+    where that is more than the other's stderr, it is said.
 
     Args:
         was: The run on record.
@@ -60,7 +61,9 @@ def compare_printed(was: Side, now: Side, *, broken_off: bool) -> PrintedCompare
         return PrintedCompared(remarks=[f"What it printed is not compared: {why}."])
     places = own_places(own_folders(was, now))
     old, new = (_Lines(_split(text), turns, places) for text, turns in texts)
-    return PrintedCompared(parts=[*_compared(old, new)])
+    if old.is_mixed is new.is_mixed:
+        return PrintedCompared(parts=[*_by_lines(old, new)])
+    return _by_stdout(old, new)
 
 
 def _why_not(was: Side, now: Side, broken_off: bool) -> str | None:
@@ -100,10 +103,9 @@ def _plain(line: str, places: re.Pattern[str]) -> str:
     return without_durations(line) if _BAR.search(line) else line
 
 
-def _compared(old: _Lines, new: _Lines) -> Iterator[Part]:
-    if old.is_mixed is new.is_mixed:
-        yield from _by_lines(old, new)
-        return
+def _by_stdout(old: _Lines, new: _Lines) -> PrintedCompared:
+    """Compare two of which one alone has its streams apart: in the other, lines of stderr stand anywhere."""
+    found = PrintedCompared()
     mixed, told = (old, new) if old.is_mixed else (new, old)
     known = Counter(told.plain)
     left: list[tuple[str, str]] = []
@@ -117,10 +119,15 @@ def _compared(old: _Lines, new: _Lines) -> Iterator[Part]:
             other = next((each for each in left if _numbers_aside(each[1]) == _numbers_aside(plain)), (None, None))
             if other[0] is not None:
                 left.remove(other)
-            yield _part(index, *((other, (shown, plain)) if old.is_mixed else ((shown, plain), other)))
-    if len(left) != told.errors:
-        last = (left[-1] if len(left) > told.errors else (None, None), (None, None))
-        yield _part(len(told.plain), *(last if old.is_mixed else last[::-1]))
+            found.parts.append(_part(index, *((other, (shown, plain)) if old.is_mixed else ((shown, plain), other))))
+    if len(left) > told.errors:
+        which = "the recorded run" if old.is_mixed else "the re-run"
+        found.remarks.append(
+            f"In {which} stdout and stderr were one. There is more beside the other's stdout than that one's stderr; "
+            "by which of both it came cannot be told, and it is not compared: "
+            f"{some([repr(shown) for shown, _ in left])}."
+        )
+    return found
 
 
 def _part(index: int, was: tuple[str | None, str | None], now: tuple[str | None, str | None]) -> Part:

@@ -193,7 +193,7 @@ def _digest(facts: EnvironmentFacts, requirements: tuple[str, ...]) -> str:
 
 @contextmanager
 def _locked(path: Path, say: Callable[[str], object]) -> Iterator[None]:
-    with path.open("a") as file:
+    with path.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -337,7 +337,7 @@ def _link_anew(environment: Path) -> None:
     for site in environment.glob("lib/*/site-packages"):
         # relative: in which encoding an interpreter reads the file depends on its version and the locale
         line, path = os.path.relpath(folder, site), site / "anew-link.pth"
-        if not path.exists() or path.read_text() != line:
+        if not path.exists() or path.read_text(encoding="utf-8") != line:
             replace_whole(path, line.encode())
 
 
@@ -371,7 +371,16 @@ def probed(python: str, variables: Mapping[str, str], folder: Path) -> Environme
         RerunError: Anew does not work in it.
     """
     command = [python, "-c", _PROBE, str(folder / "environment.json")]
-    done = subprocess.run(command, env=dict(variables), cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env=dict(variables),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise RerunError(

@@ -24,6 +24,7 @@ from anew.runner.run.conclusion import Outcome
 from anew.runner.run.current import RUN_VARIABLE
 from anew.runner.run.enclosing import inner
 from anew.runner.run.handle import Run
+from anew.runner.run.interpreters import Interpreters
 from anew.runner.run.matched import MatchedArtifacts
 from anew.runner.run.noticing import NoticedInputs
 from anew.runner.run.origin import Claim, Origin
@@ -269,7 +270,7 @@ class Life:
     def _list_parts(self) -> list[Part]:
         """Return the parts in the order in which they are started; they are stopped in the other one."""
         beginning, course, recorder, watch = self._beginning, self._course, self._recorder, self._watch
-        followers, capture = self._followers, self._make_capture()
+        followers, capture, entry = self._followers, self._make_capture(), beginning.record.command.entry
         noticed = NoticedInputs(beginning, recorder, self.run) if beginning.claim.settings.inputs.notice else None
         parts: list[Part] = [
             watch,  # stopped last of all: a signal that has waited acts then; no record is there without it
@@ -294,6 +295,7 @@ class Life:
             Autologged(beginning.claim.settings.autolog, self.run),
             Presence(self.run, beginning.handed_down),
             Children(self._variables_of_children(), noticed.opened if noticed is not None else None),
+            Interpreters(recorder, is_noticed=noticed is not None, is_unchanged=entry in _UNCHANGED),
         ]
         return parts
 

@@ -35,6 +35,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    if not getattr(sys.flags, "safe_path", False):
+    # an isolated Python has it not either, and before 3.11 no flag of its own says so
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         del sys.path[0]  # the working directory: no file there may stand for a module that is imported from here on
     sys.exit(main())

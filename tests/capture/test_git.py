@@ -524,6 +524,19 @@ esac"""
     until(lambda: all(has_ended(pid) for pid in pids), seconds=10)
 
 
+def test_where_there_may_be_no_more_threads_it_is_said_and_git_is_ended(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while an interpreter ends, whose last runs end then."""
+
+    def refused(_: object) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr("threading.Timer.start", refused)
+    with pytest.raises(GitError, match=r"git cannot be waited for \(can't create new thread"):
+        query(repository)
+
+
 def test_a_git_that_complains_at_length_is_still_heard(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,10 +105,10 @@ def test_processes_that_are_gone_or_hidden_are_left_out(monkeypatch: pytest.Monk
     assert linux.usage_of_tree(2**22 + 1) == (0.0, 0)
     assert posix.usage_of_tree(2**22 + 1) == (0.0, 0)
 
-    def refuse(path: str, mode: str = "r") -> IO[Any]:
+    def refuse(path: str, mode: str = "r", **options: Any) -> IO[Any]:
         if path.endswith("children"):
             raise PermissionError
-        return open(path, mode)
+        return open(path, mode, **options)
 
     monkeypatch.setattr(linux, "open", refuse, raising=False)
     assert linux.usage_of_tree(os.getpid())[1] > 0

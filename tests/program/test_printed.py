@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from anew.runner.guard.terminal_text import Screen
-from tests.helpers.scripts import Project, anew
+from tests.helpers.scripts import Project, anew, checked
 
 
 @pytest.fixture
@@ -99,6 +100,45 @@ def test_a_run_on_one_terminal_is_compared_too(trial: Project) -> None:
     subprocess.run(command, cwd=trial.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
     assert "identical" in anew(trial, "rerun", "1").stdout
     assert "identical" in anew(trial, "verify", "1").stdout
+
+
+@pytest.mark.parametrize("is_recorded_as_one", [False, True])
+@pytest.mark.parametrize(("was", "now"), [("", "two"), ("two", ""), ("two", "two")])
+def test_another_number_of_errors_is_no_difference_where_one_run_was_on_one_terminal(
+    trial: Project, is_recorded_as_one: bool, was: str, now: str
+) -> None:
+    """What Python warns of is another text in each version of it."""
+    text = "import os, sys\nprint('one')\nif os.environ['MORE']:\n    print(os.environ['MORE'], file=sys.stderr)\n"
+    (trial.folder / "train.py").write_text(text)
+    _ran(trial, "run", "train.py", as_one=is_recorded_as_one, MORE=was)
+    told = _ran(trial, "rerun", "1", as_one=not is_recorded_as_one, MORE=now)
+    assert "identical" in told
+    # more lines on the one terminal than the other run had on stdout and stderr
+    is_unknown = (was if is_recorded_as_one else now) > (now if is_recorded_as_one else was)
+    assert ("it is not compared: 'two'" in told) == is_unknown
+
+
+def test_another_stdout_is_a_difference_where_one_run_was_on_one_terminal(trial: Project) -> None:
+    text = "import os, sys\nprint(os.environ['MORE'])\nprint('two', file=sys.stderr)\n"
+    (trial.folder / "train.py").write_text(text)
+    _ran(trial, "run", "train.py", MORE="a")
+    told = _ran(trial, "rerun", "1", as_one=True, code=3, MORE="b")
+    assert "'a' -> None" in told
+    assert "None -> None" not in told
+
+
+def _ran(trial: Project, *words: str, as_one: bool = False, code: int = 0, **env: str) -> str:
+    """Run `anew`, its stdout and stderr two pipes, or one; return what it said on them."""
+    done = subprocess.run(
+        anew_command(*words),
+        cwd=trial.folder,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if as_one else subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return checked(done, code).stdout
 
 
 def anew_command(*words: str) -> list[str]:

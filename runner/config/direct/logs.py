@@ -32,7 +32,7 @@ class _LaterFile(logging.FileHandler):
 
     def __init__(self, file: Path, make: Callable[[], object]) -> None:
         self._make = make
-        super().__init__(file, delay=True)
+        super().__init__(file, encoding="locale", delay=True)
 
     def _open(self) -> Any:
         self._make()
@@ -57,7 +57,7 @@ def set_logging(file: Path, make: Callable[[], object] | None = None) -> None:
     root.setLevel(logging.INFO)
     handlers: tuple[tuple[str, logging.Handler], ...] = (
         ("console", logging.StreamHandler(sys.stdout)),
-        ("file", logging.FileHandler(file) if make is None else _LaterFile(file, make)),
+        ("file", logging.FileHandler(file, encoding="locale") if make is None else _LaterFile(file, make)),
     )
     for name, each in handlers:
         each.set_name(name)

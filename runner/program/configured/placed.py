@@ -61,7 +61,14 @@ def _why_not(bound: Sequence[str]) -> str | None:
         return "only Linux can"
     try:
         done = subprocess.run(
-            bound, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_S, check=False, text=True
+            bound,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE_S,
+            check=False,
+            text=True,
+            errors="replace",
+            encoding="utf-8",
         )
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
