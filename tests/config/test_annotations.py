@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.helpers.scripts import Project
+from tests.helpers.scripts import Project, anew
 
 pytestmark = pytest.mark.interpreter
 
@@ -190,6 +190,26 @@ main(2)
     done = trial.run(code=2)
     assert done.stdout == "plain 2\n"
     assert "'Missing' of 'rate' names nothing that is defined there. Import it." in done.stderr
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="annotations are evaluated late since Python 3.14")
+def test_a_rerun_says_how_late_annotations_are_had_on_an_older_python(trial: Project) -> None:
+    """What ran on Python 3.14 does not have to be one that can be defined before it."""
+    flag = trial.folder.parent / "older"
+    script(
+        trial,
+        f"""
+if __import__("os").path.exists({str(flag)!r}):
+    del Run
+@experiment.main
+def main(rate: float = 0.1, *, run: Run): ...
+""",
+    )
+    trial.run()
+    flag.touch()
+    said = anew(trial, "rerun", "1", code=2).stderr
+    assert "before it, a script with such ones begins with: from __future__ import annotations" in said
+    assert "name 'Run' is not defined" in said
 
 
 # --- aliases and type parameters -------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def written(function: Callable[..., Any]) -> dict[str, Any]:
     if not inspect.isfunction(plain):
         return {}
     try:
-        found = plain.__annotations__
+        found: Mapping[str, Any] = plain.__annotations__
     except Exception as error:
         found = _as_text(plain, error)
     return {name: hint for name, hint in found.items() if name != "return"}
