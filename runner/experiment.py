@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from anew.runner import errors
@@ -164,13 +164,18 @@ class Main:
         self._said = False
         self.entry: str | None = None  # which way its command line came in, if not by a program that calls it
         functools.update_wrapper(self, function)
-        _ = self.spec
+        self._hints = configs.hints_of(function)
+        if configs.are_known(self._hints):
+            # else when main is called: it may be defined further down
+            with suppress(configs.UnresolvedError):
+                _ = self.spec
 
     @property
     def spec(self) -> TaskSpec:
         """The function and where its configuration comes from."""
         if self._checked is None:
-            self._checked = configs.task_spec(self.function, **self._arguments)
+            self._hints = configs.hints_of(self.function, self._hints)
+            self._checked = configs.task_spec(self.function, hints=self._hints, **self._arguments)
         return self._checked
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -192,7 +197,11 @@ class Main:
 
         Not of one with a config, or a run: whoever gives that knows what the function is.
         """
-        fields = {each.name for each in self.spec.roles.fields}
+        try:
+            fields = {each.name for each in self.spec.roles.fields}
+        except ConfigError:
+            # the plain function runs, whatever its annotations name
+            return
         if self._said or not fields or not set(given) <= fields:
             return
         self._said = True

@@ -13,6 +13,7 @@ from anew.runner.config.direct.command import Plain, could_be_plain, understood
 from anew.runner.config.direct.running import run as run_plain
 from anew.runner.config.hooks import ComposedJob, Due, JobHooks, Launching, Recorded, SweepHooks, Ticket, Undue
 from anew.runner.config.private.versions import supported
+from anew.runner.config.signature.hints import UnresolvedError, are_known, hints_of
 from anew.runner.config.signature.spec import UNSET, Form, TaskSpec, task_spec
 from anew.runner.lazy.modules import later
 
@@ -34,6 +35,9 @@ __all__ = [
     "TaskSpec",
     "Ticket",
     "Undue",
+    "UnresolvedError",
+    "are_known",
+    "hints_of",
     "run_app",
     "run_job",
     "task_spec",

@@ -33,6 +33,17 @@ class _Call:
         return next((each.value for each in self.node.keywords if each.arg == name), None)
 
 
+class _Known(dict[str, Any]):
+    """What a text of argparse's is filled with."""
+
+    def __missing__(self, key: str) -> str:
+        return f"%({key})s"
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        return self.__missing__(key) if value is _COMPUTED else value
+
+
 class ArgparseReader:
     """What a module's use of argparse comes to. Reads; nothing of the module is run."""
 
@@ -168,17 +179,18 @@ class ArgparseReader:
             for name in self._command_names(each)
         ]
         name = self._text(call, "dest") or "command"
+        known = tuple(dict.fromkeys(choices))
         return Parameter(
             name=name,
             type="str",
             line=call.node.lineno,
             way=Positional(_next(place, only), is_command=True),
-            choices=tuple(dict.fromkeys(choices)),
+            choices=known,
             is_required=self._constant(call, "required") is True,
             default=MISSING if self._constant(call, "required") is True else None,
             may_be_none=self._constant(call, "required") is not True,
             only=only,
-            help=self._text(call, "help"),
+            help=self._help(call, dest=name, default=None, choices=known),
         )
 
     def _argument(self, call: _Call, only: tuple[str, ...], place: dict[tuple[str, ...], int]) -> Parameter | None:
@@ -275,10 +287,11 @@ class ArgparseReader:
     def _made(self, call: _Call, *, choices: tuple[Any, ...] | None = None, **given: Any) -> Parameter:
         default = given["default"]
         is_computed = default is _COMPUTED
+        choices = self._choices(call) if choices is None else choices
         return Parameter(
             line=call.node.lineno,
-            help=self._text(call, "help"),
-            choices=self._choices(call) if choices is None else choices,
+            help=self._help(call, dest=given["name"], default=default, choices=choices),
+            choices=choices,
             is_computed=is_computed,
             may_be_none=default is None,
             **{**given, "default": MISSING if is_computed else default},
@@ -301,6 +314,19 @@ class ArgparseReader:
             words = {"REMAINDER": "...", "ZERO_OR_MORE": "*", "ONE_OR_MORE": "+", "OPTIONAL": "?"}
             return words[dotted(node).rpartition(".")[2]]
         return self._value(node)
+
+    def _help(self, call: _Call, **known: Any) -> str | None:
+        """Return what is said of an argument as argparse shows it; what is not known stays as it is."""
+        text = self._text(call, "help")
+        if text is None:
+            return None
+        given = {each.arg: self._value(each.value) for each in call.node.keywords if each.arg and each.arg != "help"}
+        values = {**given, **known, "type": dotted(call.argument("type") or ast.Constant(None)).rpartition(".")[2]}
+        values["choices"] = ", ".join(map(str, values["choices"]))
+        try:
+            return text % _Known({key: None if each is MISSING else each for key, each in values.items()})
+        except (TypeError, ValueError):
+            return text
 
     def _text(self, call: _Call, name: str) -> str | None:
         value = self._value(call.argument(name))

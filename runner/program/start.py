@@ -58,7 +58,10 @@ def main_of(program: Program, name: str | None, words: Sequence[str], typed: Seq
     file = str(program.file)
     started_by = f"anew run {program.typed}"
     entry = program.entry
-    return _made(run, schema, name or program.name, entry, lies_in=file, file=file, started_by=started_by)
+    places = {each.name: each.where(file) for each in known}
+    return _made(
+        run, schema, name or program.name, entry, lies_in=file, file=file, started_by=started_by, places=places
+    )
 
 
 def main_of_command(command: commands.Command, name: str | None) -> Main:
@@ -70,13 +73,20 @@ def main_of_command(command: commands.Command, name: str | None) -> Main:
     schema = schema_of(command.template.parameters, [])
     # whatever it is that is started, the project is where it is started
     place = os.path.join(os.getcwd(), "command")
-    return _made(
-        run, schema, name or command.name, "command", lies_in=place, file=command.file, started_by="anew run -- COMMAND"
-    )
+    started_by = "anew run -- COMMAND"
+    return _made(run, schema, name or command.name, "command", lies_in=place, file=command.file, started_by=started_by)
 
 
 def _made(
-    run: Callable[[Any], None], schema: type, name: str, entry: str, *, lies_in: str, file: str, started_by: str
+    run: Callable[[Any], None],
+    schema: type,
+    name: str,
+    entry: str,
+    *,
+    lies_in: str,
+    file: str,
+    started_by: str,
+    places: Mapping[str, str] | None = None,
 ) -> Main:
     names = {"__name__": __name__, "__file__": file, "__spec__": None, "__builtins__": __builtins__}
     code = run.__code__.replace(co_filename=lies_in, co_firstlineno=1)
@@ -84,7 +94,7 @@ def _made(
     function.__module__, function.__qualname__ = "__main__", "main"
     function.__annotations__ = {"config": schema}
     # what messages say is to be typed
-    vars(function)["started_by"] = started_by
+    vars(function).update(started_by=started_by, places=places or {})
     # a kernel, and a command, are processes of their own as it is
     vars(function)["runs_apart"] = entry == "program"
     made = Experiment(name).main(config=schema)(function)

@@ -60,6 +60,13 @@ def main(path: str) -> None:
     except SystemExit as end:
         if end.code:
             raise
+    except NameError:
+        if assignment.stage == "due" and sys.version_info < (3, 14):
+            sys.stderr.write(
+                "anew: Since Python 3.14 annotations may name what is not there when a function is defined. For a "
+                "Python before it, a script with such ones begins with: from __future__ import annotations\n"
+            )
+        raise
     finally:
         _note_leaks(errand, places)
     if assignment.stage == "due":

@@ -258,7 +258,7 @@ def test_what_a_file_sweeps_over(tmp_path: Path, conf: Path) -> None:
 
 
 def test_what_nobody_asks_for_is_not_made(tmp_path: Path, conf: Path) -> None:
-    where = {"config_path": str(conf), "config_name": "config"}
+    where: dict[str, Any] = {"config_path": str(conf), "config_name": "config"}
     hooks = Hooks(tmp_path / "runs")
     run_app(task_spec(silent, **where), ["-m", "i=1,2"], hooks, interactive=True)
 

@@ -75,6 +75,8 @@ def test_a_run_never_says_what_the_program_was_not_given(project: Path) -> None:
     (project / "train.py").write_text(f"{SOURCE}print(parser.parse_args())\n")
     trial = Project(project)
     assert "feature=False" in anew(trial, "run", "train.py", "feature=false").stdout
-    assert "it takes one of: True" in anew(trial, "run", "train.py", "always=false", code=2).stderr
+    line = next(at for at, each in enumerate(SOURCE.splitlines(), 1) if "--always" in each)
+    refused = anew(trial, "run", "train.py", "always=false", code=2).stderr
+    assert f"it takes one of: True ({project}/train.py:{line})" in refused
     assert "tag=['x'] cannot be given" in anew(trial, "run", "train.py", "tag=[x]", code=2).stderr
     assert trial.record().error is not None

@@ -230,6 +230,28 @@ def test_argparse_is_read_as_it_stands() -> None:
     assert 'add_argument("--lr"' in ARGPARSE.splitlines()[found["lr"].line - 1]
 
 
+def test_what_argparse_is_told_of_a_parameter_is_shown_as_it_shows_it() -> None:
+    text = """
+import argparse, os
+parser = argparse.ArgumentParser()
+parser.add_argument("--rate", type=float, default=0.5, help="100%% of %(default).2f, a %(type)s as %(metavar)s")
+parser.add_argument("--mode", choices=["a", "b"], help="%(dest)s: %(choices)s (%(default)s)", metavar="M")
+parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many (%(default)s), of %(prog)s")
+parser.add_argument("--odd", help="100 %")
+commands = parser.add_subparsers(dest="command", help="one of %(choices)s")
+commands.add_parser("fit")
+parser.parse_args()
+"""
+    found = {name: each.help for name, each in find_parameters(text).by_name.items()}
+    assert found == {
+        "rate": "100% of 0.50, a float as %(metavar)s",
+        "mode": "mode: a, b (None)",
+        "jobs": "how many (%(default)s), of %(prog)s",
+        "odd": "100 %",
+        "command": "one of fit",
+    }
+
+
 def test_argparse_gets_what_is_given(tmp_path: Path) -> None:
     values = {
         "data": "-x", "lr": -0.5, "model": "cnn", "layers": [3], "tag": ["a b", "-c"], "no_cuda": True, "drop": False,

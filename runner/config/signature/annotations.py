@@ -27,6 +27,10 @@ class UnsupportedTypeError(TypeError):
     """An annotation that no configuration can hold; the message says what could stand in its place."""
 
 
+class UnresolvedTypeError(UnsupportedTypeError):
+    """An annotation that names, somewhere inside, what is not there."""
+
+
 class WrongValueError(ValueError):
     """A value that its annotation does not allow: `where` it is, the value, what is `wanted`."""
 
@@ -66,6 +70,9 @@ class Kind:
 def kind_of(annotation: Any) -> Kind:
     """Return what an annotation asks for. Raises UnsupportedTypeError."""
     annotation = _bare(annotation)
+    if (meant := _meant(annotation)) is not annotation:
+        # OmegaConf knows neither aliases nor type parameters
+        return dataclasses.replace(kind_of(meant), native=False)
     if annotation is Any or annotation is object:
         return Kind(Any, "anything", native=annotation is Any)
     if annotation is Path:
@@ -87,6 +94,11 @@ def kind_of(annotation: Any) -> Kind:
         return _dict(annotation, arguments)
     if isinstance(annotation, type):
         return _class(annotation)
+    if isinstance(annotation, typing.TypeVar):
+        raise UnsupportedTypeError(
+            f"{annotation.__name__} is a type parameter that may be anything. Give it a bound: [{annotation.__name__}: "
+            "float]"
+        )
     raise UnsupportedTypeError(f"{annotation!r} is no type of a value in a configuration. {_WHAT_IS}")
 
 
@@ -119,6 +131,48 @@ def _bare(annotation: Any) -> Any:
             annotation = typing.get_args(annotation)[0]
         else:
             return annotation
+
+
+def meaning(annotation: Any) -> Any:
+    """Return what an annotation stands for: it looks through aliases, `type Rate = float`, and type parameters."""
+    meant = _looked_through(annotation)
+    return annotation if meant is annotation else meaning(meant)
+
+
+def _meant(annotation: Any) -> Any:
+    try:
+        return _looked_through(annotation)
+    except RecursionError:
+        raise
+    except Exception as error:
+        raise UnresolvedTypeError(
+            f"what {annotation} stands for raises {type(error).__name__} when it is evaluated: {error}. Import what it "
+            "names, and not for type checkers alone."
+        ) from None
+
+
+def _looked_through(annotation: Any) -> Any:
+    if isinstance(annotation, typing.TypeVar):
+        return _of_parameter(annotation)
+    # by its name: Python has it since 3.12, and typing_extensions before
+    alias = typing.get_origin(annotation) or annotation
+    if type(alias).__name__ != "TypeAliasType":
+        return annotation
+    value = alias.__value__
+    given = dict(zip(alias.__type_params__, typing.get_args(annotation), strict=False))
+    if value in alias.__type_params__:
+        return given.get(value, value)
+    free = getattr(value, "__parameters__", ())
+    return value[tuple(given.get(each, each) for each in free)] if free and given else value
+
+
+def _of_parameter(parameter: Any) -> Any:
+    """Return the default of a type parameter, or what it is bound to."""
+    if hasattr(parameter, "has_default") and parameter.has_default():
+        return parameter.__default__
+    if parameter.__bound__ is not None:
+        return parameter.__bound__
+    return Union[parameter.__constraints__] if parameter.__constraints__ else parameter  # noqa: UP007  # at run time
 
 
 def _is_enum(annotation: Any) -> bool:
@@ -162,7 +216,8 @@ def _union(members: tuple[Any, ...]) -> Kind:
             kind, schema=optional(kind.schema), shown=shown, restore=_or_none(kind), lower=_lower_or_none(kind)
         )
     if all(kind.schema in _LEAVES or _is_enum(kind.schema) for kind in kinds) and all(kind.plain for kind in kinds):
-        return Kind(Union[members], shown)  # noqa: UP007  # built at run time
+        union: Any = Union[tuple(kind.schema for kind in kinds)]  # noqa: UP007  # built at run time
+        return Kind(optional(union) if nullable else union, shown, native=all(kind.native for kind in kinds))
     return Kind(Any, shown, _first_that_fits(kinds, nullable, shown), _lower_any, native=False, plain=False)
 
 
@@ -260,7 +315,7 @@ def _dict(annotation: Any, arguments: tuple[Any, ...]) -> Kind:
         f"a mapping to {item.shown}",
         _same if item.plain else lambda value, where: {k: item.restore(v, f"{where}.{k}") for k, v in value.items()},
         lambda value: {k: item.lower(v) for k, v in value.items()},
-        native=item.native and (typing.get_origin(annotation) or annotation) is dict,
+        native=key.native and item.native and (typing.get_origin(annotation) or annotation) is dict,
         plain=item.plain,
     )
 
@@ -291,16 +346,21 @@ def _dataclass(cls: Any) -> Kind:
     try:
         hints = typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
-        raise UnsupportedTypeError(
+        raise UnresolvedTypeError(
             f"a field of {cls.__name__} has an annotation with {error.name!r}, which nothing defines there when the "
             "program runs. Import it, and not for type checkers alone."
+        ) from None
+    except Exception as error:
+        raise UnresolvedTypeError(
+            f"a field of {cls.__name__} has an annotation that raises {type(error).__name__} when it is evaluated: "
+            f"{error}. Mend it, or import what it names, and not for type checkers alone."
         ) from None
     for name, annotation in hints.items():
         if name in cls.__dataclass_fields__:
             try:
                 members[name] = kind_of(annotation)
             except UnsupportedTypeError as error:
-                raise UnsupportedTypeError(f"field {name!r} of {cls.__name__}: {error}") from None
+                raise type(error)(f"field {name!r} of {cls.__name__}: {error}") from None
     if all(kind.native for kind in members.values()):
         below = {name: kind for name, kind in members.items() if not kind.plain}
 

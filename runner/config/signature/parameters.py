@@ -10,23 +10,23 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
+import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from anew.runner.config.signature.annotations import (
     Kind,
+    UnresolvedTypeError,
     UnsupportedTypeError,
     default_field,
     kind_of,
     kind_of_default,
     optional,
 )
+from anew.runner.config.signature.hints import Unresolved, UnresolvedError, hints_of, written
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
-
-if sys.version_info >= (3, 14):
-    import annotationlib
 
 _EMPTY = inspect.Parameter.empty
 RESERVED = ("hydra", "anew")
@@ -35,18 +35,6 @@ _TAKEN = {
     "anew": "the node of every configuration that says how to record",
     "defaults": "Hydra's defaults list",
 }
-
-
-class Unresolved:
-    """An annotation written as text whose names cannot be found."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    @property
-    def last_name(self) -> str:
-        """The name after the last dot."""
-        return self.text.strip("'\" ").rpartition(".")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +71,26 @@ def place(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}"
 
 
-def roles_of(function: Callable[..., Any], *, config_given: bool) -> Roles:
+def roles_of(function: Callable[..., Any], *, config_given: bool, known: Mapping[str, Any] | None = None) -> Roles:
     """
     Decide which parameter is what.
 
     Args:
         function: The function that was decorated.
         config_given: Whether a config path, name or class was given to the decorator.
+        known: Annotations that were found before; see `hints_of`.
 
     Raises:
+        UnresolvedError: An annotation that the configuration needs names what is not there.
         ConfigError: The parameters cannot become a configuration; names the parameter and the place.
     """
     _check_function(function)
-    parameters = list(signature_of(function).parameters.values())
-    hints = _annotations(function)
+    texts = written(function)
+    parameters = [
+        each.replace(annotation=texts.get(each.name, each.annotation))
+        for each in signature_of(function).parameters.values()
+    ]
+    hints = hints_of(function, known)
     run = _run_parameter(function, parameters, hints)
     others = [each for each in parameters if each.name != run]
     if others and (config_given or _is_config(others[0], hints)):
@@ -107,18 +101,13 @@ def roles_of(function: Callable[..., Any], *, config_given: bool) -> Roles:
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """
-    Return a function's signature, as `inspect` does, also where annotations name what type checkers alone import.
-
-    Python evaluates annotations when they are asked for since 3.14. Where that fails, they are text here, as they are
-    on every Python below `from __future__ import annotations`.
-    """
-    try:
-        return inspect.signature(function)
-    except NameError:
-        if sys.version_info >= (3, 14):
-            return inspect.signature(function, annotation_format=annotationlib.Format.STRING)
-        raise
+    """Return a function's signature, as `inspect` does, without annotations: since Python 3.14 these are evaluated."""
+    plain: Any = inspect.unwrap(function, stop=lambda each: hasattr(each, "__signature__"))
+    if hasattr(plain, "__signature__") or not inspect.isfunction(plain):
+        return inspect.signature(plain)
+    bare = types.FunctionType(plain.__code__, {}, plain.__name__, plain.__defaults__, plain.__closure__)
+    bare.__kwdefaults__ = plain.__kwdefaults__
+    return inspect.signature(bare)
 
 
 def schema_of(name: str, fields: tuple[Field, ...]) -> type:
@@ -131,8 +120,8 @@ def schema_of(name: str, fields: tuple[Field, ...]) -> type:
 # --- the parameters -----------------------------------------------------------------------------------------------
 
 
-def _refuse(function: Callable[..., Any], what: str) -> ConfigError:
-    return ConfigError(f"{function.__qualname__} ({place(function)}) cannot be an experiment's main: {what}")
+def _refuse(function: Callable[..., Any], what: str, kind: type[ConfigError] = ConfigError) -> ConfigError:
+    return kind(f"{function.__qualname__} ({place(function)}) cannot be an experiment's main: {what}")
 
 
 def _check_function(function: Callable[..., Any]) -> None:
@@ -173,7 +162,7 @@ def _run_parameter(
 
 def _is_run(annotation: Any) -> bool:
     if isinstance(annotation, Unresolved):
-        return annotation.last_name == "Run"
+        return "Run" in annotation.names
     module = sys.modules.get("anew.runner.run.handle")
     kinds = typing.get_args(annotation) or (annotation,)
     return module is not None and any(kind is module.Run for kind in kinds)
@@ -184,7 +173,7 @@ def _is_config(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> bool:
         return False
     annotation = hints.get(parameter.name, Any)
     if isinstance(annotation, Unresolved):
-        return annotation.last_name == "DictConfig"
+        return annotation.names == ["DictConfig"]
     return annotation is Any or _is_dict_config(annotation) or is_schema(annotation)
 
 
@@ -229,9 +218,7 @@ def _field(function: Callable[..., Any], parameter: inspect.Parameter, hints: Ma
         )
     annotation = hints.get(name, _EMPTY)
     if isinstance(annotation, Unresolved):
-        raise _refuse(
-            function, f"the annotation {annotation.text!r} of {name!r} names nothing that is defined there. Import it."
-        )
+        raise _refuse(function, f"the annotation {annotation.text!r} of {name!r} {annotation.why}", UnresolvedError)
     return Field(name, _kind(function, parameter, annotation), _maker(parameter), _text(parameter))
 
 
@@ -241,7 +228,8 @@ def _kind(function: Callable[..., Any], parameter: inspect.Parameter, annotation
             return kind_of_default(parameter.default)
         return kind_of(optional(annotation) if parameter.default is None else annotation)
     except UnsupportedTypeError as error:
-        raise _refuse(function, f"its parameter {parameter.name!r} cannot become a key: {error}") from None
+        kind = UnresolvedError if isinstance(error, UnresolvedTypeError) else ConfigError
+        raise _refuse(function, f"its parameter {parameter.name!r} cannot become a key: {error}", kind) from None
     except RecursionError:
         raise _refuse(function, f"the type of its parameter {parameter.name!r} contains itself.") from None
 
@@ -257,49 +245,3 @@ def _text(parameter: inspect.Parameter) -> str:
 def _maker(parameter: inspect.Parameter) -> Callable[[], Any] | None:
     default = parameter.default
     return None if default is _EMPTY else lambda: default
-
-
-# --- annotations written as text ----------------------------------------------------------------------------------
-
-
-def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the annotations by parameter, text evaluated; what cannot be is `Unresolved`."""
-    plain = inspect.unwrap(function)
-    raw = {name: hint for name, hint in _as_written(plain).items() if name != "return"}
-    if not any(isinstance(hint, str) for hint in raw.values()):
-        return raw
-    scopes = list(_scopes(plain))
-    return {name: _evaluated(hint, scopes) if isinstance(hint, str) else hint for name, hint in raw.items()}
-
-
-def _as_written(function: Callable[..., Any]) -> Mapping[str, Any]:
-    """Return a function's own annotations; see `signature_of`."""
-    try:
-        return getattr(function, "__annotations__", {})
-    except NameError:
-        if sys.version_info >= (3, 14):
-            return annotationlib.get_annotations(function, format=annotationlib.Format.STRING)
-        raise
-
-
-def _scopes(function: Callable[..., Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield where a name in an annotation can be: the function's globals, its closure, the frames that define it."""
-    yield getattr(function, "__globals__", {})
-    yield inspect.getclosurevars(function).nonlocals
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_filename == function.__code__.co_filename:
-            yield frame.f_locals
-        if frame.f_back is None:
-            return
-        frame = frame.f_back
-
-
-def _evaluated(text: str, scopes: list[Mapping[str, Any]]) -> Any:
-    for scope in scopes:
-        try:
-            value = eval(text, dict(scopes[0]), scope)  # the program's own annotation, as typing.get_type_hints does
-        except Exception:
-            continue
-        return _evaluated(value, scopes) if isinstance(value, str) else value
-    return Unresolved(text)

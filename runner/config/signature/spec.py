@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from anew.runner.config.signature.annotations import Kind, UnsupportedTypeError, kind_of
+from anew.runner.config.signature.annotations import Kind, UnresolvedTypeError, UnsupportedTypeError, kind_of
+from anew.runner.config.signature.hints import UnresolvedError
 from anew.runner.config.signature.parameters import Roles, is_schema, place, roles_of, schema_of, signature_of
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import ConfigError
@@ -48,6 +49,11 @@ class TaskSpec:
         """Where main is, as file:line."""
         return place(self.function)
 
+    def place_of(self, key: str) -> str:
+        """Where a key of the configuration stands, where that is known: a program's parameter; else where main is."""
+        places: Mapping[str, str] = getattr(self.function, "places", {})
+        return places.get(key.partition("[")[0], self.place)
+
     @property
     def typed(self) -> bool:
         """Whether main's parameters or its schema say what the configuration holds."""
@@ -71,6 +77,7 @@ def task_spec(
     config_name: str | None = None,
     version_base: str | None = UNSET,
     config: Any = None,
+    hints: Mapping[str, Any] | None = None,
 ) -> TaskSpec:
     """
     Read a main function and the arguments of its decorator.
@@ -83,12 +90,14 @@ def task_spec(
         config: A dataclass or attrs class, or an instance of one: the configuration's schema and defaults. With
             `config_name` too, the YAML is checked against it. Main is given an instance when its parameter is annotated
             with that class, else a DictConfig.
+        hints: Its annotations, where they were found before; see `hints_of`.
 
     Raises:
+        UnresolvedError: A type that the configuration needs is not there.
         ConfigError: The parameters cannot become a configuration; the message names the parameter and the place.
     """
     given = config_name is not None or config is not None or config_path not in (UNSET, None)
-    roles = roles_of(function, config_given=given)
+    roles = roles_of(function, config_given=given, known=hints)
     schema, kind = _schema(function, roles, config, given)
     return TaskSpec(
         function=function,
@@ -124,7 +133,12 @@ def _schema(function: Callable[..., Any], roles: Roles, config: Any, given: bool
     try:
         kind = kind_of(cls)
     except UnsupportedTypeError as error:
-        raise ConfigError(f"config={cls.__name__} of {function.__qualname__} ({place(function)}): {error}") from None
+        refused = UnresolvedError if isinstance(error, UnresolvedTypeError) else ConfigError
+        raise refused(f"config={cls.__name__} of {function.__qualname__} ({place(function)}): {error}") from None
+    except RecursionError:
+        raise ConfigError(
+            f"config={cls.__name__} of {function.__qualname__} ({place(function)}) contains itself."
+        ) from None
     wants_instance = roles.config_class is not None and issubclass(cls, roles.config_class)
     schema = kind.schema if isinstance(config, type) else kind.lower(config)
     return schema, kind if wants_instance else None

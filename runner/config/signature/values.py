@@ -82,7 +82,8 @@ def schema_values(spec: TaskSpec, kind: Kind, cfg: DictConfig) -> Any:
     try:
         return kind.restore(OmegaConf.to_object(users_part(cfg)), "config")
     except WrongValueError as error:
-        raise ConfigError(f"{str(error).removeprefix('config.')} ({spec.place})") from None
+        where = spec.place_of(error.where.removeprefix("config."))
+        raise ConfigError(f"{str(error).removeprefix('config.')} ({where})") from None
 
 
 def _refuse_unknown(spec: TaskSpec, node: DictConfig, where: str) -> None:
