@@ -43,7 +43,7 @@ def compare_printed(was: Side, now: Side, *, broken_off: bool) -> PrintedCompare
     The paths of a run's own place, addresses in memory, and what progress bars say of time make no difference. Where
     stdout and stderr were one terminal or file in both runs, what was printed there is compared as one; where they
     were in one of them, all of the other's stdout has to be there. By which stream came what is beside it is not known:
-    where that is more than the other's stderr, it is said.
+    where that is more than the other's stderr, it is a difference, and the doubt is said.
 
     Args:
         was: The run on record.
@@ -121,11 +121,13 @@ def _by_stdout(old: _Lines, new: _Lines) -> PrintedCompared:
                 left.remove(other)
             found.parts.append(_part(index, *((other, (shown, plain)) if old.is_mixed else ((shown, plain), other))))
     if len(left) > told.errors:
-        which = "the recorded run" if old.is_mixed else "the re-run"
+        # which may be stdout's: to call that the same would be to compare less
+        which, last = ("the recorded run" if old.is_mixed else "the re-run"), left[-1]
+        found.parts.append(_part(len(told.plain), *((last, (None, None)) if old.is_mixed else ((None, None), last))))
         found.remarks.append(
-            f"In {which} stdout and stderr were one. There is more beside the other's stdout than that one's stderr; "
-            "by which of both it came cannot be told, and it is not compared: "
-            f"{some([repr(shown) for shown, _ in left])}."
+            f"In {which} stdout and stderr were one. There is more beside the other's stdout than that one's stderr: "
+            f"{some([repr(shown) for shown, _ in left])}. Where that came by stderr, which is not compared, nothing "
+            "differs; to tell, run it again with stderr in a file of its own (2>FILE)."
         )
     return found
 
