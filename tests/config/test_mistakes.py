@@ -94,3 +94,22 @@ def test_a_metric_and_a_tag_without_a_name_are_left_out_and_said(fit: Project) -
     record = fit.record()
     assert (list(record.metrics), record.tags) == (["loss"], ("kept",))
     assert len(record.warnings) >= 2
+
+
+@pytest.mark.parametrize(
+    "words", [["model.width=3"], ["++model.width=3"], ["++model.a.b=3"], ["-m", "model.width=3,4"]]
+)
+def test_a_key_of_what_is_null_is_said_to_be_in_vain(project: Path, words: list[str]) -> None:
+    fit = Project(project)
+    fit.write("""
+    from dataclasses import dataclass
+    @dataclass
+    class Model:
+        width: int = 1
+    @experiment.main
+    def main(model: Model = None):
+        return model
+    """)
+    done = fit.run(*words.split(), code=2)
+    assert "model is null where it was declared" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -352,6 +352,17 @@ def test_a_version_that_cannot_be_used_is_refused_in_one_message(
     assert not (project / "runs").exists()
 
 
+@pytest.mark.parametrize("name", ["attr.py", "yaml.py", "omegaconf.py"])
+def test_a_script_that_hides_a_library_is_named(project: Path, name: str) -> None:
+    (project / name).write_text(SCRIPT)
+
+    done = subprocess.run([sys.executable, name, "-m", "lr=1,2"], cwd=project, capture_output=True, text=True)
+
+    assert done.returncode == 2, done.stderr
+    assert f"{name} has the name of a library, {name[:-3]}," in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.skipif(HYDRA_1_4, reason="Hydra 1.4 has its own antlr4")
 def test_a_library_below_hydra_that_does_not_fit_it_is_named(project: Path, tmp_path: Path) -> None:
     (project / "train.py").write_text(SCRIPT)

@@ -198,6 +198,9 @@ def _needs(*modules: str) -> None:
     for module in modules:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
+        # some take what is private in Python, which is gone in a newer one
+        python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        pytest.importorskip(module, reason=f"{module} itself fails on {python}", exc_type=ImportError)
 
 
 def test_argparse_is_read_as_it_stands() -> None:

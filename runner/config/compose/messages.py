@@ -117,9 +117,22 @@ def report_failure(error: BaseException) -> NoReturn:
 
 def _closed_node(error: Exception, trace: TracebackType | None) -> str:
     """Return the key of a dictionary that is null, into which OmegaConf fails to merge; "" where that is not it."""
-    is_theirs = trace is not None and str(trace.tb_frame.f_globals.get("__name__", "")).startswith("omegaconf.")
-    found = _FULL_KEY.search(str(error)) if isinstance(error, AttributeError) and is_theirs else None
-    return found[1] if found and "NoneType" in str(error) else ""
+    if trace is None or not str(trace.tb_frame.f_globals.get("__name__", "")).startswith("omegaconf."):
+        return ""
+    if isinstance(error, AttributeError) and "NoneType" in str(error) and (found := _FULL_KEY.search(str(error))):
+        return found[1]
+    return _null_above(error.__traceback__) if isinstance(error, AssertionError) else ""
+
+
+def _null_above(trace: TracebackType | None) -> str:
+    """Return the same of `OmegaConf.update`, which says nothing of the key that it was given."""
+    while trace is not None and trace.tb_frame.f_code is not OmegaConf.update.__code__:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    config, names = trace.tb_frame.f_locals["cfg"], str(trace.tb_frame.f_locals["key"]).split(".")
+    keys = (".".join(names[:count]) for count in range(1, len(names)))
+    return next((key for key in keys if OmegaConf.is_missing(config, key) or OmegaConf.select(config, key) is None), "")
 
 
 # --- what main raised ---------------------------------------------------------------------------------------------

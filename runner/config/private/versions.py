@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import AnewError, UnsupportedVersionError
@@ -55,6 +56,8 @@ TESTED = (
     (("1.3.2", "1.3.8"), ("2.3.0", "2.3.1")),
     (("1.4.0rc3",), ("2.4.1rc1",)),
 )
+# what they import by its name, and what people call scripts, too
+_BELOW = ("attr", "yaml", "antlr4", "hydra", "omegaconf", "packaging")
 _COMMAND = f"python -m pip install '{HYDRA.requirement}' '{OMEGACONF.requirement}'"
 
 
@@ -117,6 +120,18 @@ def unmet() -> str:
     return ""
 
 
+def shadowed() -> str:
+    """Return that a file beside the script has the name of a library that the two import; nothing where none has."""
+    for name in _BELOW:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and Path(file).parent == Path(sys.path[0]).resolve() and not file.endswith("__init__.py"):
+            return (
+                f"{file} has the name of a library, {name}, which {HYDRA.distribution} and {OMEGACONF.distribution} "
+                "cannot have then. Give the file another name."
+            )
+    return ""
+
+
 def _needs(distribution: str) -> list[str]:
     import importlib.metadata  # as above
 
@@ -140,6 +155,8 @@ def supported() -> Iterator[None]:
         # whatever it was: Hydra 1.2, say, cannot be imported by Python 3.11 and raises ValueError
         if isinstance(error, AnewError):
             raise
+        if why := shadowed():
+            raise UnsupportedVersionError(why) from error
         why = unmet()
         if versions().are_tested and not why:
             raise
