@@ -374,7 +374,8 @@ def test_a_library_below_hydra_that_does_not_fit_it_is_named(project: Path, tmp_
     (told / "METADATA").write_text("Name: antlr4-python3-runtime\nVersion: 4.13.2\n")
     variables = {**os.environ, "PYTHONPATH": str(folder)}
 
-    for command in (["train.py"], ["train.py", "-m", "lr=1,2"], ["-m", "anew", "check"]):
+    # a plain run may do without Hydra, and so without what is below it
+    for command in (["train.py", "hydra.job.name=x"], ["train.py", "-m", "lr=1,2"], ["-m", "anew", "check"]):
         done = subprocess.run([sys.executable, *command], env=variables, cwd=project, capture_output=True, text=True)
         said = " ".join((done.stdout + done.stderr).split())
         assert done.returncode == 2, said
