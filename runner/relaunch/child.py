@@ -204,9 +204,13 @@ def _add_note(path: Path, text: str) -> None:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1])
+        try:
+            main(sys.argv[1])
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the same comes twice, from the terminal and handed on
+            raise
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the same comes twice, from the terminal and handed on
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # and the second time in the line above
         if assignment.errand is None or not os.path.exists(assignment.errand.report):
             sys.exit(EXIT_SIGINT)  # main was not called yet, and whoever waits for this says what came to pass
         raise
