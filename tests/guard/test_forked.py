@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -16,7 +17,10 @@ from anew.runner.guard.forked import run_forked
 from anew.runner.guard.interrupts import Terminated, terminate
 
 _at_fork: list[Callable[[], object]] = []
-os.register_at_fork(before=lambda: [each() for each in _at_fork])
+# a child ends as a program does, and what the tests' own libraries do at an exit takes some of them half a minute
+os.register_at_fork(
+    before=lambda: [each() for each in _at_fork], after_in_child=lambda: atexit._clear() if _at_fork else None
+)
 
 
 def _in_another_thread(number: int) -> None:
