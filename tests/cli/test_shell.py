@@ -155,7 +155,7 @@ def test_purge_asks_on_a_terminal(store: FolderStore, answer: bytes, left: int) 
     os.close(ours)
     assert process.returncode == 0
     assert b"Remove the deleted run for good? [y/N]" in err
-    assert out.startswith(b"Nothing was removed." if left else b"Removed 1 run ")
+    assert out.lstrip().startswith(b"Nothing was removed." if left else b"Removed 1 run ")
     assert anew("restore", "2").returncode == (0 if left else 2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,9 @@ def test_what_is_too_much_is_told_with_what_is_taken(store: FolderStore, project
     assert said == (
         "anew: anew sweep show takes [OPTIONS] [REF]; what is too much: 2. To see how: anew sweep show --help\n"
     )
-    assert "No such option '--zzz'. To see how" in anew(project, "list", "--zzz", code=2).stderr
+    # click of 8.1 and of later says the first half in other words
+    said = anew(project, "list", "--zzz", code=2).stderr
+    assert re.search(r"No such option:? '?--zzz'?\. To see how: anew list --help", said)
 
 
 def test_a_store_without_a_name_is_refused_by_every_command(store: FolderStore, project: Path) -> None:

@@ -31,7 +31,11 @@ def opened(folder: Path, data: bytes | bytearray) -> Gzipped:
     return Gzipped(path.open("rb", buffering=0))
 
 
-@pytest.mark.parametrize("text", [b"x", TEXT, TEXT[:BLOCK], TEXT[: 2 * BLOCK], TEXT[: BLOCK + 1], bytes(5 * BLOCK)])
+@pytest.mark.parametrize(
+    "text",
+    [b"x", TEXT, TEXT[:BLOCK], TEXT[: 2 * BLOCK], TEXT[: BLOCK + 1], bytes(5 * BLOCK)],
+    ids=["a byte", "all", "a block", "two", "and one byte", "zeros"],  # a test's name is in the environment of gzip
+)
 def test_what_was_compressed_is_read_by_us_and_by_whoever_reads_gzip(tmp_path: Path, text: bytes) -> None:
     with opened(tmp_path, compressed(text)) as file:
         assert (file.length, file.read(), file.read(1), file.flaws) == (len(text), text, b"", {})

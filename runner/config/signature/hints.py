@@ -144,13 +144,22 @@ def _is_open(hint: Any) -> bool:
     return isinstance(hint, (str, typing.ForwardRef)) or any(map(_is_open, typing.get_args(hint)))
 
 
+def _with_references(hint: Any) -> Any:
+    """Return an annotation in which text within `list[...]` and its like is a reference: Python 3.10 leaves it text."""
+    if not isinstance(hint, types.GenericAlias):
+        return hint
+    parts = (typing.ForwardRef(part) if isinstance(part, str) else _with_references(part) for part in hint.__args__)
+    origin: Any = hint.__origin__
+    return types.GenericAlias(origin, tuple(parts))
+
+
 def _evaluated(hint: Any, scope: dict[str, Any]) -> Any:
     value = hint
     try:
         while isinstance(value, str):
             value = eval(value, scope)  # the program's own annotation, as typing.get_type_hints does
         if _is_open(value):
-            holder: Any = types.SimpleNamespace(__annotations__={"hint": value})
+            holder: Any = types.SimpleNamespace(__annotations__={"hint": _with_references(value)})
             value = typing.get_type_hints(holder, scope, include_extras=True)["hint"]
         return meaning(value)
     except RecursionError:
