@@ -214,8 +214,9 @@ def histogram(given: Any, bins: int, call: str = "run.log_histogram") -> Histogr
     infinities = values.size - finite.size - nans
     if not finite.size:
         return Histogram(low=0.0, high=0.0, counts=(), nans=nans, infinities=infinities)
-    # of halves, so that neither the range nor the sum of squares overflows; halving is exact
-    scale = 2.0 ** max(0, math.frexp(float(np.abs(finite).max()))[1] - 400)
+    # neither the range nor the sum of squares is to overflow, nor a bin to be too narrow to divide by: halving is exact
+    exponent = math.frexp(float(np.abs(finite).max()))[1]
+    scale = 2.0 ** (exponent - math.copysign(400, exponent)) if abs(exponent) > 400 else 1.0
     scaled = finite / scale
     low, high = float(finite.min()), float(finite.max())
     counts, edges = np.histogram(scaled, bins=bins)
