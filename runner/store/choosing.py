@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from anew.runner.contracts import RunStore
 from anew.runner.dataclass import dataclass
@@ -40,6 +40,15 @@ class Choosable(Protocol):
     def find(self, where: str = "") -> list[RunRecord]:
         """Return runs, newest first."""
         ...
+
+
+@runtime_checkable
+class _Telling(Protocol):
+    """A store that knows what no filter finds; a trash does not, nor need a store of somebody else's."""
+
+    def left_out(self) -> Iterable[str]: ...
+
+    def tell_left_out(self, reasons: Iterable[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +113,8 @@ def choose(store: Choosable, words: Iterable[str], *, among: Test | None = None)
 
 def tell_left_out(store: Choosable | RunStore) -> None:
     """Say on stderr, each once, what of a store no filter finds, since it cannot be read. Raises StoreError."""
-    told: Callable[[Iterable[str]], None] | None = getattr(store, "tell_left_out", None)
-    if told is not None:
-        told(store.left_out())  # type: ignore[union-attr]
+    if isinstance(store, _Telling):
+        store.tell_left_out(store.left_out())
 
 
 def leading(words: Sequence[str], is_name: Callable[[str], bool] = lambda word: False) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,8 +33,8 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def trial(project: object) -> Project:
-    return Project(project)  # type: ignore[arg-type]
+def trial(project: Path) -> Project:
+    return Project(project)
 
 
 # --- what cannot be evaluated ----------------------------------------------------------------------------------------
