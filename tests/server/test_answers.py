@@ -19,7 +19,7 @@ from anew.runner.server.jobs import Jobs
 from anew.runner.server.routes import Way, refuse_left, route
 from anew.runner.server.rows import Rows
 from anew.runner.server.site import Site
-from anew.runner.store import columns, packing
+from anew.runner.store import column_rows, columns, packing
 from anew.runner.store.folder import FolderStore
 from tests.helpers.scripts import anew
 from tests.helpers.serving import Page, served
@@ -301,7 +301,7 @@ def test_many_metrics_are_shown_in_part_and_read_in_one_pass(tmp_path: Path, mon
     for count in (300, 3_000):  # in a short journal, and in one whose columns are kept
         add_run(store, metrics={f"system/m{each}": [1.0, 2.0] for each in range(count)})
     passes: list[object] = []
-    grown, decoded = columns._grown, columns._Head.decoded
+    grown, decoded = columns._grown, column_rows.Head.decoded
     decoded.cache_clear()
 
     def counted(following: Any) -> Any:

@@ -16,7 +16,7 @@ from anew.runner.contracts import SeriesBuckets
 from anew.runner.errors import FilterError, MetricNotFoundError
 from anew.runner.format import serial
 from anew.runner.records import Status
-from anew.runner.store import columns
+from anew.runner.store import column_rows, columns
 from anew.runner.store.folder import FolderStore
 from tests.helpers.stores import add_run
 
@@ -134,13 +134,13 @@ def test_what_is_long_is_read_where_buckets_end_and_nowhere_else(
     write(store, 1, "main", [(step, step / 9, float(step % 997)) for step in range(40_000)])
     store.series(1, "loss", buckets=2)
     read: list[int] = []
-    unpack = columns._unpacked
+    unpack = column_rows._unpacked
 
     def counted(data: bytes, count: int) -> Any:
         read.append(count)
         return unpack(data, count)
 
-    monkeypatch.setattr(columns, "_unpacked", counted)
+    monkeypatch.setattr(column_rows, "_unpacked", counted)
     [found] = store.series(1, "loss", buckets=4)
     assert len(read) <= 3
     assert found.count.tolist() == [10_000] * 4
