@@ -24,7 +24,7 @@ from anew.runner.errors import MetricNotFoundError
 from anew.runner.format import light, serial
 from anew.runner.format.replay import replay
 from anew.runner.records import RunRecord, Status
-from anew.runner.store import columns, folder, further, summed
+from anew.runner.store import column_rows, columns, folder, further, summed
 from anew.runner.store.curate import note, tag
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.reading import read_run
@@ -40,7 +40,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FolderStore:
     monkeypatch.setattr(summed, "LEAST_BYTES", 0)
     # more than the steps that a file's times are counted in
     monkeypatch.setattr(summed, "YOUNG_NS", 20_000_000)
-    monkeypatch.setattr(columns, "_MOST_POINTS", 16)
+    for each in (columns, column_rows):
+        monkeypatch.setattr(each, "MOST_POINTS", 16)
     return make_store(tmp_path / "runs")
 
 
