@@ -18,7 +18,7 @@ from anew.runner.format.values import number_from_json, number_to_json
 from anew.runner.lazy.modules import later
 from anew.runner.store.cells import Column, cells_of, unpacked
 from anew.runner.store.following import Place
-from anew.runner.store.index_file import IndexFile, is_sound, odd_errors, sealed
+from anew.runner.store.index_file import IndexFile, is_damage, is_sound, odd_errors, sealed
 from anew.runner.store.journal_forms import State
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.summed import Summed
@@ -117,8 +117,8 @@ class ColumnRows:
                 return head, [read(data, count) for data, (_, count) in zip(found, rows, strict=True)]
             finally:
                 self._database().execute("COMMIT")
-        except odd_errors(LookupError):
-            self._doubted = True
+        except odd_errors(LookupError) as error:
+            self._doubted = is_damage(error)
             return Head(), []
 
     def blocks(self, rows: Sequence[Row]) -> list[Column]:
@@ -132,7 +132,7 @@ class ColumnRows:
             finally:
                 self._database().execute("COMMIT")
         except odd_errors() as error:
-            self._doubted = True
+            self._doubted = is_damage(error)
             raise LookupError(self._run) from error
 
     def _head(self, writer: str) -> Head:
@@ -204,8 +204,7 @@ class ColumnRows:
         try:
             return Summed.decoded(self._data(_ALL, 0))
         except odd_errors(LookupError) as error:
-            # that there is nothing, or that it is busy, says nothing against it
-            self._doubted = not isinstance(error, (LookupError, sqlite3.OperationalError))
+            self._doubted = is_damage(error) and not isinstance(error, LookupError)
             return None
 
     def keep(self, summed: Summed) -> None:

@@ -16,13 +16,12 @@ from dataclasses import replace
 from functools import lru_cache
 from heapq import merge
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from anew.runner import events as ev
 from anew.runner.format import serial
 from anew.runner.format.sealed_lines import Rows
 from anew.runner.format.values import number_from_json
-from anew.runner.lazy.modules import later
 from anew.runner.store.cells import Blocks, Column, cells_of
 from anew.runner.store.column_rows import MOST_POINTS, ColumnRows, Head, Row, joined
 from anew.runner.store.following import Following, OddError, Place
@@ -31,12 +30,6 @@ from anew.runner.store.journal_forms import State, state_of
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.reading import journals
 from anew.runner.store.summed import LEAST_BYTES, Kept, Summed
-
-if TYPE_CHECKING:
-    import sqlite3
-
-else:
-    sqlite3 = later("sqlite3")
 
 T = TypeVar("T")
 _STEP_KEY, _VALUES_KEY = (ev.keys(ev.MetricsLogged)[name] for name in ("step", "values"))

@@ -209,8 +209,9 @@ class Index:
         with closing(self.look()) as look:
             try:
                 known = {number for (number,) in look.database.execute("SELECT id FROM runs")}
-            except odd_errors():
-                look.doubted, known = True, set()
+            except odd_errors() as error:
+                look.doubt(error)
+                known = set()
         return sorted(self.present() - known, reverse=True)
 
     def carry_over(self, before: Mapping[int, Collection[SeenFile]], stamp: Stamp) -> None:

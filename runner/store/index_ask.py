@@ -24,7 +24,7 @@ from anew.runner.query.tree import Tree, passes
 from anew.runner.records import RunRecord
 from anew.runner.store.index import Index, Reader
 from anew.runner.store.index_facts import PARTS
-from anew.runner.store.index_file import odd_errors
+from anew.runner.store.index_file import is_damage, odd_errors
 from anew.runner.store.index_look import AT_A_TIME, Look, Row
 from anew.runner.store.index_question import Here, Question, column_of, derived, lacking
 from anew.runner.store.index_spans import NONE, SETTLED, UNSETTLED
@@ -127,8 +127,8 @@ class Asked:
             return None
 
     def _doubt(self, error: Exception) -> None:
-        if not isinstance(error, sqlite3.OperationalError):
-            self._index.forget()  # it is damaged, and not only too busy
+        if is_damage(error):
+            self._index.forget()
 
     def _in_order(self, look: Look, tree: Tree, sort: str | None) -> list[int] | None:
         answer = self._first(look, tree, sort, None)

@@ -68,6 +68,11 @@ def odd_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
     return (sqlite3.Error, MemoryError, ValueError, OverflowError, TypeError, *others)
 
 
+def is_damage(error: Exception) -> bool:
+    """Whether one of these says that a file is not what was written: one that is busy, or cannot be written, may be."""
+    return not isinstance(error, sqlite3.OperationalError)
+
+
 class IndexFile:
     """
     The file. Safe between threads and processes; each connection belongs to one thread.

@@ -12,7 +12,7 @@ from anew.runner.dataclass import dataclass
 from anew.runner.lazy.modules import later
 from anew.runner.records import RunRecord
 from anew.runner.store.index_facts import Facts, Key, facts_of
-from anew.runner.store.index_file import IndexFile, is_sound, odd_errors, sealed
+from anew.runner.store.index_file import IndexFile, is_damage, is_sound, odd_errors, sealed
 from anew.runner.store.index_spans import NONE, SETTLED, UNSETTLED, Spans
 from anew.runner.store.marker import read_marker
 from anew.runner.store.stamps import Stamp
@@ -112,8 +112,8 @@ class Look:
         """Return rows that are as they were written; after any other the file is not trusted any further."""
         try:
             rows = self.database.execute(f"SELECT {_COLUMNS} FROM runs WHERE {where}", values).fetchall()
-        except odd_errors():
-            self.doubted = True
+        except odd_errors() as error:
+            self.doubt(error)
             return []
         good = [row[:-1] for row in rows if is_sound(row)]
         self.doubted = self.doubted or len(good) < len(rows)
@@ -164,7 +164,7 @@ class Look:
                 database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", rows)
                 spans.put(dict(_told(spans, kept, known)))
         except odd_errors() as error:
-            self._doubt(error)
+            self.doubt(error)
             kept = {}
         self.unwritten += [each.row for each in fresh.values() if each.row.number not in kept and not each.row.follow]
 
@@ -196,7 +196,7 @@ class Look:
                     catalog.marker, catalog.listed = self.marker, listed
                     catalog.others = tuple(sorted(run for run in others if spans.state(run) == NONE))
         except odd_errors() as error:
-            self._doubt(error)
+            self.doubt(error)
 
     def add(self, key: Key, values: Mapping[int, Any], lacking: Mapping[int, int]) -> None:
         """
@@ -213,11 +213,11 @@ class Look:
                 for run, part in lacking.items():
                     spans.lacks(run, part)
         except odd_errors() as error:
-            self._doubt(error)
+            self.doubt(error)
 
-    def _doubt(self, error: Exception) -> None:
-        # that it is too busy, or cannot be written, says nothing against it
-        self.doubted = self.doubted or not isinstance(error, sqlite3.OperationalError)
+    def doubt(self, error: Exception) -> None:
+        """Take note of what SQLite raised."""
+        self.doubted = self.doubted or is_damage(error)
 
     def close(self) -> None:
         """Write what is new, or throw away a file that is odd."""

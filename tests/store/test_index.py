@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from anew.runner.records import Status
-from anew.runner.store import folder
+from anew.runner.store import columns, folder
 from anew.runner.store.curate import delete, note, restore, tag
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.index_file import is_remote
+from anew.runner.store.index_file import IndexFile, is_remote
 from tests.helpers.stores import add_run, make_store
 
 
@@ -59,6 +61,38 @@ def test_a_locked_index_does_not_hold_up_a_reader(store: FolderStore) -> None:
     assert listed(store) == [(3, 0.3), (2, 0.2), (1, 0.1)]
     database.rollback()
     database.close()
+
+
+@pytest.mark.parametrize("ask", [
+    lambda store: store.find(),
+    lambda store: store.find("loss > 0.15", sort="loss"),
+    lambda store: store.series(1, "loss"),
+    lambda store: store.metrics(1, "loss"),
+    lambda store: store._index.lacking(),
+])  # fmt: skip
+def test_an_index_that_is_locked_while_it_is_read_is_kept(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, ask: Callable[[FolderStore], Any]
+) -> None:
+    """A writer may take longer than a reader waits; that others know much of the store is in the same file."""
+    monkeypatch.setattr(columns, "LEAST_BYTES", 1)
+    expected = ask(store)
+    before = store.layout.index.stat().st_ino
+    writer = sqlite3.connect(store.layout.index, check_same_thread=False, isolation_level=None)
+    unlocked = IndexFile.open
+
+    def opened(file: IndexFile) -> sqlite3.Connection:
+        if writer.in_transaction:
+            writer.rollback()
+        database = unlocked(file)
+        database.execute("PRAGMA busy_timeout = 1")
+        writer.execute("BEGIN EXCLUSIVE")
+        return database
+
+    with closing(writer), monkeypatch.context() as locked:
+        locked.setattr(IndexFile, "open", opened)
+        assert repr(ask(FolderStore.open(store.root))) == repr(expected) or ask.__code__.co_names[-1] == "lacking"
+    assert store.layout.index.stat().st_ino == before
+    assert repr(ask(FolderStore.open(store.root))) == repr(expected)
 
 
 def test_what_is_curated_later_is_seen(store: FolderStore) -> None:
