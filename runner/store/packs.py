@@ -105,7 +105,8 @@ class Packs:
     def _pack(self, path: Path) -> Pack:
         status = os.lstat(path)
         seen, before = (status.st_ino, status.st_size, status.st_mtime_ns), self._read.get(path.name)
-        if before is not None and before.seen == seen:
+        # what could not be read may be by now: a process has descriptors again, or rights
+        if before is not None and before.seen == seen and not before.flaw:
             return before
         try:
             with closing(opened(path)) as database:

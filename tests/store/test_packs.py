@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -21,7 +22,7 @@ from anew.runner.dispatch.transfer import to_folder
 from anew.runner.errors import RunNotFoundError, StoreError, StoreFormatError
 from anew.runner.format.serial import seal
 from anew.runner.records import RunRecord
-from anew.runner.store import packing
+from anew.runner.store import packing, packs
 from anew.runner.store.curate import purge, tag
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.format_file import check_format
@@ -295,6 +296,21 @@ def test_what_a_damaged_pack_held_is_said_once_to_whoever_looks_for_runs_from_py
     said = capfd.readouterr().err
     assert said.count(f"anew: {pack!r} is no pack of runs, or damaged") == 1
     assert f"To see all of it, and how to mend it: anew check --store {opened.root}" in said
+
+
+def test_a_pack_that_could_not_be_read_once_is_read_again(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process that had no descriptor left has some again: a page is served for days."""
+    before = records(store)
+    packing.pack(store, [1, 2])
+    server = again(store)
+    with monkeypatch.context() as out_of_descriptors:
+        refuse = Mock(side_effect=sqlite3.OperationalError("unable to open database file"))
+        out_of_descriptors.setattr(packs, "opened", refuse)
+        assert not {1, 2} & {record.id for record in server.find()}
+    assert "unable to open database file" in capsys.readouterr().err
+    assert [server.get(number) for number in server.numbers()] == before
 
 
 def test_asking_for_one_run_by_its_number_says_nothing_of_a_pack_that_does_not_hold_it(
