@@ -190,7 +190,8 @@ class Index:
                     text = light.to_text(progress.record)
                     look.note(Row(number, record.uid, NEVER, text, progress.text, record), record)
                 return record
-            if stamp is None or not record.status.final:
+            if stamp is None or not record.status.final or record.damage:
+                # what could not be read, for want of descriptors or of the disk, leaves no trace when it can be
                 return record
             row = self._row((number, record.uid, stamp.text, light.to_text(record), ""), read)
             look.note(row, record, found.series)

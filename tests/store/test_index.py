@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import sqlite3
@@ -93,6 +94,35 @@ def test_an_index_that_is_locked_while_it_is_read_is_kept(
         assert repr(ask(FolderStore.open(store.root))) == repr(expected) or ask.__code__.co_names[-1] == "lacking"
     assert store.layout.index.stat().st_ino == before
     assert repr(ask(FolderStore.open(store.root))) == repr(expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["run.json", "outcome.json", "events", "events/main.jsonl", "output.log", "curated.json"]
+)
+def test_what_could_not_be_read_once_is_read_again(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A process that had no descriptor left has some again, and no file has changed by that."""
+    expected = repr(store.find("loss > 0", sort="loss"))
+    store.layout.index.unlink()
+    server = FolderStore.open(store.root)
+    refused = str(store.layout.run(2).folder / name)
+    with monkeypatch.context() as out_of_descriptors:
+        for module, call in ((os, "open"), (os, "listdir"), (os, "scandir")):
+            out_of_descriptors.setattr(module, call, _refusing(getattr(module, call), refused))
+        server.find("loss > 0", sort="loss")
+        server.find()
+    assert repr(server.find("loss > 0", sort="loss")) == expected
+    assert listed(store) == [(3, 0.3), (2, 0.2), (1, 0.1)]
+
+
+def _refusing(call: Callable[..., Any], refused: str) -> Callable[..., Any]:
+    def called(path: Any, *args: Any, **options: Any) -> Any:
+        if str(path) == refused:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), refused)
+        return call(path, *args, **options)
+
+    return called
 
 
 def test_what_is_curated_later_is_seen(store: FolderStore) -> None:
