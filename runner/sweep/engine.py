@@ -43,7 +43,7 @@ class JobEnd:
 
     Attributes:
         fate: What became of it.
-        why: Why it was not begun, or what ended its process; else empty.
+        why: Why it was not begun, or what ended it or its process; else empty.
         code: The exit code of its process as a shell has it, where that died and it is known.
     """
 

@@ -100,7 +100,10 @@ class _JobRunner:
             return JobEnd(Fate.ENDED)
         except AnewError as error:
             return JobEnd(Fate.NOT_BEGUN, str(error))
-        except (KeyboardInterrupt, Terminated):
+        except Terminated:
+            # before main, as the death of a process that had not come so far would be called
+            return JobEnd(Fate.ENDED, "killed by SIGTERM")
+        except KeyboardInterrupt:
             return JobEnd(Fate.ENDED)
         except Exception as error:
             # sent on, it would pass for this process's death, which nobody would see come

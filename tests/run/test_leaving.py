@@ -69,6 +69,8 @@ def test_a_method_is_refused(trial: Project) -> None:
 
 @pytest.mark.parametrize("words", [["-c", "continue", "-c", "quit"], ["-c", "break main", "-c", "continue", "-c", "q"]])
 def test_a_failure_of_main_is_the_debuggers_to_show(trial: Project, words: list[str]) -> None:
+    if words[1] != "continue" and sys.version_info[:3] == (3, 13, 0):
+        pytest.skip("the debugger of Python 3.13.0 itself fails at: break main")
     command = [sys.executable, "-m", "pdb", *words, "train.py", "bad=true"]
     done = subprocess.run(
         command, cwd=trial.folder, input="q\nq\n", capture_output=True, text=True, timeout=60, check=False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_rows_that_are_gone_or_others_meanwhile_are_not_believed(
     points: Points = [(step, step / 9, float(step % 997)) for step in range(20_000)]
     write(store, 1, "main", points)
     store.series(1, "loss", buckets=2)
-    with sqlite3.connect(store.layout.index) as database:
+    with closing(sqlite3.connect(store.layout.index)) as database, database:
         database.execute("DELETE FROM columns WHERE part IN (2, -3)")
     [found] = store.series(1, "loss", buckets=9)
     expected(points, found)
