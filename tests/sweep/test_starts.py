@@ -40,7 +40,7 @@ def is_first(name):
 
 def die(instant, always=False):
     if is_first(f"died-{instant}") or always:
-        (HERE / f"death-{instant}-{os.getpid()}").touch()
+        (HERE / f"death-{instant}-{os.urandom(4).hex()}").touch()  # a worker may outlive SIGTERM
         %(end)s
 
 
