@@ -45,7 +45,7 @@ def _made(name: str, tree: Mapping[str, Any]) -> type:
         if not key.isidentifier() or keyword.iskeyword(key):
             continue
         if isinstance(node, Parameter):
-            fields.append((key, annotation_of(node), *_default(node)))
+            fields.append((key, annotation_of(node), _default(node)))
         else:
             below = _made(key, node)
             fields.append((key, below, dataclasses.field(default_factory=below)))
@@ -67,16 +67,16 @@ def annotation_of(parameter: Parameter) -> Any:
     return Optional[annotation] if may_be_none else annotation  # noqa: UP045  # made while it runs
 
 
-def _default(parameter: Parameter) -> tuple[Any, ...]:
-    """Return what a field is without being given; nothing where it has to be."""
+def _default(parameter: Parameter) -> Any:
+    """Return what a field is without being given; where it has to be, what stands for that in a configuration."""
     default = parameter.default
     if default is MISSING:
         # what only one subcommand asks for is no part of the others; what the program works out is left to it
         is_left = parameter.is_computed or bool(parameter.only) or not parameter.is_required
-        return (dataclasses.field(default=None),) if is_left else ()
+        return dataclasses.field(default=None if is_left else "???")
     if isinstance(default, (list, dict)):
-        return (dataclasses.field(default_factory=lambda: default.copy()),)
-    return (dataclasses.field(default=default),)
+        return dataclasses.field(default_factory=lambda: default.copy())
+    return dataclasses.field(default=default)
 
 
 def values_of(config: Any, parameters: Iterable[Parameter]) -> dict[str, Any]:

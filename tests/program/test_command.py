@@ -110,6 +110,16 @@ def test_a_command_is_a_run(trial: Project) -> None:
     assert (trial.folder / "runs/1/files/left.txt").read_text() == "left\n"
 
 
+def test_a_parameter_with_a_dot_is_nested(trial: Project) -> None:
+    _put(trial, FIT)
+    words = ("run", "--", "sh", "-c", 'echo "$0 $ANEW_PARAM_OPT_LR"', "{opt.lr}")
+    done = anew(trial, *words, "opt.lr=0.5")
+    assert done.stdout == "0.5 0.5\n"
+    assert trial.record().config == {"opt": {"lr": 0.5}}
+    anew(trial, "run", "-m", "-q", *words[1:], "opt.lr=0.1,0.2")
+    assert [trial.record(number).config for number in (2, 3)] == [{"opt": {"lr": 0.1}}, {"opt": {"lr": 0.2}}]
+
+
 def test_it_is_run_anew_as_it_was(trial: Project) -> None:
     script = _put(trial, FIT)
     anew(trial, "run", "rate=0.5", "--", str(script), "{rate}")
