@@ -220,7 +220,13 @@ def shown(sample: Mapping[str, Sequence[float]], quantity: str) -> str:
 
 def page(found: Found, rounds: int) -> Iterator[str]:
     """Yield the lines of docs/benchmarks.md."""
-    yield "# Beside other trackers"
+    yield "# Benchmarks"
+    yield ""
+    yield "Anew beside other trackers, and below that what was measured of it alone, when something changed for it:"
+    yield '"before" is the commit before that change; of several tables of one thing the last is the newest.'
+    yield "`make bench` measures it on your machine."
+    yield ""
+    yield "## Beside other trackers"
     yield ""
     yield "Written by `make bench-peers`: each tracker in an environment of its own, each workload in a process of"
     yield "its own, the trackers one after the other in each round, and the medians of the rounds. Everything that a"
