@@ -35,7 +35,7 @@ _SECTIONS = {
         "rerun": ("rerun", "Run a recorded run again; did it come out the same?"),
         "verify": ("rerun", "Run several again, for CI"),
         "repeat": ("repeat", "Run a recorded run again with further seeds"),
-        "sweep": ("sweep", "Sweeps: list, show, resume, stop"),
+        "sweep": ("sweep", "Sweeps: list, show, resume, add, stop"),
     },
     "Curate": {
         "tag": ("curate", "Add tags to a run, or take them away"),
