@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from anew.runner.cli.context import Workbench, command
-from anew.runner.cli.render import say
+from anew.runner.cli.render import drawn
 
 
 @command("completion")
@@ -25,4 +25,4 @@ def completion_command(workbench: Workbench, shell: str) -> None:
     script = kind(click.get_current_context().find_root().command, {}, "anew", "_ANEW_COMPLETE").source()
     # after NAME= its value follows, and no space
     taken = "COMPREPLY+=($value)"
-    say(script.replace(taken, f"{taken}; [[ $value == *= ]] && compopt -o nospace 2>/dev/null", 1))
+    drawn(script.replace(taken, f"{taken}; [[ $value == *= ]] && compopt -o nospace 2>/dev/null", 1))

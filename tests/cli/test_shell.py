@@ -202,6 +202,12 @@ def test_a_program_is_completed_by_what_it_takes_and_never_run(project: Path) ->
     assert "compopt -o nospace" in anew("completion", "bash").stdout.decode()
 
 
+def test_bash_takes_the_script_that_is_printed(store: FolderStore) -> None:
+    script = anew("completion", "bash").stdout + b"declare -F _anew_completion\n"
+    done = subprocess.run(["bash"], input=script, capture_output=True, check=False)
+    assert done.stdout == b"_anew_completion\n"
+
+
 def test_restore_offers_the_trash(store: FolderStore) -> None:
     anew("delete", "1")
     assert completed("anew restore ") == ["1"]
