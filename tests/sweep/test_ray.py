@@ -51,7 +51,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, env=variables, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:]
-        pytest.skip(f"{' and '.join(NEEDED)} cannot be had for Python {sys.version_info.minor}: {' '.join(said)}")
+        pytest.skip(f"{' and '.join(NEEDED)} cannot be had for Python 3.{sys.version_info.minor}: {' '.join(said)}")
     return made
 
 
