@@ -135,6 +135,12 @@ def test_the_changelog_has_the_version_or_what_is_to_come() -> None:
     assert f"## [{anew.__version__}]" in text or "## [Unreleased]" in text
 
 
+def test_no_line_of_the_changelog_stands_there_twice() -> None:
+    """Merges that keep both sides of it leave some."""
+    lines = [line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith(("- ", "## "))]
+    assert sorted(lines) == sorted(set(lines))
+
+
 def test_the_files_to_touch_are_there() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text()
     named = re.findall(r"`((?:runner|observers|configs|tests|docs|src)/[\w./]+)`", page)
