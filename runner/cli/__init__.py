@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from anew.runner import errors, wording
 from anew.runner.errors import AnewError
@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None, *, ready: Callable[[], None] = lambd
         sys.stdout.reconfigure(errors="backslashreplace")
     if argv is None:
         sys.set_int_max_str_digits(MAX_DIGITS + 1)  # whole numbers on record are printed
+        _go_on_unread(sys.argv[1:])
     try:
         code = _run(sys.argv[1:] if argv is None else [*argv], ready)
         sys.stdout.flush()
@@ -155,6 +156,26 @@ def _report() -> int:
     traceback.print_exc()
     sys.stderr.write(errors.fault_report())
     return errors.EXIT_FAULT
+
+
+def _go_on_unread(words: Sequence[str]) -> None:
+    """Have a command that does more than to show something do so, and tell by its exit code, whoever stops reading."""
+    from anew.runner.cli.group import workbench
+
+    if not workbench.only_looks(words):
+        for stream in (sys.stdout, sys.stderr):
+            vars(stream).update(write=_enduring(stream, stream.write), flush=_enduring(stream, stream.flush))
+
+
+def _enduring(stream: TextIO, call: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*args: Any) -> Any:
+        try:
+            return call(*args)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            return None
+
+    return called
 
 
 def _silence_stdout() -> None:

@@ -119,13 +119,21 @@ _ELSEWHERE = {
 _COMMANDS = {name: entry for section in _SECTIONS.values() for name, entry in section.items()}
 
 
+def _named(words: Sequence[str]) -> str | None:
+    return next((word for word in words if word in _COMMANDS), None)
+
+
 class _Lazy(click.Group):
     """Knows its commands by name, and imports one's module when it is asked for."""
 
     def load(self, words: Sequence[str]) -> None:
         """Import the module of the command that some words name."""
-        if name := next((word for word in words if word in _COMMANDS), None):
+        if name := _named(words):
             import_module(f"anew.runner.cli.{_COMMANDS[name][0]}")
+
+    def only_looks(self, words: Sequence[str]) -> bool:
+        """Whether the command that some words name shows something, and is of no use once nobody reads it."""
+        return _named(words) in (None, *_SECTIONS["Look"])
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

@@ -19,7 +19,7 @@ from anew.runner.cli import main
 from anew.runner.cli.group import workbench
 from anew.runner.records import Status
 from anew.runner.store.folder import FolderStore
-from tests.helpers.scripts import ANEW
+from tests.helpers.scripts import ANEW, Project
 from tests.helpers.stores import add_run, make_store
 
 
@@ -247,6 +247,19 @@ def test_long_values_that_differ_are_never_cut(project: Path) -> None:
         assert "/" + "x" * 300 + end in out
         assert "path=" + "y" * 300 + end in out
     assert ["lr", "a", "b"] in [line.split() for line in out.splitlines()]
+
+
+def test_who_stops_reading_a_verdict_does_not_change_it(project: Path) -> None:
+    """`anew verify ... | head -1` in CI, with pipefail: what was not read counts as well."""
+    trial = Project(project)
+    trial.write("import random\n@experiment.main\ndef main():\n    return random.SystemRandom().random()\n")
+    trial.run()
+    for typed in ("rerun 1", "verify 1 1", "rerun 1 --json", "verify 1 1 --json"):
+        done = subprocess.run(
+            ["bash", "-c", f"{shlex.join([*ANEW])} {typed} 2>&1 | true; exit ${{PIPESTATUS[0]}}"], cwd=trial.folder
+        )
+        assert done.returncode == 3, typed
+    assert len(trial.store.numbers()) == 5
 
 
 def test_streams_that_are_closed_lead_nowhere(project: Path) -> None:
