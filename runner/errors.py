@@ -87,6 +87,10 @@ class UnkeptError(StoreError):
     exit_code = EXIT_UNKEPT
 
 
+class ObserverRequiredError(AnewError, RuntimeError):
+    """A run that did not start since a required observer did not take its first event."""
+
+
 class StoreFormatError(StoreError):
     """A store, or a record in it, written by a newer version, or damaged beyond use."""
 

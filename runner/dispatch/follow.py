@@ -15,7 +15,7 @@ from anew.runner.dispatch import link
 from anew.runner.dispatch.apart import ApartStreams, aloud
 from anew.runner.dispatch.host import Host, Task
 from anew.runner.dispatch.specs import write_spec
-from anew.runner.errors import AnewError
+from anew.runner.errors import ObserverRequiredError
 from anew.runner.format.redact import Redactor
 from anew.runner.settings import ObserverSettings
 from anew.runner.store.paths import RunLayout
@@ -29,10 +29,6 @@ _GRACE_S = 0.5
 _LOOK_S = 0.1
 # an observer in the run's own process has a tenth of a thread's time
 _SHARE = 0.1
-
-
-class ObserverRequiredError(AnewError, RuntimeError):
-    """A run that did not start since a required observer did not take its first event."""
 
 
 @dataclass(slots=True)

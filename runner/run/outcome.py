@@ -64,8 +64,9 @@ def _verdict(failure: BaseException | None, received: str | None) -> tuple[Statu
     if received or isinstance(failure, (KeyboardInterrupt, Terminated)):
         signal = received or ("SIGTERM" if isinstance(failure, Terminated) else "SIGINT")
         return Status.INTERRUPTED, signal, errors.EXIT_SIGTERM if signal == "SIGTERM" else errors.EXIT_SIGINT
-    if isinstance(failure, errors.UnkeptError):
-        return Status.FAILED, None, errors.EXIT_UNKEPT
+    if isinstance(failure, (errors.UnkeptError, errors.ObserverRequiredError)):
+        # of no other error is it known that main did not raise it
+        return Status.FAILED, None, failure.exit_code
     if failure is None:
         return Status.COMPLETED, None, errors.EXIT_OK
     if isinstance(failure, SystemExit):

@@ -306,7 +306,7 @@ def test_a_run_does_not_start_without_an_observer_that_is_required(trial: Projec
     assert "anew check" in done.stderr
     assert "is behind" not in done.stderr
     assert not (trial.folder / "ran").exists()
-    assert trial.record().status is Status.FAILED
+    assert (trial.record().status, trial.record().exit_code) == (Status.FAILED, 2)
     (trial.folder / "down").unlink()
     trial.run(TARGET, "anew.observers.mine.trouble=.", "anew.observers.mine.required=true")
     assert (trial.folder / "ran").exists()
