@@ -5,9 +5,8 @@ from __future__ import annotations
 import stat
 from contextlib import suppress
 
-from anew.runner.store.journal_forms import forms
+from anew.runner.store.journal_forms import forms, journals
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import journals
 
 
 def leads_out(layout: RunLayout) -> str:

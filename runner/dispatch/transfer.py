@@ -25,11 +25,10 @@ from anew.runner.store.curate import contents
 from anew.runner.store.curated import note_curated
 from anew.runner.store.files import cannot, copy_with_holes, sync_folder
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.journal_forms import forms, is_there
+from anew.runner.store.journal_forms import forms, is_there, journals
 from anew.runner.store.marker import move_marker
 from anew.runner.store.paths import FETCHED, TRANSFER, RunLayout
 from anew.runner.store.position import read_cursor
-from anew.runner.store.reading import journals
 from anew.runner.store.run_folders import RunFolders
 from anew.runner.store.stored import StoredRun
 from anew.runner.store.stream import RunSource

@@ -13,9 +13,10 @@ from anew.runner.format.serial import DamagedError
 from anew.runner.records import RunRecord, SourceFacts
 from anew.runner.store import marks
 from anew.runner.store.files import read_regular
+from anew.runner.store.journal_forms import journals
 from anew.runner.store.lines import read_entries
 from anew.runner.store.paths import RunLayout, SweepLayout
-from anew.runner.store.reading import MOST_RECORD_BYTES, journals
+from anew.runner.store.reading import MOST_RECORD_BYTES
 from anew.runner.sweep_records import SweepStart
 
 # section -> name -> what is there, JSON values

@@ -13,11 +13,11 @@ from anew.runner.format import ids, serial
 from anew.runner.store.curated import note_curated
 from anew.runner.store.durability import settle as settle_writers
 from anew.runner.store.durability import sync_file
-from anew.runner.store.files import cannot, sync_folder
+from anew.runner.store.files import cannot, size_of, sync_folder
 from anew.runner.store.journal import JournalWriter
+from anew.runner.store.journal_forms import journals
 from anew.runner.store.logged import Told
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import journals, size_of
 
 
 def settle(layout: RunLayout, told: Told | None = None) -> None:

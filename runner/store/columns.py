@@ -26,9 +26,8 @@ from anew.runner.store.cells import Blocks, Column, cells_of
 from anew.runner.store.column_rows import MOST_POINTS, ColumnRows, Head, Row, joined
 from anew.runner.store.following import Following, OddError, Place
 from anew.runner.store.index_file import IndexFile
-from anew.runner.store.journal_forms import State, state_of
+from anew.runner.store.journal_forms import State, journals, state_of
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import journals
 from anew.runner.store.summed import LEAST_BYTES, Kept, Summed
 
 T = TypeVar("T")

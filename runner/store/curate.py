@@ -20,9 +20,10 @@ from anew.runner.lazy.modules import later
 from anew.runner.query.filters import parse_filter
 from anew.runner.records import ContentRef, RunRecord, Status, Verdict
 from anew.runner.store.files import cannot
+from anew.runner.store.living import may_live
 from anew.runner.store.marker import move_marker
 from anew.runner.store.paths import PURGING, RunLayout
-from anew.runner.store.reading import may_live, read_run
+from anew.runner.store.reading import read_run
 from anew.runner.store.stored import StoredRun
 from anew.runner.store.sweep_refs import job_of
 from anew.runner.wording import some

@@ -216,6 +216,20 @@ def names_in(folder: Path) -> list[str]:
         raise
 
 
+def size_of(path: Path) -> int | None:
+    """Return the size of a regular file, None when there is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def leads_out(path: Path) -> bool:
+    """Whether a file or folder right below a run's folder is somewhere else: a store may be anybody's."""
+    return os.path.islink(path) or os.path.islink(path.parent)
+
+
 def digest_of(path: Path) -> tuple[str, int]:
     """Return the SHA-256 of a regular file, links followed, and its size in bytes. Raises OSError."""
     digest, size = hashlib.sha256(), 0

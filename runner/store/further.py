@@ -22,16 +22,9 @@ from anew.runner.format.serial import DamagedError
 from anew.runner.query.names import of_points
 from anew.runner.records import RunRecord
 from anew.runner.store.following import Following, OddError, Place
+from anew.runner.store.journal_forms import journals
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import (
-    journals,
-    judged,
-    missing_later,
-    read_known,
-    read_outcome,
-    read_run,
-    read_start,
-)
+from anew.runner.store.reading import judged, missing_later, read_known, read_outcome, read_run, read_start
 from anew.runner.store.summed import Kept, Summing, long_files
 
 _Entry = tuple[float, str, dict[str, Any]]

@@ -13,9 +13,10 @@ from anew.runner import events as ev
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.records import RunRecord
+from anew.runner.store.journal_forms import journals
 from anew.runner.store.lines import read_entries
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import journals, read_outcome, read_start
+from anew.runner.store.reading import read_outcome, read_start
 
 _LEFT_OUT = (ev.MetricsLogged.kind,)
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from anew.runner.guard.gzipped import SUFFIX, Gzipped
 from anew.runner.guard.holes import next_data
-from anew.runner.store.files import open_regular
+from anew.runner.lazy.patterns import regexp
+from anew.runner.store.files import leads_out, names_in, open_regular
+from anew.runner.store.paths import RunLayout
 
 State = tuple[int, ...]
 """Size in bytes, when inode and content changed last, in nanoseconds, and the inode of the file that is read."""
+_IS_JOURNAL = regexp(r"[^.].*\.jsonl(?:\.gz)?", re.DOTALL).fullmatch
 
 
 def forms(path: Path) -> tuple[Path, Path]:
@@ -26,9 +30,14 @@ def forms(path: Path) -> tuple[Path, Path]:
     return path.with_name(path.name + SUFFIX), path
 
 
-def journal_of(name: str) -> str:
-    """Return what a journal in a form of this name is called as lines."""
-    return name.removesuffix(SUFFIX)
+def journals(layout: RunLayout) -> list[Path]:
+    """Return the run's journals, in order of their names; none where their folder is none, a link, or unreadable."""
+    with suppress(OSError):
+        if leads_out(layout.events):
+            return []
+        names = {name.removesuffix(SUFFIX) for name in names_in(layout.events) if _IS_JOURNAL(name)}
+        return [layout.events / name for name in sorted(names)]
+    return []
 
 
 def open_journal(path: Path, *, buffering: int = 0) -> BinaryIO:

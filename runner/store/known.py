@@ -13,10 +13,11 @@ from anew.runner.dataclass import dataclass
 from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.records import RunRecord
+from anew.runner.store.files import size_of
+from anew.runner.store.journal_forms import journals
 from anew.runner.store.logged import Told
 from anew.runner.store.output_sums import output_damage
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import journals, size_of
 
 _FIELDS = tuple(item.name for item in fields(RunRecord))
 

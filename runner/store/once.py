@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from anew.runner.records import RunRecord
+from anew.runner.store.files import size_of
 from anew.runner.store.folder import FolderStore
-from anew.runner.store.reading import journals, size_of
+from anew.runner.store.journal_forms import journals
 
 # beyond, reading a journal a second time takes longer than writing into the index what it comes to
 _SHORT_BYTES = 1 << 18

@@ -7,9 +7,8 @@ import os
 from anew.runner.dataclass import dataclass
 from anew.runner.errors import StoreError
 from anew.runner.guard.holes import next_data
-from anew.runner.store.files import cannot, open_regular
+from anew.runner.store.files import cannot, leads_out, open_regular
 from anew.runner.store.paths import RunLayout
-from anew.runner.store.reading import leads_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,15 @@
-"""One run's folder, read: the start, the journals and the outcome folded into a record, and whether it lives."""
+"""One run's folder, read: the start, the journals and the outcome folded into a record."""
 
 from __future__ import annotations
 
 import os
-import re
-import stat
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from heapq import merge
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anew.runner import events as ev
 from anew.runner.errors import StoreFormatError
@@ -20,24 +17,16 @@ from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.format.serial import DamagedError
 from anew.runner.guard.journal_ends import END_BYTES, seal_in
-from anew.runner.lazy.modules import later
-from anew.runner.lazy.patterns import regexp
 from anew.runner.records import CommandFacts, Damage, Part, RunRecord, Status
 from anew.runner.store.curated import read_curated
-from anew.runner.store.files import names_in, read_regular
-from anew.runner.store.journal_forms import is_there, journal_of, length_of, lies_in, open_journal, status_of
+from anew.runner.store.files import read_regular, size_of
+from anew.runner.store.journal_forms import is_there, journals, length_of, lies_in, open_journal
 from anew.runner.store.lines import Flaw, iter_journal, read_entries
-from anew.runner.store.liveness import process_alive
+from anew.runner.store.living import is_alive
 from anew.runner.store.logged import Told
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.summed import Kept, Summed, Summing, long_files
 
-if TYPE_CHECKING:
-    import tempfile
-else:
-    tempfile = later("tempfile")
-
-SILENT_S = 120.0
 # far more than any record has; what is longer is none of ours, or will not fit into memory
 MOST_RECORD_BYTES = 256 * 2**20
 _MOST_PIECES = 20
@@ -54,7 +43,6 @@ _PARTS = {
 }
 JournalsKnown = Told | Summed | None
 """What is known of journals without reading them, by who wrote them or by who read them before."""
-_IS_JOURNAL = regexp(r"[^.].*\.jsonl(?:\.gz)?", re.DOTALL).fullmatch
 
 
 def read_run(layout: RunLayout, number: int, told: Told | None = None, kept: Kept | None = None) -> RunRecord | None:
@@ -239,15 +227,6 @@ def _is_another(path: Path, number: int, seal: str | None) -> bool:
     return False
 
 
-def size_of(path: Path) -> int | None:
-    """Return the size of a regular file, None when there is none."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
 def _stand_in(layout: RunLayout) -> RunRecord:
     """Return what can be said of a run whose `run.json` is lost: that it was, and when."""
     try:
@@ -273,21 +252,6 @@ def read_outcome(layout: RunLayout, uid: str) -> tuple[ev.RunEnded | None, list[
         return None, [_lost(layout.outcome, f"is damaged ({error}); how the run ended is not known")]
     except OSError as error:
         return None, [_lost(layout.outcome, f"cannot be read: {error.strerror}; how the run ended is not known")]
-
-
-def journals(layout: RunLayout) -> list[Path]:
-    """Return the run's journals, in order of their names; none where their folder is none, a link, or unreadable."""
-    with suppress(OSError):
-        if leads_out(layout.events):
-            return []
-        names = {journal_of(name) for name in names_in(layout.events) if _IS_JOURNAL(name)}
-        return [layout.events / name for name in sorted(names)]
-    return []
-
-
-def leads_out(path: Path) -> bool:
-    """Whether a file or folder right below a run's folder is somewhere else: a store may be anybody's."""
-    return os.path.islink(path) or os.path.islink(path.parent)
 
 
 def _replayed(
@@ -404,53 +368,3 @@ def read_events(layout: RunLayout, record: RunRecord) -> Iterator[ev.Event]:
     ended, _ = read_outcome(layout, record.uid)
     if ended is not None:
         yield ended
-
-
-# --- does it live? ----------------------------------------------------------------------------------------------
-
-
-def is_alive(layout: RunLayout, record: RunRecord) -> bool:
-    """
-    Return whether a run without outcome is still going on.
-
-    On the same host its process is looked at. From another host it lives as long as its folder changes: its guard gives
-    a sign of life every few seconds, and 120 s of silence, on the file system's own clock, count as death.
-    """
-    alive = process_alive(record.process) if record.process else None
-    if alive is not None:
-        return alive
-    return file_clock(layout.folder) - _newest_change(layout) < SILENT_S
-
-
-def may_live(layout: RunLayout, record: RunRecord) -> bool:
-    """
-    Return whether a run may be going on: it has no outcome, and its death is not certain.
-
-    Of a process on another host it never is, however long it has been silent: the host may have been cut off.
-    """
-    if os.path.lexists(layout.outcome):
-        return False
-    return record.process is None or process_alive(record.process) is not False
-
-
-def _newest_change(layout: RunLayout) -> float:
-    times = [layout.folder.stat().st_mtime]
-    for path in (*journals(layout), layout.output):
-        try:
-            times.append(status_of(path).st_mtime)
-        except FileNotFoundError:
-            continue
-    return max(times)
-
-
-def file_clock(folder: Path) -> float:
-    """Return the time as the file system of *folder* has it, since a server's clock may differ from ours."""
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=".clock-", dir=folder.parent)
-    except OSError:
-        return time.time()
-    try:
-        return os.fstat(descriptor).st_mtime
-    finally:
-        os.close(descriptor)
-        Path(name).unlink()

@@ -24,14 +24,16 @@ from anew.runner.store import curate
 from anew.runner.store.cells import Column
 from anew.runner.store.columns import sums
 from anew.runner.store.contents import artifact_of, intact
-from anew.runner.store.files import cannot, names_in, open_regular
+from anew.runner.store.files import cannot, leads_out, names_in, open_regular
 from anew.runner.store.index_file import IndexFile
+from anew.runner.store.journal_forms import journals
 from anew.runner.store.lines import read_entries, read_points, read_threads
+from anew.runner.store.living import is_alive
 from anew.runner.store.logged import Told
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RunLayout, StoreLayout
-from anew.runner.store.reading import has_begun, is_alive, journals, leads_out, read_events, read_run
+from anew.runner.store.reading import has_begun, read_events, read_run
 from anew.runner.store.saved import Views
 from anew.runner.store.stored import Point, StoredRun, StoredRuns
 from anew.runner.store.sweep_copy import Brought, Numbers

@@ -16,12 +16,12 @@ from anew.runner.errors import StoreError
 from anew.runner.format import serial
 from anew.runner.format.serial import DamagedError
 from anew.runner.records import ObserverState, RunRecord
-from anew.runner.store.files import names_in, open_regular
-from anew.runner.store.journal_forms import next_bytes, open_journal
+from anew.runner.store.files import names_in, open_regular, size_of
+from anew.runner.store.journal_forms import journals, next_bytes, open_journal
 from anew.runner.store.lines import tail
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import Mark, Position, read_cursor
-from anew.runner.store.reading import journals, read_outcome, read_start, size_of
+from anew.runner.store.reading import read_outcome, read_start
 
 OUTPUT_WRITER = "output"
 _MOST_BYTES = 1 << 19

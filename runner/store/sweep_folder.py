@@ -28,9 +28,9 @@ from anew.runner.records import FORMAT
 from anew.runner.store import marks
 from anew.runner.store.files import cannot, create_whole, read_regular, replace_whole, sync_folder, write_new
 from anew.runner.store.liveness import process_alive, process_facts
+from anew.runner.store.living import file_clock
 from anew.runner.store.loose import loose_damage, loose_sums
 from anew.runner.store.paths import SweepLayout
-from anew.runner.store.reading import file_clock
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import Conductor, ConductorEnded, PlannedJob, SweepStart, Taken
 

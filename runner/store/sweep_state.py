@@ -17,9 +17,9 @@ from anew.runner.records import RunRecord, Status
 from anew.runner.search.files import SearchFiles
 from anew.runner.search.summary import Searched
 from anew.runner.store.liveness import process_alive
+from anew.runner.store.living import SILENT_S, file_clock
 from anew.runner.store.loose import loose_damage
 from anew.runner.store.paths import StoreLayout, SweepLayout
-from anew.runner.store.reading import SILENT_S, file_clock
 from anew.runner.store.sweep_folder import SweepFolder
 from anew.runner.store.typed import as_typed
 from anew.runner.sweep_records import PlannedJob, SweepJob, SweepRecord, SweepStart, Taken

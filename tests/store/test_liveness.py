@@ -16,7 +16,7 @@ from anew.runner.errors import RunStateError
 from anew.runner.format import ids, serial
 from anew.runner.kernel.door import boot_id, state_of
 from anew.runner.records import CommandFacts, ProcessFacts, RunRecord, Status
-from anew.runner.store import curate, liveness, reading
+from anew.runner.store import curate, liveness, living
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.liveness import process_alive, process_facts
 from tests.helpers.scripts import Project, anew
@@ -63,10 +63,10 @@ def test_another_host_or_container_cannot_be_told_from_here() -> None:
 
 def test_a_run_elsewhere_lives_while_its_folder_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store: FolderStore = make_store(tmp_path / "runs")
-    monkeypatch.setattr(reading, "process_alive", lambda facts: None)
+    monkeypatch.setattr(living, "process_alive", lambda facts: None)
     number = add_run(store, status=None, metrics={"x": [1.0]})
     assert store.get(number).status is Status.RUNNING
-    long_ago = time.time() - 2 * reading.SILENT_S
+    long_ago = time.time() - 2 * living.SILENT_S
     for path in (*store.layout.run(number).folder.rglob("*"), store.layout.run(number).folder):
         os.utime(path, (long_ago, long_ago))
     assert store.get(number).status is Status.LOST
@@ -85,7 +85,7 @@ def test_an_outcome_that_appears_while_we_look_counts(tmp_path: Path, monkeypatc
         hidden.rename(outcome)
         return False
 
-    monkeypatch.setattr(reading, "process_alive", dies_now)
+    monkeypatch.setattr(living, "process_alive", dies_now)
     assert store.get(number).status is Status.COMPLETED
 
 
@@ -113,7 +113,7 @@ def test_a_run_in_a_c_call_is_alive_for_other_hosts_and_is_not_deleted(
     """The guard gives the signs of life."""
     trial = Project(project)
     trial.write(HOLDS_THE_LOCK)
-    monkeypatch.setattr(reading, "SILENT_S", 3.0)
+    monkeypatch.setattr(living, "SILENT_S", 3.0)
     with trial.start("seconds=14", "anew.heartbeat_s=0.5", "anew.system.enabled=false") as process:
         until((project / "stuck").exists, "main")
         for _ in range(12):
@@ -149,7 +149,7 @@ def test_a_silent_run_on_another_host_is_taken_by_force_only(tmp_path: Path, mon
     store = make_store(tmp_path / "runs")
     add_run(store, status=None)
     add_run(store, status=Status.COMPLETED)
-    monkeypatch.setattr(reading, "SILENT_S", -1.0)
+    monkeypatch.setattr(living, "SILENT_S", -1.0)
     monkeypatch.setattr(liveness, "boot_id", lambda: "another-1")
     assert store.get(1).status is Status.LOST
     with pytest.raises(RunStateError, match=r"may be going on.*anew delete --force 1"):

@@ -182,7 +182,7 @@ def test_of_a_run_without_an_outcome_nothing_is_kept(
 ) -> None:
     number = add_run(store, status=None, metrics={"loss": LOSS})
     if status is Status.LOST:
-        monkeypatch.setattr("anew.runner.store.reading.process_alive", lambda process: False)
+        monkeypatch.setattr("anew.runner.store.living.process_alive", lambda process: False)
     store.find()
     store.get(number)
 

@@ -16,7 +16,7 @@ from typing import Any
 from anew.observers.mongo.view import LOST
 from anew.runner.records import RunRecord, Status
 from anew.runner.store.liveness import process_alive
-from anew.runner.store.reading import SILENT_S
+from anew.runner.store.living import SILENT_S
 
 
 def as_it_is_now(record: RunRecord, document: Mapping[str, Any]) -> RunRecord:
