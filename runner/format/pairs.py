@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from anew.runner.format.override_text import Spot, spots
 from anew.runner.format.secret_forms import is_secret_name
 
 _NAMING = ("name", "key", "Name", "Key")
@@ -44,3 +45,28 @@ def before(items: Sequence[Any], index: int, *, is_nested: bool) -> tuple[str, .
     if (said.startswith("--") or is_pair) and is_secret_name(said.lstrip("-")):
         return (said.lstrip("-"),)
     return ()
+
+
+def told(argument: str) -> list[tuple[Spot, tuple[str, ...]]]:
+    """Return the values of an override, each with the name that stands beside it in the same brackets, if any."""
+    found = spots(argument)
+    brackets: dict[int, list[Spot]] = {}
+    for spot in found:
+        brackets.setdefault(spot.within, []).append(spot)
+    names: dict[int, tuple[str, ...]] = {}
+    for within, around in brackets.items():
+        texts = [argument[each.start : each.end] for each in around]
+        by_name = {each.names[-1]: text for each, text in zip(around, texts, strict=True) if each.names}
+        is_nested = _is_item(argument, within)
+        for index, spot in enumerate(around):
+            is_named = len(by_name) > 1
+            said = beside(spot.names[-1], by_name.get) if is_named else before(texts, index, is_nested=is_nested)
+            names[spot.start] = said
+    return [(spot, names[spot.start]) for spot in found]
+
+
+def _is_item(argument: str, bracket: int) -> bool:
+    """Whether what begins with a bracket, at -1 for none, is an item of a list."""
+    while bracket > 0 and argument[bracket - 1].isspace():
+        bracket -= 1
+    return bracket > 0 and argument[bracket - 1] in "[,"

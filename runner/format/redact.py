@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from anew.runner.format.override_text import Spot, key_of, spots
-from anew.runner.format.pairs import before, beside
+from anew.runner.format.any_of import any_of
+from anew.runner.format.override_text import key_of, spots
+from anew.runner.format.pairs import before, beside, told
 from anew.runner.format.secret_forms import (
     REDACTED,
     REFERENCE,
@@ -27,7 +28,7 @@ from anew.runner.format.secret_forms import (
     redact_text,
     secret_forms,
 )
-from anew.runner.format.yaml_scalars import NoYamlError, replaced
+from anew.runner.format.yaml_scalars import NoYamlError, Scalar, replaced
 from anew.runner.kernel.variables import variables
 from anew.runner.lazy.patterns import regexp
 
@@ -210,10 +211,10 @@ class Redactor:
             self._secrets = self._secrets | fresh
             self._forget()
 
-    def _learn_word(self, word: str, shown: str) -> None:
-        """Remember a whole word such as "password=1234", whose secret is too short to be replaced elsewhere."""
-        if self._words.get(word) != shown:
-            self._words = {**self._words, word: shown}
+    def _learn_words(self, words: Mapping[str, str]) -> None:
+        """Remember whole words such as "password=1234", whose secret is too short to be replaced elsewhere."""
+        if any(self._words.get(word) != shown for word, shown in words.items()):
+            self._words = {**self._words, **words}
             self._forget()
 
     def _forget(self) -> None:
@@ -226,8 +227,8 @@ class Redactor:
         secrets, words = self._secrets, self._words
         made = self._pattern
         if made.secrets is not secrets or made.words is not words:
-            known = sorted({*secrets, *words}, key=len, reverse=True)
-            compiled = re.compile("|".join(map(_literal, known))) if known else None
+            known = {*secrets, *words}
+            compiled = re.compile(any_of(known, _ending)) if known else None
             self._pattern = made = _Pattern(secrets, words, compiled)
         return made.compiled
 
@@ -306,7 +307,7 @@ class Redactor:
             return known
         before = self.learnt
         try:
-            found = replaced(text, self._scalar)
+            found = replaced(text, self._scalars)
         except NoYamlError:
             return f"# left out: it cannot be read, and may hold secrets\n{REDACTED!r}\n"
         if len(self._documents) >= _MOST_DOCUMENTS:
@@ -317,68 +318,82 @@ class Redactor:
             self._documents.pop(text, None)
         return found
 
-    def _scalar(self, names: tuple[str, ...], value: str, is_item: bool) -> str:
-        if _is_hidden(names, value):
-            self.learn([value] if _is_hunted(names, value) else [])
-            return REDACTED
-        if is_item and key_of(value):
-            return self.argument(value)
-        self.learn(_found_forms(value))
-        return self.text(value)
+    def _scalars(self, scalars: Sequence[Scalar]) -> list[str]:
+        found: list[str] = []
+        cuts = [_cut_scalar(scalar, found) for scalar in scalars]
+        return self._shown([scalar.value for scalar in scalars], cuts, found)
+
+    def _shown(self, values: Sequence[str], cuts: Sequence[str], found: Iterable[str]) -> list[str]:
+        """
+        Return what is to stand in the place of values.
+
+        All of them were looked at before: what a later one gives away may stand in an earlier one.
+
+        Args:
+            values: As they were.
+            cuts: The same, without what is secret by its name.
+            found: The secrets in all of them.
+        """
+        self.learn(found)
+        hidden = [cut if cut == REDACTED else self.text(cut) for cut in cuts]
+        cut_up = ((value, shown) for value, cut, shown in zip(values, cuts, hidden, strict=True) if cut != value)
+        self._learn_words({value.lstrip("+~"): shown.lstrip("+~") for value, shown in cut_up if shown != REDACTED})
+        return [shown if shown == REDACTED else self.text(shown) for shown in hidden]
 
     def argument(self, argument: str) -> str:
         """Return a word such as `db.password=x`, `users=[{password:x}]` or `--token=x` as it may be stored."""
-        cut = self._cut(argument)
-        hidden = self.text(cut)
-        self._learn_cut(argument, cut, hidden)
-        return hidden
-
-    def _learn_cut(self, argument: str, cut: str, hidden: str) -> None:
-        if cut != argument:
-            self._learn_word(argument.lstrip("+~"), hidden.lstrip("+~"))
-
-    def _cut(self, argument: str) -> str:
-        """Return a word without the values that are secrets by the names above them, which are remembered."""
-        self.learn(_found_forms(argument))
-        key, _, rest = argument.partition("=")
-        names = tuple(part for part in re.split(r"[./@]", key_of(argument).lstrip("-")) if part)
-        if names and rest and not _NO_VALUE.fullmatch(rest) and _is_hidden(names, rest):
-            said = (rest, rest.strip("'\""), *_parts(argument))
-            self.learn(each for each in said if _is_hunted(names, each))
-            return f"{key}={REDACTED}"
-        pieces, end, found = [], 0, []
-        for spot, told in _told(argument):
-            value, above = argument[spot.start : spot.end], (*names, *spot.names[1:], *told)
-            if not _NO_VALUE.fullmatch(value) and _is_hidden(above, value):
-                found += [value] if _is_hunted(above, value) else []
-                pieces += [argument[end : spot.start], REDACTED]
-                end = spot.end
-        self.learn(found)
-        return "".join((*pieces, argument[end:]))
+        found: list[str] = []
+        cut = _cut(argument, found)
+        return self._shown([argument], [cut], found)[0]
 
     def arguments(self, arguments: Sequence[str]) -> tuple[str, ...]:
         """Return a command line as it may be stored; the word after `--password` is a secret too."""
         result, secrets, words = _redacted(tuple(arguments), self._secrets, tuple(self._words.items()))
         self.learn(secrets)
-        for word, shown in words:
-            self._learn_word(word, shown)
+        self._learn_words(dict(words))
         return result
 
     def _arguments(self, arguments: Sequence[str]) -> tuple[str, ...]:
-        # first all of it is looked at: what a later word gives away may stand in an earlier one
+        found: list[str] = []
         cuts: list[str] = []
         for earlier, argument in zip(("", *arguments), arguments, strict=False):
             is_flag = earlier.startswith("--") and "=" not in earlier and argument not in ("", REDACTED)
             if is_flag and (is_secret_name(earlier[2:]) or _is_hidden((earlier[2:],), argument)):
-                self.learn([argument])
+                found.append(argument)
                 cuts.append(REDACTED)
             else:
-                cuts.append(self._cut(argument))
-        hidden = list(map(self.text, cuts))
-        for argument, cut, shown in zip(arguments, cuts, hidden, strict=True):
-            if cut != REDACTED:
-                self._learn_cut(argument, cut, shown)
-        return tuple(map(self.text, hidden))
+                cuts.append(_cut(argument, found))
+        return tuple(self._shown(arguments, cuts, found))
+
+
+def _cut_scalar(scalar: Scalar, found: list[str]) -> str:
+    """As `_cut`, of a scalar of a YAML document."""
+    if _is_hidden(scalar.names, scalar.value):
+        found += [scalar.value] if _is_hunted(scalar.names, scalar.value) else []
+        return REDACTED
+    if scalar.is_item and key_of(scalar.value):
+        return _cut(scalar.value, found)
+    found += _found_forms(scalar.value)
+    return scalar.value
+
+
+def _cut(argument: str, found: list[str]) -> str:
+    """Return a word without the values that are secrets by the names above them; *found* learns of all its secrets."""
+    found += _found_forms(argument)
+    key, _, rest = argument.partition("=")
+    names = tuple(part for part in re.split(r"[./@]", key_of(argument).lstrip("-")) if part)
+    if names and rest and not _NO_VALUE.fullmatch(rest) and _is_hidden(names, rest):
+        said = (rest, rest.strip("'\""), *_parts(argument))
+        found += [each for each in said if _is_hunted(names, each)]
+        return f"{key}={REDACTED}"
+    pieces, end = [], 0
+    for spot, beside_it in told(argument):
+        value, above = argument[spot.start : spot.end], (*names, *spot.names[1:], *beside_it)
+        if not _NO_VALUE.fullmatch(value) and _is_hidden(above, value):
+            found += [value] if _is_hunted(above, value) else []
+            pieces += [argument[end : spot.start], REDACTED]
+            end = spot.end
+    return "".join((*pieces, argument[end:]))
 
 
 @lru_cache(maxsize=1)
@@ -395,39 +410,14 @@ def _in_variables(variables: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _literal(secret: str) -> str:
-    # a number is none that has more digits
-    return rf"(?<![0-9.]){secret}(?![0-9])" if secret.isdecimal() else re.escape(secret)
+def _ending(secret: str) -> str:
+    """Return what has to hold where a known text ends: a number is none that has more digits."""
+    return rf"(?<![0-9.]{secret})(?![0-9])" if secret.isdecimal() else ""
 
 
 def _parts(argument: str) -> Iterator[str]:
     """Yield the values of an override one by one: of a sweep over passwords each."""
     return (argument[spot.start : spot.end] for spot in spots(argument))
-
-
-def _told(argument: str) -> list[tuple[Spot, tuple[str, ...]]]:
-    """Return the values of an override, each with the name that stands beside it in the same brackets, if any."""
-    found = spots(argument)
-    brackets: dict[int, list[Spot]] = {}
-    for spot in found:
-        brackets.setdefault(spot.within, []).append(spot)
-    told: dict[int, tuple[str, ...]] = {}
-    for within, around in brackets.items():
-        texts = [argument[each.start : each.end] for each in around]
-        by_name = {each.names[-1]: text for each, text in zip(around, texts, strict=True) if each.names}
-        is_nested = _is_item(argument, within)
-        for index, spot in enumerate(around):
-            is_named = len(by_name) > 1
-            said = beside(spot.names[-1], by_name.get) if is_named else before(texts, index, is_nested=is_nested)
-            told[spot.start] = said
-    return [(spot, told[spot.start]) for spot in found]
-
-
-def _is_item(argument: str, bracket: int) -> bool:
-    """Whether what begins with a bracket, at -1 for none, is an item of a list."""
-    while bracket > 0 and argument[bracket - 1].isspace():
-        bracket -= 1
-    return bracket > 0 and argument[bracket - 1] in "[,"
 
 
 @lru_cache(maxsize=_MOST_COMMANDS)

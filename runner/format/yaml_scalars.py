@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from anew.runner.format.pairs import before, beside
 
-# names above a scalar, outermost first; what it says; whether it is an item of a list -> what is to be there
-Change = Callable[[tuple[str, ...], str, bool], str]
-
-
 _NO_TEXT = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "null", "float"))
+
+
+class Scalar(NamedTuple):
+    """
+    A scalar of a document.
+
+    Attributes:
+        names: Above it, outermost first.
+        value: What it says.
+        is_item: Whether it is an item of a list.
+    """
+
+    names: tuple[str, ...]
+    value: str
+    is_item: bool
 
 
 class NoYamlError(ValueError):
     """A text that is no YAML document."""
 
 
-def replaced(text: str, change: Change) -> str:
+def replaced(text: str, change: Callable[[Sequence[Scalar]], Sequence[str]]) -> str:
     """
-    Return *text* with each scalar, keys too, that *change* gives another value for.
+    Return *text* with each scalar, keys too, that *change* gives another value for; it is given all of them at once.
 
     Raises:
         NoYamlError: It cannot be read.
@@ -32,17 +43,19 @@ def replaced(text: str, change: Change) -> str:
         root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise NoYamlError(str(error)) from error
+    nodes = list(_scalars(root, (), False, set()))
+    changed = change([Scalar(names, node.value, is_item) for names, node, is_item in nodes])
     edits: dict[int, tuple[int, str]] = {}
-    for names, node, is_item in _scalars(root, (), False, set()):
-        new = change(names, node.value, is_item)
+    for (_, node, _), new in zip(nodes, changed, strict=True):
         if new != node.value:
             start, end = node.start_mark.index, node.end_mark.index
             # a block ends where the next line begins
             edits[start] = end, _quoted(new) + ("\n" if node.style in ("|", ">") and end < len(text) + 1 else "")
-    for start in sorted(edits, reverse=True):
-        end, new = edits[start]
-        text = text[:start] + new + text[end:]
-    return text
+    pieces, at = [], 0
+    for start, (end, new) in sorted(edits.items()):
+        pieces += [text[at:start], new]
+        at = end
+    return "".join((*pieces, text[at:]))
 
 
 def _scalars(

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anew.runner.format.override_text import Spot, spots
 from anew.runner.format.redact import REDACTED, Redactor
@@ -49,6 +51,35 @@ def test_twice_as_much_on_a_command_line_costs_twice_as_much(kind: str) -> None:
     assert twice < 2.5 * once
 
 
+# as many secrets as there are lines, each of them new, between texts that may hold one
+DOCUMENTS: dict[str, Callable[[int], str]] = {
+    "values": lambda n: "".join(f"u{i}:\n  user: m{n}.{i}\n  password: y{n}.{i}\n" for i in range(n)),
+    "items": lambda n: "task:\n" + "".join(f"- u{i}.password=z{n}.{i}\n- lr={n}.{i}\n" for i in range(n)),
+}
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_twice_as_much_in_a_yaml_document_costs_twice_as_much(kind: str) -> None:
+    once, twice = (calls(partial(Redactor().yaml, DOCUMENTS[kind](n))) for n in (150, 300))
+    assert twice < 2.5 * once
+
+
+LINES = st.builds(
+    "- {}{}".format,
+    st.sampled_from(["", "password: ", "note: ", "api_key: "]),
+    st.sampled_from(["hunter22", "hunter22-and-more", "12345678", "912345678", "it is hunter22", "a.password=1234"]),
+)
+
+
+@given(st.lists(LINES, min_size=1))
+def test_a_yaml_document_is_what_its_lines_are_one_by_one_once_all_is_known(lines: list[str]) -> None:
+    apart = Redactor()
+    for _ in range(3):
+        found = list(map(apart.yaml, lines))
+
+    assert Redactor().yaml("\n".join(lines)) == "\n".join(found)
+
+
 @pytest.fixture
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
@@ -57,7 +88,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(argument)
         return spots(argument)
 
-    monkeypatch.setattr("anew.runner.format.redact.spots", noted)
+    monkeypatch.setattr("anew.runner.format.pairs.spots", noted)
     return found
 
 
