@@ -229,6 +229,13 @@ def nearest(given: str, names: Iterable[str], prefix: str = "", *, line: bool = 
     return f"{chr(10) if line else ' '}Did you mean {' or '.join(prefix + name for name in close)}?"
 
 
+def show(text: str) -> None:
+    """Show on a terminal, in place of what was shown before, what is being done; "" takes that away. Else nothing."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{f'anew: {lines(text)}' if text else ''}")
+        sys.stderr.flush()
+
+
 def say(text: str) -> None:
     """Write one line of ours to stderr; a closed stderr is no reason to fail."""
     try:

@@ -21,7 +21,7 @@ from anew.runner.rerun.options import RerunOptions
 from anew.runner.rerun.report import RerunResult, verdict_lines, verdict_words
 from anew.runner.store.choosing import choose
 from anew.runner.store.run_folders import RunFolders
-from anew.runner.wording import some
+from anew.runner.wording import show, some
 
 _STDERR = 2
 _CELL = 60
@@ -106,6 +106,7 @@ def rerun_command(
         store=store,
         stdout=_STDERR if as_json else None,
         tell=lambda text: remark(f"anew: {text}"),
+        show=show,
     )
     if as_json:
         print_json(result.to_json())
@@ -143,7 +144,7 @@ def verify_command(
     options = RerunOptions(**chosen)
 
     def again(number: int, stderr: int) -> RerunResult:
-        return run_again(number, (), options, store=store, stdout=subprocess.DEVNULL, stderr=stderr)
+        return run_again(number, (), options, store=store, stdout=subprocess.DEVNULL, stderr=stderr, show=show)
 
     # all at first: the re-runs are runs of this store, too, and one of them the last
     rows, codes = _verified(list(_named(store, refs)), again)

@@ -17,7 +17,7 @@ from anew.runner.errors import AnewError, RefusedError, RerunError, StoreError
 from anew.runner.format.redact import REDACTED, without_hidden
 from anew.runner.kernel.door import boot_id
 from anew.runner.places import Places, cache_folder
-from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, Status, WhyMembership
+from anew.runner.records import EnvironmentFacts, RerunOf, RunRecord, WhyMembership
 from anew.runner.relaunch.mirror import InputState, files_made, lay_out_beside, lay_out_source, restore_inputs
 from anew.runner.relaunch.plan import SACRED, Report, Rerun, Surroundings, callable_command, read_report
 from anew.runner.relaunch.pythons import with_paths
@@ -293,11 +293,9 @@ class Again:
     def wait_for_end(self, number: int) -> RunRecord:
         """Return the new run once its outcome is there; its guard may be a moment behind its process."""
         end = time.monotonic() + _SETTLED_S
-        record = self.target.get(number)
-        while record.status is Status.RUNNING and time.monotonic() < end:
+        while self.target.goes_on(number) and time.monotonic() < end:
             time.sleep(0.05)
-            record = self.target.get(number)
-        return record
+        return self.target.get(number)
 
     def keep_written(self, new: RunRecord) -> None:
         """Move what main wrote beside its source into the new run's folder, where it stays."""

@@ -20,10 +20,11 @@ from anew.runner.rerun.options import RerunOptions
 from anew.runner.rerun.refusals import refuse_idle, refuse_unfit
 from anew.runner.rerun.report import RerunResult
 from anew.runner.rerun.sides import Side, own_folders
-from anew.runner.rerun.verdict import compare, judge
+from anew.runner.rerun.verdict import compare, judge, silent
 from anew.runner.store import curate
 from anew.runner.store.locate import open_run_folders
 from anew.runner.store.run_folders import RunFolders
+from anew.runner.store.stored import StoredRun
 from anew.runner.wording import some
 
 _HIDDEN = REDACTED.removesuffix(">")
@@ -38,44 +39,46 @@ def run_again(
     stdout: int | None = None,
     stderr: int | None = None,
     tell: Callable[[str], object] | None = None,
+    show: Callable[[str], object] = silent,
 ) -> RerunResult:
-    """Do what `rerun` does, with its options in one value. Raises as that."""
+    """Do what `rerun` does, with its options in one value; *show* is told what takes long, "" after. Raises as it."""
     opened = store if isinstance(store, RunFolders) else open_run_folders(store)
     refuse_idle(overrides)
     record = opened.get(ref)
     refuse_unfit(record, options.code, opened.url)
     layout = opened.present(record.id or 0)
-    trust.require_run(record, layout, given=options.trust_source, tell=tell or _silent)
+    trust.require_run(record, layout, given=options.trust_source, tell=tell or silent)
 
     def once(say: Callable[[str], object]) -> tuple[RerunResult, _Judged]:
         again = _Judged(opened, record, tuple(overrides), options, say)
         with sandbox(options.keep, again.tell) as place:
             again.prepare(place.folder)
             report = again.run(place, stdout, stderr)
-            return again.judge(report), again
+            try:
+                return again.judge(report, show), again
+            finally:
+                show("")
 
-    result, again = once(tell or _silent)
+    result, again = once(tell or silent)
     if not options.twice or result.verdict != "different":
         return result
     # what differs before main starts has been said
-    second, _ = once(_silent)
+    second, _ = once(silent)
     if second.verdict == "stopped":
         note = f"The second re-run, run {second.run}, did not come to its end, and tells nothing."
-        (tell or _silent)(note)
+        (tell or silent)(note)
         return replace(result, notes=(*result.notes, note), signal=second.signal, told_to_stop=second.told_to_stop)
     return again.settle(result, second)
-
-
-def _silent(text: str) -> None:
-    """Say nothing."""
 
 
 class _Judged(Again):
     """One re-run under way, and what came of it beside the record."""
 
-    def judge(self, report: Report) -> RerunResult:
+    def judge(self, report: Report, show: Callable[[str], object]) -> RerunResult:
         """Compare, and put the verdict on record."""
+        show(f"reading run {report.number} ...")
         new = self.wait_for_end(report.number)
+        show("")
         self._require_reference(new)
         for note in report.notes:
             self.note(note)
@@ -94,7 +97,9 @@ class _Judged(Again):
             overrides=overrides,
             differences=self.differences,
             stopped=self.stopped is not None,
+            show=show,
         )
+        show("")
         if verdict.verdict in ("different", "stopped"):
             case = Case(
                 was=was,
@@ -109,7 +114,7 @@ class _Judged(Again):
                 signal=self.stopped,
             )
             verdict = _with(verdict, explain(case))
-        curate.judge(self.target, report.number, verdict)
+        curate.judge(self.target, StoredRun(report.number, new), verdict)
         if verdict.first_difference is not None and _HIDDEN in str(verdict.first_difference["recorded"]):
             self.note(
                 "Where the two part there is a secret on record. Whether it is the same is known of one's own runs "
@@ -140,7 +145,7 @@ class _Judged(Again):
             first.judged.reasons, compare(was, now, ignore=self.ignored), between, self.record.id or 0, second.run
         )
         judged = replace(_with(first.judged, causes), remarks=(*first.judged.remarks, told), settled=not between.all)
-        curate.judge(self.store, first.uid, judged)
+        curate.judge(self.store, StoredRun(now.number, now.record), judged)
         return replace(first, judged=judged)
 
     def _hand_over(self, number: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from anew.runner import events as ev
 from anew.runner.attached.media import Histogram
@@ -13,6 +13,8 @@ from anew.runner.records import Part, RunRecord, Severity, Stop
 from anew.runner.rerun.series import Lanes
 from anew.runner.store import older
 from anew.runner.store.files import read_most
+from anew.runner.store.happenings import happenings
+from anew.runner.store.reading import read_outcome
 from anew.runner.store.run_folders import RunFolders
 
 _CURATOR = "curate-"
@@ -23,7 +25,7 @@ def stops_of(record: RunRecord, store: RunFolders) -> tuple[Stop, ...]:
     number = record.id or 0
     if not record.pruned:
         return ()
-    told = [event for event in store.events(number) if isinstance(event, ev.ToldToStop)]
+    told = [event for event in happenings(store.present(number), record) if isinstance(event, ev.ToldToStop)]
     if not told:
         return older.stops_of(store.layout.run(number), record)
     return tuple(
@@ -58,21 +60,22 @@ class Side:
         """Whether points, artifacts or facts of the run may be lost."""
         return bool(self.record.losses) or any(each.hides_content for each in self.record.damage)
 
-    def lanes(self, name: str) -> Lanes:
-        """Return the points of a metric by who logged them."""
-        return self.store.lanes(self._number, name)
+    def lanes(self, names: Sequence[str]) -> Mapping[str, Lanes]:
+        """Return the points of some metrics by who logged them."""
+        return self.store.lanes(self.number, names)
 
     def histograms(self, names: Container[str]) -> dict[str, list[tuple[int, Histogram]]]:
         """Return the histograms of some names, each name's with their steps."""
         found: dict[str, list[tuple[int, Histogram]]] = {}
-        for event in self.store.histograms(self._number, names):
+        for event in self.store.histograms(self.number, names):
             for name, each in event.values.items():
                 if name in names:
                     found.setdefault(name, []).append((event.step, each))
         return found
 
     @property
-    def _number(self) -> int:
+    def number(self) -> int:
+        """Which run of its store it is."""
         return self.record.id if self.record.id is not None else self.store.resolve(self.record.uid)
 
     def tags(self) -> frozenset[str]:
@@ -80,17 +83,16 @@ class Side:
         if not self.record.tags:
             return frozenset()
         found: set[str] = set()
-        for event in self.store.events(self._number):
+        for event in self._happenings():
             if isinstance(event, ev.TagsChanged) and not event.writer.startswith(_CURATOR):
                 found = (found | set(event.added)) - set(event.removed)
         return frozenset(found)
 
     def versions(self, name: str) -> frozenset[str]:
         """Return the digests of all that was kept as an artifact of this name, one after the other."""
-        events = self.store.events(self._number)
         return frozenset(
             event.artifact.sha256
-            for event in events
+            for event in self._happenings()
             if isinstance(event, ev.ArtifactAdded) and event.artifact.path == name
         )
 
@@ -116,10 +118,13 @@ class Side:
     def printed(self) -> tuple[str, tuple[int, ...] | None]:
         """Return the log of what it printed, and how many lines are of stdout, of stderr, and so on, where known."""
         ended = self._ended()
-        return "".join(self.store.output(self._number)), None if ended is None else ended.output_turns
+        return "".join(self.store.output(self.number)), None if ended is None else ended.output_turns
 
     def _ended(self) -> ev.RunEnded | None:
-        return next((each for each in self.store.events(self._number) if isinstance(each, ev.RunEnded)), None)
+        return read_outcome(self.store.present(self.number), self.record.uid)[0]
+
+    def _happenings(self) -> Iterator[ev.Event]:
+        return happenings(self.store.present(self.number), self.record)
 
 
 def own_folders(*sides: Side) -> list[str]:

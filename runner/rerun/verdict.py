@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -19,6 +19,8 @@ from anew.runner.rerun.sides import Side
 from anew.runner.wording import is_without_main, some
 
 NOT_ENDED = (Status.INTERRUPTED, Status.LOST, Status.UNKNOWN)
+# some 150 bytes each
+_MOST_POINTS = 1 << 19
 _ADDRESS = regexp(r"0x[0-9a-f]{6,}")
 
 
@@ -47,7 +49,11 @@ class Compared:
         return [*self.parts, *self.artifacts]
 
 
-def compare(was: Side, now: Side, *, ignore: Sequence[str] = ()) -> Compared:
+def silent(text: str) -> None:
+    """Say nothing."""
+
+
+def compare(was: Side, now: Side, *, ignore: Sequence[str] = (), show: Callable[[str], object] = silent) -> Compared:
     """
     Compare a re-run with the run that it repeats.
 
@@ -58,12 +64,13 @@ def compare(was: Side, now: Side, *, ignore: Sequence[str] = ()) -> Compared:
         was: The run on record.
         now: Its re-run, ended.
         ignore: Patterns of metrics to leave out; "output" leaves out what is printed.
+        show: Called with how far it has got, where there is much.
     """
     # a run with a hole is FAILED for that, and main did not fail
     found = Compared(partial=was.record.status in NOT_ENDED or bool(was.record.losses))
     if was.lost:
         found.remarks.append(f"Lost, and not compared: {some(was.lost)}.")
-    series = [*_series(was, now, ignore, found)]
+    series = [*_series(was, now, ignore, found, show)]
     # what broke off did not come to an error, whatever would have come of it
     if not found.partial or (now.record.error is not None and not now.record.losses):
         found.parts += _ending(was, now)
@@ -89,6 +96,7 @@ def judge(
     overrides: tuple[str, ...] = (),
     differences: Mapping[str, Any] | None = None,
     stopped: bool = False,
+    show: Callable[[str], object] = silent,
 ) -> tuple[Verdict, Compared]:
     """
     Say how a re-run came out; why is left to `causes`.
@@ -105,8 +113,9 @@ def judge(
         differences: What differed before main started.
         stopped: Whether it was stopped from outside. One that was killed, or that got a signal which the run on record
             did not get, is seen to have been.
+        show: As for `compare`.
     """
-    found = compare(was, now, ignore=ignore)
+    found = compare(was, now, ignore=ignore, show=show)
     numbers = [part.deviation for part in found.parts]
     deviation = max((each for each in numbers if each is not None), default=0.0) if None not in numbers else None
     if now.record.losses or (now.record.status in NOT_ENDED and (stopped or _ending_of(was) != _ending_of(now))):
@@ -170,15 +179,15 @@ def _kept(side: Side) -> Any:
     return plain(side.record.result) if side.record.unkept is None else "could not be kept"
 
 
-def _series(was: Side, now: Side, ignore: Sequence[str], found: Compared) -> Iterator[Part]:
+def _series(
+    was: Side, now: Side, ignore: Sequence[str], found: Compared, show: Callable[[str], object]
+) -> Iterator[Part]:
     first: list[tuple[float, Part]] = []
     rest: list[Part] = []
     further = found.partial or was.lost_points
-    names = dict.fromkeys((*was.record.metrics, *(() if further else now.record.metrics)))
-    for name in names:
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in ignore):
-            continue
-        compared = _one_series(name, was, now, found.partial)
+    every = dict.fromkeys((*was.record.metrics, *(() if further else now.record.metrics)))
+    names = [name for name in every if not any(fnmatch.fnmatchcase(name, pattern) for pattern in ignore)]
+    for name, compared in _each_series(names, was, now, found.partial, show):
         found.points += compared.points
         if compared.reordered:
             found.remarks.append(f"The points of {name} came in another order: several processes or threads logged it.")
@@ -189,12 +198,42 @@ def _series(was: Side, now: Side, ignore: Sequence[str], found: Compared) -> Ite
     yield from rest
 
 
-def _one_series(name: str, was: Side, now: Side, partial: bool) -> SeriesCompared:
-    if name in was.record.metrics and name in now.record.metrics:
-        return compare_series(name, was.lanes(name), now.lanes(name), broken_off=partial, lost=was.lost_points)
-    counts = [side.record.metrics[name].count if name in side.record.metrics else 0 for side in (was, now)]
-    part = Part("metric", name, None, f"{counts[0]} points", f"{counts[1]} points", None)
-    return SeriesCompared(points=counts[0], parts=[(float("inf"), part)])
+def _each_series(
+    names: Sequence[str], was: Side, now: Side, partial: bool, show: Callable[[str], object]
+) -> Iterator[tuple[str, SeriesCompared]]:
+    """Yield how each series compares; as many are read at once as fit into memory, since journals hold all of them."""
+    counts = {name: (_count(was, name), _count(now, name)) for name in names}
+    done, total = 0, sum(map(sum, counts.values()))
+    for some_names in _together({name: sum(count) for name, count in counts.items()}):
+        show(f"{done} of {total} points compared")
+        both = [name for name in some_names if name in was.record.metrics and name in now.record.metrics]
+        old, new = was.lanes(both), now.lanes(both)
+        for name in some_names:
+            done += sum(counts[name])
+            if name in both:
+                yield name, compare_series(name, old[name], new[name], broken_off=partial, lost=was.lost_points)
+            else:
+                first, second = (f"{count} points" for count in counts[name])
+                part = Part("metric", name, None, first, second, None)
+                yield name, SeriesCompared(points=counts[name][0], parts=[(float("inf"), part)])
+
+
+def _count(side: Side, name: str) -> int:
+    return side.record.metrics[name].count if name in side.record.metrics else 0
+
+
+def _together(counts: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield names, as many at once as have a certain number of points, one at least."""
+    group: list[str] = []
+    points = 0
+    for name, count in counts.items():
+        if group and points + count > _MOST_POINTS:
+            yield group
+            group, points = [], 0
+        group.append(name)
+        points += count
+    if group:
+        yield group
 
 
 def _histograms(was: Side, now: Side, ignore: Sequence[str], found: Compared) -> Iterator[Part]:

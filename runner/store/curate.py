@@ -78,19 +78,19 @@ def comment(store: RunFolders, ref: str | int, text: str) -> RunRecord:
     return _add(store, ref, ev.Commented, comment=said)
 
 
-def judge(store: RunFolders, ref: str | int, verdict: Verdict) -> RunRecord:
-    """Write down how a re-run came out; return its record. Raises as `tag`."""
-    return _add(store, ref, ev.Judged, verdict=verdict)
+def judge(store: RunFolders, run: StoredRun, verdict: Verdict) -> None:
+    """Write down how a re-run, which was just read, came out. Raises StoreError."""
+    store.add_event(run, ev.Judged, **_without_secrets({"verdict": verdict}))
 
 
 def _add(store: RunFolders, ref: str | int, kind: type[ev.Event], **values: Any) -> RunRecord:
     """Add one event; return the record as it is then."""
     run = store.look_up(ref)
-    store.add_event(run, kind, **_without_secrets(kind, values))
+    store.add_event(run, kind, **_without_secrets(values))
     return store.get(run.number)
 
 
-def _without_secrets(kind: type[ev.Event], values: dict[str, Any]) -> dict[str, Any]:
+def _without_secrets(values: dict[str, Any]) -> dict[str, Any]:
     """Return what an event is made of without the secrets in this process's environment."""
     # not at the top: whoever only looks at a store knows of no secrets, and does without what finds them
     from anew.runner.format.redact import Redactor

@@ -6,7 +6,6 @@ import os
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from json.encoder import encode_basestring_ascii as quoted
 from math import isnan
 from pathlib import Path
@@ -303,25 +302,21 @@ def read_points(path: Path, name: str) -> Iterator[tuple[float, int, float | int
     Raises:
         OSError: The file cannot be read.
     """
-    return (point for _, point in _points(path, name))
+    return (point for _, _, point in read_threads(path, [name]))
 
 
-def read_threads(path: Path, name: str) -> Iterator[tuple[int, tuple[float, int, float | int]]]:
-    """Yield the thread that logged it with each point of `read_points`. Raises as that."""
-    for entry, point in _points(path, name):
+def read_threads(path: Path, names: Sequence[str]) -> Iterator[tuple[int, str, tuple[float, int, float | int]]]:
+    """Yield the points of some metrics as `read_points` does, each behind who logged it, a thread, and its name."""
+    seen = {name: _Seen() for name in names}
+    for entry in _entries_with(path, [f"{quoted(name)}:".encode("ascii") for name in names]):
         thread = entry.get(_THREAD)
-        yield thread if type(thread) is int else 0, point
-
-
-def _points(path: Path, name: str) -> Iterator[tuple[dict[str, Any], tuple[float, int, float | int]]]:
-    """Yield the entries that have a metric, each with its point."""
-    mark = f"{quoted(name)}:".encode("ascii")
-    seen = _Seen()
-    for entry in _entries_with(path, [mark]):
-        with suppress(DamagedError):
-            point = serial.point_of(entry, name)
-            if point is not None and seen.add(entry[serial.NUMBER_KEY]):
-                yield entry, point
+        for name, of_name in seen.items():
+            try:
+                point = serial.point_of(entry, name)
+            except DamagedError:
+                continue
+            if point is not None and of_name.add(entry[serial.NUMBER_KEY]):
+                yield thread if type(thread) is int else 0, name, point
 
 
 def _entries_with(path: Path, marks: Sequence[bytes]) -> Iterator[dict[str, Any]]:

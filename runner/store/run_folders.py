@@ -33,7 +33,7 @@ from anew.runner.store.logged import Told
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.paths import RunLayout, StoreLayout
-from anew.runner.store.reading import has_begun, read_events, read_run
+from anew.runner.store.reading import has_begun, read_events, read_run, read_start
 from anew.runner.store.saved import Views
 from anew.runner.store.stored import Point, StoredRun, StoredRuns
 from anew.runner.store.sweep_copy import Brought, Numbers
@@ -143,13 +143,14 @@ class RunFolders(StoredRuns):
         paths = journals(self.present(number))
         return heapq.merge(*(_points(path, name) for path in paths), key=lambda point: point[0])
 
-    def lanes(self, number: int, name: str) -> dict[tuple[str, int], list[Point]]:
-        """Return a metric's points by who logged them, a writer and a thread of it, each in order."""
-        found: dict[tuple[str, int], list[Point]] = {}
-        for path in journals(self.present(number)):
+    def lanes(self, number: int, names: Sequence[str]) -> dict[str, dict[tuple[str, int], list[Point]]]:
+        """Return the points of some metrics by who logged them, a writer and a thread of it, each in order."""
+        found: dict[str, dict[tuple[str, int], list[Point]]] = {name: {} for name in names}
+        for path in journals(self.present(number)) if names else ():
+            writer = path.stem
             with suppress(OSError):
-                for thread, point in read_threads(path, name):
-                    found.setdefault((path.stem, thread), []).append(point)
+                for thread, name, point in read_threads(path, names):
+                    found[name].setdefault((writer, thread), []).append(point)
         return found
 
     def by_writer(self, number: int, name: str) -> dict[str, Column]:
@@ -170,14 +171,15 @@ class RunFolders(StoredRuns):
     def output(self, ref: str | int, *, follow: bool = False) -> Iterator[str]:
         """Yield captured output in pieces; with *follow*, until the run has ended. Raises as `resolve`."""
         number = self.resolve(ref)
-        return _output(self.present(number), lambda: self._going_on(number), follow)
+        return _output(self.present(number), lambda: self.goes_on(number), follow)
 
-    def _going_on(self, number: int) -> bool:
+    def goes_on(self, number: int) -> bool:
+        """Whether a run has no outcome, and lives; its journals are not read."""
         layout = self.present(number)
         if layout.outcome.exists():
             return False
-        record = read_run(layout, number)
-        return record is not None and is_alive(layout, record)
+        start, _ = read_start(layout, light=True)
+        return start is not None and is_alive(layout, start)
 
     def events(self, ref: str | int) -> Iterator[ev.Event]:
         """Yield a run's events from start to end, in order. Raises as `resolve`."""

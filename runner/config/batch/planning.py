@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from anew.runner.wording import say
+from anew.runner.wording import say, show
 
 T = TypeVar("T")
 
@@ -25,12 +25,8 @@ def counted(jobs: Sequence[T], *, quiet: bool) -> Iterator[tuple[int, T]]:
         if not quiet and time.monotonic() >= due_s:
             due_s = time.monotonic() + (_TERMINAL_S if is_terminal else _LINE_S)
             text = f"{index} of {len(jobs)} jobs planned"
-            if is_terminal:
-                sys.stderr.write(f"\ranew: {text}")
-                sys.stderr.flush()
-            else:
-                say(text)
+            (show if is_terminal else say)(text)
             has_said = True
         yield index, job
-    if has_said and is_terminal:
-        sys.stderr.write("\r\x1b[K")
+    if has_said:
+        show("")
