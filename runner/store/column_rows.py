@@ -14,6 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anew.runner.dataclass import dataclass
+from anew.runner.errors import StoreError
 from anew.runner.format.values import number_from_json, number_to_json
 from anew.runner.lazy.modules import later
 from anew.runner.store.cells import Column, cells_of, unpacked
@@ -86,7 +87,6 @@ class ColumnRows:
     def __init__(self, file: IndexFile, run: int, layout: RunLayout) -> None:
         self._file = file
         self._run = run
-        self._runs = layout.folder.parent
         self.has_ended = os.path.lexists(layout.outcome)
         self._opened: sqlite3.Connection | None = None
         self._doubted = False
@@ -220,9 +220,9 @@ class ColumnRows:
 
     def _forget_the_gone(self, database: sqlite3.Connection) -> None:
         """Have no columns of runs that were deleted: they are large."""
-        for (run,) in database.execute("SELECT DISTINCT run FROM columns").fetchall():
-            if not os.path.lexists(self._runs / str(run)):
-                database.execute("DELETE FROM columns WHERE run = ?", (run,))
+        runs = [run for (run,) in database.execute("SELECT DISTINCT run FROM columns").fetchall()]
+        with suppress(StoreError):
+            database.executemany("DELETE FROM columns WHERE run = ?", [(run,) for run in self._file.gone(runs)])
 
     def close(self) -> None:
         """Throw away a file that is odd."""

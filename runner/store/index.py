@@ -63,7 +63,7 @@ class Index:
     """
 
     def __init__(self, path: Path, runs: Path, packs: Packs) -> None:
-        self.file = IndexFile(path)
+        self.file = IndexFile(path, self._gone)
         self._runs = runs
         self._packs = packs
         self._packed: dict[int, Pack] | None = None
@@ -76,6 +76,11 @@ class Index:
     def look(self) -> Look:
         """Return a look at the file."""
         return Look(self.file, self._runs, self._is_so)
+
+    def _gone(self, numbers: Collection[int]) -> Collection[int]:
+        """Return which of some runs have no folder, and are in no pack either. Raises StoreError."""
+        left = {number for number in numbers if not os.path.lexists(self._runs / str(number))}
+        return left - self._packs.runs().keys() if left else left
 
     def _is_so(self, row: Row) -> bool:
         """Whether a run is as it was read: one that goes on has no outcome yet."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing, suppress
 from functools import cached_property
 from hashlib import blake2b
@@ -79,10 +79,15 @@ class IndexFile:
 
     Args:
         path: Where it lies in the store.
+        gone: Says which of some runs are in the store no more.
+
+    Attributes:
+        gone: As given.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, gone: Callable[[Collection[int]], Collection[int]]) -> None:
         self._in_store = path
+        self.gone = gone
 
     @property
     def path(self) -> Path:

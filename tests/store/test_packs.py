@@ -22,7 +22,7 @@ from anew.runner.dispatch.transfer import to_folder
 from anew.runner.errors import RunNotFoundError, StoreError, StoreFormatError
 from anew.runner.format.serial import seal
 from anew.runner.records import RunRecord
-from anew.runner.store import packing, packs
+from anew.runner.store import columns, packing, packs
 from anew.runner.store.curate import purge, tag
 from anew.runner.store.folder import FolderStore
 from anew.runner.store.format_file import check_format
@@ -100,6 +100,29 @@ def test_the_index_knows_packed_runs_without_reading_them(store: FolderStore, mo
         patched.setattr(FolderStore, "_read", lambda *_: pytest.fail("a run was read"))
         assert {run.number for run in again(store).all_runs()} == set(NUMBERS)
     assert again(store).find("loss.min > 0", sort="loss.min") == before
+
+
+def test_columns_of_runs_in_packs_are_kept_beside_those_of_others(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "LEAST_BYTES", 0)
+
+    def kept() -> list[int]:
+        with closing(sqlite3.connect(store.layout.index)) as database:
+            return [run for (run,) in database.execute("SELECT DISTINCT run FROM columns ORDER BY run")]
+
+    for number in NUMBERS[:2]:
+        again(store).metrics(number, "loss")
+    packing.pack(store, [2])
+    again(store).metrics(2, "loss")
+    assert kept() == [1, 2]
+    again(store).metrics(3, "loss")
+    assert kept() == [1, 2, 3]
+    again(store).delete(2)
+    again(store).delete(1)
+    another = add_run(store, metrics={"loss": [1.0]})
+    again(store).metrics(another, "loss")
+    assert kept() == [3, another]
 
 
 def test_what_is_not_finished_is_left(store: FolderStore) -> None:
