@@ -23,8 +23,10 @@ GREATEST_WAIT_S = 30.0
 _TRIES = 4
 _TRY_AGAIN_S = (0.05, 0.25, 1.0)
 _MOST_ASIDE_IN_A_ROW = 20
-# of what is handed over one by one, so that little has to be repeated
-_FEW_BYTES = 4096
+# of what is handed over one by one, so that little has to be repeated; more of what is taken within no time, since to
+# write down how far it has got takes milliseconds
+_FEW_BYTES, _MORE_BYTES = 1 << 12, 1 << 16
+_QUICK_S = 0.1
 
 
 class BrokenObserverError(AnewError, RuntimeError):
@@ -90,6 +92,7 @@ class Delivery:
         self._is_over = is_over
         self._tell = tell
         self._has_refused = False
+        self._most_bytes = _FEW_BYTES
         self._observer: Observer | None = None
 
     @property
@@ -122,7 +125,10 @@ class Delivery:
             if batch.after != done:
                 self._moved(batch.after, observer)
             return 0
+        began = time.monotonic()
         self._hand_over(observer, batch.events)
+        is_quick = time.monotonic() - began < _QUICK_S
+        self._most_bytes = min(2 * self._most_bytes, _MORE_BYTES) if is_quick else _FEW_BYTES
         self._moved(batch.after, observer)
         return len(batch.events)
 
@@ -170,7 +176,7 @@ class Delivery:
         if trying is not None:
             return self.source.next(done, trying)
         many = isinstance(self._observer, Batching)
-        batch = self.source.next(done) if many else self.source.next(done, most_bytes=_FEW_BYTES)
+        batch = self.source.next(done) if many else self.source.next(done, most_bytes=self._most_bytes)
         if batch.events:
             self._file.save(trying=batch.after)
         return batch

@@ -14,8 +14,9 @@ from anew.runner.dataclass import dataclass
 from anew.runner.dispatch import link
 from anew.runner.dispatch.apart import ApartStreams, aloud
 from anew.runner.dispatch.host import Host, Task
-from anew.runner.dispatch.specs import write_spec
-from anew.runner.errors import ObserverRequiredError
+from anew.runner.dispatch.permission import LeftAloneError, permitted_spec
+from anew.runner.dispatch.specs import read_specs, write_spec
+from anew.runner.errors import AnewError, ObserverRequiredError
 from anew.runner.format.redact import Redactor
 from anew.runner.settings import ObserverSettings
 from anew.runner.store.paths import RunLayout
@@ -250,7 +251,18 @@ class Followers:
             path = self._layout.aside(follower.name)
             return f"the observer {follower.name!r} could not take {cursor.aside} events; they are listed in {path}"
         error = follower.error or follower.refusal or ("it is slow" if follower.has_started else "it did not answer")
-        behind = RunSource(self._layout, None).behind(cursor.done)
-        again = as_typed(f"anew sync {self._layout.folder.name}", self._layout.folder.parent)
-        how = f"To deliver them: {again}" if follower.kept else "They are in the record."
+        source = RunSource(self._layout, None)
+        behind = source.behind(cursor.done)
+        how = f"To deliver them: {self._command(follower, source)}" if follower.kept else "They are in the record."
         return f"{behind} events are still to be delivered to {follower.name!r} ({error.rstrip('.')}). {how}"
+
+    def _command(self, follower: _Follower, source: RunSource) -> str:
+        """Return the command that delivers the rest, where need be with what the record alone does not allow."""
+        again = as_typed(f"anew sync {self._layout.folder.name}", self._layout.folder.parent)
+        try:
+            permitted_spec(self._layout, read_specs(self._layout)[follower.name], source.record, again=again)
+        except LeftAloneError as error:
+            return str(error.fields["again"])
+        except (AnewError, LookupError, OSError):
+            pass  # whoever types it is told
+        return again

@@ -25,7 +25,13 @@ _TARGET = "_target_"
 
 
 class LeftAloneError(AnewError, PermissionError):
-    """An observer that a store names and that is not built; the message says how to allow it."""
+    """
+    An observer that a store names and that is not built; the message says how to allow it.
+
+    Attributes:
+        observer: Its name.
+        again: The command that allows it.
+    """
 
     def __str__(self) -> str:
         return self.message
@@ -63,6 +69,7 @@ def permitted_spec(
             f"The observer {observer.name!r} is left alone: what is on record of it ({_shown(observer.written)}) is "
             f"not by you, or was changed since. If you trust it: {again} --trust",
             observer=observer.name,
+            again=f"{again} --trust",
         )
     found = resolved_spec(observer.name, recorded, record.config, own=is_own)
     known = _known()
@@ -70,11 +77,13 @@ def permitted_spec(
         if isinstance(target, str) and is_own and _is_of_project(target, record):
             known[target] = target
         if not isinstance(target, str) or target not in known:
+            allowing = f"{again} anew.observers.{observer.name}.{_TARGET}={target}"
             raise LeftAloneError(
                 f"The observer {observer.name!r} is left alone: {target!r} is none of anew's, nor one that an "
                 "installed package offers (entry points anew.observers), and nothing else is built of what a store "
-                f"says. If it is yours, say so: {again} anew.observers.{observer.name}.{_TARGET}={target}",
+                f"says. If it is yours, say so: {allowing}",
                 observer=observer.name,
+                again=allowing,
             )
     return {**_replaced(found, known), **resolved_spec(observer.name, changes, {}, own=True)}
 

@@ -261,18 +261,27 @@ def tail(path: Path, offset: int, *, end: int | None = None, most: int = MAX_LIN
     Raises:
         OSError: The file cannot be read.
     """
+    data, after = whole_lines(path, offset, end=end, most=most)
+    return entries_in(data), after
+
+
+def whole_lines(path: Path, offset: int, *, end: int | None = None, most: int) -> tuple[bytes, int]:
+    """Return the next lines that have an end, and where to go on; arguments and errors are those of `tail`."""
     with open_journal(path) as file:
         file.seek(offset)
         data = file.read(min(most, MAX_LINE) if end is None else max(0, end - offset))
         if end is None and len(data) == most and b"\n" not in data:
             data += file.read(MAX_LINE - len(data))
     whole = data.rfind(b"\n") + 1
-    if not whole and len(data) == MAX_LINE:
-        return [], offset + MAX_LINE
+    return data[:whole], offset + (MAX_LINE if not whole and len(data) == MAX_LINE else whole)
+
+
+def entries_in(data: bytes) -> list[dict[str, Any]]:
+    """Return the entries of whole lines, but for those that are damaged."""
     entries = []
-    for line in data[:whole].split(b"\n"):
+    for line in data.split(b"\n"):
         entries += [entry for entry in _unsealed(line) if not isinstance(entry, DamagedError)]
-    return entries, offset + whole
+    return entries
 
 
 class _Seen:

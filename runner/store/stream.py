@@ -18,7 +18,7 @@ from anew.runner.format.serial import DamagedError
 from anew.runner.records import ObserverState, RunRecord
 from anew.runner.store.files import names_in, open_regular, size_of
 from anew.runner.store.journal_forms import journals, next_bytes, open_journal
-from anew.runner.store.lines import tail
+from anew.runner.store.lines import entries_in, tail, whole_lines
 from anew.runner.store.paths import RunLayout
 from anew.runner.store.position import Mark, Position, read_cursor
 from anew.runner.store.reading import read_outcome, read_start
@@ -39,7 +39,7 @@ class Batch:
 
 class RunSource:
     """
-    The events of one run, in batches. Reads only; several may read one run.
+    The events of one run, in batches. Reads only; several may read one run, each in one thread.
 
     Args:
         layout: The run's folder.
@@ -55,6 +55,8 @@ class RunSource:
             raise StoreError(f"There is no run in {str(layout.folder)!r}.")
         self.layout = layout
         self.record: RunRecord = replace(start, id=number)
+        # writer -> where in its journal, and whole lines that stand there
+        self._ahead: dict[str, tuple[int, bytes]] = {}
 
     @property
     def has_ended(self) -> bool:
@@ -125,10 +127,23 @@ class RunSource:
             begin = offsets.get(writer, 0)
             if until is not None and until.get(writer, 0) <= begin:
                 continue
-            entries, end = tail(path, begin, end=None if until is None else until[writer], most=most_bytes)
+            if until is None:
+                entries, after[writer] = self._tail(path, begin, most_bytes)
+            else:
+                entries, after[writer] = tail(path, begin, end=until[writer])
             events += self._events(writer, entries)
-            after[writer] = end
         return events, after
+
+    def _tail(self, path: Path, begin: int, most_bytes: int) -> tuple[list[dict[str, Any]], int]:
+        """As `tail`; what is read at once serves several calls, since to open a compressed journal takes its time."""
+        at, data = self._ahead.get(path.stem, (0, b""))
+        if at != begin or not data:
+            data, after = whole_lines(path, begin, most=_MOST_BYTES)
+            if not data:
+                return [], after
+        end = data.rfind(b"\n", 0, most_bytes) + 1 or data.find(b"\n") + 1
+        self._ahead[path.stem] = begin + end, data[end:]
+        return entries_in(data[:end]), begin + end
 
     def _events(self, writer: str, entries: Iterable[dict[str, Any]]) -> Iterator[ev.Event]:
         for entry in entries:
@@ -145,7 +160,9 @@ class RunSource:
     def _more(self, offsets: Mapping[str, int], marks: tuple[Mark, ...]) -> bool:
         """Whether there is more to be read before the outcome's turn."""
         for path in journals(self.layout):
-            if _complete_from(path, offsets.get(path.stem, 0)):
+            offset = offsets.get(path.stem, 0)
+            at, data = self._ahead.get(path.stem, (0, b""))
+            if (at == offset and data) or _complete_from(path, offset):
                 return True
         return self._output_size() > (marks[-1].end if marks else 0)
 

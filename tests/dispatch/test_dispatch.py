@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -268,6 +269,17 @@ def test_a_slow_observer_does_not_hold_the_end_longer_than_it_may(trial: Project
     assert "anew sync 1" in done.stderr
     anew(trial, "sync", "anew.observers.mine.slow=0")
     assert points(seen(trial)) == expected(200)
+
+
+def test_the_command_that_is_named_delivers_also_to_a_class_from_elsewhere(trial: Project, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/theirs.py").write_text(MINE)
+    env = {"PYTHONPATH": str(tmp_path / "elsewhere")}
+    words = ("anew.observers.mine._target_=theirs.Lines", "anew.observers.mine.slow=0.05", "anew.drain_s=0.5", "n=30")
+    said = trial.run(*words, env=env).stderr
+    command = next(line.partition("To deliver them: anew ")[2] for line in said.splitlines() if "To deliver" in line)
+    anew(trial, *shlex.split(command), **env)
+    assert points(seen(trial)) == expected(30)
 
 
 def test_a_ctrl_c_ends_the_waiting_for_observers(trial: Project) -> None:
