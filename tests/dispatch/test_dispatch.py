@@ -278,7 +278,7 @@ def test_the_command_that_is_named_delivers_also_to_a_class_from_elsewhere(trial
     words = ("anew.observers.mine._target_=theirs.Lines", "anew.observers.mine.slow=0.05", "anew.drain_s=0.5", "n=30")
     said = trial.run(*words, env=env).stderr
     command = next(line.partition("To deliver them: anew ")[2] for line in said.splitlines() if "To deliver" in line)
-    anew(trial, *shlex.split(command), **env)
+    anew(trial, *shlex.split(command), PYTHONPATH=env["PYTHONPATH"])
     assert points(seen(trial)) == expected(30)
 
 
