@@ -56,7 +56,6 @@ def main(argv: Sequence[str] | None = None, *, ready: Callable[[], None] = lambd
         sys.stdout.reconfigure(errors="backslashreplace")
     if argv is None:
         sys.set_int_max_str_digits(MAX_DIGITS + 1)  # whole numbers on record are printed
-        _go_on_unread(sys.argv[1:])
     try:
         code = _run(sys.argv[1:] if argv is None else [*argv], ready)
         sys.stdout.flush()
@@ -119,6 +118,8 @@ def _run(words: list[str], ready: Callable[[], None]) -> int:
     from anew.runner.cli.group import workbench
 
     workbench.load(words)
+    if not workbench.only_looks(words):
+        _go_on_unread()
     ready()
 
     if instruction := os.environ.get(_COMPLETE_VARIABLE):
@@ -158,12 +159,10 @@ def _report() -> int:
     return errors.EXIT_FAULT
 
 
-def _go_on_unread(words: Sequence[str]) -> None:
+def _go_on_unread() -> None:
     """Have a command that does more than to show something do so, and tell by its exit code, whoever stops reading."""
-    from anew.runner.cli.group import workbench
-
-    if not workbench.only_looks(words):
-        for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+        if stream in (sys.stdout, sys.stderr):
             vars(stream).update(write=_enduring(stream, stream.write), flush=_enduring(stream, stream.flush))
 
 
