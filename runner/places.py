@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -44,12 +45,18 @@ def _folder(kind: str) -> Path:
     # where the answer is this short, importing what knows all systems takes longer than a run's own folder
     if sys.platform == "linux" and "ANDROID_DATA" not in os.environ and os.path.isabs(home):
         if os.path.isabs(given) and "~" not in given:
-            return Path(given, "anew")
+            return _path(given, "anew")
         if not given.strip():
-            return Path(home, _XDG[kind], "anew")
+            return _path(home, _XDG[kind], "anew")
     import platformdirs
 
     return Path(getattr(platformdirs, f"user_{kind}_path")("anew"))
+
+
+@functools.lru_cache(maxsize=16)
+def _path(*parts: str) -> Path:
+    """Return a path, the same one with the text that it has made: a run asks for these folders several times."""
+    return Path(*parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +209,23 @@ def project_root(start: Path) -> Path:
     A mark in the user's home folder or in the root of the file system counts only for what lies directly there:
     whoever keeps their dotfiles in git does not mean all of their files to be one project.
     """
-    for folder in (start, *start.parents):
+    for folder in upwards(start):
         if is_marked(folder):
-            too_wide = folder != start and folder in (Path.home(), Path(folder.anchor))
-            return start if too_wide else folder
+            found = Path(folder)
+            too_wide = found != start and found in (Path.home(), Path(found.anchor))
+            return start if too_wide else found
     return start
 
 
-def is_marked(folder: Path) -> bool:
+def is_marked(folder: Path | str) -> bool:
     """Whether a folder is marked as the root of a project."""
-    beside = f"{folder}/"
-    return any(os.path.exists(beside + mark) for mark in _MARKS)
+    return any(os.path.exists(f"{folder}{os.sep}{mark}") for mark in _MARKS)
+
+
+def upwards(folder: Path | str) -> Iterator[str]:
+    """Yield a folder, given by an absolute path, and those above it; the root of the file system as it stands."""
+    path = str(folder)
+    while (above := os.path.dirname(path)) != path:
+        yield path
+        path = above
+    yield path

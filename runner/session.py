@@ -138,7 +138,8 @@ class Session:
         stand_by()
         try:
             number, layout = store.claim()
-            claim = Claim(store=store, number=number, layout=layout, settings=checked)
+            is_attached = isinstance(self._sweep, Attachment)
+            claim = Claim(store=store, number=number, layout=layout, settings=checked, is_attached=is_attached)
             try:
                 claim = self._claimed(claim, job_num if multirun else None)
             except BaseException:
@@ -154,13 +155,11 @@ class Session:
         """Return what was claimed with what is known of the sweep that the run is of."""
         if not self._claims:
             self._keep_earlier(claim.store, claim.number)
-        is_attached = isinstance(self._sweep, Attachment)
-        claim = replace(claim, is_attached=is_attached)
         if isinstance(self._errand, OneJob):
             job = self._errand.job
         if self._sweep is not None and job is not None:
             member = ledger.take(claim.store, self._sweep, job, claim.number, claim.uid)
-            orders = ledger.orders_for(self._sweep, job, claim.settings.sweep, is_apart=is_attached)
+            orders = ledger.orders_for(self._sweep, job, claim.settings.sweep, is_apart=claim.is_attached)
             claim = replace(claim, sweep=member, orders=orders)
         return claim
 

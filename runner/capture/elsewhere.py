@@ -18,7 +18,7 @@ from anew.runner.capture.git import GitError, query, without_left_out
 from anew.runner.capture.keeper import Objects
 from anew.runner.capture.loaded import derived
 from anew.runner.errors import StoreError
-from anew.runner.places import Places
+from anew.runner.places import Places, upwards
 from anew.runner.records import ContentRef, GitFacts, SourceFacts
 from anew.runner.settings import SourceSettings
 
@@ -118,14 +118,8 @@ def repositories_of(
 
 def _repository(path: str) -> str | None:
     """Return the folder of the repository that a module lies in; None for one in none."""
-    folder = os.path.dirname(path) if os.path.isabs(path) else ""
-    while folder:
-        if os.path.exists(os.path.join(folder, ".git")):
-            return folder
-        folder, below = os.path.dirname(folder), folder
-        if folder == below:
-            return None
-    return None
+    folders = upwards(os.path.dirname(path)) if os.path.isabs(path) else ()
+    return next((each for each in folders if os.path.exists(os.path.join(each, ".git"))), None)
 
 
 def _is_left_out(folder: str, settings: SourceSettings, path: str) -> bool:

@@ -91,6 +91,10 @@ VARIABLES = (
 )
 
 
+# the variables of this process that were listed last: of which ones, and of which further names
+_listed: list[tuple[Mapping[str, str], tuple[str, ...], dict[str, str]]] = [({}, (), {})]
+
+
 def capture_environment(settings: EnvironmentSettings, memory: Path) -> EnvironmentFacts:
     """
     Return the software around this process.
@@ -107,7 +111,7 @@ def capture_environment(settings: EnvironmentSettings, memory: Path) -> Environm
         prefix=sys.prefix,
         packages=packages,
         origins=origins,
-        variables=listed_variables(variables(), settings.variables),
+        variables=_listed_here(settings.variables),
         threads={**thread_variables(variables()), **_torch_threads()},
         locale=_locale(),
         encoding=sys.getfilesystemencoding(),
@@ -156,6 +160,14 @@ def listed_variables(environ: Mapping[str, str], further: tuple[str, ...] = ()) 
     listed = _pattern((*VARIABLES, *further))
     names = sorted(name for name in environ if listed.fullmatch(name))
     return {name: redact_name_value(name, environ[name]) for name in names}
+
+
+def _listed_here(further: tuple[str, ...]) -> dict[str, str]:
+    """Return those of this process, listed anew where one has changed."""
+    told, latest = variables(), _listed[0]
+    if latest[0] is not told or latest[1] != further:
+        _listed[0] = latest = told, further, listed_variables(told, further)
+    return latest[2]
 
 
 def thread_variables(environ: Mapping[str, str]) -> dict[str, str | None]:

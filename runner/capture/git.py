@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING
 from anew.runner.dataclass import dataclass
 from anew.runner.lazy.modules import later
 from anew.runner.lazy.patterns import regexp
+from anew.runner.places import upwards
 from anew.runner.records import GitFacts
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def open_folders(root: Path, folders: Sequence[str]) -> list[str]:
 
 def is_in_repository(folder: Path) -> bool:
     """Whether a folder, or one above it, is a repository."""
-    return any(os.path.exists(f"{parent}{os.sep}.git") for parent in (folder, *folder.parents))
+    return any(os.path.exists(f"{each}{os.sep}.git") for each in upwards(folder))
 
 
 def _query(folder: Path, prefix: str) -> Listing:

@@ -8,47 +8,50 @@ takes most of a look, and is asked once in a stretch of our own, between which m
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import field
-from itertools import repeat
-from operator import is_
 from types import ModuleType
 from typing import Any, TypeVar
 
+import anew
 from anew.runner.dataclass import dataclass
 
 T = TypeVar("T")
 # what is kept of one state of modules: more keys than there are folders that runs of one process ask about
 _MOST = 64
+_OURS = f"{os.path.dirname(str(anew.__file__))}{os.sep}"
+_INTERPRETERS = f"{os.path.dirname(os.__file__)}{os.sep}"
 
 
 @dataclass(slots=True)
 class _State:
     """Modules as they were at one moment, what they said of themselves, and what was made of that."""
 
-    names: list[str]
-    modules: list[Any]
-    spaces: list[dict[str, Any]] = field(default_factory=list)
+    loaded: dict[str, Any]
     said: list[Any] = field(default_factory=list)
     kinds: list[type[Any]] = field(default_factory=list)
+    asked: list[tuple[Any, dict[str, Any], Any, type[Any]]] = field(default_factory=list)
     made: dict[Hashable, Any] = field(default_factory=dict)
 
     def look(self) -> None:
         """Ask each module, without waking one that is loaded at the first look at it."""
-        self.spaces = [namespace(module) for module in self.modules]
-        self.said = [space.get("__file__") for space in self.spaces]
-        self.kinds = list(map(type, self.modules))
+        modules = list(self.loaded.values())
+        spaces = list(map(namespace, modules))
+        self.said = [space.get("__file__") for space in spaces]
+        self.kinds = list(map(type, modules))
+        found = zip(modules, spaces, self.said, self.kinds, strict=True)
+        self.asked = [each for each in found if each[3] is not ModuleType or not _stays(each[2])]
 
-    def has(self, names: list[str], modules: list[Any]) -> bool:
-        """Whether these are the same modules."""
-        return names == self.names and all(map(is_, modules, self.modules))
+    def is_so(self) -> bool:
+        """Whether these are the modules that are loaded: what is no other object is not asked whether it is equal."""
+        return sys.modules == self.loaded
 
     def says_so(self) -> bool:
         """Whether they still say the same; a lazy one becomes another kind when it is loaded."""
-        files = map(dict.get, self.spaces, repeat("__file__"))
-        return all(map(is_, files, self.said)) and all(map(is_, map(type, self.modules), self.kinds))
+        return all(space.get("__file__") is said and type(module) is kind for module, space, said, kind in self.asked)
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ class _Stretch:
     looked: bool = False
 
 
-_latest = [_State([], [])]
+_latest = [_State({})]
 _stretch = _Stretch()
 
 
@@ -84,6 +87,13 @@ def namespace(module: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _stays(file: Any) -> bool:
+    """Whether a module that is loaded from a file goes on saying so: the interpreter's own, and ours."""
+    if not isinstance(file, str):
+        return False
+    return file.startswith(_OURS) or (file.startswith(_INTERPRETERS) and "-packages" not in file)
+
+
 def derived(key: Hashable, make: Callable[[tuple[tuple[str, Any, bool], ...]], T], *, asks: bool = True) -> T:
     """
     Return what *make* makes of the loaded modules, made anew where they have changed. Safe between threads.
@@ -94,11 +104,10 @@ def derived(key: Hashable, make: Callable[[tuple[tuple[str, Any, bool], ...]], T
             objects in their place that make attributes when they are asked for them. What it returns is shared.
         asks: Whether it matters to that what a module says its file is, beside which modules there are.
     """
-    state, loaded = _latest[0], sys.modules.copy()
-    names, modules = list(loaded), list(loaded.values())
+    state = _latest[0]
     is_looked = _stretch.open > 0 and _stretch.looked
-    if not (state.has(names, modules) and (is_looked or not asks or state.says_so())):
-        state = _State(names, modules)
+    if not (state.is_so() and (is_looked or not asks or state.says_so())):
+        state = _State(sys.modules.copy())
         state.look()
         _latest[0] = state
     _stretch.looked = _stretch.looked or asks
@@ -106,7 +115,7 @@ def derived(key: Hashable, make: Callable[[tuple[tuple[str, Any, bool], ...]], T
         if len(state.made) >= _MOST:
             state.made.clear()
         state.made[key] = make(
-            tuple(zip(state.names, state.said, (kind is ModuleType for kind in state.kinds), strict=True))
+            tuple(zip(state.loaded, state.said, (kind is ModuleType for kind in state.kinds), strict=True))
         )
     found: T = state.made[key]
     return found

@@ -178,7 +178,7 @@ class OutputCapture:
         if self._log is None:
             return None
         with suppress(OSError):
-            opened, named = os.fstat(self._log), self._path.lstat()
+            opened, named = os.fstat(self._log), os.lstat(self._path)
             if os.path.samestat(opened, named) and named.st_size >= (self.settled_bytes or 0):
                 return None
         return f"{str(self._path)!r} was removed, replaced or cut short while the run went on."

@@ -32,7 +32,7 @@ class PrintedInto:
 
     def __init__(self, folder: Path, status: os.stat_result) -> None:
         self._key = status.st_dev, status.st_ino
-        self._path = folder / f"{status.st_dev}-{status.st_ino}"
+        self._path = os.path.join(folder, f"{status.st_dev}-{status.st_ino}")
         self._file = -1
         self._size = 0
 
@@ -59,7 +59,7 @@ class PrintedInto:
             others = os.fstat(self._file).st_size > self._size
             if self._is_alone():
                 with suppress(OSError):
-                    self._path.unlink()
+                    os.unlink(self._path)
             os.close(self._file)
         except OSError:
             others = False

@@ -19,6 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -262,6 +263,7 @@ def _listed(folder: str, keeper: Keeper) -> tuple[str, list[str], list[str]] | N
     return next(os.walk(folder), None)
 
 
+@lru_cache(maxsize=64)
 def cache_file(folder: Path, root: Path) -> Path:
     """Return the file in *folder* that remembers the digests of the project at *root*."""
     return folder / f"source-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.json"

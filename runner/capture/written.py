@@ -38,7 +38,7 @@ class WrittenFiles:
 
     def __init__(self, cache: Path, root: Path) -> None:
         self._root = f"{root}{os.sep}"
-        self._path = cache / _name(str(root))
+        self._path = _file(cache, str(root))
         self._file = -1
         self._process: ProcessFacts | None = None
         self._known: dict[str, Any] | None = None
@@ -115,8 +115,8 @@ class WrittenFiles:
 
 
 @lru_cache(maxsize=16)
-def _name(root: str) -> str:
-    return f"written-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.jsonl"
+def _file(cache: Path, root: str) -> Path:
+    return cache / f"written-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.jsonl"
 
 
 def _state(path: str) -> list[int]:

@@ -10,7 +10,8 @@ from anew.runner.format.serial import LATER, codecs_of, dumps
 from anew.runner.records import RunRecord
 
 _NAMES = tuple(item.name for item in fields(RunRecord) if item.name not in LATER)
-_ALIKE = frozenset({"source", "environment", "hardware"})
+# values of which those that are equal are the same JSON, as 1 and True are not
+_ALIKE = frozenset({"experiment", "source", "environment", "hardware", "tags", "warnings"})
 _latest: dict[str, tuple[Any, str]] = {}
 
 

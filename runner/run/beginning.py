@@ -85,9 +85,8 @@ def capture_beginning(job: ComposedJob, claim: Claim, origin: Origin) -> Beginni
     seeder = _seeder(seed_from_config(job.config), claim.settings.seed, origin.seed, _derived_seed(origin, claim))
     job, command = _without_secrets(job, origin.command, redactor)
     _redact_files(job, claim, redactor)
-    news = _named_openly(job, redactor)
-    provenance = replace(job.provenance, views=view_sums(claim.layout, job.views))
-    job = replace(job, notes=(*job.notes, *news), provenance=provenance)
+    if news := _named_openly(job, redactor):
+        job = replace(job, notes=(*job.notes, *news))
     handed_down = hand_down(redactor.secrets)
     redactor.learn([handed_down])
     record = _record(job, command, claim, origin, _source(origin, claim, redactor), seeder, redactor)
@@ -174,6 +173,7 @@ def _record(
             provenance,
             sources=redactor.texts(provenance.sources),
             hydra_dir=redactor.texts(provenance.hydra_dir),
+            views=view_sums(claim.layout, job.views),
         ),
         seed=seeder.root,
         seeds=seeder.facts(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import replace
 
@@ -40,7 +41,7 @@ class Outcome:
     def stop(self) -> None:
         """Write it, where there is a run that it is the outcome of."""
         course, layout = self._course, self._beginning.claim.layout
-        if not course.called and not layout.record.exists():
+        if not course.called and not os.path.exists(layout.record):
             return
         try:
             self._conclude(course.failure or course.interrupt)
@@ -79,7 +80,7 @@ class Outcome:
     def _look_at_record(self) -> None:
         """See that the record is what was written; put back what was taken away or changed."""
         claim, record, losses = self._beginning.claim, self._beginning.claim.layout.record, self._course.losses
-        if not record.exists():
+        if not os.path.exists(record):
             losses.append(f"{str(record)!r} was removed while the run went on")
             with suppress(StoreError):
                 claim.store.start(claim.number, self._beginning.record, data=self._beginning.data)

@@ -177,7 +177,7 @@ class MadeViews:
     def start(self) -> None:
         """Have them on record as soon as it is there, and at once where it came since the record."""
         self._output.made = self._note
-        if self._recorder.layout.hydra.is_dir():
+        if os.path.isdir(self._recorder.layout.hydra):
             self._note()
 
     def stop(self) -> None:

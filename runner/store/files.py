@@ -24,7 +24,7 @@ else:
 _BLOCK = 1 << 20
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path | str) -> None:
     """Make the names in *folder* survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
@@ -60,12 +60,12 @@ def create_whole(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o64
         except FileExistsError:
             return False
         finally:
-            temporary.unlink()
+            os.unlink(temporary)
         if sync:
             sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary)
         raise cannot("write", path, error) from error
     return True
 
@@ -91,22 +91,23 @@ def replace_whole(path: Path, data: bytes, *, sync: bool = False, mode: int | No
             write_new(temporary, data, sync=sync)
         else:
             write_new(temporary, data, sync=sync, mode=0o600)
-            temporary.chmod(mode)
-        temporary.replace(path)
+            os.chmod(temporary, mode)
+        os.replace(temporary, path)
         if sync:
             sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary)
         raise cannot("write", path, error) from error
 
 
-def _beside(path: Path) -> Path:
+def _beside(path: Path) -> str:
     """Return a name in the same folder that nobody else uses, and that readers pass over."""
-    return path.with_name(f".{path.name}.{ids.new_uid()}")
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{ids.new_uid()}")
 
 
-def write_new(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o644) -> None:
+def write_new(path: Path | str, data: bytes, *, sync: bool = True, mode: int = 0o644) -> None:
     """Write a file that must not exist. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
@@ -127,7 +128,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[written:]
 
 
-def open_regular(path: Path, *, follow: bool = False, buffering: int = 0) -> BinaryIO:
+def open_regular(path: Path | str, *, follow: bool = False, buffering: int = 0) -> BinaryIO:
     """
     Open a regular file for reading. Anything else under its name is refused at once.
 
@@ -137,7 +138,7 @@ def open_regular(path: Path, *, follow: bool = False, buffering: int = 0) -> Bin
     Raises:
         OSError: It cannot be read, or is no regular file.
     """
-    _refuse_unless_regular(path.stat() if follow else path.lstat(), path)
+    _refuse_unless_regular(os.stat(path) if follow else os.lstat(path), path)
     # it may have become something else by now, hence the flags and the second look
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     file = os.fdopen(os.open(path, flags), "rb", buffering=buffering)
@@ -149,21 +150,21 @@ def open_regular(path: Path, *, follow: bool = False, buffering: int = 0) -> Bin
     return file
 
 
-def _refuse_unless_regular(status: os.stat_result, path: Path) -> None:
+def _refuse_unless_regular(status: os.stat_result, path: Path | str) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
-def open_made(path: Path, flags: int) -> int:
+def open_made(path: Path | str, flags: int) -> int:
     """Open a file of the user's own, whose folder is made where there is none. Raises OSError."""
     try:
         return os.open(path, flags, 0o600)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         return os.open(path, flags, 0o600)
 
 
-def read_regular(path: Path, most: int) -> bytes:
+def read_regular(path: Path | str, most: int) -> bytes:
     """
     Return the content of a regular file of a store.
 
@@ -204,7 +205,7 @@ def copy_with_holes(source: str | Path, target: str | Path) -> None:
     shutil.copystat(source, target)
 
 
-def names_in(folder: Path) -> list[str]:
+def names_in(folder: Path | str) -> list[str]:
     """Return the names in a folder; none where there is no folder, nor where a link goes in circles. Raises OSError."""
     try:
         return os.listdir(folder)
@@ -240,7 +241,7 @@ def digest_of(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def cannot(verb: str, path: Path, error: OSError) -> StoreError:
+def cannot(verb: str, path: Path | str, error: OSError) -> StoreError:
     """Return the error that says what could not be done where, and what to do about it."""
     hints = {
         errno.ENOSPC: "Free some space, or name a store on another disk: --store FOLDER",

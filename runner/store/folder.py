@@ -136,8 +136,8 @@ class FolderStore(RunFolders):
         while True:
             layout = self.layout.run(number)
             try:
-                layout.folder.mkdir()
-                layout.events.mkdir()
+                os.mkdir(layout.folder)
+                os.mkdir(layout.events)
             except FileExistsError:
                 number += 1
                 continue
@@ -157,7 +157,7 @@ class FolderStore(RunFolders):
     def _greatest(self) -> int:
         """Return the greatest number in use or used before."""
         last = last_claimed.of(self.layout.format)
-        if last and not self.layout.run(last + 1).folder.exists() and self.layout.run(last).folder.exists():
+        if last and [os.path.exists(self.layout.run(each).folder) for each in (last, last + 1)] == [True, False]:
             return last
         return max(greatest_retired(self.layout), *self._index.numbers()[:1], 0)
 
@@ -230,7 +230,7 @@ class FolderStore(RunFolders):
     def abandon(self, number: int) -> None:
         """Give up a claimed run that never started; its number stays used. Never raises."""
         layout = self.layout.run(number)
-        if layout.record.exists():
+        if os.path.exists(layout.record):
             return
         with suppress(StoreError):
             self.retire(number)

@@ -85,7 +85,7 @@ class JournalFile:
     def gap(self) -> str | None:
         """Return what has become of the file that is not as it was written, as a sentence."""
         try:
-            status = self.path.lstat()
+            status = os.lstat(self.path)
         except OSError as error:
             return f"{str(self.path)!r}, with {self.number} records, is gone ({error.strerror})"
         if not os.path.samestat(status, self._file):

@@ -261,7 +261,7 @@ class Told:
     def is_so(self) -> bool:
         """Whether the file is still that one, and as long."""
         try:
-            status = self.path.lstat()
+            status = os.lstat(self.path)
         except OSError:
             return False
         return os.path.samestat(status, self.file) and status.st_size == self.length

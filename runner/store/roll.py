@@ -41,7 +41,8 @@ class Roll:
     """
 
     def __init__(self, events: Path) -> None:
-        self._intact, self._lost = (events / name for name in _NAMES)
+        self._events = str(events)
+        self._intact, self._lost = (os.path.join(self._events, name) for name in _NAMES)
         self.told: dict[str, int] = {}
         self._missed = ""
         self._is_open = False
@@ -84,7 +85,7 @@ class Roll:
         return None
 
     @staticmethod
-    def _add(path: Path, writer: str) -> int:
+    def _add(path: str, writer: str) -> int:
         """Add a line; return where in the file it begins, which is nobody else's."""
         line = f"{writer}\n".encode()
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -104,7 +105,7 @@ class Roll:
         if self._shared is not None:
             self._shared[0] = 1
         with suppress(OSError):
-            self._intact.rename(self._lost)
+            os.rename(self._intact, self._lost)
 
     def close(self) -> list[str]:
         """
@@ -117,18 +118,17 @@ class Roll:
             return []
         self._is_open = False
         _open.remove(self)
-        events = self._intact.parent
         is_lost, lines = self._is_lost(), self._lines()
         for path in (self._intact, self._lost):
             # it is the one or the other
             with suppress(OSError):
-                path.unlink()
+                os.unlink(path)
                 break
         found = ["a child process could not write all of its records (it says why on stderr)"] if is_lost else []
         if lines is None:
-            return [*found, self._missed or f"{str(events)!r} was removed or emptied while the run went on"]
+            return [*found, self._missed or f"{self._events!r} was removed or emptied while the run went on"]
         self.told = self._numbers(lines)
-        return found + self._gone(events, lines[1:])
+        return found + self._gone(lines[1:])
 
     def _is_lost(self) -> bool:
         return os.path.lexists(self._lost) or bool(self._shared and self._shared[0])
@@ -143,10 +143,10 @@ class Roll:
             begin += len(line.encode()) + 1
         return numbers
 
-    def _gone(self, events: Path, writers: list[str]) -> list[str]:
+    def _gone(self, writers: list[str]) -> list[str]:
         """Return which journals of children are gone or cut short, in sentences."""
-        gone = [name for name in writers if not os.path.lexists(events / f"{name}.jsonl")]
-        ends = journal_ends(str(events)) if self.told else {}
+        gone = [name for name in writers if not os.path.lexists(os.path.join(self._events, f"{name}.jsonl"))]
+        ends = journal_ends(self._events) if self.told else {}
         cut = {name: told for name, told in self.told.items() if name not in gone and ends.get(name, 0) < told}
         return [f"the journal {name}.jsonl of a child process is gone" for name in gone] + [
             f"the journal {name}.jsonl of a child process was cut short: "
