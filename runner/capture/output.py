@@ -315,6 +315,7 @@ class OutputCapture:
             on_change=self._caught_up.set,
             seals=self._seals,
         )
+        self._local.follow()
 
     # --- stop -------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import threading
 from abc import abstractmethod
 from collections.abc import Callable
 
@@ -38,7 +39,7 @@ class Source:
 
 class Carrier:
     """
-    One stream on its way, for a thread.
+    One stream on its way, for a thread of its own.
 
     Args:
         source: The stream; its descriptors are closed by `close`.
@@ -47,6 +48,7 @@ class Carrier:
     """
 
     def __init__(self, source: Source, log: OutputLog, on_change: Callable[[bool], None]) -> None:
+        self.begun = False
         self.ended = False
         self.problem: str | None = None
         self.is_whole = True
@@ -56,7 +58,13 @@ class Carrier:
         self._on_change = on_change
         self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
 
-    def run(self) -> None:
+    def begin(self) -> None:
+        """Have a thread carry, unless there is one."""
+        if not self.begun:
+            self.begun = True
+            threading.Thread(target=self._run, name="anew-output", daemon=True).start()
+
+    def _run(self) -> None:
         """Carry until nothing more can come."""
         try:
             while self._turn():

@@ -40,10 +40,17 @@ class Follower(Carrier):
                 self._take()
 
     def finish(self) -> None:
-        """Take what stands there by now, and end."""
-        if self._end is None:
-            self._end = os.fstat(self._source.read).st_size
-            self._wanted.set()
+        """Take what stands there by now, and end: at once, where no thread has begun with it, and there is little."""
+        if self._end is not None:
+            return
+        self._end = os.fstat(self._source.read).st_size
+        self._wanted.set()
+        if self.begun:
+            return
+        if self._end - self._begin > READ_BYTES:
+            self.begin()
+        else:
+            self._run()
 
     def caught_up(self) -> bool:
         """Return whether it has ended: until then, something may stand there that was not looked at."""

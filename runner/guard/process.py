@@ -160,6 +160,8 @@ class GuardProcess:
         times = [max(0.0, alarm.due - now) for alarm in self._state.alarms.values()]
         if not self._dead:
             times += [max(0.0, beats.due - now) for beats in self._state.beats.values()]
+        dues = (captured.capture.due for captured in self._state.captures.values())
+        times += [max(0.0, due - now) for due in dues if due is not None]
         if self._lifeline == ABSENT:
             times.append(_LOOK_S)
         if self._overseer.is_at_work:
@@ -342,6 +344,8 @@ class GuardProcess:
             capture = captured.capture
             if self._dead:
                 capture.finish()
+            elif capture.due is not None and time.monotonic() >= capture.due:
+                capture.follow()
             ended = capture.ended
             if ended:
                 capture.close()

@@ -9,20 +9,20 @@ from __future__ import annotations
 import errno
 import os
 import select
-import threading
 import time
 from collections.abc import Callable, Sequence
 
 from anew.runner.guard.carrier import READ_BYTES, Carrier, Source
 from anew.runner.guard.follower import Follower
-from anew.runner.guard.output_log import OutputLog
+from anew.runner.guard.output_log import FLUSH_S, OutputLog
 
 _WINDOW_S = 0.5
 
 
 class Capture:
     """
-    The streams of one run and their log, a thread for each stream.
+    The streams of one run and their log, a thread for each stream; for a file that is followed not before it is `due`,
+    since most runs of many have ended by then.
 
     A destination that does not take more holds its own stream up, and no other. One that takes nothing ever again (a
     closed pipe, a terminal gone) is given up: the log goes on, and the writer is not told, since a run is worth more
@@ -52,8 +52,9 @@ class Capture:
         self._followers = [Follower(each, self._log, self._changed) for each in sources if each.follows]
         pumps = [Pump(each, self._log, self._changed, first=self._look) for each in sources if not each.follows]
         self._carriers: list[Carrier] = [*pumps, *self._followers]
-        for carrier in self._carriers:
-            threading.Thread(target=carrier.run, name="anew-output", daemon=True).start()
+        self._due_at = time.monotonic() + FLUSH_S
+        for pump in pumps:
+            pump.begin()
 
     def _changed(self, ended: bool) -> None:
         if ended or self.watched:
@@ -62,6 +63,17 @@ class Capture:
     def _look(self) -> None:
         for follower in self._followers:
             follower.look()
+
+    @property
+    def due(self) -> float | None:
+        """When `follow` is to be called, on the monotonic clock; None where it was, or need not be."""
+        return None if all(each.begun or each.ended for each in self._followers) else self._due_at
+
+    def follow(self) -> None:
+        """Begin to read files that are followed, as they grow."""
+        for follower in self._followers:
+            if not follower.ended:
+                follower.begin()
 
     def finish(self) -> None:
         """Have nothing taken of files that are followed but what they hold by now; streams end by themselves."""
