@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -131,12 +132,12 @@ def attachment_of(errand: Errand) -> Attachment | None:
 
 
 def _file_of(function: Callable[..., Any]) -> Path | None:
-    path = Path(STARTED_IN, inspect.unwrap(function).__code__.co_filename)
+    path = os.path.join(STARTED_IN, inspect.unwrap(function).__code__.co_filename)
     # of an archive the archive itself
-    return next((_resolved(each) for each in (path, path.parent) if each.is_file()), None)
+    return next((_resolved(each) for each in (path, os.path.dirname(path)) if os.path.isfile(each)), None)
 
 
 @functools.lru_cache(maxsize=256)
-def _resolved(path: Path) -> Path:
+def _resolved(path: str) -> Path:
     """Return where code lies that this process has loaded from a path."""
-    return path.resolve()
+    return Path(path).resolve()

@@ -434,6 +434,8 @@ def _mapped(
     value: Any, names: tuple[str, ...], change: Callable[[tuple[str, ...], Any], Any], is_item: bool = False
 ) -> Any:
     """Return a tree with its leaves and the texts of its keys changed."""
+    if isinstance(value, str):  # as most are, and quicker to tell than what is none
+        return change(names, value)
     if isinstance(value, Mapping):
         return {
             change((), key) if isinstance(key, str) else key: _mapped(item, _below(names, str(key), value), change)

@@ -15,7 +15,7 @@ from anew.runner.store.durability import settle as settle_writers
 from anew.runner.store.durability import sync_file
 from anew.runner.store.files import cannot, size_of, sync_folder
 from anew.runner.store.journal import JournalWriter
-from anew.runner.store.journal_forms import journals
+from anew.runner.store.journal_forms import journal_names
 from anew.runner.store.logged import Told
 from anew.runner.store.paths import RunLayout
 
@@ -32,11 +32,11 @@ def settle(layout: RunLayout, told: Told | None = None) -> None:
         StoreError: The disk reports a fault.
     """
     settle_writers()
-    written = journals(layout)
-    is_alone = told is not None and written == [told.path] and told.is_so()
+    written = journal_names(layout)
+    is_alone = told is not None and written == [told.path.name] and told.is_so()
     # nothing was printed: there is nothing to be lost, and whether the name is there says nothing
     printed = [path for path in (layout.output, layout.output_sums) if size_of(path) != 0]
-    for path in (*([] if is_alone else written), *printed):
+    for path in (*(layout.events / name for name in written if not is_alone), *printed):
         try:
             sync_file(path)
         except FileNotFoundError:

@@ -220,7 +220,7 @@ def names_in(folder: Path | str) -> list[str]:
 def size_of(path: Path) -> int | None:
     """Return the size of a regular file, None when there is none."""
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except OSError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -39,7 +39,7 @@ from anew.runner.store.numbering import claim_sweep, greatest_retired, last_clai
 from anew.runner.store.objects import ObjectStore
 from anew.runner.store.older import with_stop
 from anew.runner.store.packs import Pack, Packs
-from anew.runner.store.paths import RunLayout, StoreLayout, SweepLayout
+from anew.runner.store.paths import RunLayout, SweepLayout, store_layout
 from anew.runner.store.reading import has_begun
 from anew.runner.store.related import Related
 from anew.runner.store.run_folders import RunFolders
@@ -72,7 +72,7 @@ class FolderStore(RunFolders):
     def __init__(self, root: Path) -> None:
         self.root = root
         self.url = str(root)
-        self.layout = StoreLayout(root)
+        self.layout = store_layout(root)
         self.objects = ObjectStore(self.layout.objects)
         self.packs = Packs(self.layout)
         self._index = Index(self.layout.index, root, self.packs)

@@ -32,9 +32,15 @@ def forms(path: Path) -> tuple[Path, Path]:
 
 def journals(layout: RunLayout) -> list[Path]:
     """Return the run's journals, in order of their names; none where their folder is none, a link, or unreadable."""
+    return [layout.events / name for name in journal_names(layout)]
+
+
+def journal_names(layout: RunLayout) -> list[str]:
+    """Return the names of these alone."""
     with suppress(OSError):
-        if leads_out(layout.events):
-            return []
+        if not leads_out(layout.events):
+            return sorted({journal_of(name) for name in names_in(layout.events) if _IS_JOURNAL(name)})
+    return []
         names = {name.removesuffix(SUFFIX) for name in names_in(layout.events) if _IS_JOURNAL(name)}
         return [layout.events / name for name in sorted(names)]
     return []

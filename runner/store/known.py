@@ -14,7 +14,7 @@ from anew.runner.format import serial
 from anew.runner.format.replay import Replay
 from anew.runner.records import RunRecord
 from anew.runner.store.files import size_of
-from anew.runner.store.journal_forms import journals
+from anew.runner.store.journal_forms import journal_names
 from anew.runner.store.logged import Told
 from anew.runner.store.output_sums import output_damage
 from anew.runner.store.paths import RunLayout
@@ -47,7 +47,7 @@ class Known:
             and printed >= (self.ended.output_bytes or 0)
             and (is_silent or not output_damage(layout, self.ended))
             and not os.path.lexists(layout.observers)
-            and journals(layout) == [self.told.path]
+            and journal_names(layout) == [self.told.path.name]
             and self.told.is_so()
             and size_of(layout.record) == len(self.start)
             and size_of(layout.outcome) is not None

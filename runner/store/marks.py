@@ -35,7 +35,7 @@ def mark(start: Mapping[str, Any]) -> str:
 
 def mark_text(told: str) -> str:
     """Return the same, given the JSON of all other members in one text. Never raises."""
-    key = _key(state_folder() / "key")
+    key = _key(state_folder())
     return hmac.new(key, told.encode("ascii"), hashlib.sha256).hexdigest() if key else ""
 
 
@@ -71,14 +71,15 @@ def _entry(uid: str, kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def digest(secret: str) -> str:
     """Return by what two occurrences of a secret are told to be the same, by this user alone; "" without a key."""
-    key = _key(state_folder() / "key")
+    key = _key(state_folder())
     told = b"secret\0" + secret.encode("utf-8", "backslashreplace")
     return hmac.new(key, told, hashlib.sha256).hexdigest()[:16] if key else ""
 
 
 @cache
-def _key(path: Path) -> bytes:
+def _key(folder: Path) -> bytes:
     """Return the key, made when there is none; safe in a crowd, since it appears by a link."""
+    path = folder / "key"
     with suppress(OSError):
         return path.read_bytes()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from anew.runner.dataclass import dataclass
@@ -235,12 +235,12 @@ class StoreLayout:
             latest = self.__dict__["latest"] = number, RunLayout(self.root / str(number))
         return latest[1]
 
-    @property
+    @cached_property
     def objects(self) -> Path:
         """Content by SHA-256."""
         return self.root / "objects"
 
-    @property
+    @cached_property
     def index(self) -> Path:
         """Derived and disposable."""
         return self.root / "index.sqlite"
@@ -250,7 +250,7 @@ class StoreLayout:
         """Questions that have names, a file each."""
         return self.root / "views"
 
-    @property
+    @cached_property
     def packs(self) -> Path:
         """Finished runs, many in a file."""
         return self.root / "packs"
@@ -273,7 +273,7 @@ class StoreLayout:
         """The folder of a sweep."""
         return SweepLayout(self.sweeps / str(number))
 
-    @property
+    @cached_property
     def trash(self) -> Path:
         """Deleted runs, until they are purged."""
         return self.root / "trash"
@@ -289,3 +289,9 @@ class StoreLayout:
     def purging(self, number: int, uid: str) -> Path:
         """The folder of a deleted run that is being removed; *uid* tells one removal from another."""
         return self.trash / f"{PURGING}{number}-{uid}"
+
+
+@lru_cache(maxsize=16)
+def store_layout(root: Path) -> StoreLayout:
+    """Return the layout of a store; of the same folder the same one, with the paths that it has made."""
+    return StoreLayout(root)

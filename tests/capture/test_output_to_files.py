@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from anew.runner.guard.carrier import Source
 from anew.runner.guard.follower import Follower
 from anew.runner.guard.output_log import OutputLog
+from anew.runner.guard.pump import Capture
 from tests.helpers.scripts import Project
 from tests.helpers.waiting import until
 
@@ -325,6 +327,38 @@ def test_a_gap_of_a_terabyte_is_passed_at_the_end(followed: Followed) -> None:
     assert followed.looked() == "one\n"
     followed.follower.finish()
     assert followed.looked() == "one\ntwo\n"
+
+
+def test_a_file_of_a_short_run_is_read_at_its_end_without_a_thread(tmp_path: Path) -> None:
+    path, log = tmp_path / "out.txt", os.open(tmp_path / "output.log", os.O_RDWR | os.O_CREAT)
+    path.touch()
+    sources = [Source(os.open(path, os.O_RDONLY), follows=True)]
+    before = threading.active_count()
+    capture = Capture(log, sources, limit_bytes=1 << 20, secrets=[], on_change=bool)
+    path.write_text("one\n")
+    assert capture.due is not None
+    capture.finish()
+    assert capture.ended
+    assert capture.caught_up()
+    assert capture.due is None
+    assert threading.active_count() == before
+    capture.close()
+    assert (tmp_path / "output.log").read_text() == "one\n"
+
+
+def test_a_file_is_followed_by_a_thread_from_when_it_is_due(tmp_path: Path) -> None:
+    path, log = tmp_path / "out.txt", os.open(tmp_path / "output.log", os.O_RDWR | os.O_CREAT)
+    path.touch()
+    sources = [Source(os.open(path, os.O_RDONLY), follows=True)]
+    capture = Capture(log, sources, limit_bytes=1 << 20, secrets=[], on_change=bool)
+    capture.follow()
+    assert capture.due is None
+    path.write_text("one\n")
+    until(lambda: (tmp_path / "output.log").read_text() == "one\n")
+    capture.finish()
+    until(lambda: capture.ended)
+    capture.close()
+    assert (tmp_path / "output.log").read_text() == "one\n"
 
 
 MEETING = """
