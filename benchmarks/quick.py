@@ -100,7 +100,7 @@ def ending(folder: Path) -> Mapping[str, float]:
 
 def running(folder: Path) -> Mapping[str, float]:
     """Return what a run of many in this process takes, as a multiple of its files, written and synced."""
-    tiny, store = imported(bare(folder / "many"), "quick_many"), folder / "many-runs"
+    tiny, store = imported(bare(folder / "many"), "quick_many").tiny, folder / "many-runs"
     number = tiny.run("x=2", store=store).id
     contents = {name: (store / str(number) / name).read_bytes() for name in FILES}
     least = least_of(

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import anew
 from benchmarks.driver import Aim, Comparison, Sample, compete, main, workshop
 from benchmarks.startup import bare, project
 
 BATCH = 100
 FILES = ("run.json", "events/main.jsonl", "outcome.json")
 TINY = """\
+import anew
 from anew import Experiment
 
 experiment = Experiment("many")
@@ -25,6 +25,12 @@ experiment = Experiment("many")
 @experiment.main
 def tiny(x: float = 1.0) -> float:
     return x * x
+
+
+def begun(x: float, store: str) -> int:
+    with anew.start("many", {"x": x}, store=store, quiet=True) as run:
+        pass
+    return run.id
 """
 CALLED, STARTED = "main.run()", "anew.start()"
 AIMS = [
@@ -38,21 +44,22 @@ AIMS = [
 def comparisons(rounds: int | None) -> Iterator[Comparison]:
     """Compare batches of runs of a script of its own, ten and so 1,000 runs by default, and of one in a git project."""
     with workshop() as folder:
-        tiny = imported(bare(folder / "bare"), "tiny_alone")
-        yield compare("from Python", tiny, folder / "runs-alone", folder / "floor-alone", rounds or 10)
-        tiny = imported(project(folder / "project", files=1_000), "tiny_in_project")
-        yield compare("in a git project of 1,000 files", tiny, folder / "runs", folder / "floor", min(rounds or 2, 2))
+        script = imported(bare(folder / "bare"), "tiny_alone")
+        yield compare("from Python", script, folder / "runs-alone", folder / "floor-alone", rounds or 10)
+        script = imported(project(folder / "project", files=1_000), "tiny_in_project")
+        yield compare("in a git project of 1,000 files", script, folder / "runs", folder / "floor", min(rounds or 2, 2))
 
 
 def imported(folder: Path, name: str) -> Any:
     """Put the experiment into a folder and import it from there."""
     (folder / f"{name}.py").write_text(TINY)
     sys.path.insert(0, str(folder))
-    return importlib.import_module(name).tiny
+    return importlib.import_module(name)
 
 
-def compare(where: str, tiny: Any, store: Path, floor: Path, rounds: int) -> Comparison:
+def compare(where: str, script: Any, store: Path, floor: Path, rounds: int) -> Comparison:
     """Compare batches of runs with batches of the same three files."""
+    tiny = script.tiny
     number = tiny.run("x=2", store=store).id
     contents = {name: (store / str(number) / name).read_bytes() for name in FILES}
 
@@ -60,9 +67,7 @@ def compare(where: str, tiny: Any, store: Path, floor: Path, rounds: int) -> Com
         return store / str(tiny.run(f"x={number}", store=store).id)
 
     def started(number: int) -> Path:
-        with anew.start("many", {"x": float(number)}, store=store, quiet=True) as run:
-            pass
-        return store / str(run.id)
+        return store / str(script.begun(float(number), str(store)))
 
     contestants = {
         "three files, synced": batch(lambda number: write_synced(floor / str(number), contents)),

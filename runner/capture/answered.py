@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from anew.runner.capture.git import GitError, Listing, open_folders
-from anew.runner.capture.states import State, are_settled, state
+from anew.runner.capture.git import GitError, Listing, open_folders, query
+from anew.runner.capture.states import Seen, state
 from anew.runner.dataclass import dataclass
 
 # what is not seen, such as settings of the user's, is noticed after this at the latest
@@ -25,29 +25,58 @@ _MOST_EMPTY = 500
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An answer, when it was asked for, and what the files that it is made of were like."""
+    """An answer, when it was asked for, and the files that it is made of."""
 
     listing: Listing
     asked_s: float
-    states: tuple[tuple[str, State], ...]
+    seen: Seen
 
 
 class _TooManyError(Exception):
     """There is too much to be looked at each time."""
 
 
-_answers: dict[Path, _Answer] = {}
+# by folder, and by whether others look at some of its files
+_answers: dict[tuple[Path, bool], _Answer] = {}
+_asked_before: set[Path] = set()
 
 
-def known_answer(root: Path) -> Listing | None:
-    """Return what git answered about a folder a moment ago, unless something has changed since. Safe in threads."""
-    answer = _answers.get(root)
+def answer_about(folder: Path) -> Listing | None:
+    """
+    Return what git answers about a folder that nothing else looks at, as `query` does.
+
+    From the second time on it is remembered: whoever asks once is not to pay for what saves time later.
+
+    Raises:
+        GitError: As `query`.
+    """
+    if (known := known_answer(folder, is_shared=False)) is not None:
+        return known
+    asked = time.monotonic(), time.time_ns()
+    listing = query(folder)
+    if listing is not None and folder in _asked_before:
+        remember_answer(folder, listing, asked)
+    _asked_before.add(folder)
+    return listing
+
+
+def known_answer(root: Path, *, is_shared: bool = True) -> Listing | None:
+    """
+    Return what git answered about a folder a moment ago, unless something has changed since. Safe in threads.
+
+    Args:
+        root: The folder.
+        is_shared: Whether its source files are looked at by who asks.
+    """
+    answer = _answers.get((root, is_shared))
     if answer is None or time.monotonic() - answer.asked_s >= _RECENT_S:
         return None
-    return answer.listing if all(state(path) == was for path, was in answer.states) else None
+    return answer.listing if answer.seen.are_same() else None
 
 
-def remember_answer(root: Path, listing: Listing, asked: tuple[float, int], looked_at: Iterable[str]) -> None:
+def remember_answer(
+    root: Path, listing: Listing, asked: tuple[float, int], looked_at: Iterable[str] | None = None
+) -> None:
     """
     Remember an answer, unless something may have changed while it was given.
 
@@ -55,18 +84,20 @@ def remember_answer(root: Path, listing: Listing, asked: tuple[float, int], look
         root: The folder that was asked about.
         listing: The answer.
         asked: When, by the monotonic clock in seconds, and in nanoseconds since 1970.
-        looked_at: Files, relative to the folder, that are compared with what they were by others.
+        looked_at: Files, relative to the folder, that are compared with what they were by others; None where nobody
+            does that.
     """
-    _answers.pop(root, None)
+    key = root, looked_at is not None
+    _answers.pop(key, None)
     if listing.submodules:
         return  # each has a HEAD and an index of its own
     asked_s, asked_ns = asked
     try:
-        states = {path: state(path) for path in _made_of(root, listing, frozenset(looked_at))}
+        seen = Seen({path: state(path) for path in _made_of(root, listing, frozenset(looked_at or ()))})
     except (GitError, _TooManyError):
         return
-    if are_settled(states.values(), asked_ns):
-        _answers[root] = _Answer(listing, asked_s, tuple(states.items()))
+    if seen.are_settled(asked_ns):
+        _answers[key] = _Answer(listing, asked_s, seen)
 
 
 def _made_of(root: Path, listing: Listing, looked_at: frozenset[str]) -> Iterator[str]:

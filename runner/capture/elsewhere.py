@@ -12,9 +12,10 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from anew.runner.capture.answered import answer_about
 from anew.runner.capture.beside import is_left_out
 from anew.runner.capture.digests import DigestCache, Unkept
-from anew.runner.capture.git import GitError, query, without_left_out
+from anew.runner.capture.git import GitError, without_left_out
 from anew.runner.capture.keeper import Objects
 from anew.runner.capture.loaded import derived
 from anew.runner.errors import StoreError
@@ -111,7 +112,7 @@ def repositories_of(
     for folder in sorted(folders.difference(known)):
         # what git does not tell of another's repository is no reason to say anything of this run
         with suppress(GitError):
-            if (listing := query(Path(folder))) is not None:
+            if (listing := answer_about(Path(folder))) is not None:
                 found[folder] = without_left_out(listing.facts, partial(_is_left_out, folder, settings))
     return found
 

@@ -181,3 +181,28 @@ def test_a_git_that_refuses_where_it_has_answered_leaves_nothing_of_the_answer(
     again = scanned(project, tmp_path / "objects")
     assert (again.git, again.method) == (None, "imports")
     assert "it is told to" in again.notes[0]
+
+
+def test_a_repository_that_nobody_else_looks_at_is_asked_about_again_when_any_file_has_changed(
+    project: Path, asked: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answered, "_asked_before", set())
+    monkeypatch.setattr(answered, "query", source.query)
+    settled()
+    found = [answered.answer_about(project) for _ in range(4)]
+    assert len(asked) == 2, "the answer is remembered from the second time on"
+    assert all(each == found[0] for each in found)
+    (project / "parts/model.py").write_text("width = 4\n")
+    changed = answered.answer_about(project)
+    assert len(asked) == 3
+    assert changed is not None
+    assert "width = 4" in (changed.facts.diff or "")
+
+
+def test_what_is_remembered_of_a_project_whose_files_are_looked_at_is_no_answer_for_who_does_not(
+    project: Path, tmp_path: Path, asked: list[Path]
+) -> None:
+    settled()
+    scanned(project, tmp_path / "objects")
+    assert answered.known_answer(project) is not None
+    assert answered.known_answer(project, is_shared=False) is None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
+_FORMATTER = logging.Formatter(_FORMAT)
 # what Hydra says by default, which is what is done here
 HYDRAS: Mapping[str, Any] = {
     "version": 1,
@@ -61,7 +62,7 @@ def set_logging(file: Path, make: Callable[[], object] | None = None) -> None:
     )
     for name, each in handlers:
         each.set_name(name)
-        each.setFormatter(logging.Formatter(_FORMAT))
+        each.setFormatter(_FORMATTER)
         root.addHandler(each)
 
 
