@@ -37,7 +37,6 @@ __all__ = ["REDACTED", "Redactor", "is_secret_name", "redact_name_value", "redac
 _SHORTEST_SECRET = 6
 _LONG_WORD = 8
 _REMEMBERED = 256
-_LONG_REMEMBERED = 1 << 20
 _MOST_REMEMBERED = 4096
 _MOST_DOCUMENTS = 16
 _MOST_COMMANDS = 16
@@ -127,10 +126,8 @@ def _without_forms(text: str) -> str:
     return redact_text(text)
 
 
-@lru_cache(maxsize=4)
-def _long_without_forms(text: str) -> str:
-    """Return the same of a long text: the diff of a repository, which takes milliseconds, is that of many runs."""
-    return redact_text(text)
+# of a long text: the diff of a repository, which takes milliseconds, is that of many runs
+_long_without_forms = lru_cache(maxsize=4)(redact_text)
 
 
 def _found_forms(text: str) -> Iterable[str]:
@@ -241,11 +238,8 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return *text* with every known secret replaced."""
-        if len(text) <= _REMEMBERED:
-            found = _without_forms(text)
-        else:
-            found = _long_without_forms(text) if len(text) <= _LONG_REMEMBERED else redact_text(text)
-        return self._without_known(found, lambda secret: REDACTED)
+        without_forms = _without_forms if len(text) <= _REMEMBERED else _long_without_forms
+        return self._without_known(without_forms(text), lambda secret: REDACTED)
 
     def _replaced(self, text: str, show: Callable[[str], str]) -> str:
         return self._without_known(redact_text(text, show), show)

@@ -38,7 +38,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     monkeypatch.setattr(answered, "_RECENT_S", 1000.0)
     monkeypatch.setattr(answered, "_answers", {})
-    monkeypatch.setattr(source, "query", ask)
+    for each in (source, answered):
+        monkeypatch.setattr(each, "query", ask)
     return folders
 
 
@@ -187,7 +188,6 @@ def test_a_repository_that_nobody_else_looks_at_is_asked_about_again_when_any_fi
     project: Path, asked: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answered, "_asked_before", set())
-    monkeypatch.setattr(answered, "query", source.query)
     settled()
     found = [answered.answer_about(project) for _ in range(4)]
     assert len(asked) == 2, "the answer is remembered from the second time on"

@@ -79,6 +79,23 @@ def test_a_lazy_module_is_not_woken_and_seen_when_it_is_loaded(tmp_path: Path) -
     assert made.now() == (str(file), True)
 
 
+def test_a_lazy_module_of_the_interpreter_is_seen_when_it_is_loaded_and_is_not_asked_from_then_on() -> None:
+    made = Counted()
+    found = importlib.util.find_spec("stringprep")
+    assert found is not None
+    spec = importlib.util.spec_from_file_location(NAME, found.origin)
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = sys.modules[NAME] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert made.now() == (found.origin, False)
+    assert module.b1_set
+    assert made.now() == (found.origin, True)
+    assert made.now() == (found.origin, True)
+    assert made.times == 2
+
+
 def test_what_stands_in_the_place_of_a_module_is_not_asked_for_attributes() -> None:
     class Odd:
         def __getattribute__(self, name: str) -> Any:
