@@ -241,7 +241,7 @@ ALL = [
     Protection(
         "half a file that is seen",
         STORE + "files",
-        "        temporary.replace(path)\n        if sync:",
+        "        os.replace(temporary, path)\n        if sync:",
         "        path.write_bytes(data)\n        if sync:",
         "tests/store/test_files.py::test_readers_never_see_half_a_file",
     ),

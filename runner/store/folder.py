@@ -136,8 +136,8 @@ class FolderStore(RunFolders):
         while True:
             layout = self.layout.run(number)
             try:
-                os.mkdir(layout.folder)
-                os.mkdir(layout.events)
+                layout.folder.mkdir()
+                layout.events.mkdir()
             except FileExistsError:
                 number += 1
                 continue
