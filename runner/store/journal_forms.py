@@ -39,10 +39,7 @@ def journal_names(layout: RunLayout) -> list[str]:
     """Return the names of these alone."""
     with suppress(OSError):
         if not leads_out(layout.events):
-            return sorted({journal_of(name) for name in names_in(layout.events) if _IS_JOURNAL(name)})
-    return []
-        names = {name.removesuffix(SUFFIX) for name in names_in(layout.events) if _IS_JOURNAL(name)}
-        return [layout.events / name for name in sorted(names)]
+            return sorted({name.removesuffix(SUFFIX) for name in names_in(layout.events) if _IS_JOURNAL(name)})
     return []
 
 
