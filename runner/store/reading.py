@@ -32,6 +32,8 @@ MOST_RECORD_BYTES = 256 * 2**20
 _MOST_PIECES = 20
 _IS_LINK = "is a link, which is not followed: what it leads to is not part of the store"
 _MEND = "copy the file back from a backup; what is intact is shown"
+# of a file that may be whole: the process had no descriptor left, or the disk was away
+_MEND_UNREAD = "see to what the system says, and look again; where it is lost, copy it back from a backup"
 # its lines, which it had before, would not count beside it
 _MEND_COMPRESSED = "copy the file back from a backup, or {} in its place, and remove it; what is intact is shown"
 _PARTS = {
@@ -62,11 +64,11 @@ def read_run(layout: RunLayout, number: int, told: Told | None = None, kept: Kep
         known = told if told is not None and told.is_so() else None
         return None if start is None else read_known(layout, replace(start, id=number), lost, known, kept)
     except OSError as error:
-        return _unread(layout, number, f"cannot be read: {error.strerror}")
+        return _unread(layout, number, f"cannot be read: {error.strerror}", error)
 
 
-def _unread(layout: RunLayout, number: int, why: str) -> RunRecord:
-    damage = _lost(layout.folder, why)
+def _unread(layout: RunLayout, number: int, why: str, error: OSError | None = None) -> RunRecord:
+    damage = _lost(layout.folder, why, error)
     return replace(_stand_in(layout), id=number, damage=(damage,), warnings=(damage.what,))
 
 
@@ -132,7 +134,9 @@ def read_start(layout: RunLayout, *, light: bool = False) -> tuple[RunRecord | N
     except DamagedError as error:
         return _stand_in(layout), [_lost(layout.record, f"is damaged ({error}); what it held is not shown")]
     except OSError as error:
-        return _stand_in(layout), [_lost(layout.record, f"cannot be read ({error.strerror}), so it is not shown")]
+        return _stand_in(layout), [
+            _lost(layout.record, f"cannot be read ({error.strerror}), so it is not shown", error)
+        ]
 
 
 def has_begun(layout: RunLayout) -> bool:
@@ -140,17 +144,17 @@ def has_begun(layout: RunLayout) -> bool:
     return os.path.lexists(layout.record) or os.path.lexists(layout.outcome) or bool(journals(layout))
 
 
-def _lost(path: Path, what: str) -> Damage:
-    """Return what is wrong with a file of a run's folder."""
+def _lost(path: Path, what: str, error: OSError | None = None) -> Damage:
+    """Return what is wrong with a file of a run's folder, where need be with why it could not be read."""
     if path.suffix != ".jsonl":
         part = _PARTS.get(path.name, Part.FOLDER)
-        return Damage(part=part, what=f"{path.name} {what}", where=path.name, mend=_MEND)
+        return Damage(part=part, what=f"{path.name} {what}", where=path.name, mend=_MEND_UNREAD if error else _MEND)
     form = lies_in(path)
     return Damage(
         part=Part.JOURNAL,
         what=f"events/{path.name}: {what}",
         where=f"events/{form.name}",
-        mend=_MEND if form == path else _MEND_COMPRESSED.format(path.name),
+        mend=_MEND_UNREAD if error else _MEND if form == path else _MEND_COMPRESSED.format(path.name),
     )
 
 
@@ -164,10 +168,10 @@ class _Found:
     def __bool__(self) -> bool:
         return bool(self._pieces)
 
-    def add(self, path: Path, what: str) -> None:
+    def add(self, path: Path, what: str, error: OSError | None = None) -> None:
         pieces = self._pieces.setdefault(path, [])
         if len(pieces) < _MOST_PIECES:
-            pieces.append(_lost(path, what))
+            pieces.append(_lost(path, what, error))
         else:
             self._more[path] = self._more.get(path, 0) + 1
 
@@ -198,7 +202,7 @@ def _curated_off(layout: RunLayout, ends: Mapping[str, int]) -> Iterator[Damage]
         curated = read_curated(layout)
         yield from _missing(layout, curated.writers, curated.seals, ends)
     except OSError as error:
-        yield _lost(layout.curated, f"cannot be read: {error.strerror}")
+        yield _lost(layout.curated, f"cannot be read: {error.strerror}", error)
     except DamagedError as error:
         yield _lost(layout.curated, f"is damaged ({error}); whether tags or notes are missing is not known")
 
@@ -251,7 +255,8 @@ def read_outcome(layout: RunLayout, uid: str) -> tuple[ev.RunEnded | None, list[
     except DamagedError as error:
         return None, [_lost(layout.outcome, f"is damaged ({error}); how the run ended is not known")]
     except OSError as error:
-        return None, [_lost(layout.outcome, f"cannot be read: {error.strerror}; how the run ended is not known")]
+        what = f"cannot be read: {error.strerror}; how the run ended is not known"
+        return None, [_lost(layout.outcome, what, error)]
 
 
 def _replayed(
@@ -303,7 +308,7 @@ def _replay_journals(
     except FileNotFoundError:
         pass  # a run of which nothing was written
     except OSError as error:
-        found.add(layout.events, f"cannot be read: {error.strerror}")
+        found.add(layout.events, f"cannot be read: {error.strerror}", error)
     if known is not None:
         ends.update(known.ends)
     for writer, entry in _entries(journals(layout), found, known):
@@ -344,7 +349,7 @@ def _entries(paths: list[Path], found: _Found, known: JournalsKnown = None) -> I
                 else:
                     yield item[serial.TIME_KEY], writer, item
         except OSError as error:
-            found.add(path, f"it cannot be read: {error.strerror}")
+            found.add(path, f"it cannot be read: {error.strerror}", error)
 
     streams = [tagged(path) for path in paths]
     ordered = streams[0] if len(streams) == 1 else merge(*streams, key=lambda item: item[:2])

@@ -111,7 +111,8 @@ def test_what_could_not_be_read_once_is_read_again(
         for module, call in ((os, "open"), (os, "listdir"), (os, "scandir")):
             out_of_descriptors.setattr(module, call, _refusing(getattr(module, call), refused))
         server.find("loss > 0", sort="loss")
-        server.find()
+        found = server.find("id == 2")
+    assert all("look again" in damage.mend for run in found for damage in run.damage if "cannot be read" in damage.what)
     assert repr(server.find("loss > 0", sort="loss")) == expected
     assert listed(store) == [(3, 0.3), (2, 0.2), (1, 0.1)]
 
