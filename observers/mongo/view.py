@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import field, replace
 from datetime import datetime, timezone
 from enum import Enum
+from itertools import count
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -149,6 +150,9 @@ class _Walk:
         result: dict[str, Any] = {}
         for key, item in values.items():
             name = escape_key(key, top=top)
+            if name in result:
+                # of keys that are no texts two may be told alike: NaN twice, objects of one class
+                name = next(each for each in (f"{name} #{n}" for n in count(2)) if each not in result)
             self._left -= len(name)
             if self._left <= 0:
                 result[_MORE] = f"{len(values) - len(result)} more are left out here"

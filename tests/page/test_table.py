@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from anew.runner.store.folder import FolderStore
+from tests.helpers.waiting import until
 from tests.page.driving import View
 from tests.page.stores import Kinds
 
@@ -41,7 +42,9 @@ def test_runs_are_selected_tagged_noted_deleted_and_restored_by_keys(look: Look,
     view.page.type("a note <i>")
     view.page.press_enter()
     view.wait_for_text("a note <i>", ".rows")
-    assert (set(store.get(second).tags), store.get(second).note) == ({"from keys", "<b>"}, "a note <i>")
+    # it is shown before it is written
+    until(lambda: store.get(second).note == "a note <i>")
+    assert set(store.get(second).tags) == {"from keys", "<b>"}
     press(view, "x", "Delete")
     view.click("Delete 1 run", "dialog button")
     view.wait_for_text("11 runs", ".total")
