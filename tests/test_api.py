@@ -116,7 +116,8 @@ def members(thing: type) -> Iterator[tuple[str, Any]]:
             seen.update(vars(base))
     for name, value in seen.items():
         is_member = isinstance(value, property | classmethod | staticmethod) or inspect.isfunction(value)
-        if is_member and not name.startswith("_"):
+        is_fixture = hasattr(value, "_pytestfixturefunction")  # before pytest 8.4 it is a function
+        if is_member and not is_fixture and not name.startswith("_"):
             yield name, value
 
 
