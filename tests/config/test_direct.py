@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
@@ -288,7 +288,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.dictionaries(texts.filter(is_simple), trees, max_size=3) | st.lists(texts.filter(is_simple), max_size=3))
 @example({"x": 1e22, "y2": 1e-7, "z": [[1], [], {}, {"a": {"b": []}}]})
 def test_yaml_is_written_as_the_library_writes_it(values: Any) -> None:

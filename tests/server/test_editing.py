@@ -113,7 +113,9 @@ def test_a_sweep_that_there_is_not_is_not_stopped(page: Page) -> None:
 
 @pytest.mark.parametrize("path", ["runs/1/tags", "runs/1/note", "views", "rerun", "runs/delete"])
 @pytest.mark.parametrize(
-    "body", [b"[" * 200_000, b'{"a":' * 100_000, b'{"x": "\\ud800"}', b'{"x": "\xff"}', b'{"x": 1e999999}', b"nul"]
+    "body",
+    [b"[" * 200_000, b'{"a":' * 100_000, b'{"x": "\\ud800"}', b'{"x": "\xff"}', b'{"x": 1e999999}', b"nul"],
+    ids=["deep list", "deep object", "half a pair", "no unicode", "beyond floats", "no word"],
 )
 def test_a_body_that_is_odd_is_refused_and_no_fault(page: Page, path: str, body: bytes) -> None:
     told = page.client.post(f"/api/{path}", content=body, headers={"content-type": "application/json"})
