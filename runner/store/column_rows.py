@@ -267,10 +267,11 @@ def joined(columns: Sequence[Column]) -> Column:
     for each in columns:
         times.extend(each.times)
         steps.extend(each.steps)
-    kinds = {each.values.typecode if isinstance(each.values, array) else JSON for each in columns}
-    if len(kinds) > 1 or JSON in kinds:
+    arrays = [each.values for each in columns if isinstance(each.values, array)]
+    kinds = {each.typecode for each in arrays}
+    if len(kinds) > 1 or len(arrays) < len(columns):
         return Column(times, steps, [*chain.from_iterable(each.values for each in columns)])
     numbers = array(kinds.pop() if kinds else "d")
-    for each in columns:
-        numbers += each.values  # type: ignore[arg-type]  # they are all of this kind
+    for values in arrays:
+        numbers += values
     return Column(times, steps, numbers)
