@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Union
 
+from anew.runner.config.signature.aliases import looked_through
 from anew.runner.dataclass import dataclass
 
 _LEAVES = (bool, int, float, str, bytes)
@@ -133,15 +134,9 @@ def _bare(annotation: Any) -> Any:
             return annotation
 
 
-def meaning(annotation: Any) -> Any:
-    """Return what an annotation stands for: it looks through aliases, `type Rate = float`, and type parameters."""
-    meant = _looked_through(annotation)
-    return annotation if meant is annotation else meaning(meant)
-
-
 def _meant(annotation: Any) -> Any:
     try:
-        return _looked_through(annotation)
+        return looked_through(annotation)
     except RecursionError:
         raise
     except Exception as error:
@@ -149,30 +144,6 @@ def _meant(annotation: Any) -> Any:
             f"what {annotation} stands for raises {type(error).__name__} when it is evaluated: {error}. Import what it "
             "names, and not for type checkers alone."
         ) from None
-
-
-def _looked_through(annotation: Any) -> Any:
-    if isinstance(annotation, typing.TypeVar):
-        return _of_parameter(annotation)
-    # by its name: Python has it since 3.12, and typing_extensions before
-    alias = typing.get_origin(annotation) or annotation
-    if type(alias).__name__ != "TypeAliasType":
-        return annotation
-    value = alias.__value__
-    given = dict(zip(alias.__type_params__, typing.get_args(annotation), strict=False))
-    if value in alias.__type_params__:
-        return given.get(value, value)
-    free = getattr(value, "__parameters__", ())
-    return value[tuple(given.get(each, each) for each in free)] if free and given else value
-
-
-def _of_parameter(parameter: Any) -> Any:
-    """Return the default of a type parameter, or what it is bound to."""
-    if hasattr(parameter, "has_default") and parameter.has_default():
-        return parameter.__default__
-    if parameter.__bound__ is not None:
-        return parameter.__bound__
-    return Union[parameter.__constraints__] if parameter.__constraints__ else parameter  # noqa: UP007  # at run time
 
 
 def _is_enum(annotation: Any) -> bool:

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from anew.runner.config.signature.annotations import meaning
+from anew.runner.config.signature.aliases import meaning
 from anew.runner.errors import ConfigError
 
 if sys.version_info >= (3, 14):
